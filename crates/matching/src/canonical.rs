@@ -1,0 +1,149 @@
+//! The canonical sessions: which sessions the events of one vehicle are. A pure function of their set.
+//!
+//! One pass over the sorted events:
+//! 1. At one instant all exits stand together and all entries stand together: exits first when the event before the
+//!    instant is an entry, else entries first. (Gates often report whole minutes.)
+//! 2. Neighbours of one direction, each at most the re-read window after the one before, are one passage. Its first
+//!    event speaks for it.
+//! 3. An exit passage that directly follows an entry passage, at most `max_stay` later, matches it. Any other exit is
+//!    unmatched. An entry followed by an entry was left by a missed exit. A stay is never invented across a missed pair.
+
+use parking::{Direction, LotId, Reason, Rules, State};
+
+use crate::timeline::TimelineEvent;
+
+/// The two times that the definition depends on, for one lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Neighbours of one direction at most this far apart are one passage, milliseconds.
+    pub re_read_window_ms: i64,
+    /// An exit at most this long after the entry matches it, milliseconds.
+    pub max_stay_ms: i64,
+}
+
+impl Limits {
+    /// The limits in `lot`.
+    pub fn of(rules: &Rules, lot: &LotId) -> Self {
+        Self { re_read_window_ms: rules.re_read_window_ms, max_stay_ms: rules.max_stay_of(lot) }
+    }
+}
+
+/// One session of a vehicle. Entry and exit are places in the slice of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stay {
+    /// The entry that speaks for its passage.
+    pub entry: Option<usize>,
+    /// The exit that speaks for its passage.
+    pub exit: Option<usize>,
+    /// Where the session stands.
+    pub state: State,
+    /// Why it is unmatched.
+    pub reason: Option<Reason>,
+}
+
+impl Stay {
+    /// The place of the event that gives the session its id: its entry, or else its exit.
+    pub fn giving(&self) -> usize {
+        self.entry.or(self.exit).expect("every session is made from an entry or an exit")
+    }
+
+    fn of_entry(entry: usize, state: State, reason: Option<Reason>) -> Self {
+        Self { entry: Some(entry), exit: None, state, reason }
+    }
+}
+
+/// Visits the sessions of `events` (one vehicle's, sorted by key), in the order of the events that give them.
+///
+/// `has_ended` says of an exit alone that its hold has ended, of an entry alone that it is older than the longest stay
+/// on its lot's own time.
+pub fn for_each_stay(
+    events: &[TimelineEvent],
+    limits: Limits,
+    has_ended: impl Fn(&TimelineEvent) -> bool,
+    mut visit: impl FnMut(Stay),
+) {
+    let mut inside: Option<usize> = None;
+    for_each_passage(events, limits.re_read_window_ms, |first| {
+        let event = &events[first];
+        match (event.key.direction, inside.take()) {
+            (Direction::Entry, before) => {
+                if let Some(entry) = before {
+                    visit(Stay::of_entry(entry, State::UnmatchedEntry, Some(Reason::ReEntered)));
+                }
+                inside = Some(first);
+            }
+            (Direction::Exit, Some(entry))
+                if event.key.time.millis_since(events[entry].key.time) <= limits.max_stay_ms =>
+            {
+                visit(Stay { entry: Some(entry), exit: Some(first), state: State::Matched, reason: None });
+            }
+            (Direction::Exit, before) => {
+                if let Some(entry) = before {
+                    visit(Stay::of_entry(entry, State::UnmatchedEntry, Some(Reason::MaxStay)));
+                }
+                let state = if has_ended(event) { State::UnmatchedExit } else { State::HeldExit };
+                visit(Stay { entry: None, exit: Some(first), state, reason: None });
+            }
+        }
+    });
+    if let Some(entry) = inside {
+        let ended = has_ended(&events[entry]);
+        let (state, reason) = if ended { (State::UnmatchedEntry, Some(Reason::MaxStay)) } else { (State::Open, None) };
+        visit(Stay::of_entry(entry, state, reason));
+    }
+}
+
+/// The place of the event that speaks for the passage that the event at `place` belongs to.
+pub(crate) fn speaker_of(events: &[TimelineEvent], re_read_window_ms: i64, place: usize) -> usize {
+    let mut speaker = place;
+    let mut current = place;
+    for_each_in_order(events, |at| {
+        if begins_passage(events, re_read_window_ms, at.before, at.place) {
+            current = at.place;
+        }
+        if at.place == place {
+            speaker = current;
+        }
+    });
+    speaker
+}
+
+fn for_each_passage(events: &[TimelineEvent], re_read_window_ms: i64, mut visit: impl FnMut(usize)) {
+    for_each_in_order(events, |at| {
+        if begins_passage(events, re_read_window_ms, at.before, at.place) {
+            visit(at.place);
+        }
+    });
+}
+
+fn begins_passage(events: &[TimelineEvent], re_read_window_ms: i64, before: Option<usize>, place: usize) -> bool {
+    let event = &events[place].key;
+    before.map(|before| &events[before].key).is_none_or(|before| {
+        before.direction != event.direction || event.time.millis_since(before.time) > re_read_window_ms
+    })
+}
+
+struct InOrder {
+    before: Option<usize>,
+    place: usize,
+}
+
+/// Visits the events in the order of matching, each with the one before it.
+fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
+    let mut before = None;
+    let mut start = 0;
+    while start < events.len() {
+        let time = events[start].key.time;
+        let end = start + events[start..].iter().take_while(|event| event.key.time == time).count();
+        // Storage has entries before exits, each by id.
+        let exits =
+            start + events[start..end].iter().take_while(|event| event.key.direction == Direction::Entry).count();
+        let follows_entry = before.is_some_and(|before: usize| events[before].key.direction == Direction::Entry);
+        let halves = if follows_entry { [exits..end, start..exits] } else { [start..exits, exits..end] };
+        for place in halves.into_iter().flatten() {
+            visit(InOrder { before, place });
+            before = Some(place);
+        }
+        start = end;
+    }
+}

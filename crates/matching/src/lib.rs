@@ -1,0 +1,26 @@
+//! Matches exits with entries, one vehicle at a time.
+//!
+//! Everything here is pure: events, timeline and what has ended go in, session changes come out. Nothing waits,
+//! reads a clock, logs or fails, so every order of arrival can be replayed in a test.
+//!
+//! - [`canonical`]: which sessions a set of gate events is: the definition, used by the live pipeline and the replay.
+//! - [`step`]: what new evidence changes: the difference between the sessions before and after.
+//! - [`timeline`]: the recent events of a vehicle, and where they may be cut.
+//! - [`record`]: the units in which decisions travel to the ledger.
+//! - [`history`]: checks a finished ledger against the definition.
+//!
+//! Start reading at [`step::step`]. Loading and recording (the correlator's worker) and choosing when a hold ends
+//! (the ledger's index) are not here.
+
+pub mod canonical;
+pub mod history;
+pub mod record;
+pub mod step;
+pub mod timeline;
+
+pub use canonical::{Limits, Stay, for_each_stay};
+pub use record::{
+    Applied, Base, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit,
+};
+pub use step::{Decision, EventRef, Rule, SessionChange, TooOld, step, unread_unit};
+pub use timeline::{Flags, Timeline, TimelineEvent};

@@ -1,0 +1,361 @@
+//! The step: what new evidence about one vehicle changes.
+//!
+//! Sessions before and after are both computed by [`for_each_stay`]; the step is their difference. So a late event
+//! revises whatever it must, and an event that is already there changes nothing.
+
+use std::cmp::Ordering;
+
+use parking::{Direction, EventKey, Reason, SessionId, State, Timestamp, Vehicle};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::canonical::{Limits, Stay, for_each_stay, speaker_of};
+use crate::record::{RecordedEvent, Unit};
+use crate::timeline::{Flags, Timeline, TimelineEvent};
+
+/// Why a session is in its new state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// An entry with nothing after it.
+    Entered,
+    /// An exit that directly follows its entry.
+    Matched,
+    /// An exit without an entry, which may still arrive.
+    Held,
+    /// An exit whose entry did not arrive within the hold.
+    HoldEnded,
+    /// An entry followed by another entry.
+    ReEntered,
+    /// An entry older than the longest stay.
+    MaxStay,
+    /// A plate that says that nothing was read.
+    Unread,
+    /// Its events belong to another session.
+    Superseded,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: &[Self] = &[
+        Self::Entered,
+        Self::Matched,
+        Self::Held,
+        Self::HoldEnded,
+        Self::ReEntered,
+        Self::MaxStay,
+        Self::Unread,
+        Self::Superseded,
+    ];
+
+    /// The word used in the ledger, metrics, logs and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Entered => "entered",
+            Self::Matched => "matched",
+            Self::Held => "held",
+            Self::HoldEnded => "hold_ended",
+            Self::ReEntered => "re_entered",
+            Self::MaxStay => "max_stay",
+            Self::Unread => "unread",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    fn of(state: State, reason: Option<Reason>) -> Self {
+        match (state, reason) {
+            (_, Some(Reason::Unread)) => Self::Unread,
+            (_, Some(Reason::ReEntered)) => Self::ReEntered,
+            (_, Some(Reason::MaxStay)) => Self::MaxStay,
+            (State::Matched, None) => Self::Matched,
+            (State::HeldExit, None) => Self::Held,
+            (State::UnmatchedExit, None) => Self::HoldEnded,
+            (State::Void, None) => Self::Superseded,
+            (State::Open | State::UnmatchedEntry, None) => Self::Entered,
+        }
+    }
+}
+
+/// One end of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRef {
+    /// The event's id.
+    pub id: Uuid,
+    /// When the vehicle was seen.
+    pub time: Timestamp,
+}
+
+impl From<EventKey> for EventRef {
+    fn from(key: EventKey) -> Self {
+        Self { id: key.id, time: key.time }
+    }
+}
+
+/// A session as it is from now on, and what it was before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionChange {
+    /// Which session.
+    pub session: SessionId,
+    /// Its state before; `None` when it is new.
+    pub from: Option<State>,
+    /// Its state from now on.
+    pub to: State,
+    /// Why it is unmatched.
+    pub reason: Option<Reason>,
+    /// Why it is in its new state.
+    pub rule: Rule,
+    /// Its entry. A void session keeps what it last had.
+    pub entry: Option<EventRef>,
+    /// Its exit. A void session keeps what it last had.
+    pub exit: Option<EventRef>,
+    /// Of a void session: which session has its giving event now.
+    pub superseded_by: Option<SessionId>,
+}
+
+impl SessionChange {
+    /// Whether later evidence overturned what had been decided. A held exit that finds its entry is none.
+    pub fn is_revision(&self) -> bool {
+        match self.from {
+            None | Some(State::Open | State::HeldExit) => false,
+            Some(State::Matched | State::UnmatchedExit | State::UnmatchedEntry | State::Void) => true,
+        }
+    }
+}
+
+/// What new evidence changes, and the timeline after it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// The timeline with the new events, cut when it was long.
+    pub timeline: Timeline,
+    /// The arrivals that were not there yet, as places in the slice of arrivals, each once, with what was decided of it.
+    pub new_events: Vec<(usize, Flags)>,
+    /// Events recorded before whose flags changed.
+    pub flags: Vec<(EventKey, Flags)>,
+    /// The sessions that changed, in the order of their giving events.
+    pub changes: Vec<SessionChange>,
+    /// Exits in a matched session for the first time.
+    pub first_matched: u32,
+    /// Exits unmatched for the first time.
+    pub first_unmatched: u32,
+}
+
+impl Decision {
+    /// Whether there is nothing to record.
+    pub fn is_empty(&self) -> bool {
+        self.new_events.is_empty() && self.flags.is_empty() && self.changes.is_empty()
+    }
+}
+
+/// An arrival is older than the timeline reaches: the decision needs one that reaches back to this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooOld(pub Timestamp);
+
+/// Decides what `arrivals` and the end of what was awaited change for `vehicle`.
+///
+/// `ended` names exits whose hold has ended and entries older than the longest stay; those that meanwhile found
+/// their partner are passed over.
+///
+/// # Errors
+/// [`TooOld`] when an arrival lies before what `timeline` reaches: decide again on a longer one.
+pub fn step(
+    vehicle: &Vehicle,
+    timeline: &Timeline,
+    limits: Limits,
+    arrivals: &[EventKey],
+    ended: &[EventKey],
+) -> Result<Decision, TooOld> {
+    let mut after = timeline.clone();
+    let mut new_places = Vec::new();
+    for (place, key) in arrivals.iter().enumerate() {
+        if timeline.position(key).is_some() {
+            continue;
+        }
+        if !timeline.reaches(key.time) {
+            let oldest = arrivals.iter().map(|key| key.time).min().unwrap_or(key.time);
+            return Err(TooOld(oldest));
+        }
+        if after.insert(*key) {
+            new_places.push(place);
+        }
+    }
+    let mut stays = stays_of(&after, limits);
+    if end_awaited(&mut after, &stays, ended) {
+        stays = stays_of(&after, limits);
+    }
+    let mut decision = Decision { changes: changes(vehicle, timeline, &after, limits, &stays), ..Decision::default() };
+    mark(&mut after, &stays, &mut decision);
+    decision.new_events = new_places.into_iter().map(|place| (place, flags_of(&after, &arrivals[place]))).collect();
+    decision.flags = changed_flags(timeline, &after);
+    after.trim(limits);
+    decision.timeline = after;
+    Ok(decision)
+}
+
+/// The unit for events whose plate says that nothing was read: each is a session of its own, and none is ever paired.
+pub fn unread_unit(vehicle: &Vehicle, events: Vec<RecordedEvent>) -> Unit {
+    let changes = events.iter().map(|event| unread_change(vehicle, event.key)).collect();
+    Unit {
+        vehicle: vehicle.clone(),
+        base: None,
+        timeline: Timeline::default(),
+        events,
+        flags: Vec::new(),
+        changes,
+        first_matched: 0,
+        first_unmatched: 0,
+    }
+}
+
+/// The session of one event whose plate says that nothing was read.
+pub fn unread_change(vehicle: &Vehicle, key: EventKey) -> SessionChange {
+    let is_entry = key.direction == Direction::Entry;
+    SessionChange {
+        session: SessionId::of_event(vehicle, &key),
+        from: None,
+        to: if is_entry { State::UnmatchedEntry } else { State::UnmatchedExit },
+        reason: Some(Reason::Unread),
+        rule: Rule::Unread,
+        entry: is_entry.then(|| key.into()),
+        exit: (!is_entry).then(|| key.into()),
+        superseded_by: None,
+    }
+}
+
+fn stays_of(timeline: &Timeline, limits: Limits) -> Vec<Stay> {
+    let mut stays = Vec::with_capacity(timeline.events().len());
+    for_each_stay(timeline.events(), limits, |event| event.flags.has(Flags::ENDED), |stay| stays.push(stay));
+    stays
+}
+
+/// Marks as ended what is still awaited; tells whether anything was.
+fn end_awaited(timeline: &mut Timeline, stays: &[Stay], ended: &[EventKey]) -> bool {
+    let mut any = false;
+    for key in ended {
+        let Some(place) = timeline.position(key) else { continue };
+        let is_awaited = |stay: &Stay| stay.giving() == place && matches!(stay.state, State::Open | State::HeldExit);
+        if stays.iter().any(is_awaited) {
+            any |= timeline.flags_mut(place).set(Flags::ENDED);
+        }
+    }
+    any
+}
+
+/// Sets the flags that follow from the sessions, and counts each exit once.
+fn mark(timeline: &mut Timeline, stays: &[Stay], decision: &mut Decision) {
+    for stay in stays {
+        timeline.flags_mut(stay.giving()).set(Flags::GAVE);
+        let Some(exit) = stay.exit else { continue };
+        if stay.state == State::Matched && timeline.flags_mut(exit).set(Flags::COUNTED_MATCHED) {
+            decision.first_matched += 1;
+        }
+        if stay.state == State::UnmatchedExit && timeline.flags_mut(exit).set(Flags::COUNTED_UNMATCHED) {
+            decision.first_unmatched += 1;
+        }
+    }
+}
+
+fn flags_of(timeline: &Timeline, key: &EventKey) -> Flags {
+    timeline.position(key).map(|place| timeline.events()[place].flags).unwrap_or_default()
+}
+
+fn changed_flags(before: &Timeline, after: &Timeline) -> Vec<(EventKey, Flags)> {
+    let changed = |event: &&TimelineEvent| flags_of(after, &event.key) != event.flags;
+    before.events().iter().filter(changed).map(|event| (event.key, flags_of(after, &event.key))).collect()
+}
+
+/// A session with the keys of its events in place of their places.
+struct Resolved {
+    giving: EventKey,
+    entry: Option<EventKey>,
+    exit: Option<EventKey>,
+    state: State,
+    reason: Option<Reason>,
+}
+
+fn resolve(timeline: &Timeline, stays: &[Stay]) -> Vec<Resolved> {
+    let key = |place: usize| timeline.events()[place].key;
+    let mut resolved: Vec<Resolved> = stays
+        .iter()
+        .map(|stay| Resolved {
+            giving: key(stay.giving()),
+            entry: stay.entry.map(key),
+            exit: stay.exit.map(key),
+            state: stay.state,
+            reason: stay.reason,
+        })
+        .collect();
+    resolved.sort_unstable_by_key(|session| session.giving);
+    resolved
+}
+
+fn changes(
+    vehicle: &Vehicle,
+    before: &Timeline,
+    after: &Timeline,
+    limits: Limits,
+    stays: &[Stay],
+) -> Vec<SessionChange> {
+    let old = resolve(before, &stays_of(before, limits));
+    let new = resolve(after, stays);
+    let mut changes = Vec::new();
+    let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (olds.peek(), news.peek()) {
+            (None, None) => return changes,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.giving.cmp(&new.giving),
+        };
+        let gone = if order.is_le() { olds.next() } else { None };
+        let there = if order.is_ge() { news.next() } else { None };
+        changes.extend(match (gone, there) {
+            (Some(gone), None) => Some(void(vehicle, gone, successor(vehicle, after, limits, &new, &gone.giving))),
+            (None, Some(there)) => {
+                let stood_before = flags_of(before, &there.giving).has(Flags::GAVE);
+                Some(change(vehicle, there, stood_before.then_some(State::Void)))
+            }
+            (Some(gone), Some(there)) => {
+                let same = (gone.exit, gone.state, gone.reason) == (there.exit, there.state, there.reason);
+                (!same).then(|| change(vehicle, there, Some(gone.state)))
+            }
+            (None, None) => None,
+        });
+    }
+}
+
+fn change(vehicle: &Vehicle, session: &Resolved, from: Option<State>) -> SessionChange {
+    SessionChange {
+        session: SessionId::of_event(vehicle, &session.giving),
+        from,
+        to: session.state,
+        reason: session.reason,
+        rule: Rule::of(session.state, session.reason),
+        entry: session.entry.map(EventRef::from),
+        exit: session.exit.map(EventRef::from),
+        superseded_by: None,
+    }
+}
+
+fn void(vehicle: &Vehicle, session: &Resolved, superseded_by: Option<SessionId>) -> SessionChange {
+    SessionChange {
+        to: State::Void,
+        reason: None,
+        rule: Rule::Superseded,
+        superseded_by,
+        ..change(vehicle, session, Some(session.state))
+    }
+}
+
+/// The session that has the event `key` now: as its entry, as its exit or as a re-read of one of them.
+fn successor(
+    vehicle: &Vehicle,
+    after: &Timeline,
+    limits: Limits,
+    sessions: &[Resolved],
+    key: &EventKey,
+) -> Option<SessionId> {
+    let place = after.position(key)?;
+    let speaker = after.events()[speaker_of(after.events(), limits.re_read_window_ms, place)].key;
+    let owner = sessions.iter().find(|session| session.entry == Some(speaker) || session.exit == Some(speaker))?;
+    Some(SessionId::of_event(vehicle, &owner.giving))
+}

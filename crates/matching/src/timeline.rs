@@ -1,0 +1,158 @@
+//! The timeline: the recent gate events of one vehicle, with what has been decided about each.
+//!
+//! A timeline may begin in the middle of a vehicle's life. It is only ever cut where a session begins alone at its
+//! instant, since no later event can change what lies before such a cut; `complete_after` says where that was.
+
+use parking::{Direction, EventKey, Timestamp};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::canonical::{Limits, for_each_stay};
+
+/// What has been decided about an event, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// What was awaited of it has ended: an exit's hold, an entry's longest stay.
+    pub const ENDED: Self = Self(1);
+    /// It has given a session its id, which may be void by now.
+    pub const GAVE: Self = Self(2);
+    /// An exit that has been counted as matched.
+    pub const COUNTED_MATCHED: Self = Self(4);
+    /// An exit that has been counted as unmatched.
+    pub const COUNTED_UNMATCHED: Self = Self(8);
+
+    /// Whether all bits of `flag` are set.
+    pub const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 == flag.0
+    }
+
+    /// Sets the bits of `flag`; tells whether one was not set before.
+    pub fn set(&mut self, flag: Self) -> bool {
+        let before = self.0;
+        self.0 |= flag.0;
+        self.0 != before
+    }
+
+    /// The bits, for storage.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The bits from storage.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}
+
+/// One event of a timeline: only what matching needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineEvent {
+    /// Time, direction and id.
+    pub key: EventKey,
+    /// What has been decided about it.
+    pub flags: Flags,
+}
+
+/// The recent gate events of one vehicle, sorted by [`EventKey`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Timeline {
+    complete_after: Option<Timestamp>,
+    events: Vec<TimelineEvent>,
+}
+
+/// A longer timeline is cut, when it can be.
+pub const TRIM_ABOVE: usize = 32;
+/// So many of the newest events stay at least when a timeline is cut: late events find them at hand.
+const KEEP: usize = 8;
+/// The most events of a timeline. Only reads that can't be parted get there, such as one car before a camera for hours.
+pub const MAX_EVENTS: usize = 10_000;
+
+impl Timeline {
+    /// A timeline of `events`, which hold every event of the vehicle later than `complete_after` (all, when `None`).
+    pub fn new(complete_after: Option<Timestamp>, mut events: Vec<TimelineEvent>) -> Self {
+        events.sort_unstable_by_key(|event| event.key);
+        Self { complete_after, events }
+    }
+
+    /// The events, sorted by key.
+    pub fn events(&self) -> &[TimelineEvent] {
+        &self.events
+    }
+
+    /// Every event of the vehicle later than this is here; `None`: every event.
+    pub fn complete_after(&self) -> Option<Timestamp> {
+        self.complete_after
+    }
+
+    /// Whether an event of that time can be decided on this timeline.
+    pub fn reaches(&self, time: Timestamp) -> bool {
+        self.complete_after.is_none_or(|after| time > after)
+    }
+
+    /// The place of the event with that key.
+    pub fn position(&self, key: &EventKey) -> Option<usize> {
+        self.events.binary_search_by_key(key, |event| event.key).ok()
+    }
+
+    /// Adds an event unless it is there.
+    pub(crate) fn insert(&mut self, key: EventKey) -> bool {
+        match self.events.binary_search_by_key(&key, |event| event.key) {
+            Ok(_) => false,
+            Err(place) => {
+                self.events.insert(place, TimelineEvent { key, flags: Flags::default() });
+                true
+            }
+        }
+    }
+
+    pub(crate) fn flags_mut(&mut self, place: usize) -> &mut Flags {
+        &mut self.events[place].flags
+    }
+
+    /// A fingerprint of the content; two timelines of one version that differ are told apart by it.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = Xxh3Default::new();
+        hasher.update(&self.complete_after.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());
+        for event in &self.events {
+            hasher.update(&event.key.time.as_millis().to_be_bytes());
+            hasher.update(&[u8::from(event.key.direction == Direction::Exit), event.flags.bits()]);
+            hasher.update(event.key.id.as_bytes());
+        }
+        hasher.digest()
+    }
+
+    /// Cuts what a long timeline no longer needs at hand.
+    pub fn trim(&mut self, limits: Limits) {
+        if self.events.len() > TRIM_ABOVE {
+            let newest = self.events[self.events.len() - KEEP].key.time;
+            self.cut_before(newest, limits);
+        }
+    }
+
+    /// Cuts at the latest place that still reaches `time`, if there is one.
+    pub fn cut_before(&mut self, time: Timestamp, limits: Limits) {
+        let mut cut = None;
+        let ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
+        for_each_stay(&self.events, limits, ended, |stay| {
+            let place = stay.giving();
+            if self.events[place].key.time < time && self.is_alone_at_its_instant(place) {
+                cut = Some(place);
+            }
+        });
+        // The first session of a cut timeline begins at the cut itself: nothing would be gained.
+        if let Some(place) = cut.filter(|place| *place > 0) {
+            self.complete_after = Some(self.events[place].key.time);
+            self.events.drain(..place);
+        }
+    }
+
+    fn is_alone_at_its_instant(&self, place: usize) -> bool {
+        let time = self.events[place].key.time;
+        let differs = |event: Option<&TimelineEvent>| event.is_none_or(|event| event.key.time != time);
+        let before = place.checked_sub(1).and_then(|before| self.events.get(before));
+        differs(before) && differs(self.events.get(place + 1))
+    }
+}

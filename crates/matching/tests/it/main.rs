@@ -1,0 +1,10 @@
+//! What the pure core promises, one promise a file.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on stops there")]
+
+mod any_order;
+mod examples;
+mod history;
+mod model;
+mod naive;
+mod timelines;

@@ -1,0 +1,134 @@
+//! A ledger of one vehicle in memory, strict about everything that the real one may rely on.
+
+use std::collections::BTreeMap;
+
+use matching::{Base, Flags, Limits, Rule, SessionChange, Snapshot, Timeline, TimelineEvent};
+use parking::{Direction, EventKey, LotId, Plate, Reason, SessionId, State, Timestamp, Vehicle};
+use uuid::Uuid;
+
+use crate::naive::Naive;
+
+pub(crate) const LIMITS: Limits = Limits { re_read_window_ms: 10, max_stay_ms: 200 };
+
+pub(crate) fn vehicle() -> Vehicle {
+    Vehicle { lot: LotId::default(), plate: Plate::from_read("ABC123").unwrap() }
+}
+
+pub(crate) fn event(direction: Direction, millis: i64, id: u128) -> EventKey {
+    EventKey { time: Timestamp::from_millis(millis), direction, id: Uuid::from_u128(id) }
+}
+
+pub(crate) fn entry(millis: i64) -> EventKey {
+    event(Direction::Entry, millis, 1)
+}
+
+pub(crate) fn exit(millis: i64) -> EventKey {
+    event(Direction::Exit, millis, 1)
+}
+
+/// What the ledger has of one vehicle: every event, every session, and the snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) events: BTreeMap<EventKey, Flags>,
+    pub(crate) sessions: BTreeMap<SessionId, SessionChange>,
+    pub(crate) matched: u32,
+    pub(crate) unmatched: u32,
+    pub(crate) reloads: u32,
+}
+
+impl Ledger {
+    /// Decides on a batch and records it; returns the changes.
+    pub(crate) fn take(&mut self, arrivals: &[EventKey], ended: &[EventKey]) -> Vec<SessionChange> {
+        let limits = LIMITS;
+        let decision = match self.snapshot.step(&vehicle(), limits, arrivals, ended) {
+            Ok(decision) => decision,
+            Err(too_old) => {
+                self.reloads += 1;
+                let longer = self.loaded_reaching(too_old.0);
+                longer
+                    .step(&vehicle(), limits, arrivals, ended)
+                    .expect("a timeline loaded to reach that far reaches that far")
+            }
+        };
+        for (place, flags) in &decision.new_events {
+            assert_eq!(self.events.insert(arrivals[*place], *flags), None, "an event was recorded twice");
+        }
+        for (key, flags) in &decision.flags {
+            assert!(self.events.insert(*key, *flags).is_some(), "flags of an event that is not there");
+        }
+        for change in &decision.changes {
+            let before = self.sessions.insert(change.session, change.clone());
+            assert_eq!(
+                change.from,
+                before.as_ref().map(|before| before.to),
+                "a change must begin where the session stands"
+            );
+            let visible = |change: &SessionChange| (change.entry, change.exit, change.to, change.reason);
+            assert!(before.is_none_or(|before| visible(&before) != visible(change)), "a change must change something");
+        }
+        self.matched += decision.first_matched;
+        self.unmatched += decision.first_unmatched;
+        let version = self.snapshot.base.version + u64::try_from(decision.new_events.len()).unwrap().max(1);
+        self.snapshot =
+            Snapshot { base: Base { version, digest: decision.timeline.digest() }, timeline: decision.timeline };
+        decision.changes
+    }
+
+    fn loaded_reaching(&self, time: Timestamp) -> Snapshot {
+        let events = self.events.iter().map(|(key, flags)| TimelineEvent { key: *key, flags: *flags }).collect();
+        let mut timeline = Timeline::new(None, events);
+        timeline.cut_before(time, LIMITS);
+        Snapshot { base: self.snapshot.base, timeline }
+    }
+
+    /// Ends every hold, and every stay that is older than the longest on the lot's own time.
+    pub(crate) fn settle(&mut self, lot_time_ms: i64) {
+        let is_due = |change: &&SessionChange| match change.to {
+            State::HeldExit => true,
+            State::Open => change.entry.is_some_and(|entry| lot_time_ms - entry.time.as_millis() > LIMITS.max_stay_ms),
+            State::Matched | State::UnmatchedExit | State::UnmatchedEntry | State::Void => false,
+        };
+        let due: Vec<EventKey> = self.sessions.values().filter(is_due).map(giving).collect();
+        if let Some(oldest) = due.iter().map(|key| key.time).min() {
+            self.snapshot = self.loaded_reaching(oldest);
+            self.take(&[], &due);
+        }
+    }
+
+    /// The sessions that stand, as the naive implementation writes them.
+    pub(crate) fn standing(&self) -> Vec<Naive> {
+        let mut standing: Vec<Naive> =
+            self.sessions.values().filter(|change| change.to != State::Void).map(as_naive).collect();
+        standing.sort_by_key(|(entry, exit, _, _)| entry.or(*exit));
+        standing
+    }
+}
+
+fn giving(change: &SessionChange) -> EventKey {
+    let (entry, exit, _, _) = as_naive(change);
+    entry.or(exit).expect("a session has an entry or an exit")
+}
+
+fn as_naive(change: &SessionChange) -> Naive {
+    let key = |direction, end: matching::EventRef| EventKey { time: end.time, direction, id: end.id };
+    (
+        change.entry.map(|end| key(Direction::Entry, end)),
+        change.exit.map(|end| key(Direction::Exit, end)),
+        change.to,
+        change.reason,
+    )
+}
+
+/// A change in short, for examples: giving time, state before, state after, why.
+pub(crate) fn told(changes: &[SessionChange]) -> Vec<(i64, Option<State>, State, Rule)> {
+    changes.iter().map(|change| (giving(change).time.as_millis(), change.from, change.to, change.rule)).collect()
+}
+
+/// A standing session in short, for examples: entry and exit time, state, reason.
+pub(crate) type Short = (Option<i64>, Option<i64>, State, Option<Reason>);
+
+pub(crate) fn short(sessions: &[Naive]) -> Vec<Short> {
+    let millis = |key: &Option<EventKey>| key.map(|key| key.time.as_millis());
+    sessions.iter().map(|(entry, exit, state, reason)| (millis(entry), millis(exit), *state, *reason)).collect()
+}

@@ -1,0 +1,36 @@
+//! The words of a car park, shared by every part of Dwell.
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | gate event | one read of one plate at one gate: an *entry* or an *exit*. Its time is when the vehicle was seen |
+//! | lot | one car park. Events without a lot belong to the lot `main` |
+//! | vehicle | a plate (in its normal form) within a lot: the key that events are matched on |
+//! | timeline | the recent gate events of one vehicle, in order of time (crate `matching`) |
+//! | session | one stay: an entry and its exit, or one of the two alone. A row of the ledger |
+//! | dwell | exit time minus entry time of a matched session |
+//! | ledger | the durable record of sessions and of every change to them, owned by the summary API |
+//! | working state | the timelines that the correlator keeps at hand: a cache of the ledger |
+//!
+//! Start reading at [`GateEvent`] and [`wire`]. Everything here is plain data: nothing waits, and only
+//! [`SystemClock`] looks at a clock. Deciding which exit belongs to which entry is the crate `matching`'s.
+
+mod clock;
+mod event;
+mod lot;
+mod lots;
+mod plate;
+mod refusal;
+mod rules;
+mod session;
+mod time;
+pub mod wire;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use event::{Direction, EventKey, GateEvent, Vehicle};
+pub use lot::{GateId, LotId};
+pub use lots::{Lot, LotKind, Lots, LotsError};
+pub use plate::Plate;
+pub use refusal::Refusal;
+pub use rules::Rules;
+pub use session::{Reason, Session, SessionId, Source, State, UnknownWord};
+pub use time::Timestamp;

@@ -1,0 +1,192 @@
+//! The lots that are known beforehand: capacity, kind, time zone, longest stay, traffic. A TOML file.
+//!
+//! Events of any other lot are taken too; they only have no capacity and no longest stay of their own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::LotId;
+
+/// What a car park serves; it says how vehicles come and how long they stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LotKind {
+    /// Guests: hours to days.
+    Hotel,
+    /// Shoppers: an hour or two, some all day.
+    Mall,
+    /// Market visitors: half an hour, in the morning.
+    Market,
+    /// Workers: a shift.
+    Industrial,
+    /// Residents: a night, some for weeks.
+    Community,
+}
+
+/// One known car park.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lot {
+    /// Its name.
+    pub id: LotId,
+    /// What it serves.
+    pub kind: LotKind,
+    /// How many vehicles fit in, when it is known.
+    pub capacity: Option<u32>,
+    /// The zone of its local time.
+    pub time_zone: Tz,
+    /// Its longest stay, when it has one of its own.
+    pub max_stay: Option<Duration>,
+    /// Simulated vehicles an hour, the mean of a day.
+    pub arrivals_per_hour: f64,
+}
+
+/// All known lots, by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lots(BTreeMap<LotId, Lot>);
+
+/// Why a lots file was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LotsError {
+    /// The file is not TOML of the known shape; the text has the line.
+    #[error("{0}")]
+    Shape(String),
+    /// A value is out of its range.
+    #[error("lot {lot}: {problem}")]
+    Value {
+        /// Which lot, as the file names it.
+        lot: String,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    lot: Vec<Written>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    kind: LotKind,
+    capacity: Option<u32>,
+    time_zone: Option<String>,
+    max_stay: Option<String>,
+    arrivals_per_hour: Option<f64>,
+}
+
+/// The traffic of a lot that says nothing else: enough to look at, vehicles an hour.
+const ARRIVALS_PER_HOUR: f64 = 600.0;
+/// The most that the simulator makes for one lot, vehicles an hour.
+const MAX_ARRIVALS_PER_HOUR: f64 = 10_000_000.0;
+
+impl Lots {
+    /// Reads the text of a lots file.
+    ///
+    /// # Errors
+    /// Where the text is not of the known shape, or which value of which lot is wrong.
+    pub fn parse(toml: &str) -> Result<Self, LotsError> {
+        let file: File = toml::from_str(toml).map_err(|error| LotsError::Shape(error.to_string()))?;
+        let mut lots = BTreeMap::new();
+        for written in file.lot {
+            let name = written.id.clone();
+            let lot = written.check().map_err(|problem| LotsError::Value { lot: name.clone(), problem })?;
+            if lots.insert(lot.id.clone(), lot).is_some() {
+                return Err(LotsError::Value { lot: name, problem: "is there twice".into() });
+            }
+        }
+        Ok(Self(lots))
+    }
+
+    /// The lot of that name, when it is known.
+    pub fn get(&self, id: &LotId) -> Option<&Lot> {
+        self.0.get(id)
+    }
+
+    /// All known lots, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Lot> {
+        self.0.values()
+    }
+}
+
+impl Default for Lots {
+    /// Three lots of different kinds, for a first look without a lots file.
+    fn default() -> Self {
+        let lot = |id: &str, kind, capacity, arrivals_per_hour| {
+            let id = LotId::parse(id).expect("the names below are plain");
+            Lot { id, kind, capacity: Some(capacity), time_zone: Tz::UTC, max_stay: None, arrivals_per_hour }
+        };
+        let lots = [
+            lot("central-mall", LotKind::Mall, 120, ARRIVALS_PER_HOUR),
+            lot("grand-hotel", LotKind::Hotel, 100, ARRIVALS_PER_HOUR / 2.0),
+            lot("old-market", LotKind::Market, 60, ARRIVALS_PER_HOUR),
+        ];
+        Self(lots.into_iter().map(|lot| (lot.id.clone(), lot)).collect())
+    }
+}
+
+impl Written {
+    fn check(self) -> Result<Lot, String> {
+        let id = LotId::parse(&self.id).map_err(|problem| format!("its id {problem}"))?;
+        let zone = self.time_zone.as_deref().unwrap_or("UTC");
+        let time_zone = zone
+            .parse()
+            .map_err(|_| format!("time_zone {zone:?} is not a zone of the IANA data base such as \"Europe/Berlin\""))?;
+        let arrivals_per_hour = self.arrivals_per_hour.unwrap_or(ARRIVALS_PER_HOUR);
+        if !(0.0..=MAX_ARRIVALS_PER_HOUR).contains(&arrivals_per_hour) {
+            return Err(format!("arrivals_per_hour {arrivals_per_hour} is not between 0 and {MAX_ARRIVALS_PER_HOUR}"));
+        }
+        let max_stay = self.max_stay.as_deref().map(check_max_stay).transpose()?;
+        Ok(Lot { id, kind: self.kind, capacity: self.capacity, time_zone, max_stay, arrivals_per_hour })
+    }
+}
+
+fn check_max_stay(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_mins(1);
+    match humantime::parse_duration(text) {
+        Ok(stay) if stay >= SHORTEST => Ok(stay),
+        _ => Err(format!("max_stay {text:?} is not a duration of at least 1m such as \"12h\" or \"30d\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\ncapacity = 350\ntime_zone = \"Asia/Shanghai\"\nmax_stay = \"7d\"\narrivals_per_hour = 12.5\n\n[[lot]]\nid = \"P10\"\nkind = \"community\"\n";
+
+    #[test]
+    fn a_lots_file_says_what_is_known_of_each_lot() {
+        let lots = Lots::parse(FILE).unwrap();
+        let expected = Lot {
+            id: LotId::parse("P3").unwrap(),
+            kind: LotKind::Mall,
+            capacity: Some(350),
+            time_zone: Tz::Asia__Shanghai,
+            max_stay: Some(Duration::from_hours(7 * 24)),
+            arrivals_per_hour: 12.5,
+        };
+        assert_eq!(lots.get(&expected.id), Some(&expected));
+        assert_eq!(lots.iter().map(|lot| lot.id.to_string()).collect::<Vec<_>>(), ["P10", "P3"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_lot() {
+        let refusal = |from: &str, to: &str| Lots::parse(&FILE.replace(from, to)).unwrap_err().to_string();
+        assert_eq!(
+            refusal("Asia/Shanghai", "Moon"),
+            "lot P3: time_zone \"Moon\" is not a zone of the IANA data base such as \"Europe/Berlin\""
+        );
+        assert_eq!(
+            refusal("7d", "-1d"),
+            "lot P3: max_stay \"-1d\" is not a duration of at least 1m such as \"12h\" or \"30d\""
+        );
+        assert_eq!(refusal("P10", "P3"), "lot P3: is there twice");
+        assert!(refusal("capacity", "capactiy").contains("unknown field `capactiy`"));
+    }
+}

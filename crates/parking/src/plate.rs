@@ -1,0 +1,109 @@
+//! Plates and the normal form that they are compared in.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// A plate in its normal form: Unicode NFKC, upper case, letters and digits only, 1 to 16 of them.
+///
+/// `ABC-123`, `abc 123` and `ＡＢＣ１２３` are the same plate, `ABC123`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Plate(CompactString);
+
+/// The most letters and digits of a plate.
+const LONGEST: usize = 16;
+/// The most bytes of a plate as read: room for spaces, dashes and wide scripts.
+const LONGEST_AS_READ: usize = 256;
+
+impl Plate {
+    /// The normal form of a plate as read.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence and without the plate.
+    pub fn from_read(as_read: &str) -> Result<Self, &'static str> {
+        if as_read.len() > LONGEST_AS_READ {
+            return Err("is longer than 256 bytes");
+        }
+        let normal = if as_read.is_ascii() { normal_ascii(as_read) } else { normal_unicode(as_read) };
+        match normal.chars().take(LONGEST + 1).count() {
+            0 => Err("has no letter and no digit"),
+            count if count > LONGEST => Err("has more than 16 letters and digits"),
+            _ => Ok(Self(normal)),
+        }
+    }
+
+    /// The letters and digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Plate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn normal_ascii(as_read: &str) -> CompactString {
+    as_read.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_uppercase())).collect()
+}
+
+/// Upper case can undo NFKC and the other way round, so both are repeated until nothing changes.
+fn normal_unicode(as_read: &str) -> CompactString {
+    let mut text: String = as_read.into();
+    loop {
+        let next: String =
+            text.nfkc().flat_map(char::to_uppercase).nfkc().filter(|letter| letter.is_alphanumeric()).collect();
+        if next == text {
+            return text.into();
+        }
+        text = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn normal(as_read: &str) -> Result<String, &'static str> {
+        Plate::from_read(as_read).map(|plate| plate.to_string())
+    }
+
+    #[test]
+    fn spellings_of_one_plate_have_one_normal_form() {
+        for spelling in ["ABC-123", "abc123", " a b c . 1 2 3 ", "ＡＢＣ１２３", "ABC\u{200b}123", "ABC-１２３"]
+        {
+            assert_eq!(normal(spelling), Ok("ABC123".into()), "{spelling:?}");
+        }
+        assert_eq!(normal("京A·12345"), Ok("京A12345".into()));
+        assert_eq!(normal("straße 1"), Ok("STRASSE1".into()));
+    }
+
+    #[test]
+    fn a_plate_has_one_to_sixteen_letters_and_digits() {
+        assert!(normal("").is_err());
+        assert!(normal(" - ").is_err());
+        assert!(normal("🚗").is_err());
+        assert_eq!(normal("ABCDEFGH12345678"), Ok("ABCDEFGH12345678".into()));
+        assert!(normal("ABCDEFGH123456789").is_err());
+        assert!(normal(&"-".repeat(10_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_normal_form_of_a_normal_form_is_itself(as_read in "\\PC{0,20}") {
+            if let Ok(plate) = Plate::from_read(&as_read) {
+                prop_assert_eq!(Plate::from_read(plate.as_str()), Ok(plate.clone()));
+            }
+        }
+
+        #[test]
+        fn the_short_way_for_ascii_agrees_with_the_general_one(as_read in "[ -~]{0,24}") {
+            prop_assert_eq!(normal_ascii(&as_read), normal_unicode(&as_read));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The wire format of gate events: one JSON object, or an array of them, in one message.
+//!
+//! Reading is strict about what matters (ids, times, lengths, repeated members) and silent about extra
+//! members. Of an array each element is judged alone, so one bad event takes no good one with it.
+//! CSV files have the same members as columns: their reader fills [`Members`] and calls [`Members::check`].
+
+use std::borrow::Cow;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::refusal::quoted;
+use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Timestamp, Vehicle};
+
+/// The largest message body that is taken, bytes.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The most events of one message.
+pub const MAX_EVENTS_OF_MESSAGE: usize = 10_000;
+
+/// The members of one gate event as text, before they are checked. `None` is absent.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Members<'a> {
+    /// A UUID, not nil.
+    pub id: Option<Cow<'a, str>>,
+    /// The plate as read.
+    pub vehicle_plate: Option<Cow<'a, str>>,
+    /// RFC 3339; present for an entry.
+    pub entry_date_time: Option<Cow<'a, str>>,
+    /// RFC 3339; present for an exit.
+    pub exit_date_time: Option<Cow<'a, str>>,
+    /// The lot's name.
+    pub lot_id: Option<Cow<'a, str>>,
+    /// The gate's name.
+    pub gate_id: Option<Cow<'a, str>>,
+    /// A number from 0 to 1.
+    pub confidence: Option<Cow<'a, str>>,
+}
+
+impl Members<'_> {
+    /// The gate event that the members say.
+    ///
+    /// # Errors
+    /// The first member that is wrong, and why.
+    pub fn check(&self) -> Result<GateEvent, Refusal> {
+        let id = check_id(required("id", self.id.as_ref())?)?;
+        let plate_as_read = required("vehicle_plate", self.vehicle_plate.as_ref())?;
+        let plate = Plate::from_read(plate_as_read).map_err(|problem| Refusal::new("vehicle_plate", problem))?;
+        let (direction, time) = self.passage()?;
+        let lot = optional("lot_id", self.lot_id.as_ref(), LotId::parse)?.unwrap_or_default();
+        let gate = optional("gate_id", self.gate_id.as_ref(), GateId::parse)?;
+        let confidence = optional("confidence", self.confidence.as_ref(), check_confidence)?;
+        Ok(GateEvent {
+            vehicle: Vehicle { lot, plate },
+            key: EventKey { time, direction, id },
+            plate_as_read: plate_as_read.into(),
+            gate,
+            confidence,
+        })
+    }
+
+    fn passage(&self) -> Result<(Direction, Timestamp), Refusal> {
+        let (direction, member, text) = match (&self.entry_date_time, &self.exit_date_time) {
+            (Some(entry), None) => (Direction::Entry, "entry_date_time", entry),
+            (None, Some(exit)) => (Direction::Exit, "exit_date_time", exit),
+            (Some(_), Some(_)) => {
+                return Err(Refusal::new(
+                    "exit_date_time",
+                    "stands beside entry_date_time: one of the two says the direction",
+                ));
+            }
+            (None, None) => {
+                return Err(Refusal::new(
+                    "entry_date_time",
+                    "and exit_date_time are both missing: one of the two says the direction",
+                ));
+            }
+        };
+        let time = Timestamp::parse_rfc3339(text)
+            .map_err(|problem| Refusal::new(member, format!("{} {problem}", quoted(text))))?;
+        Ok((direction, time))
+    }
+}
+
+fn required<'a>(member: &'static str, text: Option<&'a Cow<'_, str>>) -> Result<&'a str, Refusal> {
+    text.map(|text| &**text).ok_or_else(|| Refusal::new(member, "is missing"))
+}
+
+fn optional<T>(
+    member: &'static str,
+    text: Option<&Cow<'_, str>>,
+    check: fn(&str) -> Result<T, &'static str>,
+) -> Result<Option<T>, Refusal> {
+    text.map(|text| check(text).map_err(|problem| Refusal::new(member, format!("{} {problem}", quoted(text)))))
+        .transpose()
+}
+
+fn check_id(text: &str) -> Result<Uuid, Refusal> {
+    let hyphenated = text.len() == 36;
+    match Uuid::try_parse(text) {
+        Ok(id) if hyphenated && !id.is_nil() => Ok(id),
+        Ok(id) if id.is_nil() => Err(Refusal::new("id", "is the nil UUID, which names nothing")),
+        _ => Err(Refusal::new(
+            "id",
+            format!("{} is not a UUID such as 9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", quoted(text)),
+        )),
+    }
+}
+
+fn check_confidence(text: &str) -> Result<f32, &'static str> {
+    match text.parse() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("is not a number from 0 to 1"),
+    }
+}
+
+/// An element of a message: the event or why it is refused, and the JSON text it stood in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Element<'a> {
+    /// The event, or what is wrong with it.
+    pub event: Result<GateEvent, Refusal>,
+    /// The element's own JSON text.
+    pub json: &'a [u8],
+}
+
+/// Reads a message body: one event, or an array of events.
+///
+/// # Errors
+/// When the body as a whole is not JSON, neither an object nor an array, or too large.
+pub fn parse_message(body: &[u8]) -> Result<Vec<Element<'_>>, Refusal> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Refusal::new("body", format!("has {} bytes; allowed are {MAX_BODY_BYTES}", body.len())));
+    }
+    if body.trim_ascii_start().first() != Some(&b'[') {
+        return Ok(vec![Element { event: Ok(parse_event(body)?), json: body }]);
+    }
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    if elements.len() > MAX_EVENTS_OF_MESSAGE {
+        return Err(Refusal::new(
+            "body",
+            format!("has {} events; allowed are {MAX_EVENTS_OF_MESSAGE}", elements.len()),
+        ));
+    }
+    let texts = elements.into_iter().map(|raw| raw.get().as_bytes());
+    Ok(texts.map(|json| Element { event: parse_event(json), json }).collect())
+}
+
+/// Reads one gate event, a JSON object.
+///
+/// # Errors
+/// The member that is wrong, and why; `body` when it is no JSON object.
+pub fn parse_event(json: &[u8]) -> Result<GateEvent, Refusal> {
+    if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(Refusal::new("body", "is not a JSON object"));
+    }
+    let raw: RawMembers<'_> = serde_json::from_slice(json).map_err(|error| not_json(&error))?;
+    if let Some(member) = raw.repeated {
+        return Err(Refusal::new(member, "is there twice"));
+    }
+    let text = |member| raw.text(member);
+    let confidence = match raw.of(Member::Confidence).map(RawValue::get) {
+        Some(number) if !number.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
+            return Err(Refusal::new("confidence", "is not a number from 0 to 1"));
+        }
+        number => number.map(Cow::Borrowed),
+    };
+    let members = Members {
+        id: text(Member::Id)?,
+        vehicle_plate: text(Member::VehiclePlate)?,
+        entry_date_time: text(Member::EntryDateTime)?,
+        exit_date_time: text(Member::ExitDateTime)?,
+        lot_id: text(Member::LotId)?,
+        gate_id: text(Member::GateId)?,
+        confidence,
+    };
+    members.check()
+}
+
+/// serde's own text may quote a value, which may be a plate; only the kind and the place are told.
+fn not_json(error: &serde_json::Error) -> Refusal {
+    Refusal::new("body", format!("is not JSON: {} at line {} column {}", kind_of(error), error.line(), error.column()))
+}
+
+fn kind_of(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "a syntax error",
+        serde_json::error::Category::Data => "an unexpected value",
+        serde_json::error::Category::Io => "it can't be read",
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Member {
+    Id,
+    VehiclePlate,
+    EntryDateTime,
+    ExitDateTime,
+    LotId,
+    GateId,
+    Confidence,
+}
+
+const MEMBERS: [&str; 7] =
+    ["id", "vehicle_plate", "entry_date_time", "exit_date_time", "lot_id", "gate_id", "confidence"];
+
+/// A member's place in [`MEMBERS`]; `None` for one that is ignored.
+struct Known(Option<usize>);
+
+impl<'de> Deserialize<'de> for Known {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Known;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a member's name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Known, E> {
+                Ok(Known(MEMBERS.iter().position(|member| *member == name)))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+#[derive(Default)]
+struct RawMembers<'a> {
+    values: [Option<&'a RawValue>; MEMBERS.len()],
+    repeated: Option<&'static str>,
+}
+
+impl<'a> RawMembers<'a> {
+    fn of(&self, member: Member) -> Option<&'a RawValue> {
+        self.values[member as usize].filter(|value| value.get() != "null")
+    }
+
+    fn text(&self, member: Member) -> Result<Option<Cow<'a, str>>, Refusal> {
+        let Some(value) = self.of(member) else { return Ok(None) };
+        let json = value.get();
+        let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
+        if let Some(text) = plain {
+            return Ok(Some(Cow::Borrowed(text)));
+        }
+        let text: String =
+            serde_json::from_str(json).map_err(|_| Refusal::new(MEMBERS[member as usize], "is not a string"))?;
+        Ok(Some(Cow::Owned(text)))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawMembers<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = RawMembers<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = RawMembers::default();
+                while let Some(Known(known)) = map.next_key()? {
+                    let value: &'de RawValue = map.next_value()?;
+                    let Some(index) = known else { continue };
+                    if members.values[index].replace(value).is_some() {
+                        members.repeated = Some(MEMBERS[index]);
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Writes a gate event as one JSON object, without a line end.
+pub fn write_event(event: &GateEvent, out: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        id: Uuid,
+        vehicle_plate: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entry_date_time: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit_date_time: Option<String>,
+        lot_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gate_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        confidence: Option<f32>,
+    }
+    let time_of = |direction| (event.key.direction == direction).then(|| event.key.time.to_string());
+    let written = Written {
+        id: event.key.id,
+        vehicle_plate: &event.plate_as_read,
+        entry_date_time: time_of(Direction::Entry),
+        exit_date_time: time_of(Direction::Exit),
+        lot_id: event.vehicle.lot.as_str(),
+        gate_id: event.gate.as_ref().map(GateId::as_str),
+        confidence: event.confidence,
+    };
+    serde_json::to_writer(out, &written)
+        .expect("plain strings and numbers are always JSON, and memory always takes them");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What the wire format takes, and what it refuses.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ENTRY: &str = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00.125Z", "lot_id": "P3", "gate_id": "P3-in-1"}"#;
+const EXIT: &str = r#"{"id": "ea90a8f0-d66b-429e-aa8a-c4ba05805975", "vehicle_plate": "ABC-123", "exit_date_time":  "2024-09-24T10:47:12Z"}"#;
+
+fn entry() -> GateEvent {
+    GateEvent {
+        vehicle: Vehicle { lot: LotId::parse("P3").unwrap(), plate: Plate::from_read("ABC123").unwrap() },
+        key: EventKey {
+            time: Timestamp::from_millis(1_727_168_400_125),
+            direction: Direction::Entry,
+            id: "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2".parse().unwrap(),
+        },
+        plate_as_read: "ABC-123".into(),
+        gate: Some(GateId::parse("P3-in-1").unwrap()),
+        confidence: None,
+    }
+}
+
+fn refusal(json: &str) -> String {
+    parse_event(json.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn an_object_is_one_event() {
+    assert_eq!(parse_message(ENTRY.as_bytes()), Ok(vec![Element { event: Ok(entry()), json: ENTRY.as_bytes() }]));
+}
+
+#[test]
+fn an_event_without_a_lot_belongs_to_main() {
+    let event = parse_event(EXIT.as_bytes()).unwrap();
+    assert_eq!(event.vehicle.lot, LotId::default());
+    assert_eq!((event.key.direction, event.gate, event.confidence), (Direction::Exit, None, None));
+}
+
+#[test]
+fn null_is_absent_and_extra_members_are_ignored() {
+    let json = ENTRY
+        .replace("\"P3-in-1\"", "null")
+        .replace('{', r#"{"exit_date_time": null, "camera": {"x": [1, {}]}, "camera": 2, "confidence": 0.5,"#);
+    let expected = GateEvent { gate: None, confidence: Some(0.5), ..entry() };
+    assert_eq!(parse_event(json.as_bytes()), Ok(expected));
+}
+
+#[test]
+fn of_an_array_only_the_bad_elements_are_refused() {
+    let body = format!(" [{ENTRY}, 5, {{}}, {EXIT}]");
+    let elements = parse_message(body.as_bytes()).unwrap();
+    let outcomes: Vec<_> =
+        elements.iter().map(|element| element.event.as_ref().map(|_| ()).map_err(ToString::to_string)).collect();
+    assert_eq!(outcomes, [Ok(()), Err("body is not a JSON object".into()), Err("id is missing".into()), Ok(())]);
+    assert_eq!(elements[1].json, b"5");
+    assert_eq!(parse_message(b"[]"), Ok(vec![]));
+}
+
+#[test]
+fn a_refusal_names_the_member_the_value_and_what_is_allowed() {
+    assert_eq!(
+        refusal(&ENTRY.replace("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "7")),
+        "id \"7\" is not a UUID such as 9b810e76-6ec9-4286-a3ca-828dd5f4b3b2"
+    );
+    assert_eq!(
+        refusal(&ENTRY.replace("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "00000000-0000-0000-0000-000000000000")),
+        "id is the nil UUID, which names nothing"
+    );
+    assert_eq!(refusal(&ENTRY.replace("ABC-123", "-")), "vehicle_plate has no letter and no digit");
+    assert_eq!(
+        refusal(&ENTRY.replace("00.125Z", "00.125")),
+        "entry_date_time \"2024-09-24T09:00:00.125\" has no offset from UTC: end it with Z or, for example, +08:00"
+    );
+    assert_eq!(refusal(&ENTRY.replace("\"P3\"", "\"P 3\"")), "lot_id \"P 3\" is not 1 to 64 of A-Z a-z 0-9 . _ -");
+    assert_eq!(refusal(&ENTRY.replace("\"P3\"", "3")), "lot_id is not a string");
+    assert_eq!(
+        refusal(&ENTRY.replace('}', r#", "confidence": 1.5}"#)),
+        "confidence \"1.5\" is not a number from 0 to 1"
+    );
+    assert_eq!(refusal(&ENTRY.replace('}', r#", "confidence": "0.5"}"#)), "confidence is not a number from 0 to 1");
+    assert_eq!(refusal(&ENTRY.replace('}', r#", "id": "x"}"#)), "id is there twice");
+    assert_eq!(
+        refusal(&ENTRY.replace('}', r#", "exit_date_time": "2024-09-24T10:47:12Z"}"#)),
+        "exit_date_time stands beside entry_date_time: one of the two says the direction"
+    );
+    assert_eq!(
+        refusal(&ENTRY.replace("entry_date_time", "when")),
+        "entry_date_time and exit_date_time are both missing: one of the two says the direction"
+    );
+}
+
+#[test]
+fn no_refusal_tells_the_plate() {
+    let plate = "SECRETPLATE0123456789";
+    for json in [
+        ENTRY.replace("ABC-123", plate),
+        ENTRY.replace("\"ABC-123\"", plate),
+        format!("\"{plate}\""),
+        ENTRY.replace("ABC-123\"", plate),
+    ] {
+        let text = parse_message(json.as_bytes()).unwrap_err().to_string();
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_event_is_refused_as_a_whole() {
+    let deep = "[".repeat(100_000);
+    for body in [
+        "",
+        " ",
+        "null",
+        "7",
+        "\"x\"",
+        "{",
+        "[",
+        "[1,",
+        "{} {}",
+        "[] []",
+        deep.as_str(),
+        "{\"id\": \"\\ud800\"}",
+        "nonsense",
+    ] {
+        assert!(parse_message(body.as_bytes()).is_err(), "{body:.20} was taken");
+    }
+    assert!(parse_message(b"{\"id\": \"\xff\"}").is_err());
+    assert!(parse_message(&vec![b' '; MAX_BODY_BYTES + 1]).is_err());
+    assert!(parse_message(format!("[{}0]", "0,".repeat(MAX_EVENTS_OF_MESSAGE)).as_bytes()).is_err());
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(plate in "[ -~]{0,4}[A-Z0-9äß京]{1,12}", millis in 0i64..253_402_300_799_999, id in 1u128.., exit: bool, confidence in proptest::option::of(0f32..=1.0), gate in proptest::option::of("[a-z0-9._-]{1,64}")) {
+        let event = GateEvent {
+            key: EventKey { time: Timestamp::from_millis(millis), direction: if exit { Direction::Exit } else { Direction::Entry }, id: Uuid::from_u128(id) },
+            vehicle: Vehicle { lot: LotId::default(), plate: match Plate::from_read(&plate) { Ok(plate) => plate, Err(_) => return Ok(()) } },
+            plate_as_read: plate.into(),
+            gate: gate.map(|gate| GateId::parse(&gate).unwrap()),
+            confidence,
+        };
+        let mut json = Vec::new();
+        write_event(&event, &mut json);
+        prop_assert_eq!(parse_event(&json), Ok(event));
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _outcome = parse_message(&body);
+    }
+
+    #[test]
+    fn no_json_makes_the_parser_panic(body in "[\\[\\]{}\":,0-9a-z_ ]{0,100}") {
+        let _outcome = parse_message(body.as_bytes());
+    }
+}
