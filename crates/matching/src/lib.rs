@@ -8,6 +8,7 @@
 //! - [`timeline`]: the recent events of a vehicle, and where they may be cut.
 //! - [`record`]: the units in which decisions travel to the ledger.
 //! - [`history`]: checks a finished ledger against the definition.
+//! - [`wire`]: where correlators and the summary API find each other.
 //!
 //! Start reading at [`step::step`]. Loading and recording (the correlator's worker) and choosing when a hold ends
 //! (the ledger's index) are not here.
@@ -17,6 +18,7 @@ pub mod history;
 pub mod record;
 pub mod step;
 pub mod timeline;
+pub mod wire;
 
 pub use canonical::{Limits, Stay, for_each_stay};
 pub use record::{

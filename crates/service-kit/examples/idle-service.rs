@@ -1,0 +1,41 @@
+//! The smallest service: it answers `/livez`, `/readyz` and `/metrics`, and stops when it is told to.
+//!
+//! It shows what a `main` looks like, and the tests of this crate run it as a real process. `--lots` stands for what a
+//! service may stumble over: a value of `panic`, `fail`, `stuck` or `unready` makes it do so.
+
+use std::process::ExitCode;
+
+use service_kit::config::{self, LISTEN, LOTS};
+use service_kit::{ServiceContext, Settings, http};
+
+fn main() -> ExitCode {
+    let command = config::command("idle-service", "Does nothing, properly");
+    service_kit::run_service(config::with_default(command, &LISTEN, "127.0.0.1:2199"), |_, settings, context| {
+        start(settings, context)
+    })
+}
+
+async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
+    let ServiceContext { registry, lifecycle, health, .. } = context;
+    let ledger = health.dependency("ledger");
+    let listener = http::bind(&settings.listen(&LISTEN, 2199)?).await?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let routes = http::observability_routes(registry.clone(), health);
+    let serving = http::Server::default().shown_in(&registry)?.serve(listener, routes, lifecycle.clone());
+    lifecycle.spawn("http", async move {
+        serving.await;
+        Ok(())
+    });
+    match settings.text(&LOTS) {
+        None => ledger.up(),
+        Some("unready") => {}
+        Some("panic") => lifecycle.spawn("worker", async { panic!("impossible") }),
+        Some("fail") => lifecycle.spawn("worker", async { Err("disk is full".into()) }),
+        Some("stuck") => {
+            lifecycle.spawn("worker", std::future::pending());
+            ledger.up();
+        }
+        Some(_) => return Err(settings.wrong(&LOTS, "there is no such trouble").into()),
+    }
+    Ok(())
+}

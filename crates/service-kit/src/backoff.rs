@@ -1,0 +1,181 @@
+//! How long to wait before trying again: exponentially longer, spread at random, with a cap, and without end.
+//!
+//! What is tried, and with which deadline, is left to the caller.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::Lifecycle;
+
+/// Endless waits between attempts. Each is anywhere between nothing and a bound (full jitter), so that many processes
+/// do not come back all at once; the bound doubles from `min` to `max`.
+#[derive(Debug)]
+pub struct Backoff {
+    min: Duration,
+    max: Duration,
+    bounds: ExponentialBackoff,
+    jittered: ExponentialBackoff,
+}
+
+impl Default for Backoff {
+    /// From 100 ms to 10 s: a dependency that comes back is noticed within seconds.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(100), Duration::from_secs(10))
+    }
+}
+
+impl Backoff {
+    /// Waits whose bound grows from `min` to `max`.
+    pub fn new(min: Duration, max: Duration) -> Self {
+        let endless = ExponentialBuilder::default().with_min_delay(min).with_max_delay(max).without_max_times();
+        Self { min, max, bounds: endless.build(), jittered: endless.with_jitter().build() }
+    }
+
+    /// How long to wait before the next attempt.
+    pub fn next_delay(&mut self) -> Duration {
+        // The builder's jitter adds up to once the bound on top of it; the difference is what is wanted here.
+        let bound = self.bounds.next().unwrap_or(self.max);
+        let jittered = self.jittered.next().unwrap_or(self.max);
+        jittered.saturating_sub(bound).min(self.max)
+    }
+
+    /// Begins anew, after a success.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.min, self.max);
+    }
+
+    /// Waits for the next attempt; false if the stop came first.
+    pub async fn wait(&mut self, lifecycle: &Lifecycle) -> bool {
+        let delay = self.next_delay();
+        tokio::select! {
+            biased;
+            () = lifecycle.stopping() => false,
+            () = tokio::time::sleep(delay) => true,
+        }
+    }
+
+    /// Tries until it succeeds; `None` if the stop came first. The first failure of a row is a warning in the log and
+    /// the others are for `debug`. An attempt that has begun is never cut off here, only the waits between attempts.
+    pub async fn until_stopped<T, E, F, Attempt>(
+        &mut self,
+        lifecycle: &Lifecycle,
+        name: &str,
+        mut attempt: F,
+    ) -> Option<T>
+    where
+        E: Error,
+        F: FnMut() -> Attempt,
+        Attempt: Future<Output = Result<T, E>>,
+    {
+        let mut failures: u64 = 0;
+        while !lifecycle.is_stopping() {
+            match attempt().await {
+                Ok(value) => {
+                    if failures > 0 {
+                        tracing::info!(failures, "{name} works again");
+                    }
+                    self.reset();
+                    return Some(value);
+                }
+                Err(error) => {
+                    failures += 1;
+                    let error = chain(&error);
+                    if failures == 1 {
+                        tracing::warn!(error, "{name} failed, trying again until it works");
+                    } else {
+                        tracing::debug!(error, failures, "{name} failed again");
+                    }
+                }
+            }
+            if !self.wait(lifecycle).await {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// An error and all its sources on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat their source in their own text.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIN: Duration = Duration::from_millis(100);
+    const MAX: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn waits_stay_under_a_bound_that_doubles_up_to_the_cap() {
+        let mut backoff = Backoff::new(MIN, MAX);
+        let mut bound = MIN;
+        for _ in 0..1_000 {
+            // The doubling is done in binary fractions of a second, so the bound is met to the microsecond only.
+            assert!(backoff.next_delay() <= bound + Duration::from_micros(10));
+            bound = (bound * 2).min(MAX);
+        }
+    }
+
+    #[test]
+    fn waits_are_spread_over_the_whole_bound() {
+        let mut backoff = Backoff::new(MAX, MAX);
+        let delays: Vec<_> = (0..1_000).map(|_| backoff.next_delay()).collect();
+        assert!(delays.iter().any(|delay| *delay < MAX / 5));
+        assert!(delays.iter().any(|delay| *delay > MAX * 4 / 5));
+    }
+
+    #[test]
+    fn success_begins_anew() {
+        let mut backoff = Backoff::new(MIN, MAX);
+        for _ in 0..20 {
+            backoff.next_delay();
+        }
+        backoff.reset();
+        assert!(backoff.next_delay() <= MIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_go_on_until_one_succeeds() {
+        let mut attempts = 0;
+        let value = Backoff::new(MIN, MAX)
+            .until_stopped(&Lifecycle::new(), "connecting", || {
+                attempts += 1;
+                let answer = if attempts < 50 { Err(std::fmt::Error) } else { Ok(attempts) };
+                std::future::ready(answer)
+            })
+            .await;
+        assert_eq!(value, Some(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_ends_the_wait_at_once() {
+        let lifecycle = Lifecycle::new();
+        let hour = Duration::from_hours(1);
+        let start = tokio::time::Instant::now();
+        let stopper = lifecycle.clone();
+
+        let value = Backoff::new(hour, hour)
+            .until_stopped(&lifecycle, "connecting", || {
+                stopper.stop();
+                std::future::ready(Err::<(), _>(std::fmt::Error))
+            })
+            .await;
+
+        assert_eq!((value, start.elapsed()), (None, Duration::ZERO));
+    }
+}

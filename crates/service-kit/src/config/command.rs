@@ -1,0 +1,49 @@
+//! The command line of a service, made from the table: one flag a setting, and the `healthcheck` subcommand.
+//!
+//! Values are not checked here, so that a flag and its variable are refused with the same words.
+
+use clap::{Arg, Command};
+
+use super::table::{ALL, Setting};
+
+/// The subcommand that asks a running service whether it is ready.
+pub const HEALTHCHECK: &str = "healthcheck";
+
+/// The command line of a service: every setting as a flag, `--version`, and `healthcheck`.
+pub fn command(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help("A flag wins over its variable. Exit codes: 0 done, 1 failed, 2 unknown flag, 69 a server that cannot be done without is unavailable, 78 wrong configuration.")
+        .args(flags())
+        .subcommand(
+            Command::new(HEALTHCHECK)
+                .about("Ask the service that listens on DWELL_LISTEN whether it is ready; exit 0 if so, else 1"),
+        )
+}
+
+/// Every setting as a flag that may stand before or after a subcommand.
+pub fn flags() -> impl Iterator<Item = Arg> {
+    ALL.iter().map(|setting| flag(setting))
+}
+
+/// The command with another default for one setting, for instance the port of this service.
+#[must_use]
+pub fn with_default(command: Command, setting: &Setting, default: &'static str) -> Command {
+    command.mut_arg(setting.name, |arg| arg.default_value(default))
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let arg = Arg::new(setting.name)
+        .long(setting.flag())
+        .value_name("VALUE")
+        .help(format!("{} [{}]", setting.help, setting.name))
+        .long_help(format!("{}: {} [{}]", setting.help, setting.allowed, setting.name))
+        .help_heading("Settings")
+        .allow_hyphen_values(false)
+        .global(true);
+    match setting.default {
+        Some(default) => arg.default_value(default),
+        None => arg,
+    }
+}

@@ -1,0 +1,187 @@
+//! Claims about reading the configuration.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+}
+
+fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, Error> {
+    let arguments = std::iter::once("correlator").chain(flags.iter().copied());
+    let command = with_default(command("correlator", "matches"), &LISTEN, "127.0.0.1:2112");
+    Settings::read(&command.try_get_matches_from(arguments).unwrap(), environment(variables))
+}
+
+#[test]
+fn every_name_has_the_prefix_and_stands_once_and_has_its_own_flag() {
+    let mut names: Vec<_> = ALL.iter().map(|setting| setting.name).collect();
+    assert!(names.iter().all(|name| name.starts_with(PREFIX)));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ALL.len());
+    assert_eq!(AMQP_URL.flag(), "amqp-url");
+    command("all", "flags").debug_assert();
+}
+
+#[test]
+fn every_setting_of_the_table_is_known() {
+    let in_the_table = include_str!("table.rs").matches(": Setting =").count();
+    assert_eq!(ALL.len(), in_the_table);
+}
+
+#[test]
+fn every_default_is_allowed() {
+    let settings = read(&[], &[]).unwrap();
+    for setting in [&HOLD, &RE_READ_WINDOW, &MAX_STAY, &DRAIN, &BACKFILL, &LATE_BY] {
+        assert!(settings.duration(setting).is_ok(), "{}", setting.name);
+    }
+    for setting in [&DUPLICATE_SHARE, &LATE_SHARE, &LOST_ENTRY_SHARE, &LOST_EXIT_SHARE, &STRANGER_SHARE] {
+        assert!(settings.share(setting).is_ok(), "{}", setting.name);
+    }
+    assert_eq!(settings.number(&PREFETCH, 1..=2000u16), Ok(1000));
+    assert_eq!(settings.number(&BATCH_EVENTS, 1..=10_000usize), Ok(256));
+    assert_eq!(settings.number(&BATCHES_IN_FLIGHT, 1..=64usize), Ok(4));
+    assert_eq!(settings.number(&SEED, 0..=u64::MAX), Ok(1));
+    assert_eq!(settings.number(&STAY_SCALE, 1.0..=100_000.0), Ok(60.0));
+    assert_eq!(settings.number(&ARRIVALS, 0.0..=100_000.0), Ok(1.0));
+    assert_eq!(settings.list(&UNREAD_PLATES), ["NOPLATE", "UNKNOWN", "NULL"]);
+}
+
+#[test]
+fn flag_wins_over_environment_and_environment_over_default() {
+    let settings = read(&["--hold", "5s"], &[("DWELL_HOLD", "7s"), ("DWELL_MAX_STAY", "2d")]).unwrap();
+
+    let durations = [&HOLD, &MAX_STAY, &RE_READ_WINDOW].map(|setting| settings.duration(setting).unwrap().as_secs());
+    assert_eq!(durations, [5, 2 * 86_400, 10]);
+    assert!(settings.is_given(&HOLD) && settings.is_given(&MAX_STAY) && !settings.is_given(&RE_READ_WINDOW));
+}
+
+#[test]
+fn flag_may_stand_after_the_subcommand() {
+    let settings = read(&["healthcheck", "--listen", "[::1]:7"], &[("DWELL_LISTEN", "127.0.0.1:8")]).unwrap();
+    assert_eq!(settings.listen(&LISTEN, 9), Ok(Listen { host: "::1".to_owned(), port: 7 }));
+}
+
+#[test]
+fn service_may_have_a_default_of_its_own_that_the_environment_wins_over() {
+    let own = read(&[], &[]).unwrap().listen(&LISTEN, 9);
+    let told = read(&[], &[("DWELL_LISTEN", "0.0.0.0:8")]).unwrap().listen(&LISTEN, 9);
+    let neither = Settings::from_variables([]).unwrap().listen(&LISTEN, 9);
+
+    assert_eq!(own, Ok(Listen::loopback(2112)));
+    assert_eq!(told, Ok(Listen { host: "0.0.0.0".to_owned(), port: 8 }));
+    assert_eq!(neither, Ok(Listen::loopback(9)));
+}
+
+#[test]
+fn unknown_name_is_refused_with_a_suggestion() {
+    let error = read(&[], &[("DWELL_AMPQ_URL", "amqp://u:hidden@h")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unknown setting DWELL_AMPQ_URL; did you mean DWELL_AMQP_URL? --help lists all settings"
+    );
+
+    let far = read(&[], &[("DWELL_XYZZY_PLUGH", "1")]).unwrap_err();
+    assert_eq!(far.to_string(), "unknown setting DWELL_XYZZY_PLUGH; --help lists all settings");
+}
+
+#[test]
+fn names_without_the_prefix_are_not_ours() {
+    assert!(read(&[], &[("PATH", "/bin"), ("dwell_hold", "x")]).is_ok());
+}
+
+#[test]
+fn value_that_is_no_text_is_refused_by_name() {
+    let matches = command("correlator", "matches").get_matches_from(["correlator"]);
+    let strange = OsString::from_vec(vec![0x66, 0xff]);
+    let error = Settings::read(&matches, [(OsString::from("DWELL_LOTS"), strange.clone())]).unwrap_err();
+    assert_eq!(error.to_string(), "the value of DWELL_LOTS is not valid UTF-8");
+    assert!(Settings::read(&matches, [(OsString::from("OTHER"), strange)]).is_ok());
+}
+
+#[test]
+fn empty_value_counts_as_absent() {
+    let settings = read(&["--redis-url", "", "--max-stay", ""], &[("DWELL_AMQP_URL", ""), ("DWELL_HOLD", "")]).unwrap();
+    assert_eq!(settings.text(&AMQP_URL), None);
+    assert_eq!(settings.text(&REDIS_URL), None);
+    assert_eq!(settings.duration(&HOLD), Ok(Duration::from_secs(30)));
+    assert_eq!(settings.duration(&MAX_STAY), Ok(Duration::from_hours(30 * 24)));
+}
+
+#[test]
+fn missing_value_says_what_to_set() {
+    let error = read(&[], &[]).unwrap().required_url(&AMQP_URL, &["amqp", "amqps"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "DWELL_AMQP_URL is not set, and this service needs it (RabbitMQ, which carries the gate events): \
+         set DWELL_AMQP_URL or --amqp-url to an AMQP URL such as amqp://user:password@host:5672/%2f"
+    );
+}
+
+#[test]
+fn wrong_value_is_named_as_it_was_given() {
+    let by_flag = read(&["--hold", "soon"], &[]).unwrap().duration(&HOLD).unwrap_err();
+    let by_environment = read(&[], &[("DWELL_STRANGER_SHARE", "1.5")]).unwrap().share(&STRANGER_SHARE).unwrap_err();
+    let not_finite = read(&[], &[("DWELL_STRANGER_SHARE", "NaN")]).unwrap().share(&STRANGER_SHARE);
+
+    assert!(by_flag.to_string().starts_with("--hold=soon: "), "{by_flag}");
+    assert!(by_flag.to_string().ends_with("; allowed is a duration such as 250ms, 30s, 10m, 1h or 30d"), "{by_flag}");
+    assert_eq!(
+        by_environment.to_string(),
+        "DWELL_STRANGER_SHARE=1.5: it is not within 0 to 1; allowed is a share from 0 to 1, for instance 0.2"
+    );
+    assert!(not_finite.is_err());
+}
+
+#[test]
+fn every_kind_of_wrong_value_is_refused() {
+    let settings = read(
+        &[],
+        &[
+            ("DWELL_PREFETCH", "many"),
+            ("DWELL_BATCH_EVENTS", "0"),
+            ("DWELL_QUEUE_TYPE", "stream"),
+            ("DWELL_LISTEN", "5000"),
+            ("DWELL_REDIS_URL", "http://127.0.0.1"),
+            ("DWELL_INTERNAL_TOKEN", "short"),
+        ],
+    )
+    .unwrap();
+    assert!(settings.number(&PREFETCH, 1..=2000u16).is_err());
+    assert!(settings.number(&BATCH_EVENTS, 1..=10_000usize).is_err());
+    assert!(settings.choice(&QUEUE_TYPE, &[("quorum", 1), ("classic", 2)]).is_err());
+    assert!(settings.listen(&LISTEN, 1).is_err());
+    assert!(settings.url(&REDIS_URL, &["redis", "rediss"]).is_err());
+    assert!(settings.secret(&INTERNAL_TOKEN).is_err());
+}
+
+#[test]
+fn secrets_are_masked_in_every_error_and_in_what_is_logged() {
+    let settings = read(
+        &["--internal-token", "hidden"],
+        &[("DWELL_AMQP_URL", "amqp://guest:hidden@host:99999/"), ("DWELL_DATABASE_URL", "host=h password=hidden")],
+    )
+    .unwrap();
+
+    let texts = [
+        settings.url(&AMQP_URL, &["amqp"]).unwrap_err().to_string(),
+        settings.url(&DATABASE_URL, &["postgres"]).unwrap_err().to_string(),
+        settings.secret(&INTERNAL_TOKEN).unwrap_err().to_string(),
+        settings.effective().to_string(),
+        format!("{settings:?}"),
+    ];
+    for text in texts {
+        assert!(text.contains("***") && !text.contains("hidden"), "{text}");
+    }
+}
+
+#[test]
+fn help_shows_the_variable_and_the_default() {
+    let help = command("correlator", "matches").render_help().to_string();
+    assert!(help.contains("--hold <VALUE>"), "{help}");
+    assert!(help.contains("[DWELL_HOLD] [default: 30s]"), "{help}");
+}

@@ -1,0 +1,98 @@
+//! The typed getters of [`Settings`]: each parses one kind of value and refuses the rest with what is allowed.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Error, Listen, Masked, Setting, Settings};
+
+impl Settings {
+    /// The value as it is, if there is one.
+    pub fn text(&self, setting: &Setting) -> Option<&str> {
+        self.given.get(setting.name).map(|given| given.value.as_str())
+    }
+
+    /// The value as it is; without one, the error says what to set.
+    pub fn required(&self, setting: &Setting) -> Result<&str, Error> {
+        self.text(setting).ok_or_else(|| Error::missing(setting))
+    }
+
+    /// One of a few words; `choices` pairs each word with what it means.
+    pub fn choice<T: Clone>(&self, setting: &Setting, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
+        let Some(text) = self.text(setting) else {
+            return Ok(None);
+        };
+        match choices.iter().find(|(word, _)| *word == text) {
+            Some((_, meaning)) => Ok(Some(meaning.clone())),
+            None => Err(self.wrong(setting, "it is none of the words for this")),
+        }
+    }
+
+    /// A length of time such as `30s`.
+    pub fn duration(&self, setting: &Setting) -> Result<Duration, Error> {
+        let text = self.required(setting)?;
+        humantime::parse_duration(text).map_err(|error| self.wrong(setting, error.to_string()))
+    }
+
+    /// A number within `allowed`.
+    pub fn number<T>(&self, setting: &Setting, allowed: RangeInclusive<T>) -> Result<T, Error>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let text = self.required(setting)?;
+        let number = text.parse::<T>().map_err(|_| self.wrong(setting, "it is not such a number"))?;
+        if allowed.contains(&number) {
+            return Ok(number);
+        }
+        Err(self.wrong(setting, format!("it is not within {} to {}", allowed.start(), allowed.end())))
+    }
+
+    /// A share from 0 to 1.
+    pub fn share(&self, setting: &Setting) -> Result<f64, Error> {
+        self.number(setting, 0.0..=1.0)
+    }
+
+    /// A URL of one of `schemes`, if there is one. It shows itself without its password.
+    pub fn url(&self, setting: &Setting, schemes: &[&str]) -> Result<Option<Masked>, Error> {
+        let Some(text) = self.text(setting) else {
+            return Ok(None);
+        };
+        let url = url::Url::parse(text).map_err(|error| self.wrong(setting, format!("it is not a URL ({error})")))?;
+        if !schemes.contains(&url.scheme()) {
+            return Err(self.wrong(setting, format!("its scheme is not {}", schemes.join(" or "))));
+        }
+        Ok(Some(Masked::url(text)))
+    }
+
+    /// A URL of one of `schemes`; without one, the error says what to set.
+    pub fn required_url(&self, setting: &Setting, schemes: &[&str]) -> Result<Masked, Error> {
+        self.url(setting, schemes)?.ok_or_else(|| Error::missing(setting))
+    }
+
+    /// A secret of at least 16 visible ASCII characters, if there is one.
+    pub fn secret(&self, setting: &Setting) -> Result<Option<Masked>, Error> {
+        const LENGTH_MIN: usize = 16;
+        let Some(text) = self.text(setting) else {
+            return Ok(None);
+        };
+        if text.len() < LENGTH_MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.wrong(setting, "it is too short, or holds blanks or other characters"));
+        }
+        Ok(Some(Masked::secret(text)))
+    }
+
+    /// An address to listen on; without one, the loopback address with `default_port`.
+    pub fn listen(&self, setting: &Setting, default_port: u16) -> Result<Listen, Error> {
+        match self.text(setting) {
+            Some(text) => text.parse().map_err(|reason: &str| self.wrong(setting, reason)),
+            None => Ok(Listen::loopback(default_port)),
+        }
+    }
+
+    /// Values separated by commas; blanks around them and empty ones do not count.
+    pub fn list(&self, setting: &Setting) -> Vec<String> {
+        let text = self.text(setting).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+}

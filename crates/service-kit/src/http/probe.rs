@@ -1,0 +1,69 @@
+//! Asking a running service whether it is ready, for containers whose image has no shell and no HTTP client.
+//!
+//! One small request on one connection, with one deadline; anything more is left to a real client.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::config::Listen;
+
+/// How long the whole question may take.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(3);
+/// No honest answer is longer.
+const ANSWER_BYTES_MAX: u64 = 64 * 1_024;
+
+/// Why a service does not count as ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Nobody answers there.
+    #[error("no answer from {address}")]
+    Unreachable {
+        /// Where the service should be.
+        address: Listen,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The answer did not come in time.
+    #[error("no answer from {address} within {} s", PROBE_DEADLINE.as_secs())]
+    TooSlow {
+        /// Where the service should be.
+        address: Listen,
+    },
+    /// It says that it is not ready.
+    #[error("{address} is not ready: {answer}")]
+    NotReady {
+        /// Where the service is.
+        address: Listen,
+        /// What it said, on one line.
+        answer: String,
+    },
+}
+
+/// Asks `/readyz` of the service that listens on `address`.
+pub async fn probe_ready(address: &Listen) -> Result<(), ProbeError> {
+    let address = address.as_seen_from_here();
+    let answer = match tokio::time::timeout(PROBE_DEADLINE, ask(&address)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(source)) => return Err(ProbeError::Unreachable { address, source }),
+        Err(_) => return Err(ProbeError::TooSlow { address }),
+    };
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status_line = head.lines().next().unwrap_or_default();
+    if status_line.starts_with("HTTP/1.") && status_line.split(' ').nth(1) == Some("200") {
+        return Ok(());
+    }
+    let said: Vec<&str> = std::iter::once(status_line).chain(body.lines()).collect();
+    Err(ProbeError::NotReady { address, answer: said.join("; ") })
+}
+
+async fn ask(address: &Listen) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    // HTTP/1.0, so that the answer is not chunked and the connection closes after it.
+    let question = format!("GET /readyz?verbose HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(question.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

@@ -1,0 +1,200 @@
+//! Claims about the routes for operators, and about serving within limits.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::{Lifecycle, ServiceContext};
+
+/// Longer than anything here takes, shorter than anybody waits.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+struct Running {
+    address: Listen,
+    context: ServiceContext,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn with(router: Router, limits: Limits) -> Self {
+        let context = ServiceContext::for_testing();
+        let listener = bind(&Listen::loopback(0)).await.unwrap();
+        let address = Listen::from(listener.local_addr().unwrap());
+        let all = observability_routes(context.registry.clone(), context.health.clone()).merge(router);
+        let server = Server::new(limits).shown_in(&context.registry).unwrap();
+        let ended = tokio::spawn(server.serve(listener, all, context.lifecycle.clone()));
+        Self { address, context, ended }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let reply = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect((self.address.host.as_str(), self.address.port)).await.unwrap()
+    }
+
+    async fn ends(self) {
+        tokio::time::timeout(DEADLINE, self.ended).await.expect("the server ends").unwrap();
+    }
+}
+
+async fn rest_of(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_end(&mut text)).await.expect("the server closes").unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn readyz_turns_503_when_what_is_needed_is_down() {
+    let running = Running::with(Router::new(), Limits::default()).await;
+    let ledger = running.context.health.dependency("ledger");
+
+    let before = running.get("/readyz?verbose").await;
+    ledger.up();
+    let up = running.get("/readyz").await;
+    ledger.down("disk is full");
+    let down = running.get("/readyz?verbose").await;
+
+    assert_eq!(before, (503, "[-]ledger not connected yet\nnot ready\n".to_owned()));
+    assert_eq!(up, (200, "ok\n".to_owned()));
+    assert_eq!(down, (503, "[-]ledger disk is full\nnot ready\n".to_owned()));
+    assert_eq!(running.get("/livez").await, (200, "ok\n".to_owned()));
+}
+
+#[tokio::test]
+async fn metrics_page_has_its_content_type() {
+    let running = Running::with(Router::new(), Limits::default()).await;
+    let reply = reqwest::get(format!("http://{}/metrics", running.address)).await.unwrap();
+    assert_eq!(reply.headers()["content-type"], metrics::CONTENT_TYPE);
+    assert!(reply.text().await.unwrap().contains("dwell_http_connections_max 1024\n"));
+}
+
+#[tokio::test]
+async fn probe_tells_ready_from_not_ready_and_from_absent() {
+    let running = Running::with(Router::new(), Limits::default()).await;
+    let ledger = running.context.health.dependency("ledger");
+    let everywhere = Listen { host: "0.0.0.0".to_owned(), port: running.address.port };
+
+    let not_ready = probe_ready(&running.address).await.unwrap_err().to_string();
+    ledger.up();
+    let ready = probe_ready(&everywhere).await;
+    let address = running.address.clone();
+    running.context.lifecycle.stop();
+    running.ends().await;
+    let absent = probe_ready(&address).await.unwrap_err();
+
+    assert!(not_ready.ends_with("503 Service Unavailable; [-]ledger not connected yet; not ready"), "{not_ready}");
+    assert!(ready.is_ok(), "{ready:?}");
+    assert!(matches!(absent, ProbeError::Unreachable { .. }));
+}
+
+#[tokio::test]
+async fn taken_port_is_named_with_the_remedy() {
+    let first = bind(&Listen::loopback(0)).await.unwrap();
+    let taken = Listen::from(first.local_addr().unwrap());
+
+    let error = bind(&taken).await.unwrap_err().to_string();
+
+    let port = taken.port;
+    assert!(error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: port {port} is taken")), "{error}");
+    assert!(error.ends_with("DWELL_LISTEN (--listen)"), "{error}");
+}
+
+#[tokio::test]
+async fn stop_lets_the_request_under_way_finish_and_takes_no_other() {
+    let (entered, begun) = oneshot::channel::<()>();
+    let (go_on, held) = oneshot::channel::<()>();
+    let ends = Arc::new(Mutex::new(Some((entered, held))));
+    let slow = get(move || async move {
+        let (entered, held) = ends.lock().unwrap().take().unwrap();
+        entered.send(()).unwrap();
+        held.await.unwrap();
+        "done"
+    });
+    let running = Running::with(Router::new().route("/slow", slow), Limits::default()).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    begun.await.unwrap();
+
+    running.context.lifecycle.stop();
+    go_on.send(()).unwrap();
+
+    assert!(rest_of(stream).await.ends_with("\r\n\r\ndone"));
+    let address = running.address.clone();
+    running.ends().await;
+    assert!(TcpStream::connect((address.host.as_str(), address.port)).await.is_err());
+}
+
+#[tokio::test]
+async fn half_a_head_holds_neither_the_drain_nor_the_server() {
+    let running = Running::with(Router::new(), Limits { head: DEADLINE * 10, ..Limits::default() }).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"GET /livez HT").await.unwrap();
+
+    running.context.lifecycle.stop();
+    running.ends().await;
+}
+
+#[tokio::test]
+async fn request_that_never_ends_is_cut_off_by_the_hard_stop() {
+    let forever = get(std::future::pending::<&'static str>);
+    let running = Running::with(Router::new().route("/forever", forever), Limits::default()).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"GET /forever HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+
+    running.context.lifecycle.abort();
+    running.ends().await;
+}
+
+#[tokio::test]
+async fn slow_head_is_cut_off() {
+    let running = Running::with(Router::new(), Limits { head: Duration::from_millis(50), ..Limits::default() }).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"GET /livez HT").await.unwrap();
+    assert_eq!(rest_of(stream).await, "");
+}
+
+#[tokio::test]
+async fn slow_body_is_refused() {
+    let swallow = axum::routing::post(|body: axum::body::Bytes| async move { body.len().to_string() });
+    let limits = Limits { body: Duration::from_millis(50), ..Limits::default() };
+    let running = Running::with(Router::new().route("/swallow", swallow), limits).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"POST /swallow HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+
+    let answer = rest_of(stream).await;
+
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn connection_above_the_limit_waits_for_one_that_ends() {
+    let running = Running::with(Router::new(), Limits { connections: 1, ..Limits::default() }).await;
+    let mut first = running.connect().await;
+    first.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    let mut begin = [0; 15];
+    first.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200 OK");
+    let mut second = running.connect().await;
+    second.write_all(b"GET /livez HTTP/1.0\r\n\r\n").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await;
+
+    drop(first);
+
+    assert!(early.is_err(), "the second connection was served beside the first");
+    assert!(rest_of(second).await.ends_with("ok\n"));
+}
+
+#[tokio::test]
+async fn serve_with_default_limits_ends_at_the_stop() {
+    let lifecycle = Lifecycle::new();
+    let listener = bind(&Listen::loopback(0)).await.unwrap();
+    lifecycle.stop();
+    tokio::time::timeout(DEADLINE, serve(listener, Router::new(), lifecycle)).await.unwrap();
+}

@@ -1,0 +1,24 @@
+//! What every service needs around its own work: configuration, logs, metrics, health, HTTP, lifecycle and backoff.
+//!
+//! Start reading at [`run_service`], which a `main` calls, and [`ServiceContext`], which every part of a service gets.
+//! Nothing here is process-wide but the log and the signals, so that several services, or two whole pipelines in one
+//! test, stand side by side. Deliberately not here: anything about gate events, sessions, buses or ledgers.
+
+pub mod backoff;
+pub mod config;
+mod context;
+mod decisions;
+pub mod health;
+pub mod http;
+pub mod lifecycle;
+pub mod logs;
+pub mod metrics;
+mod run;
+
+pub use backoff::Backoff;
+pub use config::Settings;
+pub use context::ServiceContext;
+pub use decisions::DecisionLog;
+pub use health::{Dependency, Health};
+pub use lifecycle::Lifecycle;
+pub use run::{Role, Unavailable, exit_code, run_program, run_service};

@@ -1,0 +1,272 @@
+//! When a process stops: first softly (take no new work, finish what is under way), then, after a deadline, hard.
+//!
+//! A task that fails or panics before the stop makes the whole process stop and exit with failure: half a service is
+//! worse than one that is started anew. What a soft stop means for a task is left to the task.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a task may fail with.
+pub type TaskError = Box<dyn StdError + Send + Sync>;
+
+/// Why a process did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A task ended with an error before the stop.
+    #[error("{name} failed")]
+    TaskFailed {
+        /// The task.
+        name: String,
+        /// What it ended with.
+        source: TaskError,
+    },
+    /// A task panicked: a defect of the program.
+    #[error("{name} panicked: {message}")]
+    TaskPanicked {
+        /// The task.
+        name: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// Some work was cut off; it is done again after the next start.
+    #[error("the stop cut off what was under way in: {}; it is taken up again at the next start", .unfinished.join(", "))]
+    CutOff {
+        /// The tasks that had not finished.
+        unfinished: Vec<String>,
+    },
+    /// Signals cannot be received.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// The two stops of a process and the tasks that they end. Cheap to clone; all clones are the same.
+#[derive(Clone, Default)]
+pub struct Lifecycle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    tasks: TaskTracker,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    running: BTreeMap<u64, String>,
+    spawned: u64,
+    failure: Option<Error>,
+    cut_off: Vec<String>,
+}
+
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Lifecycle")
+            .field("stopping", &self.is_stopping())
+            .field("aborted", &self.is_aborted())
+            .field("running", &self.running())
+            .finish()
+    }
+}
+
+impl Lifecycle {
+    /// A life that just began.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits for the soft stop: take no new work, finish and acknowledge what is under way.
+    pub async fn stopping(&self) {
+        self.inner.soft.cancelled().await;
+    }
+
+    /// Waits for the hard stop. Tasks that were [spawned](Self::spawn) are dropped then and need not wait for it.
+    pub async fn aborted(&self) {
+        self.inner.hard.cancelled().await;
+    }
+
+    /// Whether the soft stop has come.
+    pub fn is_stopping(&self) -> bool {
+        self.inner.soft.is_cancelled()
+    }
+
+    /// Whether the hard stop has come.
+    pub fn is_aborted(&self) -> bool {
+        self.inner.hard.is_cancelled()
+    }
+
+    /// The soft stop as a token, for libraries that want one. Cancelling it is the same as [`stop`](Self::stop).
+    pub fn soft_token(&self) -> CancellationToken {
+        self.inner.soft.clone()
+    }
+
+    /// The hard stop as a token.
+    pub fn hard_token(&self) -> CancellationToken {
+        self.inner.hard.clone()
+    }
+
+    /// Begins the soft stop.
+    pub fn stop(&self) {
+        self.inner.soft.cancel();
+    }
+
+    /// Begins the hard stop: every spawned task is dropped at its next wait.
+    pub fn abort(&self) {
+        self.inner.soft.cancel();
+        self.inner.hard.cancel();
+    }
+
+    /// The names of the tasks that run now.
+    pub fn running(&self) -> Vec<String> {
+        self.state().running.values().cloned().collect()
+    }
+
+    /// Runs a task until it ends, or until the hard stop. That it ends well is fine at any time; an error or a panic
+    /// before the stop stops the process and is what [`finished`](Self::finished) returns.
+    pub fn spawn<F>(&self, name: impl Into<String>, task: F)
+    where
+        F: Future<Output = Result<(), TaskError>> + Send + 'static,
+    {
+        let name = name.into();
+        let number = self.enter(&name);
+        let hard = self.inner.hard.clone();
+        let work = self.inner.tasks.spawn(async move {
+            tokio::select! {
+                ended = task => Some(ended),
+                () = hard.cancelled() => None,
+            }
+        });
+        let lifecycle = self.clone();
+        self.inner.tasks.spawn(async move {
+            match work.await {
+                Ok(Some(Ok(()))) => {}
+                Ok(Some(Err(source))) => lifecycle.fail(Error::TaskFailed { name: name.clone(), source }),
+                Ok(None) => lifecycle.state().cut_off.push(name),
+                Err(error) => lifecycle.fail(Error::TaskPanicked { name, message: panic_message(error) }),
+            }
+            lifecycle.state().running.remove(&number);
+        });
+    }
+
+    /// Waits here for work that is no task of its own, but that the drain counts as one. `None` if it was cut off.
+    pub(crate) async fn run_here<F: Future>(&self, name: &str, work: F) -> Option<F::Output> {
+        let _counted = self.inner.tasks.token();
+        let number = self.enter(name);
+        let ended = tokio::select! {
+            ended = work => Some(ended),
+            () = self.aborted() => None,
+        };
+        let mut state = self.state();
+        state.running.remove(&number);
+        if ended.is_none() {
+            state.cut_off.push(name.to_owned());
+        }
+        ended
+    }
+
+    /// Waits for the soft stop and then for all tasks, at most `drain` long; what has not finished then is cut off.
+    pub async fn finished(&self, drain: Duration) -> Result<(), Error> {
+        // A task that is cut off ends at its next wait; one that never waits would hold the process for ever.
+        const CUT_OFF_MAX: Duration = Duration::from_secs(1);
+        self.stopping().await;
+        self.inner.tasks.close();
+        tokio::select! {
+            () = self.inner.tasks.wait() => {}
+            () = self.aborted() => {}
+            () = tokio::time::sleep(drain) => {
+                tracing::warn!(unfinished = ?self.running(), "the stop takes too long, cutting off what is unfinished");
+            }
+        }
+        self.abort();
+        let ended = tokio::time::timeout(CUT_OFF_MAX, self.inner.tasks.wait()).await;
+        let mut state = self.state();
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        let mut unfinished = std::mem::take(&mut state.cut_off);
+        if ended.is_err() {
+            unfinished.extend(state.running.values().cloned());
+        }
+        if unfinished.is_empty() { Ok(()) } else { Err(Error::CutOff { unfinished }) }
+    }
+
+    /// Runs until SIGINT or SIGTERM (or [`stop`](Self::stop), or a failing task), then finishes within `drain`. A
+    /// second signal cuts off at once.
+    pub async fn run_until_signal(self, drain: Duration) -> Result<(), Error> {
+        self.watch_signals()?;
+        self.finished(drain).await
+    }
+
+    /// From now on the first SIGINT or SIGTERM stops softly and the second one hard. Needs a Tokio runtime.
+    pub fn watch_signals(&self) -> Result<(), Error> {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+        let lifecycle = self.clone();
+        // Not on the tracker: the watch ends with the runtime, and the drain must not wait for it.
+        tokio::spawn(async move {
+            let first = received(&mut interrupt, &mut terminate).await;
+            tracing::info!(signal = first, "stopping: finishing what is under way");
+            lifecycle.stop();
+            let second = received(&mut interrupt, &mut terminate).await;
+            tracing::warn!(signal = second, "second signal: stopping at once");
+            lifecycle.abort();
+        });
+        Ok(())
+    }
+
+    fn enter(&self, name: &str) -> u64 {
+        let mut state = self.state();
+        state.spawned += 1;
+        let number = state.spawned;
+        state.running.insert(number, name.to_owned());
+        number
+    }
+
+    /// The first failure before the stop is the one that is reported; later ones are most often its consequences.
+    fn fail(&self, error: Error) {
+        let defect = matches!(error, Error::TaskPanicked { .. });
+        if self.is_stopping() && !defect {
+            tracing::warn!(error = &error as &dyn StdError, "failed during the stop");
+            return;
+        }
+        tracing::error!(error = &error as &dyn StdError, "a task failed, so the process stops");
+        self.state().failure.get_or_insert(error);
+        self.stop();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn received(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+fn panic_message(error: tokio::task::JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "cancelled by the runtime".to_owned();
+    };
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "without words".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

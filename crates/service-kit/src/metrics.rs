@@ -1,0 +1,213 @@
+//! Registering metrics, and the page that shows them.
+//!
+//! Several services in one process share a [`Registry`]: what is registered twice under one name is one metric. Names,
+//! labels and meaning are left to each service; the process metrics that Prometheus knows are not here.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, TextEncoder,
+};
+
+/// The content type of [`render`]'s page.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Upper bounds of latency histograms, seconds: fine around the fifty milliseconds that operators watch.
+pub const LATENCY_BUCKETS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A metric that cannot be registered: a defect of the program.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name, a label or the buckets are not valid.
+    #[error("metric {name} cannot be registered")]
+    Invalid {
+        /// The metric.
+        name: String,
+        /// What the library says.
+        source: prometheus::Error,
+    },
+    /// The name already stands for a metric of another kind, with other labels or another help text.
+    #[error("metric {name} is already registered with another kind, help or labels")]
+    Different {
+        /// The metric.
+        name: String,
+    },
+}
+
+/// The metrics of one process, or of one pipeline in a test. Cheap to clone; all clones are the same.
+#[derive(Clone, Default)]
+pub struct Registry {
+    registry: prometheus::Registry,
+    known: Arc<Mutex<HashMap<String, Box<dyn Any + Send + Sync>>>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Registry")
+    }
+}
+
+impl Registry {
+    /// A registry without metrics.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The library's own registry, for collectors that are not made here.
+    pub fn inner(&self) -> &prometheus::Registry {
+        &self.registry
+    }
+
+    /// Registers what `make` makes, or gives what already stands under its name.
+    fn shared<T>(&self, name: &str, make: impl FnOnce() -> prometheus::Result<T>) -> Result<T, Error>
+    where
+        T: Collector + Clone + 'static,
+    {
+        let invalid = |source| Error::Invalid { name: name.to_owned(), source };
+        let collector = make().map_err(invalid)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(registered) = known.get(name) {
+            let same = registered.downcast_ref::<T>().filter(|registered| shape(*registered) == shape(&collector));
+            return same.cloned().ok_or_else(|| Error::Different { name: name.to_owned() });
+        }
+        self.registry.register(Box::new(collector.clone())).map_err(invalid)?;
+        known.insert(name.to_owned(), Box::new(collector.clone()));
+        Ok(collector)
+    }
+}
+
+/// What tells two metrics of one name apart: their ids and a hash of help text and labels.
+fn shape(collector: &impl Collector) -> Vec<(u64, u64)> {
+    collector.desc().iter().map(|description| (description.id, description.dim_hash)).collect()
+}
+
+/// A count that only grows.
+pub fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, Error> {
+    registry.shared(name, || IntCounter::new(name, help))
+}
+
+/// Counts that only grow, told apart by labels.
+pub fn counter_vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+    registry.shared(name, || IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// A whole number that goes up and down.
+pub fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, Error> {
+    registry.shared(name, || IntGauge::new(name, help))
+}
+
+/// A number that goes up and down, for instance seconds.
+pub fn float_gauge(registry: &Registry, name: &str, help: &str) -> Result<Gauge, Error> {
+    registry.shared(name, || Gauge::new(name, help))
+}
+
+/// Whole numbers that go up and down, told apart by labels.
+pub fn gauge_vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+    registry.shared(name, || IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A distribution over the upper bounds `buckets`.
+pub fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
+    registry.shared(name, || Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+}
+
+/// Distributions over the upper bounds `buckets`, told apart by labels.
+pub fn histogram_vec(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+    labels: &[&str],
+) -> Result<HistogramVec, Error> {
+    registry.shared(name, || HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+}
+
+/// Says on the page which version of which service runs: `dwell_build_info{version, service} 1`.
+pub fn build_info(registry: &Registry, service: &str, version: &str) -> Result<(), Error> {
+    let info = gauge_vec(
+        registry,
+        "dwell_build_info",
+        "Version of each service in this process, always 1",
+        &["version", "service"],
+    )?;
+    info.with_label_values(&[version, service]).set(1);
+    Ok(())
+}
+
+/// The page: all metrics in text format 0.0.4.
+pub fn render(registry: &Registry) -> String {
+    let encoder = TextEncoder::new();
+    debug_assert!(CONTENT_TYPE.starts_with(encoder.format_type()));
+    let families = registry.registry.gather();
+    encoder.encode_to_string(&families).unwrap_or_else(|error| {
+        tracing::error!(%error, "metrics cannot be written");
+        String::new()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_that_is_registered_twice_is_one() {
+        let registry = Registry::new();
+        let [entry, exit] =
+            ["entry", "exit"].map(|_| counter(&registry, "dwell_published_total", "Published").unwrap());
+        entry.inc();
+        exit.inc_by(2);
+        assert!(render(&registry).contains("\ndwell_published_total 3\n"));
+    }
+
+    #[test]
+    fn name_stands_for_one_kind_and_one_set_of_labels() {
+        let registry = Registry::new();
+        counter(&registry, "dwell_a_total", "A").unwrap();
+        counter_vec(&registry, "dwell_b_total", "B", &["lot"]).unwrap();
+
+        assert!(matches!(gauge(&registry, "dwell_a_total", "A"), Err(Error::Different { .. })));
+        assert!(matches!(counter_vec(&registry, "dwell_b_total", "B", &["kind"]), Err(Error::Different { .. })));
+        assert!(matches!(counter(&registry, "not a name", "C"), Err(Error::Invalid { .. })));
+    }
+
+    #[test]
+    fn page_holds_every_kind_of_metric() {
+        let registry = Registry::new();
+        counter(&registry, "matched_events", "Exits that were matched").unwrap().inc();
+        gauge(&registry, "dwell_inside", "Inside now").unwrap().set(-1);
+        float_gauge(&registry, "dwell_lag_seconds", "Lag").unwrap().set(0.5);
+        let latency = histogram(&registry, "dwell_wait_seconds", "Wait", &[0.5, 1.0]).unwrap();
+        latency.observe(0.75);
+        histogram_vec(&registry, "dwell_step_seconds", "Steps", &[1.0], &["step"]).unwrap();
+        build_info(&registry, "correlator", "0.1.0").unwrap();
+
+        let expected = [
+            "# HELP dwell_build_info Version of each service in this process, always 1",
+            "# TYPE dwell_build_info gauge",
+            "dwell_build_info{service=\"correlator\",version=\"0.1.0\"} 1",
+            "# HELP dwell_inside Inside now",
+            "# TYPE dwell_inside gauge",
+            "dwell_inside -1",
+            "# HELP dwell_lag_seconds Lag",
+            "# TYPE dwell_lag_seconds gauge",
+            "dwell_lag_seconds 0.5",
+            "# HELP dwell_wait_seconds Wait",
+            "# TYPE dwell_wait_seconds histogram",
+            "dwell_wait_seconds_bucket{le=\"0.5\"} 0",
+            "dwell_wait_seconds_bucket{le=\"1\"} 1",
+            "dwell_wait_seconds_bucket{le=\"+Inf\"} 1",
+            "dwell_wait_seconds_sum 0.75",
+            "dwell_wait_seconds_count 1",
+            "# HELP matched_events Exits that were matched",
+            "# TYPE matched_events counter",
+            "matched_events 1",
+        ];
+        assert_eq!(render(&registry).lines().collect::<Vec<_>>(), expected);
+    }
+}

@@ -1,0 +1,290 @@
+//! The frame of a `main`: flags, settings, log, runtime, signals, errors and exit codes.
+//!
+//! What runs inside is left to the service, which hands in one async function.
+//!
+//! | exit code | meaning |
+//! | --- | --- |
+//! | 0 | done, or stopped as asked, with all work finished |
+//! | 1 | failed: the last lines say why |
+//! | 2 | an unknown flag or subcommand |
+//! | 69 | a server that cannot be done without is unavailable, and waiting would not help |
+//! | 78 | the configuration is wrong: nothing was started |
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{ArgMatches, Command};
+use parking::SystemClock;
+
+use crate::config::{self, HEALTHCHECK, Settings};
+use crate::lifecycle::Error as LifecycleError;
+use crate::logs::{self, Output};
+use crate::{ServiceContext, http, metrics};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const FAILED: u8 = 1;
+const UNAVAILABLE: u8 = 69;
+const WRONG_CONFIGURATION: u8 = 78;
+/// Blocking work that is still under way at the very end gets this long.
+const BLOCKING_MAX: Duration = Duration::from_secs(1);
+
+/// A server that is not there, or not as it must be, where waiting would not help: the process exits with 69.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} is unavailable: {reason}")]
+pub struct Unavailable {
+    /// The server, for instance `rabbitmq`.
+    pub name: &'static str,
+    /// What is wrong and what to do, without secrets.
+    pub reason: String,
+}
+
+/// The exit code for an error: 78 if a [`config::Error`] is among its causes, 69 if an [`Unavailable`] is, else 1.
+///
+/// Causes are found through `source()`, so an error type must keep them as `#[source]` or `#[from]`; what is
+/// `#[error(transparent)]` hides itself.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.chain().any(<dyn StdError>::is::<config::Error>) {
+        WRONG_CONFIGURATION
+    } else if error.chain().any(<dyn StdError>::is::<Unavailable>) {
+        UNAVAILABLE
+    } else {
+        FAILED
+    }
+}
+
+/// How a program presents itself, and when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    /// Where its log goes.
+    pub output: Output,
+    /// Whether it logs its start with all settings, and its end; else it does so for `debug` only.
+    pub announced: bool,
+    /// Whether it ends when its function ends; else it runs until the stop.
+    pub ends_by_itself: bool,
+}
+
+impl Role {
+    /// Runs until it is stopped, and logs to standard output, as containers want it.
+    pub fn service() -> Self {
+        Self { output: Output::Stdout, announced: true, ends_by_itself: false }
+    }
+
+    /// Does one thing and ends; standard output is for what it gives.
+    pub fn command() -> Self {
+        Self { output: Output::Stderr, announced: false, ends_by_itself: true }
+    }
+}
+
+/// Runs a service from its [`config::command`] to its end, and says on standard error what went wrong.
+///
+/// `start` may return as soon as its tasks are [spawned](crate::Lifecycle::spawn): the process then runs until SIGINT
+/// or SIGTERM, until [`Lifecycle::stop`](crate::Lifecycle::stop), or until a task fails. It may as well do the work
+/// itself and then call `stop`. The `healthcheck` subcommand is answered here. The program is named after the command.
+pub fn run_service<S, F>(command: Command, start: S) -> ExitCode
+where
+    S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    run_program(command, |_| Role::service(), start)
+}
+
+/// Runs a program whose role hangs on its flags; otherwise the same as [`run_service`].
+pub fn run_program<R, S, F>(command: Command, role: R, start: S) -> ExitCode
+where
+    R: FnOnce(&ArgMatches) -> Role,
+    S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let name = service_name(&command);
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return said_by_clap(&error),
+    };
+    let role = role(&matches);
+    let ran = Settings::read(&matches, std::env::vars_os()).map_err(anyhow::Error::from).and_then(|settings| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let ran = runtime.block_on(Box::pin(run(name, role, matches, settings, start)));
+        runtime.shutdown_timeout(BLOCKING_MAX);
+        ran
+    });
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(name, &error);
+            exit_code(&error)
+        }
+    }
+}
+
+async fn run<S, F>(
+    name: &'static str,
+    role: Role,
+    matches: ArgMatches,
+    settings: Settings,
+    start: S,
+) -> anyhow::Result<()>
+where
+    S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    if matches.subcommand_name() == Some(HEALTHCHECK) {
+        return healthcheck(&settings).await;
+    }
+    logs::init_on(role.output, &settings, name)?;
+    let drain = settings.duration(&config::DRAIN)?;
+    let context = ServiceContext::new(Arc::new(SystemClock));
+    metrics::build_info(&context.registry, name, VERSION)?;
+    if role.announced {
+        tracing::info!("{name} {VERSION} starts with {}", settings.effective());
+    } else {
+        tracing::debug!("{name} {VERSION} starts with {}", settings.effective());
+    }
+    context.lifecycle.watch_signals()?;
+    context.spawn_background();
+    let lifecycle = context.lifecycle.clone();
+    let work = start(matches, settings, context.clone());
+    let work = async move {
+        let ended = work.await;
+        if role.ends_by_itself {
+            lifecycle.stop();
+        }
+        ended
+    };
+    let ended = supervise(work, &context, drain).await;
+    context.decisions.flush();
+    if role.announced {
+        tracing::info!("{name} has stopped");
+    }
+    ended
+}
+
+/// Asks the service that listens where the settings say; an error if it is not ready.
+async fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
+    // Without a default of its own, port 0: the error then names what to set.
+    let address = settings.listen(&config::LISTEN, 0)?;
+    if address.port == 0 {
+        return Err(settings.wrong(&config::LISTEN, "a health check needs to know the port").into());
+    }
+    Ok(http::probe_ready(&address).await?)
+}
+
+/// Runs `start` and whatever it spawned, to the end of the drain.
+async fn supervise<F>(start: F, context: &ServiceContext, drain: Duration) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let lifecycle = &context.lifecycle;
+    let finished = async {
+        lifecycle.stopping().await;
+        context.health.draining();
+        lifecycle.finished(drain).await
+    };
+    let started = async {
+        let ended = lifecycle.run_here("start", start).await.unwrap_or(Ok(()));
+        ended.inspect_err(|_| lifecycle.stop())
+    };
+    let (started, finished) = tokio::join!(started, finished);
+    // The first cause counts: a start that failed explains why tasks were cut off, not the other way round.
+    started?;
+    finished.map_err(|error: LifecycleError| error.into())
+}
+
+fn service_name(command: &Command) -> &'static str {
+    // A command is made once a process, and its name goes into every line of the log.
+    Box::leak(command.get_name().to_owned().into_boxed_str())
+}
+
+fn said_by_clap(error: &clap::Error) -> ExitCode {
+    if let Err(error) = error.print() {
+        tracing::debug!(%error, "nobody reads the help");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
+}
+
+/// One clear block on standard error: the error, its causes, one a line.
+fn report(name: &str, error: &anyhow::Error) {
+    let mut block = format!("{name}: {error}\n");
+    for cause in error.chain().skip(1) {
+        block.push_str("  because ");
+        block.push_str(&cause.to_string());
+        block.push('\n');
+    }
+    if let Err(error) = std::io::stderr().write_all(block.as_bytes()) {
+        tracing::error!(%error, "standard error is closed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAIN: Duration = Duration::from_secs(10);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the correlator cannot start")]
+    struct Wrapped(#[source] config::Error);
+
+    #[test]
+    fn exit_code_tells_wrong_configuration_from_an_unavailable_server_and_from_the_rest() {
+        let missing = || config::Error::missing(&config::AMQP_URL);
+        let unavailable = Unavailable { name: "rabbitmq", reason: "the queue has other arguments".to_owned() };
+
+        let codes = [
+            code(&missing().into()),
+            code(&Wrapped(missing()).into()),
+            code(&anyhow::Error::from(missing()).context("starting")),
+            code(&unavailable.into()),
+            code(&anyhow::anyhow!("disk is full")),
+        ];
+
+        assert_eq!(codes, [78, 78, 78, 69, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn start_that_fails_stops_what_it_spawned_and_is_the_error() {
+        let context = ServiceContext::for_testing();
+        let inside = context.clone();
+        let start = async move {
+            inside.lifecycle.spawn("stuck", std::future::pending());
+            Err(config::Error::missing(&config::AMQP_URL).into())
+        };
+
+        let error = supervise(start, &context, DRAIN).await.unwrap_err();
+
+        assert_eq!(code(&error), 78);
+        assert!(context.lifecycle.is_aborted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn start_that_ignores_the_stop_is_cut_off_after_the_drain() {
+        let context = ServiceContext::for_testing();
+        let begun = tokio::time::Instant::now();
+        context.lifecycle.stop();
+
+        let ended = supervise(std::future::pending(), &context, DRAIN).await;
+
+        assert!(ended.unwrap_err().to_string().contains("in: start;"));
+        assert_eq!(begun.elapsed(), DRAIN);
+        assert!(!context.health.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn start_that_does_the_work_itself_ends_the_process() {
+        let context = ServiceContext::for_testing();
+        let lifecycle = context.lifecycle.clone();
+        let start = async move {
+            tokio::time::sleep(DRAIN * 100).await;
+            lifecycle.stop();
+            Ok(())
+        };
+        assert!(supervise(start, &context, DRAIN).await.is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! A temporary folder with a guardian: a small shell that outlives the test process, if only for a moment.
+//!
+//! A test process can end without running any destructor (`kill -9`, an abort, statics). The guardian holds the other
+//! end of a pipe from this process; when the pipe closes it kills the process groups it was last told of and removes
+//! the folder, so that nothing is left behind however the tests end.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::Context as _;
+
+use crate::process::in_own_group;
+
+/// Reads lines of process group ids; the last one counts. A server's children may still write while the folder is
+/// removed, hence the repeated `rm`.
+const GUARDIAN: &str = r#"
+groups=
+while read -r line; do groups=$line; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+[ -n "$1" ] || exit 0
+for attempt in 1 2 3 4 5; do rm -rf -- "$1" 2>/dev/null && break; sleep 0.2; done
+"#;
+
+/// Kills process groups when this process ends, whatever the reason.
+#[derive(Debug)]
+pub(crate) struct Guardian {
+    shell: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Guardian {
+    /// A guardian that also removes `folder` at the end, if one is given.
+    pub(crate) fn start(folder: Option<&Path>) -> anyhow::Result<Self> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", GUARDIAN, "testbed-guardian"]);
+        command.arg(folder.unwrap_or_else(|| Path::new("")));
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        in_own_group(&mut command);
+        let mut shell =
+            command.spawn().context("cannot start /bin/sh, which stops servers when a test process dies")?;
+        let pipe = shell.stdin.take();
+        Ok(Self { shell, pipe })
+    }
+
+    /// Sets the process groups that must not outlive this process.
+    pub(crate) fn watch(&mut self, groups: &[u32]) -> anyhow::Result<()> {
+        let line = groups.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        let pipe = self.pipe.as_mut().context("the guardian of this server was already dismissed")?;
+        writeln!(pipe, "{line}").context("the guardian of this server has ended")
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        // Closing the pipe is the signal. What it was last told to watch dies, its folder goes, and it ends by itself.
+        drop(self.pipe.take());
+        drop(self.shell.wait());
+    }
+}
+
+/// A temporary folder, removed with its guardian.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    guardian: Guardian,
+    groups: Vec<u32>,
+}
+
+impl Folder {
+    pub(crate) fn create(server: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(&format!("dwell-testbed-{server}-")).tempdir();
+        let path = folder.context("cannot make a temporary folder (is TMPDIR writable?)")?.keep();
+        let removed = if std::env::var_os("TESTBED_KEEP").is_some() { None } else { Some(path.as_path()) };
+        let guardian = Guardian::start(removed)?;
+        Ok(Self { path, guardian, groups: Vec::new() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file below this folder, and says where.
+    pub(crate) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// From now on the process group dies with this process.
+    pub(crate) fn guard(&mut self, group: u32) -> anyhow::Result<()> {
+        self.groups.push(group);
+        self.guardian.watch(&self.groups)
+    }
+
+    /// The process group has ended; its number may go to a stranger.
+    pub(crate) fn unguard(&mut self, group: u32) -> anyhow::Result<()> {
+        self.groups.retain(|guarded| *guarded != group);
+        self.guardian.watch(&self.groups)
+    }
+}

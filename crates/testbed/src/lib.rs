@@ -1,0 +1,52 @@
+//! Real servers on private loopback ports for tests: `RabbitMQ`, Redis, `PostgreSQL` and Prometheus; proxy and faults.
+//!
+//! Every server runs in a temporary folder of its own, on ports that no other test has, and ends with the value that
+//! stands for it, or with the test process when that dies first. A server takes from 50 ms (Redis) to 14 s (`RabbitMQ`)
+//! to start, so the slow ones can be shared: [`RabbitMq::shared`] and [`Postgres::shared`] use the one that `ci/test`
+//! started (`TESTBED_AMQP_URL` and `TESTBED_MANAGEMENT_URL`, `TESTBED_POSTGRES_URL`), or else start one for this test
+//! process. Tests keep apart by a virtual host or a database each; a test that kills a server starts its own.
+//!
+//! With `TESTBED_KEEP` set, the folders of the servers, with their logs, are left behind.
+//!
+//! Deliberately not here: anything about car parks, and clients for the servers. The tests bring their own.
+
+mod folder;
+mod installed;
+mod ports;
+mod postgres;
+mod process;
+mod program;
+mod prometheus;
+mod proxy;
+mod rabbitmq;
+mod redis;
+mod waiting;
+
+pub use ports::free_port;
+pub use postgres::{Postgres, SharedPostgres};
+pub use program::{Program, ProgramBuilder, binary};
+pub use prometheus::Prometheus;
+pub use proxy::Proxy;
+pub use rabbitmq::{Management, RabbitMq, SharedRabbitMq};
+pub use redis::{Redis, RedisCopy};
+/// `Signal::TERM`, `Signal::INT`, `Signal::KILL` and so on.
+pub use rustix::process::Signal;
+pub use waiting::{wait_for, wait_until};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs_send(_: &impl Send) {}
+
+    #[test]
+    fn servers_can_be_started_and_asked_in_spawned_tasks() {
+        // None of these futures is polled: that it compiles is the claim.
+        needs_send(&RabbitMq::start());
+        needs_send(&Postgres::start());
+        needs_send(&Prometheus::start(""));
+        needs_send(&Proxy::start(""));
+        needs_send(&async { RabbitMq::shared().await?.vhost("spawned").await });
+        needs_send(&async { Postgres::shared().await?.database().await });
+    }
+}

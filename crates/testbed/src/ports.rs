@@ -1,0 +1,121 @@
+//! Ports that no other test uses, in this process or in another.
+//!
+//! Binding port 0 and letting go again is a race: the kernel may give the same port to somebody else before the server
+//! binds it. So ports come from a range that the kernel never gives out by itself, and each is held by a lock on a file
+//! under the temporary folder for as long as it is in use. The kernel lets go of the lock when its process ends.
+
+use std::fs::{DirBuilder, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, bail};
+
+/// Below the kernel's ephemeral ports (32768 and up), above most well-known ones.
+const FIRST: u32 = 20_000;
+const COUNT: u32 = 10_000;
+
+/// A port that is ours until this value is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    port: u16,
+    _lock: File,
+}
+
+impl Lease {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Takes a port that nobody leases and nobody listens on.
+    pub(crate) fn take() -> anyhow::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+
+        let folder = lock_folder()?;
+        // Processes start at different places, so that parallel test binaries seldom try the same port.
+        let start = std::process::id().wrapping_mul(37);
+        for _ in 0..COUNT {
+            let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+            let port = u16::try_from(FIRST + offset).expect("the range ends below 65536");
+            if let Some(lease) = Self::try_port(&folder, port)? {
+                return Ok(lease);
+            }
+        }
+        bail!("all ports from {FIRST} to {} are in use", FIRST + COUNT - 1)
+    }
+
+    fn try_port(folder: &Path, port: u16) -> anyhow::Result<Option<Self>> {
+        let path = folder.join(port.to_string());
+        let lock = File::create(&path).with_context(|| format!("cannot make the lock file {}", path.display()))?;
+        let ours = lock.try_lock().is_ok();
+        // A program that is not a test may listen there, on the loopback address or on all of them.
+        let free = ours && [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].iter().all(|ip| can_listen(*ip, port));
+        Ok(free.then_some(Self { port, _lock: lock }))
+    }
+}
+
+/// A port on the loopback address that nobody else has, reserved until this process ends.
+///
+/// # Panics
+/// When there is none left, or the temporary folder cannot be written.
+pub fn free_port() -> u16 {
+    static KEPT: Mutex<Vec<Lease>> = Mutex::new(Vec::new());
+
+    let lease = Lease::take().expect("a free port on the loopback address");
+    let port = lease.port();
+    KEPT.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(lease);
+    port
+}
+
+fn can_listen(ip: Ipv4Addr, port: u16) -> bool {
+    TcpListener::bind((ip, port)).is_ok()
+}
+
+fn lock_folder() -> anyhow::Result<PathBuf> {
+    // One a user, as nobody may write into another's. Between users the check that nobody listens has to do.
+    let user = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("dwell-testbed-ports-{user}"));
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.with_context(|| format!("cannot make the folder {} for the locks on ports", folder.display()))?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice_while_it_is_in_use() {
+        let leases: Vec<Lease> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..25).map(|_| Lease::take().unwrap()).collect::<Vec<_>>())).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+
+        let ports: BTreeSet<u16> = leases.iter().map(Lease::port).collect();
+
+        assert_eq!(ports.len(), 100);
+    }
+
+    #[test]
+    fn a_port_with_a_listener_is_passed_over() {
+        let lease = Lease::take().unwrap();
+        let port = lease.port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        drop(lease);
+
+        let again = Lease::try_port(&lock_folder().unwrap(), port).unwrap();
+
+        assert!(again.is_none());
+        drop(listener);
+    }
+
+    #[test]
+    fn a_free_port_can_be_bound() {
+        assert!(can_listen(Ipv4Addr::LOCALHOST, free_port()));
+    }
+}

@@ -1,0 +1,232 @@
+//! `PostgreSQL`: one real cluster on a private loopback port, with `fsync` on, as a ledger would have it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use rustix::process::Signal;
+use tokio::sync::OnceCell;
+
+use crate::folder::Folder;
+use crate::installed;
+use crate::ports::Lease;
+use crate::process::ServerProcess;
+
+const START_DEADLINE: Duration = Duration::from_mins(1);
+const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
+/// How long an end in good order may take before it becomes a `kill -9`.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// The account that Debian's package makes: the server refuses to run as root.
+const ACCOUNT: &str = "postgres";
+/// Name and password of the role that owns everything in a cluster of ours.
+const ROLE: &str = "dwell";
+
+/// A `PostgreSQL` cluster of this value's own. Its data outlive [`kill`](Self::kill) and [`restart`](Self::restart).
+#[derive(Debug)]
+pub struct Postgres {
+    server: Option<ServerProcess>,
+    folder: Folder,
+    port: Lease,
+}
+
+impl Postgres {
+    /// Makes an empty cluster, starts it and waits until it answers. Takes one to four seconds.
+    pub async fn start() -> anyhow::Result<Self> {
+        let folder = Folder::create("postgres")?;
+        let port = Lease::take()?;
+        folder.write("password", ROLE)?;
+        if runs_as_root() {
+            let (user, group) = account_ids()?;
+            for path in [folder.path().to_owned(), folder.path().join("password")] {
+                let given = std::os::unix::fs::chown(&path, Some(user), Some(group));
+                given.with_context(|| format!("cannot give {} to the user {ACCOUNT}", path.display()))?;
+            }
+        }
+        let mut postgres = Self { server: None, folder, port };
+        postgres.make_cluster().await?;
+        postgres.start_server().await?;
+        Ok(postgres)
+    }
+
+    /// The cluster for all tests that do not break it: that of the environment (`TESTBED_POSTGRES_URL`), or else one
+    /// that is started once for this process.
+    pub async fn shared() -> anyhow::Result<&'static SharedPostgres> {
+        static SHARED: OnceCell<SharedPostgres> = OnceCell::const_new();
+
+        SHARED.get_or_try_init(SharedPostgres::find).await
+    }
+
+    /// `postgres://dwell:dwell@127.0.0.1:PORT/postgres`: the cluster's own database.
+    pub fn url(&self) -> String {
+        format!("postgres://{ROLE}:{ROLE}@{}/postgres", self.address())
+    }
+
+    /// `127.0.0.1:PORT`, for a [`Proxy`](crate::Proxy).
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.port())
+    }
+
+    /// Makes an empty database that no other test has, and returns its URL.
+    pub async fn database(&self) -> anyhow::Result<String> {
+        make_database(&self.url()).await
+    }
+
+    /// `kill -9` of all its processes; returns when they are gone. Does nothing when it is not running.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.server.take().map_or(Ok(()), |server| server.kill(&mut self.folder))
+    }
+
+    /// Starts the server again on its data and port, after a `kill -9` if it is still running.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.kill()?;
+        self.start_server().await
+    }
+
+    /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns parted by `|`.
+    pub async fn query(&self, url: &str, sql: &str) -> anyhow::Result<String> {
+        psql(url, sql).await
+    }
+
+    async fn make_cluster(&mut self) -> anyhow::Result<()> {
+        let mut command = server_command(&installed::postgres_program("initdb")?);
+        command.arg("--pgdata").arg(self.data()).args(["--username", ROLE, "--auth", "scram-sha-256"]);
+        command.arg("--pwfile").arg(self.folder.path().join("password"));
+        // The cluster is worth nothing until it runs: only what it does later has to be on disk.
+        command.args(["--no-sync", "--encoding", "UTF8", "--locale", "C.UTF-8"]);
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        let mut command = tokio::process::Command::from(command);
+        let output = tokio::time::timeout(START_DEADLINE, command.kill_on_drop(true).output()).await;
+        let output = output.with_context(|| format!("initdb is not done after {START_DEADLINE:?}"))?;
+        let output = output.context("cannot start initdb")?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "initdb ended with {}: {errors}", output.status);
+        Ok(())
+    }
+
+    async fn start_server(&mut self) -> anyhow::Result<()> {
+        let mut command = server_command(&installed::postgres_program("postgres")?);
+        command.arg("-D").arg(self.data());
+        let sockets = self.folder.path().display();
+        for setting in [
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={}", self.port.port()),
+            format!("unix_socket_directories={sockets}"),
+            "fsync=on".to_owned(),
+            "synchronous_commit=on".to_owned(),
+            "max_connections=200".to_owned(),
+            // Files rather than /dev/shm, so that a killed server leaves nothing outside of its folder.
+            "dynamic_shared_memory_type=mmap".to_owned(),
+        ] {
+            command.args(["-c", &setting]);
+        }
+        self.server = Some(ServerProcess::spawn(&mut self.folder, "postgres", command)?);
+
+        let url = self.url();
+        let server = self.server.as_mut().context("the server was just started")?;
+        server.ready(START_DEADLINE, || answers(url.clone())).await
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let Some(mut server) = self.server.take() else { return };
+        // An immediate shutdown gives its shared memory back, which a `kill -9` does not.
+        server.ends_after(Signal::QUIT, STOP_PATIENCE);
+        // What cannot be killed here falls to the folder's guardian.
+        drop(server.kill(&mut self.folder));
+    }
+}
+
+/// A `PostgreSQL` that other tests use at the same time. Do not stop it, and stay in a database of your own.
+#[derive(Debug)]
+pub struct SharedPostgres {
+    url: String,
+    /// Ends with the process, through its folder's guardian: statics are never dropped.
+    _own: Option<Postgres>,
+}
+
+impl SharedPostgres {
+    /// Makes an empty database that no other test has, and returns its URL.
+    pub async fn database(&self) -> anyhow::Result<String> {
+        make_database(&self.url).await
+    }
+
+    /// `127.0.0.1:PORT`, for a [`Proxy`](crate::Proxy).
+    pub fn address(&self) -> &str {
+        let rest = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split_once('/').map_or(rest, |(address, _)| address)
+    }
+
+    /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns parted by `|`.
+    pub async fn query(&self, url: &str, sql: &str) -> anyhow::Result<String> {
+        psql(url, sql).await
+    }
+
+    async fn find() -> anyhow::Result<Self> {
+        if let Ok(url) = std::env::var("TESTBED_POSTGRES_URL") {
+            return Ok(Self { url, _own: None });
+        }
+        let own = Postgres::start().await?;
+        Ok(Self { url: own.url(), _own: Some(own) })
+    }
+}
+
+async fn make_database(url: &str) -> anyhow::Result<String> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+
+    let (server, _) = url.rsplit_once('/').with_context(|| format!("{url} names no database"))?;
+    let name = format!("test_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    // Whatever is there under this name is of an earlier process with the same id.
+    psql(url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+    psql(url, &format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
+    Ok(format!("{server}/{name}"))
+}
+
+async fn answers(url: String) -> bool {
+    psql(&url, "SELECT 1").await.is_ok()
+}
+
+async fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
+    let mut command = tokio::process::Command::new(installed::postgres_program("psql")?);
+    command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]);
+    command.args(["--dbname", url, "--command", sql]).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(COMMAND_DEADLINE, command.output()).await;
+    let output = output.with_context(|| format!("PostgreSQL gave no answer in {COMMAND_DEADLINE:?}: {sql}"))?;
+    let output = output.context("cannot start psql")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "PostgreSQL refuses {sql}: {errors}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// A command that does not run as root: `PostgreSQL` refuses to.
+fn server_command(program: &Path) -> Command {
+    if !runs_as_root() {
+        return Command::new(program);
+    }
+    // `setpriv` becomes the program, so that its process is our child; `su` and `runuser` would stand between.
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups", "--"]).arg(program);
+    command
+}
+
+fn runs_as_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn account_ids() -> anyhow::Result<(u32, u32)> {
+    let accounts = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
+    let ids = accounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [ACCOUNT, _, user, group, ..] = fields[..] else { return None };
+        Some((user.parse().ok()?, group.parse().ok()?))
+    });
+    ids.with_context(|| {
+        format!("there is no user {ACCOUNT}: Debian's package `postgresql` makes it, and `ci/test` installs that")
+    })
+}
