@@ -1,0 +1,34 @@
+//! The correlator's settings: `DWELL_PREFETCH`, `DWELL_BATCH_EVENTS`, `DWELL_BATCHES_IN_FLIGHT`, `DWELL_REDIS_URL`.
+//!
+//! The matching rules are not here: they are the summary API's, so that all correlators decide alike.
+
+use service_kit::Settings;
+use service_kit::config::{self, Masked};
+
+/// How a correlator works.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Messages of each queue that may be unacknowledged.
+    pub prefetch: u16,
+    /// The most events of a batch.
+    pub batch_events: usize,
+    /// Batches that are worked on at once.
+    pub batches_in_flight: usize,
+    /// The shared cache of timelines; in memory, when there is none.
+    pub redis_url: Option<Masked>,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The first setting that is wrong, and what is allowed.
+    pub fn from_settings(settings: &Settings) -> Result<Self, config::Error> {
+        Ok(Self {
+            prefetch: settings.number(&config::PREFETCH, 1..=2000)?,
+            batch_events: settings.number(&config::BATCH_EVENTS, 1..=10_000)?,
+            batches_in_flight: settings.number(&config::BATCHES_IN_FLIGHT, 1..=64)?,
+            redis_url: settings.url(&config::REDIS_URL, &["redis"])?,
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Load, decide, record, cache: what is done with the vehicles of a batch.
+//!
+//! The ledger has the last word: a unit that loses its comparison is decided again from the snapshot that comes back,
+//! and what a cached timeline takes for known is checked with the ledger. A ledger that is away is waited for.
+//! Choosing batches and acknowledging are the worker's.
+
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use matching::{Decision, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
+use parking::{EventKey, GateEvent, Rules, Timestamp, Vehicle};
+use service_kit::{Backoff, Dependency, Lifecycle};
+
+use crate::decisions::Announcer;
+use crate::metrics::Metrics;
+use crate::recorder::{self, Recorder};
+use crate::timelines::Timelines;
+
+/// The stop came while the ledger was away: what was under way is delivered again after the next start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GivenUp;
+
+/// Evidence about one vehicle.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) vehicle: Vehicle,
+    /// New events, each with the time of its receipt.
+    pub(crate) events: Vec<(GateEvent, Timestamp)>,
+    /// Events of which what was awaited has ended.
+    pub(crate) ended: Vec<EventKey>,
+    /// The snapshot to decide on, when it came with the evidence.
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// Decides and records. One for all batches and deadlines of a correlator.
+#[derive(Debug)]
+pub(crate) struct Decider {
+    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) timelines: Arc<dyn Timelines>,
+    pub(crate) rules: RwLock<Arc<Rules>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) announcer: Announcer,
+    pub(crate) ledger: Dependency,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+/// Evidence on its way through a batch.
+struct Case {
+    evidence: Evidence,
+    keys: Vec<EventKey>,
+    snapshot: Option<Snapshot>,
+    /// The snapshot is the cache's word, not the ledger's.
+    is_cached: bool,
+    /// The timeline must reach back to this time.
+    reaching: Option<Timestamp>,
+}
+
+/// What the decision about a case came to.
+enum Verdict {
+    Record(Unit),
+    Nothing,
+    LoadAgain { reaching: Option<Timestamp> },
+    TimelineFull,
+}
+
+impl Decider {
+    /// Settles all evidence; vehicles are distinct. Returns the events that no timeline has room for.
+    pub(crate) async fn settle(&self, evidence: Vec<Evidence>) -> Result<Vec<GateEvent>, GivenUp> {
+        let mut cases: Vec<Case> = evidence.into_iter().map(Case::new).collect();
+        self.look_up(&mut cases).await;
+        let mut refused = Vec::new();
+        while !cases.is_empty() {
+            self.load_missing(&mut cases).await?;
+            let (mut again, mut units) = (Vec::new(), Vec::new());
+            for mut case in cases {
+                match self.decide(&case) {
+                    Verdict::Record(unit) => units.push((case, unit)),
+                    Verdict::Nothing => self.metrics.known_already(case.keys.len()),
+                    Verdict::LoadAgain { reaching } => {
+                        (case.snapshot, case.is_cached, case.reaching) = (None, false, reaching);
+                        self.metrics.reloaded();
+                        again.push(case);
+                    }
+                    Verdict::TimelineFull => refused.extend(case.evidence.events.into_iter().map(|(event, _)| event)),
+                }
+            }
+            again.extend(self.record(units).await?);
+            cases = again;
+        }
+        Ok(refused)
+    }
+
+    fn decide(&self, case: &Case) -> Verdict {
+        let (vehicle, evidence) = (&case.evidence.vehicle, &case.evidence);
+        let rules = self.rules();
+        if rules.is_unread(&vehicle.plate) {
+            let flags = matching::Flags::default();
+            let events = evidence.events.iter().map(|(event, at)| RecordedEvent::new(event, *at, flags)).collect();
+            return Verdict::Record(unread_unit(vehicle, events));
+        }
+        let Some(snapshot) = &case.snapshot else { return Verdict::LoadAgain { reaching: case.reaching } };
+        let limits = Limits::of(&rules, &vehicle.lot);
+        match snapshot.step(vehicle, limits, &case.keys, &evidence.ended) {
+            Err(too_old) => Verdict::LoadAgain { reaching: Some(too_old.0) },
+            Ok(decision) if decision.is_empty() && case.is_cached => Verdict::LoadAgain { reaching: None },
+            Ok(decision) if decision.is_empty() => Verdict::Nothing,
+            Ok(decision) if decision.timeline.events().len() > matching::timeline::MAX_EVENTS => Verdict::TimelineFull,
+            Ok(decision) => Verdict::Record(unit(snapshot, evidence, decision)),
+        }
+    }
+
+    /// Asks the cache for all vehicles in one call.
+    async fn look_up(&self, cases: &mut [Case]) {
+        let rules = self.rules();
+        let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
+        let mut wanted: Vec<&mut Case> = cases.iter_mut().filter(needs).collect();
+        let vehicles: Vec<Vehicle> = wanted.iter().map(|case| case.evidence.vehicle.clone()).collect();
+        if vehicles.is_empty() {
+            return;
+        }
+        for (case, found) in wanted.iter_mut().zip(self.timelines.load(&vehicles).await) {
+            case.is_cached = found.is_some();
+            case.snapshot = found;
+        }
+    }
+
+    /// Loads from the ledger, in one call, what neither the evidence nor the cache had.
+    async fn load_missing(&self, cases: &mut [Case]) -> Result<(), GivenUp> {
+        let rules = self.rules();
+        let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
+        let mut wanted: Vec<&mut Case> = cases.iter_mut().filter(needs).collect();
+        let request =
+            |case: &&mut Case| LoadRequest { vehicle: case.evidence.vehicle.clone(), reaching: case.reaching };
+        let requests: Vec<LoadRequest> = wanted.iter().map(request).collect();
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let snapshots = self.patiently("loading timelines", || self.recorder.load(&requests)).await?;
+        for (case, snapshot) in wanted.iter_mut().zip(snapshots) {
+            case.snapshot = Some(snapshot);
+        }
+        Ok(())
+    }
+
+    /// Records units in one call; returns the cases that lost, each with the snapshot that came back.
+    async fn record(&self, units: Vec<(Case, Unit)>) -> Result<Vec<Case>, GivenUp> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (cases, units): (Vec<Case>, Vec<Unit>) = units.into_iter().unzip();
+        let outcomes = self.patiently("recording", || self.recorder.record(&units)).await?;
+        let (mut lost, mut fresh) = (Vec::new(), Vec::new());
+        for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {
+            match outcome {
+                Outcome::Recorded(_) => {
+                    self.announcer.recorded(&unit);
+                    if unit.base.is_some() {
+                        fresh.push((case.evidence.vehicle, unit.next_snapshot()));
+                    }
+                }
+                Outcome::Lost(snapshot) => {
+                    self.metrics.decided_again();
+                    (case.snapshot, case.is_cached) = (Some(snapshot), false);
+                    lost.push(case);
+                }
+            }
+        }
+        self.timelines.store(&fresh).await;
+        Ok(lost)
+    }
+
+    /// Repeats a call until the ledger answers. Once the stop has come, a failure is the last.
+    pub(crate) async fn patiently<T, F>(&self, what: &str, call: impl Fn() -> F) -> Result<T, GivenUp>
+    where
+        F: Future<Output = Result<T, recorder::Error>>,
+    {
+        let mut backoff = Backoff::default();
+        loop {
+            match call().await {
+                Ok(answer) => {
+                    self.ledger.up();
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "{what} failed, trying again until it works");
+                    self.ledger.down(error.to_string());
+                }
+            }
+            if !backoff.wait(&self.lifecycle).await {
+                return Err(GivenUp);
+            }
+        }
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Case {
+    fn new(mut evidence: Evidence) -> Self {
+        let keys = evidence.events.iter().map(|(event, _)| event.key).collect();
+        let snapshot = evidence.snapshot.take();
+        Self { evidence, keys, snapshot, is_cached: false, reaching: None }
+    }
+}
+
+fn unit(snapshot: &Snapshot, evidence: &Evidence, decision: Decision) -> Unit {
+    let recorded = |(place, flags): &(usize, matching::Flags)| {
+        let (event, received_at) = &evidence.events[*place];
+        RecordedEvent::new(event, *received_at, *flags)
+    };
+    Unit {
+        vehicle: evidence.vehicle.clone(),
+        base: Some(snapshot.base),
+        events: decision.new_events.iter().map(recorded).collect(),
+        timeline: decision.timeline,
+        flags: decision.flags,
+        changes: decision.changes,
+        first_matched: decision.first_matched,
+        first_unmatched: decision.first_unmatched,
+    }
+}

@@ -1,0 +1,56 @@
+//! Says what was decided, one line a session that changed: readable alone, with fields to query, and never a plate.
+
+use std::sync::Arc;
+
+use matching::{SessionChange, Unit};
+use parking::{LotId, State};
+use service_kit::DecisionLog;
+use service_kit::logs::human_duration;
+
+/// Writes the lines of recorded units to the log of decisions.
+#[derive(Debug, Clone)]
+pub(crate) struct Announcer {
+    log: Arc<DecisionLog>,
+}
+
+impl Announcer {
+    pub(crate) fn new(log: Arc<DecisionLog>) -> Self {
+        Self { log }
+    }
+
+    pub(crate) fn recorded(&self, unit: &Unit) {
+        for change in &unit.changes {
+            self.log.decision(kind(change), || line(&unit.vehicle.lot, change));
+        }
+    }
+}
+
+/// The verb of a change: the word that is counted when there are too many lines.
+fn kind(change: &SessionChange) -> &'static str {
+    match change.to {
+        State::HeldExit => "held",
+        State::Matched if change.from == Some(State::Matched) => "revised",
+        State::Open | State::Matched | State::UnmatchedExit | State::UnmatchedEntry | State::Void => change.to.as_str(),
+    }
+}
+
+fn line(lot: &LotId, change: &SessionChange) {
+    let session = change.session;
+    let verb = kind(change);
+    match (change.to, change.entry, change.exit, change.superseded_by) {
+        (State::Matched, Some(entry), Some(exit), _) => {
+            let dwell = human_duration(exit.time.millis_since(entry.time));
+            tracing::info!(%lot, dwell, exit_event = %exit.id, entry_event = %entry.id, %session, "session {verb}");
+        }
+        (State::Void, _, _, Some(superseded_by)) => tracing::info!(%lot, %superseded_by, %session, "session {verb}"),
+        (_, Some(entry), _, _) => {
+            let rule = change.rule.as_str();
+            tracing::info!(%lot, rule, entry_event = %entry.id, %session, "session {verb}");
+        }
+        (_, None, Some(exit), _) => {
+            let rule = change.rule.as_str();
+            tracing::info!(%lot, rule, exit_event = %exit.id, %session, "session {verb}");
+        }
+        (_, None, None, _) => tracing::info!(%lot, %session, "session {verb}"),
+    }
+}

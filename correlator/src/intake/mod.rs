@@ -1,0 +1,139 @@
+//! Where events come in: two consumers, parsed at once and merged by event time.
+//!
+//! What is received and not acknowledged is counted in [`Progress`], which deadlines and status read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Acknowledger, Bus, Consumer, Delivery, Queue};
+use futures::FutureExt;
+use parking::Clock;
+use tokio::time::Instant;
+
+use crate::arrival::{self, Arrival};
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+use merge::{Horizon, Merge, Side};
+
+mod merge;
+
+/// A queue that has sent nothing for so long, though it might, is taken for drained.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Events not older than this are no backlog.
+const FRESH_MS: i64 = 2_000;
+
+/// The two queues, as one stream of arrivals.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    entry: Inlet,
+    exit: Inlet,
+    merge: Merge,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    progress: Arc<Progress>,
+    prefetch: usize,
+}
+
+#[derive(Debug)]
+struct Inlet {
+    consumer: Box<dyn Consumer>,
+    last_received: Instant,
+}
+
+/// The handles to acknowledge by.
+#[derive(Debug, Clone)]
+pub(crate) struct Acknowledgers {
+    entry: Arc<dyn Acknowledger>,
+    exit: Arc<dyn Acknowledger>,
+}
+
+impl Acknowledgers {
+    pub(crate) fn of(&self, queue: Queue) -> &Arc<dyn Acknowledger> {
+        match queue {
+            Queue::Entry => &self.entry,
+            Queue::Exit | Queue::Dead => &self.exit,
+        }
+    }
+}
+
+impl Intake {
+    pub(crate) async fn open(
+        bus: &dyn Bus,
+        prefetch: u16,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        progress: Arc<Progress>,
+    ) -> Result<Self, bus::Error> {
+        let entry = Inlet { consumer: bus.consume(Queue::Entry, prefetch).await?, last_received: Instant::now() };
+        let exit = Inlet { consumer: bus.consume(Queue::Exit, prefetch).await?, last_received: Instant::now() };
+        Ok(Self { entry, exit, merge: Merge::default(), clock, metrics, progress, prefetch: prefetch.into() })
+    }
+
+    pub(crate) fn acknowledgers(&self) -> Acknowledgers {
+        Acknowledgers { entry: self.entry.consumer.acknowledger(), exit: self.exit.consumer.acknowledger() }
+    }
+
+    /// Waits for arrivals and takes up to `most` of them. May be cancelled at any await without losing one.
+    pub(crate) async fn next(&mut self, most: usize) -> Result<Vec<Arrival>, bus::Error> {
+        self.take_at_hand(most)?;
+        loop {
+            let taken = self.merge.take(most, self.horizon());
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            let is_waiting = !self.merge.is_empty();
+            let (entry_room, exit_room) = (self.has_room(Side::Entry, most), self.has_room(Side::Exit, most));
+            tokio::select! {
+                received = self.entry.consumer.receive(most), if entry_room => self.absorb(Side::Entry, received?),
+                received = self.exit.consumer.receive(most), if exit_room => self.absorb(Side::Exit, received?),
+                () = tokio::time::sleep(PATIENCE), if is_waiting => {}
+            }
+        }
+    }
+
+    /// Receives what needs no waiting, so that batches grow with the load.
+    fn take_at_hand(&mut self, most: usize) -> Result<(), bus::Error> {
+        if self.has_room(Side::Entry, most)
+            && let Some(received) = self.entry.consumer.receive(most).now_or_never()
+        {
+            self.absorb(Side::Entry, received?);
+        }
+        if self.has_room(Side::Exit, most)
+            && let Some(received) = self.exit.consumer.receive(most).now_or_never()
+        {
+            self.absorb(Side::Exit, received?);
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, side: Side, most: usize) -> bool {
+        self.merge.len(side) < most
+    }
+
+    fn horizon(&self) -> Horizon {
+        // A consumer whose prefetch is used up gets nothing more until acknowledgements: that is no sign of an empty queue.
+        let drained = |inlet: &Inlet, queue| {
+            inlet.last_received.elapsed() >= PATIENCE && self.progress.unacknowledged(queue) < self.prefetch
+        };
+        Horizon {
+            entry_drained: drained(&self.entry, Queue::Entry),
+            exit_drained: drained(&self.exit, Queue::Exit),
+            fresh_from: self.clock.now().plus_millis(-FRESH_MS),
+        }
+    }
+
+    fn absorb(&mut self, side: Side, deliveries: Vec<Delivery>) {
+        let now = self.clock.now();
+        let (queue, inlet) = match side {
+            Side::Entry => (Queue::Entry, &mut self.entry),
+            Side::Exit => (Queue::Exit, &mut self.exit),
+        };
+        inlet.last_received = Instant::now();
+        self.progress.received(queue, deliveries.len());
+        for delivery in deliveries {
+            let arrivals = arrival::read(queue, delivery.tag, &delivery.body, now);
+            self.metrics.received(queue, arrivals.len());
+            self.merge.add(side, arrivals);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Matches each exit with its entry: load, decide, record, cache, acknowledge. Always in this order.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `intake` | two queues in, one stream of arrivals in order of event time out |
+//! | `schedule` | which arrivals go into which batch; a vehicle is in one at a time |
+//! | `worker` | settles several batches at once, dead-letters what can't be taken, acknowledges last |
+//! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; lost units again |
+//! | `deadlines` | ends of holds and of the longest stays |
+//! | `heartbeat` | queue depths, the status for the summary API, changed rules |
+//! | [`timelines`] | the working state: a cache of the ledger, in memory or in Redis |
+//! | [`recorder`] | the way to the ledger |
+//!
+//! Nothing lives only here: any number of correlators may work on the same queues, and one that dies costs a
+//! redelivery. Which exit belongs to which entry is decided by the crate `matching`, what is kept by the ledger.
+
+use std::sync::{Arc, RwLock};
+
+use bus::Bus;
+use matching::LedgerTerms;
+use service_kit::{Backoff, ServiceContext};
+use uuid::Uuid;
+
+mod arrival;
+mod config;
+mod deadlines;
+mod decide;
+mod decisions;
+mod heartbeat;
+mod intake;
+mod metrics;
+mod progress;
+pub mod recorder;
+mod schedule;
+pub mod timelines;
+mod worker;
+
+pub use config::Config;
+
+use decide::Decider;
+use decisions::Announcer;
+use heartbeat::Heartbeat;
+use intake::Intake;
+use metrics::Metrics;
+use progress::Progress;
+use recorder::Recorder;
+use worker::Worker;
+
+/// The port on which a lone correlator shows its metrics.
+pub const DEFAULT_PORT: u16 = 2112;
+
+/// Why a correlator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A server does not take what is configured.
+    #[error("the correlator can't start")]
+    Config(#[from] service_kit::config::Error),
+    /// The process is stopping already.
+    #[error("the correlator did not start: the process is stopping")]
+    Stopping,
+    /// The cache can't be used.
+    #[error("the cache of timelines can't be used")]
+    Timelines(#[from] timelines::redis::Error),
+    /// A metric can't be registered: a defect of the program.
+    #[error("the correlator can't count")]
+    Metrics(#[from] service_kit::metrics::Error),
+}
+
+impl From<bus::Error> for Error {
+    fn from(error: bus::Error) -> Self {
+        match error {
+            bus::Error::Config(text) => Self::Config(service_kit::config::Error::Refused(text)),
+            bus::Error::Stopping => Self::Stopping,
+        }
+    }
+}
+
+/// Starts a correlator on the context's lifecycle: it works until the stop, and then finishes what is under way.
+///
+/// Waits until the ledger answers; a stop ends the wait.
+///
+/// # Errors
+/// What can't be waited out: settings that the servers refuse.
+pub async fn start(
+    config: Config,
+    bus: Arc<dyn Bus>,
+    recorder: Arc<dyn Recorder>,
+    context: &ServiceContext,
+) -> Result<(), Error> {
+    let metrics = Metrics::new(&context.registry)?;
+    metrics.limit("batch_events", config.batch_events);
+    metrics.limit("batches_in_flight", config.batches_in_flight);
+    metrics.limit("prefetch", config.prefetch.into());
+    metrics.limit("timeline_events", matching::timeline::MAX_EVENTS);
+    let ledger = context.health.dependency("summary-api");
+    let Some(terms) = terms(recorder.as_ref(), &ledger, context).await? else { return Ok(()) };
+    let decider = Arc::new(Decider {
+        timelines: timelines::open(config.redis_url.as_ref(), terms.ledger, context)?,
+        recorder,
+        rules: RwLock::new(Arc::new(terms.rules)),
+        metrics: metrics.clone(),
+        announcer: Announcer::new(Arc::clone(&context.decisions)),
+        ledger,
+        lifecycle: context.lifecycle.clone(),
+    });
+    let progress = Arc::new(Progress::default());
+    let intake =
+        Intake::open(bus.as_ref(), config.prefetch, Arc::clone(&context.clock), metrics.clone(), Arc::clone(&progress))
+            .await?;
+    spawn(&config, bus, decider, metrics, progress, intake, terms.ledger, context);
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one correlator, named once each")]
+fn spawn(
+    config: &Config,
+    bus: Arc<dyn Bus>,
+    decider: Arc<Decider>,
+    metrics: Metrics,
+    progress: Arc<Progress>,
+    intake: Intake,
+    ledger: Uuid,
+    context: &ServiceContext,
+) {
+    let worker = Arc::new(Worker {
+        bus: Arc::clone(&bus),
+        decider: Arc::clone(&decider),
+        metrics: metrics.clone(),
+        progress: Arc::clone(&progress),
+        batch_events: config.batch_events,
+        batches_in_flight: config.batches_in_flight,
+    });
+    let heartbeat = Heartbeat {
+        correlator: Uuid::new_v4(),
+        ledger,
+        bus,
+        decider: Arc::clone(&decider),
+        metrics,
+        progress: Arc::clone(&progress),
+    };
+    context.lifecycle.spawn("correlator", async move { Ok(worker.run(intake).await?) });
+    context.lifecycle.spawn("deadlines", async move {
+        deadlines::run(decider, progress).await;
+        Ok(())
+    });
+    context.lifecycle.spawn("heartbeat", async move { Ok(heartbeat.run().await?) });
+}
+
+/// The terms of the ledger, once it answers; `None` when the stop came first.
+async fn terms(
+    recorder: &dyn Recorder,
+    ledger: &service_kit::Dependency,
+    context: &ServiceContext,
+) -> Result<Option<LedgerTerms>, Error> {
+    let mut backoff = Backoff::default();
+    loop {
+        match recorder.terms().await {
+            Ok(terms) => {
+                ledger.up();
+                return Ok(Some(terms));
+            }
+            Err(error @ recorder::Error::Refused(_)) => {
+                return Err(service_kit::config::Error::Refused(error.to_string()).into());
+            }
+            Err(error @ recorder::Error::Unavailable(_)) => ledger.down(error.to_string()),
+        }
+        if !backoff.wait(&context.lifecycle).await {
+            return Ok(None);
+        }
+    }
+}

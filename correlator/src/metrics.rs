@@ -1,0 +1,118 @@
+//! What the correlator counts and measures. The doc of each field is the metric's help text.
+
+use bus::Queue;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
+
+const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
+
+/// The correlator's metrics. Cheap to clone; all clones count into the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    latency: Histogram,
+    received: IntCounterVec,
+    dead_letters: IntCounterVec,
+    known: IntCounter,
+    lost_units: IntCounter,
+    reloads: IntCounter,
+    batch_events: Histogram,
+    ready: IntGaugeVec,
+    in_flight: IntGauge,
+    limits: IntGaugeVec,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+        let counter = |name, help| metrics::counter(registry, name, help);
+        let metrics = Self {
+            latency: metrics::histogram(
+                registry,
+                "event_processing_latency_seconds",
+                "Time of a gate event from the receipt of its delivery until its sessions are recorded",
+                LATENCY_BUCKETS,
+            )?,
+            received: metrics::counter_vec(
+                registry,
+                "dwell_events_received_total",
+                "Gate events received, refused and repeated ones included",
+                &["queue"],
+            )?,
+            dead_letters: metrics::counter_vec(
+                registry,
+                "dwell_dead_letters_total",
+                "Events and messages sent to the dead-letter queue, by the member that is wrong",
+                &["reason"],
+            )?,
+            known: counter("dwell_events_known_total", "Events received that the ledger had already")?,
+            lost_units: counter(
+                "dwell_units_decided_again_total",
+                "Units that lost the comparison in the ledger and were decided again",
+            )?,
+            reloads: counter(
+                "dwell_timelines_reloaded_total",
+                "Timelines loaded again because an event was older than they reach",
+            )?,
+            batch_events: metrics::histogram(registry, "dwell_batch_events", "Events of a batch", BATCH_BUCKETS)?,
+            ready: metrics::gauge_vec(
+                registry,
+                "dwell_queue_ready",
+                "Messages ready in a queue, by the broker's word",
+                &["queue"],
+            )?,
+            in_flight: metrics::gauge(
+                registry,
+                "dwell_in_flight_messages",
+                "Messages received and not yet acknowledged",
+            )?,
+            limits: metrics::gauge_vec(registry, "dwell_limit", "A limit that is in force", &["limit"])?,
+        };
+        for queue in [Queue::Entry, Queue::Exit] {
+            metrics.received.with_label_values(&[queue.as_str()]);
+            metrics.ready.with_label_values(&[queue.as_str()]);
+        }
+        for reason in ["body", "future", "timeline"] {
+            metrics.dead_letters.with_label_values(&[reason]);
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn limit(&self, limit: &str, value: usize) {
+        self.limits.with_label_values(&[limit]).set(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn received(&self, queue: Queue, events: usize) {
+        self.received.with_label_values(&[queue.as_str()]).inc_by(events as u64);
+    }
+
+    pub(crate) fn batch_begins(&self, events: usize) {
+        self.batch_events.observe(u32::try_from(events).map_or(f64::MAX, f64::from));
+    }
+
+    pub(crate) fn recorded_after(&self, seconds: f64) {
+        self.latency.observe(seconds);
+    }
+
+    pub(crate) fn dead_letter(&self, reason: &str) {
+        self.dead_letters.with_label_values(&[reason]).inc();
+    }
+
+    pub(crate) fn known_already(&self, events: usize) {
+        self.known.inc_by(events as u64);
+    }
+
+    pub(crate) fn decided_again(&self) {
+        self.lost_units.inc();
+    }
+
+    pub(crate) fn reloaded(&self) {
+        self.reloads.inc();
+    }
+
+    pub(crate) fn ready(&self, queue: Queue, messages: u64) {
+        self.ready.with_label_values(&[queue.as_str()]).set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn in_flight(&self, messages: usize) {
+        self.in_flight.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+}

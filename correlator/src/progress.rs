@@ -1,0 +1,104 @@
+//! How far this correlator is with its queues: what is under way, and up to which time entries have been taken.
+//!
+//! Shared by intake and worker, which count, and by deadlines and status, which read.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use bus::Queue;
+use parking::Timestamp;
+
+/// Stands for a depth that the broker does not tell.
+const UNKNOWN: u64 = u64::MAX;
+
+/// Counts of what is under way.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    entry: QueueProgress,
+    exit: QueueProgress,
+    /// Event time of the newest entry that has been recorded.
+    entries_until: AtomicI64,
+}
+
+#[derive(Debug)]
+struct QueueProgress {
+    unacknowledged: AtomicUsize,
+    ready: AtomicU64,
+}
+
+impl QueueProgress {
+    const fn new() -> Self {
+        Self { unacknowledged: AtomicUsize::new(0), ready: AtomicU64::new(UNKNOWN) }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { entry: QueueProgress::new(), exit: QueueProgress::new(), entries_until: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Progress {
+    pub(crate) fn received(&self, queue: Queue, messages: usize) {
+        self.of(queue).unacknowledged.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub(crate) fn acknowledged(&self, queue: Queue, messages: usize) {
+        self.of(queue).unacknowledged.fetch_sub(messages, Ordering::Relaxed);
+    }
+
+    /// Messages of a queue that are received and not acknowledged.
+    pub(crate) fn unacknowledged(&self, queue: Queue) -> usize {
+        self.of(queue).unacknowledged.load(Ordering::Relaxed)
+    }
+
+    /// The broker's word on how many messages are ready; `None` when it gives none.
+    pub(crate) fn set_ready(&self, queue: Queue, ready: Option<u64>) {
+        self.of(queue).ready.store(ready.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    pub(crate) fn entry_recorded(&self, time: Timestamp) {
+        self.entries_until.fetch_max(time.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether the hold of an exit of that time may end: no entry before it can still be in the entry queue, as far as
+    /// the queue's order of time goes.
+    pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
+        let drained = self.entry.ready.load(Ordering::Relaxed) == 0 && self.unacknowledged(Queue::Entry) == 0;
+        drained || self.entries_until.load(Ordering::Relaxed) >= time.as_millis()
+    }
+
+    fn of(&self, queue: Queue) -> &QueueProgress {
+        match queue {
+            Queue::Entry => &self.entry,
+            Queue::Exit | Queue::Dead => &self.exit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_NOON: Timestamp = Timestamp::from_millis(1_727_179_200_000);
+
+    #[test]
+    fn a_hold_does_not_end_while_entries_lag_behind_its_time() {
+        let progress = Progress::default();
+        assert!(!progress.entries_have_reached(AT_NOON), "a depth that nobody told is no empty queue");
+        progress.set_ready(Queue::Entry, Some(5));
+        assert!(!progress.entries_have_reached(AT_NOON));
+        progress.entry_recorded(AT_NOON);
+        assert!(progress.entries_have_reached(AT_NOON));
+    }
+
+    #[test]
+    fn an_empty_entry_queue_lags_behind_nothing() {
+        let progress = Progress::default();
+        progress.set_ready(Queue::Entry, Some(0));
+        assert!(progress.entries_have_reached(AT_NOON));
+        progress.received(Queue::Entry, 1);
+        assert!(!progress.entries_have_reached(AT_NOON), "what is received is not yet recorded");
+        progress.acknowledged(Queue::Entry, 1);
+        assert!(progress.entries_have_reached(AT_NOON));
+    }
+}

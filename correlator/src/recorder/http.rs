@@ -1,0 +1,312 @@
+//! The way to the ledger over HTTP, for a summary API in another process.
+//!
+//! One call is one request with a deadline; the answers say whether to call again or to ask for a person. Waiting out
+//! an outage, and knowing what was in flight when it began, is left to the caller. The tests are in `http/tests.rs`.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use matching::wire::{DUE, LOAD, MAX_BODY_BYTES, MAX_VEHICLES, MEDIA_TYPE, RECORD, REPORT, TERMS};
+use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use service_kit::config::Masked;
+use url::Url;
+
+use super::{Error, Recorder};
+
+#[cfg(test)]
+mod tests;
+
+/// How long things may take, and how large an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Until an answer has been read.
+    pub request: Duration,
+    /// The most bytes of a body and of an answer.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (connect, request) = (Duration::from_secs(2), Duration::from_secs(10));
+        Self { connect, request, body_bytes_max: MAX_BODY_BYTES }
+    }
+}
+
+/// Settings that can never work.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The address is not one of a summary API.
+    #[error("DWELL_SUMMARY_API_URL={url}: {reason}; allowed is for example http://127.0.0.1:5000")]
+    Address {
+        /// The address, its password masked.
+        url: Masked,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The token can't be sent.
+    #[error("DWELL_INTERNAL_TOKEN=*** holds a character that can't be sent; allowed are visible ASCII characters")]
+    Token,
+    /// The HTTP client can't be made.
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Calls a summary API; the connections are kept.
+#[derive(Debug)]
+pub struct HttpRecorder {
+    client: Client,
+    /// Without a slash at its end, and without secrets.
+    address: String,
+    limits: Limits,
+}
+
+/// Why a request did not succeed.
+enum Failure {
+    /// The body or the answer is larger than allowed; fewer items at once may do.
+    TooLarge(String),
+    Other(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::TooLarge(text) => Self::Refused(text),
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+impl HttpRecorder {
+    /// Calls the summary API at `url`, with the secret that it shares with its correlators.
+    ///
+    /// # Errors
+    /// When this address or token can never work. Nothing is sent yet.
+    pub fn new(url: &Masked, token: Option<&Masked>, limits: Limits) -> Result<Self, SettingsError> {
+        // Less than the twenty seconds after which our servers close an idle connection: else one could be closed just
+        // as a request goes out.
+        const IDLE_MAX: Duration = Duration::from_secs(10);
+        let address = base_address(url)?;
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MEDIA_TYPE))]);
+        if let Some(token) = token {
+            let bearer = format!("Bearer {}", token.expose());
+            let mut bearer = HeaderValue::try_from(bearer).map_err(|_| SettingsError::Token)?;
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
+        let client = Client::builder()
+            .default_headers(headers)
+            .connect_timeout(limits.connect)
+            .timeout(limits.request)
+            .pool_idle_timeout(IDLE_MAX)
+            .tcp_nodelay(true)
+            .tcp_keepalive(IDLE_MAX)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(SettingsError::Client)?;
+        Ok(Self { client, address, limits })
+    }
+
+    /// Sends items and gives the answer to each, in order; in several requests when one would be too large.
+    async fn post_list<Item, Answer>(&self, path: &str, items: &[Item]) -> Result<Vec<Answer>, Error>
+    where
+        Item: Serialize,
+        Answer: DeserializeOwned,
+    {
+        let mut waiting: Vec<&[Item]> = items.chunks(MAX_VEHICLES).rev().collect();
+        let mut answers = Vec::with_capacity(items.len());
+        while let Some(part) = waiting.pop() {
+            match self.post::<_, Vec<Answer>>(path, part).await {
+                Ok(answered) if answered.len() == part.len() => answers.extend(answered),
+                Ok(answered) => {
+                    let (asked, answered) = (part.len(), answered.len());
+                    return Err(self.other_version(path, &format!("{answered} answers to {asked} questions")));
+                }
+                Err(Failure::TooLarge(_)) if part.len() > 1 => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    waiting.extend([rest, first]);
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// One request with a body, and its answer.
+    async fn post<Body, Answer>(&self, path: &str, body: &Body) -> Result<Answer, Failure>
+    where
+        Body: Serialize + ?Sized,
+        Answer: DeserializeOwned,
+    {
+        let response = self.send(path, self.request_with_body(path, body)?).await?;
+        self.read(path, response).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.address))
+    }
+
+    fn request_with_body<Body>(&self, path: &str, body: &Body) -> Result<RequestBuilder, Failure>
+    where
+        Body: Serialize + ?Sized,
+    {
+        let body = postcard::to_stdvec(body).expect("what travels is numbers, texts and lists of known length");
+        if body.len() > self.limits.body_bytes_max {
+            return Err(Failure::TooLarge(self.too_large(path, "a body")));
+        }
+        Ok(self.request(Method::POST, path).header(CONTENT_TYPE, MEDIA_TYPE).body(body))
+    }
+
+    /// Sends a request and takes only an answer that says that it succeeded.
+    async fn send(&self, path: &str, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.away(path, &error))?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            StatusCode::PAYLOAD_TOO_LARGE => Err(Failure::TooLarge(self.too_large(path, "a body"))),
+            status => Err(Failure::Other(self.refusal(path, status, response).await)),
+        }
+    }
+
+    async fn read<Answer: DeserializeOwned>(&self, path: &str, response: Response) -> Result<Answer, Failure> {
+        let media_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        if media_type != MEDIA_TYPE.as_bytes() {
+            let other = String::from_utf8_lossy(media_type);
+            return Err(Failure::Other(self.other_version(path, &format!("an answer of type {other:?}"))));
+        }
+        let body = self.body(path, response, self.limits.body_bytes_max).await?;
+        postcard::from_bytes(&body)
+            .map_err(|error| Failure::Other(self.other_version(path, &format!("an unreadable answer ({error})"))))
+    }
+
+    /// The body of an answer, as long as it is no longer than allowed.
+    async fn body(&self, path: &str, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.away(path, &error))? {
+            if body.len() + chunk.len() > bytes_max {
+                return Err(Failure::TooLarge(self.too_large(path, "an answer")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// No answer, or only the beginning of one.
+    fn away(&self, path: &str, error: &reqwest::Error) -> Failure {
+        let (address, limits) = (&self.address, &self.limits);
+        let what = match (error.is_timeout(), error.is_connect()) {
+            (true, true) => format!("no connection within {:?}", limits.connect),
+            (true, false) => format!("no answer within {:?}", limits.request),
+            (false, _) => root_cause(error),
+        };
+        Failure::Other(Error::Unavailable(format!("{address}{path}: {what}")))
+    }
+
+    /// What a status other than success means, with what to do.
+    async fn refusal(&self, path: &str, status: StatusCode, response: Response) -> Error {
+        let detail = self.problem(path, response).await;
+        let said = format!("{}{path} answers {status}{detail}", self.address);
+        match status.as_u16() {
+            408 | 425 | 429 | 500..=599 => Error::Unavailable(said),
+            401 | 403 => Error::Refused(format!(
+                "{said}: DWELL_INTERNAL_TOKEN must be set, to the same value for the summary API and its correlators"
+            )),
+            300..=399 | 404 | 405 => {
+                Error::Refused(format!("{said}: DWELL_SUMMARY_API_URL must be the address of a summary API"))
+            }
+            _ => Error::Refused(format!("{said}: summary API and correlator must be of the same version")),
+        }
+    }
+
+    /// What the summary API says about it, if it is a summary API: a problem's texts hold no secret and no plate.
+    async fn problem(&self, path: &str, response: Response) -> String {
+        const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+        const SHOWN_MAX: usize = 300;
+        #[derive(Deserialize)]
+        struct Problem {
+            detail: String,
+        }
+        let Ok(body) = self.body(path, response, PROBLEM_BYTES_MAX).await else {
+            return String::new();
+        };
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => format!(" ({})", problem.detail.chars().take(SHOWN_MAX).collect::<String>()),
+            Err(_) => String::new(),
+        }
+    }
+
+    fn other_version(&self, path: &str, what: &str) -> Error {
+        let address = &self.address;
+        Error::Refused(format!(
+            "{address}{path} gives {what}: DWELL_SUMMARY_API_URL must be the address of a summary API of the same version"
+        ))
+    }
+
+    fn too_large(&self, path: &str, what: &str) -> String {
+        let (address, bytes_max) = (&self.address, self.limits.body_bytes_max);
+        format!("{address}{path}: {what} is larger than the summary API or this correlator ({bytes_max} bytes) takes")
+    }
+}
+
+#[async_trait]
+impl Recorder for HttpRecorder {
+    async fn terms(&self) -> Result<LedgerTerms, Error> {
+        let response = self.send(TERMS, self.request(Method::GET, TERMS)).await?;
+        Ok(self.read(TERMS, response).await?)
+    }
+
+    async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
+        self.post_list(LOAD, requests).await
+    }
+
+    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error> {
+        // In two requests, the second may fail after the first was recorded: the caller then records all of it again.
+        self.post_list(RECORD, units).await
+    }
+
+    async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
+        let mut most = most.min(u32::try_from(MAX_VEHICLES).unwrap_or(u32::MAX));
+        loop {
+            match self.post(DUE, &most).await {
+                Err(Failure::TooLarge(_)) if most > 1 => most /= 2,
+                answer => return answer.map_err(Error::from),
+            }
+        }
+    }
+
+    async fn report(&self, status: CorrelatorStatus) -> Result<(), Error> {
+        self.send(REPORT, self.request_with_body(REPORT, &status)?).await?;
+        Ok(())
+    }
+}
+
+/// The address as the paths are put behind it.
+fn base_address(url: &Masked) -> Result<String, SettingsError> {
+    let wrong = |reason: String| SettingsError::Address { url: url.clone(), reason };
+    let parsed = Url::parse(url.expose()).map_err(|error| wrong(format!("it is not a URL ({error})")))?;
+    if parsed.scheme() != "http" {
+        return Err(wrong("its scheme is not http".to_owned()));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(wrong("it holds a user or a password; a secret goes into DWELL_INTERNAL_TOKEN".to_owned()));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(wrong("it holds a ? or a #".to_owned()));
+    }
+    Ok(parsed.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The innermost error: the outer ones only say that sending a request failed.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(|| "the request failed".to_owned(), ToString::to_string)
+}

@@ -1,0 +1,210 @@
+//! What the HTTP adapter makes of answers, good and bad. The whole way to a real ledger is tested elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderMap as Headers;
+use axum::response::{IntoResponse, Response as Answer};
+use axum::routing::{get, post};
+use matching::{Applied, Base, Timeline};
+use parking::{LotId, Plate, Rules, Vehicle};
+use uuid::Uuid;
+
+use super::*;
+
+const TOKEN: &str = "0123456789abcdef";
+
+fn unit(number: u64) -> Unit {
+    let plate = Plate::from_read(&format!("A{number}")).unwrap();
+    Unit {
+        vehicle: Vehicle { lot: LotId::default(), plate },
+        base: Some(Base { version: number, digest: 0 }),
+        timeline: Timeline::default(),
+        events: Vec::new(),
+        flags: Vec::new(),
+        changes: Vec::new(),
+        first_matched: 0,
+        first_unmatched: 0,
+    }
+}
+
+/// As an outcome the number of the unit, so that the order can be seen.
+fn outcome(unit: &Unit) -> Outcome {
+    let number = unit.base.map_or(0, |base| base.version);
+    Outcome::Recorded(Applied { events: u32::try_from(number).unwrap(), ..Applied::default() })
+}
+
+fn postcard_answer(answer: &impl Serialize) -> Answer {
+    ([(CONTENT_TYPE, MEDIA_TYPE)], postcard::to_stdvec(answer).unwrap()).into_response()
+}
+
+async fn serve(router: Router) -> Masked {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Masked::url(format!("http://{address}/"))
+}
+
+async fn recorder(router: Router) -> HttpRecorder {
+    HttpRecorder::new(&serve(router).await, Some(&Masked::secret(TOKEN)), Limits::default()).unwrap()
+}
+
+/// A recorder whose every `due` is answered with `status`, and what its error says.
+async fn error_of(status: u16, problem: &'static str) -> Error {
+    let status = StatusCode::from_u16(status).unwrap();
+    recorder(Router::new().fallback(move || async move { (status, problem) })).await.due(7).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_call_carries_the_token_and_the_format_and_gives_the_answers_in_order() {
+    let record = post(|headers: Headers, body: Bytes| async move {
+        let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+        assert_eq!(header(AUTHORIZATION), Some(format!("Bearer {TOKEN}").as_bytes()));
+        assert_eq!(header(CONTENT_TYPE), Some(MEDIA_TYPE.as_bytes()));
+        let units: Vec<Unit> = postcard::from_bytes(&body).unwrap();
+        postcard_answer(&units.iter().map(outcome).collect::<Vec<_>>())
+    });
+    let units: Vec<Unit> = (1..=5).map(unit).collect();
+
+    let outcomes = recorder(Router::new().route(RECORD, record)).await.record(&units).await;
+
+    assert_eq!(outcomes, Ok(units.iter().map(outcome).collect()));
+}
+
+#[tokio::test]
+async fn terms_and_reports_pass() {
+    let terms = LedgerTerms { ledger: Uuid::from_u128(7), rules: Rules::default() };
+    let status = CorrelatorStatus { correlator: Uuid::from_u128(8), entry_ready: 1, exit_ready: 2, in_flight: 3 };
+    let (answered, expected) = (terms.clone(), status.clone());
+    let router = Router::new().route(TERMS, get(|| async move { postcard_answer(&answered) })).route(
+        REPORT,
+        post(|body: Bytes| async move {
+            assert_eq!(postcard::from_bytes(&body), Ok(expected));
+            StatusCode::NO_CONTENT
+        }),
+    );
+    let recorder = recorder(router).await;
+
+    assert_eq!(recorder.terms().await, Ok(terms));
+    assert_eq!(recorder.report(status).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_may_pass_is_unavailable_and_what_a_person_must_change_is_refused() {
+    for status in [408, 425, 429, 500, 502, 503, 504] {
+        let error = error_of(status, "").await;
+        assert!(matches!(error, Error::Unavailable(_)), "{status}: {error}");
+    }
+    let refusals = [
+        (401, "DWELL_INTERNAL_TOKEN"),
+        (403, "DWELL_INTERNAL_TOKEN"),
+        (302, "DWELL_SUMMARY_API_URL"),
+        (404, "DWELL_SUMMARY_API_URL"),
+        (415, "same version"),
+        (422, "same version"),
+        (200, "same version"),
+        (413, "larger than"),
+    ];
+    for (status, advice) in refusals {
+        let error = error_of(status, "").await;
+        assert!(matches!(&error, Error::Refused(text) if text.contains(advice)), "{status}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_says_where_and_what_the_summary_api_said() {
+    let error = error_of(503, r#"{"title": "Away", "detail": "PostgreSQL is away"}"#).await.to_string();
+    assert!(error.contains("http://127.0.0.1:"), "{error}");
+    assert!(error.ends_with("/internal/v1/due answers 503 Service Unavailable (PostgreSQL is away)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_summary_api_that_is_not_there_is_unavailable() {
+    let address = Masked::url(format!("http://127.0.0.1:{}", testbed::free_port()));
+    let recorder = HttpRecorder::new(&address, None, Limits::default()).unwrap();
+
+    let error = recorder.terms().await.unwrap_err();
+
+    let said = error.to_string();
+    assert!(matches!(error, Error::Unavailable(_)), "{said}");
+    assert!(said.contains(address.expose()) && said.contains("refused"), "{said}");
+}
+
+#[tokio::test]
+async fn a_summary_api_that_never_answers_is_unavailable() {
+    let address = serve(Router::new().fallback(std::future::pending::<StatusCode>)).await;
+    let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
+
+    let error = HttpRecorder::new(&address, None, limits).unwrap().terms().await.unwrap_err();
+
+    assert!(matches!(&error, Error::Unavailable(text) if text.ends_with("no answer within 50ms")), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_at_once_goes_in_parts() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let record = post(|body: Bytes| async move {
+        let units: Vec<Unit> = postcard::from_bytes(&body).unwrap();
+        counted.fetch_add(1, Ordering::SeqCst);
+        match units.len() {
+            0..=3 => postcard_answer(&units.iter().map(outcome).collect::<Vec<_>>()),
+            _ => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        }
+    });
+    let units: Vec<Unit> = (1..=7).map(unit).collect();
+
+    let outcomes = recorder(Router::new().route(RECORD, record)).await.record(&units).await;
+
+    assert_eq!(outcomes, Ok(units.iter().map(outcome).collect()));
+    assert_eq!(requests.load(Ordering::SeqCst), 5, "7 = (1 + 2) + (2 + 2), after two refusals");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_given_up() {
+    let terms = get(|| async { ([(CONTENT_TYPE, MEDIA_TYPE)], vec![0; 1_001]) });
+    let address = serve(Router::new().route(TERMS, terms)).await;
+    let limits = Limits { body_bytes_max: 1_000, ..Limits::default() };
+
+    let error = HttpRecorder::new(&address, None, limits).unwrap().terms().await.unwrap_err();
+
+    assert!(matches!(&error, Error::Refused(text) if text.contains("an answer is larger")), "{error}");
+}
+
+#[tokio::test]
+async fn answers_of_another_version_are_refused() {
+    let other_type = get(|| async { ([(CONTENT_TYPE, "application/vnd.dwell.v2+postcard")], vec![0; 100]) });
+    let garbage = post(|| async { ([(CONTENT_TYPE, MEDIA_TYPE)], vec![255; 100]) });
+    let too_few = post(|| async { postcard_answer(&Vec::<Outcome>::new()) });
+    let recorder = recorder(Router::new().route(TERMS, other_type).route(DUE, garbage).route(RECORD, too_few)).await;
+
+    let errors = [
+        recorder.terms().await.unwrap_err(),
+        recorder.due(1).await.unwrap_err(),
+        recorder.record(&[unit(1)]).await.unwrap_err(),
+    ];
+
+    for error in errors {
+        assert!(matches!(&error, Error::Refused(text) if text.contains("same version")), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_can_never_work_are_refused_without_showing_a_secret() {
+    for url in ["", "127.0.0.1:5000", "https://host", "http://u:hidden@host", "http://host?a=b", "redis://host"] {
+        let error = HttpRecorder::new(&Masked::url(url), None, Limits::default()).unwrap_err().to_string();
+        assert!(error.starts_with("DWELL_SUMMARY_API_URL=") && !error.contains("hidden"), "{error}");
+    }
+    let error = HttpRecorder::new(&Masked::url("http://host"), Some(&Masked::secret("a\nb")), Limits::default());
+    assert!(matches!(error, Err(SettingsError::Token)));
+}
+
+#[test]
+fn a_recorder_shows_itself_without_its_token() {
+    let address = Masked::url("http://host/dwell/");
+    let recorder = HttpRecorder::new(&address, Some(&Masked::secret(TOKEN)), Limits::default()).unwrap();
+    let shown = format!("{recorder:?}");
+    assert!(shown.contains("http://host/dwell\"") && !shown.contains(TOKEN), "{shown}");
+}

@@ -1,0 +1,42 @@
+//! The way to the ledger: the port.
+//!
+//! Two adapters: [`http`], for a summary API elsewhere, and a direct one for a summary API in the same process
+//! (the root program's). Every call may be repeated: what is recorded twice is recorded once. Waiting out an
+//! outage is the caller's part.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+
+pub mod http;
+
+/// Why a call did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The ledger is away, slow or busy: the same call may succeed later, and may have succeeded already.
+    #[error("the ledger can't be reached: {0}")]
+    Unavailable(String),
+    /// Settings disagree, such as a wrong token; trying again will not help until somebody changes them.
+    #[error("the summary API refuses this correlator: {0}")]
+    Refused(String),
+}
+
+/// Loads timelines from the ledger and records what was decided.
+#[async_trait]
+pub trait Recorder: Send + Sync + fmt::Debug {
+    /// Which ledger this is, and the rules to decide by.
+    async fn terms(&self) -> Result<LedgerTerms, Error>;
+
+    /// The snapshots of many vehicles, in the order asked for.
+    async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error>;
+
+    /// Records units, each whole or not at all; the outcomes are in their order. Units are of different vehicles.
+    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error>;
+
+    /// Leases up to `most` vehicles of which something awaited has ended. What is not recorded soon is leased again.
+    async fn due(&self, most: u32) -> Result<Vec<Due>, Error>;
+
+    /// Says how this correlator stands.
+    async fn report(&self, status: CorrelatorStatus) -> Result<(), Error>;
+}

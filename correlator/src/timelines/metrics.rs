@@ -1,0 +1,50 @@
+//! What the cache of timelines counts, alike for every adapter.
+
+use matching::Snapshot;
+use prometheus::IntCounter;
+use service_kit::metrics::{Error, Registry, counter};
+
+/// The counters of the cache, in vehicles unless said otherwise.
+#[derive(Debug, Clone)]
+pub(super) struct Metrics {
+    hits: IntCounter,
+    misses: IntCounter,
+    errors: IntCounter,
+    bypassed: IntCounter,
+}
+
+impl Metrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
+        let counter = |name, help| counter(registry, name, help);
+        Ok(Self {
+            hits: counter("dwell_cache_hits_total", "Timelines that were asked of the cache and found there")?,
+            misses: counter("dwell_cache_misses_total", "Timelines that were asked of the cache and not found there")?,
+            errors: counter("dwell_cache_errors_total", "Calls to the cache that failed or took too long")?,
+            bypassed: counter(
+                "dwell_cache_bypassed_total",
+                "Timelines that were neither asked of nor given to the cache because it was away",
+            )?,
+        })
+    }
+
+    /// The cache answered.
+    pub(super) fn answered(&self, found: &[Option<Snapshot>]) {
+        let hits = found.iter().flatten().count();
+        self.hits.inc_by(as_count(hits));
+        self.misses.inc_by(as_count(found.len() - hits));
+    }
+
+    /// A call failed.
+    pub(super) fn failed(&self) {
+        self.errors.inc();
+    }
+
+    /// So many vehicles went without the cache.
+    pub(super) fn bypassed(&self, vehicles: usize) {
+        self.bypassed.inc_by(as_count(vehicles));
+    }
+}
+
+fn as_count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,179 @@
+//! The worker: takes batches from the intake, settles several at once, acknowledges last.
+//!
+//! A crash at any point costs a redelivery and nothing else: the ledger has an event before its message is acknowledged,
+//! and a dead letter is confirmed before the message that it came in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bus::{Bus, DeathNote, Message, Queue, Tag};
+use parking::wire::write_event;
+use parking::{GateEvent, Refusal, Vehicle};
+use tokio::task::JoinSet;
+
+use crate::arrival::{Arrival, Refused};
+use crate::decide::{Decider, Evidence, GivenUp};
+use crate::intake::{Acknowledgers, Intake};
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+use crate::schedule::{Batch, Schedule};
+
+/// Why the worker ended before the stop.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the queues can't be used")]
+    Bus(#[from] bus::Error),
+    #[error("a batch panicked")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// What every batch needs.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) decider: Arc<Decider>,
+    pub(crate) metrics: Metrics,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) batch_events: usize,
+    pub(crate) batches_in_flight: usize,
+}
+
+type Done = (Vec<Vehicle>, Result<(), Error>);
+
+impl Worker {
+    /// Works until the stop, then finishes what is under way.
+    pub(crate) async fn run(self: Arc<Self>, mut intake: Intake) -> Result<(), Error> {
+        let lifecycle = self.decider.lifecycle.clone();
+        let acknowledgers = intake.acknowledgers();
+        let mut schedule = Schedule::default();
+        let mut batches: JoinSet<Done> = JoinSet::new();
+        while !lifecycle.is_stopping() {
+            let has_slot = batches.len() < self.batches_in_flight;
+            let arrivals = tokio::select! {
+                biased;
+                () = lifecycle.stopping() => break,
+                Some(ended) = batches.join_next() => {
+                    finish(&mut schedule, ended)?;
+                    continue;
+                }
+                ready = std::future::ready(()), if has_slot && schedule.has_ready() => {
+                    let () = ready;
+                    schedule.take_ready()
+                }
+                arrivals = intake.next(self.batch_events), if has_slot => arrivals?,
+            };
+            if let Some(batch) = schedule.batch(arrivals) {
+                let (worker, acknowledgers) = (Arc::clone(&self), acknowledgers.clone());
+                batches.spawn(async move { worker.settle(batch, &acknowledgers).await });
+            }
+        }
+        while let Some(ended) = batches.join_next().await {
+            finish(&mut schedule, ended)?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Done {
+        self.metrics.batch_begins(batch.arrivals.len());
+        let vehicles = batch.vehicles.iter().map(|work| work.vehicle.clone()).collect();
+        (vehicles, self.settle_all(batch, acknowledgers).await)
+    }
+
+    async fn settle_all(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Result<(), Error> {
+        let evidence = batch.vehicles.into_iter().map(|work| Evidence {
+            vehicle: work.vehicle,
+            events: work.events,
+            ended: Vec::new(),
+            snapshot: None,
+        });
+        let full = match self.decider.settle(evidence.collect()).await {
+            Ok(full) => full,
+            Err(GivenUp) => return Ok(()),
+        };
+        self.observe(&batch.arrivals);
+        self.bury(&batch.arrivals, full).await?;
+        self.acknowledge(&batch.arrivals, acknowledgers).await?;
+        Ok(())
+    }
+
+    fn observe(&self, arrivals: &[Arrival]) {
+        for arrival in arrivals {
+            if let Ok(event) = &arrival.content {
+                self.metrics.recorded_after(arrival.message.at.elapsed().as_secs_f64());
+                if event.key.direction == parking::Direction::Entry {
+                    self.progress.entry_recorded(event.key.time);
+                }
+            }
+        }
+    }
+
+    /// Sends what can't be taken to the dead-letter queue, and returns once it is safe there.
+    async fn bury(&self, arrivals: &[Arrival], full: Vec<GateEvent>) -> Result<(), Error> {
+        let refused = arrivals.iter().filter_map(|arrival| {
+            arrival.content.as_ref().err().map(|refused| dead_letter(arrival.message.queue, refused))
+        });
+        let mut letters: Vec<Message> = refused.collect();
+        letters.extend(full.iter().map(|event| dead_letter(queue_of(event), &no_room(event))));
+        if letters.is_empty() {
+            return Ok(());
+        }
+        for arrival in arrivals {
+            if let Err(refused) = &arrival.content {
+                self.metrics.dead_letter(refused.refusal.member());
+                tracing::warn!(queue = arrival.message.queue.as_str(), reason = %refused.refusal, "sent to the dead-letter queue");
+            }
+        }
+        for event in &full {
+            self.metrics.dead_letter("timeline");
+            tracing::warn!(event = %event.key.id, "sent to the dead-letter queue: the vehicle's timeline is full");
+        }
+        self.bus.publish(Queue::Dead, letters).await?;
+        Ok(())
+    }
+
+    async fn acknowledge(&self, arrivals: &[Arrival], acknowledgers: &Acknowledgers) -> Result<(), Error> {
+        let mut done: BTreeMap<Queue, Vec<Tag>> = BTreeMap::new();
+        for arrival in arrivals.iter().filter(|arrival| arrival.message.one_done()) {
+            done.entry(arrival.message.queue).or_default().push(arrival.message.tag);
+        }
+        for (queue, tags) in done {
+            acknowledgers.of(queue).acknowledge(&tags).await?;
+            self.progress.acknowledged(queue, tags.len());
+        }
+        Ok(())
+    }
+}
+
+fn finish(schedule: &mut Schedule, ended: Result<Done, tokio::task::JoinError>) -> Result<(), Error> {
+    let (vehicles, result) = ended?;
+    schedule.done(&vehicles);
+    match result {
+        Err(Error::Bus(bus::Error::Stopping)) | Ok(()) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn dead_letter(queue: Queue, refused: &Refused) -> Message {
+    let note = DeathNote { reason: refused.refusal.to_string(), queue: queue.as_str().to_owned() };
+    Message { body: refused.body.clone(), death: Some(note) }
+}
+
+fn queue_of(event: &GateEvent) -> Queue {
+    match event.key.direction {
+        parking::Direction::Entry => Queue::Entry,
+        parking::Direction::Exit => Queue::Exit,
+    }
+}
+
+fn no_room(event: &GateEvent) -> Refused {
+    let mut body = Vec::new();
+    write_event(event, &mut body);
+    let limit = matching::timeline::MAX_EVENTS;
+    let refusal = Refusal::new(
+        "timeline",
+        format!(
+            "of the vehicle has {limit} events that can't be parted, the most allowed: is it parked before a camera?"
+        ),
+    );
+    Refused { body: body.into(), refusal }
+}
