@@ -40,16 +40,16 @@ fn line(lot: &LotId, change: &SessionChange) {
     match (change.to, change.entry, change.exit, change.superseded_by) {
         (State::Matched, Some(entry), Some(exit), _) => {
             let dwell = human_duration(exit.time.millis_since(entry.time));
-            tracing::info!(%lot, dwell, exit_event = %exit.id, entry_event = %entry.id, %session, "session {verb}");
+            tracing::info!(%lot, %dwell, exit_event = %exit.id, entry_event = %entry.id, %session, "session {verb}");
         }
         (State::Void, _, _, Some(superseded_by)) => tracing::info!(%lot, %superseded_by, %session, "session {verb}"),
         (_, Some(entry), _, _) => {
             let rule = change.rule.as_str();
-            tracing::info!(%lot, rule, entry_event = %entry.id, %session, "session {verb}");
+            tracing::info!(%lot, %rule, entry_event = %entry.id, %session, "session {verb}");
         }
         (_, None, Some(exit), _) => {
             let rule = change.rule.as_str();
-            tracing::info!(%lot, rule, exit_event = %exit.id, %session, "session {verb}");
+            tracing::info!(%lot, %rule, exit_event = %exit.id, %session, "session {verb}");
         }
         (_, None, None, _) => tracing::info!(%lot, %session, "session {verb}"),
     }

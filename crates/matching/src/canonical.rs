@@ -93,6 +93,15 @@ pub fn for_each_stay(
     }
 }
 
+/// The session of one event whose plate says that nothing was read.
+pub(crate) fn unread_stay(place: usize, direction: Direction) -> Stay {
+    let (entry, exit, state) = match direction {
+        Direction::Entry => (Some(place), None, State::UnmatchedEntry),
+        Direction::Exit => (None, Some(place), State::UnmatchedExit),
+    };
+    Stay { entry, exit, state, reason: Some(Reason::Unread) }
+}
+
 /// The place of the event that speaks for the passage that the event at `place` belongs to.
 pub(crate) fn speaker_of(events: &[TimelineEvent], re_read_window_ms: i64, place: usize) -> usize {
     let mut speaker = place;

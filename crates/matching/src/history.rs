@@ -9,8 +9,7 @@ use std::fmt;
 
 use parking::{Direction, EventKey, LotId, Rules, Session, SessionId, State, Timestamp, Vehicle};
 
-use crate::canonical::{Limits, for_each_stay};
-use crate::step::unread_change;
+use crate::canonical::{Limits, Stay, for_each_stay, unread_stay};
 use crate::timeline::{Flags, TimelineEvent};
 
 /// Where a ledger and the definition disagree. The text holds no plate.
@@ -34,6 +33,32 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What decides, besides a vehicle's events, which sessions they are in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settling {
+    /// The plate says that nothing was read.
+    pub is_unread: bool,
+    /// The limits of the lot.
+    pub limits: Limits,
+    /// The time of the newest event of the lot.
+    pub lot_time: Timestamp,
+}
+
+/// Visits the sessions of one vehicle's `events` (sorted by key, each once) once nothing is awaited any more.
+pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, mut visit: impl FnMut(Stay)) {
+    let Settling { is_unread, limits, lot_time } = settling;
+    if is_unread {
+        for (place, event) in events.iter().enumerate() {
+            visit(unread_stay(place, event.key.direction));
+        }
+        return;
+    }
+    let has_ended = |event: &TimelineEvent| {
+        event.key.direction == Direction::Exit || lot_time.millis_since(event.key.time) > limits.max_stay_ms
+    };
+    for_each_stay(events, limits, has_ended, visit);
+}
+
 /// The sessions of one vehicle once nothing is awaited any more; repeated events count once.
 ///
 /// `lot_time` is the time of the newest event of the lot. Sessions come in the order of their giving events.
@@ -45,17 +70,12 @@ pub fn settled_sessions(
 ) -> Vec<Session> {
     events.sort_unstable();
     events.dedup();
-    if rules.is_unread(&vehicle.plate) {
-        return events.iter().map(|key| unread_session(vehicle, *key)).collect();
-    }
-    let limits = Limits::of(rules, &vehicle.lot);
+    let is_unread = rules.is_unread(&vehicle.plate);
+    let settling = Settling { is_unread, limits: Limits::of(rules, &vehicle.lot), lot_time };
     let timeline: Vec<TimelineEvent> =
         events.iter().map(|key| TimelineEvent { key: *key, flags: Flags::default() }).collect();
-    let has_ended = |event: &TimelineEvent| {
-        event.key.direction == Direction::Exit || lot_time.millis_since(event.key.time) > limits.max_stay_ms
-    };
     let mut sessions = Vec::new();
-    for_each_stay(&timeline, limits, has_ended, |stay| {
+    for_each_settled_stay(&timeline, settling, |stay| {
         let key = |place: usize| timeline[place].key;
         let (entry, exit) = (stay.entry.map(key), stay.exit.map(key));
         sessions.push(Session {
@@ -70,20 +90,6 @@ pub fn settled_sessions(
         });
     });
     sessions
-}
-
-fn unread_session(vehicle: &Vehicle, key: EventKey) -> Session {
-    let change = unread_change(vehicle, key);
-    Session {
-        id: change.session,
-        vehicle: vehicle.clone(),
-        entry_event_id: change.entry.map(|entry| entry.id),
-        entry_time: change.entry.map(|entry| entry.time),
-        exit_event_id: change.exit.map(|exit| exit.id),
-        exit_time: change.exit.map(|exit| exit.time),
-        state: change.to,
-        reason: change.reason,
-    }
 }
 
 /// The newest event of each lot: the lot's own time.

@@ -5,11 +5,11 @@
 
 use std::cmp::Ordering;
 
-use parking::{Direction, EventKey, Reason, SessionId, State, Timestamp, Vehicle};
+use parking::{EventKey, Reason, SessionId, State, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::canonical::{Limits, Stay, for_each_stay, speaker_of};
+use crate::canonical::{Limits, Stay, for_each_stay, speaker_of, unread_stay};
 use crate::record::{RecordedEvent, Unit};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
@@ -207,16 +207,16 @@ pub fn unread_unit(vehicle: &Vehicle, events: Vec<RecordedEvent>) -> Unit {
 }
 
 /// The session of one event whose plate says that nothing was read.
-pub fn unread_change(vehicle: &Vehicle, key: EventKey) -> SessionChange {
-    let is_entry = key.direction == Direction::Entry;
+fn unread_change(vehicle: &Vehicle, key: EventKey) -> SessionChange {
+    let stay = unread_stay(0, key.direction);
     SessionChange {
         session: SessionId::of_event(vehicle, &key),
         from: None,
-        to: if is_entry { State::UnmatchedEntry } else { State::UnmatchedExit },
-        reason: Some(Reason::Unread),
+        to: stay.state,
+        reason: stay.reason,
         rule: Rule::Unread,
-        entry: is_entry.then(|| key.into()),
-        exit: (!is_entry).then(|| key.into()),
+        entry: stay.entry.map(|_| key.into()),
+        exit: stay.exit.map(|_| key.into()),
         superseded_by: None,
     }
 }

@@ -1,0 +1,182 @@
+//! Which bus there is and what its queues are called, from the settings; and the one place that chooses the adapter.
+//!
+//! What a service does when it needs a broker and none is named is left to the service.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use service_kit::config::{self, Masked};
+use service_kit::{ServiceContext, Settings};
+
+use crate::embedded::{Embedded, Limits};
+use crate::rabbitmq::RabbitMq;
+use crate::{Bus, Error, Queue};
+
+/// The longest name of a queue that AMQP carries, in bytes.
+const QUEUE_NAME_BYTES_MAX: usize = 255;
+
+/// The settings of the bus. The default is the embedded one in `./dwell-data`.
+#[derive(Debug, Clone)]
+pub struct BusConfig {
+    /// The broker; without one, the bus is embedded. It shows itself without its password.
+    pub url: Option<Masked>,
+    /// What the queues are called on the broker.
+    pub names: QueueNames,
+    /// The type of the queues on the broker.
+    pub queue_type: QueueType,
+    /// Whether queues are made or taken as they are.
+    pub declare: Declare,
+    /// Who connects, as operators of the broker see it: the service's name.
+    pub role: String,
+    /// The folder of the embedded bus.
+    pub data_dir: PathBuf,
+    /// How much each queue of the embedded bus holds.
+    pub limits: Limits,
+}
+
+/// What the three queues are called on the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueNames {
+    /// Of [`Queue::Entry`].
+    pub entry: String,
+    /// Of [`Queue::Exit`].
+    pub exit: String,
+    /// Of [`Queue::Dead`].
+    pub dead: String,
+}
+
+impl QueueNames {
+    /// The name of this queue.
+    pub fn of(&self, queue: Queue) -> &str {
+        match queue {
+            Queue::Entry => &self.entry,
+            Queue::Exit => &self.exit,
+            Queue::Dead => &self.dead,
+        }
+    }
+}
+
+/// A type of queue in `RabbitMQ`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueType {
+    /// Replicated, and fsynced before a publish is confirmed.
+    Quorum,
+    /// On one node.
+    Classic,
+}
+
+/// Whether queues are made or taken as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declare {
+    /// They are declared with our arguments.
+    Active,
+    /// They must exist, with whatever arguments.
+    Passive,
+}
+
+impl Default for QueueNames {
+    fn default() -> Self {
+        Self { entry: "parking.entry".to_owned(), exit: "parking.exit".to_owned(), dead: "parking.dead".to_owned() }
+    }
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            names: QueueNames::default(),
+            queue_type: QueueType::Quorum,
+            declare: Declare::Active,
+            role: "dwell".to_owned(),
+            data_dir: PathBuf::from("./dwell-data"),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl BusConfig {
+    /// What the settings say; `role` is the service's name.
+    pub fn from_settings(role: &str, settings: &Settings) -> Result<Self, config::Error> {
+        let queue_types = [("quorum", QueueType::Quorum), ("classic", QueueType::Classic)];
+        let declares = [("active", Declare::Active), ("passive", Declare::Passive)];
+        let default = Self::default();
+        Ok(Self {
+            url: settings.url(&config::AMQP_URL, &["amqp"])?,
+            names: names(settings)?,
+            queue_type: settings.choice(&config::QUEUE_TYPE, &queue_types)?.unwrap_or(default.queue_type),
+            declare: settings.choice(&config::QUEUE_DECLARE, &declares)?.unwrap_or(default.declare),
+            role: role.to_owned(),
+            data_dir: settings.text(&config::DATA_DIR).map_or(default.data_dir, PathBuf::from),
+            limits: default.limits,
+        })
+    }
+}
+
+/// Opens the bus that the configuration names. Needs a Tokio runtime.
+///
+/// A broker that is absent is waited for in the background. That it refuses us for good is what the first publish or
+/// receive answers.
+pub fn open(config: &BusConfig, context: &ServiceContext) -> Result<Arc<dyn Bus>, Error> {
+    Ok(match &config.url {
+        None => Arc::new(Embedded::open(&config.data_dir, config.limits, context)?),
+        Some(url) => Arc::new(RabbitMq::open(url, config, context)?),
+    })
+}
+
+fn names(settings: &Settings) -> Result<QueueNames, config::Error> {
+    let name = |setting: &config::Setting| {
+        let name = settings.required(setting)?;
+        if name.len() > QUEUE_NAME_BYTES_MAX {
+            return Err(settings.wrong(setting, format!("it has {} bytes", name.len())));
+        }
+        Ok(name.to_owned())
+    };
+    let names = QueueNames {
+        entry: name(&config::QUEUE_ENTRY)?,
+        exit: name(&config::QUEUE_EXIT)?,
+        dead: name(&config::QUEUE_DEAD)?,
+    };
+    let twice = "it is the name of another of the three queues too";
+    if names.dead == names.entry || names.dead == names.exit {
+        return Err(settings.wrong(&config::QUEUE_DEAD, twice));
+    }
+    if names.exit == names.entry {
+        return Err(settings.wrong(&config::QUEUE_EXIT, twice));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_settings_the_bus_is_embedded() {
+        let config = BusConfig::from_settings("dwell", &Settings::from_variables([]).unwrap()).unwrap();
+
+        assert_eq!((config.url, config.names), (None, QueueNames::default()));
+    }
+
+    #[test]
+    fn a_broker_shows_itself_without_its_password() {
+        let settings = Settings::from_variables([("DWELL_AMQP_URL", "amqp://dwell:hidden@broker/%2f")]).unwrap();
+
+        let config = BusConfig::from_settings("correlator", &settings).unwrap();
+
+        let shown = format!("{config:?}");
+        assert!(shown.contains("amqp://dwell:***@broker") && !shown.contains("hidden"), "{shown}");
+    }
+
+    #[test]
+    fn one_name_for_two_queues_is_refused() {
+        let settings = Settings::from_variables([("DWELL_QUEUE_DEAD", "parking.exit")]).unwrap();
+
+        let refusal = BusConfig::from_settings("correlator", &settings).unwrap_err().to_string();
+
+        assert_eq!(
+            refusal,
+            "DWELL_QUEUE_DEAD=parking.exit: it is the name of another of the three queues too; \
+             allowed is a queue name of 1 to 255 bytes"
+        );
+    }
+}

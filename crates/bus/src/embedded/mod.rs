@@ -1,0 +1,145 @@
+//! The embedded bus: bounded queues in one process, durable in one file, with nothing to install.
+//!
+//! What waits is held in memory, within [`Limits`], and in the file; a publish returns when it is in the file. One
+//! thread writes: it takes all publishes and acknowledgements that wait and makes them one transaction with one fsync.
+//! Acknowledgements alone are written within a tenth of a second, since a lost one only costs a redelivery.
+//!
+//! The parts: `queue` what is ready and what is delivered, `room` the limit, `store` the file, `writer` the
+//! thread, `subscription` the consumer. Several processes on one file are not supported: the second is refused.
+
+mod queue;
+mod room;
+mod store;
+mod subscription;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use service_kit::{Lifecycle, ServiceContext};
+
+use self::queue::QueueCell;
+use self::store::Store;
+use self::subscription::Subscription;
+use self::writer::{Desk, Writer};
+use crate::{Bus, Consumer, Error, Message, Queue};
+
+/// How much each of the queues holds; beyond that publishers wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages that are not acknowledged.
+    pub messages_max: usize,
+    /// Their bodies together, in bytes. A longer message is still taken by an empty queue.
+    pub bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { messages_max: 200_000, bytes_max: 64 * 1024 * 1024 }
+    }
+}
+
+/// The embedded bus. Dropping it and its consumers writes what is outstanding and closes the file.
+#[derive(Debug)]
+pub struct Embedded {
+    core: Arc<Core>,
+    /// Numbers the consumers; a tag carries the number as its generation.
+    consumers: AtomicU64,
+}
+
+/// What the bus, its consumers and their acknowledgers share; the last of them closes the file.
+struct Core {
+    queues: Arc<[QueueCell; 3]>,
+    desk: Arc<Desk>,
+    lifecycle: Lifecycle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Opens the bus in this folder, which is made if it is missing.
+    ///
+    /// Health shows it as the dependency `bus`.
+    pub fn open(folder: &Path, limits: Limits, context: &ServiceContext) -> Result<Self, Error> {
+        let (store, waiting) = Store::open(folder)?;
+        let next = waiting.each_ref().map(|queue| queue.last_key_value().map_or(0, |(sequence, _)| sequence + 1));
+        let queues = Arc::new(waiting.map(|ready| QueueCell::new(limits, ready)));
+        let desk = Arc::new(Desk::default());
+        let health = context.health.dependency("bus");
+        health.up();
+        let writer = Writer {
+            store,
+            queues: Arc::clone(&queues),
+            desk: Arc::clone(&desk),
+            next,
+            health,
+            lifecycle: context.lifecycle.clone(),
+        };
+        let thread = std::thread::Builder::new().name("bus writer".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(|error| Error::Config(format!("cannot start the thread of the bus: {error}")))?;
+        let core = Core { queues, desk, lifecycle: context.lifecycle.clone(), thread: Some(thread) };
+        Ok(Self { core: Arc::new(core), consumers: AtomicU64::new(0) })
+    }
+}
+
+#[async_trait]
+impl Bus for Embedded {
+    async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error> {
+        let cell = self.core.queue(queue);
+        let mut rest = messages;
+        let mut receipts = Vec::new();
+        while !rest.is_empty() {
+            // One publisher at a time waits for room, so that messages keep the order of their publishers.
+            let turn = cell.turnstile.lock().await;
+            let taken = tokio::select! {
+                biased;
+                taken = cell.room.take(&rest) => taken,
+                () = self.core.lifecycle.stopping() => return Err(Error::Stopping),
+            };
+            let later = rest.split_off(taken);
+            receipts.push(self.core.desk.publish(queue, rest)?);
+            drop(turn);
+            rest = later;
+        }
+        for receipt in receipts {
+            receipt.await.map_err(|_| Error::Stopping)?;
+        }
+        Ok(())
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        let number = self.consumers.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(Subscription::new(Arc::clone(&self.core), queue, number, prefetch)))
+    }
+
+    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
+        Ok(Some(self.core.queue(queue).ready() as u64))
+    }
+}
+
+impl Core {
+    fn queue(&self, queue: Queue) -> &QueueCell {
+        &self.queues[queue.index()]
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ready = self.queues.each_ref().map(QueueCell::ready);
+        formatter.debug_struct("Core").field("ready", &ready).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Core {
+    /// Waits for the writer, which has at most one transaction to go.
+    fn drop(&mut self) {
+        self.desk.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the writer was reported where it happened.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One queue in memory: what is ready, and what is delivered to whom and not acknowledged.
+//!
+//! Messages go by their sequence number, so what comes back from a consumer stands in its old place. Writing to the file
+//! is left to the writer.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::Limits;
+use super::room::Room;
+use crate::{DeathNote, Delivery, Tag};
+
+/// A message that is in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) body: Bytes,
+    pub(super) death: Option<DeathNote>,
+    pub(super) redelivered: bool,
+}
+
+/// A queue, with those who wait for it.
+#[derive(Debug)]
+pub(super) struct QueueCell {
+    state: Mutex<State>,
+    /// Something became ready.
+    pub(super) arrived: Notify,
+    /// Whose turn it is to wait for room.
+    pub(super) turnstile: tokio::sync::Mutex<()>,
+    pub(super) room: Room,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: BTreeMap<u64, Stored>,
+    consumers: BTreeMap<u64, Unacknowledged>,
+}
+
+/// What one consumer has, by number of delivery.
+#[derive(Debug, Default)]
+struct Unacknowledged {
+    delivered: u64,
+    messages: BTreeMap<u64, (u64, Stored)>,
+}
+
+impl QueueCell {
+    /// A queue in which these messages, by sequence number, are ready.
+    pub(super) fn new(limits: Limits, ready: BTreeMap<u64, Stored>) -> Self {
+        let bytes = ready.values().map(|stored| stored.body.len()).sum();
+        let room = Room::new(limits, ready.len(), bytes);
+        let state = Mutex::new(State { ready, consumers: BTreeMap::new() });
+        Self { state, arrived: Notify::new(), turnstile: tokio::sync::Mutex::new(()), room }
+    }
+
+    /// How many messages are ready.
+    pub(super) fn ready(&self) -> usize {
+        self.state().ready.len()
+    }
+
+    /// Adds messages that are now in the file.
+    pub(super) fn add(&self, messages: impl Iterator<Item = (u64, Stored)>) {
+        self.state().ready.extend(messages);
+        self.arrived.notify_waiters();
+    }
+
+    /// Begins to keep account of a consumer.
+    pub(super) fn join(&self, consumer: u64) {
+        self.state().consumers.insert(consumer, Unacknowledged::default());
+    }
+
+    /// Makes ready again what the consumer did not acknowledge.
+    pub(super) fn leave(&self, consumer: u64) {
+        let mut state = self.state();
+        let Some(gone) = state.consumers.remove(&consumer) else { return };
+        let again = gone.messages.into_values();
+        state.ready.extend(again.map(|(sequence, stored)| (sequence, Stored { redelivered: true, ..stored })));
+        drop(state);
+        self.arrived.notify_waiters();
+    }
+
+    /// Delivers at most `most` messages, and so few that the consumer has at most `prefetch`.
+    pub(super) fn deliver(&self, consumer: u64, most: usize, prefetch: usize) -> Vec<Delivery> {
+        let mut state = self.state();
+        let State { ready, consumers } = &mut *state;
+        let Some(own) = consumers.get_mut(&consumer) else { return Vec::new() };
+        let count = most.min(prefetch.saturating_sub(own.messages.len())).min(ready.len());
+        let mut deliveries = Vec::with_capacity(count);
+        while deliveries.len() < count
+            && let Some((sequence, stored)) = ready.pop_first()
+        {
+            own.delivered += 1;
+            deliveries.push(Delivery {
+                tag: Tag { generation: consumer, number: own.delivered },
+                body: stored.body.clone(),
+                redelivered: stored.redelivered,
+                death: stored.death.clone(),
+            });
+            own.messages.insert(own.delivered, (sequence, stored));
+        }
+        deliveries
+    }
+
+    /// Takes out what these tags name, frees its room and returns its sequence numbers.
+    pub(super) fn acknowledge(&self, consumer: u64, tags: &[Tag]) -> Vec<u64> {
+        let mut state = self.state();
+        let Some(own) = state.consumers.get_mut(&consumer) else { return Vec::new() };
+        let mut sequences = Vec::with_capacity(tags.len());
+        let mut bytes = 0;
+        for tag in tags.iter().filter(|tag| tag.generation == consumer) {
+            if let Some((sequence, stored)) = own.messages.remove(&tag.number) {
+                bytes += stored.body.len();
+                sequences.push(sequence);
+            }
+        }
+        drop(state);
+        if !sequences.is_empty() {
+            self.room.free(sequences.len(), bytes);
+            // The consumer itself may wait for its prefetch to have room again.
+            self.arrived.notify_waiters();
+        }
+        sequences
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

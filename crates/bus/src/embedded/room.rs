@@ -1,0 +1,97 @@
+//! The limit of one queue: how much more it takes, and waiting until it takes more.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::Limits;
+use crate::Message;
+
+/// What is left of a queue's limits.
+#[derive(Debug)]
+pub(super) struct Room {
+    limits: Limits,
+    used: Mutex<Used>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Used {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Room in a queue that holds this many messages and bytes already.
+    pub(super) fn new(limits: Limits, messages: usize, bytes: usize) -> Self {
+        Self { limits, used: Mutex::new(Used { messages, bytes }), freed: Notify::new() }
+    }
+
+    /// Takes room for as many of the messages, which are not none, as fit, and says how many; waits for the first one.
+    ///
+    /// Only one caller waits at a time.
+    pub(super) async fn take(&self, messages: &[Message]) -> usize {
+        loop {
+            let taken = self.try_take(messages);
+            if taken > 0 {
+                return taken;
+            }
+            self.freed.notified().await;
+        }
+    }
+
+    /// Gives back the room of messages that are gone.
+    pub(super) fn free(&self, messages: usize, bytes: usize) {
+        {
+            let mut used = self.used();
+            used.messages -= messages;
+            used.bytes -= bytes;
+        }
+        self.freed.notify_one();
+    }
+
+    fn try_take(&self, messages: &[Message]) -> usize {
+        let mut used = self.used();
+        let mut taken = 0;
+        for message in messages {
+            let bytes = used.bytes + message.body.len();
+            if used.messages >= self.limits.messages_max || (bytes > self.limits.bytes_max && used.messages > 0) {
+                break;
+            }
+            *used = Used { messages: used.messages + 1, bytes };
+            taken += 1;
+        }
+        taken
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(bytes: &[usize]) -> Vec<Message> {
+        bytes.iter().map(|bytes| Message::new(vec![0; *bytes])).collect()
+    }
+
+    #[test]
+    fn messages_are_taken_up_to_either_limit() {
+        let room = |messages_max, bytes_max| Room::new(Limits { messages_max, bytes_max }, 0, 0);
+
+        assert_eq!(room(2, 100).try_take(&messages(&[1, 1, 1])), 2);
+        assert_eq!(room(9, 10).try_take(&messages(&[4, 4, 4])), 2);
+    }
+
+    #[test]
+    fn a_message_beyond_the_limit_is_taken_by_an_empty_queue_only() {
+        let room = Room::new(Limits { messages_max: 9, bytes_max: 10 }, 0, 0);
+
+        assert_eq!(room.try_take(&messages(&[1])), 1);
+        assert_eq!(room.try_take(&messages(&[50])), 0);
+        room.free(1, 1);
+        assert_eq!(room.try_take(&messages(&[50])), 1);
+    }
+}

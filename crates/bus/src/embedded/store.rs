@@ -1,0 +1,151 @@
+//! The file of the embedded bus: a redb database with the messages of each queue by sequence number.
+//!
+//! Every change may be made twice, so a commit whose outcome is not known is simply made again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
+};
+
+use super::queue::Stored;
+use crate::{DeathNote, Error, Message, Queue};
+
+const FILE: &str = "bus.redb";
+/// The messages are in memory anyway, so the cache only has to hold the inner pages of the trees.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+type Bodies = TableDefinition<'static, u64, &'static [u8]>;
+/// Reason and queue.
+type Notes = TableDefinition<'static, u64, (&'static str, &'static str)>;
+
+const TABLES: [(Bodies, Notes); 3] = [
+    (Bodies::new("entry"), Notes::new("entry.death")),
+    (Bodies::new("exit"), Notes::new("exit.death")),
+    (Bodies::new("dead"), Notes::new("dead.death")),
+];
+
+/// What one transaction does to one queue.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Messages by their new sequence numbers, which grow.
+    pub(super) added: Vec<(u64, Message)>,
+    /// Sequence numbers of messages that are done with.
+    pub(super) removed: Vec<u64>,
+}
+
+/// The messages of each queue, by sequence number.
+pub(super) type Waiting = [BTreeMap<u64, Stored>; 3];
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: PathBuf,
+    /// `None` between a failure and the next attempt.
+    database: Option<Database>,
+}
+
+impl Store {
+    /// Opens or makes the file in this folder, and reads what it holds.
+    pub(super) fn open(folder: &Path) -> Result<(Self, Waiting), Error> {
+        let path = folder.join(FILE);
+        let refused = |reason: &dyn std::fmt::Display| {
+            Error::Config(format!(
+                "cannot open the embedded bus {}: {reason}; it needs a disk with room and the right to write there, else \
+                 set DWELL_DATA_DIR to another folder",
+                path.display()
+            ))
+        };
+        fs::create_dir_all(folder).map_err(|error| refused(&error))?;
+        let database = open_file(&path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => Error::Config(format!(
+                "the embedded bus {} is in use by another process; stop that one, or set DWELL_DATA_DIR to another \
+                 folder",
+                path.display()
+            )),
+            DatabaseError::UpgradeRequired(_) => refused(&"it is of an unknown version"),
+            error @ (DatabaseError::RepairAborted
+            | DatabaseError::TransactionInProgress
+            | DatabaseError::Storage(_)
+            | _) => refused(&error),
+        })?;
+        // Else a power failure could forget the file's name.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| refused(&error))?;
+        let waiting = load(&database).map_err(|error| refused(&error))?;
+        Ok((Self { path, database: Some(database) }, waiting))
+    }
+
+    /// Makes the changes, durably and all together. After an error they may or may not be made: make them again.
+    pub(super) fn commit(&mut self, changes: &[Change; 3]) -> Result<(), redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open_file(&self.path)?,
+        };
+        write(&database, changes)?;
+        // Not put back after an error: redb wants the file opened anew then.
+        self.database = Some(database);
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn open_file(path: &Path) -> Result<Database, DatabaseError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(path)
+}
+
+fn load(database: &Database) -> Result<Waiting, redb::Error> {
+    // Makes the tables, so that reading need not tell a missing one from an empty one.
+    write(database, &Default::default())?;
+    let transaction = database.begin_read()?;
+    let mut waiting = Waiting::default();
+    for (queue, (bodies, notes)) in waiting.iter_mut().zip(TABLES) {
+        for row in transaction.open_table(bodies)?.iter()? {
+            let (sequence, body) = row?;
+            // Whether it was delivered before the restart is not known.
+            let stored = Stored { body: Bytes::copy_from_slice(body.value()), death: None, redelivered: true };
+            queue.insert(sequence.value(), stored);
+        }
+        for row in transaction.open_table(notes)?.iter()? {
+            let (sequence, note) = row?;
+            let (reason, came_on) = note.value();
+            if let Some(stored) = queue.get_mut(&sequence.value()) {
+                stored.death = Some(DeathNote { reason: reason.to_owned(), queue: came_on.to_owned() });
+            }
+        }
+    }
+    Ok(waiting)
+}
+
+fn write(database: &Database, changes: &[Change; 3]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    for (change, (bodies, notes)) in changes.iter().zip(TABLES) {
+        let mut bodies = transaction.open_table(bodies)?;
+        let mut notes = transaction.open_table(notes)?;
+        let has_notes = !notes.is_empty()?;
+        for sequence in &change.removed {
+            bodies.remove(sequence)?;
+            if has_notes {
+                notes.remove(sequence)?;
+            }
+        }
+        for (sequence, message) in &change.added {
+            bodies.insert(sequence, &*message.body)?;
+            if let Some(DeathNote { reason, queue }) = &message.death {
+                notes.insert(sequence, (reason.as_str(), queue.as_str()))?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The change of this queue.
+pub(super) fn change_of(changes: &mut [Change; 3], queue: Queue) -> &mut Change {
+    &mut changes[queue.index()]
+}

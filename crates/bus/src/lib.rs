@@ -1,0 +1,154 @@
+//! The queues between gates and correlator: the port, and what every adapter promises.
+//!
+//! Two adapters stand behind it: [`embedded`] (one process, durable on disk, nothing installed) and [`rabbitmq`].
+//! The suite in `tests/contract` holds both to the same promises: what was published is delivered until it is
+//! acknowledged, also after a crash; queues are bounded and a full one makes the publisher wait; dead letters
+//! carry their reason. An outage of the broker is waited out here, so callers see a slow bus, never a broken one.
+//!
+//! What the messages mean is not known here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+mod config;
+pub mod embedded;
+pub mod rabbitmq;
+
+pub use config::{BusConfig, Declare, QueueNames, QueueType, open};
+
+/// One of the three queues. Their names on the broker can be configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Queue {
+    /// Gate events of entry gates.
+    Entry,
+    /// Gate events of exit gates.
+    Exit,
+    /// What could not be processed, with the reason.
+    Dead,
+}
+
+impl Queue {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Entry, Self::Exit, Self::Dead];
+
+    /// The word for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Exit => "exit",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Its place in [`ALL`](Self::ALL).
+    const fn index(self) -> usize {
+        match self {
+            Self::Entry => 0,
+            Self::Exit => 1,
+            Self::Dead => 2,
+        }
+    }
+}
+
+/// Why a message lies in the dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeathNote {
+    /// What is wrong with the message; never a plate.
+    pub reason: String,
+    /// The queue that it came on.
+    pub queue: String,
+}
+
+/// A message to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The body, as it was or will be received.
+    pub body: Bytes,
+    /// For a dead letter: why it is one.
+    pub death: Option<DeathNote>,
+}
+
+impl Message {
+    /// A message without a death note.
+    pub fn new(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), death: None }
+    }
+}
+
+/// Names one delivery of one consumer, until it is acknowledged. One from a lost connection is stale: acknowledging
+/// it does nothing, since the message is delivered again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag {
+    /// Which connection it came on.
+    pub generation: u64,
+    /// Its number there, growing in order of delivery.
+    pub number: u64,
+}
+
+/// A message as it is received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// To acknowledge it by.
+    pub tag: Tag,
+    /// The body.
+    pub body: Bytes,
+    /// It may have been delivered before.
+    pub redelivered: bool,
+    /// For a dead letter: why it is one, when it is known.
+    pub death: Option<DeathNote>,
+}
+
+/// What can't be waited out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Settings and broker disagree, such as wrong credentials, a missing virtual host or a queue with other arguments.
+    /// The text says what to do.
+    #[error("{0}")]
+    Config(String),
+    /// The process is stopping.
+    #[error("the bus is closed: the service is stopping")]
+    Stopping,
+}
+
+/// The queues, to publish to and to consume from.
+#[async_trait]
+pub trait Bus: Send + Sync + fmt::Debug {
+    /// Publishes the messages in order and returns once all of them are safe: confirmed by the broker, or on disk.
+    ///
+    /// Waits while the broker is away or the queue is full. A message may then be there twice, never not at all. After
+    /// the soft stop it still publishes, but where it would have to wait so, it answers [`Error::Stopping`].
+    async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error>;
+
+    /// Begins to consume a queue, with at most `prefetch` deliveries not acknowledged; none is taken for one.
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
+
+    /// How many messages are ready in the queue, those delivered and not acknowledged left out.
+    ///
+    /// `None` when the broker does not say so just now; depth is only looked at, so this is not waited out.
+    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error>;
+}
+
+/// One consumer of one queue. What is not acknowledged when it is dropped is delivered again, to whoever consumes.
+#[async_trait]
+pub trait Consumer: Send + fmt::Debug {
+    /// Waits for a delivery and takes what is at hand, at most `most` deliveries, in order.
+    ///
+    /// May be cancelled at any await without losing a delivery. After a lost connection it goes on with a new generation.
+    /// From the soft stop on it answers [`Error::Stopping`]; acknowledging goes on.
+    async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, Error>;
+
+    /// The handle to acknowledge by, from any task.
+    fn acknowledger(&self) -> Arc<dyn Acknowledger>;
+}
+
+/// Acknowledges the deliveries of one consumer.
+#[async_trait]
+pub trait Acknowledger: Send + Sync + fmt::Debug {
+    /// Acknowledges deliveries, in any order; stale and repeated tags are passed over.
+    ///
+    /// Acknowledgements may be held back until all earlier deliveries are acknowledged too, so that many go in one.
+    async fn acknowledge(&self, tags: &[Tag]) -> Result<(), Error>;
+}

@@ -1,0 +1,251 @@
+//! A consumer of one queue on a connection of its own, and the task that keeps both up.
+//!
+//! Deliveries wait in a buffer as large as the prefetch, so `receive` may be cancelled and takes many at once. Each
+//! connection is a generation: what was delivered on an earlier one is stale, since the broker delivers it again.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use lapin::Channel;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use service_kit::{Dependency, Lifecycle, ServiceContext};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::acknowledgements::Acknowledgements;
+use super::connection::{Broker, Live, Problem, Watch, within};
+use super::link::{lasted, reconnect_backoff};
+use super::{headers, topology};
+use crate::{Acknowledger, Consumer, Delivery, Error, Queue, Tag};
+
+/// How often an idle consumer asks whether something is ready that it does not get.
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// How often in a row the answer may be yes.
+const PROBES_MAX: u32 = 4;
+
+/// Begins to consume, in the background.
+pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: &ServiceContext) -> Subscription {
+    let (out, incoming) = mpsc::channel(usize::from(prefetch));
+    let shutdown = CancellationToken::new();
+    let refused = Arc::new(OnceLock::new());
+    let acknowledgements = Arc::new(Acknowledgements::default());
+    let supervisor = Supervisor {
+        broker: Arc::clone(broker),
+        queue,
+        prefetch,
+        out,
+        acknowledgements: Arc::clone(&acknowledgements),
+        refused: Arc::clone(&refused),
+        health: context.health.dependency("rabbitmq"),
+        shutdown: shutdown.clone(),
+    };
+    // Not on the lifecycle's tracker: acknowledging goes on during the drain, which must not wait for this.
+    tokio::spawn(supervisor.run());
+    Subscription {
+        incoming,
+        acknowledgements,
+        refused,
+        lifecycle: context.lifecycle.clone(),
+        _shutdown: shutdown.drop_guard(),
+    }
+}
+
+/// The consumer's end of the buffer.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    incoming: mpsc::Receiver<Delivery>,
+    acknowledgements: Arc<Acknowledgements>,
+    refused: Arc<OnceLock<Error>>,
+    lifecycle: Lifecycle,
+    _shutdown: DropGuard,
+}
+
+#[async_trait]
+impl Consumer for Subscription {
+    async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, Error> {
+        let mut deliveries = Vec::new();
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = self.lifecycle.stopping() => return Err(Error::Stopping),
+                received = self.incoming.recv_many(&mut deliveries, most.max(1)) => received,
+            };
+            if received == 0 {
+                return Err(self.refused.get().cloned().unwrap_or(Error::Stopping));
+            }
+            deliveries.retain(|delivery| self.acknowledgements.is_current(delivery.tag.generation));
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    fn acknowledger(&self) -> Arc<dyn Acknowledger> {
+        Arc::clone(&self.acknowledgements) as Arc<dyn Acknowledger>
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // At once, as the task that takes leave of the broker may still be busy.
+        self.acknowledgements.close();
+    }
+}
+
+struct Supervisor {
+    broker: Arc<Broker>,
+    queue: Queue,
+    prefetch: u16,
+    out: mpsc::Sender<Delivery>,
+    acknowledgements: Arc<Acknowledgements>,
+    refused: Arc<OnceLock<Error>>,
+    health: Dependency,
+    shutdown: CancellationToken,
+}
+
+/// One connection that consumes.
+struct Stream {
+    live: Live,
+    watch: Watch,
+    channel: Channel,
+    consumer: lapin::Consumer,
+}
+
+impl Supervisor {
+    async fn run(self) {
+        let mut backoff = reconnect_backoff();
+        // Settings that worked once are right; what goes against them later is waited out.
+        let mut proven = false;
+        loop {
+            let began = Instant::now();
+            let established = tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                established = Box::pin(self.establish()) => established,
+            };
+            match established {
+                Ok(mut stream) => {
+                    proven = true;
+                    self.health.up();
+                    let ended = self.serve(&mut stream).await;
+                    let Some(reason) = ended else { return self.finish(stream).await };
+                    self.acknowledgements.end();
+                    self.health.down(reason);
+                }
+                Err(Problem::Config(text)) if !proven => {
+                    self.health.down(text.as_str());
+                    // Only set here, and the task ends with it.
+                    self.refused.get_or_init(|| Error::Config(text));
+                    return;
+                }
+                Err(problem) => self.health.down(problem.to_string()),
+            }
+            if lasted(began) {
+                backoff.reset();
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+            }
+        }
+    }
+
+    async fn establish(&self) -> Result<Stream, Problem> {
+        let name = self.broker.queue_name(self.queue);
+        let (live, watch) = self.broker.connect(&format!("consuming {name}")).await?;
+        topology::declare(&self.broker, &live).await?;
+        let channel = within("opening a channel", live.connection().create_channel()).await?;
+        let limited = channel.basic_qos(self.prefetch, BasicQosOptions::default());
+        within("setting the prefetch", limited).await?;
+        let consuming = channel.basic_consume(
+            name,
+            format!("dwell {}", self.broker.config.role).into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let consumer = within("beginning to consume", consuming).await?;
+        Ok(Stream { live, watch, channel, consumer })
+    }
+
+    /// Fills the buffer until the connection ends, and says why; `None` for the shutdown.
+    async fn serve(&self, stream: &mut Stream) -> Option<String> {
+        let Stream { live, watch, channel, consumer } = stream;
+        let (generation, broken) = self.acknowledgements.begin(channel.clone());
+        let mut probe = tokio::time::interval_at(Instant::now() + PROBE_EVERY, PROBE_EVERY);
+        probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut delivered: u64 = 0;
+        let mut idle = Idle::default();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return None,
+                () = broken.cancelled() => return Some("acknowledging failed, so the connection is made anew".to_owned()),
+                reason = watch.ended(live, &self.health) => return Some(reason),
+                next = consumer.next() => match next {
+                    Some(Ok(next)) => {
+                        delivered = next.delivery_tag;
+                        tokio::select! {
+                            () = self.shutdown.cancelled() => return None,
+                            sent = self.out.send(delivery(generation, next)) => if sent.is_err() { return None },
+                        }
+                    }
+                    Some(Err(error)) => return Some(format!("consuming ended: {error}")),
+                    None => return Some("the broker cancelled the consumer; was its queue deleted?".to_owned()),
+                },
+                _ = probe.tick() => {
+                    let full = self.acknowledgements.outstanding(delivered) >= u64::from(self.prefetch);
+                    let ready = if full { 0 } else { self.ready(live).await };
+                    if idle.strikes(delivered, ready) >= PROBES_MAX {
+                        return Some("nothing is delivered although messages are ready".to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many messages are ready, in the eyes of the broker; none when it does not say so.
+    async fn ready(&self, live: &Live) -> u32 {
+        let counted = within("counting the messages of a queue", async {
+            let channel = live.connection().create_channel().await?;
+            let name = self.broker.queue_name(self.queue);
+            Ok(channel.queue_declare(name, topology::PASSIVE, FieldTable::default()).await?.message_count())
+        });
+        counted.await.unwrap_or_default()
+    }
+
+    /// Takes leave in good order: what is done is acknowledged, and the broker may deliver the rest to others at once.
+    async fn finish(&self, stream: Stream) {
+        self.acknowledgements.finish().await;
+        self.acknowledgements.end();
+        stream.live.close().await;
+    }
+}
+
+/// Counts how often in a row nothing came although something was ready.
+#[derive(Debug, Default)]
+struct Idle {
+    delivered: u64,
+    strikes: u32,
+}
+
+impl Idle {
+    fn strikes(&mut self, delivered: u64, ready: u32) -> u32 {
+        let starved = delivered == self.delivered && ready > 0;
+        self.strikes = if starved { self.strikes + 1 } else { 0 };
+        self.delivered = delivered;
+        self.strikes
+    }
+}
+
+fn delivery(generation: u64, message: lapin::message::Delivery) -> Delivery {
+    Delivery {
+        tag: Tag { generation, number: message.delivery_tag },
+        redelivered: message.redelivered,
+        death: headers::death_note(&message.properties),
+        body: Bytes::from(message.data),
+    }
+}

@@ -1,0 +1,294 @@
+//! The publisher of one queue: one channel, one window of messages at a time, each published until it is confirmed.
+//!
+//! A window is what many publishers handed in together. It is published as a group, which costs the client a fifth of
+//! the time of one by one, and then all its confirms are awaited. Only one queue's messages are on a channel and only one
+//! window at a time, because the library may hand a returned message to the confirm of another one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::ShortString;
+use lapin::{Channel, Confirmation};
+use service_kit::{Backoff, Lifecycle};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connection::{Broker, Live, within};
+use super::headers;
+use super::link::Link;
+use crate::{Error, Message, Queue};
+
+/// Jobs that wait for the window before them.
+const JOBS_WAITING_MAX: usize = 32;
+/// A window is closed when it has so many messages.
+const WINDOW_MESSAGES: usize = 2_000;
+/// A window is closed when its bodies have so many bytes.
+const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+/// The longest wait for the confirms of a window. A quorum queue may elect a new leader in between.
+const CONFIRM_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Messages of one publisher, and where to say that they are safe.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) messages: Vec<Message>,
+    pub(super) done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// The way to the task that publishes to one queue. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Lane {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Lane {
+    pub(super) fn start(queue: Queue, broker: &Arc<Broker>, link: &Link, lifecycle: &Lifecycle) -> Self {
+        let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
+        let publisher = Publisher {
+            waiting,
+            queue: broker.queue_name(queue),
+            link: link.clone(),
+            lifecycle: lifecycle.clone(),
+            channel: None,
+        };
+        // Not on the lifecycle's tracker: publishing goes on during the drain, which must not wait for this.
+        tokio::spawn(publisher.run());
+        Self { jobs }
+    }
+
+    /// Hands in a job, in the order of the calls; waits while many are waiting.
+    pub(super) async fn submit(&self, job: Job) -> Result<(), Error> {
+        self.jobs.send(job).await.map_err(|_| Error::Stopping)
+    }
+}
+
+struct Publisher {
+    waiting: mpsc::Receiver<Job>,
+    queue: ShortString,
+    link: Link,
+    lifecycle: Lifecycle,
+    channel: Option<(Arc<Live>, Channel)>,
+}
+
+/// What became of a window.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// What must be published again, in order.
+    again: Vec<Message>,
+    trouble: Option<Trouble>,
+}
+
+/// Why something must be published again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// The queue is full, or has no leader just now.
+    Rejected,
+    /// There is no such queue.
+    Unroutable,
+    /// Channel or connection broke, or did not answer.
+    Lost,
+}
+
+impl Publisher {
+    async fn run(mut self) {
+        while let Some(first) = self.waiting.recv().await {
+            let (messages, receipts) = self.window(first);
+            let published = self.publish(messages).await;
+            for receipt in receipts {
+                // A publisher that went away does not want to know.
+                drop(receipt.send(published.clone()));
+            }
+        }
+    }
+
+    /// The job and all that wait behind it, as far as a window goes.
+    fn window(&mut self, first: Job) -> (Vec<Message>, Vec<oneshot::Sender<Result<(), Error>>>) {
+        let size = |messages: &[Message]| messages.iter().map(|message| message.body.len()).sum::<usize>();
+        let mut bytes = size(&first.messages);
+        let (mut messages, mut receipts) = (first.messages, vec![first.done]);
+        while messages.len() < WINDOW_MESSAGES
+            && bytes < WINDOW_BYTES
+            && let Ok(job) = self.waiting.try_recv()
+        {
+            bytes += size(&job.messages);
+            messages.extend(job.messages);
+            receipts.push(job.done);
+        }
+        (messages, receipts)
+    }
+
+    /// Publishes until all is confirmed, or until it would have to wait during a stop.
+    async fn publish(&mut self, mut messages: Vec<Message>) -> Result<(), Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(2));
+        let mut told = false;
+        loop {
+            let Some((live, channel)) = self.channel().await? else {
+                self.wait(&mut backoff).await?;
+                continue;
+            };
+            let before = messages.len();
+            let outcome = self.attempt(&live, &channel, messages).await?;
+            let Some(trouble) = outcome.trouble else {
+                if told {
+                    tracing::info!(queue = self.queue.as_str(), "publishing goes on");
+                }
+                return Ok(());
+            };
+            messages = outcome.again;
+            if messages.len() < before {
+                backoff.reset();
+            }
+            if trouble != Trouble::Rejected {
+                self.channel = None;
+            }
+            if trouble == Trouble::Unroutable || (trouble == Trouble::Lost && channel.status().connected()) {
+                // A new connection also declares the queues, and gets rid of one that does not answer.
+                live.give_up();
+            }
+            if !std::mem::replace(&mut told, true) {
+                warn_of(trouble, self.queue.as_str());
+            }
+            self.wait(&mut backoff).await?;
+        }
+    }
+
+    /// A channel on the connection of the moment; `None` when it could not be opened.
+    async fn channel(&mut self) -> Result<Option<(Arc<Live>, Channel)>, Error> {
+        let live = self.link.live(&self.lifecycle).await?;
+        if let Some((its, channel)) = &self.channel
+            && Arc::ptr_eq(its, &live)
+            && channel.status().connected()
+        {
+            return Ok(Some((live, channel.clone())));
+        }
+        self.channel = None;
+        let opened = within("opening a channel to publish", async {
+            let channel = live.connection().create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok(channel)
+        });
+        match opened.await {
+            Ok(channel) => {
+                self.channel = Some((Arc::clone(&live), channel.clone()));
+                Ok(Some((live, channel)))
+            }
+            Err(failure) => {
+                tracing::debug!(error = %failure, "no channel to publish");
+                // A broker that blocks the connection cannot be asked for a channel either, and that passes.
+                if !live.is_blocked() {
+                    live.give_up();
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Publishes the messages once. While the broker blocks the connection, waits on: what is under way is not lost.
+    async fn attempt(&self, live: &Live, channel: &Channel, messages: Vec<Message>) -> Result<Outcome, Error> {
+        let results = {
+            let mut sending = std::pin::pin!(send(channel, &self.queue, &messages));
+            loop {
+                tokio::select! {
+                    biased;
+                    results = &mut sending => break results,
+                    () = live.is_given_up() => break Vec::new(),
+                    () = self.lifecycle.stopping(), if live.is_blocked() => return Err(Error::Stopping),
+                    () = self.lifecycle.aborted() => return Err(Error::Stopping),
+                    () = tokio::time::sleep(CONFIRM_DEADLINE) => if !live.is_blocked() { break Vec::new() },
+                }
+            }
+        };
+        Ok(judge(messages, results))
+    }
+
+    /// Waits for the next attempt; a stop ends it.
+    async fn wait(&self, backoff: &mut Backoff) -> Result<(), Error> {
+        if backoff.wait(&self.lifecycle).await { Ok(()) } else { Err(Error::Stopping) }
+    }
+}
+
+async fn send(channel: &Channel, queue: &ShortString, messages: &[Message]) -> Vec<lapin::Result<Confirmation>> {
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let publish = |message: &Message| {
+        let properties = headers::properties(message.death.as_ref());
+        let body = message.body.clone();
+        // Boxed, as the many of a group are moved into one place.
+        Box::pin(async move { channel.basic_publish("".into(), queue.clone(), options, &body, properties).await })
+    };
+    let sent = join_all(messages.iter().map(publish)).await;
+    join_all(sent.into_iter().map(async |sent| sent?.await)).await
+}
+
+/// Decides what must be published again. Without results it is everything.
+fn judge(messages: Vec<Message>, results: Vec<lapin::Result<Confirmation>>) -> Outcome {
+    if results.len() < messages.len() {
+        return Outcome { again: messages, trouble: Some(Trouble::Lost) };
+    }
+    if results.iter().flatten().any(is_returned) {
+        // Which one was returned is not sure, as said at the top; twice is better than never.
+        return Outcome { again: messages, trouble: Some(Trouble::Unroutable) };
+    }
+    let mut outcome = Outcome::default();
+    for (message, result) in messages.into_iter().zip(results) {
+        match result {
+            Ok(Confirmation::Ack(_)) => continue,
+            Ok(Confirmation::Nack(_)) => {
+                outcome.trouble.get_or_insert(Trouble::Rejected);
+            }
+            Ok(Confirmation::NotRequested) | Err(_) => outcome.trouble = Some(Trouble::Lost),
+        }
+        outcome.again.push(message);
+    }
+    outcome
+}
+
+fn is_returned(confirmation: &Confirmation) -> bool {
+    matches!(confirmation, Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))
+}
+
+fn warn_of(trouble: Trouble, queue: &str) {
+    match trouble {
+        Trouble::Rejected => tracing::warn!(queue, "RabbitMQ rejects messages, its queue is full: publishing waits"),
+        Trouble::Unroutable => {
+            tracing::warn!(queue, "RabbitMQ returns messages, the queue is missing: connecting anew");
+        }
+        Trouble::Lost => tracing::warn!(queue, "messages are not confirmed, so they are published again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(count: u8) -> Vec<Message> {
+        (0..count).map(|number| Message::new(vec![number])).collect()
+    }
+
+    fn lost() -> lapin::Result<Confirmation> {
+        Err(lapin::ErrorKind::MissingHeartbeatError.into())
+    }
+
+    #[test]
+    fn only_what_is_not_confirmed_is_published_again_in_order() {
+        let results =
+            vec![Ok(Confirmation::Ack(None)), Ok(Confirmation::Nack(None)), lost(), Ok(Confirmation::Ack(None))];
+
+        let outcome = judge(messages(4), results);
+
+        assert_eq!((outcome.again, outcome.trouble), (messages(3)[1..].to_vec(), Some(Trouble::Lost)));
+    }
+
+    #[test]
+    fn without_an_answer_everything_is_published_again() {
+        let outcome = judge(messages(2), Vec::new());
+
+        assert_eq!((outcome.again, outcome.trouble), (messages(2), Some(Trouble::Lost)));
+    }
+
+    #[test]
+    fn a_window_that_is_confirmed_is_done() {
+        let outcome = judge(messages(1), vec![Ok(Confirmation::Ack(None))]);
+
+        assert_eq!((outcome.again, outcome.trouble), (Vec::new(), None));
+    }
+}

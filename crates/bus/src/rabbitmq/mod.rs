@@ -1,0 +1,111 @@
+//! The bus on `RabbitMQ`.
+//!
+//! Publishing and consuming have connections of their own, since a broker that is short of memory or disk halts a whole
+//! connection that publishes. Each is kept up by a task that rebuilds it without end: connection, topology, channel,
+//! prefetch, consumer. The client library's own recovery is not used. Every wait for the broker has a deadline.
+//!
+//! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `link` the
+//! connection that publishes, `lane` the publisher of one queue, `consumer` and `acknowledgements` the other way,
+//! `headers` death notes.
+
+mod acknowledgements;
+mod connection;
+mod consumer;
+mod headers;
+mod lane;
+mod link;
+mod topology;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use service_kit::ServiceContext;
+use service_kit::config::Masked;
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::connection::{Broker, within};
+use self::lane::{Job, Lane};
+use self::link::Link;
+use crate::{Bus, BusConfig, Consumer, Error, Message, Queue};
+
+/// The most messages that one publisher hands to a lane at once.
+const JOB_MESSAGES_MAX: usize = 500;
+/// The most bytes of bodies that one publisher hands to a lane at once, beyond the first message.
+const JOB_BYTES_MAX: usize = 1024 * 1024;
+
+/// The bus on a broker. Dropping it closes the connection that publishes; consumers have their own.
+pub struct RabbitMq {
+    broker: Arc<Broker>,
+    link: Link,
+    lanes: [Lane; 3],
+    context: ServiceContext,
+    _shutdown: DropGuard,
+}
+
+impl RabbitMq {
+    /// Begins to connect, in the background. Needs a Tokio runtime.
+    ///
+    /// Health shows it as the dependency `rabbitmq`. A broker that refuses us for good is what publishing and receiving
+    /// answer; only a URL that cannot be read is refused here.
+    pub fn open(url: &Masked, config: &BusConfig, context: &ServiceContext) -> Result<Self, Error> {
+        let broker = Arc::new(Broker::new(url, config)?);
+        let shutdown = CancellationToken::new();
+        let link = Link::start(&broker, context, &shutdown);
+        let lanes = Queue::ALL.map(|queue| Lane::start(queue, &broker, &link, &context.lifecycle));
+        Ok(Self { broker, link, lanes, context: context.clone(), _shutdown: shutdown.drop_guard() })
+    }
+}
+
+#[async_trait]
+impl Bus for RabbitMq {
+    async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error> {
+        let lane = &self.lanes[queue.index()];
+        let mut rest = messages;
+        let mut receipts = Vec::new();
+        while !rest.is_empty() {
+            let later = rest.split_off(job_length(&rest));
+            let (done, receipt) = oneshot::channel();
+            lane.submit(Job { messages: rest, done }).await?;
+            receipts.push(receipt);
+            rest = later;
+        }
+        for receipt in receipts {
+            receipt.await.unwrap_or(Err(Error::Stopping))?;
+        }
+        Ok(())
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        Ok(Box::new(consumer::start(&self.broker, queue, prefetch.max(1), &self.context)))
+    }
+
+    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
+        let Some(live) = self.link.live_now()? else { return Ok(None) };
+        let name = self.broker.queue_name(queue);
+        let counted = within("counting the messages of a queue", async {
+            // A queue that is missing costs the channel, so it is one of its own.
+            let channel = live.connection().create_channel().await?;
+            let found = channel.queue_declare(name, topology::PASSIVE, lapin::types::FieldTable::default()).await?;
+            Ok(u64::from(found.message_count()))
+        });
+        Ok(counted.await.ok())
+    }
+}
+
+impl fmt::Debug for RabbitMq {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RabbitMq").field("broker", &self.broker).finish_non_exhaustive()
+    }
+}
+
+/// How many of the messages, at least one, fit into one job.
+fn job_length(messages: &[Message]) -> usize {
+    let mut bytes = 0;
+    let fitting = messages.iter().take(JOB_MESSAGES_MAX).take_while(|message| {
+        bytes += message.body.len();
+        bytes <= JOB_BYTES_MAX
+    });
+    fitting.count().max(1)
+}

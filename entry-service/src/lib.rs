@@ -1,0 +1,34 @@
+//! Entry gates, simulated: publishes the vehicles that come in, one gate event each.
+//!
+//! The traffic and the loop are the crate `simulator`'s; the other direction is another service, and the two need not
+//! talk.
+
+use std::sync::Arc;
+
+use bus::Bus;
+use parking::Direction;
+use service_kit::{ServiceContext, Settings, config};
+use simulator::{Plan, publish};
+
+/// The name of the service.
+pub const NAME: &str = "entry-service";
+/// The port of its metrics unless told otherwise.
+pub const PORT: u16 = 2113;
+
+/// Why the service ended before the stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings say a traffic that can't be made.
+    #[error("the entry gates cannot be simulated")]
+    Config(#[from] config::Error),
+    /// Publishing can't go on.
+    #[error("the entry gates have stopped")]
+    Publish(#[from] publish::Error),
+}
+
+/// Publishes all entries of the traffic that the settings say, until the stop.
+pub async fn run(settings: &Settings, bus: Arc<dyn Bus>, context: &ServiceContext) -> Result<(), Error> {
+    let Plan { traffic, backfill } = Plan::from_settings(settings)?;
+    publish::run(Direction::Entry, traffic, bus, context, backfill).await?;
+    Ok(())
+}
