@@ -18,6 +18,7 @@ use std::sync::{Arc, RwLock};
 
 use bus::Bus;
 use matching::LedgerTerms;
+use service_kit::metrics::show_limits;
 use service_kit::{Backoff, ServiceContext};
 use uuid::Uuid;
 
@@ -88,10 +89,7 @@ pub async fn start(
     context: &ServiceContext,
 ) -> Result<(), Error> {
     let metrics = Metrics::new(&context.registry)?;
-    metrics.limit("batch_events", config.batch_events);
-    metrics.limit("batches_in_flight", config.batches_in_flight);
-    metrics.limit("prefetch", config.prefetch.into());
-    metrics.limit("timeline_events", matching::timeline::MAX_EVENTS);
+    show_limits(&context.registry, &limits(&config))?;
     let ledger = context.health.dependency("summary-api");
     let Some(terms) = terms(recorder.as_ref(), &ledger, context).await? else { return Ok(()) };
     let decider = Arc::new(Decider {
@@ -144,6 +142,16 @@ fn spawn(
         Ok(())
     });
     context.lifecycle.spawn("heartbeat", async move { Ok(heartbeat.run().await?) });
+}
+
+/// The limits that are in force, by name; the unit ends each name.
+fn limits(config: &Config) -> [(&'static str, u64); 4] {
+    [
+        ("batch_events", config.batch_events as u64),
+        ("in_flight_batches", config.batches_in_flight as u64),
+        ("prefetch_messages", config.prefetch.into()),
+        ("timeline_events", matching::timeline::MAX_EVENTS as u64),
+    ]
 }
 
 /// The terms of the ledger, once it answers; `None` when the stop came first.

@@ -18,7 +18,6 @@ pub(crate) struct Metrics {
     batch_events: Histogram,
     ready: IntGaugeVec,
     in_flight: IntGauge,
-    limits: IntGaugeVec,
 }
 
 impl Metrics {
@@ -64,7 +63,6 @@ impl Metrics {
                 "dwell_in_flight_messages",
                 "Messages received and not yet acknowledged",
             )?,
-            limits: metrics::gauge_vec(registry, "dwell_limit", "A limit that is in force", &["limit"])?,
         };
         for queue in [Queue::Entry, Queue::Exit] {
             metrics.received.with_label_values(&[queue.as_str()]);
@@ -74,10 +72,6 @@ impl Metrics {
             metrics.dead_letters.with_label_values(&[reason]);
         }
         Ok(metrics)
-    }
-
-    pub(crate) fn limit(&self, limit: &str, value: usize) {
-        self.limits.with_label_values(&[limit]).set(i64::try_from(value).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn received(&self, queue: Queue, events: usize) {

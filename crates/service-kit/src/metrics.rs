@@ -128,6 +128,15 @@ pub fn histogram_vec(
     registry.shared(name, || HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
 }
 
+/// Shows limits that are in force: `dwell_limit{limit="…"}`; the unit ends each name.
+pub fn show_limits(registry: &Registry, limits: &[(&str, u64)]) -> Result<(), Error> {
+    let gauge = gauge_vec(registry, "dwell_limit", "A limit that is in force", &["limit"])?;
+    for (name, value) in limits {
+        gauge.with_label_values(&[*name]).set(i64::try_from(*value).unwrap_or(i64::MAX));
+    }
+    Ok(())
+}
+
 /// Says on the page which version of which service runs: `dwell_build_info{version, service} 1`.
 pub fn build_info(registry: &Registry, service: &str, version: &str) -> Result<(), Error> {
     let info = gauge_vec(

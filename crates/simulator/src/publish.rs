@@ -112,8 +112,7 @@ impl Publisher<'_> {
             events,
             inside = inside.len(),
             %from,
-            "backfill published events={events} inside={}",
-            inside.len()
+            "backfill published"
         );
         Ok(upcoming)
     }

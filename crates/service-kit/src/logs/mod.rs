@@ -57,9 +57,15 @@ pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Re
     Ok(())
 }
 
+/// The AMQP library logs whole messages, plates included, and each outage that the bus tells of anyway. A filter that
+/// names it is obeyed.
+const QUIET: &str = "lapin=off";
+
 fn filter(settings: &Settings) -> Result<EnvFilter, config::Error> {
     let text = settings.required(&config::LOG)?;
-    EnvFilter::builder().parse(text).map_err(|error| settings.wrong(&config::LOG, error.to_string()))
+    EnvFilter::builder()
+        .parse(format!("{QUIET},{text}"))
+        .map_err(|error| settings.wrong(&config::LOG, error.to_string()))
 }
 
 fn format(settings: &Settings, terminal: bool) -> Result<Format, config::Error> {
@@ -119,6 +125,13 @@ mod tests {
         let untold = Settings::from_variables([]).unwrap();
         let formats = [format(&told, false), format(&untold, true), format(&untold, false)];
         assert_eq!(formats, [Ok(Format::Text), Ok(Format::Text), Ok(Format::Json)]);
+    }
+
+    #[test]
+    fn the_amqp_library_is_quiet_unless_it_is_named() {
+        let shown = |text| filter(&Settings::from_variables([("DWELL_LOG", text)]).unwrap()).unwrap().to_string();
+        assert!(shown("debug").contains("lapin=off"), "{}", shown("debug"));
+        assert!(!shown("info,lapin=debug").contains("lapin=off"), "{}", shown("info,lapin=debug"));
     }
 
     #[test]

@@ -1,0 +1,94 @@
+//! Who may use `/internal/v1`: everybody on loopback, whoever shows the shared secret, or nobody.
+//!
+//! The public routes need no secret. What a refusal looks like is left to [`problem`](crate::problem).
+
+use axum::http::{HeaderMap, header};
+use service_kit::config::Masked;
+use subtle::ConstantTimeEq;
+
+use crate::problem::{Kind, Problem};
+
+/// Who may use `/internal/v1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever reaches it: only for an address on loopback.
+    Open,
+    /// Whoever shows this secret as a bearer token.
+    Token(Masked),
+    /// Nobody: the address is reachable from elsewhere and there is no secret.
+    Closed,
+}
+
+impl Access {
+    /// Whether a request with these headers may pass.
+    ///
+    /// # Errors
+    /// Why not, and what to set.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Closed => Err(Problem::new(
+                Kind::Forbidden,
+                "this summary API listens beyond loopback and has no DWELL_INTERNAL_TOKEN, so /internal/v1 is closed: \
+                 set the same token for it and its correlators",
+            )),
+            Self::Token(expected) => match bearer(headers) {
+                Some(shown) if bool::from(shown.as_bytes().ct_eq(expected.expose().as_bytes())) => Ok(()),
+                Some(_) => Err(Problem::new(
+                    Kind::Unauthorized,
+                    "the bearer token is not this summary API's: set the same DWELL_INTERNAL_TOKEN on both sides",
+                )),
+                None => Err(Problem::new(
+                    Kind::Unauthorized,
+                    "the header Authorization: Bearer is missing: set the same DWELL_INTERNAL_TOKEN on both sides",
+                )),
+            },
+        }
+    }
+}
+
+/// The token of the one `Authorization: Bearer` header; none when there are several.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn passes(access: &Access, authorization: &[&'static str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        access.check(&headers).is_ok()
+    }
+
+    #[test]
+    fn only_the_whole_token_passes() {
+        let access = Access::Token(Masked::secret(TOKEN));
+        assert!(passes(&access, &["Bearer 0123456789abcdef"]));
+        assert!(passes(&access, &["bearer 0123456789abcdef"]));
+        for wrong in
+            ["", "Bearer", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdeff", "Basic 0123456789abcdef"]
+        {
+            assert!(!passes(&access, &[wrong]), "{wrong:?} passed");
+        }
+        assert!(!passes(&access, &[]));
+        assert!(!passes(&access, &["Bearer 0123456789abcdef", "Bearer 0123456789abcdef"]));
+    }
+
+    #[test]
+    fn without_a_token_loopback_is_open_and_everything_else_closed() {
+        assert!(passes(&Access::Open, &[]));
+        assert!(!passes(&Access::Closed, &[]));
+        assert!(!passes(&Access::Closed, &["Bearer "]));
+    }
+}

@@ -1,0 +1,88 @@
+//! The data folder, and the lock that keeps it one process's alone.
+//!
+//! What is kept in it is left to the embedded parts.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The lock's file.
+const LOCK: &str = "lock";
+
+/// A data folder that is this process's alone until it is dropped, or the process ends in whatever way.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why the data folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it.
+    #[error(
+        "the data folder {} is in use by another process: stop that one, or choose another folder with DWELL_DATA_DIR \
+         (--data-dir)", .0.display()
+    )]
+    InUse(PathBuf),
+    /// It can't be made, or not be written.
+    #[error("the data folder {} can't be used: make it writable, or choose another one with DWELL_DATA_DIR (--data-dir)", .path.display())]
+    Unusable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl DataFolder {
+    /// Makes the folder, if need be, and locks it.
+    ///
+    /// # Errors
+    /// It is in use, or can't be written; the text says what to do.
+    pub fn lock(path: &Path) -> Result<Self, Error> {
+        let unusable = |source| Error::Unusable { path: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(unusable)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_one_holder_s_until_it_is_dropped() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("deep/data");
+
+        let first = DataFolder::lock(&path).unwrap();
+        let second = DataFolder::lock(&path).unwrap_err();
+        drop(first);
+
+        assert!(matches!(&second, Error::InUse(folder) if *folder == path));
+        assert!(second.to_string().contains("DWELL_DATA_DIR"));
+        assert_eq!(DataFolder::lock(&path).unwrap().path(), path);
+    }
+
+    #[test]
+    fn a_folder_that_can_t_be_made_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        std::fs::write(&file, "").unwrap();
+
+        let error = DataFolder::lock(&file.join("data")).unwrap_err();
+
+        assert!(error.to_string().contains("file/data"), "{error}");
+    }
+}

@@ -1,0 +1,265 @@
+//! What a batch of units writes: decided here, in memory, for both adapters.
+//!
+//! An adapter loads (and locks) the vehicles of its units, hands them over, gives the units one after the other, and
+//! writes the rows that come out. Two units of one vehicle are compared one after the other. Nothing here waits.
+//!
+//! An event's row points to the row of the vehicle's event recorded before it: a late event and the search for a plate
+//! walk this chain, so that no index has to be kept for them. A vehicle that is seen again and again would have a
+//! long one, hence the sessions of a vehicle with more than
+//! [`CHAINED_EVENTS`](super::unit::CHAINED_EVENTS) are listed in a small index instead.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use matching::{Base, Flags, Outcome, RecordedEvent, Rule, Snapshot, Timeline, Unit};
+use parking::{EventKey, Reason, Session, SessionId, Source, State, Timestamp, Vehicle};
+
+use super::unit::UnitWriter;
+use super::{Error, SessionRow, Summary};
+
+/// A vehicle as the ledger stores it.
+#[derive(Debug, Clone)]
+pub(super) struct StoredVehicle {
+    pub(super) number: i64,
+    pub(super) lot_number: i64,
+    pub(super) base: Base,
+    pub(super) timeline: Timeline,
+    /// The numbers of the timeline's events, in its order.
+    pub(super) event_numbers: Vec<i64>,
+    /// The end of the chain: the event recorded last.
+    pub(super) last_event: Option<i64>,
+    /// The event recorded last when its sessions began to be listed.
+    pub(super) listed_after: Option<i64>,
+}
+
+impl StoredVehicle {
+    /// A vehicle that the ledger does not know yet.
+    pub(super) fn new(number: i64, lot_number: i64) -> Self {
+        let (base, timeline) = (Base::default(), Timeline::default());
+        Self { number, lot_number, base, timeline, event_numbers: Vec::new(), last_event: None, listed_after: None }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot { base: self.base, timeline: self.timeline.clone() }
+    }
+}
+
+/// A vehicle in a batch.
+#[derive(Debug, Clone)]
+pub(super) struct BatchVehicle {
+    pub(super) row: StoredVehicle,
+    /// It has no row in the store yet.
+    pub(super) is_new: bool,
+    /// Its row has to be written.
+    pub(super) is_changed: bool,
+    /// Numbers of recorded events that the timeline does not hold, loaded when a unit names some.
+    pub(super) older: HashMap<EventKey, i64>,
+}
+
+/// A new row of the events.
+#[derive(Debug)]
+pub(super) struct EventWrite<'a> {
+    pub(super) number: i64,
+    pub(super) previous: Option<i64>,
+    pub(super) vehicle_number: i64,
+    pub(super) event: &'a RecordedEvent,
+    pub(super) recorded_at: Timestamp,
+}
+
+/// One end of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// `None` for a summary.
+    pub(super) event_number: Option<i64>,
+    pub(super) time: Timestamp,
+}
+
+/// A session as it is from now on.
+#[derive(Debug)]
+pub(super) struct SessionWrite {
+    pub(super) id: SessionId,
+    pub(super) vehicle_number: i64,
+    pub(super) lot_number: i64,
+    pub(super) state: State,
+    pub(super) reason: Option<Reason>,
+    pub(super) source: Source,
+    pub(super) entry: Option<End>,
+    pub(super) exit: Option<End>,
+    pub(super) superseded_by: Option<SessionId>,
+    /// It is found by its vehicle in the index, not by the chain of events.
+    pub(super) is_listed: bool,
+    /// For a session that is new.
+    pub(super) recorded_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+/// A new row of the changes, but for its sequence number.
+#[derive(Debug)]
+pub(super) struct ChangeWrite {
+    pub(super) session: SessionId,
+    pub(super) vehicle_version: u64,
+    pub(super) from: Option<State>,
+    pub(super) to: State,
+    pub(super) rule: Option<Rule>,
+    pub(super) recorded_at: Timestamp,
+}
+
+/// What a batch changes of a lot.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct LotWrite {
+    pub(super) newest: Option<Timestamp>,
+    pub(super) inside: i64,
+}
+
+/// Units being recorded, and the rows that they write.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    vehicles: HashMap<Vehicle, BatchVehicle>,
+    /// Sessions of unread plates that are there.
+    known_unread: HashSet<SessionId>,
+    next_event: i64,
+    pub(super) events: Vec<EventWrite<'a>>,
+    flags: Vec<(i64, Flags)>,
+    pub(super) changes: Vec<ChangeWrite>,
+    pub(super) lots: BTreeMap<i64, LotWrite>,
+    sessions: Vec<SessionWrite>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch about `vehicles`, whose new events are numbered from `first_event` on. `known_unread` are those sessions
+    /// of units without a base that are recorded.
+    pub(super) fn new(
+        vehicles: HashMap<Vehicle, BatchVehicle>,
+        known_unread: HashSet<SessionId>,
+        first_event: i64,
+    ) -> Self {
+        Self {
+            vehicles,
+            known_unread,
+            next_event: first_event,
+            events: Vec::new(),
+            flags: Vec::new(),
+            changes: Vec::new(),
+            lots: BTreeMap::new(),
+            sessions: Vec::new(),
+        }
+    }
+
+    /// Compares a unit with its vehicle and takes it or leaves it. After an error nothing of the batch may be written.
+    pub(super) fn take(&mut self, unit: &'a Unit, now: Timestamp) -> Result<Outcome, Error> {
+        let Some(vehicle) = self.vehicles.get_mut(&unit.vehicle) else {
+            return Err(Error::Corrupt("a vehicle of the batch was not loaded".into()));
+        };
+        let mut writer = UnitWriter {
+            next_event: &mut self.next_event,
+            events: &mut self.events,
+            sessions: &mut self.sessions,
+            changes: &mut self.changes,
+            lot: self.lots.entry(vehicle.row.lot_number).or_default(),
+            vehicle,
+            now,
+        };
+        match unit.base {
+            Some(base) if base != writer.vehicle.row.base => Ok(Outcome::Lost(writer.vehicle.row.snapshot())),
+            Some(_) => writer.take_decided(unit, &mut self.flags).map(Outcome::Recorded),
+            None => writer.take_unread(unit, &mut self.known_unread).map(Outcome::Recorded),
+        }
+    }
+
+    /// Writes a summary as a new session, and returns that as it will be read.
+    pub(super) fn save(&mut self, summary: &Summary, now: Timestamp) -> Result<SessionRow, Error> {
+        let Some(vehicle) = self.vehicles.get_mut(&summary.vehicle) else {
+            return Err(Error::Corrupt("the vehicle of a summary was not loaded".into()));
+        };
+        vehicle.is_changed |= vehicle.is_new;
+        let id = summary.id();
+        self.sessions.push(SessionWrite {
+            id,
+            vehicle_number: vehicle.row.number,
+            lot_number: vehicle.row.lot_number,
+            state: State::Matched,
+            reason: None,
+            source: Source::Summary,
+            entry: Some(End { event_number: None, time: summary.entry }),
+            exit: Some(End { event_number: None, time: summary.exit }),
+            superseded_by: None,
+            is_listed: true,
+            recorded_at: now,
+            updated_at: now,
+        });
+        let to = State::Matched;
+        self.changes.push(ChangeWrite {
+            session: id,
+            vehicle_version: 0,
+            from: None,
+            to,
+            rule: None,
+            recorded_at: now,
+        });
+        Ok(summary.row(now))
+    }
+
+    /// The vehicles whose rows have to be written, by number.
+    pub(super) fn changed_vehicles(&self) -> Vec<(&Vehicle, &BatchVehicle)> {
+        let mut changed: Vec<_> = self.vehicles.iter().filter(|(_, vehicle)| vehicle.is_changed).collect();
+        changed.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);
+        changed
+    }
+
+    /// The flags to write, each event once and by number.
+    pub(super) fn take_flags(&mut self) -> Vec<(i64, Flags)> {
+        let mut flags = std::mem::take(&mut self.flags);
+        flags.sort_by_key(|(number, _)| *number);
+        flags.dedup_by(|later, kept| {
+            let is_same = later.0 == kept.0;
+            if is_same {
+                *kept = *later;
+            }
+            is_same
+        });
+        flags
+    }
+
+    /// The sessions to write, each once and by id.
+    pub(super) fn take_sessions(&mut self) -> Vec<SessionWrite> {
+        let mut sessions = std::mem::take(&mut self.sessions);
+        sessions.sort_by_key(|session| session.id);
+        sessions.dedup_by(|later, kept| {
+            let is_same = later.id == kept.id;
+            if is_same {
+                std::mem::swap(kept, later);
+                kept.recorded_at = later.recorded_at;
+                kept.is_listed = later.is_listed;
+            }
+            is_same
+        });
+        sessions
+    }
+}
+
+impl Summary {
+    /// The id of its session.
+    pub(super) fn id(&self) -> SessionId {
+        SessionId::of_summary(&self.vehicle, self.entry, self.exit)
+    }
+
+    fn row(&self, now: Timestamp) -> SessionRow {
+        SessionRow {
+            session: Session {
+                id: self.id(),
+                vehicle: self.vehicle.clone(),
+                entry_event_id: None,
+                entry_time: Some(self.entry),
+                exit_event_id: None,
+                exit_time: Some(self.exit),
+                state: State::Matched,
+                reason: None,
+            },
+            source: Source::Summary,
+            entry_gate: None,
+            exit_gate: None,
+            superseded_by: None,
+            recorded_at: now,
+            updated_at: now,
+        }
+    }
+}

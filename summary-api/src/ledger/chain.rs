@@ -1,0 +1,38 @@
+//! Timelines that reach further back than the stored one: made from the chain of a vehicle's events.
+
+use matching::{Flags, Limits, Snapshot, Timeline, TimelineEvent};
+use parking::{EventKey, Timestamp};
+
+use super::batch::StoredVehicle;
+
+/// An event of a vehicle's chain.
+#[derive(Debug)]
+pub(super) struct ChainEvent {
+    pub(super) number: i64,
+    pub(super) key: EventKey,
+    pub(super) flags: Flags,
+}
+
+impl StoredVehicle {
+    /// Whether the stored timeline has all these events.
+    pub(super) fn holds(&self, keys: &[EventKey]) -> bool {
+        keys.iter().all(|key| self.timeline.position(key).is_some())
+    }
+
+    /// The snapshot with the stored timeline.
+    pub(super) fn into_snapshot(self) -> Snapshot {
+        Snapshot { base: self.base, timeline: self.timeline }
+    }
+
+    /// The snapshot with a timeline that reaches `time`, made from all events of the vehicle.
+    pub(super) fn reaching(&self, time: Timestamp, chain: &[ChainEvent], limits: Limits) -> Snapshot {
+        let event = |event: &ChainEvent| {
+            // While an event is in the stored timeline, that has its flags.
+            let decided = self.timeline.position(&event.key).map(|place| self.timeline.events()[place].flags);
+            TimelineEvent { key: event.key, flags: decided.unwrap_or(event.flags) }
+        };
+        let mut timeline = Timeline::new(None, chain.iter().map(event).collect());
+        timeline.cut_before(time, limits);
+        Snapshot { base: self.base, timeline }
+    }
+}

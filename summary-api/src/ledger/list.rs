@@ -1,0 +1,155 @@
+//! Lists of sessions: which part of the ids a page covers, and which scans of the store find it.
+//!
+//! A list is put together from scans, each served by one index in the order of session ids and each at most a page
+//! long. The adapters run the scans, merge them with [`merge`], and fetch the rows of the ids that are left.
+
+use parking::{LotId, SessionId, State, Timestamp};
+use uuid::Uuid;
+
+use super::{Order, Page, SessionFilter};
+
+/// The first and the last session id of a page's part of the list, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IdRange {
+    pub(super) first: Uuid,
+    pub(super) last: Uuid,
+}
+
+/// The bits of a session id behind its 48 bits of time.
+const BITS_BEHIND_TIME: u32 = 80;
+
+impl IdRange {
+    /// The ids that a page of a filtered list may have; `None` when there are none.
+    pub(super) fn of(filter: &SessionFilter, page: &Page) -> Option<Self> {
+        let mut first = filter.from.map_or(0, first_id);
+        let mut last = match filter.to {
+            Some(to) => first_id(to).checked_sub(1)?,
+            None => u128::MAX,
+        };
+        match (page.after.map(|after| after.as_uuid().as_u128()), page.order) {
+            (Some(after), Order::NewestFirst) => last = last.min(after.checked_sub(1)?),
+            (Some(after), Order::OldestFirst) => first = first.max(after.checked_add(1)?),
+            (None, _) => {}
+        }
+        (first <= last).then(|| Self { first: Uuid::from_u128(first), last: Uuid::from_u128(last) })
+    }
+
+    /// The ids of sessions that are given by an event before `time`; `None` when there can be none.
+    pub(super) fn before(time: Timestamp) -> Option<Self> {
+        let last = first_id(time).checked_sub(1)?;
+        Some(Self { first: Uuid::nil(), last: Uuid::from_u128(last) })
+    }
+
+    pub(super) fn contains(&self, id: SessionId) -> bool {
+        (self.first..=self.last).contains(&id.as_uuid())
+    }
+}
+
+/// The lowest id that a session given at `time` can have. Times before 1970 and after year 10889 stop at the ends.
+fn first_id(time: Timestamp) -> u128 {
+    let millis = u128::try_from(time.as_millis()).unwrap_or(0).min((1 << 48) - 1);
+    millis << BITS_BEHIND_TIME
+}
+
+/// One way through the sessions in the order of their ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// All that stand (not void).
+    Standing,
+    /// Those inside, lot by lot.
+    Open,
+    /// Held exits.
+    Held,
+    /// Matched ones.
+    Matched,
+    /// Of one of the states that an index of exceptions has: unmatched or void.
+    Exceptional(State),
+}
+
+/// The scans that a choice of states needs.
+pub(super) fn scans(states: &[State]) -> Vec<Scan> {
+    if states.is_empty() {
+        return vec![Scan::Standing];
+    }
+    let mut states = states.to_vec();
+    states.sort_unstable();
+    states.dedup();
+    let scan = |state| match state {
+        State::Open => Scan::Open,
+        State::HeldExit => Scan::Held,
+        State::Matched => Scan::Matched,
+        State::UnmatchedExit | State::UnmatchedEntry | State::Void => Scan::Exceptional(state),
+    };
+    states.into_iter().map(scan).collect()
+}
+
+/// Whether a session in `state` is asked for.
+pub(super) fn is_chosen(states: &[State], state: State) -> bool {
+    if states.is_empty() { state != State::Void } else { states.contains(&state) }
+}
+
+/// The word of SQL for an order.
+pub(super) fn direction(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => "DESC",
+        Order::OldestFirst => "ASC",
+    }
+}
+
+/// Puts ids from several scans into the order of the page, each once, and cuts them to its length.
+pub(super) fn merge(mut ids: Vec<SessionId>, page: &Page) -> Vec<SessionId> {
+    ids.sort_unstable();
+    ids.dedup();
+    if page.order == Order::NewestFirst {
+        ids.reverse();
+    }
+    ids.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+    ids
+}
+
+/// Whether a list is of this lot.
+pub(super) fn is_of_lot(filter: &SessionFilter, lot: &LotId) -> bool {
+    filter.lot.as_ref().is_none_or(|wanted| wanted == lot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u128) -> SessionId {
+        SessionId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_page_goes_on_right_behind_the_session_before_it() {
+        let filter = SessionFilter { from: Some(at(1)), to: Some(at(3)), ..SessionFilter::default() };
+        let range = |order, after| IdRange::of(&filter, &Page { limit: 10, after, order });
+        let (first, last) = (1 << 80, (3 << 80) - 1);
+        let expected = |first, last| Some(IdRange { first: Uuid::from_u128(first), last: Uuid::from_u128(last) });
+
+        assert_eq!(range(Order::NewestFirst, None), expected(first, last));
+        assert_eq!(range(Order::NewestFirst, Some(id(2 << 80))), expected(first, (2 << 80) - 1));
+        assert_eq!(range(Order::OldestFirst, Some(id(2 << 80))), expected((2 << 80) + 1, last));
+        assert_eq!(range(Order::OldestFirst, Some(id(last))), None);
+        assert_eq!(range(Order::NewestFirst, Some(id(first))), None);
+    }
+
+    #[test]
+    fn no_session_is_given_before_the_beginning_of_time() {
+        let filter = SessionFilter { to: Some(at(0)), ..SessionFilter::default() };
+        assert_eq!(IdRange::of(&filter, &Page { limit: 1, after: None, order: Order::NewestFirst }), None);
+        assert_eq!(IdRange::before(at(-5)), None);
+    }
+
+    #[test]
+    fn several_scans_become_one_page() {
+        let page = |order| Page { limit: 2, after: None, order };
+        let ids = vec![id(3), id(1), id(2), id(3)];
+        assert_eq!(merge(ids.clone(), &page(Order::NewestFirst)), [id(3), id(2)]);
+        assert_eq!(merge(ids, &page(Order::OldestFirst)), [id(1), id(2)]);
+    }
+}

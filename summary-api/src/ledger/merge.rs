@@ -1,0 +1,189 @@
+//! Requests that write, merged so that one transaction carries all that wait.
+//!
+//! What arrives while a transaction is written to disk is the next one, so that load makes transactions larger and
+//! idleness makes them prompt. A request that was taken is carried out whether or not its caller still waits. One that
+//! can't be carried out does not harm those that were merged with it: they are tried again, each alone.
+
+use std::collections::{HashMap, HashSet};
+
+use matching::{Outcome, Unit};
+use parking::{SessionId, Timestamp, Vehicle};
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Batch, BatchVehicle};
+use super::{Error, Saved, SessionRow, Summary};
+
+/// A transaction with so many events and summaries takes no further request.
+const ENOUGH: usize = 4_096;
+
+/// Work, and where its answer goes.
+#[derive(Debug)]
+pub(super) struct Asked<W, A> {
+    pub(super) work: W,
+    pub(super) reply: oneshot::Sender<Result<A, Error>>,
+}
+
+impl<W, A> Asked<W, A> {
+    pub(super) fn answer(self, answer: Result<A, Error>) {
+        // The caller may have gone away; what it asked for is done.
+        drop(self.reply.send(answer));
+    }
+}
+
+/// Sends a request and waits for its answer.
+pub(super) async fn ask<R, W, A>(
+    requests: &mpsc::Sender<R>,
+    work: W,
+    request: impl FnOnce(Asked<W, A>) -> R,
+) -> Result<A, Error> {
+    let (reply, answer) = oneshot::channel();
+    requests.send(request(Asked { work, reply })).await.map_err(|_| ended())?;
+    answer.await.map_err(|_| ended())?
+}
+
+/// The error when nobody carries out requests any more.
+pub(super) fn ended() -> Error {
+    Error::Unavailable("its writer has ended; the log says why, and a restart of this service starts it again".into())
+}
+
+/// Units to record at a moment.
+pub(super) type Record = Asked<(Vec<Unit>, Timestamp), Vec<Outcome>>;
+/// A summary to save at a moment.
+pub(super) type Save = Asked<(Summary, Timestamp), Saved>;
+
+/// A request that writes.
+#[derive(Debug)]
+pub(super) enum Request {
+    Record(Record),
+    Save(Save),
+}
+
+/// Requests that share a transaction.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    records: Vec<Record>,
+    saves: Vec<Save>,
+    weight: usize,
+}
+
+/// The work of merged requests.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    records: Vec<&'a (Vec<Unit>, Timestamp)>,
+    summaries: Vec<&'a (Summary, Timestamp)>,
+}
+
+/// What became of the work, in its order.
+#[derive(Debug)]
+pub(super) struct Answers {
+    outcomes: Vec<Vec<Outcome>>,
+    saved: Vec<Saved>,
+}
+
+impl Merged {
+    pub(super) fn add(&mut self, request: Request) {
+        match request {
+            Request::Record(asked) => {
+                self.weight += asked.work.0.iter().map(|unit| unit.events.len().max(1)).sum::<usize>();
+                self.records.push(asked);
+            }
+            Request::Save(asked) => {
+                self.weight += 1;
+                self.saves.push(asked);
+            }
+        }
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.weight >= ENOUGH
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.saves.is_empty()
+    }
+
+    pub(super) fn work(&self) -> Work<'_> {
+        Work {
+            records: self.records.iter().map(|asked| &asked.work).collect(),
+            summaries: self.saves.iter().map(|asked| &asked.work).collect(),
+        }
+    }
+
+    /// Answers the requests, and returns those that have to be tried again, each alone.
+    pub(super) fn settle(self, result: Result<Answers, Error>) -> Vec<Self> {
+        match result {
+            Ok(Answers { outcomes, saved }) => {
+                self.records.into_iter().zip(outcomes).for_each(|(asked, outcomes)| asked.answer(Ok(outcomes)));
+                self.saves.into_iter().zip(saved).for_each(|(asked, saved)| asked.answer(Ok(saved)));
+                Vec::new()
+            }
+            // What was wrong with one request must not be the others' loss.
+            Err(Error::Corrupt(_)) if self.records.len() + self.saves.len() > 1 => {
+                let records = self.records.into_iter().map(|asked| Self { records: vec![asked], ..Self::default() });
+                let saves = self.saves.into_iter().map(|asked| Self { saves: vec![asked], ..Self::default() });
+                records.chain(saves).collect()
+            }
+            Err(error) => {
+                self.records.into_iter().for_each(|asked| asked.answer(Err(error.clone())));
+                self.saves.into_iter().for_each(|asked| asked.answer(Err(error.clone())));
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// What a store has to look up before work is decided.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// All vehicles of the work.
+    pub(super) vehicles: HashMap<Vehicle, BatchVehicle>,
+    /// Sessions of the work's unread plates that are there.
+    pub(super) unread: HashSet<SessionId>,
+    /// Summaries of the work that are there.
+    pub(super) summaries: HashMap<SessionId, SessionRow>,
+    /// The number of the first new event.
+    pub(super) next_event: i64,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn units(&self) -> impl Iterator<Item = &'a Unit> {
+        self.records.iter().flat_map(|(units, _)| units)
+    }
+
+    pub(super) fn summaries(&self) -> impl Iterator<Item = &'a Summary> {
+        self.summaries.iter().map(|(summary, _)| summary)
+    }
+
+    /// The vehicles of the work, each once, in the order in which they are locked.
+    pub(super) fn vehicles(&self) -> Vec<&'a Vehicle> {
+        let units = self.units().map(|unit| &unit.vehicle);
+        let mut vehicles: Vec<_> = units.chain(self.summaries().map(|summary| &summary.vehicle)).collect();
+        vehicles.sort_unstable_by_key(|vehicle| (&vehicle.plate, &vehicle.lot));
+        vehicles.dedup();
+        vehicles
+    }
+
+    /// The sessions of unread plates that the work may write.
+    pub(super) fn unread(&self) -> impl Iterator<Item = SessionId> {
+        self.units().filter(|unit| unit.base.is_none()).flat_map(|unit| &unit.changes).map(|change| change.session)
+    }
+
+    /// Decides the work: what becomes of it, and the rows to write.
+    pub(super) fn decide(&self, found: Found) -> Result<(Answers, Batch<'a>), Error> {
+        let mut batch = Batch::new(found.vehicles, found.unread, found.next_event);
+        let mut outcomes = Vec::with_capacity(self.records.len());
+        for (units, now) in &self.records {
+            outcomes.push(units.iter().map(|unit| batch.take(unit, *now)).collect::<Result<_, _>>()?);
+        }
+        let mut rows = found.summaries;
+        let mut saved = Vec::with_capacity(self.summaries.len());
+        for (summary, now) in &self.summaries {
+            let known = rows.get(&summary.id()).cloned();
+            let is_new = known.is_none();
+            let row = known.map_or_else(|| batch.save(summary, *now), Ok)?;
+            rows.insert(summary.id(), row.clone());
+            saved.push(Saved { row, is_new });
+        }
+        Ok((Answers { outcomes, saved }, batch))
+    }
+}

@@ -1,0 +1,198 @@
+//! The ledger: the durable record of sessions and of every change to them. The port.
+//!
+//! Two adapters, held to one contract: [`sqlite`] (a file, the default) and [`postgres`]. A unit is recorded in one
+//! atomic step that compares the vehicle's version and digest and sets the new ones; a list of changes is appended in
+//! the same transaction, numbered in order of commit. HTTP, metrics and configuration are not known here.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use matching::{Due, LoadRequest, Outcome, Rule, Snapshot, Unit};
+use parking::{GateId, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle};
+use uuid::Uuid;
+
+mod batch;
+mod chain;
+#[cfg(test)]
+mod contract;
+mod list;
+mod merge;
+mod open;
+pub mod postgres;
+pub mod sqlite;
+mod stored;
+mod unit;
+
+pub use open::open;
+
+/// Why the ledger could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The store is away, busy or full: the same call may succeed later, and may have succeeded already.
+    #[error("the ledger is unavailable: {0}")]
+    Unavailable(String),
+    /// The store was made by a newer program, or its address is wrong: a person must act.
+    #[error("{0}")]
+    Config(String),
+    /// What the store holds can't be read: a fault of the store or of this program.
+    #[error("the ledger holds what can't be read: {0}")]
+    Corrupt(String),
+}
+
+/// A session as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The stay.
+    pub session: Session,
+    /// Gate events or a saved summary.
+    pub source: Source,
+    /// The gate of the entry, when it is known.
+    pub entry_gate: Option<GateId>,
+    /// The gate of the exit, when it is known.
+    pub exit_gate: Option<GateId>,
+    /// Of a void session: which session has its giving event now.
+    pub superseded_by: Option<SessionId>,
+    /// When the session was first recorded.
+    pub recorded_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Which sessions a list has. `None` and empty leave the choice open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionFilter {
+    /// Of this lot.
+    pub lot: Option<LotId>,
+    /// Of this plate, in any lot unless one is named.
+    pub plate: Option<Plate>,
+    /// In one of these states; empty: in all but void.
+    pub states: Vec<State>,
+    /// Given by an event of this time or later.
+    pub from: Option<Timestamp>,
+    /// Given by an event before this time.
+    pub to: Option<Timestamp>,
+}
+
+/// In which order a list runs. Session ids grow with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The newest session first.
+    #[default]
+    NewestFirst,
+    /// The oldest session first.
+    OldestFirst,
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// The most sessions.
+    pub limit: u32,
+    /// Go on after this session.
+    pub after: Option<SessionId>,
+    /// The order of the list.
+    pub order: Order,
+}
+
+/// One change to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// Its number: 1, 2, 3 … in order of commit, without gaps.
+    pub sequence: u64,
+    /// Which session.
+    pub session: SessionId,
+    /// The vehicle's version once the change was recorded; 0 for a saved summary.
+    pub vehicle_version: u64,
+    /// The state before; `None` when the session is new.
+    pub from: Option<State>,
+    /// The state after.
+    pub to: State,
+    /// Why; `None` for a saved summary.
+    pub rule: Option<Rule>,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// A lot as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LotRow {
+    /// Its name.
+    pub id: LotId,
+    /// Open sessions.
+    pub inside: u64,
+    /// The lot's own time: that of the newest event recorded there. `None` before the first.
+    pub time: Option<Timestamp>,
+}
+
+/// Work that the ledger still waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// Exits that are held.
+    pub held_exits: u64,
+    /// Open sessions older than the longest stay on their lot's own time.
+    pub overdue_stays: u64,
+}
+
+/// A summary to save: both times of a stay, from a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The lot and the plate.
+    pub vehicle: Vehicle,
+    /// When the vehicle entered.
+    pub entry: Timestamp,
+    /// When it left.
+    pub exit: Timestamp,
+}
+
+/// What became of a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The session.
+    pub row: SessionRow,
+    /// It was not there before.
+    pub is_new: bool,
+}
+
+/// The durable record. Every call may be repeated.
+///
+/// # Contract
+/// A call that was begun runs to its end when its future is dropped. Calls from any number of tasks and, on
+/// PostgreSQL, processes may overlap; vehicles are locked in one order.
+#[async_trait]
+pub trait Ledger: Send + Sync + fmt::Debug {
+    /// The ledger's own id, made with the ledger.
+    fn id(&self) -> Uuid;
+
+    /// The snapshots of many vehicles, in the order asked for. A vehicle that is not known is at version 0.
+    ///
+    /// A request that must reach further back than the stored timeline is answered from the events themselves.
+    async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error>;
+
+    /// Records units at `now`, each whole or not at all; the outcomes are in their order.
+    async fn record(&self, units: Vec<Unit>, rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error>;
+
+    /// Leases up to `most` vehicles of which something awaited has ended at `now`; until `lease_until` they are not
+    /// given out again. `ended` names only what has ended; snapshots reach back to it.
+    async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error>;
+
+    /// What is still awaited.
+    async fn pending(&self, rules: &Rules) -> Result<Pending, Error>;
+
+    /// Saves a summary at `now`; the same one again changes nothing.
+    async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error>;
+
+    /// One page of sessions.
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error>;
+
+    /// One session, void or not.
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error>;
+
+    /// Every lot that has events, by name.
+    async fn lots(&self) -> Result<Vec<LotRow>, Error>;
+
+    /// Up to `limit` changes after that sequence number, in order and without gaps.
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), Error>;
+}

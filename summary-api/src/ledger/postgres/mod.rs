@@ -1,0 +1,111 @@
+//! The ledger in `PostgreSQL`: any number of summary APIs may share it.
+//!
+//! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
+//! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
+//! what has ended, `read` and `list` answer questions, `store` lends connections, `schema` has the tables.
+
+use async_trait::async_trait;
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
+use parking::{Rules, SessionId, Timestamp};
+use uuid::Uuid;
+
+use self::store::{Store, attempt};
+use self::writer::Writer;
+use super::{ChangeRow, Error, Ledger, LotRow, Page, Pending, Saved, SessionFilter, SessionRow, Summary, merge};
+
+mod due;
+mod failure;
+mod find;
+mod list;
+mod read;
+mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
+mod vehicles;
+mod write;
+mod writer;
+
+/// A ledger in a database of a server.
+#[derive(Debug)]
+pub struct PostgresLedger {
+    id: Uuid,
+    store: Store,
+    writer: Writer,
+}
+
+impl PostgresLedger {
+    /// Opens the ledger in the database of `database_url`; in an empty one it is made at `now`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the address or the rights are wrong or the database is not a ledger that this program
+    /// knows, [`Error::Unavailable`] when the server is away.
+    pub async fn open(database_url: &str, now: Timestamp) -> Result<Self, Error> {
+        let store = Store::new(database_url)?;
+        let id = attempt(async || {
+            let mut connection = store.connection().await?;
+            let id = schema::prepare(&mut connection, now).await?;
+            connection.end_well();
+            Ok(id)
+        });
+        let id = id.await?;
+        Ok(Self { id, writer: Writer::start(&store), store })
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
+        attempt(|| read::load(&self.store, requests, rules)).await
+    }
+
+    async fn record(&self, units: Vec<Unit>, _rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+        merge::ask(self.writer.requests(), (units, now), merge::Request::Record).await
+    }
+
+    async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
+        let (store, rules) = (self.store.clone(), rules.clone());
+        let call = due::Call { most, rules, now, lease_until };
+        let leasing = tokio::spawn(async move { attempt(|| due::lease(&store, &call)).await });
+        leasing.await.map_err(|error| Error::Unavailable(format!("leasing failed: {error}")))?
+    }
+
+    async fn pending(&self, rules: &Rules) -> Result<Pending, Error> {
+        attempt(|| due::pending(&self.store, rules)).await
+    }
+
+    async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
+        merge::ask(self.writer.requests(), (summary, now), merge::Request::Save).await
+    }
+
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+        attempt(|| list::sessions(&self.store, filter, &page)).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+        attempt(|| read::session(&self.store, id)).await
+    }
+
+    async fn lots(&self) -> Result<Vec<LotRow>, Error> {
+        attempt(|| read::lots(&self.store)).await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
+        attempt(|| read::changes(&self.store, after, limit)).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        if self.writer.requests().is_closed() {
+            return Err(merge::ended());
+        }
+        let connection = self.store.connection().await.map_err(failure::Failure::into_error)?;
+        let answer = connection.simple_query("").await;
+        answer.map_err(|error| failure::Failure::from(error).into_error())?;
+        connection.end_well();
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Connections to `PostgreSQL`, lent for one attempt each, and attempts repeated while that may help.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::time::Instant;
+use tokio_postgres::{Config, NoTls};
+
+use super::failure::Failure;
+use crate::ledger::Error;
+
+/// As many connections at most.
+const CONNECTIONS: usize = 16;
+/// How long a connection may take to be made, and how long a caller waits for one that is lent.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest that one attempt may take, the server's answers included.
+const ATTEMPT: Duration = Duration::from_secs(35);
+/// How often work is begun before it is given back as unavailable.
+const ATTEMPTS: u32 = 4;
+/// What has failed for so long is not begun again: its caller should know.
+const AGAIN_WITHIN: Duration = Duration::from_secs(10);
+/// The wait before the second attempt; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// What the server is told with each connection. Everything that this program asks is a lookup in an index: a planner
+/// without statistics, as in a young ledger, would rather read and sort whole tables.
+const OPTIONS: &str = "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s \
+    -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+
+/// The way to the database.
+#[derive(Clone)]
+pub(super) struct Store {
+    pool: Pool,
+}
+
+impl Store {
+    /// The store at an address; nothing is connected yet.
+    pub(super) fn new(database_url: &str) -> Result<Self, Error> {
+        let wrong = |problem: &dyn std::fmt::Display| {
+            // The address itself has a password in it.
+            Error::Config(format!(
+                "DWELL_DATABASE_URL can't be read ({problem}): it looks like \
+                 postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+            ))
+        };
+        let mut config: Config = database_url.parse().map_err(|error| wrong(&error))?;
+        let options = config.get_options().map_or_else(|| OPTIONS.into(), |own| format!("{OPTIONS} {own}"));
+        config.options(options).application_name("dwell");
+        config.connect_timeout(PATIENCE).keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(ATTEMPT);
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
+        let pool = pool.wait_timeout(Some(PATIENCE)).create_timeout(Some(PATIENCE)).recycle_timeout(Some(PATIENCE));
+        Ok(Self { pool: pool.build().map_err(|error| wrong(&error))? })
+    }
+
+    /// A connection for one attempt.
+    pub(super) async fn connection(&self) -> Result<Lent, Failure> {
+        Ok(Lent { object: Some(self.pool.get().await?), ended_well: false })
+    }
+}
+
+/// Makes attempts while that may help. What was attempted twice must come out the same.
+pub(super) async fn attempt<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let begun = Instant::now();
+    let (mut attempts, mut wait) = (1, FIRST_WAIT);
+    loop {
+        let result = tokio::time::timeout(ATTEMPT, attempt()).await;
+        let failure = match result {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::Passing(format!("PostgreSQL gave no answer in {ATTEMPT:?}")),
+        };
+        let is_over = attempts == ATTEMPTS || begun.elapsed() > AGAIN_WITHIN;
+        if is_over || matches!(failure, Failure::Lasting(_)) {
+            return Err(failure.into_error());
+        }
+        tokio::time::sleep(wait).await;
+        attempts += 1;
+        wait *= 2;
+    }
+}
+
+/// A connection in use. Unless its attempt ends well it is closed: what it still waits for, and whatever state it is
+/// in, must not be the next one's business.
+pub(super) struct Lent {
+    object: Option<Object>,
+    ended_well: bool,
+}
+
+impl Lent {
+    pub(super) fn end_well(mut self) {
+        self.ended_well = true;
+    }
+}
+
+impl Deref for Lent {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.object.as_ref().expect("it is taken only when this is dropped")
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Object {
+        self.object.as_mut().expect("it is taken only when this is dropped")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take().filter(|_| !self.ended_well) {
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("connections", &self.pool.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+//! What only the ledger in `PostgreSQL` promises; the rest is in the contract.
+
+use super::list::scan_sql;
+use super::*;
+use crate::ledger::Order;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+async fn refusal(url: &str) -> String {
+    match PostgresLedger::open(url, NOW).await {
+        Err(Error::Config(text)) => text,
+        other => panic!("it was not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let id = PostgresLedger::open(&url, NOW).await.unwrap().id();
+    server.query(&url, "UPDATE ledger SET schema_version = 7").await.unwrap();
+
+    assert_eq!(
+        refusal(&url).await,
+        "the ledger has the schema version 7 of a newer program, and this one knows up to 1: start the newer program, \
+         or name another database in DWELL_DATABASE_URL"
+    );
+    server.query(&url, "UPDATE ledger SET schema_version = 1").await.unwrap();
+    assert_eq!(PostgresLedger::open(&url, NOW).await.unwrap().id(), id);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_database_of_another_program_is_refused_and_left_alone() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    server.query(&url, "CREATE TABLE sheep (name text)").await.unwrap();
+
+    assert!(refusal(&url).await.contains("has tables (sheep), but not those of a ledger"));
+
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
+    assert_eq!(server.query(&url, tables).await.unwrap(), "1");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_wrong_password_or_database_is_for_a_person_and_is_not_shown() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let (password, database) = (url.replace(":dwell@", ":secret@"), format!("{url}_missing"));
+    for wrong in [&password, &database] {
+        let text = refusal(wrong).await;
+        assert!(text.contains("check user, password, database") && !text.contains("secret"), "{text}");
+    }
+    assert!(refusal("postgres://dwell:secret@[").await.starts_with("DWELL_DATABASE_URL can't be read"));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn several_that_open_an_empty_database_at_once_make_one_ledger() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+
+    let opened = (0..4).map(|_| PostgresLedger::open(&url, NOW));
+    let opened = futures::future::try_join_all(opened).await.unwrap();
+
+    assert!(opened.iter().all(|ledger| ledger.id() == opened[0].id()));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_server_that_comes_back_is_used_again() {
+    let mut server = testbed::Postgres::start().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    ledger.ping().await.unwrap();
+
+    server.kill().unwrap();
+    assert!(matches!(ledger.ping().await, Err(Error::Unavailable(_))));
+    assert!(matches!(PostgresLedger::open(&url, NOW).await, Err(Error::Unavailable(_))));
+    assert!(matches!(ledger.record(Vec::new(), &Rules::default(), NOW).await, Err(Error::Unavailable(_))));
+
+    server.restart().await.unwrap();
+    let answers = async || ledger.ping().await.is_ok();
+    testbed::wait_until(std::time::Duration::from_secs(30), "the ledger to answer again", answers).await;
+    assert_eq!(ledger.lots().await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn every_list_walks_an_index_in_its_order() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let ledger = PostgresLedger::open(&server.database().await.unwrap(), NOW).await.unwrap();
+    for (rows, index) in [
+        ("state <> 5", "session_pkey"),
+        ("state = 2", "session_pkey"),
+        ("state <> 5 AND lot_no = 7", "session_lot"),
+        ("state = 2 AND lot_no = 7", "session_lot"),
+        ("state = 0 AND lot_no = 7", "session_open"),
+        ("state >= 3 AND state = 5 AND lot_no = 7", "session_exceptional"),
+        ("listed AND vehicle_no = 7 AND state IN (0, 1)", "session_listed"),
+    ] {
+        let (first, last) = (format!("'{}'", Uuid::nil()), format!("'{}'", Uuid::max()));
+        let sql = scan_sql(rows, Order::NewestFirst).replace("$1", &first).replace("$2", &last).replace("$3", "100");
+        let client = ledger.store.connection().await.unwrap();
+        let plan = client.query(&format!("EXPLAIN (COSTS OFF) {sql}"), &[]).await.unwrap();
+        let plan: Vec<&str> = plan.iter().map(|row| row.get(0)).collect();
+        assert!(!plan.iter().any(|step| step.contains("Sort")), "{rows}: {plan:#?}");
+        assert!(plan.iter().any(|step| step.contains(&format!("Backward using {index} "))), "{rows}: {plan:#?}");
+    }
+}

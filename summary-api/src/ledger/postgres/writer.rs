@@ -1,0 +1,100 @@
+//! Tasks that write: each takes all requests that wait, and carries them in one transaction.
+//!
+//! More than one, so that a transaction is prepared while another one is written to disk. They share the requests; a
+//! vehicle in two transactions is locked by the first, and the second compares with what that has left.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use parking::LotId;
+use tokio::sync::mpsc;
+
+use super::failure::Failure;
+use super::store::{Store, attempt};
+use super::{find, write};
+use crate::ledger::merge::{Answers, Merged, Request, Work};
+
+/// Transactions that are under way at once.
+const WRITERS: usize = 3;
+/// Requests that wait for a writer; above this the callers wait.
+const WAITING: usize = 256;
+
+/// The handle of the tasks. When it is dropped, they do what is waiting and end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+}
+
+/// What all writers of this process know.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Numbers of lots, which never change.
+    pub(super) lots: Mutex<HashMap<LotId, i64>>,
+    /// Numbers for new events that are this process's own.
+    pub(super) event_numbers: Mutex<Range<i64>>,
+}
+
+impl Known {
+    /// So many numbers for new events, if that many are left.
+    pub(super) fn take_event_numbers(&self, count: i64) -> Option<i64> {
+        let mut left = self.event_numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = left.start;
+        (left.end - first >= count).then(|| {
+            left.start += count;
+            first
+        })
+    }
+}
+
+impl Writer {
+    /// Starts the tasks.
+    pub(super) fn start(store: &Store) -> Self {
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let (waiting, known) = (Arc::new(tokio::sync::Mutex::new(waiting)), Arc::new(Known::default()));
+        for _ in 0..WRITERS {
+            tokio::spawn(run(store.clone(), Arc::clone(&known), Arc::clone(&waiting)));
+        }
+        Self { requests }
+    }
+
+    pub(super) fn requests(&self) -> &mpsc::Sender<Request> {
+        &self.requests
+    }
+}
+
+async fn run(store: Store, known: Arc<Known>, waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>) {
+    loop {
+        let mut merged = Merged::default();
+        {
+            let mut waiting = waiting.lock().await;
+            let Some(first) = waiting.recv().await else { return };
+            merged.add(first);
+            while !merged.is_enough() {
+                let Ok(next) = waiting.try_recv() else { break };
+                merged.add(next);
+            }
+        }
+        let mut left = vec![merged];
+        while let Some(merged) = left.pop() {
+            let work = merged.work();
+            let result = attempt(|| carry_out(&store, &known, &work)).await;
+            drop(work);
+            left.extend(merged.settle(result));
+        }
+    }
+}
+
+async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answers, Failure> {
+    let mut connection = store.connection().await?;
+    // Before the transaction begins, so that what it takes here is there for others at once.
+    let lots = find::lot_numbers(&*connection, known, work).await?;
+    let next_event = find::event_numbers(&*connection, known, work).await?;
+    let transaction = connection.transaction().await?;
+    let found = find::find(&transaction, &lots, work, next_event).await?;
+    let (answers, batch) = work.decide(found)?;
+    write::write(&transaction, batch).await?;
+    transaction.commit().await?;
+    connection.end_well();
+    Ok(answers)
+}

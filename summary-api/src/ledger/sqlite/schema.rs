@@ -1,0 +1,161 @@
+//! The tables of the ledger in SQLite, how they came to be, and how a file is opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use parking::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use crate::ledger::Error;
+
+/// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
+/// that was released: add another.
+///
+/// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
+/// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
+/// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE lot (
+        lot_no INTEGER PRIMARY KEY, lot_id TEXT NOT NULL UNIQUE, time_ms INTEGER, inside INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE vehicle (
+        vehicle_no INTEGER PRIMARY KEY, lot_no INTEGER NOT NULL, plate TEXT NOT NULL, version INTEGER NOT NULL,
+        digest INTEGER NOT NULL, last_event_no INTEGER, listed_after_no INTEGER, timeline BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX vehicle_plate ON vehicle (plate, lot_no);
+    CREATE TABLE event (
+        event_no INTEGER PRIMARY KEY, previous_no INTEGER, vehicle_no INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        direction INTEGER NOT NULL, event_id BLOB NOT NULL, gate TEXT, plate_as_read TEXT NOT NULL, confidence REAL,
+        received_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, flags INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE session (
+        session_id BLOB PRIMARY KEY, vehicle_no INTEGER NOT NULL, lot_no INTEGER NOT NULL, state INTEGER NOT NULL,
+        reason INTEGER, source INTEGER NOT NULL, entry_no INTEGER, exit_no INTEGER, entry_ms INTEGER, exit_ms INTEGER,
+        superseded_by BLOB, listed INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+        held_since_ms INTEGER, leased_until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX session_lot ON session (lot_no, session_id);
+    CREATE INDEX session_open ON session (lot_no, session_id) WHERE state = 0;
+    CREATE INDEX session_held ON session (held_since_ms) WHERE state = 1;
+    CREATE INDEX session_exceptional ON session (session_id) WHERE state >= 3;
+    CREATE INDEX session_listed ON session (vehicle_no, session_id) WHERE listed = 1;
+    CREATE TABLE change (
+        sequence INTEGER PRIMARY KEY, session_id BLOB NOT NULL, vehicle_version INTEGER NOT NULL, from_state INTEGER,
+        to_state INTEGER NOT NULL, rule INTEGER, recorded_ms INTEGER NOT NULL
+    ) STRICT;
+"];
+
+/// How long a statement waits for a lock that another program holds on the file.
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+/// The write-ahead log goes back into the file when it has so many pages (64 MiB).
+const CHECKPOINT_PAGES: u32 = 16_384;
+/// Page cache of the writer and of each reader, KiB.
+const WRITER_CACHE_KIB: i64 = 65_536;
+const READER_CACHE_KIB: i64 = 8_192;
+/// Prepared statements that a connection keeps: more than there are.
+const STATEMENTS: usize = 96;
+
+/// Opens the one connection that writes; brings the tables to this program's version.
+pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uuid), Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    // Before the journal mode, which waits for locks too.
+    connection.busy_timeout(BUSY_PATIENCE)?;
+    let id = prepare(&mut connection, path, now)?;
+    Ok((connection, id))
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_PATIENCE)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<Uuid, Error> {
+    let version = match stored_version(connection) {
+        // Nothing was written yet, so that a file of another program stays as it is.
+        Err(Error::Corrupt(problem)) => return Err(foreign(path, &problem)),
+        version => version?,
+    };
+    if let Some(version) = version.filter(|version| *version > known_version()) {
+        return Err(newer(path, version));
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let file = path.display();
+        return Err(Error::Config(format!("{file} can't have a write-ahead log: keep it on a local disk")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    migrate(connection, now)
+}
+
+/// The schema version of a ledger; `None` when the file is empty.
+fn stored_version(connection: &Connection) -> Result<Option<i64>, Error> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    if !tables.iter().any(|table| table == "ledger") {
+        return Err(Error::Corrupt("it has tables, but none of a ledger".into()));
+    }
+    let version = connection.query_row("SELECT schema_version FROM ledger", [], |row| row.get(0)).optional()?;
+    Ok(version)
+}
+
+fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = stored_version(&transaction)?;
+    if version.is_none() {
+        transaction.execute_batch(
+            "CREATE TABLE ledger (
+                schema_version INTEGER NOT NULL, ledger_id BLOB NOT NULL, created_ms INTEGER NOT NULL
+            ) STRICT",
+        )?;
+        let made = "INSERT INTO ledger VALUES (0, randomblob(16), ?1)";
+        transaction.execute(made, params![now.as_millis()])?;
+    }
+    apply_from(&transaction, version.unwrap_or(0))?;
+    let random: [u8; 16] = transaction.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
+    transaction.commit()?;
+    Ok(uuid::Builder::from_random_bytes(random).into_uuid())
+}
+
+fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {
+    let done = usize::try_from(version).unwrap_or(0);
+    for step in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    if version < known_version() {
+        transaction.execute("UPDATE ledger SET schema_version = ?1", params![known_version()])?;
+    }
+    Ok(())
+}
+
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("a handful")
+}
+
+fn foreign(path: &Path, problem: &str) -> Error {
+    let file = path.display();
+    Error::Config(format!(
+        "{file} is not a ledger of this program ({problem}): name another file in DWELL_DATABASE_URL, one that does \
+         not exist is made"
+    ))
+}
+
+fn newer(path: &Path, version: i64) -> Error {
+    let (file, known) = (path.display(), known_version());
+    Error::Config(format!(
+        "{file} has the schema version {version} of a newer program, and this one knows up to {known}: start the newer \
+         program, or name another file in DWELL_DATABASE_URL"
+    ))
+}

@@ -1,0 +1,111 @@
+//! Reads vehicles, their timelines, and the chain of their events.
+
+use matching::{Base, Flags, Limits, Snapshot};
+use parking::{LotId, Timestamp, Vehicle};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use uuid::Uuid;
+
+use crate::ledger::Error;
+use crate::ledger::batch::StoredVehicle;
+use crate::ledger::chain::ChainEvent;
+use crate::ledger::stored;
+
+const FIND: &str = "
+    SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline
+    FROM vehicle WHERE plate = ?1 AND lot_no = ?2";
+
+const BY_NUMBER: &str = "
+    SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, v.plate, l.lot_id
+    FROM vehicle v CROSS JOIN lot l WHERE v.vehicle_no = ?1 AND l.lot_no = v.lot_no";
+
+const BY_PLATE: &str = "
+    SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, v.plate, l.lot_id
+    FROM vehicle v CROSS JOIN lot l WHERE v.plate = ?1 AND l.lot_no = v.lot_no";
+
+const EVENT: &str = "SELECT previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = ?1";
+
+/// The number of a lot.
+pub(super) fn lot_number(connection: &Connection, lot: &LotId) -> Result<Option<i64>, Error> {
+    let mut statement = connection.prepare_cached("SELECT lot_no FROM lot WHERE lot_id = ?1")?;
+    Ok(statement.query_row(params![lot.as_str()], |row| row.get(0)).optional()?)
+}
+
+/// A vehicle by its plate in a lot.
+pub(super) fn find(connection: &Connection, plate: &str, lot_number: i64) -> Result<Option<StoredVehicle>, Error> {
+    let mut statement = connection.prepare_cached(FIND)?;
+    let mut rows = statement.query(params![plate, lot_number])?;
+    rows.next()?.map(stored_vehicle).transpose()
+}
+
+/// A vehicle by its number.
+pub(super) fn by_number(connection: &Connection, number: i64) -> Result<(Vehicle, StoredVehicle), Error> {
+    let mut statement = connection.prepare_cached(BY_NUMBER)?;
+    let mut rows = statement.query(params![number])?;
+    let row = rows.next()?.ok_or_else(|| Error::Corrupt(format!("the vehicle {number} is missing")))?;
+    named_vehicle(row)
+}
+
+/// The vehicles of a plate, in any lot.
+pub(super) fn by_plate(connection: &Connection, plate: &str) -> Result<Vec<(Vehicle, StoredVehicle)>, Error> {
+    let mut statement = connection.prepare_cached(BY_PLATE)?;
+    let mut rows = statement.query(params![plate])?;
+    let mut vehicles = Vec::new();
+    while let Some(row) = rows.next()? {
+        vehicles.push(named_vehicle(row)?);
+    }
+    Ok(vehicles)
+}
+
+/// The events of the chain that ends at `last`, the newest recorded first.
+pub(super) fn chain(connection: &Connection, last: Option<i64>) -> Result<Vec<ChainEvent>, Error> {
+    let mut statement = connection.prepare_cached(EVENT)?;
+    let mut events = Vec::new();
+    let mut next = last;
+    while let Some(number) = next {
+        let mut rows = statement.query(params![number])?;
+        let row = rows.next()?.ok_or_else(|| Error::Corrupt(format!("the event {number} is missing")))?;
+        next = row.get(0)?;
+        if next.is_some_and(|next| next >= number) {
+            return Err(Error::Corrupt(format!("the event {number} has a later one before it")));
+        }
+        let key = stored::event_key(row.get(1)?, row.get(2)?, uuid(row, 3)?)?;
+        events.push(ChainEvent { number, key, flags: Flags::from_bits(row.get(4)?) });
+    }
+    Ok(events)
+}
+
+/// The snapshot of a vehicle with a timeline that reaches `time`.
+pub(super) fn reaching(
+    connection: &Connection,
+    vehicle: &StoredVehicle,
+    time: Timestamp,
+    limits: Limits,
+) -> Result<Snapshot, Error> {
+    Ok(vehicle.reaching(time, &chain(connection, vehicle.last_event)?, limits))
+}
+
+/// A UUID from its bytes.
+pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    Ok(Uuid::from_bytes(row.get(column)?))
+}
+
+fn named_vehicle(row: &Row<'_>) -> Result<(Vehicle, StoredVehicle), Error> {
+    let (plate, lot): (String, String) = (row.get(7)?, row.get(8)?);
+    let vehicle = Vehicle { lot: stored::lot_id(&lot)?, plate: stored::plate(&plate)? };
+    Ok((vehicle, stored_vehicle(row)?))
+}
+
+fn stored_vehicle(row: &Row<'_>) -> Result<StoredVehicle, Error> {
+    let bytes = row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?;
+    let (timeline, event_numbers) = stored::read_timeline(bytes)?;
+    let digest: i64 = row.get(3)?;
+    Ok(StoredVehicle {
+        number: row.get(0)?,
+        lot_number: row.get(1)?,
+        base: Base { version: stored::count(row.get(2)?)?, digest: digest.cast_unsigned() },
+        timeline,
+        event_numbers,
+        last_event: row.get(4)?,
+        listed_after: row.get(5)?,
+    })
+}

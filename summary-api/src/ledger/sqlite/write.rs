@@ -1,0 +1,196 @@
+//! Records units and saves summaries within one transaction.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use parking::{GateId, LotId, SessionId, Timestamp, Vehicle};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{read, vehicles};
+use crate::ledger::batch::{Batch, BatchVehicle, ChangeWrite, EventWrite, LotWrite, SessionWrite, StoredVehicle};
+use crate::ledger::merge::{Answers, Found, Work};
+use crate::ledger::stored::{self, Code as _, code_of, column};
+use crate::ledger::unit::names_older_events;
+use crate::ledger::{Error, SessionRow};
+
+/// Carries out merged work.
+pub(super) fn write(connection: &Connection, work: &Work<'_>) -> Result<Answers, Error> {
+    let (answers, batch) = work.decide(find(connection, work)?)?;
+    write_rows(connection, batch)?;
+    Ok(answers)
+}
+
+/// What the work needs to know, the vehicles looked up in the order of their index.
+fn find(connection: &Connection, work: &Work<'_>) -> Result<Found, Error> {
+    let names = work.vehicles();
+    let lots = lot_numbers(connection, &names)?;
+    let mut next_vehicle = next_number(connection, NEXT_VEHICLE)?;
+    let mut vehicles = HashMap::with_capacity(names.len());
+    for name in names {
+        let lot_number = lots[&name.lot];
+        let found = vehicles::find(connection, name.plate.as_str(), lot_number)?;
+        let is_new = found.is_none();
+        let row = found.unwrap_or_else(|| StoredVehicle::new(next_vehicle, lot_number));
+        next_vehicle += i64::from(is_new);
+        vehicles.insert(name.clone(), BatchVehicle { row, is_new, is_changed: false, older: HashMap::new() });
+    }
+    for unit in work.units() {
+        let Some(vehicle) = vehicles.get_mut(&unit.vehicle) else { continue };
+        if vehicle.older.is_empty() && names_older_events(unit, &vehicle.row) {
+            let chain = vehicles::chain(connection, vehicle.row.last_event)?;
+            vehicle.older = chain.into_iter().map(|event| (event.key, event.number)).collect();
+        }
+    }
+    let next_event = next_number(connection, NEXT_EVENT)?;
+    Ok(Found { vehicles, unread: unread(connection, work)?, summaries: summaries(connection, work)?, next_event })
+}
+
+fn unread(connection: &Connection, work: &Work<'_>) -> Result<HashSet<SessionId>, Error> {
+    let mut known = HashSet::new();
+    let mut find = connection.prepare_cached("SELECT 1 FROM session WHERE session_id = ?1")?;
+    for id in work.unread() {
+        let row = find.query_row(params![id.as_uuid().as_bytes()], |_| Ok(())).optional()?;
+        known.extend(row.map(|()| id));
+    }
+    Ok(known)
+}
+
+fn summaries(connection: &Connection, work: &Work<'_>) -> Result<HashMap<SessionId, SessionRow>, Error> {
+    let rows = work.summaries().map(|summary| read::session(connection, summary.id()));
+    rows.filter_map(|row| row.map(|row| row.map(|row| (row.session.id, row))).transpose()).collect()
+}
+
+/// The numbers of the lots of these vehicles; new lots get one.
+fn lot_numbers<'a>(connection: &Connection, names: &[&'a Vehicle]) -> Result<HashMap<&'a LotId, i64>, Error> {
+    let lots: BTreeSet<&LotId> = names.iter().map(|vehicle| &vehicle.lot).collect();
+    let number = |lot: &'a LotId| {
+        if let Some(number) = vehicles::lot_number(connection, lot)? {
+            return Ok((lot, number));
+        }
+        connection.prepare_cached("INSERT INTO lot (lot_id) VALUES (?1)")?.execute(params![lot.as_str()])?;
+        Ok((lot, connection.last_insert_rowid()))
+    };
+    lots.into_iter().map(number).collect()
+}
+
+const NEXT_EVENT: &str = "SELECT coalesce(max(event_no), 0) + 1 FROM event";
+const NEXT_VEHICLE: &str = "SELECT coalesce(max(vehicle_no), 0) + 1 FROM vehicle";
+const NEXT_CHANGE: &str = "SELECT coalesce(max(sequence), 0) + 1 FROM change";
+
+fn next_number(connection: &Connection, sql: &str) -> Result<i64, Error> {
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+fn write_rows(connection: &Connection, mut batch: Batch<'_>) -> Result<(), Error> {
+    write_events(connection, &batch.events)?;
+    let mut flag = connection.prepare_cached("UPDATE event SET flags = ?2 WHERE event_no = ?1")?;
+    for (number, flags) in batch.take_flags() {
+        flag.execute(params![number, flags.bits()])?;
+    }
+    write_vehicles(connection, &batch)?;
+    write_sessions(connection, &batch.take_sessions())?;
+    write_lots(connection, &batch)?;
+    write_changes(connection, &batch.changes)
+}
+
+fn write_events(connection: &Connection, events: &[EventWrite<'_>]) -> Result<(), Error> {
+    let mut insert =
+        connection.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
+    for EventWrite { number, previous, vehicle_number, event, recorded_at } in events {
+        insert.execute(params![
+            number,
+            previous,
+            vehicle_number,
+            event.key.time.as_millis(),
+            event.key.direction.code(),
+            event.key.id.as_bytes(),
+            event.gate.as_ref().map(GateId::as_str),
+            event.plate_as_read.as_str(),
+            event.confidence,
+            event.received_at.as_millis(),
+            recorded_at.as_millis(),
+            event.flags.bits(),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_vehicles(connection: &Connection, batch: &Batch<'_>) -> Result<(), Error> {
+    let mut insert = connection.prepare_cached("INSERT INTO vehicle VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut update = connection.prepare_cached(
+        "UPDATE vehicle SET version = ?2, digest = ?3, last_event_no = ?4, listed_after_no = ?5, timeline = ?6
+         WHERE vehicle_no = ?1",
+    )?;
+    for (vehicle, BatchVehicle { row, is_new, .. }) in batch.changed_vehicles() {
+        let (version, digest) = (column(row.base.version), row.base.digest.cast_signed());
+        let timeline = stored::write_timeline(&row.timeline, &row.event_numbers);
+        let (last, listed_after) = (row.last_event, row.listed_after);
+        if *is_new {
+            let plate = vehicle.plate.as_str();
+            let values = params![row.number, row.lot_number, plate, version, digest, last, listed_after, timeline];
+            insert.execute(values)?;
+        } else {
+            update.execute(params![row.number, version, digest, last, listed_after, timeline])?;
+        }
+    }
+    Ok(())
+}
+
+/// A hold counts from the moment its exit was recorded, which the event's row says.
+const WRITE_SESSION: &str = "
+    INSERT INTO session VALUES (
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+        CASE WHEN ?4 = 1 THEN (SELECT recorded_ms FROM event WHERE event_no = ?8) END, 0
+    ) ON CONFLICT (session_id) DO UPDATE SET
+        state = excluded.state, reason = excluded.reason, entry_no = excluded.entry_no, exit_no = excluded.exit_no,
+        entry_ms = excluded.entry_ms, exit_ms = excluded.exit_ms, superseded_by = excluded.superseded_by,
+        updated_ms = excluded.updated_ms, held_since_ms = excluded.held_since_ms, leased_until_ms = 0";
+
+fn write_sessions(connection: &Connection, sessions: &[SessionWrite]) -> Result<(), Error> {
+    let mut write = connection.prepare_cached(WRITE_SESSION)?;
+    for session in sessions {
+        write.execute(params![
+            session.id.as_uuid().as_bytes(),
+            session.vehicle_number,
+            session.lot_number,
+            session.state.code(),
+            code_of(session.reason),
+            session.source.code(),
+            session.entry.and_then(|end| end.event_number),
+            session.exit.and_then(|end| end.event_number),
+            session.entry.map(|end| end.time.as_millis()),
+            session.exit.map(|end| end.time.as_millis()),
+            session.superseded_by.as_ref().map(|id| *id.as_uuid().as_bytes()),
+            session.is_listed,
+            session.recorded_at.as_millis(),
+            session.updated_at.as_millis(),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_lots(connection: &Connection, batch: &Batch<'_>) -> Result<(), Error> {
+    let mut update = connection.prepare_cached(
+        "UPDATE lot SET inside = inside + ?2, time_ms = coalesce(max(time_ms, ?3), time_ms, ?3) WHERE lot_no = ?1",
+    )?;
+    for (number, lot) in batch.lots.iter().filter(|(_, lot)| **lot != LotWrite::default()) {
+        update.execute(params![number, lot.inside, lot.newest.map(Timestamp::as_millis)])?;
+    }
+    Ok(())
+}
+
+fn write_changes(connection: &Connection, changes: &[ChangeWrite]) -> Result<(), Error> {
+    let first = next_number(connection, NEXT_CHANGE)?;
+    let mut insert = connection.prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    for (sequence, change) in (first..).zip(changes) {
+        insert.execute(params![
+            sequence,
+            change.session.as_uuid().as_bytes(),
+            column(change.vehicle_version),
+            code_of(change.from),
+            change.to.code(),
+            code_of(change.rule),
+            change.recorded_at.as_millis(),
+        ])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! The one thread that writes: each transaction carries all requests that wait.
+
+use std::fs::File;
+use std::thread::JoinHandle;
+
+use matching::{Due, Outcome, Unit};
+use parking::Timestamp;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::mpsc;
+
+use super::{due, write};
+use crate::ledger::merge::{Asked, Merged, Request, ask, ended};
+use crate::ledger::{Error, Saved, Summary};
+
+/// Requests that wait for the writer; above this the callers wait.
+const WAITING: usize = 256;
+
+/// The handle of the thread. When it is dropped, the thread does what is waiting and ends.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Lease = Asked<due::Call, Vec<Due>>;
+
+#[derive(Debug)]
+enum Job {
+    Write(Request),
+    Lease(Lease),
+}
+
+impl Writer {
+    /// Starts the thread; `lock` is held until it has ended.
+    pub(super) fn start(connection: Connection, lock: File) -> Result<Self, Error> {
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let thread = std::thread::Builder::new().name("ledger-writer".into()).spawn(move || {
+            run(connection, waiting);
+            drop(lock);
+        });
+        let thread = thread.map_err(|error| Error::Unavailable(format!("can't start its writer: {error}")))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    pub(super) async fn record(&self, units: Vec<Unit>, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+        ask(self.jobs()?, (units, now), |asked| Job::Write(Request::Record(asked))).await
+    }
+
+    pub(super) async fn save(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
+        ask(self.jobs()?, (summary, now), |asked| Job::Write(Request::Save(asked))).await
+    }
+
+    pub(super) async fn due(&self, call: due::Call) -> Result<Vec<Due>, Error> {
+        ask(self.jobs()?, call, Job::Lease).await
+    }
+
+    /// Whether the thread is there.
+    pub(super) fn ping(&self) -> Result<(), Error> {
+        if self.jobs()?.is_closed() { Err(ended()) } else { Ok(()) }
+    }
+
+    fn jobs(&self) -> Result<&mpsc::Sender<Job>, Error> {
+        self.jobs.as_ref().ok_or_else(ended)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs.take();
+        if let Some(thread) = self.thread.take() {
+            // It ended in good order, or by a panic that was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Job>) {
+    while let Some(first) = waiting.blocking_recv() {
+        let (mut merged, mut leases) = (Merged::default(), Vec::new());
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Write(request) => merged.add(request),
+                Job::Lease(lease) => leases.push(lease),
+            }
+            next = if merged.is_enough() { None } else { waiting.try_recv().ok() };
+        }
+        write_all(&mut connection, merged);
+        for lease in leases {
+            let found = transact(&mut connection, |transaction| due::lease(transaction, &lease.work));
+            lease.answer(found);
+        }
+    }
+}
+
+fn write_all(connection: &mut Connection, merged: Merged) {
+    let mut left = vec![merged];
+    while let Some(merged) = left.pop().filter(|merged| !merged.is_empty()) {
+        let result = transact(connection, |transaction| write::write(transaction, &merged.work()));
+        left.extend(merged.settle(result));
+    }
+}
+
+/// Does all of `work` or nothing.
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}

@@ -1,0 +1,29 @@
+//! The ledger of sessions, and the HTTP API that records and answers.
+//!
+//! - [`ledger`]: the durable record: the port, SQLite and PostgreSQL.
+//! - [`service`]: what the routes and a correlator in the same process both call.
+//! - [`routes`]: the HTTP side: `POST /save_summary`, `/api/v1` and `/internal/v1`, problems, `/openapi.json`.
+//! - [`Config`]: what it is told.
+//!
+//! Start reading at [`run`] and [`Service`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
+//! the correlator's to apply; here is only recorded what was decided.
+
+mod access;
+mod background;
+pub mod config;
+pub mod folder;
+pub mod ledger;
+mod metrics;
+mod problem;
+pub mod routes;
+mod run;
+pub mod service;
+#[cfg(test)]
+mod testing;
+
+pub use access::Access;
+pub use config::Config;
+pub use problem::{Fault, ProblemView};
+pub use routes::{openapi, router};
+pub use run::{Error, TASK, run, start};
+pub use service::Service;

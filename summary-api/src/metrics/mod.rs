@@ -1,0 +1,223 @@
+//! What the summary API counts. Verbs in, metrics out; which facts a recorded unit holds is [`facts`]'s.
+//!
+//! Labels are fixed words, routes and lots, never a plate or an id. Every series that can be named beforehand is there
+//! from the start, at 0, so that a rate never begins with a gap.
+
+mod facts;
+mod lots;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use matching::{Applied, Outcome, Rule};
+use parking::{LotId, Reason};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use service_kit::metrics::{self as kit, Error, LATENCY_BUCKETS, Registry};
+
+use crate::ledger::Pending;
+
+pub(crate) use facts::Facts;
+pub(crate) use lots::{LotMetrics, MAX_LOTS};
+
+/// Events of a batch: a single event up to the largest batch that a correlator may make.
+const BATCH_BUCKETS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0];
+
+/// The metrics of one summary API.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    matched_events: IntCounter,
+    unmatched_events: IntCounter,
+    events: IntCounter,
+    units: IntCounterVec,
+    batch_events: Histogram,
+    changes: IntCounterVec,
+    unmatched_entries: IntCounterVec,
+    revisions: IntCounter,
+    voids: IntCounter,
+    summaries: IntCounter,
+    held_exits: IntGauge,
+    overdue_stays: IntGauge,
+    correlators: IntGauge,
+    requests: HistogramVec,
+    /// Each lot's own.
+    pub(crate) lots: LotMetrics,
+    /// What the log line of this second will say.
+    pub(crate) second: Second,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, Error> {
+        let counter = |name, help| kit::counter(registry, name, help);
+        let metrics = Self {
+            matched_events: counter("matched_events", "Exits recorded in a matched session for the first time")?,
+            unmatched_events: counter("unmatched_events", "Exits recorded as unmatched for the first time")?,
+            events: counter("dwell_recorded_events_total", "Gate events recorded, each once")?,
+            units: kit::counter_vec(
+                registry,
+                "dwell_record_units_total",
+                "Units of work of correlators: recorded, or lost because the vehicle stood elsewhere by then",
+                &["outcome"],
+            )?,
+            batch_events: kit::histogram(
+                registry,
+                "dwell_record_batch_events",
+                "Events of one record call",
+                BATCH_BUCKETS,
+            )?,
+            changes: kit::counter_vec(
+                registry,
+                "dwell_session_changes_total",
+                "Changes to sessions, by the rule that made them",
+                &["rule"],
+            )?,
+            unmatched_entries: kit::counter_vec(
+                registry,
+                "dwell_unmatched_entries_total",
+                "Entries that became an unmatched session, by reason",
+                &["reason"],
+            )?,
+            revisions: counter("dwell_revisions_total", "Changes by which later evidence overturned a decision")?,
+            voids: counter("dwell_voided_sessions_total", "Changes that made a session void")?,
+            summaries: counter("dwell_summaries_saved_total", "Summaries saved by POST /save_summary, each once")?,
+            held_exits: kit::gauge(registry, "dwell_held_exits", "Exits that are held for a late entry")?,
+            overdue_stays: kit::gauge(
+                registry,
+                "dwell_overdue_stays",
+                "Open sessions beyond the longest stay that are not decided yet",
+            )?,
+            correlators: kit::gauge(registry, "dwell_correlators_reporting", "Correlators that report to this API")?,
+            requests: kit::histogram_vec(
+                registry,
+                "dwell_http_request_duration_seconds",
+                "From the head of a request until its answer begins",
+                LATENCY_BUCKETS,
+                &["route", "method", "status"],
+            )?,
+            lots: LotMetrics::register(registry)?,
+            second: Second::default(),
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    fn begin_at_zero(&self) {
+        for rule in Rule::ALL {
+            self.changes.with_label_values(&[rule.as_str()]);
+        }
+        for reason in Reason::ALL {
+            self.unmatched_entries.with_label_values(&[reason.as_str()]);
+        }
+        for outcome in ["recorded", "lost"] {
+            self.units.with_label_values(&[outcome]);
+        }
+    }
+
+    /// A route that will answer.
+    pub(crate) fn expect_route(&self, route: &str, method: &str) {
+        self.requests.with_label_values(&[route, method, "2xx"]);
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, route: &str, method: &str, status: u16, seconds: f64) {
+        let class = match status / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.with_label_values(&[route, method, class]).observe(seconds);
+    }
+
+    /// A batch was recorded; `facts` was taken from its units.
+    pub(crate) fn recorded(&self, facts: &Facts, outcomes: &[Outcome]) {
+        self.batch_events.observe(f64::from(facts.events));
+        let mut lost: u64 = 0;
+        for (place, outcome) in outcomes.iter().enumerate() {
+            match outcome {
+                Outcome::Recorded(applied) => self.unit_recorded(facts, place, *applied),
+                Outcome::Lost(_) => lost += 1,
+            }
+        }
+        self.units.with_label_values(&["lost"]).inc_by(lost);
+        Second::add(&self.second.lost, lost);
+    }
+
+    fn unit_recorded(&self, facts: &Facts, place: usize, applied: Applied) {
+        let (events, matched, unmatched) =
+            (u64::from(applied.events), u64::from(applied.matched), u64::from(applied.unmatched));
+        self.units.with_label_values(&["recorded"]).inc();
+        self.events.inc_by(events);
+        self.matched_events.inc_by(matched);
+        self.unmatched_events.inc_by(unmatched);
+        Second::add(&self.second.events, events);
+        Second::add(&self.second.matched, matched);
+        Second::add(&self.second.unmatched, unmatched);
+        let Some(unit) = facts.units.get(place) else { return };
+        if unit.is_unread {
+            // The ledger left out what it had: what it took is one session an event.
+            self.changes.with_label_values(&[Rule::Unread.as_str()]).inc_by(events);
+            let entries = events.saturating_sub(unmatched);
+            self.unmatched_entries.with_label_values(&[Reason::Unread.as_str()]).inc_by(entries);
+            return;
+        }
+        for change in facts.changes_of(place) {
+            self.changes.with_label_values(&[change.rule.as_str()]).inc();
+            if let Some(reason) = change.entry_unmatched {
+                self.unmatched_entries.with_label_values(&[reason.as_str()]).inc();
+            }
+            self.revisions.inc_by(u64::from(change.is_revision));
+            self.voids.inc_by(u64::from(change.rule == Rule::Superseded));
+            if let Some(dwell_ms) = change.first_dwell_ms {
+                self.lots.stayed(&unit.lot, dwell_ms);
+            }
+        }
+    }
+
+    /// A new summary was saved.
+    pub(crate) fn summary_saved(&self) {
+        self.matched_events.inc();
+        self.summaries.inc();
+    }
+
+    /// What the ledger still waits for.
+    pub(crate) fn pending(&self, pending: Pending) {
+        self.held_exits.set(i64::try_from(pending.held_exits).unwrap_or(i64::MAX));
+        self.overdue_stays.set(i64::try_from(pending.overdue_stays).unwrap_or(i64::MAX));
+    }
+
+    /// How many vehicles are inside each lot.
+    pub(crate) fn inside<'a>(&self, lots: impl Iterator<Item = (&'a LotId, u64)>) {
+        self.lots.inside(lots);
+    }
+
+    /// How many correlators report.
+    pub(crate) fn correlators(&self, count: usize) {
+        self.correlators.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
+/// Counts since the last log line.
+#[derive(Debug, Default)]
+pub(crate) struct Second {
+    events: AtomicU64,
+    matched: AtomicU64,
+    unmatched: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Second {
+    fn add(count: &AtomicU64, more: u64) {
+        count.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Writes the counts, if there are any, and begins anew.
+    pub(crate) fn log(&self) {
+        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        let (events, matched) = (take(&self.events), take(&self.matched));
+        let (unmatched, lost) = (take(&self.unmatched), take(&self.lost));
+        if events + matched + unmatched + lost > 0 {
+            tracing::info!(events, matched, unmatched, lost, "recorded");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Reading a request's body: its content type, its size, and that it arrives at all.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, header};
+use futures::StreamExt as _;
+
+use crate::problem::{Kind, Problem};
+
+/// A body beyond its limit is read and thrown away up to so many bytes: a client that is still sending would otherwise
+/// see a broken connection in place of the answer.
+const THROWN_AWAY_BYTES: usize = 8 * 1024 * 1024;
+
+/// The content type without its parameters, in lower case; empty when there is none.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The content type as it may be told back, in a sentence.
+pub(super) fn told(media_type: &str) -> String {
+    if media_type.is_empty() {
+        "there is no Content-Type".to_owned()
+    } else {
+        format!("this is {}", super::query::quoted(media_type))
+    }
+}
+
+/// Whether the content type is JSON, in any of its variants.
+pub(super) fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// The whole body, of at most `limit` bytes.
+///
+/// # Errors
+/// It is larger, or does not arrive.
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut frames = body.into_data_stream();
+    let mut whole: Vec<u8> = Vec::new();
+    let mut size: usize = 0;
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|_| Problem::new(Kind::TooSlow, "the body did not arrive whole and in time"))?;
+        size = size.saturating_add(frame.len());
+        if size <= limit {
+            whole.extend_from_slice(&frame);
+        } else if size > limit.saturating_add(THROWN_AWAY_BYTES) {
+            break;
+        } else {
+            whole = Vec::new();
+        }
+    }
+    if size > limit {
+        return Err(Problem::new(
+            Kind::TooLarge,
+            format!("the body is larger than the {limit} bytes that this route takes"),
+        ));
+    }
+    Ok(whole.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_may_be_as_large_as_its_limit_and_no_larger() {
+        let read = async |size: usize| read(Body::from(vec![b'x'; size]), 1_000).await.map(|body| body.len());
+        assert_eq!([read(0).await, read(1_000).await], [Ok(0), Ok(1_000)]);
+        for size in [1_001, 1_000_000, 100_000_000] {
+            assert_eq!(read(size).await.unwrap_err().status(), 413);
+        }
+    }
+
+    #[test]
+    fn variants_of_json_are_json() {
+        let is = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, axum::http::HeaderValue::from_static(value))]);
+            is_json(&media_type(&headers))
+        };
+        assert!(is("application/json") && is("Application/JSON; charset=utf-8") && is("application/merge+json"));
+        assert!(!is("") && !is("text/json") && !is("application/x-www-form-urlencoded") && !is("application/jsonp"));
+    }
+}

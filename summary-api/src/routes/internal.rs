@@ -1,0 +1,150 @@
+//! `/internal/v1`: what correlators use. Bodies and answers are postcard, see [`matching::wire`].
+//!
+//! A body may be large, so only a few calls are read and worked on at once; the others wait their turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use matching::{CorrelatorStatus, LoadRequest, Unit, wire};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::body;
+use super::schemas::Postcard;
+use crate::access::Access;
+use crate::problem::{Kind, Problem};
+use crate::service::Service;
+
+/// So many calls are worked on at once.
+pub const INTERNAL_CALLS: usize = 16;
+/// The longest that a call waits for its turn.
+const TURN_DEADLINE: Duration = Duration::from_secs(5);
+/// The largest body of `due` and `report`, bytes.
+const SMALL_BODY_BYTES: usize = 1_024;
+
+/// What these routes need.
+#[derive(Debug, Clone)]
+pub(super) struct Internal {
+    service: Service,
+    access: Arc<Access>,
+    turns: Arc<Semaphore>,
+}
+
+impl Internal {
+    pub(super) fn new(service: Service, access: Access) -> Self {
+        Self { service, access: Arc::new(access), turns: Arc::new(Semaphore::new(INTERNAL_CALLS)) }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(TURN_DEADLINE, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| Problem::new(Kind::Unavailable, "too many calls are under way"))?;
+        Ok(turn.expect("the semaphore is never closed"))
+    }
+
+    /// Checks and decodes a call whose body is small.
+    async fn take<T: DeserializeOwned>(&self, request: Request) -> Result<T, Problem> {
+        self.check(request.headers())?;
+        decode(request, SMALL_BODY_BYTES).await
+    }
+
+    /// Checks and decodes a call whose body may be large; it is its turn until the permit is dropped.
+    async fn take_large<T: DeserializeOwned>(&self, request: Request) -> Result<(T, OwnedSemaphorePermit), Problem> {
+        self.check(request.headers())?;
+        let turn = self.turn().await?;
+        Ok((decode(request, wire::MAX_BODY_BYTES).await?, turn))
+    }
+
+    /// The secret and the format, which are wrong before anything is read.
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.access.check(headers)?;
+        let media_type = body::media_type(headers);
+        if media_type != wire::MEDIA_TYPE {
+            let told = body::told(&media_type);
+            return Err(Problem::new(
+                Kind::UnsupportedMediaType,
+                format!(
+                    "{told}, but this summary API speaks {}: correlators must be of the same version as it",
+                    wire::MEDIA_TYPE
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+async fn decode<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
+    let bytes = body::read(request.into_body(), limit).await?;
+    match postcard::take_from_bytes(&bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) | Err(_) => Err(Problem::new(Kind::Malformed, "the body is not what this call takes")),
+    }
+}
+
+fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
+    match postcard::to_stdvec(value) {
+        Ok(bytes) => Ok(([(header::CONTENT_TYPE, wire::MEDIA_TYPE)], bytes).into_response()),
+        Err(error) => {
+            tracing::error!(%error, "an answer can't be encoded");
+            Err(Problem::new(Kind::Internal, Kind::Internal.meaning()))
+        }
+    }
+}
+
+/// Which ledger this is, and the rules to decide by.
+#[utoipa::path(
+    get, path = "/internal/v1/terms", tag = "internal", security(("internal_token" = [])),
+    responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+)]
+pub(super) async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+    internal.access.check(request.headers())?;
+    answer(&internal.service.terms())
+}
+
+/// The snapshots of many vehicles, in the order asked for.
+#[utoipa::path(
+    post, path = "/internal/v1/load", tag = "internal", security(("internal_token" = [])),
+    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v1+postcard"),
+    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+)]
+pub(super) async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+    let (requests, _turn) = internal.take_large::<Vec<LoadRequest>>(request).await?;
+    answer(&internal.service.load(&requests).await?)
+}
+
+/// Records units, each whole or not at all.
+#[utoipa::path(
+    post, path = "/internal/v1/record", tag = "internal", security(("internal_token" = [])),
+    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v1+postcard"),
+    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+)]
+pub(super) async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+    let (units, _turn) = internal.take_large::<Vec<Unit>>(request).await?;
+    answer(&internal.service.record(units).await?)
+}
+
+/// Leases vehicles of which something awaited has ended.
+#[utoipa::path(
+    post, path = "/internal/v1/due", tag = "internal", security(("internal_token" = [])),
+    request_body(content = inline(Postcard), description = "The most vehicles, u32", content_type = "application/vnd.dwell.v1+postcard"),
+    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+)]
+pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+    let most: u32 = internal.take(request).await?;
+    answer(&internal.service.due(most).await?)
+}
+
+/// Takes how a correlator stands.
+#[utoipa::path(
+    post, path = "/internal/v1/report", tag = "internal", security(("internal_token" = [])),
+    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v1+postcard"),
+    responses((status = 204, description = "Taken")),
+)]
+pub(super) async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {
+    let status: CorrelatorStatus = internal.take(request).await?;
+    internal.service.report(status);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,44 @@
+//! `GET /api/v1/lots`: who is inside, by lot.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use parking::LotId;
+
+use super::cursor::List;
+use super::query::{self, Faults, Query};
+use super::views::{LotPage, LotView};
+use crate::problem::Problem;
+use crate::service::{MAX_PAGE, Service};
+
+/// Lists the lots that are known beforehand or have events, by name.
+#[utoipa::path(
+    get, path = "/api/v1/lots", tag = "lots",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "The most lots of a page; 1000 without it"),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+    ),
+    responses((status = 200, description = "A page of lots", body = LotPage)),
+)]
+pub(super) async fn lots(State(service): State<Service>, uri: Uri) -> Result<Json<LotPage>, Problem> {
+    let query = Query::read(&uri, &["limit", "cursor"])?;
+    let list = List::of(&["lots"]);
+    let mut faults = Faults::default();
+    let limit = faults.check(query.one("limit", |text| query::limit(text, MAX_PAGE))).flatten().unwrap_or(MAX_PAGE);
+    let after = faults.check(query.one("cursor", |text| after(list, text))).flatten();
+    faults.none()?;
+    let all = service.lots().await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let start = after.map_or(0, |after| all.partition_point(|lot| lot.id <= after));
+    let rest = &all[start..];
+    let page = &rest[..limit.min(rest.len())];
+    let go_on_after = page.last().filter(|_| rest.len() > limit);
+    let next_cursor = go_on_after.map(|lot| list.after(lot.id.as_str().as_bytes()));
+    Ok(Json(LotPage { lots: page.iter().map(LotView::from).collect(), next_cursor }))
+}
+
+fn after(list: List, cursor: &str) -> Result<LotId, String> {
+    let key = list.key(cursor)?;
+    let name = std::str::from_utf8(&key).ok().and_then(|name| LotId::parse(name).ok());
+    name.ok_or_else(|| "is not a next_cursor of this list; begin without one".to_owned())
+}

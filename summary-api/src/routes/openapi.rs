@@ -1,0 +1,136 @@
+//! The description of the API, OpenAPI 3.1, made from the code: `GET /openapi.json`, and what each problem means.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::RawPathParams;
+use axum::http::header;
+use axum::routing::get;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::problem::{self, Fault, Kind, Problem, ProblemView};
+
+/// What is said of the API as a whole, and the routes that other crates answer.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Dwell summary API",
+        description = "Parking sessions: which exit belongs to which entry, and how long the stay was. Every error is an \
+                       application/problem+json (RFC 9457).",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    paths(description_of_itself, metrics, livez, readyz),
+    components(schemas(ProblemView, Fault)),
+    tags(
+        (name = "sessions", description = "One stay each"),
+        (name = "lots", description = "Car parks, and who is inside"),
+        (name = "operation", description = "How things stand, for people and machines that run it"),
+        (name = "internal", description = "For correlators; needs DWELL_INTERNAL_TOKEN beyond loopback"),
+    ),
+    modifiers(&InternalToken),
+)]
+struct Frame;
+
+struct InternalToken;
+
+impl Modify for InternalToken {
+    fn modify(&self, openapi: &mut Description) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_with(Components::new).add_security_scheme("internal_token", scheme);
+    }
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "operation",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)))]
+#[expect(dead_code, reason = "carries the description of a route that `serve` adds")]
+fn description_of_itself() {}
+
+/// Metrics for Prometheus, text format 0.0.4.
+#[utoipa::path(get, path = "/metrics", tag = "operation",
+    responses((status = 200, description = "All metrics of this process", body = String, content_type = "text/plain")))]
+#[expect(dead_code, reason = "carries the description of a route of service_kit")]
+fn metrics() {}
+
+/// Whether the process runs.
+#[utoipa::path(get, path = "/livez", tag = "operation",
+    responses((status = 200, description = "It runs", body = String, content_type = "text/plain")))]
+#[expect(dead_code, reason = "carries the description of a route of service_kit")]
+fn livez() {}
+
+/// Whether all that is needed is up.
+#[utoipa::path(get, path = "/readyz", tag = "operation",
+    params(("verbose" = Option<String>, Query, description = "Say what is up and what is not")),
+    responses(
+        (status = 200, description = "Ready", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not ready, or stopping", body = String, content_type = "text/plain"),
+    ))]
+#[expect(dead_code, reason = "carries the description of a route of service_kit")]
+fn readyz() {}
+
+/// What a kind of problem means and what to do about it.
+#[utoipa::path(get, path = "/problems/{kind}", tag = "operation",
+    params(("kind" = String, Path, description = "The last part of a problem's type")),
+    responses((status = 200, description = "In words", body = String, content_type = "text/plain")))]
+pub(super) async fn problem_type(path: RawPathParams) -> Result<&'static str, Problem> {
+    let code = path.iter().next().map_or("", |(_, value)| value);
+    let kind = Kind::ALL.iter().find(|kind| kind.code() == code);
+    kind.map(|kind| kind.meaning()).ok_or_else(|| Problem::new(Kind::NotFound, "there is no such kind of problem"))
+}
+
+/// The description without the routes that are added with their handlers.
+pub(super) fn frame() -> Description {
+    Frame::openapi()
+}
+
+/// The whole description of the API.
+pub fn openapi() -> Description {
+    let mut description = super::public().into_openapi();
+    description.merge(super::internal().into_openapi());
+    add_problems(&mut description);
+    description
+}
+
+/// Adds to each operation the problems that it may answer with.
+fn add_problems(description: &mut Description) {
+    for (path, item) in &mut description.paths.paths {
+        let is_kit = matches!(path.as_str(), "/metrics" | "/livez" | "/readyz" | "/openapi.json");
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            if !is_kit {
+                let has_body = operation.request_body.is_some();
+                kinds_of(path, has_body).for_each(|kind| add_problem(operation, kind));
+            }
+        }
+    }
+}
+
+fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
+    let is_internal = path.starts_with("/internal/");
+    let is_list = path.starts_with("/api/") && !path.contains('{');
+    let is_one = path.contains('{');
+    let answers = move |kind: &Kind| match kind {
+        Kind::Malformed => has_body || is_list,
+        Kind::Unauthorized | Kind::Forbidden => is_internal,
+        Kind::NotFound => is_one,
+        Kind::TooSlow | Kind::TooLarge | Kind::UnsupportedMediaType => has_body,
+        Kind::InvalidContent => has_body || is_list || is_one,
+        Kind::Internal | Kind::Unavailable => true,
+        Kind::MethodNotAllowed => false,
+    };
+    Kind::ALL.iter().copied().filter(answers)
+}
+
+fn add_problem(operation: &mut Operation, kind: Kind) {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = ResponseBuilder::new().description(kind.meaning()).content(problem::MEDIA_TYPE, content).build();
+    operation.responses.responses.insert(kind.status().as_u16().to_string(), response.into());
+}
+
+/// Serves the description beside the routes that it describes.
+pub(super) fn serve(router: Router) -> Router {
+    let json = Bytes::from(serde_json::to_vec(&openapi()).expect("a description is always JSON"));
+    let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], json.clone()));
+    router.route("/openapi.json", get(answer))
+}

@@ -1,0 +1,88 @@
+//! Query parameters: known ones only, each wrong value named, all wrong ones at once.
+
+use axum::http::Uri;
+use parking::Timestamp;
+use url::form_urlencoded;
+
+use crate::problem::{Fault, Kind, Problem};
+
+/// The longest part of a value that is told back, characters.
+const LONGEST_TOLD: usize = 48;
+
+/// The parameters of a request.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Takes the parameters, all of which must be among `known`.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        let text = uri.query().unwrap_or_default();
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        let unknown = pairs.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        let faults: Vec<Fault> = unknown
+            .map(|(name, _)| {
+                let told = quoted(name);
+                let problem = format!("{told} is no parameter of this route; known are: {}", known.join(", "));
+                Fault { detail: problem, pointer: None, parameter: Some(cut(name)) }
+            })
+            .collect();
+        if faults.is_empty() { Ok(Self(pairs)) } else { Err(Problem::with_faults(Kind::Malformed, faults)) }
+    }
+
+    /// All values of a parameter.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is there at most once, read by `parse`, which says what is wrong as the end of a sentence.
+    pub(super) fn one<T>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, Fault> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => parse(value).map(Some).map_err(|problem| Fault::parameter(name, problem)),
+            (Some(_), Some(_)) => Err(Fault::parameter(name, "is there twice")),
+        }
+    }
+}
+
+/// Collects what is wrong, so that all of it is told at once.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// The value, or a fault to remember.
+    pub(super) fn check<T>(&mut self, value: Result<T, Fault>) -> Option<T> {
+        value.map_err(|fault| self.0.push(fault)).ok()
+    }
+
+    /// A problem, when anything was wrong.
+    pub(super) fn none(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::with_faults(Kind::InvalidContent, self.0)) }
+    }
+}
+
+/// A number of items from 1 to `most`.
+pub(super) fn limit(text: &str, most: u32) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("{} is not a whole number from 1 to {most}", quoted(text))),
+    }
+}
+
+/// A moment.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    let hint = if text.contains(' ') { " (in a query, + is written %2B)" } else { "" };
+    Timestamp::parse_rfc3339(text).map_err(|problem| format!("{} {problem}{hint}", quoted(text)))
+}
+
+/// A value in quotes, cut to what fits a message.
+pub(super) fn quoted(text: &str) -> String {
+    format!("{:?}", cut(text))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TOLD) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

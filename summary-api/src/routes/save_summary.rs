@@ -1,0 +1,202 @@
+//! `POST /save_summary`: a client that knows both times of a stay saves it.
+//!
+//! The body is read strictly where it matters: the three members and their forms; extra members are ignored. Gate
+//! events do not come this way: the correlator records them, with their ids, through `/internal/v1`.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use parking::{LotId, Plate, Timestamp, Vehicle};
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::body;
+use super::query::{Faults, quoted};
+use super::views::SessionView;
+use crate::ledger::Summary;
+use crate::problem::{Fault, Kind, Problem};
+use crate::service::Service;
+
+/// The largest body, bytes.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// What a saved summary has always been answered with.
+const MESSAGE: &str = "Summary saved successfully";
+
+/// A stay with both of its times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SummaryBody {
+    /// The plate as read; it is kept in its normal form.
+    #[schema(example = "FIN123")]
+    pub vehicle_plate: String,
+    /// When the vehicle entered: RFC 3339 with an offset.
+    #[schema(format = DateTime, example = "2024-09-24T09:00:00Z")]
+    pub entry_date_time: String,
+    /// When it left: RFC 3339 with an offset, not before the entry.
+    #[schema(format = DateTime, example = "2024-09-25T10:00:00Z")]
+    pub exit_date_time: String,
+    /// The car park; without it, `main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "P3")]
+    pub lot_id: Option<String>,
+}
+
+/// A summary was saved, now or before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SavedSummary)]
+pub struct Saved {
+    /// Always the same words.
+    #[schema(example = "Summary saved successfully")]
+    pub message: String,
+    /// The session that it is.
+    pub session: SessionView,
+}
+
+/// Saves a stay of which both times are known. The same body twice is one session.
+#[utoipa::path(
+    post, path = "/save_summary", tag = "sessions", request_body = SummaryBody,
+    responses((status = 200, description = "The summary is saved, now or before", body = Saved)),
+)]
+pub(super) async fn save_summary(State(service): State<Service>, request: Request) -> Result<Json<Saved>, Problem> {
+    let (head, request_body) = request.into_parts();
+    let media_type = body::media_type(&head.headers);
+    if !body::is_json(&media_type) {
+        let told = body::told(&media_type);
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            format!("{told}, but the body must be JSON: add the header Content-Type: application/json"),
+        ));
+    }
+    let json = body::read(request_body, BODY_BYTES).await?;
+    let saved = service.save_summary(parse(&json)?).await?;
+    Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row) }))
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    vehicle_plate: Option<&'a RawValue>,
+    entry_date_time: Option<&'a RawValue>,
+    exit_date_time: Option<&'a RawValue>,
+    lot_id: Option<&'a RawValue>,
+}
+
+fn parse(json: &[u8]) -> Result<Summary, Problem> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        // Other JSON than an object can be read, but is wrong.
+        let refusal = Problem::new(Kind::InvalidContent, "the body is not a JSON object");
+        return Err(
+            serde_json::from_slice::<serde::de::IgnoredAny>(json).map_or_else(|error| unreadable(&error), |_| refusal)
+        );
+    }
+    let members: Members<'_> = serde_json::from_slice(json).map_err(|error| unreadable(&error))?;
+    let mut faults = Faults::default();
+    let plate = required("vehicle_plate", members.vehicle_plate, |text| Plate::from_read(text).map_err(str::to_owned));
+    let plate = faults.check(plate);
+    let entry = faults.check(required("entry_date_time", members.entry_date_time, time));
+    let exit = faults.check(required("exit_date_time", members.exit_date_time, time));
+    let lot = faults.check(optional("lot_id", members.lot_id, |text| {
+        LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text)))
+    }));
+    if let (Some(entry), Some(exit)) = (entry, exit)
+        && exit < entry
+    {
+        let problem = format!("{exit} is before entry_date_time {entry}");
+        faults.check::<()>(Err(Fault::member("exit_date_time", problem)));
+    }
+    faults.none()?;
+    match (plate, entry, exit, lot) {
+        (Some(plate), Some(entry), Some(exit), Some(lot)) => {
+            Ok(Summary { vehicle: Vehicle { lot: lot.unwrap_or_default(), plate }, entry, exit })
+        }
+        _ => Err(Problem::new(Kind::InvalidContent, Kind::InvalidContent.meaning())),
+    }
+}
+
+/// serde's own text may quote a value, which may be a plate; only the kind and the place are told.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    let place = format!("at line {} column {}", error.line(), error.column());
+    match error.classify() {
+        Category::Data => Problem::new(Kind::InvalidContent, format!("a member of the body is there twice, {place}")),
+        Category::Eof => Problem::new(Kind::Malformed, format!("the body is not JSON: it ends too early, {place}")),
+        Category::Syntax | Category::Io => {
+            Problem::new(Kind::Malformed, format!("the body is not JSON: a syntax error {place}"))
+        }
+    }
+}
+
+fn required<T>(
+    name: &str,
+    value: Option<&RawValue>,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, Fault> {
+    optional(name, value, parse)?.ok_or_else(|| Fault::member(name, "is missing"))
+}
+
+/// A member that is a string, or absent; null is absent.
+fn optional<T>(
+    name: &str,
+    value: Option<&RawValue>,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Fault> {
+    let Some(value) = value.filter(|value| value.get() != "null") else { return Ok(None) };
+    let text: String = serde_json::from_str(value.get()).map_err(|_| Fault::member(name, "is not a string"))?;
+    parse(&text).map(Some).map_err(|problem| Fault::member(name, problem))
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text).map_err(|problem| format!("{} {problem}", quoted(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{minute, vehicle};
+
+    const GOOD: &str = r#"{"vehicle_plate":"fin-123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-24T10:00:00Z"}"#;
+
+    fn refusal(json: &str) -> (u16, String) {
+        let problem = parse(json.as_bytes()).unwrap_err();
+        (problem.status().as_u16(), problem.detail().to_owned())
+    }
+
+    #[test]
+    fn a_body_is_a_summary_whatever_else_it_holds() {
+        let summary = Summary { vehicle: vehicle("main", "FIN123"), entry: minute(0), exit: minute(60) };
+        assert_eq!(parse(GOOD.as_bytes()), Ok(summary.clone()));
+        assert_eq!(parse(GOOD.replace('{', "{\"note\":[{}],\"lot_id\":null,").as_bytes()), Ok(summary.clone()));
+        let of_lot = Summary { vehicle: vehicle("P3", "FIN123"), ..summary };
+        assert_eq!(parse(GOOD.replace('{', "\n{\"lot_id\":\"P3\",").as_bytes()), Ok(of_lot));
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed_and_other_json_is_invalid() {
+        for json in ["", " ", "{", "nonsense", &GOOD[..40], "{\"vehicle_plate\":}", &"[".repeat(10_000)] {
+            assert_eq!(refusal(json).0, 400, "{json}");
+        }
+        for json in ["[]", "null", "1", "\"text\"", "{}"] {
+            assert_eq!(refusal(json).0, 422, "{json}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_and_never_the_plate() {
+        let json =
+            r#"{"vehicle_plate":"SECRET-PLATE-TOO-LONG-FOR-A-PLATE","entry_date_time":"yesterday","lot_id":"a b"}"#;
+        let expected = "vehicle_plate has more than 16 letters and digits; entry_date_time \"yesterday\" is not an RFC \
+                        3339 date and time such as 2024-09-24T09:00:00.125Z; exit_date_time is missing; lot_id \"a b\" is \
+                        not 1 to 64 of A-Z a-z 0-9 . _ -";
+        assert_eq!(refusal(json), (422, expected.to_owned()));
+    }
+
+    #[test]
+    fn an_exit_before_its_entry_and_a_repeated_member_are_refused() {
+        let (status, detail) = refusal(&GOOD.replace("24T10", "23T10"));
+        assert_eq!(status, 422);
+        assert_eq!(
+            detail,
+            "exit_date_time 2024-09-23T10:00:00.000Z is before entry_date_time 2024-09-24T09:00:00.000Z"
+        );
+        assert_eq!(refusal(&GOOD.replace('{', "{\"vehicle_plate\":\"A1\",")).0, 422);
+    }
+}

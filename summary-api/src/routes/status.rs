@@ -1,0 +1,21 @@
+//! `GET /api/v1/status`: whether all work is done, and what is not.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+
+use super::query::Query;
+use super::views::StatusView;
+use crate::problem::Problem;
+use crate::service::Service;
+
+/// Whether queues, batches in flight and due work are empty.
+#[utoipa::path(
+    get, path = "/api/v1/status", tag = "operation",
+    responses((status = 200, description = "How things stand", body = StatusView)),
+)]
+pub(super) async fn status(State(service): State<Service>, uri: Uri) -> Result<Json<StatusView>, Problem> {
+    Query::read(&uri, &[])?;
+    let status = service.status().await?;
+    Ok(Json(StatusView::from(&status)))
+}

@@ -1,0 +1,136 @@
+//! `/internal/v1`: formats, sizes, the secret.
+
+use axum::http::Method;
+use matching::{Applied, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
+use parking::Rules;
+use serde::Serialize;
+use serde_json::{Value, json};
+use service_kit::config::Masked;
+use uuid::Uuid;
+
+use super::{Answer, Api, request, send};
+use crate::Access;
+use crate::testing::{Vehicles, minute, vehicle};
+
+const TOKEN: &str = "0123456789abcdef";
+
+async fn call(api: &Api, path: &str, body: &impl Serialize) -> Answer {
+    let headers = [("content-type", wire::MEDIA_TYPE)];
+    send(&api.router, request(Method::POST, path, &headers, postcard::to_stdvec(body).unwrap())).await
+}
+
+fn decoded<T: serde::de::DeserializeOwned>(answer: &Answer) -> T {
+    assert_eq!((answer.status, answer.header(axum::http::header::CONTENT_TYPE)), (200, wire::MEDIA_TYPE));
+    postcard::from_bytes(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_correlator_gets_its_terms_loads_records_and_reports() {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    let unit = vehicles.exit("P3", "ABC123", minute(0));
+    let load = vec![LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None }];
+
+    let terms: LedgerTerms = decoded(&api.get(wire::TERMS).await);
+    let before: Vec<Snapshot> = decoded(&call(&api, wire::LOAD, &load).await);
+    let outcomes: Vec<Outcome> = decoded(&call(&api, wire::RECORD, &vec![unit.clone()]).await);
+    let after: Vec<Snapshot> = decoded(&call(&api, wire::LOAD, &load).await);
+    api.fixture.clock.advance_millis(31_000);
+    let due: Vec<Due> = decoded(&call(&api, wire::DUE, &10_u32).await);
+    let status = CorrelatorStatus { correlator: Uuid::from_u128(7), entry_ready: 1, exit_ready: 2, in_flight: 3 };
+    let reported = call(&api, wire::REPORT, &status).await;
+
+    assert_eq!(terms.rules, Rules::default());
+    assert_eq!(before, [Snapshot::default()]);
+    assert_eq!(outcomes, [Outcome::Recorded(Applied { events: 1, matched: 0, unmatched: 0 })]);
+    assert_eq!(after, [unit.next_snapshot()]);
+    assert_eq!(
+        due,
+        [Due { vehicle: unit.vehicle.clone(), snapshot: unit.next_snapshot(), ended: vec![unit.events[0].key] }]
+    );
+    assert_eq!(reported.status, 204);
+    let shown = api.value("/api/v1/status").await;
+    let correlator = json!({
+        "id": "00000000-0000-0000-0000-000000000007",
+        "entry_ready": 1, "exit_ready": 2, "in_flight": 3,
+        "reported_at": "2024-09-24T09:00:31.000Z",
+    });
+    assert_eq!((&shown["correlators"], &shown["settled"]), (&json!([correlator]), &json!(false)));
+}
+
+#[tokio::test]
+async fn with_a_token_every_call_needs_it() {
+    let api = Api::with(Access::Token(Masked::secret(TOKEN))).await;
+    let bearer = format!("Bearer {TOKEN}");
+    for (method, path) in [
+        (Method::GET, wire::TERMS),
+        (Method::POST, wire::LOAD),
+        (Method::POST, wire::RECORD),
+        (Method::POST, wire::DUE),
+        (Method::POST, wire::REPORT),
+    ] {
+        for authorization in ["", "Bearer 0123456789abcdeX", "Basic 0123456789abcdef"] {
+            let headers = [("authorization", authorization), ("content-type", wire::MEDIA_TYPE)];
+            let answer = send(&api.router, request(method.clone(), path, &headers, vec![0])).await;
+            assert_eq!(answer.status, 401, "{path} {authorization}");
+            assert_eq!(answer.header(axum::http::header::WWW_AUTHENTICATE), "Bearer");
+            assert!(answer.text().contains("DWELL_INTERNAL_TOKEN") && !answer.text().contains(TOKEN));
+        }
+    }
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(send(&api.router, request(Method::GET, wire::TERMS, &headers, "")).await.status, 200);
+    assert_eq!(api.get("/api/v1/sessions").await.status, 200);
+}
+
+#[tokio::test]
+async fn beyond_loopback_without_a_token_internal_calls_are_closed_and_public_ones_are_not() {
+    let api = Api::with(Access::Closed).await;
+    let closed = api.get(wire::TERMS).await;
+    let problem: Value = closed.json();
+    assert_eq!(closed.status, 403);
+    assert!(problem["detail"].as_str().unwrap().contains("DWELL_INTERNAL_TOKEN"));
+    assert_eq!(api.get("/api/v1/sessions").await.status, 200);
+}
+
+#[tokio::test]
+async fn another_version_is_told_which_one_is_spoken() {
+    let api = Api::new().await;
+    let headers = [("content-type", "application/vnd.dwell.v2+postcard")];
+    let answer = send(&api.router, request(Method::POST, wire::RECORD, &headers, vec![0])).await;
+    assert_eq!(answer.status, 415);
+    assert!(answer.text().contains(wire::MEDIA_TYPE) && answer.text().contains("v2"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_cut_off_or_too_long_are_refused() {
+    let api = Api::new().await;
+    let unit: Vec<Unit> = vec![Vehicles::default().entry("P3", "ABC123", minute(0))];
+    let whole = postcard::to_stdvec(&unit).unwrap();
+    let headers = [("content-type", wire::MEDIA_TYPE)];
+    let status =
+        async |path: &str, body: Vec<u8>| send(&api.router, request(Method::POST, path, &headers, body)).await.status;
+
+    for length in 0..whole.len() {
+        assert_eq!(status(wire::RECORD, whole[..length].to_vec()).await, 400, "{length} bytes");
+    }
+    assert_eq!(status(wire::RECORD, [whole.as_slice(), b"x"].concat()).await, 400);
+    assert_eq!(status(wire::DUE, vec![0; 2_000]).await, 413);
+    assert_eq!(status(wire::RECORD, vec![0; wire::MAX_BODY_BYTES + 1]).await, 413);
+    assert_eq!(api.value("/api/v1/sessions").await["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn a_plate_that_is_not_normal_never_reaches_the_ledger() {
+    let api = Api::new().await;
+    let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
+    let bytes = postcard::to_stdvec(&vec![unit]).unwrap();
+    let place = bytes.windows(6).position(|part| part == b"ABC123").unwrap();
+    let mut wrong = bytes.clone();
+    wrong[place..place + 6].copy_from_slice(b"abc-12");
+    let headers = [("content-type", wire::MEDIA_TYPE)];
+
+    let answer = send(&api.router, request(Method::POST, wire::RECORD, &headers, wrong)).await;
+
+    assert_eq!(answer.status, 422);
+    assert!(!answer.text().to_lowercase().contains("abc"), "{}", answer.text());
+}

@@ -1,0 +1,82 @@
+//! Claims about the HTTP side, over a real ledger and without a network: requests go straight into the router.
+
+mod description;
+mod internal;
+mod lists;
+mod problems;
+mod summaries;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::Access;
+use crate::testing::Fixture;
+
+/// An answer, read whole.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// The routes of a summary API on a ledger of its own.
+struct Api {
+    fixture: Fixture,
+    router: Router,
+}
+
+impl Api {
+    async fn new() -> Self {
+        Self::with(Access::Open).await
+    }
+
+    async fn with(access: Access) -> Self {
+        let fixture = Fixture::new().await;
+        let router = super::router(&fixture.service, access, &fixture.context);
+        Self { fixture, router }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        send(&self.router, request(Method::GET, path, &[], "")).await
+    }
+
+    async fn post_json(&self, path: &str, json: impl Into<Body>) -> Answer {
+        send(&self.router, request(Method::POST, path, &[("content-type", "application/json")], json)).await
+    }
+
+    async fn value(&self, path: &str) -> Value {
+        self.get(path).await.json()
+    }
+}
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(body.into()).unwrap()
+}
+
+async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Answer { status: head.status.as_u16(), headers: head.headers, body }
+}

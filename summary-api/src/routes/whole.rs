@@ -1,0 +1,123 @@
+//! What holds for all routes: problems for every error, a deadline, panics, durations, and headers that keep answers
+//! out of caches.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+use service_kit::ServiceContext;
+use service_kit::http::observability_routes;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use crate::access::Access;
+use crate::problem::{self, Kind, Problem};
+use crate::service::Service;
+
+/// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// The label of requests that no route takes.
+const OTHER: &str = "other";
+
+/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`.
+pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
+    whole(api(service, access), context)
+}
+
+/// All routes but `/metrics`, `/livez` and `/readyz`.
+pub(crate) fn api(service: &Service, access: Access) -> Router {
+    for (path, item) in &super::openapi().paths.paths {
+        for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
+            if operation.is_some() {
+                service.metrics().expect_route(path, method);
+            }
+        }
+    }
+    super::routes(service, access)
+        .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
+        .layer(from_fn_with_state(service.clone(), observe))
+}
+
+/// The routes of a process whose ledger is not open yet: 503 until `ready` holds the router.
+pub(crate) fn waiting(ready: Arc<OnceLock<Router>>, context: &ServiceContext) -> Router {
+    let forward = move |request: Request| {
+        let ready = ready.get().cloned();
+        async move {
+            match ready {
+                Some(router) => never_fails(router.oneshot(request).await),
+                None => Problem::new(Kind::Unavailable, "the ledger is not open yet").into_response(),
+            }
+        }
+    };
+    whole(Router::new().fallback(forward), context)
+}
+
+fn never_fails(response: Result<Response, Infallible>) -> Response {
+    response.unwrap_or_else(|never| match never {})
+}
+
+fn whole(api: Router, context: &ServiceContext) -> Router {
+    let observability = observability_routes(context.registry.clone(), context.health.clone());
+    api.merge(observability).layer(from_fn(finish))
+}
+
+/// Runs a route within its deadline, catches its panic and measures it.
+async fn observe(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let method = method_label(request.method());
+    let begun = Instant::now();
+    let running = tokio::time::timeout(REQUEST_DEADLINE, next.run(request));
+    let response = match AssertUnwindSafe(running).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::new(Kind::Unavailable, "the request took too long").into_response(),
+        Err(_) => {
+            tracing::error!(route = path.as_ref().map_or(OTHER, MatchedPath::as_str), method, "a route panicked");
+            Problem::new(Kind::Internal, Kind::Internal.meaning()).into_response()
+        }
+    };
+    let route = path.as_ref().map_or(OTHER, MatchedPath::as_str);
+    service.metrics().answered(route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
+    response
+}
+
+/// A client may invent methods; a label may not.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => OTHER,
+    }
+}
+
+/// Turns every error that is no problem yet into one, the framework's own included, and guards the answer.
+async fn finish(request: Request, next: Next) -> Response {
+    let is_readiness = request.uri().path() == "/readyz";
+    let answered = next.run(request).await;
+    let status = answered.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_problem = answered.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == problem::MEDIA_TYPE);
+    let mut response = answered;
+    if is_error && !is_problem && !is_readiness {
+        let allow = response.headers_mut().remove(header::ALLOW);
+        response = problem::of_status(status);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

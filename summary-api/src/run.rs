@@ -1,0 +1,118 @@
+//! The summary API as a process: opens the port, then the ledger, and serves until the stop.
+//!
+//! The port is open before the ledger is there, so that `/livez`, `/readyz` and `/metrics` answer while an absent
+//! PostgreSQL is waited out; all else answers 503 until then. Flags, log and signals are `service_kit`'s.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use service_kit::http::{self, BindError, Server};
+use service_kit::{Backoff, Dependency, ServiceContext, Settings, Unavailable};
+use tokio::net::TcpListener;
+
+use crate::access::Access;
+use crate::config::{Config, LedgerPlace};
+use crate::folder::{self, DataFolder};
+use crate::ledger::{self, Ledger};
+use crate::service::Service;
+use crate::{background, routes};
+
+/// The name of the task that serves.
+pub const TASK: &str = "summary API";
+
+/// Why the summary API could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("the summary API can't start")]
+    Config(#[from] service_kit::config::Error),
+    /// The port can't be opened.
+    #[error("the summary API can't start")]
+    Bind(#[from] BindError),
+    /// The data folder can't be used.
+    #[error("the summary API can't start")]
+    Folder(#[from] folder::Error),
+    /// The ledger can't be used, and waiting would not help.
+    #[error("the summary API can't start")]
+    Ledger(#[from] Unavailable),
+    /// Two metrics collide: a fault of the program.
+    #[error(transparent)]
+    Metrics(#[from] service_kit::metrics::Error),
+}
+
+/// Starts a summary API of its own process, which then runs until the stop.
+///
+/// # Errors
+/// Why it could not start.
+pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Error> {
+    let config = Config::read(&settings)?;
+    let _folder = match &config.ledger {
+        LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
+        LedgerPlace::At(_) => None,
+    };
+    let listener = http::bind(&config.listen).await?;
+    if config.access() == Access::Closed {
+        tracing::warn!(
+            listen = %config.listen,
+            "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN, the same for this API and its correlators"
+        );
+    }
+    let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
+    tracing::info!(address, "the summary API listens on http://{address}");
+    start(&config, listener, &context).await?;
+    // The lock on the folder is held for as long as anything may still be written.
+    context.lifecycle.stopping().await;
+    while context.lifecycle.running().iter().any(|task| task == TASK) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Serves on `listener` until the stop, and opens the ledger; `None` when the stop came before the ledger was there.
+///
+/// # Errors
+/// The ledger can't be used, and waiting would not help.
+pub async fn start(config: &Config, listener: TcpListener, context: &ServiceContext) -> Result<Option<Service>, Error> {
+    let ready = Arc::new(OnceLock::new());
+    let server = Server::default().shown_in(&context.registry)?;
+    let serving = server.serve(listener, routes::waiting(Arc::clone(&ready), context), context.lifecycle.clone());
+    context.lifecycle.spawn(TASK, async move {
+        serving.await;
+        Ok(())
+    });
+    let dependency = context.health.dependency("ledger");
+    let Some(ledger) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
+    let service = Service::new(ledger, config.rules.clone(), config.lots.clone(), context);
+    ready.get_or_init(|| routes::api(&service, config.access()));
+    background::spawn_background(&service, dependency, context);
+    Ok(Some(service))
+}
+
+/// Opens the ledger; one that is away is waited for, and `None` says that the stop came first.
+///
+/// # Errors
+/// Its address is wrong, a newer program made it, or another process has it.
+async fn open_ledger(
+    config: &Config,
+    dependency: &Dependency,
+    context: &ServiceContext,
+) -> Result<Option<Arc<dyn Ledger>>, Error> {
+    let url = config.database_url();
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    while !context.lifecycle.is_stopping() {
+        match ledger::open(url.expose(), context.clock.now()).await {
+            Ok(ledger) => {
+                dependency.up();
+                return Ok(Some(ledger));
+            }
+            Err(ledger::Error::Unavailable(reason)) => dependency.down(reason),
+            Err(error @ (ledger::Error::Config(_) | ledger::Error::Corrupt(_))) => {
+                return Err(Unavailable { name: "the ledger", reason: error.to_string() }.into());
+            }
+        }
+        if !backoff.wait(&context.lifecycle).await {
+            break;
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,253 @@
+//! The service behind the routes: what the HTTP API and a correlator in the same process both call.
+//!
+//! It adds to the ledger what all callers need: the rules, sanity checks, deadlines and counts. Formats and status
+//! codes are left to [`routes`](crate::routes), storing to [`ledger`](crate::ledger).
+
+mod checks;
+mod correlators;
+mod error;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
+use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
+use service_kit::logs::human_duration;
+use service_kit::metrics::show_limits;
+use service_kit::{DecisionLog, ServiceContext};
+
+use crate::ledger::{ChangeRow, Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
+use crate::metrics::{Facts, MAX_LOTS, Metrics};
+use correlators::Correlators;
+
+pub use correlators::ReportedCorrelator;
+pub use error::Error;
+
+/// The longest that a call waits for the ledger. What was begun runs to its end all the same.
+pub const LEDGER_DEADLINE: Duration = Duration::from_secs(8);
+/// How long a vehicle that is due is one correlator's, before it is given out again.
+pub const LEASE: Duration = Duration::from_secs(10);
+/// The most sessions of a page, and changes of a call.
+pub const MAX_PAGE: u32 = 1_000;
+/// How long a correlator counts as there after its last report.
+pub const REPORT_LIFETIME: Duration = Duration::from_secs(10);
+
+/// The summary API without its HTTP side. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ledger: Arc<dyn Ledger>,
+    rules: Rules,
+    lots: Lots,
+    clock: Arc<dyn Clock>,
+    decisions: Arc<DecisionLog>,
+    metrics: Metrics,
+    correlators: Correlators,
+}
+
+/// A lot as it stands: what is known of it beforehand, and what the ledger says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LotStatus {
+    /// Its name.
+    pub id: LotId,
+    /// What is known of it beforehand.
+    pub known: Option<Lot>,
+    /// Vehicles inside now.
+    pub inside: u64,
+    /// The lot's own time; `None` before its first event.
+    pub time: Option<Timestamp>,
+}
+
+/// Whether all work is done, and what is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// When this was asked.
+    pub now: Timestamp,
+    /// A correlator reports, no queue and no batch holds anything, and nothing is awaited.
+    pub settled: bool,
+    /// What the ledger still waits for.
+    pub pending: Pending,
+    /// The correlators that reported within [`REPORT_LIFETIME`], by id.
+    pub correlators: Vec<ReportedCorrelator>,
+}
+
+impl Service {
+    /// A service on `ledger`, with its metrics registered.
+    pub fn new(ledger: Arc<dyn Ledger>, rules: Rules, lots: Lots, context: &ServiceContext) -> Self {
+        let metrics = Metrics::register(&context.registry)
+            .and_then(|metrics| show_limits(&context.registry, &limits()).map(|()| metrics))
+            .expect("these names are registered here only, always in one form");
+        lots.iter().for_each(|lot| metrics.lots.expect(lot));
+        let inner = Inner {
+            ledger,
+            rules,
+            lots,
+            metrics,
+            clock: Arc::clone(&context.clock),
+            decisions: Arc::clone(&context.decisions),
+            correlators: Correlators::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Which ledger this is, and the rules to decide by.
+    pub fn terms(&self) -> LedgerTerms {
+        LedgerTerms { ledger: self.inner.ledger.id(), rules: self.inner.rules.clone() }
+    }
+
+    /// The snapshots of many vehicles, in the order asked for.
+    pub async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
+        checks::load(requests)?;
+        within(async { Ok(self.inner.ledger.load(requests, &self.inner.rules).await?) }).await
+    }
+
+    /// Records units, each whole or not at all, and counts what was recorded; the outcomes are in their order.
+    ///
+    /// What was begun runs to its end, and is counted, when the caller goes away.
+    pub async fn record(&self, units: Vec<Unit>) -> Result<Vec<Outcome>, Error> {
+        checks::record(&units)?;
+        let service = self.clone();
+        to_the_end(async move {
+            let inner = &service.inner;
+            let facts = Facts::of(&units);
+            let outcomes = inner.ledger.record(units, &inner.rules, inner.clock.now()).await?;
+            inner.metrics.recorded(&facts, &outcomes);
+            Ok(outcomes)
+        })
+        .await
+    }
+
+    /// Leases up to `most` vehicles of which something awaited has ended.
+    pub async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
+        let most = most.min(u32::try_from(wire::MAX_VEHICLES).unwrap_or(u32::MAX));
+        let service = self.clone();
+        to_the_end(async move {
+            let inner = &service.inner;
+            let now = inner.clock.now();
+            let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
+            Ok(inner.ledger.due(most, &inner.rules, now, lease_until).await?)
+        })
+        .await
+    }
+
+    /// Takes how a correlator stands; it is forgotten after [`REPORT_LIFETIME`].
+    pub fn report(&self, status: CorrelatorStatus) {
+        self.inner.correlators.take(status, self.inner.clock.now());
+    }
+
+    /// Whether all work is done, and what is not.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let pending = within(async { Ok(self.inner.ledger.pending(&self.inner.rules).await?) }).await?;
+        let now = self.inner.clock.now();
+        let correlators = self.inner.correlators.reporting(now);
+        let idle = !correlators.is_empty() && correlators.iter().all(ReportedCorrelator::is_idle);
+        Ok(Status { now, settled: idle && pending == Pending::default(), pending, correlators })
+    }
+
+    /// Saves a summary; the same one again changes nothing and counts nothing.
+    pub async fn save_summary(&self, summary: Summary) -> Result<Saved, Error> {
+        checks::summary(&summary)?;
+        let service = self.clone();
+        to_the_end(async move {
+            let inner = &service.inner;
+            let saved = inner.ledger.save_summary(summary, inner.clock.now()).await?;
+            if saved.is_new {
+                inner.metrics.summary_saved();
+                inner.decisions.decision("summary_saved", || log_saved(&saved.row));
+            }
+            Ok(saved)
+        })
+        .await
+    }
+
+    /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
+    pub async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+        let page = Page { limit: page.limit.min(MAX_PAGE + 1), ..page };
+        within(async { Ok(self.inner.ledger.sessions(filter, page).await?) }).await
+    }
+
+    /// One session, void or not.
+    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+        within(async { Ok(self.inner.ledger.session(id).await?) }).await
+    }
+
+    /// Every lot that is known beforehand or has events, by name.
+    pub async fn lots(&self) -> Result<Vec<LotStatus>, Error> {
+        let rows = within(async { Ok(self.inner.ledger.lots().await?) }).await?;
+        let with_events = rows.into_iter().map(|row| LotStatus {
+            known: self.inner.lots.get(&row.id).cloned(),
+            id: row.id,
+            inside: row.inside,
+            time: row.time,
+        });
+        let mut lots: Vec<LotStatus> = with_events.collect();
+        for known in self.inner.lots.iter() {
+            if !lots.iter().any(|lot| lot.id == known.id) {
+                lots.push(LotStatus { id: known.id.clone(), known: Some(known.clone()), inside: 0, time: None });
+            }
+        }
+        lots.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        Ok(lots)
+    }
+
+    /// Up to `limit` changes (at most [`MAX_PAGE`]) after that sequence number, in order of commit.
+    pub async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
+        within(async { Ok(self.inner.ledger.changes(after, limit.min(MAX_PAGE)).await?) }).await
+    }
+
+    /// Asks the ledger how things stand and shows it as metrics; an error says that the ledger is away.
+    pub(crate) async fn refresh(&self) -> Result<(), Error> {
+        let (status, lots) = (self.status().await?, self.lots().await?);
+        let metrics = &self.inner.metrics;
+        metrics.pending(status.pending);
+        metrics.correlators(status.correlators.len());
+        metrics.inside(lots.iter().map(|lot| (&lot.id, lot.inside)));
+        Ok(())
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+}
+
+/// Waits for the ledger, but not for ever.
+async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(LEDGER_DEADLINE, call).await.unwrap_or(Err(Error::TooSlow))
+}
+
+/// Runs a call to its end in a task of its own, also when the caller stops waiting for it.
+async fn to_the_end<T: Send + 'static>(
+    call: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    within(async { tokio::spawn(call).await.unwrap_or(Err(Error::Defect)) }).await
+}
+
+fn log_saved(row: &SessionRow) {
+    let (lot, session) = (&row.session.vehicle.lot, row.session.id);
+    let dwell = human_duration(row.session.dwell_ms().unwrap_or_default());
+    tracing::info!(%lot, dwell, %session, "summary saved");
+}
+
+/// The limits of this service, by name; the unit ends each name.
+fn limits() -> [(&'static str, u64); 9] {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    [
+        ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
+        ("due_lease_seconds", LEASE.as_secs()),
+        ("page_sessions", u64::from(MAX_PAGE)),
+        ("lot_labels", count(MAX_LOTS)),
+        ("correlators", count(correlators::MAX_CORRELATORS)),
+        ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
+        ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
+        ("internal_calls", count(crate::routes::INTERNAL_CALLS)),
+        ("summary_body_bytes", count(crate::routes::SUMMARY_BODY_BYTES)),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

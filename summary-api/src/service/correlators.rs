@@ -1,0 +1,92 @@
+//! What the correlators last said of themselves. In memory only: each says it again every second.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use matching::CorrelatorStatus;
+use parking::Timestamp;
+use uuid::Uuid;
+
+use super::REPORT_LIFETIME;
+
+/// The most correlators that are remembered; when there are more, the one that was silent longest is forgotten.
+pub(super) const MAX_CORRELATORS: usize = 1_000;
+
+/// A correlator's last report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedCorrelator {
+    /// What it said.
+    pub status: CorrelatorStatus,
+    /// When it was received.
+    pub reported_at: Timestamp,
+}
+
+impl ReportedCorrelator {
+    /// Whether it has nothing to do.
+    pub fn is_idle(&self) -> bool {
+        (self.status.entry_ready, self.status.exit_ready, self.status.in_flight) == (0, 0, 0)
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.millis_since(self.reported_at).unsigned_abs() <= REPORT_LIFETIME.as_secs() * 1_000
+    }
+}
+
+/// All correlators that report.
+#[derive(Debug, Default)]
+pub(super) struct Correlators(Mutex<BTreeMap<Uuid, ReportedCorrelator>>);
+
+impl Correlators {
+    pub(super) fn take(&self, status: CorrelatorStatus, now: Timestamp) {
+        let mut known = self.fresh(now);
+        known.insert(status.correlator, ReportedCorrelator { status, reported_at: now });
+        if known.len() > MAX_CORRELATORS {
+            let silent = known.values().min_by_key(|reported| reported.reported_at).map(|one| one.status.correlator);
+            silent.map(|correlator| known.remove(&correlator));
+        }
+    }
+
+    pub(super) fn reporting(&self, now: Timestamp) -> Vec<ReportedCorrelator> {
+        self.fresh(now).values().cloned().collect()
+    }
+
+    fn fresh(&self, now: Timestamp) -> MutexGuard<'_, BTreeMap<Uuid, ReportedCorrelator>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, reported| reported.is_fresh(now));
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reports(correlators: &Correlators, id: u128, at: i64) {
+        let status = CorrelatorStatus { correlator: Uuid::from_u128(id), entry_ready: 0, exit_ready: 0, in_flight: 0 };
+        correlators.take(status, Timestamp::from_millis(at));
+    }
+
+    #[test]
+    fn a_silent_correlator_is_forgotten_after_ten_seconds() {
+        let correlators = Correlators::default();
+        reports(&correlators, 1, 0);
+        reports(&correlators, 2, 6_000);
+
+        let ids = |now| {
+            let all = correlators.reporting(Timestamp::from_millis(now));
+            all.iter().map(|one| one.status.correlator.as_u128()).collect::<Vec<_>>()
+        };
+
+        assert_eq!([ids(10_000), ids(10_001), ids(16_001)], [vec![1, 2], vec![2], vec![]]);
+    }
+
+    #[test]
+    fn correlators_beyond_the_bound_push_out_the_most_silent() {
+        let correlators = Correlators::default();
+        (0..=1_000).for_each(|id| reports(&correlators, id, i64::try_from(id).unwrap()));
+
+        let reporting = correlators.reporting(Timestamp::from_millis(1_000));
+
+        assert_eq!((reporting.len(), reporting[0].status.correlator.as_u128()), (MAX_CORRELATORS, 1));
+    }
+}

@@ -1,0 +1,202 @@
+//! The summary API as a process: it starts, answers over a socket, says what is wrong with its surroundings, and stops.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper of a test fails the test")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use testbed::{Postgres, Program, Signal, free_port, wait_until};
+
+const SUMMARY_API: &str = env!("CARGO_BIN_EXE_summary-api");
+const DEADLINE: Duration = Duration::from_secs(20);
+const FIN: &str =
+    r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
+
+struct Running {
+    program: Program,
+    url: String,
+}
+
+impl Running {
+    fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
+        let program = Program::new(SUMMARY_API)
+            .env("DWELL_LISTEN", &address)
+            .env("DWELL_DATA_DIR", folder)
+            .envs(variables.iter().copied())
+            .start()
+            .unwrap();
+        Self { program, url: format!("http://{address}") }
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        reqwest::get(format!("{}{path}", self.url)).await
+    }
+
+    async fn is_ready(&self) -> bool {
+        self.get("/readyz").await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    async fn ready(self) -> Self {
+        wait_until(DEADLINE, "the summary API is ready", async || self.is_ready().await).await;
+        self
+    }
+
+    async fn save(&self) -> Value {
+        let request = reqwest::Client::new().post(format!("{}/save_summary", self.url));
+        let answer = request.header("content-type", "application/json").body(FIN).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.json().await.unwrap()
+    }
+
+    async fn sessions(&self) -> Value {
+        self.get("/api/v1/sessions").await.unwrap().json().await.unwrap()
+    }
+}
+
+async fn ended(mut program: Program) -> (Option<i32>, String) {
+    let status = program.wait(DEADLINE).await.unwrap();
+    (status.code(), program.output())
+}
+
+#[tokio::test]
+async fn what_was_answered_200_is_there_after_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Running::start(folder.path(), &[]).ready().await;
+    let saved = first.save().await;
+    first.program.kill().unwrap();
+
+    let second = Running::start(folder.path(), &[]).ready().await;
+
+    assert_eq!(second.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
+    assert_eq!(second.save().await, saved);
+}
+
+#[tokio::test]
+async fn a_stop_ends_well_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(folder.path(), &[]).ready().await;
+    running.save().await;
+    running.program.wait_for_line("summary saved", DEADLINE).await.unwrap();
+
+    running.program.signal(Signal::TERM).unwrap();
+    let (code, output) = ended(running.program).await;
+
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("FIN123"), "a plate is in the log:\n{output}");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_far_too_much_still_gets_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]).ready().await;
+    for size in [100_000, 1_000_000, 7_000_000] {
+        let request = reqwest::Client::new().post(format!("{}/save_summary", running.url));
+        let answer = request.header("content-type", "application/json").body("x".repeat(size)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{size} bytes");
+        assert!(answer.text().await.unwrap().contains("65536 bytes"));
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_folder_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Running::start(folder.path(), &[]).ready().await;
+
+    let (code, output) = ended(Running::start(folder.path(), &[]).program).await;
+
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("in use by another process") && output.contains("DWELL_DATA_DIR"), "{output}");
+    assert!(first.is_ready().await);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_the_remedy() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = Running::start(folder.path(), &[]).ready().await;
+    let taken = first.url.trim_start_matches("http://");
+
+    let (code, output) = ended(Running::start(other.path(), &[("DWELL_LISTEN", taken)]).program).await;
+
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains(taken) && output.contains("DWELL_LISTEN"), "{output}");
+}
+
+#[tokio::test]
+async fn a_wrong_setting_ends_with_78_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value) in [("DWELL_HOLD", "soon"), ("DWELL_DATABASE_URL", "mysql://u:hidden@h/d"), ("DWELL_HOLDS", "1s")]
+    {
+        let (code, output) = ended(Running::start(folder.path(), &[(name, value)]).program).await;
+        assert_eq!(code, Some(78), "{output}");
+        assert!(output.contains(name) && !output.contains("hidden"), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn beyond_loopback_without_a_token_it_warns_and_keeps_internal_calls_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut running = Running::start(folder.path(), &[("DWELL_LISTEN", &format!("0.0.0.0:{port}"))]);
+    running.url = format!("http://127.0.0.1:{port}");
+    running.program.wait_for_line("DWELL_INTERNAL_TOKEN, the same", DEADLINE).await.unwrap();
+    let running = running.ready().await;
+
+    assert_eq!(running.get("/internal/v1/terms").await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(running.get("/api/v1/sessions").await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_absent_database_is_waited_for_while_the_process_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("postgres://dwell:hidden@127.0.0.1:{}/dwell", free_port());
+    let mut running = Running::start(folder.path(), &[("DWELL_DATABASE_URL", &url)]);
+    running.program.wait_for_line("ledger is down", DEADLINE).await.unwrap();
+
+    let ready = running.get("/readyz?verbose").await.unwrap();
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ready.text().await.unwrap().contains("[-]ledger"));
+    assert_eq!(running.get("/livez").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(running.get("/metrics").await.unwrap().status(), StatusCode::OK);
+    let answer = running.get("/api/v1/sessions").await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+
+    running.program.signal(Signal::TERM).unwrap();
+    let (code, output) = ended(running.program).await;
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("hidden"), "{output}");
+}
+
+#[tokio::test]
+async fn health_is_asked_by_the_program_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]).ready().await;
+    let address = running.url.trim_start_matches("http://").to_owned();
+    let check =
+        |address: String| Program::new(SUMMARY_API).arg("healthcheck").env("DWELL_LISTEN", address).start().unwrap();
+
+    assert_eq!(ended(check(address.clone())).await.0, Some(0));
+    drop(running);
+    assert_eq!(ended(check(address)).await.0, Some(1));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_database_that_dies_and_comes_back_is_waited_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut postgres = Postgres::start().await.unwrap();
+    let url = postgres.database().await.unwrap();
+    let running = Running::start(folder.path(), &[("DWELL_DATABASE_URL", &url)]).ready().await;
+    let saved = running.save().await;
+
+    postgres.kill().unwrap();
+    wait_until(DEADLINE, "the summary API is not ready", async || !running.is_ready().await).await;
+    assert_eq!(running.get("/api/v1/sessions").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    postgres.restart().await.unwrap();
+    let running = running.ready().await;
+
+    assert_eq!(running.save().await, saved);
+    assert_eq!(running.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
+}
