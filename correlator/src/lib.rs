@@ -70,7 +70,7 @@ pub enum Error {
 impl From<bus::Error> for Error {
     fn from(error: bus::Error) -> Self {
         match error {
-            bus::Error::Config(text) => Self::Config(service_kit::config::Error::Refused(text)),
+            bus::Error::Config(refusal) => Self::Config(refusal),
             bus::Error::Stopping => Self::Stopping,
         }
     }

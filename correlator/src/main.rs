@@ -22,8 +22,7 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let token = settings.secret(&INTERNAL_TOKEN)?;
     let recorder = HttpRecorder::new(&url, token.as_ref(), Limits::default())?;
     http::start_observability(&settings.listen(&LISTEN, DEFAULT_PORT)?, &context).await?;
-    let bus = bus::open(&bus::BusConfig::from_settings("correlator", &settings)?, &context)
-        .map_err(correlator::Error::from)?;
+    let bus = bus::open(&bus::BusConfig::from_settings("correlator", &settings)?, &context)?;
     correlator::start(config, bus, Arc::new(recorder), &context).await?;
     Ok(())
 }

@@ -106,11 +106,17 @@ pub struct Delivery {
 pub enum Error {
     /// Settings and broker disagree, such as wrong credentials, a missing virtual host or a queue with other arguments.
     /// The text says what to do.
-    #[error("{0}")]
-    Config(String),
+    #[error("the queues can't be used")]
+    Config(#[from] service_kit::config::Error),
     /// The process is stopping.
     #[error("the bus is closed: the service is stopping")]
     Stopping,
+}
+
+impl Error {
+    pub(crate) fn refused(text: impl Into<String>) -> Self {
+        Self::Config(service_kit::config::Error::Refused(text.into()))
+    }
 }
 
 /// The queues, to publish to and to consume from.

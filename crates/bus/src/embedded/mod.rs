@@ -79,7 +79,7 @@ impl Embedded {
             lifecycle: context.lifecycle.clone(),
         };
         let thread = std::thread::Builder::new().name("bus writer".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(|error| Error::Config(format!("cannot start the thread of the bus: {error}")))?;
+        let thread = thread.map_err(|error| Error::refused(format!("cannot start the thread of the bus: {error}")))?;
         let core = Core { queues, desk, lifecycle: context.lifecycle.clone(), thread: Some(thread) };
         Ok(Self { core: Arc::new(core), consumers: AtomicU64::new(0) })
     }

@@ -53,7 +53,7 @@ impl Store {
     pub(super) fn open(folder: &Path) -> Result<(Self, Waiting), Error> {
         let path = folder.join(FILE);
         let refused = |reason: &dyn std::fmt::Display| {
-            Error::Config(format!(
+            Error::refused(format!(
                 "cannot open the embedded bus {}: {reason}; it needs a disk with room and the right to write there, else \
                  set DWELL_DATA_DIR to another folder",
                 path.display()
@@ -61,7 +61,7 @@ impl Store {
         };
         fs::create_dir_all(folder).map_err(|error| refused(&error))?;
         let database = open_file(&path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => Error::Config(format!(
+            DatabaseError::DatabaseAlreadyOpen => Error::refused(format!(
                 "the embedded bus {} is in use by another process; stop that one, or set DWELL_DATA_DIR to another \
                  folder",
                 path.display()

@@ -127,7 +127,7 @@ pub(super) struct Broker {
 impl Broker {
     pub(super) fn new(url: &Masked, config: &BusConfig) -> Result<Self, Error> {
         let refused = |reason: &str| {
-            Error::Config(format!(
+            Error::refused(format!(
                 "DWELL_AMQP_URL={url} is not usable: {reason}; allowed is an AMQP URL such as \
                  amqp://user:password@host:5672/%2f"
             ))

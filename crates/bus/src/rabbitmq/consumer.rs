@@ -139,7 +139,7 @@ impl Supervisor {
                 Err(Problem::Config(text)) if !proven => {
                     self.health.down(text.as_str());
                     // Only set here, and the task ends with it.
-                    self.refused.get_or_init(|| Error::Config(text));
+                    self.refused.get_or_init(|| Error::refused(text));
                     return;
                 }
                 Err(problem) => self.health.down(problem.to_string()),

@@ -105,7 +105,7 @@ impl Supervisor {
                 }
                 Err(Problem::Config(text)) if !proven => {
                     self.health.down(text.as_str());
-                    self.state.send_replace(State::Failed(Error::Config(text)));
+                    self.state.send_replace(State::Failed(Error::refused(text)));
                     return;
                 }
                 Err(problem) => self.health.down(problem.to_string()),

@@ -157,7 +157,7 @@ async fn refusals(config: &BusConfig) -> [String; 2] {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(!context.health.is_ready());
     [published, received].map(|error| match error {
-        Error::Config(text) => text,
+        Error::Config(refusal) => refusal.to_string(),
         Error::Stopping => panic!("a refusal is no stop"),
     })
 }

@@ -49,7 +49,7 @@ impl Recorder {
 impl Bus for Recorder {
     async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), bus::Error> {
         if self.refuses {
-            return Err(bus::Error::Config("wrong password".into()));
+            return Err(service_kit::config::Error::Refused("wrong password".into()).into());
         }
         self.asked.send_modify(|times| *times += 1);
         let open = self.open.acquire().await.unwrap();
@@ -230,7 +230,7 @@ async fn bus_that_refuses_its_configuration_ends_the_service() {
 
     let error = Service::start(Direction::Exit, recorder).running.await.unwrap().unwrap_err();
 
-    assert!(matches!(error, Error::Bus(bus::Error::Config(reason)) if reason == "wrong password"));
+    assert!(matches!(error, Error::Bus(bus::Error::Config(reason)) if reason.to_string() == "wrong password"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,59 @@
+# One image with all five programs; docker-compose.yml says which of them a container runs.
+#
+# Builder and runtime stand on one Debian release, so that the programs find the C library that they were linked with.
+# Both bases can be replaced (ci/long passes its own). rust-toolchain.toml stays outside the build: the builder image
+# is the toolchain, of the same version.
+ARG RUST_IMAGE=rust:1.95-trixie
+ARG RUNTIME_IMAGE=debian:trixie-slim
+
+FROM ${RUST_IMAGE} AS builder
+WORKDIR /build
+
+# First the dependencies, from the manifests alone: this layer stays in the cache until a manifest or the lock changes.
+COPY Cargo.toml Cargo.lock ./
+COPY entry-service/Cargo.toml entry-service/
+COPY exit-service/Cargo.toml exit-service/
+COPY correlator/Cargo.toml correlator/
+COPY summary-api/Cargo.toml summary-api/
+COPY crates/bus/Cargo.toml crates/bus/
+COPY crates/matching/Cargo.toml crates/matching/
+COPY crates/parking/Cargo.toml crates/parking/
+COPY crates/service-kit/Cargo.toml crates/service-kit/
+COPY crates/simulator/Cargo.toml crates/simulator/
+COPY crates/testbed/Cargo.toml crates/testbed/
+# Cargo wants a source for everything that a manifest names; these go away again, so that none is left beside the real
+# ones.
+RUN for manifest in Cargo.toml */Cargo.toml crates/*/Cargo.toml; do \
+        folder="$(dirname "$manifest")"; \
+        for source in src/lib.rs src/main.rs $(sed -n 's/^path = "\(.*\.rs\)"$/\1/p' "$manifest"); do \
+            mkdir -p "$folder/$(dirname "$source")" && echo 'fn main() {}' > "$folder/$source" || exit 1; \
+        done; \
+    done \
+    && cargo build --release --locked \
+        --package dwell --package entry-service --package exit-service --package correlator --package summary-api \
+    && find . -path ./target -prune -o -name '*.rs' -exec rm {} +
+
+COPY . .
+# Cargo goes by the time of a file, and the copied ones are older than what was just built of their placeholders.
+RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
+    && cargo build --release --locked \
+        --package dwell --package entry-service --package exit-service --package correlator --package summary-api
+
+FROM ${RUNTIME_IMAGE}
+# The folder is made and owned before it becomes a volume: a new named volume takes its owner from here.
+RUN mkdir -p /var/lib/dwell && chown 10001:10001 /var/lib/dwell && chmod 0750 /var/lib/dwell
+COPY --from=builder \
+    /build/target/release/dwell \
+    /build/target/release/entry-service \
+    /build/target/release/exit-service \
+    /build/target/release/correlator \
+    /build/target/release/summary-api \
+    /usr/local/bin/
+# By number, so that a cluster can check that it is not root.
+USER 10001:10001
+WORKDIR /var/lib/dwell
+ENV DWELL_DATA_DIR=/var/lib/dwell
+VOLUME ["/var/lib/dwell"]
+EXPOSE 5000 2112 2113 2114
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/dwell"]

@@ -1,0 +1,88 @@
+//! What a person sees first and last: an aligned block of addresses and what is kept where, and a line at the end.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use parking::Lots;
+use service_kit::Settings;
+use service_kit::config::{self, Setting, mask};
+use service_kit::metrics::Registry;
+
+/// The block of addresses.
+#[derive(Debug)]
+pub struct Banner {
+    rows: Vec<(&'static str, String)>,
+    example: String,
+}
+
+impl Banner {
+    /// What the settings came to; `address` is where the summary API listens.
+    pub fn new(settings: &Settings, address: SocketAddr, lots: &Lots) -> Self {
+        let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+        let base = format!("http://{host}:{}", address.port());
+        let folder = settings.text(&config::DATA_DIR).unwrap_or("./dwell-data");
+        let server = |setting: &Setting, embedded: String| settings.text(setting).map_or(embedded, mask);
+        let names: Vec<&str> = lots.iter().map(|lot| lot.id.as_str()).collect();
+        let rows = vec![
+            ("Sessions", format!("{base}/api/v1/sessions")),
+            ("Lots", format!("{base}/api/v1/lots")),
+            ("API document", format!("{base}/openapi.json")),
+            ("Metrics", format!("{base}/metrics")),
+            ("Health", format!("{base}/readyz?verbose")),
+            ("Queues", server(&config::AMQP_URL, format!("embedded, kept in {folder}"))),
+            ("Working state", server(&config::REDIS_URL, "in memory, a cache of the ledger".to_owned())),
+            ("Ledger", server(&config::DATABASE_URL, format!("SQLite, kept in {folder}"))),
+            ("Gates", format!("simulated at {}", names.join(", "))),
+        ];
+        Self { rows, example: format!("curl -s '{base}/api/v1/sessions?state=matched&limit=3'") }
+    }
+}
+
+impl fmt::Display for Banner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Dwell {}: which exit belongs to which entry\n", env!("CARGO_PKG_VERSION"))?;
+        for (label, value) in &self.rows {
+            writeln!(f, "  {label:<14} {value}")?;
+        }
+        writeln!(f, "\nTry  {}\nCtrl-C stops and loses nothing.\n", self.example)
+    }
+}
+
+/// What this process did, in a line.
+pub fn summary(registry: &Registry) -> String {
+    let total = |name| format!("{:.0}", sum(registry, name));
+    format!(
+        "stopped: {} events received, {} exits matched, {} unmatched, {} dead letters; what was not acknowledged comes again at the next start\n",
+        total("dwell_events_received_total"),
+        total("matched_events"),
+        total("unmatched_events"),
+        total("dwell_dead_letters_total"),
+    )
+}
+
+fn sum(registry: &Registry, name: &str) -> f64 {
+    let families = registry.inner().gather();
+    let of_name = families.iter().filter(|family| family.name() == name);
+    of_name.map(|family| family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum::<f64>()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_says_where_to_look_and_what_is_kept_where() {
+        let settings = Settings::from_variables([("DWELL_AMQP_URL", "amqp://dwell:hidden@broker/%2f")]).unwrap();
+        let banner = Banner::new(&settings, "127.0.0.1:5000".parse().unwrap(), &Lots::default()).to_string();
+        let expected = [
+            "  Sessions       http://127.0.0.1:5000/api/v1/sessions",
+            "  Queues         amqp://dwell:***@broker/%2f",
+            "  Working state  in memory, a cache of the ledger",
+            "  Ledger         SQLite, kept in ./dwell-data",
+            "  Gates          simulated at central-mall, grand-hotel, old-market",
+        ];
+        for line in expected {
+            assert!(banner.lines().any(|written| written == line), "{line} is missing in\n{banner}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The correlator's way to a summary API in the same process: plain calls, no HTTP.
+
+use async_trait::async_trait;
+use correlator::recorder::{Error, Recorder};
+use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use summary_api::Service;
+
+/// Records by calling the summary API's own service.
+#[derive(Debug, Clone)]
+pub struct DirectRecorder {
+    service: Service,
+}
+
+impl DirectRecorder {
+    /// A recorder for that summary API.
+    pub fn new(service: Service) -> Self {
+        Self { service }
+    }
+}
+
+/// In one process there is nothing to set right meanwhile, so every failure is one to wait out.
+fn error(failure: &impl std::error::Error) -> Error {
+    Error::Unavailable(failure.to_string())
+}
+
+#[async_trait]
+impl Recorder for DirectRecorder {
+    async fn terms(&self) -> Result<LedgerTerms, Error> {
+        Ok(self.service.terms())
+    }
+
+    async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
+        self.service.load(requests).await.map_err(|failure| error(&failure))
+    }
+
+    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error> {
+        self.service.record(units.to_vec()).await.map_err(|failure| error(&failure))
+    }
+
+    async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
+        self.service.due(most).await.map_err(|failure| error(&failure))
+    }
+
+    async fn report(&self, status: CorrelatorStatus) -> Result<(), Error> {
+        self.service.report(status);
+        Ok(())
+    }
+}

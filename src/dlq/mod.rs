@@ -1,0 +1,259 @@
+//! `dwell dlq`: looks at dead letters, and gives them another try.
+//!
+//! Why a message is a dead letter was said by who put it there. A list leaves every letter where it is; a requeued one is
+//! confirmed by its queue before it leaves the dead letters, so that at worst it is there twice.
+
+use std::io::{ErrorKind, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Acknowledger, Consumer, Delivery, Message, Queue, Tag};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use parking::Direction;
+use parking::wire::parse_message;
+use serde_json::{Value, json};
+use service_kit::{ServiceContext, Settings};
+use uuid::Uuid;
+
+use crate::progress::{Progress, counted};
+use crate::queues::{self, Queues};
+
+const LIST: &str = "list";
+const REQUEUE: &str = "requeue";
+const LIMIT: &str = "limit";
+const JSON: &str = "json";
+const SHOW_BODIES: &str = "show-bodies";
+/// No more can be held without an acknowledgement: RabbitMQ's quorum queues take no higher prefetch.
+const HELD_MAX: u64 = 2_000;
+/// The first letter may wait for a connection.
+const FIRST_MAX: Duration = Duration::from_secs(15);
+/// When nothing comes for so long, somebody else has the rest.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+
+const EXAMPLES: &str = "\
+Examples:
+  dwell dlq list --amqp-url amqp://guest:guest@127.0.0.1:5672
+  dwell dlq list --limit 2000 --json | jq .reason
+  dwell dlq requeue --limit 10";
+
+const AFTER: &str = "\
+The queues are those of RabbitMQ (DWELL_AMQP_URL), else of the embedded bus in DWELL_DATA_DIR, which no running dwell may
+use meanwhile. Letters that die again are not tried a second time by the same requeue.";
+
+/// Why dead letters can't be shown or requeued.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bus can't be used.
+    #[error("the dead letters can't be reached")]
+    Queues(#[from] queues::Error),
+    /// The list can't be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+}
+
+/// The command line.
+pub fn command() -> Command {
+    let limit = Arg::new(LIMIT).long(LIMIT).value_name("N");
+    let listed = limit
+        .clone()
+        .default_value("100")
+        .value_parser(value_parser!(u64).range(1..=HELD_MAX))
+        .help("Show at most so many, the oldest first");
+    let requeued = limit.value_parser(value_parser!(u64).range(1..)).help("Requeue at most so many, the oldest first");
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    Command::new("dlq")
+        .about("List or requeue the messages that could not be processed")
+        .before_help(EXAMPLES)
+        .after_help(AFTER)
+        .subcommand_required(true)
+        .subcommands([
+            Command::new(LIST)
+                .about("Show why the messages are there; they stay")
+                .arg(listed)
+                .arg(flag(JSON, "Write one JSON object a message"))
+                .arg(flag(SHOW_BODIES, "Show the bodies too, which may hold plates")),
+            Command::new(REQUEUE).about("Send the messages back to the queues that they came from").arg(requeued),
+        ])
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The bus can't be used.
+pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
+    let queues = Queues::open(settings, context).map_err(Error::from)?;
+    let done = async {
+        match matches.subcommand() {
+            Some((REQUEUE, matches)) => requeue(&queues, matches).await,
+            Some((_, matches)) => list(&queues, matches).await,
+            None => Ok(()),
+        }
+    };
+    tokio::select! {
+        done = done => Ok(done?),
+        () = context.lifecycle.stopping() => Err(Error::from(queues::Error::Stopped).into()),
+    }
+}
+
+/// The letters that were there at the beginning, as they come. What is not acknowledged stays in the queue.
+struct Letters {
+    consumer: Box<dyn Consumer>,
+    acknowledger: Arc<dyn Acknowledger>,
+    left: u64,
+    patience: Duration,
+}
+
+impl Letters {
+    async fn of(queues: &Queues, limit: Option<u64>) -> Result<(Self, u64), Error> {
+        let there = queues.depth(Queue::Dead).await?;
+        let left = limit.map_or(there, |limit| limit.min(there));
+        let prefetch = u16::try_from(left.clamp(1, HELD_MAX)).unwrap_or(u16::MAX);
+        let consumer = queues.bus.consume(Queue::Dead, prefetch).await.map_err(|error| queues.failed(error))?;
+        Ok((Self { acknowledger: consumer.acknowledger(), consumer, left, patience: FIRST_MAX }, there))
+    }
+
+    /// The next ones; none when all have come or nothing comes any more.
+    async fn next(&mut self, queues: &Queues) -> Result<Vec<Delivery>, Error> {
+        if self.left == 0 {
+            return Ok(Vec::new());
+        }
+        let most = usize::try_from(self.left.min(HELD_MAX)).unwrap_or(usize::MAX);
+        let received = tokio::time::timeout(self.patience, self.consumer.receive(most)).await;
+        let letters = received.unwrap_or(Ok(Vec::new())).map_err(|error| queues.failed(error))?;
+        self.left -= letters.len() as u64;
+        self.patience = QUIET_MAX;
+        Ok(letters)
+    }
+}
+
+async fn list(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
+    let (mut letters, there) = Letters::of(queues, matches.get_one::<u64>(LIMIT).copied()).await?;
+    let mut seen = Vec::new();
+    loop {
+        let next = letters.next(queues).await?;
+        if next.is_empty() {
+            break;
+        }
+        seen.extend(next);
+    }
+    let (is_json, with_bodies) = (matches.get_flag(JSON), matches.get_flag(SHOW_BODIES));
+    let shown = if is_json { as_json(&seen, with_bodies) } else { as_table(&seen, with_bodies) };
+    let written = std::io::stdout().lock().write_all(shown.as_bytes());
+    // Whoever reads only the first lines has all that was wanted.
+    written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(error)) })?;
+    let name = queues.name(Queue::Dead);
+    let count = counted(seen.len() as u64, "message");
+    Progress::of_waiting("listing").say(&format!("{count} of {there} in {name} shown; all stay there"));
+    Ok(())
+}
+
+fn as_table(letters: &[Delivery], with_bodies: bool) -> String {
+    if letters.is_empty() {
+        return String::new();
+    }
+    let heading = format!("{:>5}  {:<7}  {:>7}  {:<36}  reason\n", "", "queue", "bytes", "event");
+    let rows = (1..).zip(letters).map(|(number, letter)| {
+        let (queue, reason) = note(letter);
+        let event = event_id(&letter.body).map_or_else(|| "-".to_owned(), |id| id.to_string());
+        let bytes = letter.body.len();
+        let row = format!("{number:>5}  {queue:<7}  {bytes:>7}  {event:<36}  {reason}\n");
+        let body = with_bodies.then(|| format!("       {}\n", String::from_utf8_lossy(&letter.body)));
+        row + &body.unwrap_or_default()
+    });
+    std::iter::once(heading).chain(rows).collect()
+}
+
+fn as_json(letters: &[Delivery], with_bodies: bool) -> String {
+    let line = |letter: &Delivery| {
+        let (queue, reason) = note(letter);
+        let mut line = json!({
+            "queue": queue,
+            "reason": reason,
+            "bytes": letter.body.len(),
+            "event_id": event_id(&letter.body),
+        });
+        if with_bodies {
+            line["body"] = Value::from(String::from_utf8_lossy(&letter.body));
+        }
+        format!("{line}\n")
+    };
+    letters.iter().map(line).collect()
+}
+
+/// The queue that it came on and the reason, each on one line.
+fn note(letter: &Delivery) -> (String, String) {
+    let one_line = |text: &str| text.replace(char::is_control, " ");
+    let death = letter.death.as_ref();
+    let known = |text: Option<&String>| text.map(|text| one_line(text)).filter(|text| !text.is_empty());
+    let unknown = || "unknown".to_owned();
+    (
+        known(death.map(|death| &death.queue)).unwrap_or_else(unknown),
+        known(death.map(|death| &death.reason)).unwrap_or_else(unknown),
+    )
+}
+
+fn event_id(body: &[u8]) -> Option<Uuid> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body.get("id")?.as_str()?.parse().ok()
+}
+
+async fn requeue(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
+    let progress = Progress::of_things("requeueing");
+    let (mut letters, there) = Letters::of(queues, matches.get_one::<u64>(LIMIT).copied()).await?;
+    let (mut requeued, mut staying) = (0, 0);
+    loop {
+        let next = letters.next(queues).await?;
+        if next.is_empty() {
+            break;
+        }
+        let count = next.len();
+        let done = send_back(queues, next).await?;
+        letters.acknowledger.acknowledge(&done).await.map_err(|error| queues.failed(error))?;
+        requeued += done.len() as u64;
+        staying += (count - done.len()) as u64;
+        progress.advance(done.len() as u64);
+    }
+    progress.finish();
+    let name = queues.name(Queue::Dead);
+    progress.say(&format!("{} of {there} in {name} requeued", counted(requeued, "message")));
+    if staying > 0 {
+        let staying = counted(staying, "message");
+        progress.say(&format!("{staying} left there: neither a note nor the body says which queue it came from"));
+    }
+    Ok(())
+}
+
+/// Publishes the letters to the queues that they came from, and says which of them are safe there.
+async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, Error> {
+    let mut done = Vec::new();
+    let mut messages = [(Queue::Entry, Vec::new()), (Queue::Exit, Vec::new())];
+    for letter in letters {
+        let origin = origin(queues, &letter);
+        if let Some((_, messages)) = messages.iter_mut().find(|(queue, _)| Some(*queue) == origin) {
+            done.push(letter.tag);
+            messages.push(Message::new(letter.body));
+        }
+    }
+    for (queue, messages) in messages {
+        if !messages.is_empty() {
+            queues.bus.publish(queue, messages).await.map_err(|error| queues.failed(error))?;
+        }
+    }
+    Ok(done)
+}
+
+/// The queue that its note names, by our word or by the broker's name; else that of the direction of its event.
+fn origin(queues: &Queues, letter: &Delivery) -> Option<Queue> {
+    let noted = letter.death.as_ref().map(|death| death.queue.as_str());
+    let by_note = [Queue::Entry, Queue::Exit]
+        .into_iter()
+        .find(|queue| noted == Some(queue.as_str()) || noted == Some(queues.name(*queue)));
+    by_note.or_else(|| {
+        let elements = parse_message(&letter.body).ok()?;
+        let direction = elements.into_iter().find_map(|element| element.event.ok())?.key.direction;
+        Some(if direction == Direction::Entry { Queue::Entry } else { Queue::Exit })
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Reads files of gate events: NDJSON or CSV, plain or gzip, by file name or `-` for standard input.
+//!
+//! Format and compression are seen from the content, never from the name. Each event is given with the JSON text that
+//! it stood in, each line that can't be taken with the reason: nothing is passed over in silence but blank lines.
+//! [`RefusedLines`] keeps account of those. What an event means for the rest is left to the caller.
+
+mod csv;
+mod ndjson;
+mod refused;
+mod source;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, value_parser};
+use parking::{GateEvent, Refusal};
+
+pub use refused::{RefusedLines, Verdict};
+
+use self::source::{Format, Source};
+use crate::progress::Progress;
+
+/// What standard input is called on the command line.
+pub const STDIN: &str = "-";
+/// A longer line stops the reading: it is kept whole in memory, and no file of gate events has one.
+const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const FILES: &str = "files";
+const REFUSED: &str = "refused";
+
+/// Why a file could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there, or not readable.
+    #[error("cannot open {file}")]
+    Open {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Reading failed on the way.
+    #[error("cannot read {file} behind line {line}")]
+    Read {
+        /// The file.
+        file: String,
+        /// The last whole line, from 1.
+        line: u64,
+        /// What the system or the decompression said.
+        source: io::Error,
+    },
+    /// A gzip stream without its end.
+    #[error("{file} is a gzip file that ends too early, behind line {line}: it was cut off; get a whole copy of it")]
+    CutOff {
+        /// The file.
+        file: String,
+        /// The last whole line, from 1.
+        line: u64,
+    },
+    /// Neither NDJSON nor CSV of gate events.
+    #[error(
+        "{file} is no file of gate events: {reason}; a line is a JSON object, or the file begins with a CSV header \
+         that has id, vehicle_plate and entry_date_time or exit_date_time, separated by commas"
+    )]
+    UnknownFormat {
+        /// The file.
+        file: String,
+        /// What is wrong with its beginning.
+        reason: String,
+    },
+    /// A line beyond all measure.
+    #[error("{file}:{line} is longer than {LINE_BYTES_MAX} bytes; write one event a line")]
+    LongLine {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// Standard input can be read once only.
+    #[error("- (standard input) is named twice; it can be read only once")]
+    StdinTwice,
+}
+
+/// What a file gives, in its order.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A gate event.
+    Event {
+        /// What it says.
+        event: GateEvent,
+        /// Its own JSON text; `None` when it stood in a CSV file.
+        json: Option<&'a [u8]>,
+    },
+    /// A line, or an element of one, that can't be taken.
+    Refused(Refused<'a>),
+}
+
+/// A line, or an element of one, that can't be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// The file, as it was named.
+    pub file: &'a str,
+    /// The line, from 1.
+    pub line: u64,
+    /// Its text, without the line end.
+    pub text: &'a [u8],
+    /// The header line of the file, when it is CSV.
+    pub header: Option<&'a [u8]>,
+    /// Why.
+    pub refusal: &'a Refusal,
+}
+
+/// Reads the files one after the other, until `visit` breaks off.
+///
+/// # Errors
+/// The first file that can't be read to its end.
+pub fn read(
+    files: &[PathBuf],
+    progress: &Progress,
+    visit: &mut impl FnMut(Item<'_>) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    for file in files {
+        let mut source = Source::open(file, progress)?;
+        let read = match source.format() {
+            Format::Ndjson => ndjson::read(&mut source, visit)?,
+            Format::Csv => csv::read(&mut source, visit)?,
+            Format::Empty => ControlFlow::Continue(()),
+        };
+        if read.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The flags of a command that reads files of gate events.
+pub fn arguments() -> [Arg; 2] {
+    [
+        Arg::new(FILES)
+            .value_name("FILE")
+            .required(true)
+            .num_args(1..)
+            .value_parser(value_parser!(PathBuf))
+            .help("Files of gate events: NDJSON or CSV, plain or gzip; - is standard input"),
+        Arg::new(REFUSED)
+            .long(REFUSED)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Collect the lines that can't be taken in this file, and exit with 0 although there are some"),
+    ]
+}
+
+/// The files that were named, and the one for refused lines.
+///
+/// # Errors
+/// Standard input is named twice.
+pub fn arguments_of(matches: &ArgMatches) -> Result<(Vec<PathBuf>, Option<PathBuf>), Error> {
+    let files: Vec<PathBuf> = matches.get_many::<PathBuf>(FILES).into_iter().flatten().cloned().collect();
+    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        return Err(Error::StdinTwice);
+    }
+    Ok((files, matches.get_one::<PathBuf>(REFUSED).cloned()))
+}
+
+/// How many bytes the files have together; `None` when one of them can't tell.
+pub fn total_bytes(files: &[PathBuf]) -> Option<u64> {
+    let bytes = |file: &PathBuf| {
+        let there = if is_stdin(file) { None } else { std::fs::metadata(file).ok() };
+        there.filter(std::fs::Metadata::is_file).map(|there| there.len())
+    };
+    files.iter().map(bytes).sum()
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == STDIN
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Asks the summary API, as any client would: one GET after the other, each with a deadline and a bound.
+//!
+//! What the answers mean is left to the caller.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use service_kit::config::mask;
+use service_kit::{Backoff, Unavailable};
+use url::Url;
+
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// So often a request is sent, when it is worth trying again.
+const ATTEMPTS: u32 = 8;
+/// So much of a refusal is shown.
+const DETAIL_CHARS: usize = 300;
+
+/// Why there is no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answers, or not in time.
+    #[error("no summary API")]
+    Unavailable(#[source] Unavailable),
+    /// It refused, or failed.
+    #[error("the summary API at {address} answered {status}: {detail}")]
+    Status {
+        /// Where.
+        address: String,
+        /// What.
+        status: StatusCode,
+        /// Why, as it says.
+        detail: String,
+    },
+    /// It answered something else.
+    #[error("what answers at {address} is no summary API of this version: {problem}")]
+    Strange {
+        /// Where.
+        address: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// The address can't be used.
+    #[error("cannot ask {address}: {problem}; allowed is for example http://127.0.0.1:5000")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Error {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Status { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Strange { .. } | Self::Address { .. } => false,
+        }
+    }
+}
+
+/// Whether a request is sent again when nobody answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    None,
+    Some,
+}
+
+/// The summary API at one address.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl Client {
+    pub(super) fn new(address: &str) -> Result<Self, Error> {
+        let unusable = |problem: String| Error::Address { address: mask(address), problem };
+        let mut base = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).build();
+        Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base })
+    }
+
+    /// The answer to a GET of `path`, below the address.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        patience: Patience,
+    ) -> Result<T, Error> {
+        let mut backoff = Backoff::default();
+        let mut attempt = 1;
+        loop {
+            match self.get_once(path, query).await {
+                Err(error) if patience == Patience::Some && error.may_pass() && attempt < ATTEMPTS => {
+                    tracing::debug!(%error, attempt, "the summary API is asked again");
+                    attempt += 1;
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn get_once<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
+        let mut url = self.base.join(path).map_err(|error| self.strange(error.to_string()))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut response = self.http.get(url).send().await.map_err(|error| self.unavailable(&error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unavailable(&error))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(self.strange(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(Error::Status { address: self.address(), status, detail: detail(&body) });
+        }
+        // The text of serde's errors may quote a plate.
+        serde_json::from_slice(&body).map_err(|error| {
+            self.strange(format!(
+                "its answer is not the JSON of /{path} (line {} column {})",
+                error.line(),
+                error.column()
+            ))
+        })
+    }
+
+    fn address(&self) -> String {
+        mask(self.base.as_str())
+    }
+
+    fn strange(&self, problem: String) -> Error {
+        Error::Strange { address: self.address(), problem }
+    }
+
+    fn unavailable(&self, error: &reqwest::Error) -> Error {
+        let mut cause = error.source();
+        while let Some(deeper) = cause.and_then(|cause| cause.source()) {
+            cause = Some(deeper);
+        }
+        let cause = cause.map_or_else(|| "no answer".to_owned(), ToString::to_string);
+        let reason = format!(
+            "{} does not answer ({cause}); start dwell or the summary API, or name its address with --api or \
+             DWELL_SUMMARY_API_URL",
+            self.address()
+        );
+        Error::Unavailable(Unavailable { name: "the summary API", reason })
+    }
+}
+
+/// What a problem document says, or the beginning of what else is there.
+fn detail(body: &[u8]) -> String {
+    let problem: Option<Value> = serde_json::from_slice(body).ok();
+    let member = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    let said = member("detail").or_else(|| member("title"));
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).replace(char::is_control, " "));
+    said.chars().take(DETAIL_CHARS).collect()
+}

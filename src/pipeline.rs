@@ -1,0 +1,64 @@
+//! The whole pipeline in one process: summary API, correlator, entry gates and exit gates.
+//!
+//! Each server that the settings name is used; where they name none, an embedded part takes its place: queues and
+//! ledger in the data folder, working state in memory. Stopping drains: no new work is taken, what is under way is
+//! recorded and acknowledged.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, BusConfig};
+use service_kit::config::{self, AMQP_URL, DATABASE_URL};
+use service_kit::{ServiceContext, Settings, http};
+use summary_api::folder::DataFolder;
+
+use crate::banner::{self, Banner};
+use crate::direct::DirectRecorder;
+
+/// The tasks whose end is the end of the drain.
+const STARTED_HERE: [&str; 4] = ["correlator", "entry gates", "exit gates", summary_api::TASK];
+
+/// Starts everything and runs until the stop; then says in a line what was done.
+///
+/// # Errors
+/// What could not be started, and what to do.
+pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
+    let is_embedded = settings.text(&AMQP_URL).is_none() || settings.text(&DATABASE_URL).is_none();
+    let data_dir = settings.required(&config::DATA_DIR)?;
+    let _folder = is_embedded.then(|| DataFolder::lock(data_dir.as_ref())).transpose()?;
+    let config = summary_api::Config::read(&settings)?;
+    let listener = http::bind(&config.listen).await?;
+    say(&Banner::new(&settings, listener.local_addr()?, &config.lots).to_string());
+    let Some(service) = summary_api::start(&config, listener, &context).await? else { return Ok(()) };
+    let bus = bus::open(&BusConfig::from_settings("dwell", &settings)?, &context)?;
+    start_gates(&settings, &bus, &context);
+    let recorder = Arc::new(DirectRecorder::new(service));
+    correlator::start(correlator::Config::from_settings(&settings)?, bus, recorder, &context).await?;
+    context.lifecycle.stopping().await;
+    drained(&context).await;
+    say(&banner::summary(&context.registry));
+    Ok(())
+}
+
+/// Waits until everything that was started here has ended; the drain's deadline cuts this off.
+async fn drained(context: &ServiceContext) {
+    const EVERY: Duration = Duration::from_millis(20);
+    while context.lifecycle.running().iter().any(|task| STARTED_HERE.contains(&task.as_str())) {
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+fn start_gates(settings: &Settings, bus: &Arc<dyn Bus>, context: &ServiceContext) {
+    let (bus_in, settings_in, inside) = (Arc::clone(bus), settings.clone(), context.clone());
+    context.lifecycle.spawn("entry gates", async move { Ok(entry_service::run(&settings_in, bus_in, &inside).await?) });
+    let (bus_out, settings_out, inside) = (Arc::clone(bus), settings.clone(), context.clone());
+    context.lifecycle.spawn("exit gates", async move { Ok(exit_service::run(&settings_out, bus_out, &inside).await?) });
+}
+
+/// Writes to standard error, beside the log. Nobody may read it, which is no failure.
+fn say(text: &str) {
+    if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "nobody reads standard error");
+    }
+}

@@ -1,0 +1,312 @@
+//! `dwell publish`: sends files of gate events to the queues of their directions.
+//!
+//! What is sent is the JSON text of the file itself. The order of the file is kept within each queue, and both queues are
+//! filled side by side, in bounded batches, each confirmed before the next. What becomes of the events is the correlator's.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bus::{Message, Queue};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use parking::Direction;
+use parking::wire::{MAX_BODY_BYTES, MAX_EVENTS_OF_MESSAGE, write_event};
+use service_kit::{ServiceContext, Settings};
+use tokio::sync::mpsc;
+
+use crate::event_files::{self, Item, RefusedLines, Verdict};
+use crate::progress::{Progress, counted};
+use crate::queues::{self, Queues};
+use crate::whole_file;
+
+const EVENTS_PER_MESSAGE: &str = "events-per-message";
+/// A batch has at most so many messages, and is sent when it has so many bytes.
+const BATCH_MESSAGES: usize = 1_000;
+const BATCH_BYTES: usize = 1024 * 1024;
+/// So many batches a queue wait between the file and the bus.
+const BATCHES_WAITING: usize = 4;
+/// Nothing consumes from the embedded bus meanwhile: a batch that waits longer waits for ever.
+const EMBEDDED_MAX: Duration = Duration::from_mins(1);
+/// After the stop, the reading gets this long to notice it.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+const EXAMPLES: &str = "\
+Examples:
+  dwell publish events.ndjson --amqp-url amqp://guest:guest@127.0.0.1:5672
+  dwell publish 2024-*.csv.gz --events-per-message 100 --refused refused.csv
+  generate-events | dwell publish -";
+
+const AFTER: &str = "\
+Events go to the queue of their direction on RabbitMQ (DWELL_AMQP_URL), else on the embedded bus in DWELL_DATA_DIR,
+which no running dwell may use meanwhile. Publishing a file twice does no harm: known events change nothing.
+
+Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent).";
+
+/// Why publishing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An input can't be read to its end.
+    #[error("not all was published")]
+    Input(#[from] event_files::Error),
+    /// The file of refused lines can't be written.
+    #[error("not all was published")]
+    Output(#[from] whole_file::Error),
+    /// The bus can't be used.
+    #[error("not all was published")]
+    Queues(#[from] queues::Error),
+    /// The embedded bus takes no more.
+    #[error(
+        "the embedded queue {queue} is full, and nothing consumes from it meanwhile: let dwell run until it is empty, \
+         put more events into a message (--events-per-message 100), or use RabbitMQ (DWELL_AMQP_URL)"
+    )]
+    Full {
+        /// Which queue.
+        queue: String,
+    },
+    /// The reading panicked: a defect of the program.
+    #[error("publishing broke off")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
+
+/// The command line.
+pub fn command() -> Command {
+    let most = i64::try_from(MAX_EVENTS_OF_MESSAGE).unwrap_or(i64::MAX);
+    Command::new("publish")
+        .about("Send files of gate events to the queues")
+        .before_help(EXAMPLES)
+        .after_help(AFTER)
+        .args(event_files::arguments())
+        .arg(
+            Arg::new(EVENTS_PER_MESSAGE)
+                .long(EVENTS_PER_MESSAGE)
+                .value_name("N")
+                .default_value("1")
+                .value_parser(value_parser!(u32).range(1..=most))
+                .help("So many events go into one message, as an array, if they fit into 1 MiB"),
+        )
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What can't be read or sent, and refused events that nobody collects.
+pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
+    let (files, refused) = event_files::arguments_of(matches).map_err(Error::from)?;
+    let events_per_message = matches.get_one::<u32>(EVENTS_PER_MESSAGE).map_or(1, |count| *count as usize);
+    let queues = Queues::open(settings, context).map_err(Error::from)?;
+    let verdict = publish(&queues, Job { files, refused, events_per_message }, context).await?;
+    Ok(verdict.check()?)
+}
+
+/// What is to be published, and how.
+#[derive(Debug)]
+struct Job {
+    files: Vec<PathBuf>,
+    refused: Option<PathBuf>,
+    events_per_message: usize,
+}
+
+async fn publish(queues: &Queues, job: Job, context: &ServiceContext) -> Result<Verdict, Error> {
+    let begun = Instant::now();
+    let progress = Progress::of_bytes("publishing", event_files::total_bytes(&job.files));
+    let refused = RefusedLines::new(job.refused.as_deref(), &progress)?;
+    let (entries, entry_batches) = mpsc::channel(BATCHES_WAITING);
+    let (exits, exit_batches) = mpsc::channel(BATCHES_WAITING);
+    let mut reading = tokio::task::spawn_blocking({
+        let progress = progress.clone();
+        let packers = [entries, exits].map(|batches| Packer::new(batches, job.events_per_message));
+        move || read_events(&job.files, &progress, refused, packers)
+    });
+    let sending = async {
+        let sent =
+            tokio::try_join!(send(queues, Queue::Entry, entry_batches), send(queues, Queue::Exit, exit_batches))?;
+        Ok::<_, Error>((sent, (&mut reading).await??))
+    };
+    let done = tokio::select! {
+        done = sending => Some(done),
+        () = context.lifecycle.stopping() => None,
+    };
+    let Some(done) = done else {
+        // With its receivers gone it ends by itself, unless it waits for standard input.
+        drop(tokio::time::timeout(STOP_MAX, reading).await);
+        return Err(queues::Error::Stopped.into());
+    };
+    let ((entry_messages, exit_messages), (events, refused)) = done?;
+    progress.finish();
+    let seconds = begun.elapsed().as_secs_f64();
+    progress.say(&format!(
+        "{} published in {seconds:.2} s: {} to {}, {} to {}; {} refused",
+        counted(events, "event"),
+        counted(entry_messages, "message"),
+        queues.name(Queue::Entry),
+        counted(exit_messages, "message"),
+        queues.name(Queue::Exit),
+        counted(refused.count(), "event"),
+    ));
+    Ok(refused.finish()?)
+}
+
+/// Sends the batches one after the other; says how many messages that were.
+async fn send(queues: &Queues, queue: Queue, mut batches: mpsc::Receiver<Vec<Message>>) -> Result<u64, Error> {
+    let mut sent = 0;
+    while let Some(batch) = batches.recv().await {
+        sent += batch.len() as u64;
+        let publishing = queues.bus.publish(queue, batch);
+        let published = if queues.is_embedded() {
+            let full = |_| Error::Full { queue: queues.name(queue).to_owned() };
+            tokio::time::timeout(EMBEDDED_MAX, publishing).await.map_err(full)?
+        } else {
+            publishing.await
+        };
+        published.map_err(|error| queues.failed(error))?;
+    }
+    Ok(sent)
+}
+
+/// Reads the files to their end, or until nobody takes the batches any more. Says how many events it gave.
+fn read_events(
+    files: &[PathBuf],
+    progress: &Progress,
+    mut refused: RefusedLines,
+    [mut entries, mut exits]: [Packer; 2],
+) -> Result<(u64, RefusedLines), Error> {
+    let mut events = 0;
+    let mut failed = None;
+    let mut written = Vec::new();
+    event_files::read(files, progress, &mut |item| match item {
+        Item::Event { event, json } => {
+            events += 1;
+            let packer = match event.key.direction {
+                Direction::Entry => &mut entries,
+                Direction::Exit => &mut exits,
+            };
+            packer.add(json.unwrap_or_else(|| {
+                written.clear();
+                write_event(&event, &mut written);
+                &written
+            }))
+        }
+        Item::Refused(line) => match refused.take(&line) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    })?;
+    for packer in [&mut entries, &mut exits] {
+        if packer.flush().is_break() {
+            tracing::debug!("nobody takes the last batch any more; the sender says why");
+        }
+    }
+    failed.map_or(Ok((events, refused)), |error| Err(error.into()))
+}
+
+/// Packs events into messages and messages into batches.
+#[derive(Debug)]
+struct Packer {
+    batches: mpsc::Sender<Vec<Message>>,
+    events_per_message: usize,
+    /// The message under way: events, separated by commas.
+    body: Vec<u8>,
+    events: usize,
+    batch: Vec<Message>,
+    batch_bytes: usize,
+}
+
+impl Packer {
+    fn new(batches: mpsc::Sender<Vec<Message>>, events_per_message: usize) -> Self {
+        Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Vec::new(), batch_bytes: 0 }
+    }
+
+    /// Breaks when nobody takes the batches any more.
+    fn add(&mut self, json: &[u8]) -> ControlFlow<()> {
+        // The brackets of an array and a comma go around it.
+        let is_full = self.events == self.events_per_message || self.body.len() + json.len() + 3 > MAX_BODY_BYTES;
+        if self.events > 0 && is_full {
+            self.end_message()?;
+        }
+        if self.events > 0 {
+            self.body.push(b',');
+        }
+        self.body.extend_from_slice(json);
+        self.events += 1;
+        if self.events == self.events_per_message { self.end_message() } else { ControlFlow::Continue(()) }
+    }
+
+    /// Sends what there is.
+    fn flush(&mut self) -> ControlFlow<()> {
+        if self.events > 0 {
+            self.end_message()?;
+        }
+        self.end_batch()
+    }
+
+    fn end_message(&mut self) -> ControlFlow<()> {
+        let mut body = std::mem::take(&mut self.body);
+        if self.events > 1 {
+            body.insert(0, b'[');
+            body.push(b']');
+        }
+        self.events = 0;
+        self.batch_bytes += body.len();
+        self.batch.push(Message::new(body));
+        if self.batch.len() >= BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES {
+            return self.end_batch();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end_batch(&mut self) -> ControlFlow<()> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() || self.batches.blocking_send(batch).is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(events_per_message: usize, events: &[&str]) -> Vec<Vec<String>> {
+        let (sender, mut receiver) = mpsc::channel(100);
+        let mut packer = Packer::new(sender, events_per_message);
+        for event in events {
+            assert!(packer.add(event.as_bytes()).is_continue());
+        }
+        assert!(packer.flush().is_continue());
+        drop(packer);
+        let text = |message: &Message| String::from_utf8(message.body.to_vec()).unwrap();
+        std::iter::from_fn(|| receiver.blocking_recv()).map(|batch| batch.iter().map(text).collect()).collect()
+    }
+
+    #[test]
+    fn one_event_is_a_message_and_several_are_an_array() {
+        assert_eq!(packed(1, &["{1}", "{2}"]), [["{1}", "{2}"]]);
+        assert_eq!(packed(2, &["{1}", "{2}", "{3}"]), [["[{1},{2}]", "{3}"]]);
+        assert!(packed(3, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_message_is_never_longer_than_a_message_may_be() {
+        let long = "x".repeat(MAX_BODY_BYTES / 2);
+        let messages = packed(10, &[&long, &long, &long]).concat();
+        assert_eq!(messages, [long.as_str(), &long, &long]);
+    }
+
+    #[test]
+    fn batches_are_bounded() {
+        let events = vec!["{}"; 2_500];
+        let lengths: Vec<usize> = packed(1, &events).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [1_000, 1_000, 500]);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+}

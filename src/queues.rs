@@ -1,0 +1,93 @@
+//! The bus as the commands `publish` and `dlq` use it: opened once, for one piece of work, with errors that say what to do.
+//!
+//! What is sent and received is left to the commands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, BusConfig, Queue, embedded};
+use service_kit::config::{self, AMQP_URL};
+use service_kit::{ServiceContext, Settings, Unavailable};
+
+/// While a command has the embedded bus, nothing consumes there: its queues must hold all that a file brings.
+const EMBEDDED_LIMITS: embedded::Limits = embedded::Limits { messages_max: 10_000_000, bytes_max: 1024 * 1024 * 1024 };
+/// How long a broker may take to say how many messages a queue has.
+const DEPTH_MAX: Duration = Duration::from_secs(30);
+const DEPTH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Why the queues can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Settings and bus disagree; the cause says what to do.
+    #[error("the queues can't be used")]
+    Config(#[from] config::Error),
+    /// The broker does not answer.
+    #[error("the queues can't be used")]
+    Unavailable(#[from] Unavailable),
+    /// The stop came first.
+    #[error("stopped before it was done; it does no harm to begin again")]
+    Stopped,
+}
+
+/// The open bus.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) config: BusConfig,
+}
+
+impl Queues {
+    /// Opens the bus that the settings name.
+    pub(crate) fn open(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
+        let mut config = BusConfig::from_settings("dwell", settings)?;
+        config.limits = EMBEDDED_LIMITS;
+        let bus = bus::open(&config, context).map_err(|error| refused(error, &config))?;
+        Ok(Self { bus, config })
+    }
+
+    /// Whether the bus is this process's own.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.config.url.is_none()
+    }
+
+    /// The queue as a person knows it.
+    pub(crate) fn name(&self, queue: Queue) -> &str {
+        self.config.names.of(queue)
+    }
+
+    /// The error of a call, as the person who called should read it.
+    pub(crate) fn failed(&self, error: bus::Error) -> Error {
+        refused(error, &self.config)
+    }
+
+    /// How many messages are ready in the queue; waits for the broker, but not for ever.
+    pub(crate) async fn depth(&self, queue: Queue) -> Result<u64, Error> {
+        let asked = async {
+            loop {
+                match self.bus.depth(queue).await {
+                    Ok(Some(depth)) => return Ok(depth),
+                    Ok(None) => tokio::time::sleep(DEPTH_INTERVAL).await,
+                    Err(error) => return Err(self.failed(error)),
+                }
+            }
+        };
+        tokio::time::timeout(DEPTH_MAX, asked).await.unwrap_or_else(|_| {
+            let place = self.config.url.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
+            let reason =
+                format!("no answer{place} within {DEPTH_MAX:?}; is it running, and is {} right?", AMQP_URL.name);
+            Err(Unavailable { name: "rabbitmq", reason }.into())
+        })
+    }
+}
+
+fn refused(error: bus::Error, config: &BusConfig) -> Error {
+    match error {
+        bus::Error::Stopping => Error::Stopped,
+        bus::Error::Config(reason) if config.url.is_none() => config::Error::Refused(format!(
+            "{reason}; for queues that a running program uses at the same time, set {} for both",
+            AMQP_URL.name
+        ))
+        .into(),
+        bus::Error::Config(refusal) => refusal.into(),
+    }
+}

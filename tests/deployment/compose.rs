@@ -1,0 +1,207 @@
+//! The compose file: names, ports, health, mounts and settings are those of the contract and of the programs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use service_kit::Settings;
+use service_kit::config;
+
+use super::{PROGRAMS, SERVICES, compose, own_services, read, root, variables};
+
+/// What is different in containers, and so has another default in the compose file than in the programs.
+const OTHER_DEFAULTS: [&str; 5] = [
+    config::AMQP_URL.name,
+    config::REDIS_URL.name,
+    config::SUMMARY_API_URL.name,
+    config::INTERNAL_TOKEN.name,
+    config::LOG_FORMAT.name,
+];
+/// What the compose file fixes, because its ports and volumes follow from it.
+const FIXED: [&str; 2] = [config::LISTEN.name, config::DATA_DIR.name];
+
+#[test]
+fn services_containers_and_ports_are_those_of_the_contract() {
+    let compose = compose();
+    let found: Vec<_> = compose
+        .services
+        .iter()
+        .map(|(name, service)| (name.as_str(), service.container_name.as_deref(), service.ports.join(" ")))
+        .collect();
+
+    let row = |name, container, ports: &str| (name, container, ports.to_owned());
+    let expected = [
+        row("correlator", Some("consume_service"), "127.0.0.1:2112:2112"),
+        row("dwell", None, ""),
+        row("entry-service", Some("entry_service"), "127.0.0.1:2113:2113"),
+        row("exit-service", Some("exit_service"), "127.0.0.1:2114:2114"),
+        row("extra-correlator", None, ""),
+        row("grafana", None, "127.0.0.1:3000:3000"),
+        row("postgres", None, ""),
+        row("prometheus", None, "127.0.0.1:9090:9090"),
+        row("rabbitmq", None, "127.0.0.1:5672:5672 127.0.0.1:15672:15672"),
+        row("redis", None, ""),
+        row("summary-api", Some("api"), "127.0.0.1:5000:5000"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_not_needed_for_a_first_look_is_a_profile() {
+    let compose = compose();
+    let profiles: BTreeMap<_, _> = compose
+        .services
+        .iter()
+        .filter(|(_, service)| !service.profiles.is_empty())
+        .map(|(name, service)| (name.as_str(), service.profiles.join(" ")))
+        .collect();
+    let expected = [("dwell", "tools"), ("extra-correlator", "scale"), ("postgres", "postgres")];
+    assert_eq!(profiles, expected.map(|(name, profile)| (name, profile.to_owned())).into());
+    assert_eq!(compose.services["extra-correlator"].environment, compose.services["correlator"].environment);
+}
+
+#[test]
+fn every_service_runs_the_program_of_its_name() {
+    let compose = compose();
+    let programs: BTreeMap<_, _> =
+        own_services(&compose).iter().map(|(name, service)| (*name, service.entrypoint.clone())).collect();
+    assert_eq!(programs, SERVICES.map(|name| (name, vec![format!("{PROGRAMS}{name}")])).into());
+    assert_eq!(compose.services["dwell"].program(), Some("dwell"));
+    assert_eq!(compose.services["extra-correlator"].program(), Some("correlator"));
+}
+
+#[test]
+fn health_checks_of_our_services_ask_the_program_that_runs() {
+    let compose = compose();
+    for (name, service) in own_services(&compose) {
+        let program = service.entrypoint[0].as_str();
+        assert_eq!(service.healthcheck.test, ["CMD", program, config::HEALTHCHECK], "{name}");
+    }
+}
+
+#[test]
+fn whoever_waits_waits_until_the_other_is_healthy() {
+    let compose = compose();
+    for (name, service) in &compose.services {
+        for (other, need) in &service.depends_on {
+            assert_eq!(need.condition, "service_healthy", "{name} waits for {other}");
+            assert!(!compose.services[other].healthcheck.test.is_empty(), "{other} has no health check");
+            assert!(compose.services[other].profiles.is_empty(), "{name} waits for {other}, which may not be there");
+        }
+    }
+    let needs = |name: &str| compose.services[name].depends_on.keys().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(needs("correlator"), ["rabbitmq", "redis", "summary-api"]);
+    assert_eq!(needs("entry-service"), ["rabbitmq"]);
+    assert_eq!(needs("exit-service"), ["rabbitmq"]);
+    assert_eq!(needs("grafana"), ["prometheus"]);
+}
+
+#[test]
+fn every_mount_exists_in_the_repository_or_is_a_named_volume() {
+    let compose = compose();
+    let mounts = compose.services.values().flat_map(|service| &service.volumes);
+    let mut named = BTreeSet::new();
+    for mount in mounts {
+        let (source, _) = mount.split_once(':').unwrap();
+        if source.starts_with('.') {
+            assert!(root().join(source).exists(), "{source} is mounted and does not exist");
+            assert!(mount.ends_with(":ro"), "{mount} can be written from a container");
+        } else {
+            named.insert(source);
+        }
+    }
+    assert_eq!(named, compose.volumes.keys().map(String::as_str).collect());
+}
+
+#[test]
+fn rabbitmq_keeps_its_name_and_so_its_queues() {
+    assert_eq!(compose().services["rabbitmq"].hostname.as_deref(), Some("rabbitmq"));
+}
+
+#[test]
+fn our_containers_have_no_rights_that_they_do_not_need() {
+    for (name, service) in compose().services.iter().filter(|(_, service)| service.program().is_some()) {
+        assert!(service.read_only, "{name}");
+        assert_eq!(service.cap_drop, ["ALL"], "{name}");
+        assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
+        assert_eq!((service.image.as_str(), service.build.as_deref()), ("dwell", Some(".")), "{name}");
+    }
+}
+
+#[test]
+fn images_of_others_are_pinned_to_a_series() {
+    for (name, service) in compose().services.iter().filter(|(_, service)| service.build.is_none()) {
+        let (_, tag) = service.image.split_once(':').unwrap_or_else(|| panic!("{name}: no tag"));
+        assert!(tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()), "{name}: {}", service.image);
+        assert_eq!(service.restart, "unless-stopped", "{name}");
+    }
+}
+
+#[test]
+fn a_stop_leaves_time_for_the_drain() {
+    let seconds = |text: &str| text.strip_suffix('s').unwrap().parse::<u64>().unwrap();
+    let drain = seconds(config::DRAIN.default.unwrap());
+    for (name, service) in own_services(&compose()) {
+        let grace = seconds(service.stop_grace_period.as_deref().unwrap());
+        assert!(grace > drain, "{name} is killed after {grace} s and drains for up to {drain} s");
+    }
+}
+
+#[test]
+fn every_program_takes_the_settings_that_it_is_given() {
+    for (name, service) in &compose().services {
+        let given = service.environment.iter().filter(|(variable, _)| variable.starts_with(config::PREFIX));
+        let settings = Settings::from_variables(given.map(|(variable, value)| (variable.as_str(), value.as_str())))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        settings.url(&config::AMQP_URL, &["amqp"]).unwrap();
+        settings.url(&config::REDIS_URL, &["redis"]).unwrap();
+        settings.url(&config::SUMMARY_API_URL, &["http"]).unwrap();
+        settings.secret(&config::INTERNAL_TOKEN).unwrap();
+        settings.duration(&config::DRAIN).unwrap();
+        settings.listen(&config::LISTEN, 1).unwrap();
+    }
+}
+
+#[test]
+fn every_setting_can_be_changed_in_the_env_file_and_has_the_default_of_the_programs() {
+    let text = read("docker-compose.yml");
+    let settable: BTreeMap<_, _> =
+        variables(&text).into_iter().filter(|(name, _)| name.starts_with(config::PREFIX)).collect();
+
+    let known = config::ALL.iter().map(|setting| setting.name).filter(|name| !FIXED.contains(name));
+    assert_eq!(settable.keys().copied().collect::<BTreeSet<_>>(), known.collect());
+    for setting in config::ALL.iter().filter(|setting| !FIXED.contains(&setting.name)) {
+        let is_other = settable[setting.name] != setting.default.unwrap_or_default();
+        assert_eq!(is_other, OTHER_DEFAULTS.contains(&setting.name), "the default of {}", setting.name);
+    }
+}
+
+#[test]
+fn the_summary_api_and_its_correlators_share_a_token_that_says_that_it_is_none() {
+    let compose = compose();
+    let token = |name: &str| compose.services[name].environment.get(config::INTERNAL_TOKEN.name);
+    assert_eq!(token("summary-api"), token("correlator"));
+    assert!(token("correlator").unwrap().contains("development"));
+    for name in ["entry-service", "exit-service", "dwell"] {
+        assert_eq!(token(name), None, "{name} has no use for the token");
+    }
+}
+
+#[test]
+#[ignore = "needs docker-compose: ci/test"]
+fn docker_compose_accepts_the_file_with_and_without_the_example_settings() {
+    assert!(!read("docker-compose.yml").lines().any(|line| line.starts_with("version:")));
+    let nothing = tempfile::NamedTempFile::new().unwrap();
+    for env_file in [nothing.path(), &root().join(".env.example")] {
+        let output = Command::new("docker-compose")
+            .arg("--env-file")
+            .arg(env_file)
+            .args(["--profile", "scale", "--profile", "tools", "--profile", "postgres", "config", "--services"])
+            .current_dir(root())
+            .output()
+            .expect("docker-compose is installed by ci/test");
+        assert!(output.status.success(), "{}: {}", env_file.display(), String::from_utf8_lossy(&output.stderr));
+        let services = String::from_utf8(output.stdout).unwrap();
+        let services: BTreeSet<_> = services.lines().collect();
+        assert_eq!(services, compose().services.keys().map(String::as_str).collect(), "{}", env_file.display());
+    }
+}

@@ -1,0 +1,108 @@
+//! The documentation says what is: every setting with its default, every metric, and the example of an `.env` file.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use service_kit::config::{self, Setting};
+
+use super::{read, root, variables};
+
+/// Texts that look like a metric and are none: members of sessions.
+const NO_METRICS: [&str; 1] = ["dwell_seconds"];
+/// The metrics that are named by the contract and so do not begin with `dwell_`.
+const CONTRACT_METRICS: [&str; 3] = ["matched_events", "unmatched_events", "event_processing_latency_seconds"];
+
+/// The names of all metrics that any service registers, as they stand in the sources.
+pub(super) fn registered_metrics() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in ["src", "correlator/src", "summary-api/src", "entry-service/src", "exit-service/src", "crates"] {
+        collect_metrics(&root().join(folder), &mut names);
+    }
+    names
+}
+
+fn collect_metrics(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "tests" {
+            collect_metrics(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            names.extend(code.split('"').filter(|word| is_metric(word)).map(str::to_owned));
+        }
+    }
+}
+
+fn is_metric(word: &str) -> bool {
+    let ours = word.strip_prefix("dwell_").is_some_and(|rest| !rest.is_empty());
+    let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    CONTRACT_METRICS.contains(&word) || (ours && plain && !NO_METRICS.contains(&word))
+}
+
+/// The table of `docs/configuration.md`, made from the one that the programs read.
+fn settings_table() -> String {
+    let mut table =
+        String::from("| variable | flag | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for setting in config::ALL {
+        let Setting { name, help, default, allowed, secret } = setting;
+        let default = default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let secret = if *secret { " (secret)" } else { "" };
+        writeln!(table, "| `{name}` | `--{}` | {default} | {allowed} | {help}{secret} |", setting.flag()).unwrap();
+    }
+    table
+}
+
+#[test]
+fn the_table_of_settings_is_that_of_the_programs() {
+    let table = settings_table();
+    assert!(read("docs/configuration.md").contains(&table), "the table of docs/configuration.md should be\n{table}");
+}
+
+#[test]
+fn the_example_of_an_env_file_names_every_setting_with_its_default() {
+    let text = read(".env.example");
+    let named: Vec<_> = text.lines().filter(|line| line.contains(config::PREFIX)).filter_map(example).collect();
+    let expected = config::ALL.iter().map(|setting| (setting.name, setting.default.unwrap_or_default()));
+    assert_eq!(
+        named.iter().copied().filter(|(name, _)| name.starts_with(config::PREFIX)).collect::<BTreeSet<_>>(),
+        expected.collect()
+    );
+
+    let compose = read("docker-compose.yml");
+    let others = variables(&compose).into_iter().filter(|(name, _)| !name.starts_with(config::PREFIX));
+    for (name, default) in others {
+        assert!(
+            text.lines().filter_map(example).any(|shown| shown == (name, default)),
+            "{name} is not in .env.example"
+        );
+    }
+}
+
+/// The name and the value of a line `#NAME=value`, as far as it is one: prose has a blank after the `#`.
+fn example(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.strip_prefix('#')?.split_once('=')?;
+    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_').then_some((name, value))
+}
+
+#[test]
+fn every_metric_is_explained_and_nothing_else_is() {
+    let text = read("docs/operations.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let explained = rows.filter_map(|row| row.split(['`', '{']).next()).filter(|name| is_metric(name));
+    assert_eq!(explained.map(str::to_owned).collect::<BTreeSet<_>>(), registered_metrics());
+}
+
+#[test]
+fn every_file_that_the_readme_points_to_exists() {
+    for file in ["README.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/operations.md"] {
+        let folder = Path::new(file).parent().unwrap().to_owned();
+        let text = read(file);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(root().join(&folder).join(link).exists(), "{file} points to {link}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A rehearsal of the compose file without containers: its programs, commands and settings, on this machine.
+//!
+//! Only names and places are changed: the host names of compose become loopback addresses of real servers, the
+//! folders of the image become temporary ones. What a container engine adds is not shown here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use testbed::{Program, ProgramBuilder, Prometheus, RabbitMq, Redis, Signal};
+
+use super::{Compose, PROGRAMS, Service, compose, expressions, own_services, read};
+
+/// How long the services may take until they are healthy, and until the first sessions are there.
+const START: Duration = Duration::from_mins(1);
+/// Several scrapes, so that every rate has its samples.
+const SCRAPES: Duration = Duration::from_mins(1);
+const STOP: Duration = Duration::from_secs(30);
+/// An order in which whatever a service waits for comes before it.
+const ORDER: [&str; 4] = ["summary-api", "correlator", "entry-service", "exit-service"];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, Redis and Prometheus: ci/test"]
+async fn the_services_run_as_the_compose_file_says_and_every_panel_has_a_number() -> anyhow::Result<()> {
+    let compose = compose();
+    let broker = RabbitMq::shared().await?.vhost("compose-rehearsal").await?;
+    let redis = Redis::start().await?;
+    let folder = tempfile::tempdir()?;
+    let places = Places::of(&compose, &broker, &redis.address(), folder.path());
+
+    let mut running = start(&places, &compose).await?;
+    let api = format!("http://{}/metrics", places.here("summary-api:5000"));
+    testbed::wait_until(START, "a matched and an unmatched exit", async || {
+        let page = page(&api).await.unwrap_or_default();
+        ["matched_events", "unmatched_events"].iter().all(|metric| value(&page, metric) > Some(0.0))
+    })
+    .await;
+
+    let correlator = running.get_mut("correlator").expect("it was started");
+    let decision = correlator.wait_for_line("session matched lot=", START).await?;
+    assert!(reads_as_documented(&decision), "{decision}");
+
+    look_through_prometheus(&places).await?;
+    publish_a_file(&places, &compose.services["dwell"], folder.path()).await?;
+
+    for (name, program) in &mut running {
+        program.signal(Signal::TERM)?;
+        let status = program.wait(STOP).await?;
+        assert!(status.success(), "{name} ended with {status}:\n{}", program.output());
+    }
+    Ok(())
+}
+
+/// What stands where in containers, and where it is here.
+struct Places(Vec<(String, String)>);
+
+impl Places {
+    fn of(compose: &Compose, broker: &str, redis: &str, folder: &Path) -> Self {
+        let broker = broker.rsplit_once('@').map_or(broker, |(_, address)| address);
+        let mut places = vec![
+            ("rabbitmq:5672/%2f".to_owned(), broker.to_owned()),
+            ("redis:6379".to_owned(), redis.to_owned()),
+            ("/var/lib/dwell".to_owned(), folder.display().to_string()),
+        ];
+        for (name, service) in own_services(compose) {
+            let there = service.port().expect("a service of ours listens");
+            let here = format!("127.0.0.1:{}", testbed::free_port());
+            places.push((format!("{name}:{there}"), here.clone()));
+            places.push((format!("0.0.0.0:{there}"), here));
+        }
+        Self(places)
+    }
+
+    fn here(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here))
+    }
+
+    /// The command of a container, an entry point or a health check, with the environment of its service.
+    fn program(&self, service: &Service, command: &[String]) -> anyhow::Result<ProgramBuilder> {
+        let name = command[0].strip_prefix(PROGRAMS).expect("the programs of the image stand in one folder");
+        let environment = service.environment.iter().map(|(name, value)| (name, self.here(value)));
+        Ok(Program::new(testbed::binary(name)?).args(&command[1..]).envs(environment))
+    }
+}
+
+/// Starts each service when those that it waits for are healthy, as compose does.
+async fn start(places: &Places, compose: &Compose) -> anyhow::Result<BTreeMap<&'static str, Program>> {
+    let mut running = BTreeMap::new();
+    for name in ORDER {
+        let service = &compose.services[name];
+        running.insert(name, places.program(service, &service.entrypoint)?.start()?);
+        testbed::wait_until(START, &format!("{name} to be healthy"), async || {
+            is_healthy(places, service).await.unwrap_or(false)
+        })
+        .await;
+    }
+    Ok(running)
+}
+
+async fn is_healthy(places: &Places, service: &Service) -> anyhow::Result<bool> {
+    let mut check = places.program(service, &service.healthcheck.test[1..])?.start()?;
+    Ok(check.wait(START).await?.success())
+}
+
+/// `… session matched lot=P3 dwell=1h47m exit_event=…`: without quotes, in this order.
+fn reads_as_documented(decision: &str) -> bool {
+    let (_, fields) = decision.split_once("session matched lot=").unwrap_or_default();
+    let mut fields = fields.split(' ').skip(1);
+    let mut next_begins = |name: &str| fields.next().and_then(|field| field.strip_prefix(name)?.chars().next());
+    next_begins("dwell=").is_some_and(|digit| digit.is_ascii_digit()) && next_begins("exit_event=").is_some()
+}
+
+async fn page(url: &str) -> reqwest::Result<String> {
+    reqwest::get(url).await?.error_for_status()?.text().await
+}
+
+/// The value of a metric without labels on a page.
+fn value(page: &str, metric: &str) -> Option<f64> {
+    page.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// `docker compose run --rm dwell publish FILE`, with a FILE of the folder that it works in.
+async fn publish_a_file(places: &Places, dwell: &Service, folder: &Path) -> anyhow::Result<()> {
+    let event = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00Z"}"#;
+    std::fs::write(folder.join("events.ndjson"), format!("{event}\n"))?;
+    let command = [&dwell.entrypoint[..], &["publish".to_owned(), "events.ndjson".to_owned()]].concat();
+    let mut publish = places.program(dwell, &command)?.current_dir(folder).start()?;
+    let status = publish.wait(START).await?;
+    assert!(status.success(), "publish ended with {status}:\n{}", publish.output());
+    Ok(())
+}
+
+/// Prometheus with this repository's configuration finds the four services, and gives every panel a number.
+async fn look_through_prometheus(places: &Places) -> anyhow::Result<()> {
+    let prometheus = Prometheus::start(&places.here(&read("prometheus.yml"))).await?;
+    for service in ORDER {
+        assert!(
+            prometheus.wait_for_sample(&format!("up{{job=\"{service}\"}} == 1"), SCRAPES).await.is_ok(),
+            "{service}"
+        );
+    }
+    for (panel, expression) in expressions() {
+        let number = prometheus.wait_for_sample(&expression, SCRAPES).await;
+        number.map_err(|error| error.context(format!("the panel {panel:?}")))?;
+    }
+    Ok(())
+}

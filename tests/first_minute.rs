@@ -1,0 +1,108 @@
+//! The first minute: `dwell` alone shows a matched session within five seconds, and a kill loses and repeats nothing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use testbed::{Program, Signal, free_port, wait_for};
+
+use crate::support::{PATIENCE, json};
+
+const FIRST_MATCH_MAX: Duration = Duration::from_secs(5);
+
+fn start(folder: &tempfile::TempDir, port: u16) -> Program {
+    Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .start()
+        .unwrap()
+}
+
+/// The first session of a list, once there is one.
+async fn first(url: &str) -> Value {
+    wait_for(PATIENCE, "a session", async || json(url).await.and_then(|list| list["sessions"].get(0).cloned())).await
+}
+
+/// Every session that stands, by id, page after page.
+async fn all_sessions(api: &str) -> BTreeMap<String, Value> {
+    let mut sessions = BTreeMap::new();
+    let mut cursor = String::new();
+    loop {
+        let page = json(&format!("{api}/api/v1/sessions?limit=1000&order=oldest{cursor}")).await.unwrap();
+        for session in page["sessions"].as_array().unwrap() {
+            let before = sessions.insert(session["session_id"].as_str().unwrap().to_owned(), session.clone());
+            assert_eq!(before, None, "a session is there twice");
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return sessions,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_matched_session_is_there_within_five_seconds() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let begin = Instant::now();
+    let _dwell = start(&folder, port);
+
+    let session = first(&format!("http://127.0.0.1:{port}/api/v1/sessions?state=matched&limit=1")).await;
+
+    let taken = begin.elapsed();
+    assert!(taken < FIRST_MATCH_MAX, "it took {taken:?}");
+    assert!(session["dwell_seconds"].as_f64().unwrap() > 0.0, "{session}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_loses_no_session_and_repeats_none() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let api = format!("http://127.0.0.1:{port}");
+    let mut killed = start(&folder, port);
+    first(&format!("{api}/api/v1/sessions?state=matched&limit=1")).await;
+    let before = all_sessions(&api).await;
+    killed.kill().unwrap();
+
+    let _again = start(&folder, port);
+    first(&format!("{api}/api/v1/sessions?limit=1")).await;
+    let after = all_sessions(&api).await;
+
+    let closed = |session: &Value| session["state"] == "matched";
+    let lost: Vec<&String> = before
+        .iter()
+        .filter(|(id, session)| closed(session) && after.get(*id) != Some(session))
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(lost, Vec::<&String>::new());
+    let exits: Vec<&str> = after.values().filter_map(|session| session["exit_event_id"].as_str()).collect();
+    let distinct: std::collections::BTreeSet<&&str> = exits.iter().collect();
+    assert_eq!(distinct.len(), exits.len(), "an exit is in two sessions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_drains_and_says_what_was_done() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut dwell = start(&folder, port);
+    first(&format!("http://127.0.0.1:{port}/api/v1/sessions?state=matched&limit=1")).await;
+
+    dwell.signal(Signal::INT).unwrap();
+    let line = dwell.wait_for_line("stopped: ", PATIENCE).await.unwrap();
+    let status = dwell.wait(PATIENCE).await.unwrap();
+
+    assert!(status.success(), "{status}\n{}", dwell.output());
+    assert!(line.contains("exits matched"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_data_folder_and_a_taken_port_are_named_with_the_remedy() {
+    let (folder, other, port) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), free_port());
+    let _first = start(&folder, port);
+    first(&format!("http://127.0.0.1:{port}/api/v1/sessions?limit=1")).await;
+
+    let mut same_folder = start(&folder, free_port());
+    let mut same_port = start(&other, port);
+    same_folder.wait(PATIENCE).await.unwrap();
+    same_port.wait(PATIENCE).await.unwrap();
+
+    assert!(same_folder.output().contains("DWELL_DATA_DIR"), "{}", same_folder.output());
+    assert!(same_port.output().contains(&format!("port {port} is taken")), "{}", same_port.output());
+}

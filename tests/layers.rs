@@ -1,0 +1,121 @@
+//! The house: who may use whom, and which library stands where.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The production sources of every package, by package folder.
+fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
+    let packages = [
+        "src",
+        "entry-service",
+        "exit-service",
+        "correlator",
+        "summary-api",
+        "crates/parking",
+        "crates/matching",
+        "crates/bus",
+        "crates/simulator",
+        "crates/service-kit",
+    ];
+    let folder = |package: &str| if package == "src" { root().join(package) } else { root().join(package).join("src") };
+    packages.into_iter().map(|package| (package, rust_files(&folder(package)))).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The files, relative to the root, whose text has one of `needles`.
+fn files_with(needles: &[&str]) -> BTreeSet<String> {
+    let files = sources().into_values().flatten();
+    let has = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        needles.iter().any(|needle| text.contains(needle))
+    };
+    files.filter(has).map(|path| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()).collect()
+}
+
+fn outside(files: &BTreeSet<String>, allowed: impl Fn(&str) -> bool) -> Vec<&String> {
+    files.iter().filter(|file| !allowed(file)).collect()
+}
+
+#[test]
+fn lapin_stands_only_in_the_bus() {
+    let files = files_with(&["use lapin", "lapin::"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.starts_with("crates/bus/")), Vec::<&String>::new());
+}
+
+#[test]
+fn redis_stands_only_in_adapters_of_that_name() {
+    let files = files_with(&["use ::redis", "use redis::", "redis::aio", "redis::cmd"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.ends_with("/redis.rs") || file.contains("/redis/")), Vec::<&String>::new());
+}
+
+#[test]
+fn sql_stands_only_in_the_ledger() {
+    let files = files_with(&["rusqlite::", "tokio_postgres::", "INSERT INTO"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.starts_with("summary-api/src/ledger/")), Vec::<&String>::new());
+}
+
+#[test]
+fn the_matching_core_knows_no_runtime_and_no_clock() {
+    let files = files_with(&["tokio", "async fn", "SystemTime", "Instant::now", "tracing::"]);
+    assert_eq!(outside(&files, |file| !file.starts_with("crates/matching/")), Vec::<&String>::new());
+}
+
+/// Which of our packages a package may use, itself left out.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("crates/parking", &[]),
+    ("crates/matching", &["parking"]),
+    ("crates/service-kit", &["parking"]),
+    ("crates/bus", &["service-kit"]),
+    ("crates/simulator", &["bus", "parking", "service-kit"]),
+    ("entry-service", &["bus", "parking", "service-kit", "simulator"]),
+    ("exit-service", &["bus", "parking", "service-kit", "simulator"]),
+    ("correlator", &["bus", "matching", "parking", "service-kit"]),
+    ("summary-api", &["matching", "parking", "service-kit"]),
+];
+
+#[test]
+fn packages_use_only_what_stands_below_them() {
+    let ours: BTreeSet<&str> =
+        MAY_USE.iter().map(|(package, _)| package.rsplit('/').next().unwrap()).chain(["dwell", "testbed"]).collect();
+    for (package, allowed) in MAY_USE {
+        let manifest = std::fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+        let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+        let used: BTreeSet<&str> =
+            dependencies.lines().filter_map(|line| line.split('.').next()).filter(|name| ours.contains(name)).collect();
+        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        assert_eq!(
+            used.difference(&allowed).collect::<Vec<_>>(),
+            Vec::<&&str>::new(),
+            "{package} uses what stands beside or above it"
+        );
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_fits_a_sitting() {
+    const LINES_MAX: usize = 500;
+    for path in sources().into_values().flatten() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
+        assert!(text.lines().count() <= LINES_MAX, "{} has more than {LINES_MAX} lines", path.display());
+    }
+}

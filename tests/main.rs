@@ -1,0 +1,20 @@
+//! What the whole system promises, one promise a file, on the real programs.
+//!
+//! Tests that need a server say so and are run by `ci/test`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that can't go on stops there, and says what it misses"
+)]
+
+mod deployment;
+mod every_exit_finds_its_entry;
+mod files_reach_the_queues;
+mod first_minute;
+mod layers;
+mod lost_replies;
+mod outages;
+mod producers;
+mod replay_is_exact;
+mod support;

@@ -1,0 +1,105 @@
+//! An outage is waited out: servers that are absent at start or vanish later cost time, never a session.
+
+use testbed::{Postgres, Program, RabbitMq, Redis, free_port, wait_until};
+
+use crate::support::{
+    PATIENCE, TOKEN, assert_same_sessions, correlator, dwell, gate_events, json, metric, ready, replayed, settled,
+    stays, summary_api,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, Redis and PostgreSQL: ci/test"]
+async fn every_server_may_be_killed_in_the_middle() {
+    let Some(stays) = stays() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let events = gate_events(&stays, folder.path(), &["--lots", "P6,P9"]);
+    let expected = replayed(&events);
+    let (mut broker, mut redis, mut postgres) =
+        tokio::try_join!(RabbitMq::start(), Redis::start(), Postgres::start()).unwrap();
+    let (port, amqp) = (free_port(), broker.amqp_url());
+    let _api = summary_api(&postgres.database().await.unwrap(), port, folder.path());
+    let _correlator = correlator(&amqp, &redis.url(), port, folder.path());
+    ready(port).await;
+    let page = format!("http://127.0.0.1:{port}/metrics");
+    let publishing =
+        std::thread::spawn(move || dwell(&["publish", events.to_str().unwrap()], &[("DWELL_AMQP_URL", &amqp)]));
+
+    matched(&page, 2_000.0).await;
+    redis.kill().unwrap();
+    matched(&page, 5_000.0).await;
+    postgres.kill().unwrap();
+    postgres.restart().await.unwrap();
+    matched(&page, 10_000.0).await;
+    broker.kill().unwrap();
+    broker.restart().await.unwrap();
+    redis.restart().await.unwrap();
+    matched(&page, 20_000.0).await;
+    redis.pause().unwrap();
+    matched(&page, 25_000.0).await;
+    redis.resume().unwrap();
+    publishing.join().unwrap();
+
+    assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and Redis: ci/test"]
+async fn a_redis_with_an_older_copy_changes_no_session() {
+    let Some(stays) = stays() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let events = gate_events(&stays, folder.path(), &["--lots", "P4,P10"]);
+    let expected = replayed(&events);
+    let amqp = RabbitMq::shared().await.unwrap().vhost("older-copy").await.unwrap();
+    let mut redis = Redis::start().await.unwrap();
+    let (port, database) = (free_port(), format!("sqlite:{}", folder.path().join("ledger.sqlite").display()));
+    let _api = summary_api(&database, port, folder.path());
+    let _correlator = correlator(&amqp, &redis.url(), port, folder.path());
+    ready(port).await;
+    let page = format!("http://127.0.0.1:{port}/metrics");
+    let publishing =
+        std::thread::spawn(move || dwell(&["publish", events.to_str().unwrap()], &[("DWELL_AMQP_URL", &amqp)]));
+
+    matched(&page, 2_000.0).await;
+    let older = redis.copy().unwrap();
+    matched(&page, 8_000.0).await;
+    redis.replace_data(&older).await.unwrap();
+    publishing.join().unwrap();
+
+    assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: ci/test"]
+async fn servers_that_are_absent_at_start_are_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = RabbitMq::start().await.unwrap();
+    broker.kill().unwrap();
+    let (port, api_port) = (free_port(), free_port());
+    let mut correlator = Program::new(testbed::binary("correlator").unwrap())
+        .env("DWELL_AMQP_URL", broker.amqp_url())
+        .env("DWELL_SUMMARY_API_URL", format!("http://127.0.0.1:{api_port}"))
+        .env("DWELL_INTERNAL_TOKEN", TOKEN)
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .start()
+        .unwrap();
+    correlator.wait_for_line("summary-api is down", PATIENCE).await.unwrap();
+
+    let database = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+    let _api = summary_api(&database, api_port, folder.path());
+    correlator.wait_for_line("summary-api is up", PATIENCE).await.unwrap();
+    broker.restart().await.unwrap();
+
+    ready(port).await;
+    let status = format!("http://127.0.0.1:{api_port}/api/v1/status");
+    wait_until(PATIENCE, "the correlator to report", async || {
+        json(&status).await.is_some_and(|status| status["settled"] == true)
+    })
+    .await;
+}
+
+async fn matched(page: &str, exits: f64) {
+    wait_until(PATIENCE, "exits to be matched", async || {
+        metric(page, "matched_events").await.is_some_and(|count| count >= exits)
+    })
+    .await;
+}

@@ -1,0 +1,132 @@
+//! What the tests of the whole system share: the real stays as gate events, and our programs put together.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use testbed::{Program, free_port, wait_until};
+
+/// Long enough for the slowest machine that runs these tests.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
+
+/// The secret that the programs of a test share.
+pub(crate) const TOKEN: &str = "a-token-of-the-tests";
+
+/// The folder of the real stays; `None` when this clone has none beside it, which is said aloud.
+pub(crate) fn stays() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/parking-stays");
+    let folder = std::env::var_os("PARKING_STAYS").map_or(beside, PathBuf::from);
+    if folder.join("P1.csv.gz").exists() {
+        return Some(folder);
+    }
+    eprintln!("NOT CHECKED on real stays: {} has none; name another folder with PARKING_STAYS", folder.display());
+    None
+}
+
+/// The tool that makes gate events of stays; beside the stays' folder.
+fn tool(stays: &Path) -> PathBuf {
+    stays.join("../../tools/gate_events.py")
+}
+
+/// What the issue of real gates is: reads get lost, repeated and late, and strangers leave.
+const FLAWS: &[&str] = &[
+    "--lost-entry",
+    "0.033",
+    "--lost-exit",
+    "0.053",
+    "--duplicates",
+    "0.01",
+    "--late",
+    "0.05",
+    "--stranger-exits",
+    "0.05",
+];
+
+/// Makes gate events of the real stays in `folder`; returns the file of events.
+pub(crate) fn gate_events(stays: &Path, folder: &Path, more: &[&str]) -> PathBuf {
+    let (events, truth) = (folder.join("events.ndjson"), folder.join("truth.csv"));
+    let made = Command::new("python3")
+        .arg(tool(stays))
+        .arg("--stays")
+        .arg(stays)
+        .arg("--out")
+        .arg(&events)
+        .arg("--truth")
+        .arg(&truth)
+        .args(FLAWS)
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    events
+}
+
+/// Runs `dwell` with arguments to its end; its standard error when it fails.
+pub(crate) fn dwell(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dwell"));
+    command.args(arguments).envs(environment.iter().copied());
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "dwell {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// The canonical sessions of a file of gate events, as `dwell replay` writes them.
+pub(crate) fn replayed(events: &Path) -> String {
+    dwell(&["replay", events.to_str().unwrap(), "--sessions", "-"], &[])
+}
+
+/// What the ledger behind an API has, once all work is done, as `dwell export --settled` writes it.
+pub(crate) fn settled(api: &str) -> String {
+    dwell(&["export", "--api", api, "--sessions", "-", "--settled", "--timeout", "10m"], &[])
+}
+
+/// A summary API of its own process.
+pub(crate) fn summary_api(database_url: &str, port: u16, folder: &Path) -> Program {
+    let program = Program::new(testbed::binary("summary-api").unwrap())
+        .env("DWELL_DATABASE_URL", database_url)
+        .env("DWELL_INTERNAL_TOKEN", TOKEN)
+        .env("DWELL_HOLD", "1s")
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .current_dir(folder);
+    program.start().unwrap()
+}
+
+/// A correlator of its own process.
+pub(crate) fn correlator(amqp_url: &str, redis_url: &str, api_port: u16, folder: &Path) -> Program {
+    let port = free_port();
+    let program = Program::new(testbed::binary("correlator").unwrap())
+        .env("DWELL_AMQP_URL", amqp_url)
+        .env("DWELL_REDIS_URL", redis_url)
+        .env("DWELL_SUMMARY_API_URL", format!("http://127.0.0.1:{api_port}"))
+        .env("DWELL_INTERNAL_TOKEN", TOKEN)
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .current_dir(folder);
+    program.start().unwrap()
+}
+
+/// The answer of an API as JSON.
+pub(crate) async fn json(url: &str) -> Option<serde_json::Value> {
+    reqwest::get(url).await.ok()?.json().await.ok()
+}
+
+/// The value of an unlabelled metric on a page.
+pub(crate) async fn metric(page: &str, name: &str) -> Option<f64> {
+    let text = reqwest::get(page).await.ok()?.text().await.ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Waits until the program behind `port` is ready.
+pub(crate) async fn ready(port: u16) {
+    let url = format!("http://127.0.0.1:{port}/readyz");
+    wait_until(PATIENCE, "a program to be ready", async || {
+        reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success())
+    })
+    .await;
+}
+
+/// Compares two session files; tells the first difference, for they are long.
+pub(crate) fn assert_same_sessions(actual: &str, expected: &str) {
+    let differs = actual.lines().zip(expected.lines()).enumerate().find(|(_, (actual, expected))| actual != expected);
+    assert_eq!(differs, None, "sessions differ");
+    assert_eq!(actual.lines().count(), expected.lines().count());
+}
