@@ -16,5 +16,6 @@ mod layers;
 mod lost_replies;
 mod outages;
 mod producers;
+mod readme;
 mod replay_is_exact;
 mod support;

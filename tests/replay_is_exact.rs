@@ -224,12 +224,12 @@ fn check_real_stays(more: &[&str], found_at_least: f64) {
 
 #[test]
 fn real_stays_give_exactly_their_canonical_sessions() {
-    check_real_stays(&[], 0.999);
+    check_real_stays(&[], 0.9999);
 }
 
 #[test]
 fn real_stays_in_whole_minutes_give_exactly_their_canonical_sessions() {
-    check_real_stays(&["--minutes-only"], 0.95);
+    check_real_stays(&["--minutes-only"], 0.995);
 }
 
 #[test]

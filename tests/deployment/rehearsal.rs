@@ -143,5 +143,26 @@ async fn look_through_prometheus(places: &Places) -> anyhow::Result<()> {
         let number = prometheus.wait_for_sample(&expression, SCRAPES).await;
         number.map_err(|error| error.context(format!("the panel {panel:?}")))?;
     }
-    Ok(())
+    one_exit_in_five_is_unmatched(&prometheus).await
+}
+
+/// What the simulators promise, once the holds of the first hour's exits have ended.
+async fn one_exit_in_five_is_unmatched(prometheus: &Prometheus) -> anyhow::Result<()> {
+    const SHARE: f64 = 0.2;
+    let end = tokio::time::Instant::now() + SCRAPES;
+    loop {
+        let matched = prometheus.wait_for_sample("matched_events", SCRAPES).await?;
+        let unmatched = prometheus.wait_for_sample("unmatched_events", SCRAPES).await?;
+        let (exits, share) = (matched + unmatched, unmatched / (matched + unmatched));
+        // Five standard deviations: by chance this fails once in a million runs.
+        let chance = 5.0 * (SHARE * (1.0 - SHARE) / exits).sqrt();
+        if exits > 500.0 && (share - SHARE).abs() <= chance {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            tokio::time::Instant::now() < end,
+            "{unmatched} of {exits} exits are unmatched: {share}, not {SHARE}±{chance}"
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }

@@ -106,7 +106,7 @@ pub struct Delivery {
 pub enum Error {
     /// Settings and broker disagree, such as wrong credentials, a missing virtual host or a queue with other arguments.
     /// The text says what to do.
-    #[error("the queues can't be used")]
+    #[error("{0}")]
     Config(#[from] service_kit::config::Error),
     /// The process is stopping.
     #[error("the bus is closed: the service is stopping")]

@@ -212,10 +212,15 @@ fn said_by_clap(error: &clap::Error) -> ExitCode {
 /// One clear block on standard error: the error, its causes, one a line.
 fn report(name: &str, error: &anyhow::Error) {
     let mut block = format!("{name}: {error}\n");
-    for cause in error.chain().skip(1) {
-        block.push_str("  because ");
-        block.push_str(&cause.to_string());
-        block.push('\n');
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some errors repeat their cause in their own text.
+        if !said.ends_with(&cause) {
+            block.push_str("  because ");
+            block.push_str(&cause);
+            block.push('\n');
+        }
+        said = cause;
     }
     if let Err(error) = std::io::stderr().write_all(block.as_bytes()) {
         tracing::error!(%error, "standard error is closed");

@@ -94,7 +94,9 @@ impl RabbitMq {
 
     /// `kill -9`; returns when the node is gone. Does nothing when it is not running.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.server.take().map_or(Ok(()), |server| server.kill(&mut self.folder))
+        let Some(server) = self.server.take() else { return Ok(()) };
+        server.kill(&mut self.folder)?;
+        closed(self.ports.amqp.port())
     }
 
     /// Starts the node again on its data and ports, after a `kill -9` if it is still running.
@@ -227,6 +229,17 @@ fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
     folder.write("enabled_plugins", "[rabbitmq_management].\n")?;
     let cookie = folder.write(".erlang.cookie", COOKIE)?;
     std::fs::set_permissions(&cookie, std::fs::Permissions::from_mode(0o400)).context("cannot protect the cookie")
+}
+
+/// Waits until nobody listens on the port: the last threads of a killed process hold its sockets a moment longer than it
+/// seems to live, and the next start would take the dying node for its own.
+fn closed(port: u16) -> anyhow::Result<()> {
+    let start = std::time::Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        ensure!(start.elapsed() < CTL_DEADLINE, "port {port} is still open {CTL_DEADLINE:?} after kill -9");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 async fn listens(port: u16) -> bool {

@@ -1,0 +1,72 @@
+//! What the README says: its commands are run as they stand there, on a running `dwell`.
+
+use std::process::Command;
+use std::time::Duration;
+
+use testbed::{Program, free_port};
+
+use crate::support::ready;
+
+const README: &str = include_str!("../README.md");
+
+/// The commands of the indented blocks that begin with `curl`, each with its continuation lines.
+fn curls() -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in README.lines().filter_map(|line| line.strip_prefix("    ")) {
+        if goes_on {
+            commands.last_mut().unwrap().push_str(line.trim_end_matches('\\'));
+        } else if line.starts_with("curl ") {
+            commands.push(line.trim_end_matches('\\').to_owned());
+        }
+        goes_on = line.ends_with('\\') && (goes_on || line.starts_with("curl "));
+    }
+    commands
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs curl: ci/test"]
+async fn every_curl_of_the_readme_answers() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let _dwell = Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .start()
+        .unwrap();
+    ready(port).await;
+    let curls = curls();
+    assert!(curls.len() >= 3, "{curls:?}");
+    for curl in curls {
+        let here = curl.replace("localhost:5000", &format!("127.0.0.1:{port}"));
+        let run =
+            || Command::new("sh").arg("-c").arg(format!("{here} --fail-with-body --silent --max-time 10")).output();
+        let ran = tokio::task::block_in_place(run).unwrap();
+        let answer = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success(), "{curl}: {answer}");
+        if curl.contains("save_summary") {
+            assert!(
+                answer.contains("\"message\":\"Summary saved successfully\"") && answer.contains("90000"),
+                "{answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_transcript_is_what_a_first_run_prints() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut dwell = Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .current_dir(folder.path())
+        .start()
+        .unwrap();
+    dwell.wait_for_line("Ctrl-C stops", Duration::from_secs(30)).await.unwrap();
+    let printed = dwell.output().replace(&format!(":{port}"), ":5000");
+    let shown = README.lines().filter_map(|line| line.strip_prefix("    "));
+    let banner: Vec<&str> =
+        shown.skip_while(|line| !line.starts_with("Dwell ")).take_while(|line| !line.starts_with("INFO")).collect();
+    assert!(banner.len() > 10, "{banner:?}");
+    for line in banner {
+        assert!(printed.lines().any(|one| one.trim_end() == line.trim_end()), "{line:?} is not printed:\n{printed}");
+    }
+}
