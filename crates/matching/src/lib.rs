@@ -5,7 +5,7 @@
 //!
 //! - [`canonical`]: which sessions a set of gate events is: the definition, used by the live pipeline and the replay.
 //! - [`step`]: what new evidence changes: the difference between the sessions before and after.
-//! - [`timeline`]: the recent events of a vehicle, and where they may be cut.
+//! - [`timeline`]: the recent events of a vehicle; [`cut`]: where they may be cut.
 //! - [`record`]: the units in which decisions travel to the ledger.
 //! - [`history`]: checks a finished ledger against the definition.
 //! - [`wire`]: where correlators and the summary API find each other.
@@ -14,6 +14,7 @@
 //! (the ledger's index) are not here.
 
 pub mod canonical;
+pub mod cut;
 pub mod history;
 pub mod record;
 pub mod step;
@@ -22,7 +23,7 @@ pub mod wire;
 
 pub use canonical::{Limits, Stay, for_each_stay};
 pub use record::{
-    Applied, Base, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit,
+    Applied, Base, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit,
 };
-pub use step::{Decision, EventRef, Rule, SessionChange, TooOld, step, unread_unit};
+pub use step::{Decision, EventRef, Rule, SessionChange, TooOld, step};
 pub use timeline::{Flags, Timeline, TimelineEvent};

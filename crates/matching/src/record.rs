@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::canonical::Limits;
-use crate::step::{Decision, SessionChange, TooOld, step};
+use crate::step::{Decision, SessionChange, TooOld, step, unread_change};
 use crate::timeline::{Flags, Timeline};
 
 /// Where a vehicle stands in the ledger: what a unit is compared with.
@@ -169,4 +169,19 @@ pub struct CorrelatorStatus {
     pub exit_ready: u64,
     /// Messages received and not yet acknowledged.
     pub in_flight: u64,
+}
+
+/// The unit for events whose plate says that nothing was read: each is a session of its own, and none is ever paired.
+pub fn unread_unit(vehicle: &Vehicle, events: Vec<RecordedEvent>) -> Unit {
+    let changes = events.iter().map(|event| unread_change(vehicle, event.key)).collect();
+    Unit {
+        vehicle: vehicle.clone(),
+        base: None,
+        timeline: Timeline::default(),
+        events,
+        flags: Vec::new(),
+        changes,
+        first_matched: 0,
+        first_unmatched: 0,
+    }
 }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::canonical::{Limits, Stay, for_each_stay, speaker_of, unread_stay};
-use crate::record::{RecordedEvent, Unit};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 /// Why a session is in its new state.
@@ -191,23 +190,8 @@ pub fn step(
     Ok(decision)
 }
 
-/// The unit for events whose plate says that nothing was read: each is a session of its own, and none is ever paired.
-pub fn unread_unit(vehicle: &Vehicle, events: Vec<RecordedEvent>) -> Unit {
-    let changes = events.iter().map(|event| unread_change(vehicle, event.key)).collect();
-    Unit {
-        vehicle: vehicle.clone(),
-        base: None,
-        timeline: Timeline::default(),
-        events,
-        flags: Vec::new(),
-        changes,
-        first_matched: 0,
-        first_unmatched: 0,
-    }
-}
-
 /// The session of one event whose plate says that nothing was read.
-fn unread_change(vehicle: &Vehicle, key: EventKey) -> SessionChange {
+pub(crate) fn unread_change(vehicle: &Vehicle, key: EventKey) -> SessionChange {
     let stay = unread_stay(0, key.direction);
     SessionChange {
         session: SessionId::of_event(vehicle, &key),

@@ -7,8 +7,6 @@ use parking::{Direction, EventKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::canonical::{Limits, for_each_stay};
-
 /// What has been decided about an event, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -63,10 +61,6 @@ pub struct Timeline {
     events: Vec<TimelineEvent>,
 }
 
-/// A longer timeline is cut, when it can be.
-pub const TRIM_ABOVE: usize = 32;
-/// So many of the newest events stay at least when a timeline is cut: late events find them at hand.
-const KEEP: usize = 8;
 /// The most events of a timeline. Only reads that can't be parted get there, such as one car before a camera for hours.
 pub const MAX_EVENTS: usize = 10_000;
 
@@ -108,6 +102,12 @@ impl Timeline {
         }
     }
 
+    /// Drops the events before `place`, where a session begins alone at its instant.
+    pub(crate) fn cut_at(&mut self, place: usize) {
+        self.complete_after = Some(self.events[place].key.time);
+        self.events.drain(..place);
+    }
+
     pub(crate) fn flags_mut(&mut self, place: usize) -> &mut Flags {
         &mut self.events[place].flags
     }
@@ -122,37 +122,5 @@ impl Timeline {
             hasher.update(event.key.id.as_bytes());
         }
         hasher.digest()
-    }
-
-    /// Cuts what a long timeline no longer needs at hand.
-    pub fn trim(&mut self, limits: Limits) {
-        if self.events.len() > TRIM_ABOVE {
-            let newest = self.events[self.events.len() - KEEP].key.time;
-            self.cut_before(newest, limits);
-        }
-    }
-
-    /// Cuts at the latest place that still reaches `time`, if there is one.
-    pub fn cut_before(&mut self, time: Timestamp, limits: Limits) {
-        let mut cut = None;
-        let ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
-        for_each_stay(&self.events, limits, ended, |stay| {
-            let place = stay.giving();
-            if self.events[place].key.time < time && self.is_alone_at_its_instant(place) {
-                cut = Some(place);
-            }
-        });
-        // The first session of a cut timeline begins at the cut itself: nothing would be gained.
-        if let Some(place) = cut.filter(|place| *place > 0) {
-            self.complete_after = Some(self.events[place].key.time);
-            self.events.drain(..place);
-        }
-    }
-
-    fn is_alone_at_its_instant(&self, place: usize) -> bool {
-        let time = self.events[place].key.time;
-        let differs = |event: Option<&TimelineEvent>| event.is_none_or(|event| event.key.time != time);
-        let before = place.checked_sub(1).and_then(|before| self.events.get(before));
-        differs(before) && differs(self.events.get(place + 1))
     }
 }

@@ -1,6 +1,6 @@
 //! Timelines are cut where nothing can change what lies before, and their digests tell them apart.
 
-use matching::timeline::TRIM_ABOVE;
+use matching::cut::TRIM_ABOVE;
 use matching::{Flags, Timeline, TimelineEvent};
 use parking::{EventKey, Timestamp};
 
