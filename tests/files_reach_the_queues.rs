@@ -108,6 +108,6 @@ async fn an_embedded_bus_in_use_is_named_with_what_to_do() {
     let ran = command.args(["dlq", "list"]).env("DWELL_DATA_DIR", data).output().unwrap();
 
     let said = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(78), "{said}");
+    assert_eq!(ran.status.code(), Some(69), "{said}");
     assert!(said.contains("is in use by another process") && said.contains("DWELL_AMQP_URL"), "{said}");
 }

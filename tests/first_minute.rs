@@ -100,9 +100,38 @@ async fn a_locked_data_folder_and_a_taken_port_are_named_with_the_remedy() {
 
     let mut same_folder = start(&folder, free_port());
     let mut same_port = start(&other, port);
-    same_folder.wait(PATIENCE).await.unwrap();
-    same_port.wait(PATIENCE).await.unwrap();
+    let codes = [same_folder.wait(PATIENCE).await.unwrap().code(), same_port.wait(PATIENCE).await.unwrap().code()];
 
+    assert_eq!(codes, [Some(69), Some(69)], "{}{}", same_folder.output(), same_port.output());
     assert!(same_folder.output().contains("DWELL_DATA_DIR"), "{}", same_folder.output());
     assert!(same_port.output().contains(&format!("port {port} is taken")), "{}", same_port.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_setting_of_any_part_is_refused_before_anything_is_made() {
+    let wrong = [
+        ("DWELL_PREFETCH", "0"),
+        ("DWELL_QUEUE_TYPE", "mirrored"),
+        ("DWELL_REDIS_URL", "not-a-url"),
+        ("DWELL_STRANGER_SHARE", "0.95"),
+        ("DWELL_HOLD", "soon"),
+    ];
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    for (name, value) in wrong {
+        let mut dwell = Program::new(testbed::binary("dwell").unwrap())
+            .env("DWELL_DATA_DIR", folder.to_str().unwrap())
+            .env("DWELL_LISTEN", "127.0.0.1:0")
+            .env(name, value)
+            .start()
+            .unwrap();
+
+        let status = dwell.wait(PATIENCE).await.unwrap();
+
+        let said = dwell.output();
+        assert_eq!(status.code(), Some(78), "{said}");
+        assert!(said.contains(&format!("{name}={value}: ")), "{said}");
+        assert!(!said.contains("Ctrl-C stops"), "it showed its banner:\n{said}");
+        assert!(!folder.exists(), "{name}={value} made the data folder");
+    }
 }

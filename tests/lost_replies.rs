@@ -4,27 +4,18 @@
 //! by a seed. What must come out is what the events say, by the definition.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Bus, BusConfig, Message, Queue};
+use bus::Queue;
 use correlator::recorder::{Error, Recorder};
 use dwell::direct::DirectRecorder;
 use matching::history::{lot_times, settled_sessions};
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
-use parking::{
-    Direction, EventKey, GateEvent, LotId, Lots, Plate, Rules, Session, SessionId, State, SystemClock, Timestamp,
-    Vehicle,
-};
-use service_kit::{ServiceContext, Settings};
-use summary_api::Service;
-use summary_api::ledger::{Order, Page, SessionFilter};
-use testbed::wait_until;
+use parking::{Direction, EventKey, GateEvent, LotId, Plate, Rules, Session, SessionId, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
-use crate::support::PATIENCE;
+use crate::support::pipeline::Pipeline;
 
 const HOLD_MS: i64 = 300;
 
@@ -127,59 +118,28 @@ fn expected(events: &[GateEvent], rules: &Rules) -> BTreeMap<SessionId, Session>
     sessions.map(|session| (session.id, session)).collect()
 }
 
-async fn publish(bus: &dyn Bus, events: &[GateEvent]) {
-    for direction in [Direction::Entry, Direction::Exit] {
+async fn publish(pipeline: &Pipeline, events: &[GateEvent]) {
+    for (direction, queue) in [(Direction::Entry, Queue::Entry), (Direction::Exit, Queue::Exit)] {
         let body = |event: &GateEvent| {
             let mut json = Vec::new();
             parking::wire::write_event(event, &mut json);
-            Message::new(json)
+            json
         };
-        let messages = events.iter().filter(|event| event.key.direction == direction).map(body).collect();
-        let queue = if direction == Direction::Entry { Queue::Entry } else { Queue::Exit };
-        bus.publish(queue, messages).await.unwrap();
-    }
-}
-
-async fn standing(service: &Service) -> BTreeMap<SessionId, Session> {
-    let mut sessions = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = Page { limit: 1000, after, order: Order::OldestFirst };
-        let rows = service.sessions(&SessionFilter::default(), page).await.unwrap();
-        let Some(last) = rows.last() else { return sessions };
-        after = Some(last.session.id);
-        sessions.extend(rows.into_iter().map(|row| (row.session.id, row.session)));
+        pipeline.publish(queue, events.iter().filter(|event| event.key.direction == direction).map(body)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreliable_way_to_the_ledger_changes_no_session() {
-    let folder = tempfile::tempdir().unwrap();
-    let context = ServiceContext::new(Arc::new(SystemClock));
     let rules = Rules { hold_ms: HOLD_MS, max_stay_ms: 2 * 3_600_000, ..Rules::default() };
-    let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
-    let ledger = summary_api::ledger::open(&url, context.clock.now()).await.unwrap();
-    let service = Service::new(ledger, rules.clone(), Lots::default(), &context);
-    let bus = bus::open(&BusConfig { data_dir: folder.path().into(), ..BusConfig::default() }, &context).unwrap();
+    let pipeline = Pipeline::new(rules.clone()).await;
     let events = events();
-    publish(bus.as_ref(), &events).await;
+    publish(&pipeline, &events).await;
 
-    let recorder = Unreliable { recorder: DirectRecorder::new(service.clone()), calls: AtomicU64::new(0) };
-    let config = correlator::Config {
-        batch_events: 100,
-        ..correlator::Config::from_settings(&Settings::from_variables([]).unwrap()).unwrap()
-    };
-    correlator::start(config, bus, Arc::new(recorder), &context).await.unwrap();
-    wait_until(PATIENCE, "all work to be done", async || {
-        let status = service.status().await.unwrap();
-        status.settled && status.correlators.iter().all(|correlator| correlator.status.in_flight == 0)
-    })
-    .await;
+    pipeline.settle(Unreliable { recorder: pipeline.recorder(), calls: AtomicU64::new(0) }).await;
 
-    let (standing, expected) = (standing(&service).await, expected(&events, &rules));
+    let (standing, expected) = (pipeline.standing().await, expected(&events, &rules));
     assert_eq!(standing.values().find(|session| Some(*session) != expected.get(&session.id)), None);
     assert_eq!(standing.len(), expected.len());
     assert!(standing.values().any(|session| session.state == State::Matched));
-    context.lifecycle.stop();
-    context.lifecycle.finished(Duration::from_secs(10)).await.unwrap();
 }

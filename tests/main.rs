@@ -12,6 +12,7 @@ mod deployment;
 mod every_exit_finds_its_entry;
 mod files_reach_the_queues;
 mod first_minute;
+mod hot_vehicles;
 mod layers;
 mod lost_replies;
 mod outages;

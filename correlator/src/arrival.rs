@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bus::{Queue, Tag};
+use bus::{Delivery, Queue, Tag};
 use bytes::Bytes;
 use parking::wire::parse_message;
 use parking::{GateEvent, Refusal, Timestamp};
@@ -53,7 +53,8 @@ pub(crate) struct Refused {
 }
 
 /// Takes a message apart.
-pub(crate) fn read(queue: Queue, tag: Tag, body: &Bytes, now: Timestamp) -> Vec<Arrival> {
+pub(crate) fn read(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec<Arrival> {
+    let body = &delivery.body;
     let refused = |body: Bytes, refusal| Err(Refused { body, refusal });
     let contents: Vec<Result<GateEvent, Refused>> = match parse_message(body) {
         Err(refusal) => vec![refused(body.clone(), refusal)],
@@ -66,7 +67,8 @@ pub(crate) fn read(queue: Queue, tag: Tag, body: &Bytes, now: Timestamp) -> Vec<
             })
             .collect(),
     };
-    let message = Arc::new(Received { queue, tag, at: Instant::now(), left: AtomicUsize::new(contents.len()) });
+    let left = AtomicUsize::new(contents.len());
+    let message = Arc::new(Received { queue, tag: delivery.tag, at: delivery.received, left });
     contents.into_iter().map(|content| Arrival { content, received_at: now, message: Arc::clone(&message) }).collect()
 }
 
@@ -81,13 +83,18 @@ fn not_ahead(event: GateEvent, now: Timestamp) -> Result<GateEvent, Refusal> {
     ))
 }
 
+/// A message with this body, just received.
+#[cfg(test)]
+pub(crate) fn delivered(body: String) -> Delivery {
+    let tag = Tag { generation: 1, number: 1 };
+    Delivery { tag, body: body.into(), received: Instant::now(), redelivered: false, death: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_727_168_400_000);
-    const TAG: Tag = Tag { generation: 1, number: 1 };
-
     fn event(time: &str) -> String {
         format!(
             r#"{{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "exit_date_time": "{time}"}}"#
@@ -95,7 +102,7 @@ mod tests {
     }
 
     fn members(body: String) -> Vec<Result<i64, &'static str>> {
-        let arrivals = read(Queue::Exit, TAG, &Bytes::from(body), NOW);
+        let arrivals = read(Queue::Exit, &delivered(body), NOW);
         arrivals
             .iter()
             .map(|arrival| {
@@ -123,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_message_is_done_with_its_last_element() {
-        let body = Bytes::from(format!("[{0}, {0}, 7]", event("2024-09-24T09:00:00Z")));
-        let arrivals = read(Queue::Exit, TAG, &body, NOW);
+        let body = format!("[{0}, {0}, 7]", event("2024-09-24T09:00:00Z"));
+        let arrivals = read(Queue::Exit, &delivered(body), NOW);
         let done: Vec<bool> = arrivals.iter().map(|arrival| arrival.message.one_done()).collect();
         assert_eq!(done, [false, false, true]);
         assert_eq!(arrivals[2].content.as_ref().unwrap_err().body, Bytes::from_static(b"7"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use matching::Due;
 use parking::Direction;
 
-use crate::decide::{Decider, Evidence};
+use crate::decide::{Call, Decider, Evidence};
 use crate::progress::Progress;
 
 /// How often the ledger is asked.
@@ -32,7 +32,7 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>) {
 
 /// Ends what is due; tells whether more may be due at once.
 async fn end_due(decider: &Decider, progress: &Progress) -> bool {
-    let Ok(due) = decider.patiently("asking what is due", || decider.recorder.due(MOST)).await else { return false };
+    let Ok(due) = decider.patiently(Call::Due, || decider.recorder.due(MOST)).await else { return false };
     let is_full = due.len() >= MOST as usize;
     let evidence: Vec<Evidence> = due.into_iter().filter_map(|due| evidence(due, progress)).collect();
     let any = !evidence.is_empty();

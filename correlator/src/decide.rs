@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use matching::{Decision, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
 use parking::{EventKey, GateEvent, Rules, Timestamp, Vehicle};
-use service_kit::{Backoff, Dependency, Lifecycle};
+use service_kit::{Backoff, Dependency, Health, Lifecycle};
 
 use crate::decisions::Announcer;
 use crate::metrics::Metrics;
@@ -32,6 +32,42 @@ pub(crate) struct Evidence {
     pub(crate) snapshot: Option<Snapshot>,
 }
 
+/// A kind of call to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Load,
+    Record,
+    Due,
+}
+
+/// How the ledger answers, for each kind of call: one that fails is not hidden by others that succeed.
+#[derive(Debug)]
+pub(crate) struct LedgerHealth {
+    load: Dependency,
+    record: Dependency,
+    due: Dependency,
+}
+
+impl LedgerHealth {
+    /// All kinds of calls are shown as one dependency, which is up once the ledger has told its terms.
+    pub(crate) fn new(health: &Health) -> Self {
+        let one = || {
+            let call = health.dependency("summary-api");
+            call.up();
+            call
+        };
+        Self { load: one(), record: one(), due: one() }
+    }
+
+    fn of(&self, call: Call) -> &Dependency {
+        match call {
+            Call::Load => &self.load,
+            Call::Record => &self.record,
+            Call::Due => &self.due,
+        }
+    }
+}
+
 /// Decides and records. One for all batches and deadlines of a correlator.
 #[derive(Debug)]
 pub(crate) struct Decider {
@@ -40,7 +76,7 @@ pub(crate) struct Decider {
     pub(crate) rules: RwLock<Arc<Rules>>,
     pub(crate) metrics: Metrics,
     pub(crate) announcer: Announcer,
-    pub(crate) ledger: Dependency,
+    pub(crate) ledger: LedgerHealth,
     pub(crate) lifecycle: Lifecycle,
 }
 
@@ -59,8 +95,13 @@ struct Case {
 enum Verdict {
     Record(Unit),
     Nothing,
-    LoadAgain { reaching: Option<Timestamp> },
-    TimelineFull,
+    LoadAgain {
+        reaching: Option<Timestamp>,
+    },
+    /// There is no room for these arrivals, by place: more re-reads of what can't be parted.
+    TimelineFull {
+        too_many: Vec<usize>,
+    },
 }
 
 impl Decider {
@@ -81,7 +122,10 @@ impl Decider {
                         self.metrics.reloaded();
                         again.push(case);
                     }
-                    Verdict::TimelineFull => refused.extend(case.evidence.events.into_iter().map(|(event, _)| event)),
+                    Verdict::TimelineFull { too_many } => {
+                        refused.extend(case.refuse(&too_many));
+                        again.push(case);
+                    }
                 }
             }
             again.extend(self.record(units).await?);
@@ -104,7 +148,8 @@ impl Decider {
             Err(too_old) => Verdict::LoadAgain { reaching: Some(too_old.0) },
             Ok(decision) if decision.is_empty() && case.is_cached => Verdict::LoadAgain { reaching: None },
             Ok(decision) if decision.is_empty() => Verdict::Nothing,
-            Ok(decision) if decision.timeline.events().len() > matching::timeline::MAX_EVENTS => Verdict::TimelineFull,
+            Ok(decision) if is_full(&decision) && case.is_cached => Verdict::LoadAgain { reaching: None },
+            Ok(decision) if is_full(&decision) => Verdict::TimelineFull { too_many: decision.re_reads },
             Ok(decision) => Verdict::Record(unit(snapshot, evidence, decision)),
         }
     }
@@ -135,7 +180,7 @@ impl Decider {
         if requests.is_empty() {
             return Ok(());
         }
-        let snapshots = self.patiently("loading timelines", || self.recorder.load(&requests)).await?;
+        let snapshots = self.patiently(Call::Load, || self.recorder.load(&requests)).await?;
         for (case, snapshot) in wanted.iter_mut().zip(snapshots) {
             case.snapshot = Some(snapshot);
         }
@@ -148,7 +193,7 @@ impl Decider {
             return Ok(Vec::new());
         }
         let (cases, units): (Vec<Case>, Vec<Unit>) = units.into_iter().unzip();
-        let outcomes = self.patiently("recording", || self.recorder.record(&units)).await?;
+        let outcomes = self.patiently(Call::Record, || self.recorder.record(&units)).await?;
         let (mut lost, mut fresh) = (Vec::new(), Vec::new());
         for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {
             match outcome {
@@ -170,20 +215,21 @@ impl Decider {
     }
 
     /// Repeats a call until the ledger answers. Once the stop has come, a failure is the last.
-    pub(crate) async fn patiently<T, F>(&self, what: &str, call: impl Fn() -> F) -> Result<T, GivenUp>
+    pub(crate) async fn patiently<T, F>(&self, call: Call, attempt: impl Fn() -> F) -> Result<T, GivenUp>
     where
         F: Future<Output = Result<T, recorder::Error>>,
     {
+        let health = self.ledger.of(call);
         let mut backoff = Backoff::default();
         loop {
-            match call().await {
+            match attempt().await {
                 Ok(answer) => {
-                    self.ledger.up();
+                    health.up();
                     return Ok(answer);
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "{what} failed, trying again until it works");
-                    self.ledger.down(error.to_string());
+                    tracing::debug!(%error, "{call:?} failed, trying again until it works");
+                    health.down(error.to_string());
                 }
             }
             if !backoff.wait(&self.lifecycle).await {
@@ -203,6 +249,20 @@ impl Case {
         let snapshot = evidence.snapshot.take();
         Self { evidence, keys, snapshot, is_cached: false, reaching: None }
     }
+
+    /// Takes the arrivals at these places, which grow, out of the evidence.
+    fn refuse(&mut self, places: &[usize]) -> Vec<GateEvent> {
+        let taken = places.iter().rev().map(|place| {
+            self.keys.remove(*place);
+            self.evidence.events.remove(*place).0
+        });
+        taken.collect()
+    }
+}
+
+/// Whether the timeline has no room for further re-reads. What begins a passage is always taken: it makes a cut possible.
+fn is_full(decision: &Decision) -> bool {
+    decision.timeline.events().len() > matching::timeline::MAX_EVENTS && !decision.re_reads.is_empty()
 }
 
 fn unit(snapshot: &Snapshot, evidence: &Evidence, decision: Decision) -> Unit {

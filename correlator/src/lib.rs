@@ -38,7 +38,7 @@ mod worker;
 
 pub use config::Config;
 
-use decide::Decider;
+use decide::{Decider, LedgerHealth};
 use decisions::Announcer;
 use heartbeat::Heartbeat;
 use intake::Intake;
@@ -98,7 +98,7 @@ pub async fn start(
         rules: RwLock::new(Arc::new(terms.rules)),
         metrics: metrics.clone(),
         announcer: Announcer::new(Arc::clone(&context.decisions)),
-        ledger,
+        ledger: LedgerHealth::new(&context.health),
         lifecycle: context.lifecycle.clone(),
     });
     let progress = Arc::new(Progress::default());
@@ -145,11 +145,12 @@ fn spawn(
 }
 
 /// The limits that are in force, by name; the unit ends each name.
-fn limits(config: &Config) -> [(&'static str, u64); 4] {
+fn limits(config: &Config) -> [(&'static str, u64); 5] {
     [
         ("batch_events", config.batch_events as u64),
         ("in_flight_batches", config.batches_in_flight as u64),
         ("prefetch_messages", config.prefetch.into()),
+        ("outstanding_events", intake::OUTSTANDING_EVENTS_MAX as u64),
         ("timeline_events", matching::timeline::MAX_EVENTS as u64),
     ]
 }

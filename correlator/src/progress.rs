@@ -15,7 +15,9 @@ const UNKNOWN: u64 = u64::MAX;
 pub(crate) struct Progress {
     entry: QueueProgress,
     exit: QueueProgress,
-    /// Event time of the newest entry that has been recorded.
+    /// Events received and not done.
+    events: AtomicUsize,
+    /// Event time of the entry that was recorded last. Not the newest of all: after live entries an old backlog may come.
     entries_until: AtomicI64,
 }
 
@@ -33,7 +35,12 @@ impl QueueProgress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { entry: QueueProgress::new(), exit: QueueProgress::new(), entries_until: AtomicI64::new(i64::MIN) }
+        Self {
+            entry: QueueProgress::new(),
+            exit: QueueProgress::new(),
+            events: AtomicUsize::new(0),
+            entries_until: AtomicI64::new(i64::MIN),
+        }
     }
 }
 
@@ -57,13 +64,31 @@ impl Progress {
     }
 
     pub(crate) fn entry_recorded(&self, time: Timestamp) {
-        self.entries_until.fetch_max(time.as_millis(), Ordering::Relaxed);
+        self.entries_until.store(time.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn begun(&self, events: usize) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn done(&self, events: usize) {
+        self.events.fetch_sub(events, Ordering::Relaxed);
+    }
+
+    /// Events received and not done.
+    pub(crate) fn events(&self) -> usize {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Whether the queue has no message ready, by the broker's word.
+    pub(crate) fn is_empty(&self, queue: Queue) -> bool {
+        self.of(queue).ready.load(Ordering::Relaxed) == 0
     }
 
     /// Whether the hold of an exit of that time may end: no entry before it can still be in the entry queue, as far as
     /// the queue's order of time goes.
     pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
-        let drained = self.entry.ready.load(Ordering::Relaxed) == 0 && self.unacknowledged(Queue::Entry) == 0;
+        let drained = self.is_empty(Queue::Entry) && self.unacknowledged(Queue::Entry) == 0;
         drained || self.entries_until.load(Ordering::Relaxed) >= time.as_millis()
     }
 

@@ -1,6 +1,6 @@
 //! Which arrivals go into which batch: all events of a vehicle in one unit, and a vehicle in one batch at a time. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use parking::{GateEvent, Timestamp, Vehicle};
 
@@ -24,37 +24,49 @@ pub(crate) struct Batch {
 /// Remembers which vehicles are under way, and what waits for them.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    under_way: HashMap<Vehicle, Vec<Arrival>>,
-    ready: Vec<Arrival>,
+    under_way: HashSet<Vehicle>,
+    /// Arrivals of vehicles that were under way when they came.
+    waiting: HashMap<Vehicle, VecDeque<Arrival>>,
+    /// Vehicles that are free again and have something waiting.
+    free: VecDeque<Vehicle>,
 }
 
 impl Schedule {
-    /// What waited for vehicles that are free again.
-    pub(crate) fn take_ready(&mut self) -> Vec<Arrival> {
-        std::mem::take(&mut self.ready)
+    /// Up to `most` arrivals of those that waited for vehicles that are free again. They are to go into the next batch.
+    pub(crate) fn take_ready(&mut self, most: usize) -> Vec<Arrival> {
+        let mut ready = Vec::new();
+        while ready.len() < most {
+            let Some(vehicle) = self.free.pop_front() else { break };
+            let Some(mut waiting) = self.waiting.remove(&vehicle) else { continue };
+            let taken = waiting.len().min(most - ready.len());
+            ready.extend(waiting.drain(..taken));
+            if !waiting.is_empty() {
+                // It is under way with the next batch, whose end makes it free again.
+                self.waiting.insert(vehicle, waiting);
+            }
+        }
+        ready
     }
 
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.free.is_empty()
     }
 
-    /// Makes a batch; arrivals of vehicles that are under way wait. `None` when all of them wait.
+    /// Makes a batch; arrivals of vehicles that are under way wait. `None` when all of them do.
     pub(crate) fn batch(&mut self, arrivals: Vec<Arrival>) -> Option<Batch> {
         let mut batch = Batch::default();
         let mut grouped: BTreeMap<Vehicle, Vec<(GateEvent, Timestamp)>> = BTreeMap::new();
         for arrival in arrivals {
             if let Ok(event) = &arrival.content {
-                if let Some(waiting) = self.under_way.get_mut(&event.vehicle) {
-                    waiting.push(arrival);
+                if self.under_way.contains(&event.vehicle) {
+                    self.waiting.entry(event.vehicle.clone()).or_default().push_back(arrival);
                     continue;
                 }
                 grouped.entry(event.vehicle.clone()).or_default().push((event.clone(), arrival.received_at));
             }
             batch.arrivals.push(arrival);
         }
-        for vehicle in grouped.keys() {
-            self.under_way.insert(vehicle.clone(), Vec::new());
-        }
+        self.under_way.extend(grouped.keys().cloned());
         batch.vehicles = grouped.into_iter().map(|(vehicle, events)| VehicleArrivals { vehicle, events }).collect();
         (!batch.arrivals.is_empty()).then_some(batch)
     }
@@ -62,29 +74,27 @@ impl Schedule {
     /// The vehicles of a batch are free again.
     pub(crate) fn done(&mut self, vehicles: &[Vehicle]) {
         for vehicle in vehicles {
-            self.ready.extend(self.under_way.remove(vehicle).into_iter().flatten());
+            self.under_way.remove(vehicle);
+            if self.waiting.contains_key(vehicle) {
+                self.free.push_back(vehicle.clone());
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bus::{Queue, Tag};
-    use bytes::Bytes;
+    use bus::Queue;
 
     use super::*;
+    use crate::arrival::{delivered, read};
 
     fn arrivals(plates: &[&str]) -> Vec<Arrival> {
         let read = |plate: &&str| {
             let body = format!(
                 r#"{{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "{plate}", "exit_date_time": "2024-09-24T09:00:00Z"}}"#
             );
-            crate::arrival::read(
-                Queue::Exit,
-                Tag { generation: 1, number: 1 },
-                &Bytes::from(body),
-                Timestamp::from_millis(1_727_168_400_000),
-            )
+            read(Queue::Exit, &delivered(body), Timestamp::from_millis(1_727_168_400_000))
         };
         plates.iter().flat_map(read).collect()
     }
@@ -111,7 +121,24 @@ mod tests {
 
         let free: Vec<Vehicle> = first.vehicles.into_iter().map(|work| work.vehicle).collect();
         schedule.done(&free);
-        let ready = schedule.take_ready();
+        let ready = schedule.take_ready(10);
         assert_eq!(plates(&schedule.batch(ready).unwrap()), [("A1".into(), 2)]);
+    }
+
+    #[test]
+    fn what_waits_for_one_vehicle_comes_in_batches_too() {
+        let mut schedule = Schedule::default();
+        let mut sizes = Vec::new();
+        let mut arrivals = arrivals(&["A1"; 25]);
+        let rest = arrivals.split_off(1);
+        let mut batch = schedule.batch(arrivals);
+        assert!(schedule.batch(rest).is_none());
+        while let Some(under_way) = batch {
+            sizes.push(under_way.arrivals.len());
+            schedule.done(&[under_way.vehicles[0].vehicle.clone()]);
+            let ready = schedule.take_ready(10);
+            batch = schedule.batch(ready);
+        }
+        assert_eq!(sizes, [1, 10, 10, 4]);
     }
 }

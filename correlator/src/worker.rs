@@ -58,9 +58,12 @@ impl Worker {
                 }
                 ready = std::future::ready(()), if has_slot && schedule.has_ready() => {
                     let () = ready;
-                    schedule.take_ready()
+                    schedule.take_ready(self.batch_events)
                 }
-                arrivals = intake.next(self.batch_events), if has_slot => arrivals?,
+                arrivals = intake.next(self.batch_events), if has_slot => match arrivals {
+                    Err(bus::Error::Stopping) => break,
+                    arrivals => arrivals?,
+                },
             };
             if let Some(batch) = schedule.batch(arrivals) {
                 let (worker, acknowledgers) = (Arc::clone(&self), acknowledgers.clone());
@@ -90,15 +93,18 @@ impl Worker {
             Ok(full) => full,
             Err(GivenUp) => return Ok(()),
         };
-        self.observe(&batch.arrivals);
+        self.observe(&batch.arrivals, &full);
         self.bury(&batch.arrivals, full).await?;
         self.acknowledge(&batch.arrivals, acknowledgers).await?;
+        self.progress.done(batch.arrivals.len());
         Ok(())
     }
 
-    fn observe(&self, arrivals: &[Arrival]) {
+    fn observe(&self, arrivals: &[Arrival], full: &[GateEvent]) {
         for arrival in arrivals {
-            if let Ok(event) = &arrival.content {
+            if let Ok(event) = &arrival.content
+                && !full.contains(event)
+            {
                 self.metrics.recorded_after(arrival.message.at.elapsed().as_secs_f64());
                 if event.key.direction == parking::Direction::Entry {
                     self.progress.entry_recorded(event.key.time);

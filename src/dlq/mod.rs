@@ -108,18 +108,18 @@ impl Letters {
         let there = queues.depth(Queue::Dead).await?;
         let left = limit.map_or(there, |limit| limit.min(there));
         let prefetch = u16::try_from(left.clamp(1, HELD_MAX)).unwrap_or(u16::MAX);
-        let consumer = queues.bus.consume(Queue::Dead, prefetch).await.map_err(|error| queues.failed(error))?;
+        let consumer = queues.bus.consume(Queue::Dead, prefetch).await.map_err(queues::Error::from)?;
         Ok((Self { acknowledger: consumer.acknowledger(), consumer, left, patience: FIRST_MAX }, there))
     }
 
     /// The next ones; none when all have come or nothing comes any more.
-    async fn next(&mut self, queues: &Queues) -> Result<Vec<Delivery>, Error> {
+    async fn next(&mut self) -> Result<Vec<Delivery>, Error> {
         if self.left == 0 {
             return Ok(Vec::new());
         }
         let most = usize::try_from(self.left.min(HELD_MAX)).unwrap_or(usize::MAX);
         let received = tokio::time::timeout(self.patience, self.consumer.receive(most)).await;
-        let letters = received.unwrap_or(Ok(Vec::new())).map_err(|error| queues.failed(error))?;
+        let letters = received.unwrap_or(Ok(Vec::new())).map_err(queues::Error::from)?;
         self.left -= letters.len() as u64;
         self.patience = QUIET_MAX;
         Ok(letters)
@@ -130,7 +130,7 @@ async fn list(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
     let (mut letters, there) = Letters::of(queues, matches.get_one::<u64>(LIMIT).copied()).await?;
     let mut seen = Vec::new();
     loop {
-        let next = letters.next(queues).await?;
+        let next = letters.next().await?;
         if next.is_empty() {
             break;
         }
@@ -202,13 +202,13 @@ async fn requeue(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
     let (mut letters, there) = Letters::of(queues, matches.get_one::<u64>(LIMIT).copied()).await?;
     let (mut requeued, mut staying) = (0, 0);
     loop {
-        let next = letters.next(queues).await?;
+        let next = letters.next().await?;
         if next.is_empty() {
             break;
         }
         let count = next.len();
         let done = send_back(queues, next).await?;
-        letters.acknowledger.acknowledge(&done).await.map_err(|error| queues.failed(error))?;
+        letters.acknowledger.acknowledge(&done).await.map_err(queues::Error::from)?;
         requeued += done.len() as u64;
         staying += (count - done.len()) as u64;
         progress.advance(done.len() as u64);
@@ -236,7 +236,7 @@ async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, 
     }
     for (queue, messages) in messages {
         if !messages.is_empty() {
-            queues.bus.publish(queue, messages).await.map_err(|error| queues.failed(error))?;
+            queues.bus.publish(queue, messages).await.map_err(queues::Error::from)?;
         }
     }
     Ok(done)

@@ -82,7 +82,13 @@ async fn a_list_leaves_every_letter_where_it_is() {
 #[test]
 fn a_plate_is_shown_only_when_bodies_are_asked_for() {
     let tag = Tag { generation: 0, number: 0 };
-    let delivery = |message: Message| Delivery { tag, body: message.body, redelivered: false, death: message.death };
+    let delivery = |message: Message| Delivery {
+        tag,
+        body: message.body,
+        received: tokio::time::Instant::now(),
+        redelivered: false,
+        death: message.death,
+    };
     let letters = [delivery(dead(ENTRY, Some("entry"))), delivery(dead("x", None))];
 
     let bytes = ENTRY.len();

@@ -1,7 +1,7 @@
 //! `dwell export`: the sessions of a running summary API as a session file.
 //!
 //! It only reads, page by page, oldest first. With `--settled` it first waits until nothing is under way any more
-//! ([`settled`]). The form of the file is [`session_file`](crate::session_file)'s.
+//! (`settled`). The form of the file is [`session_file`](crate::session_file)'s.
 
 mod client;
 mod settled;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use testbed::{Program, free_port, wait_until};
 
+pub(crate) mod pipeline;
+
 /// Long enough for the slowest machine that runs these tests.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 

@@ -83,19 +83,17 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
-    use bus::{Queue, Tag};
-    use bytes::Bytes;
+    use bus::Queue;
 
     use super::*;
-
-    const TAG: Tag = Tag { generation: 1, number: 1 };
+    use crate::arrival::{delivered, read};
 
     fn arrivals(member: &str, seconds: &[u32]) -> Vec<Arrival> {
         let event = |second: &u32| {
             let body = format!(
                 r#"{{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "A1", "{member}": "2024-09-24T09:00:{second:02}Z"}}"#
             );
-            crate::arrival::read(Queue::Entry, TAG, &Bytes::from(body), Timestamp::from_millis(1_727_168_400_000))
+            read(Queue::Entry, &delivered(body), Timestamp::from_millis(1_727_168_400_000))
         };
         seconds.iter().flat_map(event).collect()
     }

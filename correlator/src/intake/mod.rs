@@ -17,8 +17,12 @@ use merge::{Horizon, Merge, Side};
 
 mod merge;
 
-/// A queue that has sent nothing for so long, though it might, is taken for drained.
+/// A queue that is empty by the broker's word, and has sent nothing for so long, is taken for drained.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// So is one that has sent nothing for so long, whatever the broker says or does not say.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
+/// Nothing more is received while so many events are received and not done. One message may exceed it.
+pub(crate) const OUTSTANDING_EVENTS_MAX: usize = 50_000;
 /// Events not older than this are no backlog.
 const FRESH_MS: i64 = 2_000;
 
@@ -106,14 +110,18 @@ impl Intake {
         Ok(())
     }
 
+    /// A side with nothing at hand always has room: the other one may be waiting for it.
     fn has_room(&self, side: Side, most: usize) -> bool {
-        self.merge.len(side) < most
+        let at_hand = self.merge.len(side);
+        at_hand == 0 || (at_hand < most && self.progress.events() < OUTSTANDING_EVENTS_MAX)
     }
 
     fn horizon(&self) -> Horizon {
-        // A consumer whose prefetch is used up gets nothing more until acknowledgements: that is no sign of an empty queue.
+        // Neither a consumer whose prefetch is used up nor one that has lost its connection is a sign of an empty queue.
         let drained = |inlet: &Inlet, queue| {
-            inlet.last_received.elapsed() >= PATIENCE && self.progress.unacknowledged(queue) < self.prefetch
+            let idle = inlet.last_received.elapsed();
+            let has_prefetch = self.progress.unacknowledged(queue) < self.prefetch;
+            has_prefetch && (idle >= PATIENCE_MAX || (idle >= PATIENCE && self.progress.is_empty(queue)))
         };
         Horizon {
             entry_drained: drained(&self.entry, Queue::Entry),
@@ -131,8 +139,9 @@ impl Intake {
         inlet.last_received = Instant::now();
         self.progress.received(queue, deliveries.len());
         for delivery in deliveries {
-            let arrivals = arrival::read(queue, delivery.tag, &delivery.body, now);
+            let arrivals = arrival::read(queue, &delivery, now);
             self.metrics.received(queue, arrivals.len());
+            self.progress.begun(arrivals.len());
             self.merge.add(side, arrivals);
         }
     }

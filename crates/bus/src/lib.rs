@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use service_kit::Unavailable;
 
 mod config;
 pub mod embedded;
@@ -95,6 +96,8 @@ pub struct Delivery {
     pub tag: Tag,
     /// The body.
     pub body: Bytes,
+    /// When it arrived in this process.
+    pub received: tokio::time::Instant,
     /// It may have been delivered before.
     pub redelivered: bool,
     /// For a dead letter: why it is one, when it is known.
@@ -111,6 +114,17 @@ pub enum Error {
     /// The process is stopping.
     #[error("the bus is closed: the service is stopping")]
     Stopping,
+}
+
+/// Why a bus can't be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the embedded bus. The text says what to do.
+    #[error("{0}")]
+    InUse(#[from] Unavailable),
+    /// It can't be used.
+    #[error("{0}")]
+    Refused(#[from] Error),
 }
 
 impl Error {

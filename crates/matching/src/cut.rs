@@ -5,7 +5,7 @@
 use parking::Timestamp;
 
 use crate::canonical::{Limits, for_each_stay};
-use crate::timeline::{Flags, Timeline, TimelineEvent};
+use crate::timeline::{Flags, MAX_EVENTS, Timeline, TimelineEvent};
 
 /// A longer timeline is cut, when it can be.
 pub const TRIM_ABOVE: usize = 32;
@@ -13,11 +13,14 @@ pub const TRIM_ABOVE: usize = 32;
 const KEEP: usize = 8;
 
 impl Timeline {
-    /// Cuts what a long timeline no longer needs at hand.
+    /// Cuts what a long timeline no longer needs at hand; one beyond [`MAX_EVENTS`] wherever it can be cut at all.
     pub fn trim(&mut self, limits: Limits) {
         if self.events().len() > TRIM_ABOVE {
             let newest = self.events()[self.events().len() - KEEP].key.time;
             self.cut_before(newest, limits);
+        }
+        if self.events().len() > MAX_EVENTS {
+            self.cut_before(Timestamp::from_millis(i64::MAX), limits);
         }
     }
 

@@ -128,6 +128,8 @@ pub struct Decision {
     pub timeline: Timeline,
     /// The arrivals that were not there yet, as places in the slice of arrivals, each once, with what was decided of it.
     pub new_events: Vec<(usize, Flags)>,
+    /// Those of the new events that are re-reads now, as places in the slice of arrivals.
+    pub re_reads: Vec<usize>,
     /// Events recorded before whose flags changed.
     pub flags: Vec<(EventKey, Flags)>,
     /// The sessions that changed, in the order of their giving events.
@@ -183,6 +185,7 @@ pub fn step(
     }
     let mut decision = Decision { changes: changes(vehicle, timeline, &after, limits, &stays), ..Decision::default() };
     mark(&mut after, &stays, &mut decision);
+    decision.re_reads = re_reads(&after, &stays, arrivals, &new_places);
     decision.new_events = new_places.into_iter().map(|place| (place, flags_of(&after, &arrivals[place]))).collect();
     decision.flags = changed_flags(timeline, &after);
     after.trim(limits);
@@ -236,6 +239,12 @@ fn mark(timeline: &mut Timeline, stays: &[Stay], decision: &mut Decision) {
             decision.first_unmatched += 1;
         }
     }
+}
+
+fn re_reads(timeline: &Timeline, stays: &[Stay], arrivals: &[EventKey], new_places: &[usize]) -> Vec<usize> {
+    let speaks = |place: usize| stays.iter().any(|stay| stay.entry == Some(place) || stay.exit == Some(place));
+    let is_re_read = |place: &usize| timeline.position(&arrivals[*place]).is_some_and(|place| !speaks(place));
+    new_places.iter().copied().filter(is_re_read).collect()
 }
 
 fn flags_of(timeline: &Timeline, key: &EventKey) -> Flags {

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A gate event (or a whole message) that can't be taken, and why.
 ///
-/// The text names the member and what is allowed. It never holds a plate: refusals are logged and
-/// travel in the headers of dead letters.
+/// The text names the member and what is allowed. It never repeats a value, which may be a plate in the wrong member:
+/// refusals are logged and travel in the headers of dead letters, which have the message itself beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     member: &'static str,
@@ -32,11 +32,11 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// `text` in quotes, cut to a length that fits a log line.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 48;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
+/// A value that was refused, without telling it: mixed-up members may hold a plate.
+pub(crate) fn told(text: &str) -> String {
+    match text.chars().count() {
+        0 => "(empty)".to_owned(),
+        1 => "(1 character)".to_owned(),
+        count => format!("({count} characters)"),
     }
 }

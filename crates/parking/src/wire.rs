@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::refusal::quoted;
+use crate::refusal::told;
 use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Timestamp, Vehicle};
+
+mod elements;
 
 /// The largest message body that is taken, bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -78,7 +80,7 @@ impl Members<'_> {
             }
         };
         let time = Timestamp::parse_rfc3339(text)
-            .map_err(|problem| Refusal::new(member, format!("{} {problem}", quoted(text))))?;
+            .map_err(|problem| Refusal::new(member, format!("{} {problem}", told(text))))?;
         Ok((direction, time))
     }
 }
@@ -92,7 +94,7 @@ fn optional<T>(
     text: Option<&Cow<'_, str>>,
     check: fn(&str) -> Result<T, &'static str>,
 ) -> Result<Option<T>, Refusal> {
-    text.map(|text| check(text).map_err(|problem| Refusal::new(member, format!("{} {problem}", quoted(text)))))
+    text.map(|text| check(text).map_err(|problem| Refusal::new(member, format!("{} {problem}", told(text)))))
         .transpose()
 }
 
@@ -103,7 +105,7 @@ fn check_id(text: &str) -> Result<Uuid, Refusal> {
         Ok(id) if id.is_nil() => Err(Refusal::new("id", "is the nil UUID, which names nothing")),
         _ => Err(Refusal::new(
             "id",
-            format!("{} is not a UUID such as 9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", quoted(text)),
+            format!("{} is not a UUID such as 9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", told(text)),
         )),
     }
 }
@@ -135,15 +137,14 @@ pub fn parse_message(body: &[u8]) -> Result<Vec<Element<'_>>, Refusal> {
     if body.trim_ascii_start().first() != Some(&b'[') {
         return Ok(vec![Element { event: Ok(parse_event(body)?), json: body }]);
     }
-    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    let elements = elements::split(body).ok_or_else(|| Refusal::new("body", "is not a whole JSON array"))?;
     if elements.len() > MAX_EVENTS_OF_MESSAGE {
         return Err(Refusal::new(
             "body",
             format!("has {} events; allowed are {MAX_EVENTS_OF_MESSAGE}", elements.len()),
         ));
     }
-    let texts = elements.into_iter().map(|raw| raw.get().as_bytes());
-    Ok(texts.map(|json| Element { event: parse_event(json), json }).collect())
+    Ok(elements.into_iter().map(|json| Element { event: parse_event(json), json }).collect())
 }
 
 /// Reads one gate event, a JSON object.

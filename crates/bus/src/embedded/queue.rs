@@ -92,6 +92,7 @@ impl QueueCell {
         {
             own.delivered += 1;
             deliveries.push(Delivery {
+                received: tokio::time::Instant::now(),
                 tag: Tag { generation: consumer, number: own.delivered },
                 body: stored.body.clone(),
                 redelivered: stored.redelivered,

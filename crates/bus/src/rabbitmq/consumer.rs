@@ -243,6 +243,7 @@ impl Idle {
 
 fn delivery(generation: u64, message: lapin::message::Delivery) -> Delivery {
     Delivery {
+        received: Instant::now(),
         tag: Tag { generation, number: message.delivery_tag },
         redelivered: message.redelivered,
         death: headers::death_note(&message.properties),

@@ -58,10 +58,10 @@ fn of_an_array_only_the_bad_elements_are_refused() {
 }
 
 #[test]
-fn a_refusal_names_the_member_the_value_and_what_is_allowed() {
+fn a_refusal_names_the_member_and_what_is_allowed_and_tells_no_value() {
     assert_eq!(
         refusal(&ENTRY.replace("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "7")),
-        "id \"7\" is not a UUID such as 9b810e76-6ec9-4286-a3ca-828dd5f4b3b2"
+        "id (1 character) is not a UUID such as 9b810e76-6ec9-4286-a3ca-828dd5f4b3b2"
     );
     assert_eq!(
         refusal(&ENTRY.replace("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "00000000-0000-0000-0000-000000000000")),
@@ -70,13 +70,16 @@ fn a_refusal_names_the_member_the_value_and_what_is_allowed() {
     assert_eq!(refusal(&ENTRY.replace("ABC-123", "-")), "vehicle_plate has no letter and no digit");
     assert_eq!(
         refusal(&ENTRY.replace("00.125Z", "00.125")),
-        "entry_date_time \"2024-09-24T09:00:00.125\" has no offset from UTC: end it with Z or, for example, +08:00"
+        "entry_date_time (23 characters) has no offset from UTC: end it with Z or, for example, +08:00"
     );
-    assert_eq!(refusal(&ENTRY.replace("\"P3\"", "\"P 3\"")), "lot_id \"P 3\" is not 1 to 64 of A-Z a-z 0-9 . _ -");
+    assert_eq!(
+        refusal(&ENTRY.replace("\"P3\"", "\"P 3\"")),
+        "lot_id (3 characters) is not 1 to 64 of A-Z a-z 0-9 . _ -"
+    );
     assert_eq!(refusal(&ENTRY.replace("\"P3\"", "3")), "lot_id is not a string");
     assert_eq!(
         refusal(&ENTRY.replace('}', r#", "confidence": 1.5}"#)),
-        "confidence \"1.5\" is not a number from 0 to 1"
+        "confidence (3 characters) is not a number from 0 to 1"
     );
     assert_eq!(refusal(&ENTRY.replace('}', r#", "confidence": "0.5"}"#)), "confidence is not a number from 0 to 1");
     assert_eq!(refusal(&ENTRY.replace('}', r#", "id": "x"}"#)), "id is there twice");
@@ -91,6 +94,14 @@ fn a_refusal_names_the_member_the_value_and_what_is_allowed() {
 }
 
 #[test]
+fn one_element_that_is_no_json_takes_no_other_with_it() {
+    let body =
+        [b"[", ENTRY.as_bytes(), b", {\"id\": NaN}, {\"vehicle_plate\": \"\xff\"}, ", EXIT.as_bytes(), b"]"].concat();
+    let taken: Vec<bool> = parse_message(&body).unwrap().iter().map(|element| element.event.is_ok()).collect();
+    assert_eq!(taken, [true, false, false, true]);
+}
+
+#[test]
 fn no_refusal_tells_the_plate() {
     let plate = "SECRETPLATE0123456789";
     for json in [
@@ -98,6 +109,9 @@ fn no_refusal_tells_the_plate() {
         ENTRY.replace("\"ABC-123\"", plate),
         format!("\"{plate}\""),
         ENTRY.replace("ABC-123\"", plate),
+        ENTRY.replace("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", plate),
+        ENTRY.replace("2024-09-24T09:00:00.125Z", plate),
+        ENTRY.replace("\"P3\"", &format!("\"{plate} \"")),
     ] {
         let text = parse_message(json.as_bytes()).unwrap_err().to_string();
         assert!(!text.contains("SECRET"), "{text}");

@@ -1,0 +1,56 @@
+//! One vehicle with very many events stops nothing, and costs no event that has room.
+
+use bus::Queue;
+use parking::{Rules, State};
+use uuid::Uuid;
+
+use crate::support::pipeline::Pipeline;
+
+const HOUR_MS: i64 = 3_600_000;
+/// 24 September 2024, 09:00 UTC.
+const BEGIN_MS: i64 = 1_727_168_400_000;
+
+fn event(number: u128, plate: &str, member: &str, millis: i64) -> String {
+    let (id, time) = (Uuid::from_u128(number), parking::Timestamp::from_millis(BEGIN_MS + millis));
+    format!(r#"{{"id":"{id}","vehicle_plate":"{plate}","{member}":"{time}"}}"#)
+}
+
+fn rules() -> Rules {
+    Rules { hold_ms: 200, ..Rules::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plate_that_says_nothing_may_come_very_often() {
+    const READS: u128 = 30_000;
+    let pipeline = Pipeline::new(rules()).await;
+    let reads: Vec<String> = (1..=READS).map(|read| event(read, "UNKNOWN", "exit_date_time", 0)).collect();
+    let arrays = reads.chunks(500).map(|reads| format!("[{}]", reads.join(",")).into_bytes());
+    pipeline.publish(Queue::Exit, arrays).await;
+
+    pipeline.settle(pipeline.recorder()).await;
+
+    assert_eq!(pipeline.standing().await.len(), 30_000);
+    assert_eq!(pipeline.dead_letters().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vehicle_parked_before_a_camera_loses_only_re_reads_that_have_no_room() {
+    const READS: u128 = 10_050;
+    let pipeline = Pipeline::new(rules()).await;
+    let mut events: Vec<String> =
+        (1..=READS).map(|read| event(read, "CAR1", "entry_date_time", i64::try_from(read).unwrap() * 1_000)).collect();
+    pipeline.publish(Queue::Entry, events.drain(..).map(String::into_bytes)).await;
+    let visits = [("entry_date_time", 6), ("entry_date_time", 8)].map(|(member, hour)| (member, hour * HOUR_MS));
+    let left = [("exit_date_time", 5), ("exit_date_time", 7), ("exit_date_time", 9)]
+        .map(|(member, hour)| (member, hour * HOUR_MS));
+    let body = |(number, (member, millis)): (u128, (&str, i64))| event(number, "CAR1", member, millis).into_bytes();
+    pipeline.publish(Queue::Entry, (100_000..).zip(visits).map(body)).await;
+    pipeline.publish(Queue::Exit, (200_000..).zip(left).map(body)).await;
+
+    pipeline.settle(pipeline.recorder()).await;
+
+    let states: Vec<State> = pipeline.standing().await.values().map(|session| session.state).collect();
+    assert_eq!(states, [State::Matched; 3]);
+    let dead = pipeline.dead_letters().await.unwrap();
+    assert!((40..=50).contains(&dead), "{dead} re-reads were refused");
+}

@@ -1,0 +1,73 @@
+//! A correlator on embedded queues and a SQLite ledger, in the test's own process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, BusConfig, Message, Queue};
+use correlator::recorder::Recorder;
+use dwell::direct::DirectRecorder;
+use parking::{Lots, Rules, Session, SessionId, SystemClock};
+use service_kit::{ServiceContext, Settings};
+use summary_api::Service;
+use summary_api::ledger::{Order, Page, SessionFilter};
+use testbed::wait_until;
+
+use super::PATIENCE;
+
+/// Everything but the correlator, which is started on it.
+pub(crate) struct Pipeline {
+    pub(crate) context: ServiceContext,
+    pub(crate) service: Service,
+    pub(crate) bus: Arc<dyn Bus>,
+    _folder: tempfile::TempDir,
+}
+
+impl Pipeline {
+    pub(crate) async fn new(rules: Rules) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let context = ServiceContext::new(Arc::new(SystemClock));
+        let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+        let ledger = summary_api::ledger::open(&url, context.clock.now()).await.unwrap();
+        let service = Service::new(ledger, rules, Lots::default(), &context);
+        let bus = bus::open(&BusConfig { data_dir: folder.path().into(), ..BusConfig::default() }, &context).unwrap();
+        Self { context, service, bus, _folder: folder }
+    }
+
+    pub(crate) fn recorder(&self) -> DirectRecorder {
+        DirectRecorder::new(self.service.clone())
+    }
+
+    pub(crate) async fn publish(&self, queue: Queue, bodies: impl IntoIterator<Item = Vec<u8>>) {
+        let messages = bodies.into_iter().map(Message::new).collect();
+        self.bus.publish(queue, messages).await.unwrap();
+    }
+
+    /// Starts a correlator with batches of a hundred events, waits until all work is done, and stops it.
+    pub(crate) async fn settle(&self, recorder: impl Recorder + 'static) {
+        let settings = Settings::from_variables([("DWELL_BATCH_EVENTS", "100")]).unwrap();
+        let config = correlator::Config::from_settings(&settings).unwrap();
+        correlator::start(config, Arc::clone(&self.bus), Arc::new(recorder), &self.context).await.unwrap();
+        wait_until(PATIENCE, "all work to be done", async || self.service.status().await.unwrap().settled).await;
+        self.context.lifecycle.stop();
+        self.context.lifecycle.finished(Duration::from_secs(10)).await.unwrap();
+    }
+
+    /// How many dead letters there are.
+    pub(crate) async fn dead_letters(&self) -> Option<u64> {
+        self.bus.depth(Queue::Dead).await.unwrap()
+    }
+
+    /// Every session that stands.
+    pub(crate) async fn standing(&self) -> BTreeMap<SessionId, Session> {
+        let mut sessions = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = Page { limit: 1000, after, order: Order::OldestFirst };
+            let rows = self.service.sessions(&SessionFilter::default(), page).await.unwrap();
+            let Some(last) = rows.last() else { return sessions };
+            after = Some(last.session.id);
+            sessions.extend(rows.into_iter().map(|row| (row.session.id, row.session)));
+        }
+    }
+}
