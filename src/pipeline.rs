@@ -24,21 +24,39 @@ const STARTED_HERE: [&str; 4] = ["correlator", "entry gates", "exit gates", summ
 /// # Errors
 /// What could not be started, and what to do.
 pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
+    let parts = Parts::read(&settings)?;
     let is_embedded = settings.text(&AMQP_URL).is_none() || settings.text(&DATABASE_URL).is_none();
     let data_dir = settings.required(&config::DATA_DIR)?;
     let _folder = is_embedded.then(|| DataFolder::lock(data_dir.as_ref())).transpose()?;
-    let config = summary_api::Config::read(&settings)?;
-    let listener = http::bind(&config.listen).await?;
-    say(&Banner::new(&settings, listener.local_addr()?, &config.lots).to_string());
-    let Some(service) = summary_api::start(&config, listener, &context).await? else { return Ok(()) };
-    let bus = bus::open(&BusConfig::from_settings("dwell", &settings)?, &context)?;
+    let listener = http::bind(&parts.api.listen).await?;
+    let bus = bus::open(&parts.bus, &context)?;
+    say(&Banner::new(&settings, listener.local_addr()?, &parts.api.lots).to_string());
+    let Some(service) = summary_api::start(&parts.api, listener, &context).await? else { return Ok(()) };
     start_gates(&settings, &bus, &context);
     let recorder = Arc::new(DirectRecorder::new(service));
-    correlator::start(correlator::Config::from_settings(&settings)?, bus, recorder, &context).await?;
+    correlator::start(parts.correlator, bus, recorder, &context).await?;
     context.lifecycle.stopping().await;
     drained(&context).await;
     say(&banner::summary(&context.registry));
     Ok(())
+}
+
+/// What the settings say to each part, all read before anything is made or started.
+struct Parts {
+    api: summary_api::Config,
+    bus: BusConfig,
+    correlator: correlator::Config,
+}
+
+impl Parts {
+    fn read(settings: &Settings) -> anyhow::Result<Self> {
+        let api = summary_api::Config::read(settings)?;
+        let bus = BusConfig::from_settings("dwell", settings)?;
+        let correlator = correlator::Config::from_settings(settings)?;
+        entry_service::check(settings)?;
+        exit_service::check(settings)?;
+        Ok(Self { api, bus, correlator })
+    }
 }
 
 /// Waits until everything that was started here has ended; the drain's deadline cuts this off.

@@ -158,7 +158,7 @@ async fn send(queues: &Queues, queue: Queue, mut batches: mpsc::Receiver<Vec<Mes
         } else {
             publishing.await
         };
-        published.map_err(|error| queues.failed(error))?;
+        published.map_err(queues::Error::from)?;
     }
     Ok(sent)
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, BusConfig, Queue, embedded};
+use bus::{Bus, BusConfig, OpenError, Queue, embedded};
 use service_kit::config::{self, AMQP_URL};
 use service_kit::{ServiceContext, Settings, Unavailable};
 
@@ -21,7 +21,7 @@ pub enum Error {
     /// Settings and bus disagree; the cause says what to do.
     #[error("the queues can't be used")]
     Config(#[from] config::Error),
-    /// The broker does not answer.
+    /// The broker does not answer, or another process has the embedded bus.
     #[error("the queues can't be used")]
     Unavailable(#[from] Unavailable),
     /// The stop came first.
@@ -41,7 +41,7 @@ impl Queues {
     pub(crate) fn open(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
         let mut config = BusConfig::from_settings("dwell", settings)?;
         config.limits = EMBEDDED_LIMITS;
-        let bus = bus::open(&config, context).map_err(|error| refused(error, &config))?;
+        let bus = bus::open(&config, context).map_err(not_opened)?;
         Ok(Self { bus, config })
     }
 
@@ -55,11 +55,6 @@ impl Queues {
         self.config.names.of(queue)
     }
 
-    /// The error of a call, as the person who called should read it.
-    pub(crate) fn failed(&self, error: bus::Error) -> Error {
-        refused(error, &self.config)
-    }
-
     /// How many messages are ready in the queue; waits for the broker, but not for ever.
     pub(crate) async fn depth(&self, queue: Queue) -> Result<u64, Error> {
         let asked = async {
@@ -67,7 +62,7 @@ impl Queues {
                 match self.bus.depth(queue).await {
                     Ok(Some(depth)) => return Ok(depth),
                     Ok(None) => tokio::time::sleep(DEPTH_INTERVAL).await,
-                    Err(error) => return Err(self.failed(error)),
+                    Err(error) => return Err(error.into()),
                 }
             }
         };
@@ -80,14 +75,24 @@ impl Queues {
     }
 }
 
-fn refused(error: bus::Error, config: &BusConfig) -> Error {
+impl From<bus::Error> for Error {
+    fn from(error: bus::Error) -> Self {
+        match error {
+            bus::Error::Stopping => Self::Stopped,
+            bus::Error::Config(refusal) => refusal.into(),
+        }
+    }
+}
+
+fn not_opened(error: OpenError) -> Error {
     match error {
-        bus::Error::Stopping => Error::Stopped,
-        bus::Error::Config(reason) if config.url.is_none() => config::Error::Refused(format!(
-            "{reason}; for queues that a running program uses at the same time, set {} for both",
-            AMQP_URL.name
-        ))
-        .into(),
-        bus::Error::Config(refusal) => refusal.into(),
+        OpenError::Refused(error) => error.into(),
+        OpenError::InUse(Unavailable { name, reason }) => {
+            let both = format!(
+                "{reason}; for queues that a running program uses at the same time, set {} for both",
+                AMQP_URL.name
+            );
+            Unavailable { name, reason: both }.into()
+        }
     }
 }

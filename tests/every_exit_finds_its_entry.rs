@@ -5,8 +5,8 @@ use std::time::Duration;
 use testbed::{Postgres, Program, RabbitMq, Redis, free_port, wait_until};
 
 use crate::support::{
-    PATIENCE, assert_same_sessions, correlator, dwell, gate_events, metric, ready, replayed, settled, stays,
-    summary_api,
+    PATIENCE, assert_same_sessions, correlator, dwell, gate_events, metric, published, publishing, ready, replayed,
+    settled, stays, summary_api,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,14 +24,13 @@ async fn two_correlators_on_real_servers_give_the_sessions_of_the_replay() {
     let _steady = correlator(&broker, &redis.url(), port, folder.path());
     let mut doomed = correlator(&broker, &redis.url(), port, folder.path());
     let page = format!("http://127.0.0.1:{port}/metrics");
-    let publishing =
-        std::thread::spawn(move || dwell(&["publish", events.to_str().unwrap()], &[("DWELL_AMQP_URL", &broker)]));
+    let under_way = publishing(&events, &broker);
 
     matched(&page, 20_000.0).await;
     doomed.kill().unwrap();
     matched(&page, 60_000.0).await;
     redis.flush().await.unwrap();
-    publishing.join().unwrap();
+    published(under_way).await;
 
     assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
 }

@@ -27,15 +27,14 @@ async fn a_plate_that_says_nothing_may_come_very_often() {
     let arrays = reads.chunks(500).map(|reads| format!("[{}]", reads.join(",")).into_bytes());
     pipeline.publish(Queue::Exit, arrays).await;
 
-    pipeline.settle(pipeline.recorder()).await;
+    let dead_letters = pipeline.settle(pipeline.recorder()).await;
 
-    assert_eq!(pipeline.standing().await.len(), 30_000);
-    assert_eq!(pipeline.dead_letters().await, Some(0));
+    assert_eq!((pipeline.standing().await.len(), dead_letters), (30_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vehicle_parked_before_a_camera_loses_only_re_reads_that_have_no_room() {
-    const READS: u128 = 10_050;
+    const READS: u128 = 10_300;
     let pipeline = Pipeline::new(rules()).await;
     let mut events: Vec<String> =
         (1..=READS).map(|read| event(read, "CAR1", "entry_date_time", i64::try_from(read).unwrap() * 1_000)).collect();
@@ -47,10 +46,10 @@ async fn a_vehicle_parked_before_a_camera_loses_only_re_reads_that_have_no_room(
     pipeline.publish(Queue::Entry, (100_000..).zip(visits).map(body)).await;
     pipeline.publish(Queue::Exit, (200_000..).zip(left).map(body)).await;
 
-    pipeline.settle(pipeline.recorder()).await;
+    let dead_letters = pipeline.settle(pipeline.recorder()).await;
 
     let states: Vec<State> = pipeline.standing().await.values().map(|session| session.state).collect();
     assert_eq!(states, [State::Matched; 3]);
-    let dead = pipeline.dead_letters().await.unwrap();
-    assert!((40..=50).contains(&dead), "{dead} re-reads were refused");
+    // What comes in one batch with the exit has room again, since there the timeline can be cut.
+    assert!((1..=300).contains(&dead_letters), "{dead_letters} re-reads were refused");
 }

@@ -3,8 +3,8 @@
 use testbed::{Postgres, Program, RabbitMq, Redis, free_port, wait_until};
 
 use crate::support::{
-    PATIENCE, TOKEN, assert_same_sessions, correlator, dwell, gate_events, json, metric, ready, replayed, settled,
-    stays, summary_api,
+    PATIENCE, TOKEN, assert_same_sessions, correlator, gate_events, json, metric, published, publishing, ready,
+    replayed, settled, stays, summary_api,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,8 +21,7 @@ async fn every_server_may_be_killed_in_the_middle() {
     let _correlator = correlator(&amqp, &redis.url(), port, folder.path());
     ready(port).await;
     let page = format!("http://127.0.0.1:{port}/metrics");
-    let publishing =
-        std::thread::spawn(move || dwell(&["publish", events.to_str().unwrap()], &[("DWELL_AMQP_URL", &amqp)]));
+    let under_way = publishing(&events, &amqp);
 
     matched(&page, 2_000.0).await;
     redis.kill().unwrap();
@@ -37,7 +36,7 @@ async fn every_server_may_be_killed_in_the_middle() {
     redis.pause().unwrap();
     matched(&page, 25_000.0).await;
     redis.resume().unwrap();
-    publishing.join().unwrap();
+    published(under_way).await;
 
     assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
 }
@@ -56,14 +55,13 @@ async fn a_redis_with_an_older_copy_changes_no_session() {
     let _correlator = correlator(&amqp, &redis.url(), port, folder.path());
     ready(port).await;
     let page = format!("http://127.0.0.1:{port}/metrics");
-    let publishing =
-        std::thread::spawn(move || dwell(&["publish", events.to_str().unwrap()], &[("DWELL_AMQP_URL", &amqp)]));
+    let under_way = publishing(&events, &amqp);
 
     matched(&page, 2_000.0).await;
     let older = redis.copy().unwrap();
     matched(&page, 8_000.0).await;
     redis.replace_data(&older).await.unwrap();
-    publishing.join().unwrap();
+    published(under_way).await;
 
     assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
 }

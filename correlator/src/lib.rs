@@ -59,12 +59,20 @@ pub enum Error {
     /// The process is stopping already.
     #[error("the correlator did not start: the process is stopping")]
     Stopping,
-    /// The cache can't be used.
-    #[error("the cache of timelines can't be used")]
-    Timelines(#[from] timelines::redis::Error),
     /// A metric can't be registered: a defect of the program.
     #[error("the correlator can't count")]
     Metrics(#[from] service_kit::metrics::Error),
+}
+
+impl From<timelines::redis::Error> for Error {
+    fn from(error: timelines::redis::Error) -> Self {
+        match error {
+            timelines::redis::Error::Address { .. } => {
+                Self::Config(service_kit::config::Error::Refused(error.to_string()))
+            }
+            timelines::redis::Error::Metrics(error) => Self::Metrics(error),
+        }
+    }
 }
 
 impl From<bus::Error> for Error {

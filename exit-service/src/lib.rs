@@ -26,6 +26,12 @@ pub enum Error {
     Publish(#[from] publish::Error),
 }
 
+/// Refuses settings that [`run`] could not use, before anything is started.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    Plan::from_settings(settings)?;
+    Ok(())
+}
+
 /// Publishes all exits of the traffic that the settings say, until the stop.
 pub async fn run(settings: &Settings, bus: Arc<dyn Bus>, context: &ServiceContext) -> Result<(), Error> {
     let Plan { traffic, backfill } = Plan::from_settings(settings)?;

@@ -1,10 +1,12 @@
-//! What runs beside the routes: once a second, how things stand is shown as metrics, as health and in the log.
+//! What runs beside the routes: once a second, how things stand is shown as metrics, as health and in the log. When
+//! another ledger has taken the place of this one, the process ends.
 
 use std::time::Duration;
 
 use service_kit::{Dependency, ServiceContext};
 
-use crate::service::Service;
+use crate::ledger;
+use crate::service::{Error, Service};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,7 +18,13 @@ pub(crate) fn spawn_background(service: &Service, ledger: Dependency, context: &
         while !lifecycle.is_stopping() {
             match service.refresh().await {
                 Ok(()) => ledger.up(),
-                Err(error) => ledger.down(error.to_string()),
+                Err(error) => {
+                    ledger.down(error.to_string());
+                    // Which rules and events the new one has is found out by a start, and by nothing less.
+                    if let Error::Ledger(ledger::Error::Replaced(_)) = error {
+                        return Err(error.into());
+                    }
+                }
             }
             service.metrics().second.log();
             tokio::select! {

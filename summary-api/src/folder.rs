@@ -3,8 +3,9 @@
 //! What is kept in it is left to the embedded parts.
 
 use std::fs::{File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
+
+use service_kit::{Unavailable, config};
 
 /// The lock's file.
 const LOCK: &str = "lock";
@@ -20,18 +21,20 @@ pub struct DataFolder {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has it.
-    #[error(
-        "the data folder {} is in use by another process: stop that one, or choose another folder with DWELL_DATA_DIR \
-         (--data-dir)", .0.display()
-    )]
-    InUse(PathBuf),
+    #[error("can't lock {}", .path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// What to do.
+        source: Unavailable,
+    },
     /// It can't be made, or not be written.
-    #[error("the data folder {} can't be used: make it writable, or choose another one with DWELL_DATA_DIR (--data-dir)", .path.display())]
+    #[error("can't use {}", .path.display())]
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said, and what to do.
+        source: config::Error,
     },
 }
 
@@ -41,12 +44,18 @@ impl DataFolder {
     /// # Errors
     /// It is in use, or can't be written; the text says what to do.
     pub fn lock(path: &Path) -> Result<Self, Error> {
-        let unusable = |source| Error::Unusable { path: path.to_owned(), source };
+        let unusable = |error| Error::Unusable {
+            path: path.to_owned(),
+            source: config::Error::Refused(format!(
+                "the data folder can't be written ({error}): make it writable, or choose another one with \
+                 DWELL_DATA_DIR (--data-dir)"
+            )),
+        };
         std::fs::create_dir_all(path).map_err(unusable)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::InUse(path.to_owned())),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned(), source: in_use() }),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
@@ -55,6 +64,12 @@ impl DataFolder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn in_use() -> Unavailable {
+    let reason = "it is in use by another process: stop that one, or choose another folder with DWELL_DATA_DIR \
+                  (--data-dir)";
+    Unavailable { name: "the data folder", reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -70,8 +85,9 @@ mod tests {
         let second = DataFolder::lock(&path).unwrap_err();
         drop(first);
 
-        assert!(matches!(&second, Error::InUse(folder) if *folder == path));
-        assert!(second.to_string().contains("DWELL_DATA_DIR"));
+        let told = matches!(&second, Error::InUse { path: folder, source }
+            if *folder == path && source.reason.contains("DWELL_DATA_DIR"));
+        assert!(told, "{second:?}");
         assert_eq!(DataFolder::lock(&path).unwrap().path(), path);
     }
 
@@ -84,5 +100,8 @@ mod tests {
         let error = DataFolder::lock(&file.join("data")).unwrap_err();
 
         assert!(error.to_string().contains("file/data"), "{error}");
+        let told = matches!(&error, Error::Unusable { source: config::Error::Refused(text), .. }
+            if text.contains("DWELL_DATA_DIR"));
+        assert!(told, "{error:?}");
     }
 }

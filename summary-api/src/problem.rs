@@ -252,11 +252,12 @@ impl From<service::Error> for Problem {
         match error {
             service::Error::Refused(problem) => Self::new(Kind::InvalidContent, problem),
             service::Error::TooSlow => Self::new(Kind::Unavailable, error.to_string()),
-            service::Error::Ledger(ledger::Error::Unavailable(reason)) => {
+            service::Error::Ledger(ledger::Error::Unavailable(reason) | ledger::Error::Replaced(reason)) => {
                 tracing::debug!(reason, "the ledger is unavailable");
                 Self::new(Kind::Unavailable, "the ledger is away or busy")
             }
-            service::Error::Ledger(ledger::Error::Config(_) | ledger::Error::Corrupt(_)) | service::Error::Defect => {
+            service::Error::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
+            | service::Error::Defect => {
                 tracing::error!(%error, "a request failed");
                 Self::new(Kind::Internal, Kind::Internal.meaning())
             }

@@ -23,7 +23,7 @@ pub const TASK: &str = "summary API";
 /// Why the summary API could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting is wrong.
+    /// A setting is wrong, or does not fit the ledger.
     #[error("the summary API can't start")]
     Config(#[from] service_kit::config::Error),
     /// The port can't be opened.
@@ -91,7 +91,7 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
 /// Opens the ledger; one that is away is waited for, and `None` says that the stop came first.
 ///
 /// # Errors
-/// Its address is wrong, a newer program made it, or another process has it.
+/// Its address is wrong, a newer program made it, its events were decided by other rules, or another process has it.
 async fn open_ledger(
     config: &Config,
     dependency: &Dependency,
@@ -100,13 +100,19 @@ async fn open_ledger(
     let url = config.database_url();
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !context.lifecycle.is_stopping() {
-        match ledger::open(url.expose(), context.clock.now()).await {
+        let opened = async {
+            let ledger = ledger::open(url.expose(), context.clock.now()).await?;
+            ledger.agree_on(&config.rules).await?;
+            Ok(ledger)
+        };
+        match opened.await {
             Ok(ledger) => {
                 dependency.up();
                 return Ok(Some(ledger));
             }
             Err(ledger::Error::Unavailable(reason)) => dependency.down(reason),
-            Err(error @ (ledger::Error::Config(_) | ledger::Error::Corrupt(_))) => {
+            Err(ledger::Error::Config(reason)) => return Err(service_kit::config::Error::Refused(reason).into()),
+            Err(error @ (ledger::Error::InUse(_) | ledger::Error::Replaced(_) | ledger::Error::Corrupt(_))) => {
                 return Err(Unavailable { name: "the ledger", reason: error.to_string() }.into());
             }
         }

@@ -16,6 +16,7 @@ use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use service_kit::logs::human_duration;
 use service_kit::metrics::show_limits;
 use service_kit::{DecisionLog, ServiceContext};
+use tokio::sync::Semaphore;
 
 use crate::ledger::{ChangeRow, Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
 use crate::metrics::{Facts, MAX_LOTS, Metrics};
@@ -30,6 +31,8 @@ pub const LEDGER_DEADLINE: Duration = Duration::from_secs(8);
 pub const LEASE: Duration = Duration::from_secs(10);
 /// The most sessions of a page, and changes of a call.
 pub const MAX_PAGE: u32 = 1_000;
+/// The most summaries that are being saved at once; above this the callers wait.
+pub const SAVES: usize = 256;
 /// How long a correlator counts as there after its last report.
 pub const REPORT_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -48,6 +51,7 @@ struct Inner {
     decisions: Arc<DecisionLog>,
     metrics: Metrics,
     correlators: Correlators,
+    saves: Arc<Semaphore>,
 }
 
 /// A lot as it stands: what is known of it beforehand, and what the ledger says.
@@ -91,6 +95,7 @@ impl Service {
             clock: Arc::clone(&context.clock),
             decisions: Arc::clone(&context.decisions),
             correlators: Correlators::default(),
+            saves: Arc::new(Semaphore::new(SAVES)),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -102,17 +107,36 @@ impl Service {
 
     /// The snapshots of many vehicles, in the order asked for.
     pub async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
-        checks::load(requests)?;
-        within(async { Ok(self.inner.ledger.load(requests, &self.inner.rules).await?) }).await
+        self.load_holding(requests.to_vec(), ()).await
+    }
+
+    /// The same, and drops `held` when nothing of it is under way any more; a caller that has gone does not end it.
+    pub(crate) async fn load_holding(
+        &self,
+        requests: Vec<LoadRequest>,
+        held: impl Send + 'static,
+    ) -> Result<Vec<Snapshot>, Error> {
+        checks::load(&requests)?;
+        let service = self.clone();
+        to_the_end(held, async move { Ok(service.inner.ledger.load(&requests, &service.inner.rules).await?) }).await
     }
 
     /// Records units, each whole or not at all, and counts what was recorded; the outcomes are in their order.
     ///
     /// What was begun runs to its end, and is counted, when the caller goes away.
     pub async fn record(&self, units: Vec<Unit>) -> Result<Vec<Outcome>, Error> {
+        self.record_holding(units, ()).await
+    }
+
+    /// The same, and drops `held` when nothing of it is under way any more.
+    pub(crate) async fn record_holding(
+        &self,
+        units: Vec<Unit>,
+        held: impl Send + 'static,
+    ) -> Result<Vec<Outcome>, Error> {
         checks::record(&units)?;
         let service = self.clone();
-        to_the_end(async move {
+        to_the_end(held, async move {
             let inner = &service.inner;
             let facts = Facts::of(&units);
             let outcomes = inner.ledger.record(units, &inner.rules, inner.clock.now()).await?;
@@ -124,9 +148,14 @@ impl Service {
 
     /// Leases up to `most` vehicles of which something awaited has ended.
     pub async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
+        self.due_holding(most, ()).await
+    }
+
+    /// The same, and drops `held` when nothing of it is under way any more.
+    pub(crate) async fn due_holding(&self, most: u32, held: impl Send + 'static) -> Result<Vec<Due>, Error> {
         let most = most.min(u32::try_from(wire::MAX_VEHICLES).unwrap_or(u32::MAX));
         let service = self.clone();
-        to_the_end(async move {
+        to_the_end(held, async move {
             let inner = &service.inner;
             let now = inner.clock.now();
             let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
@@ -153,7 +182,11 @@ impl Service {
     pub async fn save_summary(&self, summary: Summary) -> Result<Saved, Error> {
         checks::summary(&summary)?;
         let service = self.clone();
-        to_the_end(async move {
+        let turn = within(async {
+            let turn = Arc::clone(&service.inner.saves).acquire_owned().await;
+            Ok(turn.expect("the semaphore is never closed"))
+        });
+        to_the_end(turn.await?, async move {
             let inner = &service.inner;
             let saved = inner.ledger.save_summary(summary, inner.clock.now()).await?;
             if saved.is_new {
@@ -220,11 +253,17 @@ async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Er
     tokio::time::timeout(LEDGER_DEADLINE, call).await.unwrap_or(Err(Error::TooSlow))
 }
 
-/// Runs a call to its end in a task of its own, also when the caller stops waiting for it.
+/// Runs a call to its end in a task of its own, also when the caller stops waiting for it. `held` is dropped at that
+/// end, not at the caller's: a limit is on what is under way, or work would pile up behind a ledger that hangs.
 async fn to_the_end<T: Send + 'static>(
+    held: impl Send + 'static,
     call: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    within(async { tokio::spawn(call).await.unwrap_or(Err(Error::Defect)) }).await
+    let task = async move {
+        let _held = held;
+        call.await
+    };
+    within(async { tokio::spawn(task).await.unwrap_or(Err(Error::Defect)) }).await
 }
 
 fn log_saved(row: &SessionRow) {
@@ -234,7 +273,7 @@ fn log_saved(row: &SessionRow) {
 }
 
 /// The limits of this service, by name; the unit ends each name.
-fn limits() -> [(&'static str, u64); 9] {
+fn limits() -> [(&'static str, u64); 10] {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     [
         ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
@@ -242,6 +281,7 @@ fn limits() -> [(&'static str, u64); 9] {
         ("page_sessions", u64::from(MAX_PAGE)),
         ("lot_labels", count(MAX_LOTS)),
         ("correlators", count(correlators::MAX_CORRELATORS)),
+        ("summaries_being_saved", count(SAVES)),
         ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
         ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
         ("internal_calls", count(crate::routes::INTERNAL_CALLS)),

@@ -126,6 +126,9 @@ impl Ledger for BrokenLedger {
     fn id(&self) -> Uuid {
         Uuid::from_u128(1)
     }
+    async fn agree_on(&self, _: &Rules) -> Result<(), ledger::Error> {
+        self.fail().await
+    }
     async fn load(&self, _: &[LoadRequest], _: &Rules) -> Result<Vec<Snapshot>, ledger::Error> {
         self.fail().await
     }

@@ -4,9 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use matching::{Limits, RecordedEvent, Snapshot, Unit, wire};
+use parking::{Direction, EventKey, LotId, Plate, Rules, Timestamp, Vehicle};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testbed::{Postgres, Program, Signal, free_port, wait_until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uuid::Uuid;
 
 const SUMMARY_API: &str = env!("CARGO_BIN_EXE_summary-api");
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -48,6 +52,37 @@ impl Running {
         let answer = request.header("content-type", "application/json").body(FIN).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
+    }
+
+    /// Records an entry, as a correlator does.
+    async fn record(&self) {
+        let vehicle = Vehicle { lot: LotId::default(), plate: Plate::from_read("ABC123").unwrap() };
+        let time = Timestamp::from_millis(1_727_168_400_000);
+        let key = EventKey { time, direction: Direction::Entry, id: Uuid::from_u128(1) };
+        let limits = Limits::of(&Rules::default(), &vehicle.lot);
+        let decision = Snapshot::default().step(&vehicle, limits, &[key], &[]).unwrap();
+        let event = |(_, flags): &(usize, _)| RecordedEvent {
+            key,
+            plate_as_read: "ABC123".into(),
+            gate: None,
+            confidence: None,
+            received_at: time,
+            flags: *flags,
+        };
+        let unit = Unit {
+            events: decision.new_events.iter().map(event).collect(),
+            base: Some(Snapshot::default().base),
+            timeline: decision.timeline,
+            flags: decision.flags,
+            changes: decision.changes,
+            first_matched: decision.first_matched,
+            first_unmatched: decision.first_unmatched,
+            vehicle,
+        };
+        let request = reqwest::Client::new().post(format!("{}{}", self.url, wire::RECORD));
+        let body = postcard::to_stdvec(&vec![unit]).unwrap();
+        let answer = request.header("content-type", wire::MEDIA_TYPE).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
     }
 
     async fn sessions(&self) -> Value {
@@ -106,7 +141,7 @@ async fn a_second_process_on_the_same_folder_is_told_what_to_do() {
 
     let (code, output) = ended(Running::start(folder.path(), &[]).program).await;
 
-    assert_eq!(code, Some(1), "{output}");
+    assert_eq!(code, Some(69), "{output}");
     assert!(output.contains("in use by another process") && output.contains("DWELL_DATA_DIR"), "{output}");
     assert!(first.is_ready().await);
 }
@@ -119,7 +154,7 @@ async fn a_taken_port_is_named_with_the_remedy() {
 
     let (code, output) = ended(Running::start(other.path(), &[("DWELL_LISTEN", taken)]).program).await;
 
-    assert_eq!(code, Some(1), "{output}");
+    assert_eq!(code, Some(69), "{output}");
     assert!(output.contains(taken) && output.contains("DWELL_LISTEN"), "{output}");
 }
 
@@ -132,6 +167,54 @@ async fn a_wrong_setting_ends_with_78_and_is_named() {
         assert_eq!(code, Some(78), "{output}");
         assert!(output.contains(name) && !output.contains("hidden"), "{output}");
     }
+}
+
+#[tokio::test]
+async fn a_sqlite_file_in_use_ends_with_69_and_one_in_no_folder_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let _first = Running::start(folder.path(), &[("DWELL_DATABASE_URL", &at("ledger.db"))]).ready().await;
+
+    for (name, expected, told) in
+        [("ledger.db", 69, "is in use by another summary API"), ("missing/ledger.db", 78, "needs a folder that exists")]
+    {
+        let (code, output) = ended(Running::start(folder.path(), &[("DWELL_DATABASE_URL", &at(name))]).program).await;
+        assert_eq!(code, Some(expected), "{output}");
+        assert!(output.contains(told) && output.contains("DWELL_DATABASE_URL"), "{output}");
+        assert!(expected == 69 || !output.contains("unavailable"), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn another_rule_on_a_ledger_that_has_events_ends_with_78_and_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Running::start(folder.path(), &[("DWELL_MAX_STAY", "7d")]).ready().await;
+    first.record().await;
+    first.program.kill().unwrap();
+
+    let (code, output) = ended(Running::start(folder.path(), &[("DWELL_MAX_STAY", "36h")]).program).await;
+
+    assert_eq!(code, Some(78), "{output}");
+    assert!(output.contains("DWELL_MAX_STAY was 7d and is now 36h"), "{output}");
+    Running::start(folder.path(), &[("DWELL_MAX_STAY", "168h"), ("DWELL_HOLD", "1s")]).ready().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_framed_well_is_malformed_and_not_slow() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]).ready().await;
+    let address = running.url.trim_start_matches("http://");
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST /save_summary HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\nnothing hexadecimal\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+
+    let mut answer = String::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("/problems/malformed"), "{answer}");
 }
 
 #[tokio::test]
@@ -199,4 +282,22 @@ async fn a_database_that_dies_and_comes_back_is_waited_out() {
 
     assert_eq!(running.save().await, saved);
     assert_eq!(running.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn another_ledger_in_the_place_of_this_one_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut postgres = Postgres::start().await.unwrap();
+    let url = postgres.database().await.unwrap();
+    let running = Running::start(folder.path(), &[("DWELL_DATABASE_URL", &url)]).ready().await;
+
+    postgres.query(&url, "UPDATE ledger SET ledger_id = gen_random_uuid()").await.unwrap();
+    assert!(running.is_ready().await);
+    postgres.kill().unwrap();
+    postgres.restart().await.unwrap();
+    let (code, output) = ended(running.program).await;
+
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("start this process again to go on with the new one"), "{output}");
 }

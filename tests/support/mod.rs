@@ -76,6 +76,18 @@ pub(crate) fn dwell(arguments: &[&str], environment: &[(&str, &str)]) -> String 
     String::from_utf8(ran.stdout).unwrap()
 }
 
+/// Begins to publish a file of gate events to a broker.
+pub(crate) fn publishing(events: &Path, amqp_url: &str) -> Program {
+    let program = Program::new(testbed::binary("dwell").unwrap()).arg("publish").arg(events.to_str().unwrap());
+    program.env("DWELL_AMQP_URL", amqp_url).start().unwrap()
+}
+
+/// Waits until all is published.
+pub(crate) async fn published(mut publishing: Program) {
+    let status = publishing.wait(PATIENCE).await.unwrap();
+    assert!(status.success(), "{}", publishing.output());
+}
+
 /// The canonical sessions of a file of gate events, as `dwell replay` writes them.
 pub(crate) fn replayed(events: &Path) -> String {
     dwell(&["replay", events.to_str().unwrap(), "--sessions", "-"], &[])

@@ -43,19 +43,17 @@ impl Pipeline {
         self.bus.publish(queue, messages).await.unwrap();
     }
 
-    /// Starts a correlator with batches of a hundred events, waits until all work is done, and stops it.
-    pub(crate) async fn settle(&self, recorder: impl Recorder + 'static) {
+    /// Starts a correlator with batches of a hundred events, waits until all work is done, and stops it. Returns how many
+    /// dead letters there are.
+    pub(crate) async fn settle(&self, recorder: impl Recorder + 'static) -> u64 {
         let settings = Settings::from_variables([("DWELL_BATCH_EVENTS", "100")]).unwrap();
         let config = correlator::Config::from_settings(&settings).unwrap();
         correlator::start(config, Arc::clone(&self.bus), Arc::new(recorder), &self.context).await.unwrap();
         wait_until(PATIENCE, "all work to be done", async || self.service.status().await.unwrap().settled).await;
+        let dead_letters = self.bus.depth(Queue::Dead).await.unwrap().unwrap();
         self.context.lifecycle.stop();
         self.context.lifecycle.finished(Duration::from_secs(10)).await.unwrap();
-    }
-
-    /// How many dead letters there are.
-    pub(crate) async fn dead_letters(&self) -> Option<u64> {
-        self.bus.depth(Queue::Dead).await.unwrap()
+        dead_letters
     }
 
     /// Every session that stands.

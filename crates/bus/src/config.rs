@@ -10,7 +10,7 @@ use service_kit::{ServiceContext, Settings};
 
 use crate::embedded::{Embedded, Limits};
 use crate::rabbitmq::RabbitMq;
-use crate::{Bus, Error, Queue};
+use crate::{Bus, OpenError, Queue};
 
 /// The longest name of a queue that AMQP carries, in bytes.
 const QUEUE_NAME_BYTES_MAX: usize = 255;
@@ -116,7 +116,7 @@ impl BusConfig {
 ///
 /// A broker that is absent is waited for in the background. That it refuses us for good is what the first publish or
 /// receive answers.
-pub fn open(config: &BusConfig, context: &ServiceContext) -> Result<Arc<dyn Bus>, Error> {
+pub fn open(config: &BusConfig, context: &ServiceContext) -> Result<Arc<dyn Bus>, OpenError> {
     Ok(match &config.url {
         None => Arc::new(Embedded::open(&config.data_dir, config.limits, context)?),
         Some(url) => Arc::new(RabbitMq::open(url, config, context)?),

@@ -7,12 +7,12 @@
 //! | 0 | done, or stopped as asked, with all work finished |
 //! | 1 | failed: the last lines say why |
 //! | 2 | an unknown flag or subcommand |
-//! | 69 | a server that cannot be done without is unavailable, and waiting would not help |
+//! | 69 | a server is unavailable, or a port, a data folder or an embedded bus is in use: waiting would not help |
 //! | 78 | the configuration is wrong: nothing was started |
 
 use std::error::Error as StdError;
 use std::future::Future;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use clap::{ArgMatches, Command};
 use parking::SystemClock;
 
 use crate::config::{self, HEALTHCHECK, Settings};
+use crate::http::BindError;
 use crate::lifecycle::Error as LifecycleError;
 use crate::logs::{self, Output};
 use crate::{ServiceContext, http, metrics};
@@ -32,17 +33,19 @@ const WRONG_CONFIGURATION: u8 = 78;
 /// Blocking work that is still under way at the very end gets this long.
 const BLOCKING_MAX: Duration = Duration::from_secs(1);
 
-/// A server that is not there, or not as it must be, where waiting would not help: the process exits with 69.
-#[derive(Debug, thiserror::Error)]
+/// A server that is not there or not as it must be, or a file that another process has, where waiting would not help:
+/// the process exits with 69.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is unavailable: {reason}")]
 pub struct Unavailable {
-    /// The server, for instance `rabbitmq`.
+    /// The server or the file, for instance `rabbitmq` or `the data folder`.
     pub name: &'static str,
     /// What is wrong and what to do, without secrets.
     pub reason: String,
 }
 
-/// The exit code for an error: 78 if a [`config::Error`] is among its causes, 69 if an [`Unavailable`] is, else 1.
+/// The exit code for an error: 78 if a [`config::Error`] is among its causes, 69 if an [`Unavailable`] or a taken port
+/// is, else 1.
 ///
 /// Causes are found through `source()`, so an error type must keep them as `#[source]` or `#[from]`; what is
 /// `#[error(transparent)]` hides itself.
@@ -53,11 +56,16 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn code(error: &anyhow::Error) -> u8 {
     if error.chain().any(<dyn StdError>::is::<config::Error>) {
         WRONG_CONFIGURATION
-    } else if error.chain().any(<dyn StdError>::is::<Unavailable>) {
+    } else if error.chain().any(is_unavailable) {
         UNAVAILABLE
     } else {
         FAILED
     }
+}
+
+fn is_unavailable(cause: &(dyn StdError + 'static)) -> bool {
+    let is_taken_port = |error: &BindError| error.source.kind() == ErrorKind::AddrInUse;
+    cause.is::<Unavailable>() || cause.downcast_ref().is_some_and(is_taken_port)
 }
 
 /// How a program presents itself, and when it ends.
@@ -238,8 +246,13 @@ mod tests {
     struct Wrapped(#[source] config::Error);
 
     #[test]
-    fn exit_code_tells_wrong_configuration_from_an_unavailable_server_and_from_the_rest() {
+    fn exit_code_tells_wrong_configuration_from_what_is_unavailable_or_taken_and_from_the_rest() {
         let missing = || config::Error::missing(&config::AMQP_URL);
+        let not_bound = |kind: ErrorKind| BindError {
+            address: config::Listen::loopback(5000),
+            remedy: "choose another port".to_owned(),
+            source: kind.into(),
+        };
         let unavailable = Unavailable { name: "rabbitmq", reason: "the queue has other arguments".to_owned() };
 
         let codes = [
@@ -247,10 +260,13 @@ mod tests {
             code(&Wrapped(missing()).into()),
             code(&anyhow::Error::from(missing()).context("starting")),
             code(&unavailable.into()),
+            code(&not_bound(ErrorKind::AddrInUse).into()),
+            code(&anyhow::Error::from(http::StartError::from(not_bound(ErrorKind::AddrInUse)))),
+            code(&not_bound(ErrorKind::PermissionDenied).into()),
             code(&anyhow::anyhow!("disk is full")),
         ];
 
-        assert_eq!(codes, [78, 78, 78, 69, 1]);
+        assert_eq!(codes, [78, 78, 78, 69, 69, 69, 1, 1]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -236,7 +236,7 @@ mod tests {
     fn a_killed_server_takes_its_children_with_it_even_those_in_a_group_of_their_own() {
         let mut folder = Folder::create("family").unwrap();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "setsid sleep 300 & echo $! > child; sleep 300 & wait"]);
+        command.args(["-c", "setsid sleep 300 & one=$!; sleep 300 & echo $one > child; wait"]);
         let server = ServerProcess::spawn(&mut folder, "family", command).unwrap();
         let child = folder.path().join("child");
         let start = Instant::now();

@@ -9,6 +9,7 @@ use parking::Timestamp;
 
 use super::{Ledger, open};
 
+mod agreeing;
 mod awaiting;
 mod listing;
 mod player;

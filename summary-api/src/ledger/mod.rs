@@ -11,6 +11,7 @@ use matching::{Due, LoadRequest, Outcome, Rule, Snapshot, Unit};
 use parking::{GateId, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
+mod agreed;
 mod batch;
 mod chain;
 #[cfg(test)]
@@ -31,9 +32,16 @@ pub enum Error {
     /// The store is away, busy or full: the same call may succeed later, and may have succeeded already.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
-    /// The store was made by a newer program, or its address is wrong: a person must act.
+    /// A setting does not fit: the address is wrong, a newer program made the store, its events were decided by other
+    /// rules. A person must act.
     #[error("{0}")]
     Config(String),
+    /// Another process has the store, which is for one process at a time: a person must act.
+    #[error("{0}")]
+    InUse(String),
+    /// Where the ledger was, there is another one now: what this process knows of it is wrong.
+    #[error("{0}")]
+    Replaced(String),
     /// What the store holds can't be read: a fault of the store or of this program.
     #[error("the ledger holds what can't be read: {0}")]
     Corrupt(String),
@@ -162,6 +170,12 @@ pub struct Saved {
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// The ledger's own id, made with the ledger.
     fn id(&self) -> Uuid;
+
+    /// Takes `rules` as those that decide; all other calls are to be made with them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the ledger has events, and other rules gave their sessions.
+    async fn agree_on(&self, rules: &Rules) -> Result<(), Error>;
 
     /// The snapshots of many vehicles, in the order asked for. A vehicle that is not known is at version 0.
     ///

@@ -12,8 +12,9 @@ use super::{Error, Ledger};
 /// Opens the ledger at `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; an empty one is made at `now`.
 ///
 /// # Errors
-/// [`Error::Config`] when a person must act (the address is wrong, the store is another program's, a newer one's or in
-/// use), [`Error::Unavailable`] when the store is away and the same call may succeed later.
+/// [`Error::Config`] when a person must act (the address is wrong, the store is another program's or a newer one's),
+/// [`Error::InUse`] when another process has it, [`Error::Unavailable`] when the store is away and the same call may
+/// succeed later.
 pub async fn open(database_url: &str, now: Timestamp) -> Result<Arc<dyn Ledger>, Error> {
     match database_url.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => {

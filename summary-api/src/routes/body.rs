@@ -1,5 +1,7 @@
 //! Reading a request's body: its content type, its size, and that it arrives at all.
 
+use std::error::Error as StdError;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
@@ -39,7 +41,7 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut whole: Vec<u8> = Vec::new();
     let mut size: usize = 0;
     while let Some(frame) = frames.next().await {
-        let frame = frame.map_err(|_| Problem::new(Kind::TooSlow, "the body did not arrive whole and in time"))?;
+        let frame = frame.map_err(|error| not_whole(&error))?;
         size = size.saturating_add(frame.len());
         if size <= limit {
             whole.extend_from_slice(&frame);
@@ -58,6 +60,19 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     Ok(whole.into())
 }
 
+/// The server gives up a body that takes too long with an error of its own; all others are the connection's.
+fn not_whole(error: &axum::Error) -> Problem {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause.filter(|error| !error.is::<hyper::Error>()) {
+        cause = error.source();
+    }
+    if cause.is_some() {
+        Problem::new(Kind::Malformed, "the body broke off or is not framed as HTTP/1.1 wants it")
+    } else {
+        Problem::new(Kind::TooSlow, "the body did not arrive whole and in time")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +84,12 @@ mod tests {
         for size in [1_001, 1_000_000, 100_000_000] {
             assert_eq!(read(size).await.unwrap_err().status(), 413);
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_the_server_has_given_up_is_too_slow() {
+        let given_up = futures::stream::iter([Ok("{"), Err("the request body did not arrive within 15 s")]);
+        assert_eq!(read(Body::from_stream(given_up), 1_000).await.unwrap_err().status(), 408);
     }
 
     #[test]

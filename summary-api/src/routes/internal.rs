@@ -1,6 +1,7 @@
 //! `/internal/v1`: what correlators use. Bodies and answers are postcard, see [`matching::wire`].
 //!
-//! A body may be large, so only a few calls are read and worked on at once; the others wait their turn.
+//! A body may be large, so only a few calls are read and worked on at once; the others wait their turn. A call's turn
+//! ends when the ledger is done with it, also when its client has gone or was told that it takes too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,17 +46,21 @@ impl Internal {
         Ok(turn.expect("the semaphore is never closed"))
     }
 
-    /// Checks and decodes a call whose body is small.
+    /// Checks and decodes a call that the ledger is not asked for.
     async fn take<T: DeserializeOwned>(&self, request: Request) -> Result<T, Problem> {
         self.check(request.headers())?;
         decode(request, SMALL_BODY_BYTES).await
     }
 
-    /// Checks and decodes a call whose body may be large; it is its turn until the permit is dropped.
-    async fn take_large<T: DeserializeOwned>(&self, request: Request) -> Result<(T, OwnedSemaphorePermit), Problem> {
+    /// Checks and decodes a call that asks the ledger; it is its turn until the permit is dropped.
+    async fn take_turn<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        limit: usize,
+    ) -> Result<(T, OwnedSemaphorePermit), Problem> {
         self.check(request.headers())?;
         let turn = self.turn().await?;
-        Ok((decode(request, wire::MAX_BODY_BYTES).await?, turn))
+        Ok((decode(request, limit).await?, turn))
     }
 
     /// The secret and the format, which are wrong before anything is read.
@@ -111,8 +116,8 @@ pub(super) async fn terms(State(internal): State<Internal>, request: Request) ->
     responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
 )]
 pub(super) async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let (requests, _turn) = internal.take_large::<Vec<LoadRequest>>(request).await?;
-    answer(&internal.service.load(&requests).await?)
+    let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::MAX_BODY_BYTES).await?;
+    answer(&internal.service.load_holding(requests, turn).await?)
 }
 
 /// Records units, each whole or not at all.
@@ -122,8 +127,8 @@ pub(super) async fn load(State(internal): State<Internal>, request: Request) -> 
     responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
 )]
 pub(super) async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let (units, _turn) = internal.take_large::<Vec<Unit>>(request).await?;
-    answer(&internal.service.record(units).await?)
+    let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::MAX_BODY_BYTES).await?;
+    answer(&internal.service.record_holding(units, turn).await?)
 }
 
 /// Leases vehicles of which something awaited has ended.
@@ -133,8 +138,8 @@ pub(super) async fn record(State(internal): State<Internal>, request: Request) -
     responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
 )]
 pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let most: u32 = internal.take(request).await?;
-    answer(&internal.service.due(most).await?)
+    let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
+    answer(&internal.service.due_holding(most, turn).await?)
 }
 
 /// Takes how a correlator stands.

@@ -23,10 +23,11 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Ledger(ledger::Error::Unavailable(_)) | Self::TooSlow => true,
-            Self::Ledger(ledger::Error::Config(_) | ledger::Error::Corrupt(_)) | Self::Refused(_) | Self::Defect => {
-                false
-            }
+            // A process whose ledger was replaced is started again, on the new one.
+            Self::Ledger(ledger::Error::Unavailable(_) | ledger::Error::Replaced(_)) | Self::TooSlow => true,
+            Self::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
+            | Self::Refused(_)
+            | Self::Defect => false,
         }
     }
 }

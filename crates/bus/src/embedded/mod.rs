@@ -26,7 +26,7 @@ use self::queue::QueueCell;
 use self::store::Store;
 use self::subscription::Subscription;
 use self::writer::{Desk, Writer};
-use crate::{Bus, Consumer, Error, Message, Queue};
+use crate::{Bus, Consumer, Error, Message, OpenError, Queue};
 
 /// How much each of the queues holds; beyond that publishers wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Embedded {
     /// Opens the bus in this folder, which is made if it is missing.
     ///
     /// Health shows it as the dependency `bus`.
-    pub fn open(folder: &Path, limits: Limits, context: &ServiceContext) -> Result<Self, Error> {
+    pub fn open(folder: &Path, limits: Limits, context: &ServiceContext) -> Result<Self, OpenError> {
         let (store, waiting) = Store::open(folder)?;
         let next = waiting.each_ref().map(|queue| queue.last_key_value().map_or(0, |(sequence, _)| sequence + 1));
         let queues = Arc::new(waiting.map(|ready| QueueCell::new(limits, ready)));

@@ -11,8 +11,10 @@ use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
 };
 
+use service_kit::Unavailable;
+
 use super::queue::Stored;
-use crate::{DeathNote, Error, Message, Queue};
+use crate::{DeathNote, Error, Message, OpenError, Queue};
 
 const FILE: &str = "bus.redb";
 /// The messages are in memory anyway, so the cache only has to hold the inner pages of the trees.
@@ -50,22 +52,24 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens or makes the file in this folder, and reads what it holds.
-    pub(super) fn open(folder: &Path) -> Result<(Self, Waiting), Error> {
+    pub(super) fn open(folder: &Path) -> Result<(Self, Waiting), OpenError> {
         let path = folder.join(FILE);
         let refused = |reason: &dyn std::fmt::Display| {
-            Error::refused(format!(
+            OpenError::from(Error::refused(format!(
                 "cannot open the embedded bus {}: {reason}; it needs a disk with room and the right to write there, else \
                  set DWELL_DATA_DIR to another folder",
                 path.display()
-            ))
+            )))
         };
         fs::create_dir_all(folder).map_err(|error| refused(&error))?;
         let database = open_file(&path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => Error::refused(format!(
-                "the embedded bus {} is in use by another process; stop that one, or set DWELL_DATA_DIR to another \
-                 folder",
-                path.display()
-            )),
+            DatabaseError::DatabaseAlreadyOpen => {
+                let reason = format!(
+                    "{} is in use by another process; stop that one, or set DWELL_DATA_DIR to another folder",
+                    path.display()
+                );
+                Unavailable { name: "the embedded bus", reason }.into()
+            }
             DatabaseError::UpgradeRequired(_) => refused(&"it is of an unknown version"),
             error @ (DatabaseError::RepairAborted
             | DatabaseError::TransactionInProgress

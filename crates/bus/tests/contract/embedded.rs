@@ -46,7 +46,8 @@ async fn a_second_bus_on_the_same_folder_is_refused_with_the_remedy() {
     assert_eq!(
         refusal,
         format!(
-            "the embedded bus {} is in use by another process; stop that one, or set DWELL_DATA_DIR to another folder",
+            "the embedded bus is unavailable: {} is in use by another process; stop that one, or set DWELL_DATA_DIR to \
+             another folder",
             folder.path().join("bus.redb").display()
         )
     );

@@ -7,12 +7,17 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// `timeout`, a shell and a terminal may each pass on the signal that stops a group of processes: for this long after
+/// the first signal another one is taken for the same.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// What a task may fail with.
 pub type TaskError = Box<dyn StdError + Send + Sync>;
@@ -202,13 +207,14 @@ impl Lifecycle {
     }
 
     /// Runs until SIGINT or SIGTERM (or [`stop`](Self::stop), or a failing task), then finishes within `drain`. A
-    /// second signal cuts off at once.
+    /// second signal, a second or more after the first, cuts off at once.
     pub async fn run_until_signal(self, drain: Duration) -> Result<(), Error> {
         self.watch_signals()?;
         self.finished(drain).await
     }
 
-    /// From now on the first SIGINT or SIGTERM stops softly and the second one hard. Needs a Tokio runtime.
+    /// From now on the first SIGINT or SIGTERM stops softly and the second one hard; what comes within a second of the
+    /// first counts as the first. Needs a Tokio runtime.
     pub fn watch_signals(&self) -> Result<(), Error> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
@@ -218,6 +224,7 @@ impl Lifecycle {
             let first = received(&mut interrupt, &mut terminate).await;
             tracing::info!(signal = first, "stopping: finishing what is under way");
             lifecycle.stop();
+            same_signal(&mut interrupt, &mut terminate).await;
             let second = received(&mut interrupt, &mut terminate).await;
             tracing::warn!(signal = second, "second signal: stopping at once");
             lifecycle.abort();
@@ -254,6 +261,19 @@ async fn received(interrupt: &mut Signal, terminate: &mut Signal) -> &'static st
     tokio::select! {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+/// Takes the signals that count as the first one.
+async fn same_signal(interrupt: &mut Signal, terminate: &mut Signal) {
+    let mut over = pin!(tokio::time::sleep(SAME_SIGNAL));
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            again = received(interrupt, terminate) => {
+                tracing::info!(signal = again, "a signal this soon after the first changes nothing");
+            }
+        }
     }
 }
 

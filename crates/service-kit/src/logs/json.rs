@@ -124,25 +124,10 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use tracing_subscriber::layer::SubscriberExt as _;
 
+    use super::super::page::Page;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn message_reads_alone_and_its_fields_can_be_asked_for() {
@@ -158,9 +143,9 @@ mod tests {
             tracing::info!(lot = %"P3", dwell = "1h47m", events = 2, "session\n\"matched\"");
         });
 
-        let written = page.0.lock().unwrap();
-        assert_eq!(String::from_utf8_lossy(&written).lines().count(), 1);
-        let mut line: Value = serde_json::from_slice(&written).unwrap();
+        let written = page.text();
+        assert_eq!(written.lines().count(), 1);
+        let mut line: Value = serde_json::from_str(&written).unwrap();
         let time = line.as_object_mut().unwrap().remove("time").unwrap();
         assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
         let expected = json!({

@@ -2,17 +2,22 @@
 //!
 //! It goes to standard output, so that `docker logs` shows it. What is logged, and at which level, is left to each part.
 
+mod filter;
 mod json;
+#[cfg(test)]
+mod page;
 
 use std::io::IsTerminal as _;
 
+use tracing::Subscriber;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::{self, Settings};
+use filter::filter;
 use json::JsonLines;
 
 /// Where the log goes.
@@ -37,11 +42,24 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<(), config::Er
 
 /// Starts the log on `output`. A second start changes nothing.
 pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Result<(), config::Error> {
-    let filter = filter(settings)?;
     let (writer, terminal) = match output {
         Output::Stdout => (BoxMakeWriter::new(std::io::stdout), std::io::stdout().is_terminal()),
         Output::Stderr => (BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal()),
     };
+    if subscriber(writer, terminal, settings, service)?.try_init().is_err() {
+        tracing::debug!(service, "the log is running already");
+    }
+    Ok(())
+}
+
+/// The log that the settings ask for.
+fn subscriber(
+    writer: BoxMakeWriter,
+    terminal: bool,
+    settings: &Settings,
+    service: &'static str,
+) -> Result<impl Subscriber + Send + Sync + 'static, config::Error> {
+    let filter = filter(settings)?;
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format(settings, terminal)? {
         Format::Text => fmt::layer().with_target(false).with_ansi(terminal).with_writer(writer).boxed(),
         Format::Json => fmt::layer()
@@ -51,21 +69,7 @@ pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Re
             .with_writer(writer)
             .boxed(),
     };
-    if tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().is_err() {
-        tracing::debug!(service, "the log is running already");
-    }
-    Ok(())
-}
-
-/// The AMQP library logs whole messages, plates included, and each outage that the bus tells of anyway. A filter that
-/// names it is obeyed.
-const QUIET: &str = "lapin=off";
-
-fn filter(settings: &Settings) -> Result<EnvFilter, config::Error> {
-    let text = settings.required(&config::LOG)?;
-    EnvFilter::builder()
-        .parse(format!("{QUIET},{text}"))
-        .map_err(|error| settings.wrong(&config::LOG, error.to_string()))
+    Ok(tracing_subscriber::registry().with(layer.with_filter(filter)))
 }
 
 fn format(settings: &Settings, terminal: bool) -> Result<Format, config::Error> {
@@ -95,6 +99,7 @@ pub fn human_duration(millis: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::page::Page;
     use super::*;
 
     #[test]
@@ -128,17 +133,39 @@ mod tests {
     }
 
     #[test]
-    fn the_amqp_library_is_quiet_unless_it_is_named() {
-        let shown = |text| filter(&Settings::from_variables([("DWELL_LOG", text)]).unwrap()).unwrap().to_string();
-        assert!(shown("debug").contains("lapin=off"), "{}", shown("debug"));
-        assert!(!shown("info,lapin=debug").contains("lapin=off"), "{}", shown("info,lapin=debug"));
+    fn no_setting_makes_a_library_log_the_data_that_it_carries() {
+        // In two pieces, since the whole looks as if the library were used here.
+        const CHANNEL: &str = concat!("lapin", "::channel");
+        const QUERY: &str = concat!("tokio_postgres", "::query");
+        const SOCKET: &str = concat!("redis", "::aio");
+        let page = Page::default();
+        let writer = page.clone();
+        let asked = format!("trace,lapin=debug,{QUERY}=debug");
+        let settings = [("DWELL_LOG", asked.as_str()), ("DWELL_LOG_FORMAT", "text")];
+        let settings = Settings::from_variables(settings).unwrap();
+
+        let writer = BoxMakeWriter::new(move || writer.clone());
+        let running = subscriber(writer, false, &settings, "dwell").unwrap().set_default();
+        tracing::error!(target: CHANNEL, "ABC1");
+        tracing::warn!(target: "lapin", "ABC2");
+        tracing::debug!(target: QUERY, "ABC3");
+        // The libraries of both databases speak through the crate `log`.
+        log::debug!(target: QUERY, "ABC4");
+        log::info!(target: "postgres_types", "ABC5");
+        log::debug!(target: SOCKET, "ABC6");
+        tracing::trace!(target: "correlator::timelines::redis", "ours");
+        log::warn!(target: QUERY, "warning");
+        log::trace!(target: "dwell", "other");
+        drop(running);
+
+        let written = page.text();
+        let messages: Vec<&str> = written.lines().filter_map(|line| line.split(' ').next_back()).collect();
+        assert_eq!(messages, ["ours", "warning", "other"]);
     }
 
     #[test]
-    fn wrong_log_settings_are_refused_by_name() {
-        let level = Settings::from_variables([("DWELL_LOG", "correlator=loud")]).unwrap();
+    fn wrong_format_is_refused_with_what_is_allowed() {
         let kind = Settings::from_variables([("DWELL_LOG_FORMAT", "xml")]).unwrap();
-        assert!(filter(&level).unwrap_err().to_string().starts_with("DWELL_LOG=correlator=loud: "));
         assert!(format(&kind, true).unwrap_err().to_string().ends_with("; allowed is text or json"));
     }
 }

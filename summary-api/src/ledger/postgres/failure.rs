@@ -28,7 +28,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Unavailable(reason) => Self::Passing(reason),
-            error @ (Error::Config(_) | Error::Corrupt(_)) => Self::Lasting(error),
+            error @ (Error::Config(_) | Error::InUse(_) | Error::Replaced(_) | Error::Corrupt(_)) => {
+                Self::Lasting(error)
+            }
         }
     }
 }

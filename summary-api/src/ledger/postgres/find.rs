@@ -1,14 +1,13 @@
 //! Locks and looks up what merged work needs: lots, vehicles, numbers for new events, sessions that are there.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::PoisonError;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use parking::{LotId, SessionId, Vehicle};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::writer::Known;
+use super::known::Known;
 use super::{read, vehicles};
 use crate::ledger::batch::{BatchVehicle, StoredVehicle};
 use crate::ledger::merge::{Found, Work};
@@ -22,43 +21,44 @@ const BLOCK: i64 = 1_048_576;
 pub(super) async fn lot_numbers(
     client: &impl GenericClient,
     known: &Known,
+    generation: u64,
     work: &Work<'_>,
 ) -> Result<HashMap<LotId, i64>, Failure> {
     let lots: BTreeSet<&LotId> = work.vehicles().into_iter().map(|vehicle| &vehicle.lot).collect();
-    let (found, missing): (HashMap<_, _>, Vec<_>) = {
-        let known = known.lots.lock().unwrap_or_else(PoisonError::into_inner);
-        let (there, missing): (Vec<&LotId>, Vec<&LotId>) = lots.into_iter().partition(|lot| known.contains_key(*lot));
-        (there.into_iter().map(|lot| (lot.clone(), known[lot])).collect(), missing)
-    };
-    if missing.is_empty() {
-        return Ok(found);
+    let mut numbers = known.lot_numbers(generation, lots.iter().copied());
+    let missing = lots.into_iter().filter(|lot| !numbers.contains_key(*lot));
+    let names: Vec<&str> = missing.map(LotId::as_str).collect();
+    if names.is_empty() {
+        return Ok(numbers);
     }
-    let names: Vec<&str> = missing.iter().map(|lot| lot.as_str()).collect();
     let insert = "INSERT INTO lot (lot_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
     client.execute(&client.prepare_cached(insert).await?, &[&names]).await?;
     let select = "SELECT lot_id, lot_no FROM lot WHERE lot_id = ANY ($1::text[])";
     let rows = client.query(&client.prepare_cached(select).await?, &[&names]).await?;
-    let mut numbers = found;
     for row in rows {
         numbers.insert(stored::lot_id(row.try_get(0)?)?, row.try_get(1)?);
     }
-    known.lots.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers.clone());
     Ok(numbers)
 }
 
 /// The first of as many numbers as the work has events.
-pub(super) async fn event_numbers(client: &impl GenericClient, known: &Known, work: &Work<'_>) -> Result<i64, Failure> {
+pub(super) async fn event_numbers(
+    client: &impl GenericClient,
+    known: &Known,
+    generation: u64,
+    work: &Work<'_>,
+) -> Result<i64, Failure> {
     let events: usize = work.units().map(|unit| unit.events.len()).sum();
     let count = i64::try_from(events).unwrap_or(i64::MAX);
     if count > BLOCK {
         return Err(Error::Corrupt(format!("{count} events are recorded at once, and {BLOCK} is the most")).into());
     }
-    if let Some(first) = known.take_event_numbers(count) {
+    if let Some(first) = known.take_event_numbers(generation, count) {
         return Ok(first);
     }
     let block = client.prepare_cached("SELECT nextval('event_block')").await?;
     let first: i64 = client.query_one(&block, &[]).await?.try_get(0)?;
-    *known.event_numbers.lock().unwrap_or_else(PoisonError::into_inner) = first + count..first + BLOCK;
+    known.remember_event_numbers(generation, first + count..first + BLOCK);
     Ok(first)
 }
 

@@ -16,6 +16,7 @@ use super::{ChangeRow, Error, Ledger, LotRow, Page, Pending, Saved, SessionFilte
 mod due;
 mod failure;
 mod find;
+mod known;
 mod list;
 mod read;
 mod schema;
@@ -49,6 +50,7 @@ impl PostgresLedger {
             Ok(id)
         });
         let id = id.await?;
+        store.expect(id);
         Ok(Self { id, writer: Writer::start(&store), store })
     }
 }
@@ -57,6 +59,16 @@ impl PostgresLedger {
 impl Ledger for PostgresLedger {
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    async fn agree_on(&self, rules: &Rules) -> Result<(), Error> {
+        let agree = async || {
+            let mut connection = self.store.connection().await?;
+            schema::agree_on(&mut connection, rules).await?;
+            connection.end_well();
+            Ok(())
+        };
+        attempt(agree).await
     }
 
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {

@@ -1,11 +1,11 @@
 //! The tables of the ledger in `PostgreSQL`, and how they came to be.
 
-use parking::Timestamp;
+use parking::{LotId, Rules, Timestamp};
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use crate::ledger::Error;
+use crate::ledger::{Error, agreed, stored};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
 /// that was released: add another.
@@ -61,8 +61,10 @@ pub(super) async fn prepare(client: &mut Client, now: Timestamp) -> Result<Uuid,
         return Err(newer(version).into());
     }
     if version.is_none() {
-        let made =
-            "CREATE TABLE ledger (schema_version int NOT NULL, ledger_id uuid NOT NULL, created_ms bigint NOT NULL)";
+        let made = "
+            CREATE TABLE ledger (
+                schema_version int NOT NULL, ledger_id uuid NOT NULL, created_ms bigint NOT NULL, rules text
+            )";
         transaction.batch_execute(made).await?;
         let first = "INSERT INTO ledger VALUES (0, gen_random_uuid(), $1)";
         transaction.execute(first, &[&now.as_millis()]).await?;
@@ -77,6 +79,19 @@ pub(super) async fn prepare(client: &mut Client, now: Timestamp) -> Result<Uuid,
     let id = transaction.query_one("SELECT ledger_id FROM ledger", &[]).await?.try_get(0)?;
     transaction.commit().await?;
     Ok(id)
+}
+
+/// Takes rules as those of the ledger, if its events allow them.
+pub(super) async fn agree_on(client: &mut Client, rules: &Rules) -> Result<(), Failure> {
+    let transaction = client.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
+    let agreed: Option<String> = transaction.query_one("SELECT rules FROM ledger", &[]).await?.try_get(0)?;
+    let lots = transaction.query("SELECT lot_id FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id", &[]).await?;
+    let lots = lots.iter().map(|row| Ok(stored::lot_id(row.try_get(0)?)?)).collect::<Result<Vec<LotId>, Failure>>()?;
+    if let Some(agreed) = agreed::settle(agreed.as_deref(), &lots, rules)? {
+        transaction.execute("UPDATE ledger SET rules = $1", &[&agreed]).await?;
+    }
+    Ok(transaction.commit().await?)
 }
 
 /// The schema version of a ledger; `None` when the database is empty.

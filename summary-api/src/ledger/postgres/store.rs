@@ -1,11 +1,15 @@
 //! Connections to `PostgreSQL`, lent for one attempt each, and attempts repeated while that may help.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
+use uuid::Uuid;
 
 use super::failure::Failure;
 use crate::ledger::Error;
@@ -32,6 +36,10 @@ const OPTIONS: &str = "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_t
 #[derive(Clone)]
 pub(super) struct Store {
     pool: Pool,
+    /// The ledger that is expected behind every connection; none before it was opened.
+    expected: Arc<OnceLock<Uuid>>,
+    /// The connections that were made so far.
+    made: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -51,12 +59,50 @@ impl Store {
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
         let pool = pool.wait_timeout(Some(PATIENCE)).create_timeout(Some(PATIENCE)).recycle_timeout(Some(PATIENCE));
-        Ok(Self { pool: pool.build().map_err(|error| wrong(&error))? })
+        let pool = pool.build().map_err(|error| wrong(&error))?;
+        Ok(Self { pool, expected: Arc::default(), made: Arc::default() })
     }
 
-    /// A connection for one attempt.
+    /// From now on every new connection must lead to this ledger.
+    pub(super) fn expect(&self, ledger: Uuid) {
+        self.expected.get_or_init(|| ledger);
+    }
+
+    /// Which connections there are: a number that each new one raises before it is lent. Asked once a connection is
+    /// lent and before it is used, it tells what that one says from what a server said that is gone.
+    pub(super) fn generation(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    /// A connection for one attempt. Behind a new one there may be another ledger than before, which is an error.
     pub(super) async fn connection(&self) -> Result<Lent, Failure> {
-        Ok(Lent { object: Some(self.pool.get().await?), ended_well: false })
+        let lent = Lent { object: Some(self.pool.get().await?), ended_well: false };
+        if Object::metrics(&lent).recycle_count == 0 {
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.check(&lent).await?;
+        }
+        Ok(lent)
+    }
+
+    async fn check(&self, connection: &Lent) -> Result<(), Failure> {
+        let Some(expected) = self.expected.get() else { return Ok(()) };
+        let found = match connection.query_opt("SELECT ledger_id FROM ledger", &[]).await {
+            Ok(row) => row.map(|row| row.try_get::<_, Uuid>(0)).transpose()?,
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match found {
+            Some(found) if found == *expected => Ok(()),
+            Some(found) => Err(Failure::Lasting(Error::Replaced(format!(
+                "the database holds the ledger {found} now, and this process was started on the ledger {expected}: \
+                 bring the old one back, or start this process again to go on with the new one"
+            )))),
+            // Somebody may be about to bring a copy back, and a new ledger would be in the way of that.
+            None => Err(Failure::Passing(format!(
+                "the database has lost the ledger {expected}: bring a copy back, or start this process again to begin \
+                 a new one"
+            ))),
+        }
     }
 }
 

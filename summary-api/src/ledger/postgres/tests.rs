@@ -1,5 +1,7 @@
 //! What only the ledger in `PostgreSQL` promises; the rest is in the contract.
 
+use parking::{LotId, Plate, Vehicle};
+
 use super::list::scan_sql;
 use super::*;
 use crate::ledger::Order;
@@ -85,6 +87,56 @@ async fn a_server_that_comes_back_is_used_again() {
     let answers = async || ledger.ping().await.is_ok();
     testbed::wait_until(std::time::Duration::from_secs(30), "the ledger to answer again", answers).await;
     assert_eq!(ledger.lots().await, Ok(Vec::new()));
+}
+
+/// Ends the connections of all others, as a restart of the server does.
+async fn disconnect(server: &testbed::SharedPostgres, url: &str) {
+    let others = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server.query(url, others).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn another_ledger_behind_new_connections_is_noticed() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    assert_eq!(ledger.lots().await, Ok(Vec::new()));
+
+    server.query(&url, "UPDATE ledger SET ledger_id = gen_random_uuid()").await.unwrap();
+    disconnect(server, &url).await;
+    let replaced = ledger.lots().await;
+    server.query(&url, "DROP TABLE ledger").await.unwrap();
+    let lost = ledger.lots().await;
+
+    let id = ledger.id().to_string();
+    assert!(matches!(&replaced, Err(Error::Replaced(text)) if text.contains(&id)), "{replaced:?}");
+    assert!(matches!(&lost, Err(Error::Unavailable(text)) if text.contains(&id)), "{lost:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn an_older_copy_of_the_ledger_is_asked_anew_for_lots_and_numbers() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let vehicle = |plate| Vehicle { lot: LotId::default(), plate: Plate::from_read(plate).unwrap() };
+    let save = async |plate| {
+        let summary = Summary { vehicle: vehicle(plate), entry: NOW, exit: NOW.plus_millis(1) };
+        ledger.save_summary(summary, NOW).await.unwrap().row
+    };
+    save("BEFORE").await;
+
+    // The copy is from before the first summary, and another lot has got the number since.
+    let older = "TRUNCATE lot, vehicle, event, session, change; UPDATE change_count SET changes = 0;
+        INSERT INTO lot (lot_no, lot_id) VALUES (1, 'other'); SELECT setval('lot_lot_no_seq', 1)";
+    server.query(&url, older).await.unwrap();
+    disconnect(server, &url).await;
+    let saved = save("AFTER").await;
+
+    assert_eq!(saved.session.vehicle, vehicle("AFTER"));
+    assert_eq!(ledger.session(saved.session.id).await, Ok(Some(saved)));
 }
 
 #[tokio::test]

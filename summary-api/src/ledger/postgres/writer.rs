@@ -3,14 +3,12 @@
 //! More than one, so that a transaction is prepared while another one is written to disk. They share the requests; a
 //! vehicle in two transactions is locked by the first, and the second compares with what that has left.
 
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use parking::LotId;
 use tokio::sync::mpsc;
 
 use super::failure::Failure;
+use super::known::Known;
 use super::store::{Store, attempt};
 use super::{find, write};
 use crate::ledger::merge::{Answers, Merged, Request, Work};
@@ -24,27 +22,6 @@ const WAITING: usize = 256;
 #[derive(Debug)]
 pub(super) struct Writer {
     requests: mpsc::Sender<Request>,
-}
-
-/// What all writers of this process know.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// Numbers of lots, which never change.
-    pub(super) lots: Mutex<HashMap<LotId, i64>>,
-    /// Numbers for new events that are this process's own.
-    pub(super) event_numbers: Mutex<Range<i64>>,
-}
-
-impl Known {
-    /// So many numbers for new events, if that many are left.
-    pub(super) fn take_event_numbers(&self, count: i64) -> Option<i64> {
-        let mut left = self.event_numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = left.start;
-        (left.end - first >= count).then(|| {
-            left.start += count;
-            first
-        })
-    }
 }
 
 impl Writer {
@@ -87,14 +64,16 @@ async fn run(store: Store, known: Arc<Known>, waiting: Arc<tokio::sync::Mutex<mp
 
 async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answers, Failure> {
     let mut connection = store.connection().await?;
+    let generation = store.generation();
     // Before the transaction begins, so that what it takes here is there for others at once.
-    let lots = find::lot_numbers(&*connection, known, work).await?;
-    let next_event = find::event_numbers(&*connection, known, work).await?;
+    let lots = find::lot_numbers(&*connection, known, generation, work).await?;
+    let next_event = find::event_numbers(&*connection, known, generation, work).await?;
     let transaction = connection.transaction().await?;
     let found = find::find(&transaction, &lots, work, next_event).await?;
     let (answers, batch) = work.decide(found)?;
     write::write(&transaction, batch).await?;
     transaction.commit().await?;
+    known.remember_lots(generation, lots);
     connection.end_well();
     Ok(answers)
 }

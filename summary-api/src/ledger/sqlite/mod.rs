@@ -42,7 +42,8 @@ impl SqliteLedger {
     /// Opens the ledger in the file at `path`, which is made at `now` when it does not exist. Its folder must exist.
     ///
     /// # Errors
-    /// [`Error::Config`] when the file can't be made, is in use, or is not a ledger that this program knows.
+    /// [`Error::Config`] when the file can't be made or is not a ledger that this program knows, [`Error::InUse`] when
+    /// another process has it.
     pub async fn open(path: &Path, now: Timestamp) -> Result<Self, Error> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
@@ -60,6 +61,10 @@ impl SqliteLedger {
 impl Ledger for SqliteLedger {
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    async fn agree_on(&self, rules: &Rules) -> Result<(), Error> {
+        self.writer.agree_on(rules.clone()).await
     }
 
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
@@ -136,16 +141,16 @@ fn lock(path: &Path) -> Result<File, Error> {
     let file = opened.map_err(|error| {
         let beside = beside.display();
         Error::Config(format!(
-            "can't make {beside} ({error}): the ledger needs a folder that exists and can be written"
+            "can't make {beside} ({error}): the ledger needs a folder that exists and can be written; make it, or name \
+             a file in another one in DWELL_DATABASE_URL"
         ))
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let ledger = path.display();
-            Err(Error::Config(format!(
-                "the ledger {ledger} is in use by another summary API: stop that one, or name another file in \
-                 DWELL_DATABASE_URL"
+            Err(Error::InUse(format!(
+                "{ledger} is in use by another summary API: stop that one, or name another file in DWELL_DATABASE_URL"
             )))
         }
         Err(TryLockError::Error(error)) => {
@@ -160,6 +165,8 @@ fn make_private(path: &Path) -> Result<(), Error> {
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map(drop).map_err(|error| {
         let file = path.display();
-        Error::Config(format!("can't open the ledger {file} ({error}): name a file that this user may write"))
+        Error::Config(format!(
+            "can't open the ledger {file} ({error}): name a file that this user may write in DWELL_DATABASE_URL"
+        ))
     })
 }

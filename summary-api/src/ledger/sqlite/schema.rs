@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use parking::Timestamp;
+use parking::{LotId, Rules, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use crate::ledger::Error;
+use super::read;
+use crate::ledger::{Error, agreed};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
 /// that was released: add another.
@@ -117,16 +118,26 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
     if version.is_none() {
         transaction.execute_batch(
             "CREATE TABLE ledger (
-                schema_version INTEGER NOT NULL, ledger_id BLOB NOT NULL, created_ms INTEGER NOT NULL
+                schema_version INTEGER NOT NULL, ledger_id BLOB NOT NULL, created_ms INTEGER NOT NULL, rules TEXT
             ) STRICT",
         )?;
-        let made = "INSERT INTO ledger VALUES (0, randomblob(16), ?1)";
+        let made = "INSERT INTO ledger VALUES (0, randomblob(16), ?1, NULL)";
         transaction.execute(made, params![now.as_millis()])?;
     }
     apply_from(&transaction, version.unwrap_or(0))?;
     let random: [u8; 16] = transaction.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
     transaction.commit()?;
     Ok(uuid::Builder::from_random_bytes(random).into_uuid())
+}
+
+/// Takes rules as those of the ledger, if its events allow them.
+pub(super) fn agree_on(transaction: &Transaction<'_>, rules: &Rules) -> Result<(), Error> {
+    let stored: Option<String> = transaction.query_row("SELECT rules FROM ledger", [], |row| row.get(0))?;
+    let lots: Vec<LotId> = read::lots(transaction)?.into_iter().map(|lot| lot.id).collect();
+    if let Some(agreed) = agreed::settle(stored.as_deref(), &lots, rules)? {
+        transaction.execute("UPDATE ledger SET rules = ?1", params![agreed])?;
+    }
+    Ok(())
 }
 
 fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {

@@ -62,7 +62,8 @@ async fn a_ledger_in_use_is_refused_until_the_other_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let first = SqliteLedger::open(&path, NOW).await.unwrap();
-    assert!(refusal(&path).await.contains("is in use by another summary API"));
+    let refused = SqliteLedger::open(&path, NOW).await.unwrap_err();
+    assert!(matches!(&refused, Error::InUse(text) if text.contains("is in use by another summary API")), "{refused}");
 
     drop(first);
 

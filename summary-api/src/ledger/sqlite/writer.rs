@@ -4,11 +4,11 @@ use std::fs::File;
 use std::thread::JoinHandle;
 
 use matching::{Due, Outcome, Unit};
-use parking::Timestamp;
+use parking::{Rules, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 
-use super::{due, write};
+use super::{due, schema, write};
 use crate::ledger::merge::{Asked, Merged, Request, ask, ended};
 use crate::ledger::{Error, Saved, Summary};
 
@@ -23,11 +23,13 @@ pub(super) struct Writer {
 }
 
 type Lease = Asked<due::Call, Vec<Due>>;
+type Agree = Asked<Rules, ()>;
 
 #[derive(Debug)]
 enum Job {
     Write(Request),
     Lease(Lease),
+    Agree(Agree),
 }
 
 impl Writer {
@@ -52,6 +54,10 @@ impl Writer {
 
     pub(super) async fn due(&self, call: due::Call) -> Result<Vec<Due>, Error> {
         ask(self.jobs()?, call, Job::Lease).await
+    }
+
+    pub(super) async fn agree_on(&self, rules: Rules) -> Result<(), Error> {
+        ask(self.jobs()?, rules, Job::Agree).await
     }
 
     /// Whether the thread is there.
@@ -82,6 +88,10 @@ fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Job>) {
             match job {
                 Job::Write(request) => merged.add(request),
                 Job::Lease(lease) => leases.push(lease),
+                Job::Agree(agree) => {
+                    let agreed = transact(&mut connection, |transaction| schema::agree_on(transaction, &agree.work));
+                    agree.answer(agreed);
+                }
             }
             next = if merged.is_enough() { None } else { waiting.try_recv().ok() };
         }

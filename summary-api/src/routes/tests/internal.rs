@@ -1,16 +1,20 @@
 //! `/internal/v1`: formats, sizes, the secret.
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use matching::{Applied, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
-use parking::Rules;
+use parking::{Lots, Rules};
 use serde::Serialize;
 use serde_json::{Value, json};
+use service_kit::ServiceContext;
 use service_kit::config::Masked;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
-use crate::Access;
-use crate::testing::{Vehicles, minute, vehicle};
+use crate::routes::INTERNAL_CALLS;
+use crate::testing::{BrokenLedger, How, Vehicles, minute, vehicle};
+use crate::{Access, Service};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -133,4 +137,31 @@ async fn a_plate_that_is_not_normal_never_reaches_the_ledger() {
 
     assert_eq!(answer.status, 422);
     assert!(!answer.text().to_lowercase().contains("abc"), "{}", answer.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_hung_ledger_never_ends_keeps_its_turn() {
+    let context = ServiceContext::for_testing();
+    let service = Service::new(Arc::new(BrokenLedger(How::Silent)), Rules::default(), Lots::default(), &context);
+    let router = crate::router(&service, Access::Open, &context);
+    let headers = [("content-type", wire::MEDIA_TYPE)];
+    let load = vec![LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None }];
+    let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
+    let calls = [
+        (wire::LOAD, postcard::to_stdvec(&load).unwrap()),
+        (wire::RECORD, postcard::to_stdvec(&vec![unit]).unwrap()),
+        (wire::DUE, postcard::to_stdvec(&10_u32).unwrap()),
+    ];
+    let call = async |place: usize| {
+        let (path, body) = calls[place % calls.len()].clone();
+        send(&router, request(Method::POST, path, &headers, body)).await
+    };
+
+    let all: Vec<_> = (0..INTERNAL_CALLS).map(call).collect();
+    let begun = futures::future::join_all(all).await;
+    let next = call(1).await;
+
+    assert!(begun.iter().all(|answer| answer.status == 503 && answer.text().contains("did not answer within 8 s")));
+    assert_eq!(next.status, 503);
+    assert!(next.text().contains("too many calls are under way"), "{}", next.text());
 }

@@ -1,0 +1,276 @@
+//! The seeded gate events of the benchmarks: one traffic, in a file, with what is true of it.
+//!
+//! Visits begin every 229 ms on average (5 million in 318 hours); stays are log-normal with a median of 75 minutes. A share
+//! of the exits is misread as a vehicle that never came in, so that as many entries stay without an exit. A share of the
+//! events is written up to five minutes late, and a share is written twice. The members of a line stand in any order.
+//! The same plan gives the same bytes on every machine. Realistic arrivals by hour are the crate `simulator`'s.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use parking::Timestamp;
+use uuid::Uuid;
+
+/// 2024-03-01T00:00:00Z: long over, so that no event is ahead of a clock.
+const BEGIN_MS: i64 = 1_709_251_200_000;
+/// Twice the mean time between two visits, milliseconds.
+const GAP_MAX_MS: u64 = 458;
+/// No event is written later than this after its time, milliseconds.
+const LATE_MAX_MS: u64 = 300_000;
+/// A vehicle is away at least this long, milliseconds: longer than reads of one passage are apart.
+const AWAY_MS: i64 = 60_000;
+/// Plates of three letters and four digits.
+const PLATES: u64 = 26 * 26 * 26 * 10_000;
+/// Shares no factor with `PLATES`, so that numbers become plates one to one, and neighbours are unlike.
+const PLATE_STEP: u64 = 48_271;
+/// Vehicles that never came in have numbers from here on.
+const STRANGERS_FROM: u64 = PLATES / 2;
+
+/// A generator of numbers: small, fast, and the same everywhere (splitmix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, which is small against 2^64.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// A share from 0 to 1.
+    fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+    }
+
+    fn is_one_of(&mut self, share: f64) -> bool {
+        self.share() < share
+    }
+
+    /// A stay in milliseconds: log-normal, from a minute to three days.
+    fn stay_ms(&mut self) -> i64 {
+        // Twelve shares have a sum that is as good as normal here.
+        let normal = (0..12).map(|_| self.share()).sum::<f64>() - 6.0;
+        let minutes = (75.0 * (0.8 * normal).exp()).clamp(1.0, 3.0 * 24.0 * 60.0);
+        #[expect(clippy::cast_possible_truncation, reason = "at most three days")]
+        let millis = (minutes * 60_000.0) as i64;
+        millis
+    }
+
+    /// An event id.
+    pub(crate) fn id(&mut self) -> u128 {
+        // The version and the variant of a random UUID, so that every parser takes it.
+        let random = (u128::from(self.next()) << 64) | u128::from(self.next());
+        (random & !(0xF << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62)
+    }
+}
+
+/// Which traffic.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Distinct events: two a visit.
+    pub(crate) events: u64,
+    pub(crate) lots: u64,
+    /// So many vehicles, strangers included, come again and again; without it, each comes one to seven times.
+    pub(crate) vehicles: Option<u64>,
+    pub(crate) late: f64,
+    pub(crate) duplicates: f64,
+    pub(crate) strangers: f64,
+    pub(crate) seed: u64,
+}
+
+impl Plan {
+    /// The log to replay: 50 lots, 5 % late, 1 % twice, a fifth of the exits misread.
+    pub(crate) fn replay(events: u64) -> Self {
+        Self { events, lots: 50, vehicles: None, late: 0.05, duplicates: 0.01, strangers: 0.2, seed: 1 }
+    }
+
+    /// The backlog to drain: the same, each event once, of few vehicles: 300,000 for 2 million events.
+    pub(crate) fn backlog(events: u64) -> Self {
+        Self { vehicles: Some((events * 3 / 20).max(100)), duplicates: 0.0, ..Self::replay(events) }
+    }
+}
+
+/// What is true of a traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Truth {
+    /// Distinct events.
+    pub(crate) events: u64,
+    /// Exits that belong to an entry.
+    pub(crate) matched: u64,
+    /// Exits of vehicles that never came in; as many entries have no exit.
+    pub(crate) strangers: u64,
+    /// Lines of the file: events, and those that are there twice.
+    pub(crate) lines: u64,
+}
+
+/// One line to write, in the order of its place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    due_ms: i64,
+    number: u64,
+    time_ms: i64,
+    is_exit: bool,
+    vehicle: u64,
+    id: u128,
+}
+
+/// A vehicle that is away until a moment, and may come so many times again.
+type Away = Reverse<(i64, u64, u64)>;
+
+/// Writes the traffic as NDJSON.
+pub(crate) fn write_file(plan: &Plan, path: &Path) -> anyhow::Result<Truth> {
+    let file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let out = BufWriter::with_capacity(1 << 20, file);
+    let traffic = Traffic {
+        dice: Dice::new(plan.seed),
+        plan: plan.clone(),
+        due: BinaryHeap::new(),
+        away: BinaryHeap::new(),
+        made: 0,
+        truth: Truth::default(),
+        out,
+        line: Vec::new(),
+    };
+    traffic.write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+struct Traffic<W> {
+    plan: Plan,
+    dice: Dice,
+    due: BinaryHeap<Reverse<Line>>,
+    away: BinaryHeap<Away>,
+    /// Vehicles so far, strangers not counted.
+    made: u64,
+    truth: Truth,
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Traffic<W> {
+    fn write(mut self) -> std::io::Result<Truth> {
+        let mut now_ms = BEGIN_MS;
+        for _ in 0..self.plan.events / 2 {
+            now_ms += i64::try_from(self.dice.below(GAP_MAX_MS)).unwrap_or(0);
+            self.write_due(now_ms)?;
+            self.visit(now_ms);
+        }
+        self.write_due(i64::MAX)?;
+        self.out.flush()?;
+        Ok(self.truth)
+    }
+
+    fn visit(&mut self, entry_ms: i64) {
+        let (vehicle, visits_left) = self.next_vehicle(entry_ms);
+        let exit_ms = entry_ms + self.dice.stay_ms();
+        let is_misread = self.dice.is_one_of(self.plan.strangers);
+        self.add(entry_ms, false, vehicle);
+        if is_misread {
+            let strangers = self.plan.vehicles.map_or(STRANGERS_FROM, |vehicles| vehicles / 5);
+            self.add(exit_ms, true, STRANGERS_FROM + self.truth.strangers % strangers);
+            self.truth.strangers += 1;
+        } else {
+            self.add(exit_ms, true, vehicle);
+            self.truth.matched += 1;
+        }
+        // A misread vehicle of the replay is inside for good: that is how its state grows.
+        if visits_left > 0 && (self.plan.vehicles.is_some() || !is_misread) {
+            self.away.push(Reverse((exit_ms + AWAY_MS, vehicle, visits_left)));
+        }
+    }
+
+    /// Who comes now, and how often again.
+    fn next_vehicle(&mut self, now_ms: i64) -> (u64, u64) {
+        let regulars = self.plan.vehicles.map(|vehicles| vehicles - vehicles / 5);
+        let wants_new = regulars.map_or_else(|| self.dice.below(4) == 0, |regulars| self.made < regulars);
+        let is_back = self.away.peek().is_some_and(|Reverse((free_ms, _, _))| *free_ms <= now_ms);
+        if !wants_new
+            && is_back
+            && let Some(Reverse((_, vehicle, left))) = self.away.pop()
+        {
+            return (vehicle, left - 1);
+        }
+        self.made += 1;
+        let visits = if regulars.is_some() { u64::MAX } else { 1 + self.dice.below(7) };
+        (self.made - 1, visits - 1)
+    }
+
+    fn add(&mut self, time_ms: i64, is_exit: bool, vehicle: u64) {
+        let id = self.dice.id();
+        let mut due_ms = time_ms;
+        if self.dice.is_one_of(self.plan.late) {
+            due_ms += self.lateness();
+        }
+        self.truth.events += 1;
+        self.queue(Line { due_ms, number: 0, time_ms, is_exit, vehicle, id });
+        if self.dice.is_one_of(self.plan.duplicates) {
+            let due_ms = due_ms + self.lateness();
+            self.queue(Line { due_ms, number: 0, time_ms, is_exit, vehicle, id });
+        }
+    }
+
+    fn lateness(&mut self) -> i64 {
+        i64::try_from(self.dice.below(LATE_MAX_MS)).unwrap_or(0)
+    }
+
+    fn queue(&mut self, line: Line) {
+        self.truth.lines += 1;
+        self.due.push(Reverse(Line { number: self.truth.lines, ..line }));
+    }
+
+    fn write_due(&mut self, now_ms: i64) -> std::io::Result<()> {
+        while self.due.peek().is_some_and(|Reverse(line)| line.due_ms <= now_ms) {
+            let Some(Reverse(line)) = self.due.pop() else { break };
+            self.line.clear();
+            let order = self.dice.next();
+            write_line(&line, self.plan.lots, order, &mut self.line)?;
+            self.out.write_all(&self.line)?;
+        }
+        Ok(())
+    }
+}
+
+/// The plate of a vehicle.
+pub(crate) fn plate(vehicle: u64) -> String {
+    let mixed = vehicle * PLATE_STEP % PLATES;
+    let letter = |place: u64| char::from(b'A' + u8::try_from(mixed / 10_000 / place % 26).unwrap_or(0));
+    format!("{}{}{}{:04}", letter(1), letter(26), letter(26 * 26), mixed % 10_000)
+}
+
+/// The lot of a vehicle.
+pub(crate) fn lot(vehicle: u64, lots: u64) -> String {
+    format!("L{:02}", vehicle % lots)
+}
+
+fn write_line(line: &Line, lots: u64, order: u64, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut members = [0, 1, 2, 3];
+    for place in (1..4).rev() {
+        let other = usize::try_from((order >> (place * 8)) % (place + 1)).unwrap_or(0);
+        members.swap(usize::try_from(place).unwrap_or(0), other);
+    }
+    let direction = if line.is_exit { "exit" } else { "entry" };
+    for (place, member) in members.into_iter().enumerate() {
+        out.push(if place == 0 { b'{' } else { b',' });
+        match member {
+            0 => write!(out, r#""id":"{}""#, Uuid::from_u128(line.id))?,
+            1 => write!(out, r#""vehicle_plate":"{}""#, plate(line.vehicle))?,
+            2 => write!(out, r#""lot_id":"{}""#, lot(line.vehicle, lots))?,
+            _ => write!(out, r#""{direction}_date_time":"{}""#, Timestamp::from_millis(line.time_ms))?,
+        }
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! The queues used without any work: the yardstick of every row with a broker, and publishing at an even pace.
+//!
+//! Each runs as a process of its own, so that its CPU time is seen as that of the correlator is.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use bus::{Bus, BusConfig, Message, Queue, QueueNames};
+use futures::StreamExt as _;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use parking::{SystemClock, Timestamp};
+use service_kit::{ServiceContext, Settings};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::generator::{lot, plate};
+use crate::measure::{number, quantile};
+use crate::report::say;
+
+/// How often the even pace publishes.
+const TICK: Duration = Duration::from_millis(10);
+/// A vehicle of the even pace leaves so many ticks after it came.
+const STAY_TICKS: u64 = 200;
+/// So many ticks may wait for their confirms.
+const TICKS_IN_FLIGHT: usize = 200;
+const LOTS: u64 = 50;
+/// How long a queue may be missing.
+const QUEUE_PATIENCE: Duration = Duration::from_mins(1);
+/// Where the id begins in the events that are published here.
+const ID_AT: usize = 7;
+const ID_LENGTH: usize = 36;
+
+/// How the queues are consumed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConsumeArguments {
+    #[arg(long)]
+    amqp: String,
+    #[arg(long)]
+    prefetch: u16,
+    /// Messages that one acknowledgement is for
+    #[arg(long)]
+    acknowledge_every: u64,
+    /// Ends so many seconds after the first message; without it, when what was there at the start is acknowledged
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Seconds after the first message that do not count
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+    /// Whether to look into the messages for when they were sent
+    #[arg(long)]
+    latency: bool,
+}
+
+/// How events are published.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PublishArguments {
+    #[arg(long)]
+    amqp: String,
+    /// Events a second
+    #[arg(long)]
+    rate: u64,
+    #[arg(long)]
+    seconds: u64,
+}
+
+/// Microseconds since 1970: what two processes of one machine can compare.
+pub(crate) fn wall_micros() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "parking::Clock has milliseconds, and a delivery takes less than one"
+    )]
+    let now = SystemTime::now();
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// An event id that says when its event was sent.
+fn id_sent_now(count: u64) -> Uuid {
+    Uuid::from_u64_pair(wall_micros(), count)
+}
+
+/// Milliseconds from when the event was sent until now, and when it was sent.
+pub(crate) fn age_ms(id: Uuid) -> (f64, u64) {
+    let (sent, _) = id.as_u64_pair();
+    (number(wall_micros().saturating_sub(sent)) / 1000.0, sent)
+}
+
+/// What one consumer took.
+#[derive(Debug, Default)]
+struct Taken {
+    messages: u64,
+    latencies_ms: Vec<f64>,
+}
+
+/// Consumes and acknowledges both queues, a connection each; prints messages, p50 and p99.
+pub(crate) async fn consume(arguments: ConsumeArguments) -> anyhow::Result<()> {
+    let arguments = Arc::new(arguments);
+    let names = QueueNames::default();
+    let mut tasks = JoinSet::new();
+    for name in [names.entry, names.exit] {
+        let arguments = Arc::clone(&arguments);
+        tasks.spawn(async move { take(&arguments, &name).await });
+    }
+    let mut all = Taken::default();
+    while let Some(taken) = tasks.join_next().await {
+        let taken = taken??;
+        all.messages += taken.messages;
+        all.latencies_ms.extend(taken.latencies_ms);
+    }
+    let (p50, p99) = (quantile(&mut all.latencies_ms, 0.5), quantile(&mut all.latencies_ms, 0.99));
+    say(&format!("{} {p50} {p99}", all.messages));
+    Ok(())
+}
+
+async fn take(arguments: &ConsumeArguments, queue: &str) -> anyhow::Result<Taken> {
+    let connection = Connection::connect(&arguments.amqp, ConnectionProperties::default()).await?;
+    let (channel, there) = open_queue(&connection, queue).await?;
+    channel.basic_qos(arguments.prefetch, BasicQosOptions::default()).await?;
+    let taken = take_from(arguments, queue, &channel, there).await?;
+    // The broker has all acknowledgements when it answers.
+    connection.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await?;
+    Ok(taken)
+}
+
+/// Waits for the queue, which its publishers make; a channel, and how many messages are there.
+async fn open_queue(connection: &Connection, queue: &str) -> anyhow::Result<(Channel, u64)> {
+    let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+    let begun = Instant::now();
+    loop {
+        // A queue that is missing costs the channel.
+        let channel = connection.create_channel().await?;
+        match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
+            Ok(found) => return Ok((channel, u64::from(found.message_count()))),
+            Err(error) if begun.elapsed() > QUEUE_PATIENCE => return Err(error.into()),
+            Err(_) => tokio::time::sleep(TICK).await,
+        }
+    }
+}
+
+async fn take_from(arguments: &ConsumeArguments, queue: &str, channel: &Channel, there: u64) -> anyhow::Result<Taken> {
+    let options = BasicConsumeOptions::default();
+    let mut consumer = channel.basic_consume(queue.into(), "yardstick".into(), options, FieldTable::default()).await?;
+    let mut counts_from = Instant::now();
+    let length = arguments.seconds.map(Duration::from_secs);
+    let end = tokio::time::sleep(crate::LIMIT);
+    tokio::pin!(end);
+    let mut taken = Taken::default();
+    let mut count: u64 = 0;
+    while length.is_some() || count < there {
+        let delivery = tokio::select! {
+            biased;
+            () = &mut end => break,
+            next = consumer.next() => next.context("the broker ended the consumer")??,
+        };
+        count += 1;
+        if count == 1 {
+            let begun = Instant::now();
+            counts_from = begun + Duration::from_secs(arguments.skip);
+            end.as_mut().reset(begun + length.unwrap_or(crate::LIMIT));
+        }
+        if arguments.skip == 0 || Instant::now() >= counts_from {
+            taken.messages += 1;
+            if arguments.latency {
+                taken.latencies_ms.push(age_of(&delivery.data)?);
+            }
+        }
+        if count.is_multiple_of(arguments.acknowledge_every) || (length.is_none() && count == there) {
+            channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true }).await?;
+        }
+    }
+    if length.is_none() && count < there {
+        bail!("only {count} of {there} messages of {queue} came");
+    }
+    Ok(taken)
+}
+
+fn age_of(body: &[u8]) -> anyhow::Result<f64> {
+    let id = body.get(ID_AT..ID_AT + ID_LENGTH).context("a message is no event of the even pace")?;
+    Ok(age_ms(Uuid::try_parse_ascii(id)?).0)
+}
+
+/// Publishes entries and exits at an even pace, with confirms; the ids say when each was sent.
+pub(crate) async fn publish(arguments: &PublishArguments) -> anyhow::Result<()> {
+    let settings = Settings::from_variables([("DWELL_AMQP_URL", arguments.amqp.as_str())])?;
+    let context = ServiceContext::new(Arc::new(SystemClock));
+    let bus = bus::open(&BusConfig::from_settings("bench", &settings)?, &context)?;
+    let ticks = arguments.seconds * 1000 / u64::try_from(TICK.as_millis())?;
+    let mut interval = tokio::time::interval(TICK);
+    let mut confirms = JoinSet::new();
+    // So many pairs of an entry and an exit are due by the end of a tick.
+    let due = |tick: u64| tick * arguments.rate / 2 * 10 / 1000;
+    for tick in 0..ticks {
+        interval.tick().await;
+        if confirms.len() >= TICKS_IN_FLIGHT {
+            bail!("the broker does not confirm {} events a second", arguments.rate);
+        }
+        let entries = (due(tick)..due(tick + 1)).map(|vehicle| event(vehicle, "entry")).collect();
+        let left = tick.checked_sub(STAY_TICKS);
+        let exits = left.map(|left| (due(left)..due(left + 1)).map(|vehicle| event(vehicle, "exit")).collect());
+        for (queue, messages) in [(Queue::Entry, entries), (Queue::Exit, exits.unwrap_or_default())] {
+            confirms.spawn(confirmed(Arc::clone(&bus), queue, messages));
+        }
+        while let Some(confirmed) = confirms.try_join_next() {
+            confirmed??;
+        }
+    }
+    while let Some(confirmed) = confirms.join_next().await {
+        confirmed??;
+    }
+    Ok(())
+}
+
+async fn confirmed(bus: Arc<dyn Bus>, queue: Queue, messages: Vec<Message>) -> Result<(), bus::Error> {
+    if messages.is_empty() { Ok(()) } else { bus.publish(queue, messages).await }
+}
+
+fn event(vehicle: u64, direction: &str) -> Message {
+    let id = id_sent_now(vehicle * 2 + u64::from(direction == "exit"));
+    let time = Timestamp::from_millis(i64::try_from(id.as_u64_pair().0 / 1000).unwrap_or(0));
+    let (plate, lot) = (plate(vehicle), lot(vehicle, LOTS));
+    Message::new(format!(
+        r#"{{"id":"{id}","vehicle_plate":"{plate}","lot_id":"{lot}","{direction}_date_time":"{time}"}}"#
+    ))
+}

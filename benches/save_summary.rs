@@ -1,0 +1,89 @@
+//! `POST /save_summary`, durable, with 32 connections of wrk, against the same route in `FastAPI` that appends to a file.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use testbed::{Program, free_port};
+
+use crate::measure::{self, median, number};
+use crate::pipeline::{Page, summary_api, wait};
+use crate::report::{Finding, rate, say, version_of};
+use crate::{LIMIT, Options};
+
+const YARDSTICKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/yardsticks");
+const CONNECTIONS: &str = "32";
+
+pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..options.runs {
+        ours.push(summaries(options).await?);
+        theirs.push(fastapi(options).await?);
+        say(&format!("save-summary: round {} of {} is done", round + 1, options.runs));
+    }
+    let p99 = |runs: &[Load]| median(runs.iter().map(|load| load.p99_ms).collect());
+    let a_second = |runs: &[Load]| median(runs.iter().map(|load| load.a_second).collect());
+    let (mine, its) = (a_second(&ours), a_second(&theirs));
+    let mut finding = Finding::default();
+    finding.at_least("POST /save_summary", rate(mine), rate(its), mine / its, 8.0);
+    finding.note(format!("p99 {:.1} ms against {:.1} ms", p99(&ours), p99(&theirs)));
+    let packages = "import fastapi, uvicorn; print('FastAPI', fastapi.__version__ + ', uvicorn', uvicorn.__version__)";
+    let python = options.python.display().to_string();
+    finding.note(format!(
+        "{}, one process without its access log; {CONNECTIONS} connections of {}",
+        version_of(&python, &["-c", packages]),
+        version_of("wrk", &["-v"]).split(" Copyright").next().unwrap_or("wrk")
+    ));
+    Ok(finding)
+}
+
+/// What wrk says.
+#[derive(Debug)]
+struct Load {
+    a_second: f64,
+    p99_ms: f64,
+}
+
+async fn summaries(options: &Options) -> anyhow::Result<Load> {
+    let folder = options.folder()?;
+    let (port, file) = (free_port(), crate::pipeline::ledger_file(folder.path()));
+    let mut api = summary_api(&format!("sqlite:{}", file.display()), port, folder.path())?;
+    Page::new(port)?.ready().await?;
+    let load = wrk(options, port)?;
+    api.kill()?;
+    Ok(load)
+}
+
+async fn fastapi(options: &Options) -> anyhow::Result<Load> {
+    let folder = options.folder()?;
+    let port = free_port();
+    let python = std::path::absolute(&options.python)?;
+    ensure!(python.is_file(), "there is no {}: ci/bench makes it", python.display());
+    let mut server = Program::new(python)
+        .args(["-m", "uvicorn", "fastapi_summary:app", "--host", "127.0.0.1", "--no-access-log"])
+        .args(["--port".to_owned(), port.to_string()])
+        .args(["--app-dir", YARDSTICKS])
+        .env("SUMMARY_FILE", folder.path().join("summary.txt"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .start()?;
+    let page = Page::new(port)?;
+    wait("FastAPI to answer", async || page.get("/openapi.json").await.is_ok()).await?;
+    let load = wrk(options, port)?;
+    server.kill()?;
+    Ok(load)
+}
+
+fn wrk(options: &Options, port: u16) -> anyhow::Result<Load> {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c", CONNECTIONS, "-d", options.sized("10s", "2s"), "--latency", "-s"]);
+    command.arg(Path::new(YARDSTICKS).join("save_summary.lua")).arg(format!("http://127.0.0.1:{port}"));
+    let run = measure::run(&mut command, LIMIT).context("wrk is needed: see ci/bench")?;
+    let line = run.output.lines().find_map(|line| line.strip_prefix("RESULT "));
+    let line = line.context("wrk did not say what it found")?;
+    let numbers: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let [requests, micros, failed, p99_micros] = numbers.as_slice() else {
+        anyhow::bail!("wrk said {line:?} instead of four numbers")
+    };
+    ensure!(*failed == 0, "{failed} of {requests} requests failed");
+    Ok(Load { a_second: number(*requests) * 1e6 / number(*micros), p99_ms: number(*p99_micros) / 1000.0 })
+}

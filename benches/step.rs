@@ -1,0 +1,225 @@
+//! The pure matching step on parsed events against a hashbrown table with a packed key that does the same bookkeeping.
+//!
+//! Both keep the vehicles that are inside, take an exit of a random one and a new entry in turn, and forget who left. Each
+//! table is a process of its own, so that memory is that of the table alone.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use clap::ValueEnum;
+use hashbrown::HashMap;
+use matching::{Limits, Timeline, step};
+use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
+use uuid::Uuid;
+
+use crate::generator::{Dice, lot, plate};
+use crate::measure::{self, median};
+use crate::report::Finding;
+use crate::{LIMIT, Options};
+
+const LOTS: u64 = 50;
+/// Events that are made ready, untimed, before they are taken in one timed piece: few, so that they stay in the cache.
+const CHUNK: u64 = 10_000;
+const BEGIN_MS: i64 = 1_709_251_200_000;
+
+/// Which table holds the open vehicles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// Packed key to entry time
+    Hashbrown,
+    /// Packed key to timeline, decided by the step
+    Timelines,
+}
+
+/// What is measured in a process of its own.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PartArguments {
+    #[arg(long)]
+    table: Table,
+    /// Vehicles that are inside
+    #[arg(long)]
+    open: u64,
+    /// Events to take
+    #[arg(long)]
+    events: u64,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<Finding> {
+    let mut finding = Finding::default();
+    for open in options.sized([1_000_000, 10_000_000], [10_000, 100_000]) {
+        let (mut yardstick, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..options.runs {
+            yardstick.push(measured(options, Table::Hashbrown, open)?);
+            ours.push(measured(options, Table::Timelines, open)?);
+        }
+        let nanos = |runs: &[Cost]| median(runs.iter().map(|cost| cost.nanos).collect());
+        let bytes = |runs: &[Cost]| median(runs.iter().map(|cost| cost.bytes).collect());
+        let (ours_ns, theirs_ns) = (nanos(&ours), nanos(&yardstick));
+        let work = format!("step, {open} open vehicles");
+        finding.at_most(&work, format!("{ours_ns:.1} ns"), format!("{theirs_ns:.1} ns"), ours_ns / theirs_ns, 2.0);
+        finding.limit(&format!("memory, {open} open vehicles"), bytes(&ours), 64.0, "bytes each");
+        finding.note(format!("hashbrown at {open} open vehicles: {:.1} bytes each", bytes(&yardstick)));
+    }
+    Ok(finding)
+}
+
+/// What an event and an open vehicle cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) nanos: f64,
+    pub(crate) bytes: f64,
+}
+
+/// Measures one table in a process of its own.
+pub(crate) fn measured(options: &Options, table: Table, open: u64) -> anyhow::Result<Cost> {
+    let events = options.sized(4_000_000_u64, 200_000).to_string();
+    let table = table.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["part", "step", "--table", &table, "--open", &open.to_string(), "--events", &events]);
+    let run = measure::run(&mut command, LIMIT)?;
+    let mut words = run.output.split_whitespace().map(str::parse::<f64>);
+    let mut next = || words.next().and_then(Result::ok).context("the measured process did not say what it found");
+    Ok(Cost { nanos: next()?, bytes: next()? })
+}
+
+/// The measured process: prints nanoseconds an event and bytes an open vehicle.
+pub(crate) fn part(arguments: &PartArguments) -> anyhow::Result<()> {
+    let (nanos, bytes) = match arguments.table {
+        Table::Hashbrown => measure_table(arguments, EntryTimes::default())?,
+        Table::Timelines => measure_table(arguments, Timelines::default())?,
+    };
+    crate::report::say(&format!("{nanos} {bytes}"));
+    Ok(())
+}
+
+/// A parsed event with the packed key of its vehicle.
+struct Arrival {
+    packed: u64,
+    vehicle: Vehicle,
+    key: EventKey,
+}
+
+trait OpenVehicles {
+    /// Takes an event; true when an exit found its entry.
+    fn take(&mut self, arrival: &Arrival) -> bool;
+}
+
+fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> anyhow::Result<(f64, f64)> {
+    let mut dice = Dice::new(7);
+    let mut inside: Vec<u64> = (0..arguments.open).collect();
+    let before = resident()?;
+    let mut time = BEGIN_MS;
+    for vehicle in &inside {
+        time += 1;
+        table.take(&arrival(*vehicle, Direction::Entry, time, dice.id())?);
+    }
+    let bytes = (resident()? - before) / measure::number(arguments.open);
+    let mut next_vehicle = arguments.open;
+    let (mut taken, mut matched) = (0, 0);
+    let mut spent = Duration::ZERO;
+    while taken < arguments.events {
+        let mut chunk = Vec::new();
+        for _ in 0..CHUNK / 2 {
+            time += 1;
+            let place = usize::try_from(dice.below(arguments.open))?;
+            chunk.push(arrival(inside[place], Direction::Exit, time, dice.id())?);
+            chunk.push(arrival(next_vehicle, Direction::Entry, time, dice.id())?);
+            inside[place] = next_vehicle;
+            next_vehicle += 1;
+        }
+        let begun = Instant::now();
+        for arrival in &chunk {
+            matched += u64::from(table.take(arrival));
+        }
+        spent += begun.elapsed();
+        taken += CHUNK;
+    }
+    ensure!(matched == taken / 2, "{matched} of {} exits found their entry", taken / 2);
+    Ok((spent.as_secs_f64() * 1e9 / measure::number(taken), bytes))
+}
+
+fn resident() -> anyhow::Result<f64> {
+    let bytes =
+        measure::memory(std::process::id(), "VmRSS").context("/proc does not say how much memory is resident")?;
+    Ok(measure::number(bytes))
+}
+
+fn arrival(number: u64, direction: Direction, time_ms: i64, id: u128) -> anyhow::Result<Arrival> {
+    let wrong = |problem: &str| anyhow::anyhow!("a made-up vehicle {problem}");
+    let vehicle = Vehicle {
+        lot: LotId::parse(&lot(number, LOTS)).map_err(wrong)?,
+        plate: Plate::from_read(&plate(number)).map_err(wrong)?,
+    };
+    let key = EventKey { time: Timestamp::from_millis(time_ms), direction, id: Uuid::from_u128(id) };
+    Ok(Arrival { packed: (number % LOTS) << 48 | number, vehicle, key })
+}
+
+/// A hash of one multiplication, as fast as those that hashbrown's users take.
+#[derive(Default)]
+struct Folded(u64);
+
+impl Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(number ^ self.0 ^ 0x243F_6A88_85A3_08D3) * 0x9E37_79B9_7F4A_7C15;
+        let bytes = product.to_le_bytes();
+        let half = |from: usize| bytes[from..from + 8].try_into().map_or(0, u64::from_le_bytes);
+        self.0 = half(0) ^ half(8);
+    }
+}
+
+type Packed<V> = HashMap<u64, V, BuildHasherDefault<Folded>>;
+
+#[derive(Default)]
+struct EntryTimes {
+    open: Packed<i64>,
+    /// So that nothing of the work can be left out.
+    dwell_ms: i64,
+}
+
+impl OpenVehicles for EntryTimes {
+    fn take(&mut self, arrival: &Arrival) -> bool {
+        match arrival.key.direction {
+            Direction::Entry => self.open.insert(arrival.packed, arrival.key.time.as_millis()).is_some(),
+            Direction::Exit => {
+                let entry = self.open.remove(&arrival.packed);
+                self.dwell_ms += entry.map_or(0, |entry| arrival.key.time.as_millis() - entry);
+                entry.is_some()
+            }
+        }
+    }
+}
+
+struct Timelines {
+    open: Packed<Timeline>,
+    limits: Limits,
+}
+
+impl Default for Timelines {
+    fn default() -> Self {
+        Self { open: Packed::default(), limits: Limits::of(&Rules::default(), &LotId::default()) }
+    }
+}
+
+impl OpenVehicles for Timelines {
+    fn take(&mut self, arrival: &Arrival) -> bool {
+        let before = self.open.remove(&arrival.packed).unwrap_or_default();
+        let Ok(decision) = step(&arrival.vehicle, &before, self.limits, &[arrival.key], &[]) else { return false };
+        let is_matched = decision.changes.iter().any(|change| change.to == State::Matched);
+        if !is_matched {
+            self.open.insert(arrival.packed, decision.timeline);
+        }
+        is_matched
+    }
+}

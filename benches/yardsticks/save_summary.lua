@@ -1,0 +1,17 @@
+-- Summaries for wrk, each another one: plates are numbered, and every start of wrk begins elsewhere.
+local number = (os.time() % 100000) * 1000000
+local headers = { ["Content-Type"] = "application/json" }
+
+request = function()
+  number = number + 1
+  local body = string.format(
+    '{"vehicle_plate":"W%d","entry_date_time":"2024-09-24T%02d:%02d:00Z","exit_date_time":"2024-09-25T10:00:00Z"}',
+    number, number % 24, number % 60)
+  return wrk.format("POST", "/save_summary", headers, body)
+end
+
+done = function(summary, latency, requests)
+  local failed = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
+    + summary.errors.timeout
+  io.write(string.format("RESULT %d %d %d %d\n", summary.requests, summary.duration, failed, latency:percentile(99)))
+end

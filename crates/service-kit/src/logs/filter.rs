@@ -1,0 +1,75 @@
+//! What of the log is shown: what `DWELL_LOG` asks for, less what must never be there.
+//!
+//! Libraries through which gate events pass log whole messages and statements with their parameters, plates included.
+//! That no setting turns this on is decided here; what our own parts log is theirs.
+
+use tracing_subscriber::filter::combinator::And;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
+use tracing_subscriber::{Registry, layer};
+
+use crate::config::{self, Settings};
+
+/// The most that libraries may log, by the beginning of their targets. The AMQP library shows messages at every level;
+/// each outage that it sees is told by the bus anyway.
+const LIBRARIES: [(&str, LevelFilter); 9] = [
+    ("amq_protocol", LevelFilter::OFF),
+    ("axum::rejection", LevelFilter::OFF),
+    ("deadpool", LevelFilter::WARN),
+    ("lapin", LevelFilter::OFF),
+    ("postgres", LevelFilter::WARN),
+    ("redis", LevelFilter::WARN),
+    ("reqwest::connect", LevelFilter::OFF),
+    ("rusqlite", LevelFilter::WARN),
+    ("tokio_postgres", LevelFilter::WARN),
+];
+/// What a part of `DWELL_LOG` may be that names no target.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What is shown.
+pub(super) fn filter(settings: &Settings) -> Result<impl layer::Filter<Registry> + 'static, config::Error> {
+    let most = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES);
+    let shown: And<EnvFilter, Targets, Registry> = asked_for(settings)?.and(most);
+    Ok(shown)
+}
+
+fn asked_for(settings: &Settings) -> Result<EnvFilter, config::Error> {
+    let text = settings.required(&config::LOG)?;
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_level = |part: &str| LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
+    // The library takes a lone word for a target, and then shows nothing else.
+    if let Some(part) = parts.iter().find(|part| !part.contains('=') && !is_level(part)) {
+        let reason = format!("\"{part}\" is no level; for one part of the program write its name and a level");
+        return Err(settings.wrong(&config::LOG, reason));
+    }
+    EnvFilter::builder().parse(parts.join(",")).map_err(|error| settings.wrong(&config::LOG, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> Option<String> {
+        let settings = Settings::from_variables([("DWELL_LOG", text)]).unwrap();
+        asked_for(&settings).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_lone_word_that_is_no_level_is_refused_with_what_is_allowed() {
+        for text in ["off", "WARN", "info,correlator=debug", "info, summary_api=trace"] {
+            assert_eq!(refusal(text), None, "{text}");
+        }
+        assert_eq!(
+            refusal("banana").unwrap(),
+            "DWELL_LOG=banana: \"banana\" is no level; for one part of the program write its name and a level; allowed is \
+             error, warn, info, debug, trace or off, also for parts: info,correlator=debug"
+        );
+        for text in ["info,correlator", "info,", "3"] {
+            assert!(refusal(text).unwrap().contains("is no level"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_does_not_exist_is_refused_by_name() {
+        assert!(refusal("correlator=loud").unwrap().starts_with("DWELL_LOG=correlator=loud: "));
+    }
+}
