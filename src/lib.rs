@@ -20,4 +20,5 @@ pub mod publish;
 mod queues;
 pub mod replay;
 pub mod session_file;
+mod turns;
 mod whole_file;

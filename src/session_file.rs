@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-use chrono::{Datelike as _, Timelike as _};
 use parking::{Reason, SessionId, State, Timestamp};
 use uuid::Uuid;
 
@@ -56,8 +55,13 @@ impl SessionFile {
     /// Adds a row. The caller keeps the order of the ids.
     pub fn write(&mut self, row: &Row<'_>) -> Result<(), Error> {
         self.line.clear();
-        write_row(row, &mut self.line);
+        append_row(row, &mut self.line);
         self.file.write(&self.line)
+    }
+
+    /// Adds rows that [`append_row`] made. The caller keeps the order of the ids.
+    pub fn write_rows(&mut self, rows: &[u8]) -> Result<(), Error> {
+        self.file.write(rows)
     }
 
     /// Makes the file durable and puts it in its place.
@@ -66,71 +70,85 @@ impl SessionFile {
     }
 }
 
-fn write_row(row: &Row<'_>, line: &mut Vec<u8>) {
-    write_id(Some(row.id.as_uuid()), line);
-    line.extend_from_slice(row.lot.as_bytes());
-    line.push(b',');
-    line.extend_from_slice(row.plate.as_bytes());
-    line.push(b',');
-    write_id(row.entry_event_id, line);
-    write_time(row.entry_time, line);
-    write_id(row.exit_event_id, line);
-    write_time(row.exit_time, line);
+/// Adds the row's line to `text`.
+pub fn append_row(row: &Row<'_>, text: &mut Vec<u8>) {
+    append_id(Some(row.id.as_uuid()), text);
+    text.extend_from_slice(row.lot.as_bytes());
+    text.push(b',');
+    text.extend_from_slice(row.plate.as_bytes());
+    text.push(b',');
+    append_id(row.entry_event_id, text);
+    append_time(row.entry_time, text);
+    append_id(row.exit_event_id, text);
+    append_time(row.exit_time, text);
     if let (State::Matched, Some(entry), Some(exit)) = (row.state, row.entry_time, row.exit_time) {
-        write_seconds(exit.millis_since(entry), line);
+        append_seconds(exit.millis_since(entry), text);
     }
-    line.push(b',');
-    line.extend_from_slice(row.state.as_str().as_bytes());
-    line.push(b',');
-    line.extend_from_slice(row.reason.map_or("", Reason::as_str).as_bytes());
-    line.push(b'\n');
+    text.push(b',');
+    text.extend_from_slice(row.state.as_str().as_bytes());
+    text.push(b',');
+    text.extend_from_slice(row.reason.map_or("", Reason::as_str).as_bytes());
+    text.push(b'\n');
 }
 
-fn write_id(id: Option<Uuid>, line: &mut Vec<u8>) {
+fn append_id(id: Option<Uuid>, text: &mut Vec<u8>) {
     if let Some(id) = id {
-        let mut buffer = Uuid::encode_buffer();
-        line.extend_from_slice(id.hyphenated().encode_lower(&mut buffer).as_bytes());
+        let (high, low) = id.as_u64_pair();
+        let (first, second, third, last) = (hex_of(high >> 32), hex_of(high), hex_of(low >> 32), hex_of(low));
+        let mut hyphenated = [b'-'; 37];
+        hyphenated[..8].copy_from_slice(&first);
+        hyphenated[9..13].copy_from_slice(&second[..4]);
+        hyphenated[14..18].copy_from_slice(&second[4..]);
+        hyphenated[19..23].copy_from_slice(&third[..4]);
+        hyphenated[24..28].copy_from_slice(&third[4..]);
+        hyphenated[28..36].copy_from_slice(&last);
+        hyphenated[36] = b',';
+        text.extend_from_slice(&hyphenated);
+    } else {
+        text.push(b',');
     }
-    line.push(b',');
 }
 
-/// The form of [`Timestamp`]'s own `Display`, without the cost of a format string at every row.
-fn write_time(time: Option<Timestamp>, line: &mut Vec<u8>) {
+/// The lower 32 bits as eight digits, all at once: each half byte goes to a byte of its own, then becomes a digit.
+const fn hex_of(number: u64) -> [u8; 8] {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let number = (number & 0xffff) | ((number & 0xffff_0000) << 16);
+    let number = (number & 0x0000_00ff_0000_00ff) | ((number & 0x0000_ff00_0000_ff00) << 8);
+    let number = (number & 0x000f_000f_000f_000f) | ((number & 0x00f0_00f0_00f0_00f0) << 4);
+    let are_letters = ((number + EACH * 6) >> 4) & EACH;
+    (number + EACH * b'0' as u64 + are_letters * (b'a' - b'0' - 10) as u64).to_be_bytes()
+}
+
+fn append_time(time: Option<Timestamp>, text: &mut Vec<u8>) {
     if let Some(time) = time {
-        let at = time.to_datetime();
-        write_digits(at.year().unsigned_abs(), 4, line);
-        for (separator, number) in
-            [(b'-', at.month()), (b'-', at.day()), (b'T', at.hour()), (b':', at.minute()), (b':', at.second())]
-        {
-            line.push(separator);
-            write_digits(number, 2, line);
-        }
-        line.push(b'.');
-        write_digits(at.timestamp_subsec_millis(), 3, line);
-        line.push(b'Z');
+        text.extend_from_slice(&time.to_rfc3339());
     }
-    line.push(b',');
-}
-
-fn write_digits(number: u32, count: u32, line: &mut Vec<u8>) {
-    for place in (0..count).rev() {
-        let digit = number / 10_u32.pow(place) % 10;
-        line.push(b"0123456789"[digit as usize]);
-    }
+    text.push(b',');
 }
 
 /// Seconds with at most three decimals and no zero at their end.
-fn write_seconds(millis: i64, line: &mut Vec<u8>) {
-    let seconds = millis / 1_000;
-    line.extend_from_slice(seconds.to_string().as_bytes());
-    let rest = (millis % 1_000).unsigned_abs();
-    if rest > 0 {
-        line.push(b'.');
-        write_digits(u32::try_from(rest).unwrap_or(0), 3, line);
-        while line.last() == Some(&b'0') {
-            line.pop();
+fn append_seconds(millis: i64, text: &mut Vec<u8>) {
+    let digit = |number: u64| b'0' + u8::try_from(number % 10).unwrap_or(0);
+    let (mut seconds, millis) = (millis.unsigned_abs() / 1_000, millis.unsigned_abs() % 1_000);
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = digit(seconds);
+        seconds /= 10;
+        if seconds == 0 {
+            break;
         }
     }
+    text.extend_from_slice(&digits[start..]);
+    let decimals = [b'.', digit(millis / 100), digit(millis / 10), digit(millis)];
+    let length = match (millis, millis % 100, millis % 10) {
+        (0, ..) => 0,
+        (_, 0, _) => 2,
+        (_, _, 0) => 3,
+        _ => 4,
+    };
+    text.extend_from_slice(&decimals[..length]);
 }
 
 #[cfg(test)]
@@ -149,7 +167,7 @@ mod tests {
 
     fn written(row: &Row<'_>) -> String {
         let mut line = Vec::new();
-        write_row(row, &mut line);
+        append_row(row, &mut line);
         String::from_utf8(line).unwrap()
     }
 
@@ -191,7 +209,7 @@ mod tests {
     fn seconds_have_no_zeros_at_their_end() {
         let seconds = |millis| {
             let mut line = Vec::new();
-            write_seconds(millis, &mut line);
+            append_seconds(millis, &mut line);
             String::from_utf8(line).unwrap()
         };
         assert_eq!(
@@ -202,10 +220,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn an_id_is_written_as_it_is_displayed(id: u128) {
+            let mut line = Vec::new();
+            append_id(Some(Uuid::from_u128(id)), &mut line);
+            prop_assert_eq!(String::from_utf8(line).unwrap(), format!("{},", Uuid::from_u128(id)));
+        }
+
+        #[test]
         fn a_time_is_written_as_it_is_displayed(millis in 0..=253_402_300_799_999_i64) {
             let time = Timestamp::from_millis(millis);
             let mut line = Vec::new();
-            write_time(Some(time), &mut line);
+            append_time(Some(time), &mut line);
             prop_assert_eq!(String::from_utf8(line).unwrap(), format!("{time},"));
         }
     }

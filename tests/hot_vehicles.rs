@@ -33,7 +33,7 @@ async fn a_plate_that_says_nothing_may_come_very_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vehicle_parked_before_a_camera_loses_only_re_reads_that_have_no_room() {
+async fn a_vehicle_parked_before_a_camera_stops_nothing_and_its_later_visits_match() {
     const READS: u128 = 10_300;
     let pipeline = Pipeline::new(rules()).await;
     let mut events: Vec<String> =
@@ -49,7 +49,7 @@ async fn a_vehicle_parked_before_a_camera_loses_only_re_reads_that_have_no_room(
     let dead_letters = pipeline.settle(pipeline.recorder()).await;
 
     let states: Vec<State> = pipeline.standing().await.values().map(|session| session.state).collect();
-    assert_eq!(states, [State::Matched; 3]);
-    // What comes in one batch with the exit has room again, since there the timeline can be cut.
+    assert!(states.ends_with(&[State::Matched; 3]), "{states:?}");
+    // Only re-reads are refused. What comes in one batch with the exit has room again: there the timeline can be cut.
     assert!((1..=300).contains(&dead_letters), "{dead_letters} re-reads were refused");
 }

@@ -6,6 +6,7 @@
 
 mod csv;
 mod ndjson;
+mod parallel;
 mod refused;
 mod source;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgMatches, value_parser};
 use parking::{GateEvent, Refusal};
 
+pub use parallel::{Seen, read_in_parallel};
 pub use refused::{RefusedLines, Verdict};
 
 use self::source::{Format, Source};

@@ -21,21 +21,31 @@ pub(super) fn read(
         source.append_line(&mut text)?
     } {
         line += 1;
-        let json = text.trim_ascii();
-        let visited = match json.first() {
-            None => continue,
-            Some(b'[') => elements(source.name(), line, json, visit),
-            Some(_) if json.len() > MAX_BODY_BYTES => elements(source.name(), line, json, visit),
-            Some(_) => match parse_event(json) {
-                Ok(event) => visit(Item::Event { event, json: Some(json) }),
-                Err(refusal) => refuse(source.name(), line, json, &refusal, visit),
-            },
-        };
+        let visited = read_line(source.name(), line, &text, visit);
         if visited.is_break() {
             return Ok(visited);
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// Visits what stands on one line.
+pub(super) fn read_line(
+    file: &str,
+    line: u64,
+    text: &[u8],
+    visit: &mut impl FnMut(Item<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let json = text.trim_ascii();
+    match json.first() {
+        None => ControlFlow::Continue(()),
+        Some(b'[') => elements(file, line, json, visit),
+        Some(_) if json.len() > MAX_BODY_BYTES => elements(file, line, json, visit),
+        Some(_) => match parse_event(json) {
+            Ok(event) => visit(Item::Event { event, json: Some(json) }),
+            Err(refusal) => refuse(file, line, json, &refusal, visit),
+        },
+    }
 }
 
 /// A line that is an array, or too long for a message.

@@ -173,3 +173,67 @@ fn what_is_refused_and_not_collected_fails_the_command() {
 
     assert!(said.starts_with("1 event refused, the first 1 reason told above; all others were taken."), "{said}");
 }
+
+/// What several threads read from the files: the plates in order, and the refused lines as they came.
+fn read_by_threads(contents: &[String]) -> (Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (number, content) in contents.iter().enumerate() {
+        let file = folder.path().join(format!("file-{number}"));
+        std::fs::write(&file, content).unwrap();
+        files.push(file);
+    }
+    let mut takers = vec![Vec::new(); 3];
+    let mut refused = Vec::new();
+    let read = read_in_parallel(
+        &files,
+        &Progress::of_things("reading"),
+        &mut takers,
+        |plates, seen| {
+            plates.push(seen.plate.to_owned());
+            ControlFlow::Continue(())
+        },
+        |line| {
+            refused.push(format!("{}:{}", line.file.rsplit('-').next().unwrap(), line.line));
+            ControlFlow::Continue(())
+        },
+    );
+    read.unwrap();
+    let mut plates = takers.concat();
+    plates.sort();
+    (plates, refused)
+}
+
+#[test]
+fn threads_read_every_event_once_and_tell_refused_lines_in_order() {
+    let (mut plates, mut refused) = (Vec::new(), Vec::new());
+    // Several blocks of lines, then records, then lines again, with another line end.
+    let mut contents = vec![String::new(), "id,vehicle_plate,exit_date_time\n".to_owned(), String::new()];
+    for number in 1..20_000 {
+        let plate = format!("PL{number:05}");
+        let (file, before, end) = if number < 18_000 { (0, 0, "\n") } else { (2, 17_999, "\r\n") };
+        if number % 1_000 == 7 {
+            contents[file] += "{}";
+            refused.push(format!("{file}:{}", number - before));
+        } else {
+            contents[file] += &EXIT.replace("ABC-123", &plate);
+            plates.push(plate);
+        }
+        contents[file] += end;
+    }
+    contents[1] += "x,ABC-123,\nea90a8f0-d66b-429e-aa8a-c4ba05805975,ABC-123,2024-09-24T10:47:12Z\n";
+    plates.insert(0, "ABC123".to_owned());
+    refused.insert(18, "1:2".to_owned());
+
+    assert_eq!(read_by_threads(&contents), (plates, refused));
+}
+
+#[test]
+fn a_line_that_is_longer_than_a_block_is_one_line() {
+    let padding = "x".repeat(3 * 1024 * 1024);
+    let long = EXIT.replace("{\"id\"", &format!("{{\"padding\":\"{padding}\",\"id\""));
+    let contents = [format!("{EXIT}\n[{EXIT}]\n{long}\n{}", EXIT.replace("ABC-123", "LAST1"))];
+    // The long one is longer than a message may be.
+    let expected = (["ABC123", "ABC123", "LAST1"].map(str::to_owned).to_vec(), vec!["0:3".to_owned()]);
+    assert_eq!(read_by_threads(&contents), expected);
+}

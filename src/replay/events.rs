@@ -1,147 +1,184 @@
-//! All events of a replay in little memory: 28 bytes each, and nothing beside them on the heap.
+//! Gate events as records on shelves by vehicle, so that all events of a vehicle come together in the end.
 //!
-//! Sorted by vehicle and key, the events of a vehicle are its timeline. Which of them gives which session is marked in
-//! the event itself, so that the sessions need no memory of their own. The definition of the sessions is `matching`'s.
+//! One [`Intake`] for each thread that reads. What the events are is decided in [`settling`](super::settling).
 
-use matching::history::{Settling, for_each_settled_stay};
-use matching::{Flags, Limits, Stay, TimelineEvent};
-use parking::{Direction, EventKey, GateEvent, Plate, Reason, Rules, State, Timestamp};
+use parking::{Direction, EventKey, Timestamp};
 use uuid::Uuid;
 
 use super::Error;
-use super::vehicles::Vehicles;
+use super::depot::{Filler, Shelves};
+use super::names::{Names, Naming, VehicleKey};
 
-/// The lowest bits of `moment` are the mark, then one bit of direction, then the time: sorting by `moment` sorts by time
-/// and direction, as long as nothing is marked.
-const MARK_BITS: u32 = 15;
-const MARK_MASK: u64 = (1 << MARK_BITS) - 1;
+/// Vehicle, moment and the two halves of the id. The moment is the time in milliseconds and one bit of direction, so
+/// records are sorted as the events of a vehicle are.
+pub(super) type EventRecord = [u64; EVENT_WORDS];
+pub(super) const EVENT_WORDS: usize = 4;
 
-/// What a mark says; its place, counted from 1, is the mark. 0 marks a re-read.
-const OUTCOMES: [(State, Option<Reason>); 7] = [
-    (State::Matched, None),
-    (State::Open, None),
-    (State::UnmatchedExit, None),
-    (State::UnmatchedEntry, Some(Reason::ReEntered)),
-    (State::UnmatchedEntry, Some(Reason::MaxStay)),
-    (State::UnmatchedEntry, Some(Reason::Unread)),
-    (State::UnmatchedExit, Some(Reason::Unread)),
-];
+/// Few enough that each thread has a block under way for each, many enough that one fits into a processor's cache.
+pub(super) const SHELVES: usize = 1 << SHELF_BITS;
+const SHELF_BITS: u32 = 8;
+/// One event in so many is remembered, to know how they lie in time.
+const SAMPLE: u64 = 512;
 
-/// One event. Packed, because the four bytes that alignment would cost are a seventh of all memory.
-#[derive(Clone, Copy)]
-#[repr(C, packed(4))]
-pub(super) struct Event {
-    moment: u64,
-    id: u128,
-    vehicle: u32,
+/// The key of the event that the record is of.
+pub(super) fn key_of(record: &EventRecord) -> EventKey {
+    let [_, moment, high, low] = *record;
+    let direction = if moment & 1 == 1 { Direction::Exit } else { Direction::Entry };
+    let time = Timestamp::from_millis((moment >> 1).cast_signed());
+    EventKey { time, direction, id: Uuid::from_u64_pair(high, low) }
 }
 
-impl Event {
-    fn new(vehicle: u32, key: &EventKey) -> Self {
-        // A time is never before 1970 and fits into 48 bits until the year 10889.
-        let time = key.time.as_millis().unsigned_abs();
-        let moment = ((time << 1) | u64::from(key.direction == Direction::Exit)) << MARK_BITS;
-        Self { moment, id: key.id.as_u128(), vehicle }
-    }
-
-    pub(super) fn vehicle(&self) -> u32 {
-        self.vehicle
-    }
-
-    pub(super) fn time(&self) -> Timestamp {
-        Timestamp::from_millis((self.moment >> (MARK_BITS + 1)).cast_signed())
-    }
-
-    pub(super) fn direction(&self) -> Direction {
-        if self.moment >> MARK_BITS & 1 == 1 { Direction::Exit } else { Direction::Entry }
-    }
-
-    pub(super) fn id(&self) -> Uuid {
-        Uuid::from_u128(self.id)
-    }
-
-    pub(super) fn key(&self) -> EventKey {
-        EventKey { time: self.time(), direction: self.direction(), id: self.id() }
-    }
-
-    /// The state of the session that it speaks for, and the reason; `None` for a re-read.
-    pub(super) fn outcome(&self) -> Option<(State, Option<Reason>)> {
-        let mark = usize::try_from(self.moment & MARK_MASK).unwrap_or(0);
-        mark.checked_sub(1).and_then(|place| OUTCOMES.get(place)).copied()
-    }
-
-    /// Whether it is the exit of a matched session, whose entry gives it.
-    pub(super) fn is_matched_exit(&self) -> bool {
-        self.direction() == Direction::Exit && self.outcome() == Some((State::Matched, None))
-    }
-
-    fn mark(&mut self, stay: &Stay) {
-        let place = OUTCOMES.iter().position(|outcome| *outcome == (stay.state, stay.reason));
-        let place = place.expect("settled sessions are in one of these states");
-        self.moment = (self.moment & !MARK_MASK) | (place as u64 + 1);
-    }
-
-    fn order(&self) -> (u32, u64, u128) {
-        (self.vehicle, self.moment, self.id)
-    }
+fn record_of(vehicle: VehicleKey, key: &EventKey) -> EventRecord {
+    // A time is never before 1970.
+    let moment = key.time.as_millis().unsigned_abs() << 1 | u64::from(key.direction == Direction::Exit);
+    let (high, low) = key.id.as_u64_pair();
+    [vehicle, moment, high, low]
 }
 
-/// The events that were read, in any order and with repetitions.
-#[derive(Debug, Default)]
-pub(super) struct Events {
-    vehicles: Vehicles,
-    events: Vec<Event>,
+/// Spreads vehicles evenly: the upper bits say the shelf, the next ones the place on it.
+fn hash_of(vehicle: VehicleKey) -> u64 {
+    (vehicle ^ (vehicle >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The events, sorted by vehicle and key, each once and marked with what it is.
+fn shelf_of(vehicle: VehicleKey) -> usize {
+    usize::try_from(hash_of(vehicle) >> (u64::BITS - SHELF_BITS)).unwrap_or(0)
+}
+
+/// The upper `bits` of what is left of the hash on one shelf.
+fn place_of(vehicle: VehicleKey, bits: u32) -> usize {
+    usize::try_from((hash_of(vehicle) << SHELF_BITS).unbounded_shr(u64::BITS - bits)).unwrap_or(0)
+}
+
+/// Takes events, on one thread.
 #[derive(Debug)]
-pub(super) struct SettledEvents {
-    pub(super) vehicles: Vehicles,
-    pub(super) events: Vec<Event>,
-    /// How many events were there more than once.
-    pub(super) repeated: u64,
+pub(super) struct Intake<'a> {
+    naming: Naming<'a>,
+    filler: Filler<'a, EVENT_WORDS>,
+    count: u64,
+    sample: Vec<Timestamp>,
 }
 
-impl std::fmt::Debug for Event {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Event").field("key", &self.key()).field("outcome", &self.outcome()).finish_non_exhaustive()
-    }
+/// What is known of the events that were taken, besides the events.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) count: u64,
+    /// The times of a few events, which lie as those of all do.
+    pub(super) sample: Vec<Timestamp>,
+    /// The time of the newest event of each lot, by the lot's number.
+    pub(super) newest: Vec<Timestamp>,
 }
 
-impl Events {
-    pub(super) fn push(&mut self, event: &GateEvent) -> Result<(), Error> {
-        let vehicle = self.vehicles.number(&event.vehicle, event.key.time)?;
-        self.events.push(Event::new(vehicle, &event.key));
-        Ok(())
+impl<'a> Intake<'a> {
+    pub(super) fn new(names: &'a Names, shelves: &'a Shelves<'_, EVENT_WORDS>) -> Self {
+        Self { naming: names.naming(), filler: shelves.filler(), count: 0, sample: Vec::new() }
     }
 
-    /// Decides which sessions the events are.
-    pub(super) fn settle(self, rules: &Rules) -> SettledEvents {
-        let Self { mut vehicles, mut events } = self;
-        vehicles.forget_numbers();
-        let read = events.len();
-        events.sort_unstable_by_key(Event::order);
-        events.dedup_by_key(|event| event.order());
-        let repeated = (read - events.len()) as u64;
-        mark_sessions(&mut events, &vehicles, rules);
-        SettledEvents { vehicles, events, repeated }
+    pub(super) fn take(&mut self, lot: &str, plate: &str, key: &EventKey) -> Result<(), Error> {
+        let vehicle = self.naming.key(lot, plate, key.time)?;
+        if self.count.is_multiple_of(SAMPLE) {
+            self.sample.push(key.time);
+        }
+        self.count += 1;
+        self.filler.push(shelf_of(vehicle), &record_of(vehicle, key))
     }
-}
 
-fn mark_sessions(events: &mut [Event], vehicles: &Vehicles, rules: &Rules) {
-    let of_lots: Vec<(Limits, Timestamp)> =
-        vehicles.lots().iter().map(|lot| (Limits::of(rules, &lot.id), lot.time)).collect();
-    let mut timeline = Vec::new();
-    for events in events.chunk_by_mut(|one, next| one.vehicle() == next.vehicle()) {
-        let (lot, plate) = vehicles.name(events[0].vehicle());
-        let is_unread = Plate::from_read(plate).is_ok_and(|plate| rules.is_unread(&plate));
-        let (limits, lot_time) = of_lots[lot];
-        timeline.clear();
-        timeline.extend(events.iter().map(|event| TimelineEvent { key: event.key(), flags: Flags::default() }));
-        for_each_settled_stay(&timeline, Settling { is_unread, limits, lot_time }, |stay| {
-            for place in [stay.entry, stay.exit].into_iter().flatten() {
-                events[place].mark(&stay);
+    /// How many events it took.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Puts everything on the shelves, and adds what it knows to `survey`.
+    pub(super) fn finish(self, survey: &mut Survey) {
+        survey.count += self.count;
+        survey.sample.extend(self.sample);
+        for (lot, time) in self.naming.newest() {
+            if survey.newest.len() <= lot {
+                survey.newest.resize(lot + 1, Timestamp::default());
             }
-        });
+            survey.newest[lot] = survey.newest[lot].max(time);
+        }
+        self.filler.finish();
+    }
+}
+
+/// Sorts the events of a shelf by vehicle and moment, in room of its own.
+#[derive(Debug, Default)]
+pub(super) struct Sorter {
+    taken: Vec<EventRecord>,
+    sorted: Vec<EventRecord>,
+    /// First how many events belong to each place, then where the next one of it goes, and so in the end where it ends.
+    ends: Vec<u32>,
+}
+
+impl Sorter {
+    /// Empties the shelf. The events of one vehicle stand together in the order of their keys, the vehicles in none.
+    pub(super) fn sorted(&mut self, shelves: &Shelves<'_, EVENT_WORDS>, place: usize) -> Result<&[EventRecord], Error> {
+        shelves.take(place, &mut self.taken)?;
+        let Self { taken, sorted, ends } = self;
+        // About two events for each place: most are put in order by putting them there.
+        let bits = (taken.len() / 2).max(1).ilog2();
+        ends.clear();
+        ends.resize(1 << bits, 0);
+        for record in &*taken {
+            ends[place_of(record[0], bits)] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut *ends {
+            sum += std::mem::replace(end, sum);
+        }
+        sorted.resize(taken.len(), EventRecord::default());
+        for record in &*taken {
+            let end = &mut ends[place_of(record[0], bits)];
+            sorted[*end as usize] = *record;
+            *end += 1;
+        }
+        let mut start = 0;
+        for end in &*ends {
+            let end = *end as usize;
+            if end - start > 1 {
+                sorted[start..end].sort_unstable();
+            }
+            start = end;
+        }
+        Ok(sorted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::depot::Depot;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_events_of_a_vehicle_come_together_in_order(
+            records in prop::collection::vec([0_u64..9, 0_u64..9, 0_u64..2, 0_u64..2], 0..300),
+        ) {
+            let depot = Depot::new(&std::env::temp_dir(), usize::MAX);
+            let shelves = Shelves::new(&depot, 1);
+            let mut filler = shelves.filler();
+            for record in &records {
+                filler.push(0, record).unwrap();
+            }
+            filler.finish();
+            let mut sorter = Sorter::default();
+            let sorted = sorter.sorted(&shelves, 0).unwrap();
+
+            let mut vehicles: Vec<Vec<EventRecord>> =
+                sorted.chunk_by(|one, next| one[0] == next[0]).map(<[_]>::to_vec).collect();
+            vehicles.sort();
+            let mut expected = records;
+            expected.sort_unstable();
+            prop_assert_eq!(vehicles.concat(), expected);
+        }
+
+        #[test]
+        fn a_record_has_the_whole_key(millis in 0..=253_402_300_799_999_i64, exit: bool, id: u128) {
+            let direction = if exit { Direction::Exit } else { Direction::Entry };
+            let key = EventKey { time: Timestamp::from_millis(millis), direction, id: Uuid::from_u128(id) };
+            prop_assert_eq!(key_of(&record_of(7, &key)), key);
+        }
     }
 }

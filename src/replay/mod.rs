@@ -2,30 +2,38 @@
 //!
 //! The same events give the same bytes, in whatever order and however often they stand in the files. What a session is
 //! is said by `matching`; reading the files is [`event_files`]'s, writing the sessions [`session_file`](crate::session_file)'s.
+//!
+//! Events are put on shelves by vehicle (`events`), each shelf is decided on (`settling`) and its sessions are put on
+//! shelves by time, each of which is sorted and written (`sessions`). `work` does this on all processors, and the
+//! `depot` keeps the shelves in bounded memory.
 
+mod depot;
 mod events;
+mod names;
 mod sessions;
-mod vehicles;
+mod settling;
+mod work;
 
-use std::ops::ControlFlow;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use parking::Rules;
+use parking::{Reason, Rules, State};
 use service_kit::{Lifecycle, ServiceContext, Settings};
 use summary_api::config::{read_lots, read_rules};
 
-use self::events::{Events, SettledEvents};
-use self::sessions::Tally;
-use crate::event_files::{self, Item, RefusedLines};
+use self::depot::Depot;
+use self::settling::{OUTCOMES, Tally};
+use self::work::Work;
+use crate::event_files::{self, RefusedLines};
 use crate::progress::{Progress, counted, grouped};
 use crate::session_file::SessionFile;
-use crate::whole_file;
+use crate::whole_file::{self, STDOUT};
 
 const SESSIONS: &str = "sessions";
-/// The stop is looked for once in so many events.
-const STOP_INTERVAL: u64 = 4_096;
+/// So much of the events and of the sessions is kept in memory; the rest goes to a temporary file.
+const MEMORY_BYTES: usize = 208 * 1024 * 1024;
 /// After the stop, the work gets this long to notice it and to clean up.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -57,8 +65,21 @@ pub enum Error {
     /// A setting is wrong.
     #[error("the replay can't start")]
     Config(#[from] service_kit::config::Error),
+    /// Events that don't fit into the memory meant for them can't be kept.
+    #[error(
+        "cannot keep events in a temporary file in {folder}: may this user write in it, and is there room for about as much as the events and the sessions?"
+    )]
+    Temporary {
+        /// Where the file should be.
+        folder: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// More names than can be numbered.
-    #[error("the files name more vehicles than fit (4 GiB of lots and plates): replay one lot after the other")]
+    #[error(
+        "the files name more lots and unusual plates (long or not of A-Z 0-9) than fit (4 GiB): replay one lot after \
+         the other"
+    )]
     TooManyVehicles,
     /// The stop came first.
     #[error("the replay was stopped; nothing was written")]
@@ -125,72 +146,61 @@ impl Job {
         // Both first: that they can't be written should not turn out at the end.
         let mut out = SessionFile::create(&self.sessions)?;
         let mut refused = RefusedLines::new(self.refused.as_deref(), &progress)?;
-        let (events, read) = self.read_events(&mut refused, &progress)?;
+        let depot = Depot::new(&self.folder_for_temporary_file(), MEMORY_BYTES);
+        let work = Work::new(&depot, &self.lifecycle);
+        let read = work.read(&self.files, &progress, &mut refused)?;
         progress.show("matching");
-        let settled = events.settle(&self.rules);
-        self.go_on()?;
+        let settled = work.settle(read, &self.rules)?;
         progress.show("writing");
-        settled.for_each_session(|row| out.write(row))?;
-        self.go_on()?;
+        work.write(&settled, &mut out)?;
         out.finish()?;
         progress.finish();
-        progress.say(&summary(&settled, read, refused.count(), begun.elapsed()));
+        progress.say(&summary(&settled.tally, settled.names.lots().len(), refused.count(), begun.elapsed()));
         Ok(refused.finish()?)
     }
 
-    fn read_events(&self, refused: &mut RefusedLines, progress: &Progress) -> Result<(Events, u64), Error> {
-        let mut events = Events::default();
-        let mut read = 0;
-        let mut failed = None;
-        event_files::read(&self.files, progress, &mut |item| {
-            let taken = match item {
-                Item::Event { event, .. } => {
-                    read += 1;
-                    events.push(&event)
-                }
-                Item::Refused(line) => refused.take(&line).map_err(Error::from),
-            };
-            let is_due = (read + refused.count()).is_multiple_of(STOP_INTERVAL);
-            match taken.and_then(|()| if is_due { self.go_on() } else { Ok(()) }) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        self.go_on()?;
-        failed.map_or(Ok((events, read)), Err)
-    }
-
-    fn go_on(&self) -> Result<(), Error> {
-        if self.lifecycle.is_stopping() { Err(Error::Stopped) } else { Ok(()) }
+    /// There must be room for the sessions anyway.
+    fn folder_for_temporary_file(&self) -> PathBuf {
+        let is_file =
+            self.sessions.as_os_str() != STDOUT && !self.sessions.metadata().is_ok_and(|there| !there.is_file());
+        let beside = self.sessions.parent().filter(|_| is_file);
+        match beside {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            Some(folder) => folder.to_owned(),
+            None => std::env::temp_dir(),
+        }
     }
 }
 
-fn summary(settled: &SettledEvents, read: u64, refused: u64, took: Duration) -> String {
-    let Tally { matched, open, unmatched_exits, re_entered, max_stay, unread, re_reads } = settled.tally();
+fn summary(tally: &Tally, lots: usize, refused: u64, took: Duration) -> String {
+    let Tally { vehicles, repeated, re_reads, sessions } = tally;
+    let count = |state, reason| {
+        let of_these = |(outcome, count): (&_, &u64)| if *outcome == (state, reason) { *count } else { 0 };
+        OUTCOMES.iter().zip(sessions).map(of_these).sum::<u64>()
+    };
+    let unread = Some(Reason::Unread);
+    let read = tally.events();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for a person to read")]
     #[expect(clippy::cast_precision_loss, reason = "a rate for a person to read")]
     let rate = (read as f64 / took.as_secs_f64().max(0.001)) as u64;
     let heading = format!(
         "{} of {} in {} read in {:.2} s ({} events/s)",
         counted(read, "event"),
-        counted(settled.vehicles.len() as u64, "vehicle"),
-        counted(settled.vehicles.lots().len() as u64, "lot"),
+        counted(*vehicles, "vehicle"),
+        counted(lots as u64, "lot"),
         took.as_secs_f64(),
         grouped(rate),
     );
     let counts = [
-        (settled.repeated, "repeated events"),
+        (*repeated, "repeated events"),
         (refused, "refused"),
-        (re_reads, "re-reads"),
-        (matched, "matched sessions"),
-        (unmatched_exits, "unmatched exits"),
-        (re_entered, "unmatched entries: entered again"),
-        (max_stay, "unmatched entries: longest stay is over"),
-        (unread, "unmatched: plate not read"),
-        (open, "open sessions"),
+        (*re_reads, "re-reads"),
+        (count(State::Matched, None), "matched sessions"),
+        (count(State::UnmatchedExit, None), "unmatched exits"),
+        (count(State::UnmatchedEntry, Some(Reason::ReEntered)), "unmatched entries: entered again"),
+        (count(State::UnmatchedEntry, Some(Reason::MaxStay)), "unmatched entries: longest stay is over"),
+        (count(State::UnmatchedEntry, unread) + count(State::UnmatchedExit, unread), "unmatched: plate not read"),
+        (count(State::Open, None), "open sessions"),
     ];
     let lines = counts.into_iter().map(|(count, what)| format!("\n{:>14}  {what}", grouped(count)));
     std::iter::once(heading).chain(lines).collect()

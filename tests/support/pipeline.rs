@@ -1,5 +1,6 @@
 //! A correlator on embedded queues and a SQLite ledger, in the test's own process.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,16 @@ impl Pipeline {
         let settings = Settings::from_variables([("DWELL_BATCH_EVENTS", "100")]).unwrap();
         let config = correlator::Config::from_settings(&settings).unwrap();
         correlator::start(config, Arc::clone(&self.bus), Arc::new(recorder), &self.context).await.unwrap();
-        wait_until(PATIENCE, "all work to be done", async || self.service.status().await.unwrap().settled).await;
+        // In two reports, one after the other: what the bus has handed out may not have been received at the first.
+        let since = Cell::new(None);
+        wait_until(PATIENCE, "all work to be done", async || {
+            let status = self.service.status().await.unwrap();
+            let reported = status.correlators.first().map(|correlator| correlator.reported_at);
+            let first = since.get().or(reported).filter(|_| status.settled);
+            since.set(first);
+            first.is_some() && reported > first
+        })
+        .await;
         let dead_letters = self.bus.depth(Queue::Dead).await.unwrap().unwrap();
         self.context.lifecycle.stop();
         self.context.lifecycle.finished(Duration::from_secs(10)).await.unwrap();

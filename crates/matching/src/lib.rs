@@ -4,7 +4,7 @@
 //! reads a clock, logs or fails, so every order of arrival can be replayed in a test.
 //!
 //! - [`canonical`]: which sessions a set of gate events is: the definition, used by the live pipeline and the replay.
-//! - [`step`]: what new evidence changes: the difference between the sessions before and after.
+//! - [`step`](mod@step): what new evidence changes: the difference between the sessions before and after.
 //! - [`timeline`]: the recent events of a vehicle; [`cut`]: where they may be cut.
 //! - [`record`]: the units in which decisions travel to the ledger.
 //! - [`history`]: checks a finished ledger against the definition.

@@ -103,17 +103,22 @@ pub struct UnknownWord(&'static str);
 #[serde(transparent)]
 pub struct SessionId(Uuid);
 
+/// Enough for most identities.
+const IDENTITY_BYTES: usize = 128;
+
 impl SessionId {
     /// The id of the session that an event of `vehicle` gives: its entry, or else its exit.
     pub fn of_event(vehicle: &Vehicle, key: &EventKey) -> Self {
+        Self::of_names(vehicle.lot.as_str(), vehicle.plate.as_str(), key, &mut Vec::with_capacity(IDENTITY_BYTES))
+    }
+
+    /// The same for a vehicle by its lot and its plate in normal form; `room` is for passing work.
+    pub fn of_names(lot: &str, plate: &str, key: &EventKey, room: &mut Vec<u8>) -> Self {
         let direction: &[u8] = match key.direction {
             Direction::Entry => b"entry",
             Direction::Exit => b"exit",
         };
-        Self::derive(
-            key.time,
-            &[direction, vehicle.lot.as_str().as_bytes(), vehicle.plate.as_str().as_bytes(), key.id.as_bytes()],
-        )
+        Self::derive(key.time, &[direction, lot.as_bytes(), plate.as_bytes(), key.id.as_bytes()], room)
     }
 
     /// The id of a session that a client saved as a summary: by lot, plate and both times.
@@ -122,19 +127,20 @@ impl SessionId {
         Self::derive(
             entry,
             &[b"summary", vehicle.lot.as_str().as_bytes(), vehicle.plate.as_str().as_bytes(), &exit_millis],
+            &mut Vec::with_capacity(IDENTITY_BYTES),
         )
     }
 
     /// `parts` hold no zero byte but in the last, so joining them with one keeps different identities apart.
-    fn derive(time: Timestamp, parts: &[&[u8]]) -> Self {
+    fn derive(time: Timestamp, parts: &[&[u8]], identity: &mut Vec<u8>) -> Self {
         let millis = time.as_millis().unsigned_abs();
-        let mut identity = Vec::with_capacity(128);
+        identity.clear();
         identity.extend_from_slice(&millis.to_be_bytes());
         for part in parts {
             identity.extend_from_slice(part);
             identity.push(0);
         }
-        let mut bytes = xxh3_128(&identity).to_be_bytes();
+        let mut bytes = xxh3_128(identity).to_be_bytes();
         bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
@@ -37,6 +37,28 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
+    /// The text that `Display` gives, without the cost of a format string. A time that is not between 1970 and 9999 gives
+    /// the nearest that is.
+    pub fn to_rfc3339(self) -> [u8; 24] {
+        let millis = self.0.clamp(0, LAST_MILLIS);
+        let days = u32::try_from(millis / DAY_MILLIS).expect("days until the year 9999 are few");
+        let of_day = u32::try_from(millis % DAY_MILLIS).expect("a day has 86,400,000 milliseconds");
+        let (year, month, day) = date_of(days);
+        let (second_of_day, millis) = (of_day / 1_000, of_day % 1_000);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |at: usize, number: u32| text[at..at + 2].copy_from_slice(&TWO_DIGITS[number as usize]);
+        put(0, year / 100);
+        put(2, year % 100);
+        put(5, month);
+        put(8, day);
+        put(11, second_of_day / 3_600);
+        put(14, second_of_day / 60 % 60);
+        put(17, second_of_day % 60);
+        put(20, millis / 10);
+        text[22] = TWO_DIGITS[(millis % 10) as usize][1];
+        text
+    }
+
     /// Reads an RFC 3339 date and time with an offset, from 1970 to 9999.
     ///
     /// Digits beyond the millisecond are cut off. Refused are a time without offset, a leap second (no
@@ -59,31 +81,82 @@ impl fmt::Display for Timestamp {
 const FORM: &str = "is not an RFC 3339 date and time such as 2024-09-24T09:00:00.125Z";
 
 fn parse(text: &[u8]) -> Result<Timestamp, &'static str> {
-    if text.len() < 19 {
-        return Err(FORM);
-    }
-    let (fixed, rest) = text.split_at(19);
+    let (fixed, rest) = text.split_first_chunk::<19>().ok_or(FORM)?;
     let separators = [fixed[4], fixed[7], fixed[13], fixed[16]] == *b"--::" && matches!(fixed[10], b'T' | b't');
-    if !separators {
+    let mut are_digits = true;
+    let mut two = |at: usize| {
+        let (tens, ones) = (fixed[at].wrapping_sub(b'0'), fixed[at + 1].wrapping_sub(b'0'));
+        are_digits &= tens <= 9 && ones <= 9;
+        u32::from(tens) * 10 + u32::from(ones)
+    };
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if !separators || !are_digits {
         return Err(FORM);
     }
-    let number = |from: usize, to: usize| digits(&fixed[from..to]).ok_or(FORM);
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     if second == 60 {
         return Err("is a leap second, which is not taken");
     }
-    let year = i32::try_from(year).map_err(|_| FORM)?;
-    let at = NaiveDate::from_ymd_opt(year, month, day)
-        .and_then(|date| date.and_hms_opt(hour, minute, second))
-        .ok_or("is not a moment of the calendar")?;
+    let is_moment = (1..=days_of(year, month)).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    if !is_moment {
+        return Err("is not a moment of the calendar");
+    }
+    let seconds = days_since_epoch(year, month, day) * 86_400 + i64::from(hour * 3_600 + minute * 60 + second);
     let (millis, offset) = fraction(rest)?;
-    let millis = at.and_utc().timestamp_millis() + millis - offset_millis(offset)?;
+    let millis = seconds * 1_000 + millis - offset_millis(offset)?;
     if (0..=LAST_MILLIS).contains(&millis) { Ok(Timestamp(millis)) } else { Err("is not between 1970 and 9999") }
+}
+
+/// How many days the month has; none when there is no such month.
+fn days_of(year: u32, month: u32) -> u32 {
+    let is_leap_year = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(is_leap_year),
+        1..=12 => 31,
+        _ => 0,
+    }
+}
+
+/// Days are counted from 0000-03-01 less 400 years, so that every number of a date is unsigned.
+const DAYS_BEFORE_EPOCH: u32 = 719_468 + DAYS_OF_400_YEARS;
+const DAYS_OF_400_YEARS: u32 = 146_097;
+
+/// Years are taken to begin in March: then the leap day is the last of its year, and the months before it have a
+/// regular pattern of 153 days in five.
+fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
+    let (year, month) = if month < 3 { (year + 399, month + 9) } else { (year + 400, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    i64::from(days) - i64::from(DAYS_BEFORE_EPOCH)
+}
+
+/// Year, month and day: the way back.
+fn date_of(days_since_epoch: u32) -> (u32, u32, u32) {
+    let days = days_since_epoch + DAYS_BEFORE_EPOCH;
+    let (era, day_of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let year = era * 400 + year_of_era - 400;
+    if month_from_march < 10 { (year, month_from_march + 3, day) } else { (year + 1, month_from_march - 9, day) }
 }
 
 /// 9999-12-31T23:59:59.999Z.
 const LAST_MILLIS: i64 = 253_402_300_799_999;
+
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// 00 to 99.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 
 fn digits(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0, |sum: u32, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
@@ -91,6 +164,11 @@ fn digits(text: &[u8]) -> Option<u32> {
 
 /// The milliseconds of an optional fraction of a second, and what follows it.
 fn fraction(rest: &[u8]) -> Result<(i64, &[u8]), &'static str> {
+    // Nearly all texts are of this form.
+    if let [b'.', hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', offset @ (b'Z' | b'z')] = rest {
+        let millis = [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+        return Ok((millis, std::slice::from_ref(offset)));
+    }
     let Some(after_point) = rest.strip_prefix(b".") else { return Ok((0, rest)) };
     let length = after_point.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if length == 0 {
@@ -120,6 +198,7 @@ fn offset_millis(offset: &[u8]) -> Result<i64, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::NaiveDate;
     use proptest::prelude::*;
 
     fn millis(text: &str) -> Result<i64, &'static str> {
@@ -165,11 +244,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_day_is_the_one_that_chrono_has_and_no_other_day_is_taken() {
+        for year in (1970..=2110).chain(9_990..=9_999) {
+            for (month, day) in (0..14).flat_map(|month| (0..33).map(move |day| (month, day))) {
+                let there = NaiveDate::from_ymd_opt(year, month, day).and_then(|date| date.and_hms_opt(1, 2, 3));
+                let expected = there.map(|there| there.and_utc().timestamp_millis());
+                assert_eq!(millis(&format!("{year}-{month:02}-{day:02}T01:02:03Z")).ok(), expected);
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(millis in 0..=LAST_MILLIS) {
             let moment = Timestamp::from_millis(millis);
             prop_assert_eq!(Timestamp::parse_rfc3339(&moment.to_string()), Ok(moment));
+            prop_assert_eq!(moment.to_rfc3339().to_vec(), moment.to_string().into_bytes());
         }
 
         #[test]

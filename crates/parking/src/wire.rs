@@ -2,6 +2,7 @@
 //!
 //! Reading is strict about what matters (ids, times, lengths, repeated members) and silent about extra
 //! members. Of an array each element is judged alone, so one bad event takes no good one with it.
+//! Events of the common shape take a short way ([`parse_plain`]); the general parser is the judge of all others.
 //! CSV files have the same members as columns: their reader fills [`Members`] and calls [`Members::check`].
 
 use std::borrow::Cow;
@@ -15,6 +16,9 @@ use crate::refusal::told;
 use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Timestamp, Vehicle};
 
 mod elements;
+mod plain;
+
+pub use self::plain::{PlainEvent, parse_plain};
 
 /// The largest message body that is taken, bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -152,6 +156,11 @@ pub fn parse_message(body: &[u8]) -> Result<Vec<Element<'_>>, Refusal> {
 /// # Errors
 /// The member that is wrong, and why; `body` when it is no JSON object.
 pub fn parse_event(json: &[u8]) -> Result<GateEvent, Refusal> {
+    parse_plain(json).map_or_else(|| parse_any(json), |event| Ok(event.into_event()))
+}
+
+/// The general parser: the judge of what is an event, and the one that says what is wrong.
+fn parse_any(json: &[u8]) -> Result<GateEvent, Refusal> {
     if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(Refusal::new("body", "is not a JSON object"));
     }

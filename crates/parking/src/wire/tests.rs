@@ -143,6 +143,65 @@ fn a_body_that_is_no_event_is_refused_as_a_whole() {
     assert!(parse_message(format!("[{}0]", "0,".repeat(MAX_EVENTS_OF_MESSAGE)).as_bytes()).is_err());
 }
 
+#[test]
+fn events_as_programs_write_them_take_the_short_way() {
+    let reordered = r#" {"extra":1.5,"lot_id":null, "vehicle_plate" : "京A·12345","confidence":0.25,"more":"x","exit_date_time":"2024-09-24T10:47:12Z","id":"ea90a8f0-d66b-429e-aa8a-c4ba05805975","id_":true} "#;
+    for json in [ENTRY, EXIT, reordered] {
+        assert_eq!(parse_plain(json.as_bytes()).map(PlainEvent::into_event), parse_any(json.as_bytes()).ok());
+        assert!(parse_plain(json.as_bytes()).is_some(), "{json}");
+    }
+}
+
+/// A text with one byte changed, put in or taken out, or as it is.
+fn mutated(text: &str, place: usize, change: u8, byte: u8) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    let place = place % bytes.len();
+    match change % 4 {
+        0 => bytes[place] = byte,
+        1 => bytes.insert(place, byte),
+        2 => drop(bytes.remove(place)),
+        _ => {}
+    }
+    bytes
+}
+
+fn member() -> impl Strategy<Value = String> {
+    let id = r#""id": ?"[0-9a-fA-F]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}""#;
+    let plate = r#""vehicle_plate" ?: ?"[A-Za-z0-9 äß京·-]{0,18}""#;
+    let time = r#""(entry|exit)_date_time":"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-6][0-9])""#;
+    let name = r#""(lot|gate)_id":(null|"[A-Za-z0-9._-]{1,20}")"#;
+    let confidence = r#""confidence":(-?[01](\.[0-9]{1,3})?([eE]-?[0-9])?|null|"0.5")"#;
+    let extra = r#""[a-z_]{0,20}":("[a-zé\\n"]{0,9}"|-?[0-9]{1,4}|0\.5|true|false|null|\[\]|\{"id":1\}|tru)"#;
+    prop_oneof![8 => id, 8 => plate, 8 => time, 4 => name, 2 => confidence, 2 => extra]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+    #[test]
+    fn the_short_way_never_disagrees_with_the_general_parser(
+        members in proptest::collection::vec(member(), 0..9),
+        (place, change) in any::<(usize, u8)>(),
+        byte in prop_oneof![any::<u8>(), proptest::sample::select(&b"\"\\{}[]:,-.0e \t\n\x0c\x1f\x7f\xc3"[..])],
+    ) {
+        let object = format!("{{{}}}", members.join(","));
+        for json in [mutated(&object, place, change, byte), mutated(ENTRY, place, change, byte)] {
+            if let Some(event) = parse_plain(&json) {
+                prop_assert_eq!(Ok(event.into_event()), parse_any(&json));
+            }
+        }
+    }
+
+    #[test]
+    fn every_valid_event_without_escapes_takes_the_short_way(place: usize, change: u8, byte: u8) {
+        let json = mutated(ENTRY, place, change, byte);
+        let is_plain = !json.iter().any(|byte| *byte < b' ' || *byte == b'\\');
+        if parse_any(&json).is_ok() && is_plain {
+            prop_assert!(parse_plain(&json).is_some(), "{}", String::from_utf8_lossy(&json));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(plate in "[ -~]{0,4}[A-Z0-9äß京]{1,12}", millis in 0i64..253_402_300_799_999, id in 1u128.., exit: bool, confidence in proptest::option::of(0f32..=1.0), gate in proptest::option::of("[a-z0-9._-]{1,64}")) {

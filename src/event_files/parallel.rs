@@ -1,0 +1,181 @@
+//! Reads files of gate events with several threads.
+//!
+//! The threads take turns to get the next block of lines of an NDJSON file, or the whole of a CSV file, whose records
+//! can't be told apart without reading all before them. Events come in no order; refused lines in that of the files.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use parking::wire::parse_plain;
+use parking::{EventKey, GateEvent};
+
+use super::source::{Block, Format, Source};
+use super::{Error, Item, Refused, csv, ndjson};
+use crate::progress::Progress;
+use crate::turns::{Turn, Turns};
+
+/// What matching needs of a gate event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// The lot's name.
+    pub lot: &'a str,
+    /// The plate in its normal form.
+    pub plate: &'a str,
+    /// The time, the direction and the id.
+    pub key: &'a EventKey,
+}
+
+impl<'a> Seen<'a> {
+    fn of(event: &'a GateEvent) -> Self {
+        Self { lot: event.vehicle.lot.as_str(), plate: event.vehicle.plate.as_str(), key: &event.key }
+    }
+}
+
+/// Reads the files with one thread for each of `takers`, which get the events, until `take` or `refuse` breaks off.
+///
+/// # Errors
+/// The first file that can't be read to its end.
+pub fn read_in_parallel<T: Send>(
+    files: &[PathBuf],
+    progress: &Progress,
+    takers: &mut [T],
+    take: impl Fn(&mut T, Seen<'_>) -> ControlFlow<()> + Sync,
+    refuse: impl FnMut(&Refused<'_>) -> ControlFlow<()> + Send,
+) -> Result<(), Error> {
+    let supply = Supply { files, progress, current: None, next_number: 0, verdict: Ok(()) };
+    let reading = Reading { supply: Mutex::new(supply), turns: Turns::default(), refuse: Mutex::new(refuse) };
+    thread::scope(|scope| {
+        for taker in takers {
+            let (reading, take) = (&reading, &take);
+            scope.spawn(move || reading.work(|seen| take(taker, seen)));
+        }
+    });
+    reading.supply.into_inner().unwrap_or_else(PoisonError::into_inner).verdict
+}
+
+/// What is still to be read.
+struct Supply<'a> {
+    files: &'a [PathBuf],
+    progress: &'a Progress,
+    /// The NDJSON file that blocks are taken from.
+    current: Option<Source>,
+    /// Counts what was given out.
+    next_number: u64,
+    verdict: Result<(), Error>,
+}
+
+/// What one thread reads at a time.
+enum Piece {
+    /// Lines of the file of this name, in the block that was asked for.
+    Lines { file: String },
+    /// A file of records.
+    Records(Source),
+}
+
+impl Supply<'_> {
+    /// The next piece and its number; nothing when all is read or was broken off.
+    fn next(&mut self, block: &mut Block) -> Option<(u64, Piece)> {
+        let piece = self.next_piece(block).unwrap_or_else(|error| {
+            self.stop();
+            self.verdict = Err(error);
+            None
+        })?;
+        self.next_number += 1;
+        Some((self.next_number - 1, piece))
+    }
+
+    fn next_piece(&mut self, block: &mut Block) -> Result<Option<Piece>, Error> {
+        loop {
+            if let Some(source) = &mut self.current {
+                if source.read_block(block)? {
+                    return Ok(Some(Piece::Lines { file: source.name().to_owned() }));
+                }
+                self.current = None;
+            }
+            let Some((file, others)) = self.files.split_first() else { return Ok(None) };
+            self.files = others;
+            let source = Source::open(file, self.progress)?;
+            match source.format() {
+                Format::Ndjson => self.current = Some(source),
+                Format::Csv => return Ok(Some(Piece::Records(source))),
+                Format::Empty => {}
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.files = &[];
+        self.current = None;
+    }
+}
+
+struct Reading<'a, R> {
+    supply: Mutex<Supply<'a>>,
+    turns: Turns,
+    refuse: Mutex<R>,
+}
+
+impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
+    fn supply(&self) -> MutexGuard<'_, Supply<'a>> {
+        self.supply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, mut take: impl FnMut(Seen<'_>) -> ControlFlow<()>) {
+        let mut block = Block::default();
+        loop {
+            let next = self.supply().next(&mut block);
+            let Some((number, piece)) = next else { return };
+            let turn = self.turns.of(number);
+            let mut visit = |item: Item<'_>| match item {
+                Item::Event { event, .. } => take(Seen::of(&event)),
+                Item::Refused(refused) => self.refuse(&turn, &refused),
+            };
+            let read = match piece {
+                Piece::Records(mut source) => csv::read(&mut source, &mut visit),
+                Piece::Lines { file } => Ok(self.lines(&file, &block, &turn, &mut take)),
+            };
+            match read {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => self.supply().stop(),
+                Err(error) => {
+                    let mut supply = self.supply();
+                    supply.stop();
+                    supply.verdict = Err(error);
+                }
+            }
+        }
+    }
+
+    fn lines(
+        &self,
+        file: &str,
+        block: &Block,
+        turn: &Turn<'_>,
+        take: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut rest = block.text();
+        let mut number = block.first_line;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest[..end].trim_ascii_end();
+            if let Some(event) = parse_plain(line) {
+                take(Seen { lot: event.lot(), plate: event.plate().as_str(), key: event.key() })?;
+            } else {
+                ndjson::read_line(file, number, line, &mut |item| match item {
+                    Item::Event { event, .. } => take(Seen::of(&event)),
+                    Item::Refused(refused) => self.refuse(turn, &refused),
+                })?;
+            }
+            number += 1;
+            rest = &rest[(end + 1).min(rest.len())..];
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn refuse(&self, turn: &Turn<'_>, refused: &Refused<'_>) -> ControlFlow<()> {
+        turn.wait();
+        (self.refuse.lock().unwrap_or_else(PoisonError::into_inner))(refused)
+    }
+}
