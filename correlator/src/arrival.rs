@@ -52,24 +52,22 @@ pub(crate) struct Refused {
     pub(crate) refusal: Refusal,
 }
 
-/// Takes a message apart.
-pub(crate) fn read(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec<Arrival> {
+/// Takes a message apart, and adds what is in it.
+pub(crate) fn read(queue: Queue, delivery: &Delivery, now: Timestamp, arrivals: &mut impl Extend<Arrival>) {
     let body = &delivery.body;
-    let refused = |body: Bytes, refusal| Err(Refused { body, refusal });
-    let contents: Vec<Result<GateEvent, Refused>> = match parse_message(body) {
-        Err(refusal) => vec![refused(body.clone(), refusal)],
-        Ok(elements) if elements.is_empty() => vec![refused(body.clone(), Refusal::new("body", "is an empty array"))],
-        Ok(elements) => elements
-            .into_iter()
-            .map(|element| match element.event.and_then(|event| not_ahead(event, now)) {
-                Ok(event) => Ok(event),
-                Err(refusal) => refused(body.slice_ref(element.json), refusal),
-            })
-            .collect(),
+    let (elements, refusal) = match parse_message(body) {
+        Err(refusal) => (Vec::new(), Some(refusal)),
+        Ok(elements) if elements.is_empty() => (elements, Some(Refusal::new("body", "is an empty array"))),
+        Ok(elements) => (elements, None),
     };
-    let left = AtomicUsize::new(contents.len());
+    let left = AtomicUsize::new(elements.len().max(1));
     let message = Arc::new(Received { queue, tag: delivery.tag, at: delivery.received, left });
-    contents.into_iter().map(|content| Arrival { content, received_at: now, message: Arc::clone(&message) }).collect()
+    let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
+    arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
+    arrivals.extend(elements.into_iter().map(|element| {
+        let event = element.event.and_then(|event| not_ahead(event, now));
+        arrival(event.map_err(|refusal| Refused { body: body.slice_ref(element.json), refusal }))
+    }));
 }
 
 fn not_ahead(event: GateEvent, now: Timestamp) -> Result<GateEvent, Refusal> {
@@ -81,6 +79,14 @@ fn not_ahead(event: GateEvent, now: Timestamp) -> Result<GateEvent, Refusal> {
         "future",
         format!("event: its time {time} is more than five minutes ahead of {now}; set the gate's clock"),
     ))
+}
+
+/// What is in a message.
+#[cfg(test)]
+pub(crate) fn read_all(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec<Arrival> {
+    let mut arrivals = Vec::new();
+    read(queue, delivery, now, &mut arrivals);
+    arrivals
 }
 
 /// A message with this body, just received.
@@ -102,7 +108,7 @@ mod tests {
     }
 
     fn members(body: String) -> Vec<Result<i64, &'static str>> {
-        let arrivals = read(Queue::Exit, &delivered(body), NOW);
+        let arrivals = read_all(Queue::Exit, &delivered(body), NOW);
         arrivals
             .iter()
             .map(|arrival| {
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn a_message_is_done_with_its_last_element() {
         let body = format!("[{0}, {0}, 7]", event("2024-09-24T09:00:00Z"));
-        let arrivals = read(Queue::Exit, &delivered(body), NOW);
+        let arrivals = read_all(Queue::Exit, &delivered(body), NOW);
         let done: Vec<bool> = arrivals.iter().map(|arrival| arrival.message.one_done()).collect();
         assert_eq!(done, [false, false, true]);
         assert_eq!(arrivals[2].content.as_ref().unwrap_err().body, Bytes::from_static(b"7"));

@@ -1,10 +1,12 @@
 //! Which arrivals go into which batch: all events of a vehicle in one unit, and a vehicle in one batch at a time. Pure.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-use parking::{GateEvent, Timestamp, Vehicle};
+use bus::Queue;
+use parking::{EventKey, GateEvent, Timestamp, Vehicle};
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Received, Refused};
 
 /// Arrivals of one vehicle, in the order in which they came.
 #[derive(Debug)]
@@ -17,14 +19,19 @@ pub(crate) struct VehicleArrivals {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) vehicles: Vec<VehicleArrivals>,
-    /// Everything of the batch: events and refused elements.
-    pub(crate) arrivals: Vec<Arrival>,
+    /// What can't be taken, and on which queue it came.
+    pub(crate) refused: Vec<(Queue, Refused)>,
+    /// For every event and every refused element the message that brought it; for an event also which one it is.
+    pub(crate) elements: Vec<(Arc<Received>, Option<EventKey>)>,
 }
 
 /// Remembers which vehicles are under way, and what waits for them.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    under_way: HashSet<Vehicle>,
+    /// Each with the number of its batch and its place among the vehicles there.
+    under_way: HashMap<Vehicle, (u64, usize)>,
+    /// The number of the batch that was made last.
+    batch_number: u64,
     /// Arrivals of vehicles that were under way when they came.
     waiting: HashMap<Vehicle, VecDeque<Arrival>>,
     /// Vehicles that are free again and have something waiting.
@@ -54,21 +61,36 @@ impl Schedule {
 
     /// Makes a batch; arrivals of vehicles that are under way wait. `None` when all of them do.
     pub(crate) fn batch(&mut self, arrivals: Vec<Arrival>) -> Option<Batch> {
+        self.batch_number += 1;
         let mut batch = Batch::default();
-        let mut grouped: BTreeMap<Vehicle, Vec<(GateEvent, Timestamp)>> = BTreeMap::new();
+        batch.elements.reserve(arrivals.len());
         for arrival in arrivals {
-            if let Ok(event) = &arrival.content {
-                if self.under_way.contains(&event.vehicle) {
-                    self.waiting.entry(event.vehicle.clone()).or_default().push_back(arrival);
+            let event = match arrival.content {
+                Ok(event) => event,
+                Err(refused) => {
+                    batch.refused.push((arrival.message.queue, refused));
+                    batch.elements.push((arrival.message, None));
                     continue;
                 }
-                grouped.entry(event.vehicle.clone()).or_default().push((event.clone(), arrival.received_at));
-            }
-            batch.arrivals.push(arrival);
+            };
+            let place = match self.under_way.get(&event.vehicle) {
+                Some((number, place)) if *number == self.batch_number => *place,
+                Some(_) => {
+                    let waiting = self.waiting.entry(event.vehicle.clone()).or_default();
+                    waiting.push_back(Arrival { content: Ok(event), ..arrival });
+                    continue;
+                }
+                None => {
+                    let place = batch.vehicles.len();
+                    self.under_way.insert(event.vehicle.clone(), (self.batch_number, place));
+                    batch.vehicles.push(VehicleArrivals { vehicle: event.vehicle.clone(), events: Vec::new() });
+                    place
+                }
+            };
+            batch.elements.push((arrival.message, Some(event.key)));
+            batch.vehicles[place].events.push((event, arrival.received_at));
         }
-        self.under_way.extend(grouped.keys().cloned());
-        batch.vehicles = grouped.into_iter().map(|(vehicle, events)| VehicleArrivals { vehicle, events }).collect();
-        (!batch.arrivals.is_empty()).then_some(batch)
+        (!batch.elements.is_empty()).then_some(batch)
     }
 
     /// The vehicles of a batch are free again.
@@ -87,14 +109,14 @@ mod tests {
     use bus::Queue;
 
     use super::*;
-    use crate::arrival::{delivered, read};
+    use crate::arrival::{delivered, read_all};
 
     fn arrivals(plates: &[&str]) -> Vec<Arrival> {
         let read = |plate: &&str| {
             let body = format!(
                 r#"{{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "{plate}", "exit_date_time": "2024-09-24T09:00:00Z"}}"#
             );
-            read(Queue::Exit, &delivered(body), Timestamp::from_millis(1_727_168_400_000))
+            read_all(Queue::Exit, &delivered(body), Timestamp::from_millis(1_727_168_400_000))
         };
         plates.iter().flat_map(read).collect()
     }
@@ -106,8 +128,8 @@ mod tests {
     #[test]
     fn all_events_of_a_vehicle_in_a_batch_are_one_unit() {
         let batch = Schedule::default().batch(arrivals(&["B2", "A1", "B2", "-"])).unwrap();
-        assert_eq!(plates(&batch), [("A1".into(), 1), ("B2".into(), 2)]);
-        assert_eq!(batch.arrivals.len(), 4, "what is refused is part of the batch too");
+        assert_eq!(plates(&batch), [("B2".into(), 2), ("A1".into(), 1)]);
+        assert_eq!(batch.elements.len(), 4, "what is refused is part of the batch too");
     }
 
     #[test]
@@ -134,7 +156,7 @@ mod tests {
         let mut batch = schedule.batch(arrivals);
         assert!(schedule.batch(rest).is_none());
         while let Some(under_way) = batch {
-            sizes.push(under_way.arrivals.len());
+            sizes.push(under_way.elements.len());
             schedule.done(&[under_way.vehicles[0].vehicle.clone()]);
             let ready = schedule.take_ready(10);
             batch = schedule.batch(ready);

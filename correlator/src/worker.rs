@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use bus::{Bus, DeathNote, Message, Queue, Tag};
 use parking::wire::write_event;
-use parking::{GateEvent, Refusal, Vehicle};
+use parking::{EventKey, GateEvent, Refusal, Vehicle};
 use tokio::task::JoinSet;
 
-use crate::arrival::{Arrival, Refused};
+use crate::arrival::{Received, Refused};
 use crate::decide::{Decider, Evidence, GivenUp};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
@@ -39,6 +39,8 @@ pub(crate) struct Worker {
 }
 
 type Done = (Vec<Vehicle>, Result<(), Error>);
+/// An element of a message, and which event it is.
+type Element = (Arc<Received>, Option<EventKey>);
 
 impl Worker {
     /// Works until the stop, then finishes what is under way.
@@ -77,13 +79,14 @@ impl Worker {
     }
 
     async fn settle(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Done {
-        self.metrics.batch_begins(batch.arrivals.len());
+        self.metrics.batch_begins(batch.elements.len());
         let vehicles = batch.vehicles.iter().map(|work| work.vehicle.clone()).collect();
         (vehicles, self.settle_all(batch, acknowledgers).await)
     }
 
     async fn settle_all(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Result<(), Error> {
-        let evidence = batch.vehicles.into_iter().map(|work| Evidence {
+        let Batch { vehicles, refused, elements } = batch;
+        let evidence = vehicles.into_iter().map(|work| Evidence {
             vehicle: work.vehicle,
             events: work.events,
             ended: Vec::new(),
@@ -93,43 +96,38 @@ impl Worker {
             Ok(full) => full,
             Err(GivenUp) => return Ok(()),
         };
-        self.observe(&batch.arrivals, &full);
-        self.bury(&batch.arrivals, full).await?;
-        self.acknowledge(&batch.arrivals, acknowledgers).await?;
-        self.progress.done(batch.arrivals.len());
+        self.observe(&elements, &full);
+        self.bury(&refused, &full).await?;
+        self.acknowledge(&elements, acknowledgers).await?;
+        self.progress.done(elements.len());
         Ok(())
     }
 
-    fn observe(&self, arrivals: &[Arrival], full: &[GateEvent]) {
-        for arrival in arrivals {
-            if let Ok(event) = &arrival.content
-                && !full.contains(event)
+    fn observe(&self, elements: &[Element], full: &[GateEvent]) {
+        for (message, key) in elements {
+            if let Some(key) = key
+                && full.iter().all(|event| event.key != *key)
             {
-                self.metrics.recorded_after(arrival.message.at.elapsed().as_secs_f64());
-                if event.key.direction == parking::Direction::Entry {
-                    self.progress.entry_recorded(event.key.time);
+                self.metrics.recorded_after(message.at.elapsed().as_secs_f64());
+                if key.direction == parking::Direction::Entry {
+                    self.progress.entry_recorded(key.time);
                 }
             }
         }
     }
 
     /// Sends what can't be taken to the dead-letter queue, and returns once it is safe there.
-    async fn bury(&self, arrivals: &[Arrival], full: Vec<GateEvent>) -> Result<(), Error> {
-        let refused = arrivals.iter().filter_map(|arrival| {
-            arrival.content.as_ref().err().map(|refused| dead_letter(arrival.message.queue, refused))
-        });
-        let mut letters: Vec<Message> = refused.collect();
+    async fn bury(&self, refused: &[(Queue, Refused)], full: &[GateEvent]) -> Result<(), Error> {
+        let mut letters: Vec<Message> = refused.iter().map(|(queue, refused)| dead_letter(*queue, refused)).collect();
         letters.extend(full.iter().map(|event| dead_letter(queue_of(event), &no_room(event))));
         if letters.is_empty() {
             return Ok(());
         }
-        for arrival in arrivals {
-            if let Err(refused) = &arrival.content {
-                self.metrics.dead_letter(refused.refusal.member());
-                tracing::warn!(queue = arrival.message.queue.as_str(), reason = %refused.refusal, "sent to the dead-letter queue");
-            }
+        for (queue, refused) in refused {
+            self.metrics.dead_letter(refused.refusal.member());
+            tracing::warn!(queue = queue.as_str(), reason = %refused.refusal, "sent to the dead-letter queue");
         }
-        for event in &full {
+        for event in full {
             self.metrics.dead_letter("timeline");
             tracing::warn!(event = %event.key.id, "sent to the dead-letter queue: the vehicle's timeline is full");
         }
@@ -137,10 +135,10 @@ impl Worker {
         Ok(())
     }
 
-    async fn acknowledge(&self, arrivals: &[Arrival], acknowledgers: &Acknowledgers) -> Result<(), Error> {
+    async fn acknowledge(&self, elements: &[Element], acknowledgers: &Acknowledgers) -> Result<(), Error> {
         let mut done: BTreeMap<Queue, Vec<Tag>> = BTreeMap::new();
-        for arrival in arrivals.iter().filter(|arrival| arrival.message.one_done()) {
-            done.entry(arrival.message.queue).or_default().push(arrival.message.tag);
+        for (message, _) in elements.iter().filter(|(message, _)| message.one_done()) {
+            done.entry(message.queue).or_default().push(message.tag);
         }
         for (queue, tags) in done {
             acknowledgers.of(queue).acknowledge(&tags).await?;

@@ -35,10 +35,6 @@ pub(crate) struct Horizon {
 }
 
 impl Merge {
-    pub(crate) fn add(&mut self, side: Side, arrivals: impl IntoIterator<Item = Arrival>) {
-        self.of_mut(side).extend(arrivals);
-    }
-
     pub(crate) fn len(&self, side: Side) -> usize {
         match side {
             Side::Entry => self.entry.len(),
@@ -73,7 +69,8 @@ impl Merge {
         }
     }
 
-    fn of_mut(&mut self, side: Side) -> &mut VecDeque<Arrival> {
+    /// What is at hand of a side, to add to.
+    pub(crate) fn of_mut(&mut self, side: Side) -> &mut VecDeque<Arrival> {
         match side {
             Side::Entry => &mut self.entry,
             Side::Exit => &mut self.exit,
@@ -86,22 +83,22 @@ mod tests {
     use bus::Queue;
 
     use super::*;
-    use crate::arrival::{delivered, read};
+    use crate::arrival::{delivered, read_all};
 
     fn arrivals(member: &str, seconds: &[u32]) -> Vec<Arrival> {
         let event = |second: &u32| {
             let body = format!(
                 r#"{{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "A1", "{member}": "2024-09-24T09:00:{second:02}Z"}}"#
             );
-            read(Queue::Entry, &delivered(body), Timestamp::from_millis(1_727_168_400_000))
+            read_all(Queue::Entry, &delivered(body), Timestamp::from_millis(1_727_168_400_000))
         };
         seconds.iter().flat_map(event).collect()
     }
 
     fn merge(entries: &[u32], exits: &[u32]) -> Merge {
         let mut merge = Merge::default();
-        merge.add(Side::Entry, arrivals("entry_date_time", entries));
-        merge.add(Side::Exit, arrivals("exit_date_time", exits));
+        merge.of_mut(Side::Entry).extend(arrivals("entry_date_time", entries));
+        merge.of_mut(Side::Exit).extend(arrivals("exit_date_time", exits));
         merge
     }
 

@@ -138,11 +138,12 @@ impl Intake {
         };
         inlet.last_received = Instant::now();
         self.progress.received(queue, deliveries.len());
+        let before = self.merge.len(side);
         for delivery in deliveries {
-            let arrivals = arrival::read(queue, &delivery, now);
-            self.metrics.received(queue, arrivals.len());
-            self.progress.begun(arrivals.len());
-            self.merge.add(side, arrivals);
+            arrival::read(queue, &delivery, now, self.merge.of_mut(side));
         }
+        let arrived = self.merge.len(side) - before;
+        self.metrics.received(queue, arrived);
+        self.progress.begun(arrived);
     }
 }

@@ -8,9 +8,9 @@ use crate::canonical::{Limits, for_each_stay};
 use crate::timeline::{Flags, MAX_EVENTS, Timeline, TimelineEvent};
 
 /// A longer timeline is cut, when it can be.
-pub const TRIM_ABOVE: usize = 32;
+pub const TRIM_ABOVE: usize = 8;
 /// So many of the newest events stay at least when a timeline is cut: late events find them at hand.
-const KEEP: usize = 8;
+const KEEP: usize = 3;
 
 impl Timeline {
     /// Cuts what a long timeline no longer needs at hand; one beyond [`MAX_EVENTS`] wherever it can be cut at all.

@@ -85,6 +85,8 @@ pub(super) struct SessionWrite {
     pub(super) entry: Option<End>,
     pub(super) exit: Option<End>,
     pub(super) superseded_by: Option<SessionId>,
+    /// It is not there yet.
+    pub(super) is_new: bool,
     /// It is found by its vehicle in the index, not by the chain of events.
     pub(super) is_listed: bool,
     /// For a session that is new.
@@ -182,6 +184,7 @@ impl<'a> Batch<'a> {
             entry: Some(End { event_number: None, time: summary.entry }),
             exit: Some(End { event_number: None, time: summary.exit }),
             superseded_by: None,
+            is_new: true,
             is_listed: true,
             recorded_at: now,
             updated_at: now,
@@ -201,6 +204,13 @@ impl<'a> Batch<'a> {
     /// The vehicles whose rows have to be written, by number.
     pub(super) fn changed_vehicles(&self) -> Vec<(&Vehicle, &BatchVehicle)> {
         let mut changed: Vec<_> = self.vehicles.iter().filter(|(_, vehicle)| vehicle.is_changed).collect();
+        changed.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);
+        changed
+    }
+
+    /// The same, when everything else is written.
+    pub(super) fn into_changed_vehicles(self) -> Vec<(Vehicle, BatchVehicle)> {
+        let mut changed: Vec<_> = self.vehicles.into_iter().filter(|(_, vehicle)| vehicle.is_changed).collect();
         changed.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);
         changed
     }
@@ -228,6 +238,7 @@ impl<'a> Batch<'a> {
             if is_same {
                 std::mem::swap(kept, later);
                 kept.recorded_at = later.recorded_at;
+                kept.is_new = later.is_new;
                 kept.is_listed = later.is_listed;
             }
             is_same

@@ -175,6 +175,7 @@ impl<'a> UnitWriter<'_, 'a> {
             entry,
             exit,
             superseded_by: change.superseded_by,
+            is_new: change.from.is_none(),
             is_listed,
             recorded_at: self.now,
             updated_at: self.now,

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use lapin::Channel;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use service_kit::{Dependency, Lifecycle, ServiceContext};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -186,15 +187,24 @@ impl Supervisor {
                 () = broken.cancelled() => return Some("acknowledging failed, so the connection is made anew".to_owned()),
                 reason = watch.ended(live, &self.health) => return Some(reason),
                 next = consumer.next() => match next {
-                    Some(Ok(next)) => {
-                        delivered = next.delivery_tag;
-                        tokio::select! {
-                            () = self.shutdown.cancelled() => return None,
-                            sent = self.out.send(delivery(generation, next)) => if sent.is_err() { return None },
+                    Some(Ok(first)) => {
+                        // What else is there comes along: looking after everything above costs more than a delivery.
+                        let mut next = Some(first);
+                        while let Some(message) = next {
+                            delivered = message.delivery_tag;
+                            if !self.pass_on(delivery(generation, message)).await {
+                                return None;
+                            }
+                            next = match consumer.next().now_or_never() {
+                                None => None,
+                                Some(Some(Ok(message))) => Some(message),
+                                Some(Some(Err(error))) => return Some(ended(Some(&error))),
+                                Some(None) => return Some(ended(None)),
+                            };
                         }
                     }
-                    Some(Err(error)) => return Some(format!("consuming ended: {error}")),
-                    None => return Some("the broker cancelled the consumer; was its queue deleted?".to_owned()),
+                    Some(Err(error)) => return Some(ended(Some(&error))),
+                    None => return Some(ended(None)),
                 },
                 _ = probe.tick() => {
                     let full = self.acknowledgements.outstanding(delivered) >= u64::from(self.prefetch);
@@ -204,6 +214,18 @@ impl Supervisor {
                     }
                 }
             }
+        }
+    }
+
+    /// Puts a delivery into the buffer; tells whether anybody still wants it.
+    async fn pass_on(&self, delivery: Delivery) -> bool {
+        match self.out.try_send(delivery) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(delivery)) => tokio::select! {
+                () = self.shutdown.cancelled() => false,
+                sent = self.out.send(delivery) => sent.is_ok(),
+            },
         }
     }
 
@@ -223,6 +245,14 @@ impl Supervisor {
         self.acknowledgements.end();
         stream.live.close().await;
     }
+}
+
+/// Why a consumer has no next delivery.
+fn ended(error: Option<&lapin::Error>) -> String {
+    error.map_or_else(
+        || "the broker cancelled the consumer; was its queue deleted?".to_owned(),
+        |error| format!("consuming ended: {error}"),
+    )
 }
 
 /// Counts how often in a row nothing came although something was ready.

@@ -70,7 +70,7 @@ pub const QUEUE_DECLARE: Setting = Setting::new(
 /// How many deliveries may be unacknowledged at once.
 pub const PREFETCH: Setting = Setting::new(
     "DWELL_PREFETCH",
-    Some("1000"),
+    Some("2000"),
     "a whole number of messages from 1 to 2000, the most that a quorum queue takes",
     "Messages that a consumer may hold unacknowledged, for each queue",
 );
@@ -161,7 +161,7 @@ pub const UNREAD_PLATES: Setting = Setting::new(
 /// How many events the correlator takes at once.
 pub const BATCH_EVENTS: Setting = Setting::new(
     "DWELL_BATCH_EVENTS",
-    Some("256"),
+    Some("1000"),
     "a whole number of events from 1 to 10000",
     "Events that the correlator decides and records together, at most",
 );

@@ -42,7 +42,7 @@ fn every_default_is_allowed() {
     for setting in [&DUPLICATE_SHARE, &LATE_SHARE, &LOST_ENTRY_SHARE, &LOST_EXIT_SHARE, &STRANGER_SHARE] {
         assert!(settings.share(setting).is_ok(), "{}", setting.name);
     }
-    assert_eq!(settings.number(&PREFETCH, 1..=2000u16), Ok(1000));
+    assert_eq!(settings.number(&PREFETCH, 1..=2000u16), Ok(2000));
     assert_eq!(settings.number(&BATCH_EVENTS, 1..=10_000usize), Ok(256));
     assert_eq!(settings.number(&BATCHES_IN_FLIGHT, 1..=64usize), Ok(4));
     assert_eq!(settings.number(&SEED, 0..=u64::MAX), Ok(1));

@@ -17,6 +17,7 @@ contract![
     a_call_with_a_unit_that_makes_no_sense_changes_nothing,
     an_event_of_an_unread_plate_is_recorded_once,
     a_restart_keeps_all,
+    every_vehicle_stands_where_it_stood_after_each_restart,
 ];
 
 async fn what_is_recorded_is_read_back_whole(store: Store) {
@@ -206,6 +207,36 @@ impl Everything {
             lots: player.ledger.lots().await.unwrap(),
             rows: player.list(&all, 100, crate::ledger::Order::OldestFirst).await,
             changes: player.ledger.changes(0, 1000).await.unwrap(),
+        }
+    }
+}
+
+/// Vehicles that come again and again, in no order: with a restart, some are ahead of their rows and some are not.
+async fn every_vehicle_stands_where_it_stood_after_each_restart(store: Store) {
+    let cars: Vec<_> = (0..17).map(|number| vehicle("P3", &format!("CAR{number}"))).collect();
+    for round in 0..6 {
+        let player = Player::on(&store).await;
+        for step in 0..5_i64 {
+            let at_minute = round * 100 + step * 10;
+            let chosen =
+                cars.iter().enumerate().filter(|(number, _)| (number * 7 + usize::try_from(step).unwrap()) % 3 != 0);
+            let events: Vec<_> = chosen
+                .map(|(_, car)| if step % 2 == 0 { entry(car, at_minute) } else { exit(car, at_minute) })
+                .collect();
+            player.sees(&events, NOW).await;
+        }
+        let mut before = Vec::new();
+        for car in &cars {
+            let of_car = SessionFilter { plate: Some(car.plate.clone()), ..SessionFilter::default() };
+            before.push((player.load(car, None).await, player.sessions(of_car).await));
+        }
+
+        drop(player);
+
+        let player = Player::on(&store).await;
+        for (car, (snapshot, sessions)) in cars.iter().zip(before) {
+            let of_car = SessionFilter { plate: Some(car.plate.clone()), ..SessionFilter::default() };
+            assert_eq!((player.load(car, None).await, player.sessions(of_car).await), (snapshot, sessions));
         }
     }
 }

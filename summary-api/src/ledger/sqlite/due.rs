@@ -7,6 +7,7 @@ use parking::{EventKey, Rules, Timestamp};
 use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
+use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use crate::ledger::list::IdRange;
 use crate::ledger::{Error, Pending, stored};
@@ -41,7 +42,7 @@ struct Ended {
 }
 
 /// Leases vehicles of which something has ended.
-pub(super) fn lease(connection: &Connection, call: &Call) -> Result<Vec<Due>, Error> {
+pub(super) fn lease(connection: &Connection, heads: &Heads, call: &Call) -> Result<Vec<Due>, Error> {
     let most = usize::try_from(call.most).unwrap_or(usize::MAX);
     let held_until = call.now.plus_millis(call.rules.hold_ms.saturating_neg()).as_millis();
     let now = call.now.as_millis();
@@ -59,12 +60,18 @@ pub(super) fn lease(connection: &Connection, call: &Call) -> Result<Vec<Due>, Er
         lease.execute(params![session.as_bytes(), call.lease_until.as_millis()])?;
         of_vehicles.entry(vehicle_number).or_default().push(key);
     }
-    of_vehicles.into_iter().map(|(number, keys)| due(connection, number, keys, &call.rules)).collect()
+    of_vehicles.into_iter().map(|(number, keys)| due(connection, heads, number, keys, &call.rules)).collect()
 }
 
-fn due(connection: &Connection, vehicle_number: i64, mut ended: Vec<EventKey>, rules: &Rules) -> Result<Due, Error> {
+fn due(
+    connection: &Connection,
+    heads: &Heads,
+    vehicle_number: i64,
+    mut ended: Vec<EventKey>,
+    rules: &Rules,
+) -> Result<Due, Error> {
     ended.sort_unstable();
-    let (vehicle, row) = vehicles::by_number(connection, vehicle_number)?;
+    let (vehicle, row) = vehicles::by_number(connection, heads, vehicle_number)?;
     let snapshot = match ended.first() {
         Some(oldest) if !row.holds(&ended) => {
             vehicles::reaching(connection, &row, oldest.time, Limits::of(rules, &vehicle.lot))?

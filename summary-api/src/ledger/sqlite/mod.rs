@@ -2,7 +2,7 @@
 //!
 //! `writer` is a thread that merges all waiting requests into one transaction, so that one write to disk carries many
 //! of them; `write` and `due` say what such a transaction does. `readers` lends read-only connections to
-//! `read`, which never wait for the writer. `schema` has the tables.
+//! `read`, which never wait for the writer. `heads` has what is newer than the rows of vehicles. `schema` has the tables.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,11 +15,13 @@ use parking::{Rules, SessionId, Timestamp};
 use rusqlite::ErrorCode;
 use uuid::Uuid;
 
+use self::heads::Heads;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{ChangeRow, Error, Ledger, LotRow, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
 
 mod due;
+mod heads;
 mod list;
 mod read;
 mod readers;
@@ -36,6 +38,7 @@ pub struct SqliteLedger {
     id: Uuid,
     writer: Writer,
     readers: Arc<Readers>,
+    heads: Arc<Heads>,
 }
 
 impl SqliteLedger {
@@ -51,7 +54,8 @@ impl SqliteLedger {
             make_private(&path)?;
             let (connection, id) = schema::open_writer(&path, now)?;
             let readers = Arc::new(Readers::new(path));
-            Ok(Self { id, writer: Writer::start(connection, lock)?, readers })
+            let heads = Arc::new(Heads::default());
+            Ok(Self { id, writer: Writer::start(connection, Arc::clone(&heads), lock)?, readers, heads })
         });
         opened.await.map_err(|error| Error::Unavailable(format!("opening it failed: {error}")))?
     }
@@ -68,8 +72,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
-        let (requests, rules) = (requests.to_vec(), rules.clone());
-        self.readers.read(move |connection| read::load(connection, &requests, &rules)).await
+        let (requests, rules, heads) = (requests.to_vec(), rules.clone(), Arc::clone(&self.heads));
+        self.readers.read(move |connection| read::load(connection, &heads, &requests, &rules)).await
     }
 
     async fn record(&self, units: Vec<Unit>, _rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
@@ -90,8 +94,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
-        let filter = filter.clone();
-        self.readers.read(move |connection| list::sessions(connection, &filter, &page)).await
+        let (filter, heads) = (filter.clone(), Arc::clone(&self.heads));
+        self.readers.read(move |connection| list::sessions(connection, &heads, &filter, &page)).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {

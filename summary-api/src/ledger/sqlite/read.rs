@@ -1,18 +1,29 @@
 //! Reads timelines, single sessions, lots and changes.
 
 use matching::{Limits, LoadRequest, Rule, Snapshot};
-use parking::{Rules, SessionId, State, Timestamp};
+use parking::{Rules, SessionId, State, Timestamp, Vehicle};
 use rusqlite::{Connection, Row, params};
 
+use super::heads::Heads;
 use super::vehicles::{self, uuid};
+use crate::ledger::batch::StoredVehicle;
 use crate::ledger::stored::{self, Code as _, StoredEnd, StoredSession, column, word_of};
 use crate::ledger::{ChangeRow, Error, LotRow, SessionRow};
 
 /// The snapshots of many vehicles, in the order asked for.
-pub(super) fn load(connection: &Connection, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
-    let load = |LoadRequest { vehicle, reaching }: &LoadRequest| {
-        let Some(lot_number) = vehicles::lot_number(connection, &vehicle.lot)? else { return Ok(Snapshot::default()) };
-        let Some(stored) = vehicles::find(connection, vehicle.plate.as_str(), lot_number)? else {
+pub(super) fn load(
+    connection: &Connection,
+    heads: &Heads,
+    requests: &[LoadRequest],
+    rules: &Rules,
+) -> Result<Vec<Snapshot>, Error> {
+    // Before anything is read, so that the rows are no older.
+    let ahead: Vec<Option<StoredVehicle>> = {
+        let states = heads.states();
+        requests.iter().map(|request| states.get(&request.vehicle).cloned()).collect()
+    };
+    let load = |(LoadRequest { vehicle, reaching }, ahead): (&LoadRequest, Option<StoredVehicle>)| {
+        let Some(stored) = ahead.map_or_else(|| find(connection, vehicle), |stored| Ok(Some(stored)))? else {
             return Ok(Snapshot::default());
         };
         match reaching {
@@ -22,7 +33,12 @@ pub(super) fn load(connection: &Connection, requests: &[LoadRequest], rules: &Ru
             _ => Ok(stored.into_snapshot()),
         }
     };
-    requests.iter().map(load).collect()
+    requests.iter().zip(ahead).map(load).collect()
+}
+
+fn find(connection: &Connection, vehicle: &Vehicle) -> Result<Option<StoredVehicle>, Error> {
+    let Some(lot_number) = vehicles::lot_number(connection, &vehicle.lot)? else { return Ok(None) };
+    vehicles::find(connection, vehicle.plate.as_str(), lot_number)
 }
 
 const SESSION: &str = "

@@ -7,7 +7,7 @@ use parking::{LotId, Rules, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::read;
+use super::{heads, read};
 use crate::ledger::{Error, agreed};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
@@ -16,7 +16,9 @@ use crate::ledger::{Error, agreed};
 /// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
 /// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
 /// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
-const MIGRATIONS: &[&str] = &["
+/// `vehicle_log` has what the rows of vehicles do not have yet, see `heads`.
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE lot (
         lot_no INTEGER PRIMARY KEY, lot_id TEXT NOT NULL UNIQUE, time_ms INTEGER, inside INTEGER NOT NULL DEFAULT 0
     ) STRICT;
@@ -45,12 +47,17 @@ const MIGRATIONS: &[&str] = &["
         sequence INTEGER PRIMARY KEY, session_id BLOB NOT NULL, vehicle_version INTEGER NOT NULL, from_state INTEGER,
         to_state INTEGER NOT NULL, rule INTEGER, recorded_ms INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, vehicles BLOB NOT NULL) STRICT;
+",
+];
 
 /// How long a statement waits for a lock that another program holds on the file.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-/// The write-ahead log goes back into the file when it has so many pages (64 MiB).
-const CHECKPOINT_PAGES: u32 = 16_384;
+/// The write-ahead log goes back into the file when it has so many pages (200 MiB): many pages change often
+/// and go back once.
+const CHECKPOINT_PAGES: u32 = 51_200;
 /// Page cache of the writer and of each reader, KiB.
 const WRITER_CACHE_KIB: i64 = 65_536;
 const READER_CACHE_KIB: i64 = 8_192;
@@ -125,6 +132,7 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
         transaction.execute(made, params![now.as_millis()])?;
     }
     apply_from(&transaction, version.unwrap_or(0))?;
+    heads::catch_up(&transaction)?;
     let random: [u8; 16] = transaction.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
     transaction.commit()?;
     Ok(uuid::Builder::from_random_bytes(random).into_uuid())

@@ -35,11 +35,11 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(
         text,
         format!(
-            "{file} has the schema version 7 of a newer program, and this one knows up to 1: start the newer program, \
+            "{file} has the schema version 7 of a newer program, and this one knows up to 2: start the newer program, \
              or name another file in DWELL_DATABASE_URL"
         )
     );
-    newer.execute("UPDATE ledger SET schema_version = 1", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 2", []).unwrap();
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().id(), id);
 }
 

@@ -5,6 +5,7 @@ use parking::{LotId, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
+use super::heads::{Heads, States};
 use crate::ledger::Error;
 use crate::ledger::batch::StoredVehicle;
 use crate::ledger::chain::ChainEvent;
@@ -38,20 +39,30 @@ pub(super) fn find(connection: &Connection, plate: &str, lot_number: i64) -> Res
 }
 
 /// A vehicle by its number.
-pub(super) fn by_number(connection: &Connection, number: i64) -> Result<(Vehicle, StoredVehicle), Error> {
+pub(super) fn by_number(
+    connection: &Connection,
+    heads: &Heads,
+    number: i64,
+) -> Result<(Vehicle, StoredVehicle), Error> {
+    let states = heads.states();
     let mut statement = connection.prepare_cached(BY_NUMBER)?;
     let mut rows = statement.query(params![number])?;
     let row = rows.next()?.ok_or_else(|| Error::Corrupt(format!("the vehicle {number} is missing")))?;
-    named_vehicle(row)
+    named_vehicle(row, &states)
 }
 
 /// The vehicles of a plate, in any lot.
-pub(super) fn by_plate(connection: &Connection, plate: &str) -> Result<Vec<(Vehicle, StoredVehicle)>, Error> {
+pub(super) fn by_plate(
+    connection: &Connection,
+    heads: &Heads,
+    plate: &str,
+) -> Result<Vec<(Vehicle, StoredVehicle)>, Error> {
+    let states = heads.states();
     let mut statement = connection.prepare_cached(BY_PLATE)?;
     let mut rows = statement.query(params![plate])?;
     let mut vehicles = Vec::new();
     while let Some(row) = rows.next()? {
-        vehicles.push(named_vehicle(row)?);
+        vehicles.push(named_vehicle(row, &states)?);
     }
     Ok(vehicles)
 }
@@ -89,10 +100,11 @@ pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     Ok(Uuid::from_bytes(row.get(column)?))
 }
 
-fn named_vehicle(row: &Row<'_>) -> Result<(Vehicle, StoredVehicle), Error> {
+fn named_vehicle(row: &Row<'_>, states: &States) -> Result<(Vehicle, StoredVehicle), Error> {
     let (plate, lot): (String, String) = (row.get(7)?, row.get(8)?);
     let vehicle = Vehicle { lot: stored::lot_id(&lot)?, plate: stored::plate(&plate)? };
-    Ok((vehicle, stored_vehicle(row)?))
+    let state = states.get(&vehicle).cloned().map_or_else(|| stored_vehicle(row), Ok)?;
+    Ok((vehicle, state))
 }
 
 fn stored_vehicle(row: &Row<'_>) -> Result<StoredVehicle, Error> {

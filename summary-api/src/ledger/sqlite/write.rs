@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use parking::{GateId, LotId, SessionId, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::heads::{self, Heads, Turn};
 use super::{read, vehicles};
 use crate::ledger::batch::{Batch, BatchVehicle, ChangeWrite, EventWrite, LotWrite, SessionWrite, StoredVehicle};
 use crate::ledger::merge::{Answers, Found, Work};
@@ -12,22 +13,43 @@ use crate::ledger::stored::{self, Code as _, code_of, column};
 use crate::ledger::unit::names_older_events;
 use crate::ledger::{Error, SessionRow};
 
-/// Carries out merged work.
-pub(super) fn write(connection: &Connection, work: &Work<'_>) -> Result<Answers, Error> {
-    let (answers, batch) = work.decide(find(connection, work)?)?;
-    write_rows(connection, batch)?;
-    Ok(answers)
+/// What a transaction has written, for when it is committed.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) answers: Answers,
+    /// The vehicles that are ahead of their rows.
+    pub(super) ahead: Vec<(Vehicle, StoredVehicle)>,
+    /// The last entry of their log.
+    pub(super) log_end: i64,
+    /// How many vehicles of the turn are done.
+    pub(super) turned: usize,
+}
+
+/// Carries out merged work, and writes the next rows of the turn.
+pub(super) fn write(connection: &Connection, heads: &Heads, turn: &Turn, work: &Work<'_>) -> Result<Written, Error> {
+    let (answers, mut batch) = work.decide(find(connection, heads, work)?)?;
+    write_rows(connection, &mut batch)?;
+    let (new, ahead): (Vec<_>, Vec<_>) = batch.into_changed_vehicles().into_iter().partition(|(_, of)| of.is_new);
+    insert_vehicles(connection, &new)?;
+    let ahead: Vec<_> = ahead.into_iter().map(|(vehicle, changed)| (vehicle, changed.row)).collect();
+    let log_end = heads::log(connection, ahead.iter().map(|(_, state)| state))?;
+    let turned = turn.write_slice(connection, heads, ahead.len())?;
+    Ok(Written { answers, ahead, log_end, turned })
 }
 
 /// What the work needs to know, the vehicles looked up in the order of their index.
-fn find(connection: &Connection, work: &Work<'_>) -> Result<Found, Error> {
+fn find(connection: &Connection, heads: &Heads, work: &Work<'_>) -> Result<Found, Error> {
     let names = work.vehicles();
     let lots = lot_numbers(connection, &names)?;
     let mut next_vehicle = next_number(connection, NEXT_VEHICLE)?;
     let mut vehicles = HashMap::with_capacity(names.len());
+    let states = heads.states();
     for name in names {
         let lot_number = lots[&name.lot];
-        let found = vehicles::find(connection, name.plate.as_str(), lot_number)?;
+        let found = match states.get(name) {
+            Some(state) => Some(state.clone()),
+            None => vehicles::find(connection, name.plate.as_str(), lot_number)?,
+        };
         let is_new = found.is_none();
         let row = found.unwrap_or_else(|| StoredVehicle::new(next_vehicle, lot_number));
         next_vehicle += i64::from(is_new);
@@ -80,15 +102,14 @@ fn next_number(connection: &Connection, sql: &str) -> Result<i64, Error> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-fn write_rows(connection: &Connection, mut batch: Batch<'_>) -> Result<(), Error> {
+fn write_rows(connection: &Connection, batch: &mut Batch<'_>) -> Result<(), Error> {
     write_events(connection, &batch.events)?;
     let mut flag = connection.prepare_cached("UPDATE event SET flags = ?2 WHERE event_no = ?1")?;
     for (number, flags) in batch.take_flags() {
         flag.execute(params![number, flags.bits()])?;
     }
-    write_vehicles(connection, &batch)?;
     write_sessions(connection, &batch.take_sessions())?;
-    write_lots(connection, &batch)?;
+    write_lots(connection, batch)?;
     write_changes(connection, &batch.changes)
 }
 
@@ -114,55 +135,63 @@ fn write_events(connection: &Connection, events: &[EventWrite<'_>]) -> Result<()
     Ok(())
 }
 
-fn write_vehicles(connection: &Connection, batch: &Batch<'_>) -> Result<(), Error> {
+fn insert_vehicles(connection: &Connection, vehicles: &[(Vehicle, BatchVehicle)]) -> Result<(), Error> {
     let mut insert = connection.prepare_cached("INSERT INTO vehicle VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    let mut update = connection.prepare_cached(
-        "UPDATE vehicle SET version = ?2, digest = ?3, last_event_no = ?4, listed_after_no = ?5, timeline = ?6
-         WHERE vehicle_no = ?1",
-    )?;
-    for (vehicle, BatchVehicle { row, is_new, .. }) in batch.changed_vehicles() {
+    for (vehicle, BatchVehicle { row, .. }) in vehicles {
         let (version, digest) = (column(row.base.version), row.base.digest.cast_signed());
         let timeline = stored::write_timeline(&row.timeline, &row.event_numbers);
-        let (last, listed_after) = (row.last_event, row.listed_after);
-        if *is_new {
-            let plate = vehicle.plate.as_str();
-            let values = params![row.number, row.lot_number, plate, version, digest, last, listed_after, timeline];
-            insert.execute(values)?;
-        } else {
-            update.execute(params![row.number, version, digest, last, listed_after, timeline])?;
-        }
+        let (plate, last, listed_after) = (vehicle.plate.as_str(), row.last_event, row.listed_after);
+        let values = params![row.number, row.lot_number, plate, version, digest, last, listed_after, timeline];
+        insert.execute(values)?;
     }
     Ok(())
 }
 
 /// A hold counts from the moment its exit was recorded, which the event's row says.
-const WRITE_SESSION: &str = "
+const INSERT_SESSION: &str = "
     INSERT INTO session VALUES (
         ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
         CASE WHEN ?4 = 1 THEN (SELECT recorded_ms FROM event WHERE event_no = ?8) END, 0
-    ) ON CONFLICT (session_id) DO UPDATE SET
-        state = excluded.state, reason = excluded.reason, entry_no = excluded.entry_no, exit_no = excluded.exit_no,
-        entry_ms = excluded.entry_ms, exit_ms = excluded.exit_ms, superseded_by = excluded.superseded_by,
-        updated_ms = excluded.updated_ms, held_since_ms = excluded.held_since_ms, leased_until_ms = 0";
+    )";
+
+/// The entry of a session gives it its id, so that it never gets another one.
+const UPDATE_SESSION: &str = "
+    UPDATE session SET state = ?2, reason = ?3, exit_no = ?4, exit_ms = ?5, superseded_by = ?6, updated_ms = ?7,
+        held_since_ms = CASE WHEN ?2 = 1 THEN (SELECT recorded_ms FROM event WHERE event_no = ?4) END,
+        leased_until_ms = 0
+    WHERE session_id = ?1";
 
 fn write_sessions(connection: &Connection, sessions: &[SessionWrite]) -> Result<(), Error> {
-    let mut write = connection.prepare_cached(WRITE_SESSION)?;
+    let mut insert = connection.prepare_cached(INSERT_SESSION)?;
+    let mut update = connection.prepare_cached(UPDATE_SESSION)?;
     for session in sessions {
-        write.execute(params![
-            session.id.as_uuid().as_bytes(),
+        let (id, state, reason) = (*session.id.as_uuid().as_bytes(), session.state.code(), code_of(session.reason));
+        let exit_number = session.exit.and_then(|end| end.event_number);
+        let exit_ms = session.exit.map(|end| end.time.as_millis());
+        let superseded_by = session.superseded_by.as_ref().map(|id| *id.as_uuid().as_bytes());
+        let updated_ms = session.updated_at.as_millis();
+        if !session.is_new {
+            let values = params![id, state, reason, exit_number, exit_ms, superseded_by, updated_ms];
+            if update.execute(values)? != 1 {
+                return Err(Error::Corrupt(format!("the session {} is missing", session.id)));
+            }
+            continue;
+        }
+        insert.execute(params![
+            id,
             session.vehicle_number,
             session.lot_number,
-            session.state.code(),
-            code_of(session.reason),
+            state,
+            reason,
             session.source.code(),
             session.entry.and_then(|end| end.event_number),
-            session.exit.and_then(|end| end.event_number),
+            exit_number,
             session.entry.map(|end| end.time.as_millis()),
-            session.exit.map(|end| end.time.as_millis()),
-            session.superseded_by.as_ref().map(|id| *id.as_uuid().as_bytes()),
+            exit_ms,
+            superseded_by,
             session.is_listed,
             session.recorded_at.as_millis(),
-            session.updated_at.as_millis(),
+            updated_ms,
         ])?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The one thread that writes: each transaction carries all requests that wait.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use matching::{Due, Outcome, Unit};
@@ -8,8 +9,10 @@ use parking::{Rules, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 
+use super::heads::{Heads, Turn};
+use super::write::Written;
 use super::{due, schema, write};
-use crate::ledger::merge::{Asked, Merged, Request, ask, ended};
+use crate::ledger::merge::{Answers, Asked, Merged, Request, ask, ended};
 use crate::ledger::{Error, Saved, Summary};
 
 /// Requests that wait for the writer; above this the callers wait.
@@ -34,10 +37,10 @@ enum Job {
 
 impl Writer {
     /// Starts the thread; `lock` is held until it has ended.
-    pub(super) fn start(connection: Connection, lock: File) -> Result<Self, Error> {
+    pub(super) fn start(connection: Connection, heads: Arc<Heads>, lock: File) -> Result<Self, Error> {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let thread = std::thread::Builder::new().name("ledger-writer".into()).spawn(move || {
-            run(connection, waiting);
+            Store { connection, heads, turn: Turn::default() }.run(waiting);
             drop(lock);
         });
         let thread = thread.map_err(|error| Error::Unavailable(format!("can't start its writer: {error}")))?;
@@ -80,34 +83,54 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Job>) {
-    while let Some(first) = waiting.blocking_recv() {
-        let (mut merged, mut leases) = (Merged::default(), Vec::new());
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Write(request) => merged.add(request),
-                Job::Lease(lease) => leases.push(lease),
-                Job::Agree(agree) => {
-                    let agreed = transact(&mut connection, |transaction| schema::agree_on(transaction, &agree.work));
-                    agree.answer(agreed);
-                }
-            }
-            next = if merged.is_enough() { None } else { waiting.try_recv().ok() };
-        }
-        write_all(&mut connection, merged);
-        for lease in leases {
-            let found = transact(&mut connection, |transaction| due::lease(transaction, &lease.work));
-            lease.answer(found);
-        }
-    }
+/// What the thread works on.
+struct Store {
+    connection: Connection,
+    heads: Arc<Heads>,
+    turn: Turn,
 }
 
-fn write_all(connection: &mut Connection, merged: Merged) {
-    let mut left = vec![merged];
-    while let Some(merged) = left.pop().filter(|merged| !merged.is_empty()) {
-        let result = transact(connection, |transaction| write::write(transaction, &merged.work()));
-        left.extend(merged.settle(result));
+impl Store {
+    fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let (mut merged, mut leases) = (Merged::default(), Vec::new());
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Write(request) => merged.add(request),
+                    Job::Lease(lease) => leases.push(lease),
+                    Job::Agree(agree) => {
+                        let rules = &agree.work;
+                        let agreed = transact(&mut self.connection, |transaction| schema::agree_on(transaction, rules));
+                        agree.answer(agreed);
+                    }
+                }
+                next = if merged.is_enough() { None } else { waiting.try_recv().ok() };
+            }
+            self.write_all(merged);
+            for lease in leases {
+                let (heads, call) = (&self.heads, &lease.work);
+                let found = transact(&mut self.connection, |transaction| due::lease(transaction, heads, call));
+                lease.answer(found);
+            }
+        }
+    }
+
+    fn write_all(&mut self, merged: Merged) {
+        let mut left = vec![merged];
+        while let Some(merged) = left.pop().filter(|merged| !merged.is_empty()) {
+            let result = self.write(&merged);
+            left.extend(merged.settle(result));
+        }
+    }
+
+    fn write(&mut self, merged: &Merged) -> Result<Answers, Error> {
+        let (heads, turn) = (&self.heads, &self.turn);
+        let write = |transaction: &Transaction<'_>| write::write(transaction, heads, turn, &merged.work());
+        let Written { answers, ahead, log_end, turned } = transact(&mut self.connection, write)?;
+        self.heads.absorb(ahead);
+        self.turn.advance(turned, &self.heads, log_end);
+        Ok(answers)
     }
 }
 
