@@ -31,15 +31,15 @@ pub(super) struct Call {
 const HOLDS: &str = "
     SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
     FROM session s JOIN event e ON e.event_no = s.exit_no
-    WHERE s.state = 1 AND s.held_since_ms <= $1 AND s.leased_until_ms <= $2
+    WHERE s.held_since_ms <= $1 AND s.leased_until_ms <= $2
     ORDER BY s.held_since_ms LIMIT $3 FOR UPDATE OF s SKIP LOCKED";
 
 const STAYS: &str = "
     SELECT stay.* FROM unnest($1::bigint[], $2::uuid[]) AS overdue (lot_no, last) CROSS JOIN LATERAL (
         SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
-        FROM session s JOIN event e ON e.event_no = s.entry_no
-        WHERE s.state = 0 AND s.lot_no = overdue.lot_no AND s.session_id <= overdue.last AND s.leased_until_ms <= $3
-        ORDER BY s.session_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+        FROM open_stay o JOIN session s ON s.session_id = o.session_id JOIN event e ON e.event_no = s.entry_no
+        WHERE o.lot_no = overdue.lot_no AND o.session_id <= overdue.last AND s.leased_until_ms <= $3
+        ORDER BY o.session_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
     ) AS stay LIMIT $4";
 
 const VEHICLES: &str = concat!(
@@ -130,12 +130,12 @@ async fn overdue_ranges(client: &impl GenericClient, rules: &Rules) -> Result<Ve
 /// What is still awaited.
 pub(super) async fn pending(store: &Store, rules: &Rules) -> Result<Pending, Failure> {
     let client = store.connection().await?;
-    let held = client.prepare_cached("SELECT count(*) FROM session WHERE state = 1").await?;
+    let held = client.prepare_cached("SELECT count(*) FROM session WHERE held_since_ms IS NOT NULL").await?;
     let held_exits: i64 = client.query_one(&held, &[]).await?.try_get(0)?;
     let (lots, last): (Vec<i64>, Vec<Uuid>) = overdue_ranges(&*client, rules).await?.into_iter().unzip();
     let overdue = "
         SELECT count(*) FROM unnest($1::bigint[], $2::uuid[]) AS overdue (lot_no, last)
-            JOIN session s ON s.state = 0 AND s.lot_no = overdue.lot_no AND s.session_id <= overdue.last";
+            JOIN open_stay o ON o.lot_no = overdue.lot_no AND o.session_id <= overdue.last";
     let overdue = client.prepare_cached(overdue).await?;
     let overdue_stays: i64 = client.query_one(&overdue, &[&lots, &last]).await?.try_get(0)?;
     client.end_well();

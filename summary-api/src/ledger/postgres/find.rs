@@ -120,20 +120,19 @@ async fn lock(
 ) -> Result<HashMap<Vehicle, BatchVehicle>, Failure> {
     let lot_numbers: Vec<i64> = names.iter().map(|vehicle| lots[&vehicle.lot]).collect();
     let plates: Vec<&str> = names.iter().map(|vehicle| vehicle.plate.as_str()).collect();
-    let select = concat!(
-        "SELECT ",
-        vehicles::columns!(),
-        " FROM unnest($1::bigint[], $2::text[]) AS wanted (lot_no, plate)
+    let select = "
+        SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, wanted.place
+        FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (lot_no, plate, place)
             JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = wanted.lot_no
-            JOIN lot l ON l.lot_no = v.lot_no
-        ORDER BY v.plate, v.lot_no FOR UPDATE OF v"
-    );
+        ORDER BY v.plate, v.lot_no FOR UPDATE OF v";
     let rows = transaction.query(&transaction.prepare_cached(select).await?, &[&lot_numbers, &plates]).await?;
     let batch = |row, is_new| BatchVehicle { row, is_new, is_changed: false, older: HashMap::new() };
     let mut vehicles = HashMap::with_capacity(names.len());
     for row in rows {
-        let (vehicle, row) = vehicles::named_vehicle(&row)?;
-        vehicles.insert(vehicle, batch(row, false));
+        let place: i64 = row.try_get(7)?;
+        let name = usize::try_from(place - 1).ok().and_then(|place| names.get(place));
+        let name = name.ok_or_else(|| Error::Corrupt(format!("no vehicle is at the place {place}")))?;
+        vehicles.insert((*name).clone(), batch(vehicles::stored_vehicle(&row)?, false));
     }
     // A unit about a version of a vehicle that is not there loses against this one, which is not written.
     for vehicle in names {

@@ -53,14 +53,11 @@ impl Search<'_> {
             match scan {
                 Scan::Standing => self.scan(&format!("state <> 5{of_lot}"), &mut ids).await?,
                 Scan::Matched => self.scan(&format!("state = 2{of_lot}"), &mut ids).await?,
-                Scan::Held => self.scan(&format!("state = 1{of_lot}"), &mut ids).await?,
+                Scan::Held => self.scan(&format!("held_since_ms IS NOT NULL{of_lot}"), &mut ids).await?,
                 Scan::Exceptional(state) => {
-                    self.scan(&format!("state >= 3 AND state = {}{of_lot}", state.code()), &mut ids).await?;
+                    self.scan(&format!("exceptional AND state = {}{of_lot}", state.code()), &mut ids).await?;
                 }
-                Scan::Open => match lot {
-                    Some(number) => self.scan(&format!("state = 0 AND lot_no = {number}"), &mut ids).await?,
-                    None => self.open(&mut ids).await?,
-                },
+                Scan::Open => self.open(lot, &mut ids).await?,
             }
         }
         Ok(ids)
@@ -78,19 +75,11 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Adds the ids of the first open sessions of each lot.
-    async fn open(&self, ids: &mut Vec<SessionId>) -> Result<(), Failure> {
-        let order = direction(self.page.order);
-        let sql = format!(
-            "SELECT inside.session_id FROM lot l CROSS JOIN LATERAL (
-                SELECT session_id FROM session
-                WHERE state = 0 AND lot_no = l.lot_no AND session_id BETWEEN $1 AND $2
-                ORDER BY session_id {order} LIMIT $3
-            ) AS inside"
-        );
+    /// Adds the ids of the first open sessions of a lot, or of each.
+    async fn open(&self, lot: Option<i64>, ids: &mut Vec<SessionId>) -> Result<(), Failure> {
         let IdRange { first, last } = self.range;
-        let statement = self.transaction.prepare_cached(&sql).await?;
-        for row in self.transaction.query(&statement, &[&first, &last, &i64::from(self.page.limit)]).await? {
+        let statement = self.transaction.prepare_cached(&open_sql(self.page.order)).await?;
+        for row in self.transaction.query(&statement, &[&first, &last, &i64::from(self.page.limit), &lot]).await? {
             ids.push(SessionId::from_uuid(row.try_get(0)?));
         }
         Ok(())
@@ -147,6 +136,17 @@ impl Search<'_> {
         }
         Ok(())
     }
+}
+
+/// The ids of the first open sessions of each lot, or of one.
+pub(super) fn open_sql(order: Order) -> String {
+    let order = direction(order);
+    format!(
+        "SELECT inside.session_id FROM lot l CROSS JOIN LATERAL (
+            SELECT session_id FROM open_stay o WHERE o.lot_no = l.lot_no AND session_id BETWEEN $1 AND $2
+            ORDER BY session_id {order} LIMIT $3
+        ) AS inside WHERE l.lot_no = $4 OR $4 IS NULL"
+    )
 }
 
 /// The ids of the first sessions among `rows`. Words and numbers of this program alone go into SQL.

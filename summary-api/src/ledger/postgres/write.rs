@@ -1,11 +1,12 @@
 //! Writes the rows of a batch: one statement for each kind, all sent at once.
 
 use deadpool_postgres::Transaction;
-use parking::{GateId, Timestamp};
+use parking::{GateId, State, Timestamp};
 use tokio_postgres::Statement;
 use uuid::Uuid;
 
 use super::failure::Failure;
+use crate::ledger::Error;
 use crate::ledger::batch::{Batch, ChangeWrite, EventWrite, LotWrite, SessionWrite};
 use crate::ledger::stored::{self, Code as _, code_of, column};
 
@@ -28,20 +29,37 @@ const VEHICLES: &str = "
     WHERE v.vehicle_no = new.vehicle_no";
 
 /// A hold counts from the moment its exit was recorded, which the event's row says.
-const SESSIONS: &str = "
-    INSERT INTO session AS s SELECT new.*,
-        CASE WHEN new.state = 1 THEN (SELECT e.recorded_ms FROM event e WHERE e.event_no = new.exit_no) END, 0
+const NEW_SESSIONS: &str = "
+    INSERT INTO session SELECT new.*,
+        CASE WHEN new.state = 1 THEN (SELECT e.recorded_ms FROM event e WHERE e.event_no = new.exit_no) END, 0,
+        new.state >= 3
     FROM unnest(
         $1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::bigint[],
         $8::bigint[], $9::bigint[], $10::bigint[], $11::uuid[], $12::boolean[], $13::bigint[], $14::bigint[]
     ) AS new (
         session_id, vehicle_no, lot_no, state, reason, source, entry_no, exit_no, entry_ms, exit_ms, superseded_by,
         listed, recorded_ms, updated_ms
-    )
-    ON CONFLICT (session_id) DO UPDATE SET
-        state = excluded.state, reason = excluded.reason, entry_no = excluded.entry_no, exit_no = excluded.exit_no,
-        entry_ms = excluded.entry_ms, exit_ms = excluded.exit_ms, superseded_by = excluded.superseded_by,
-        updated_ms = excluded.updated_ms, held_since_ms = excluded.held_since_ms, leased_until_ms = 0";
+    )";
+
+/// The entry of a session gives it its id, so that it never gets another one.
+const SESSIONS: &str = "
+    UPDATE session s SET
+        state = new.state, reason = new.reason, exit_no = new.exit_no, exit_ms = new.exit_ms,
+        superseded_by = new.superseded_by, updated_ms = new.updated_ms,
+        held_since_ms = CASE WHEN new.state = 1 THEN (
+            SELECT e.recorded_ms FROM event e WHERE e.event_no = new.exit_no
+        ) END, leased_until_ms = 0, exceptional = new.state >= 3
+    FROM unnest(
+        $1::uuid[], $2::smallint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[]
+    ) AS new (session_id, state, reason, exit_no, exit_ms, superseded_by, updated_ms)
+    WHERE s.session_id = new.session_id";
+
+const OPENED: &str = "
+    INSERT INTO open_stay SELECT * FROM unnest($1::bigint[], $2::uuid[]) ON CONFLICT DO NOTHING";
+
+const CLOSED: &str = "
+    DELETE FROM open_stay o USING unnest($1::bigint[], $2::uuid[]) AS closed (lot_no, session_id)
+    WHERE o.lot_no = closed.lot_no AND o.session_id = closed.session_id";
 
 const LOTS: &str = "
     UPDATE lot l SET inside = l.inside + new.inside, time_ms = greatest(l.time_ms, new.time_ms)
@@ -61,18 +79,25 @@ const CHANGES: &str = "
 /// Writes a batch.
 pub(super) async fn write(transaction: &Transaction<'_>, mut batch: Batch<'_>) -> Result<(), Failure> {
     let (flags, sessions) = (batch.take_flags(), batch.take_sessions());
+    let (new, known): (Vec<&SessionWrite>, Vec<&SessionWrite>) = sessions.iter().partition(|session| session.is_new);
+    let (opened, others): (Vec<&SessionWrite>, Vec<&SessionWrite>) =
+        sessions.iter().partition(|session| session.state == State::Open);
+    let closed: Vec<&SessionWrite> = others.into_iter().filter(|session| !session.is_new).collect();
     // All are prepared first, so that the statements go out in this order: sessions look events up.
-    let mut statements = Vec::with_capacity(6);
-    for sql in [EVENTS, FLAGS, VEHICLES, SESSIONS, LOTS, CHANGES] {
+    let mut statements = Vec::with_capacity(9);
+    for sql in [EVENTS, FLAGS, VEHICLES, NEW_SESSIONS, SESSIONS, OPENED, CLOSED, LOTS, CHANGES] {
         statements.push(transaction.prepare_cached(sql).await?);
     }
     futures::try_join!(
         write_events(transaction, &statements[0], &batch.events),
         write_flags(transaction, &statements[1], &flags),
         write_vehicles(transaction, &statements[2], &batch),
-        write_sessions(transaction, &statements[3], &sessions),
-        write_lots(transaction, &statements[4], &batch),
-        write_changes(transaction, &statements[5], &batch.changes),
+        write_new_sessions(transaction, &statements[3], &new),
+        write_sessions(transaction, &statements[4], &known),
+        write_open_stays(transaction, &statements[5], &opened),
+        write_open_stays(transaction, &statements[6], &closed),
+        write_lots(transaction, &statements[7], &batch),
+        write_changes(transaction, &statements[8], &batch.changes),
     )?;
     Ok(())
 }
@@ -151,10 +176,10 @@ async fn write_vehicles(
     Ok(())
 }
 
-async fn write_sessions(
+async fn write_new_sessions(
     transaction: &Transaction<'_>,
     statement: &Statement,
-    sessions: &[SessionWrite],
+    sessions: &[&SessionWrite],
 ) -> Result<(), Failure> {
     if sessions.is_empty() {
         return Ok(());
@@ -191,6 +216,46 @@ async fn write_sessions(
         &updated,
     ];
     transaction.execute(statement, &values).await?;
+    Ok(())
+}
+
+async fn write_sessions(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    sessions: &[&SessionWrite],
+) -> Result<(), Failure> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = sessions.iter().map(|row| row.id.as_uuid()).collect();
+    let states: Vec<i16> = sessions.iter().map(|row| row.state.code()).collect();
+    let reasons: Vec<Option<i16>> = sessions.iter().map(|row| code_of(row.reason)).collect();
+    let exits: Vec<Option<i64>> = sessions.iter().map(|row| row.exit.and_then(|end| end.event_number)).collect();
+    let exited: Vec<Option<i64>> = sessions.iter().map(|row| row.exit.map(|end| end.time.as_millis())).collect();
+    let superseded: Vec<Option<Uuid>> =
+        sessions.iter().map(|row| row.superseded_by.map(parking::SessionId::as_uuid)).collect();
+    let updated: Vec<i64> = sessions.iter().map(|row| row.updated_at.as_millis()).collect();
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+        [&ids, &states, &reasons, &exits, &exited, &superseded, &updated];
+    let written = transaction.execute(statement, &values).await?;
+    if written != ids.len() as u64 {
+        return Err(Error::Corrupt(format!("of {} sessions to change, {written} are there", ids.len())).into());
+    }
+    Ok(())
+}
+
+/// Notes which stays are open from now on, or no longer are.
+async fn write_open_stays(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    sessions: &[&SessionWrite],
+) -> Result<(), Failure> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let lots: Vec<i64> = sessions.iter().map(|row| row.lot_number).collect();
+    let ids: Vec<Uuid> = sessions.iter().map(|row| row.id.as_uuid()).collect();
+    transaction.execute(statement, &[&lots, &ids]).await?;
     Ok(())
 }
 

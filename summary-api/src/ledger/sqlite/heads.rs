@@ -8,16 +8,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
+use matching::Base;
 use parking::Vehicle;
 use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ledger::Error;
 use crate::ledger::batch::StoredVehicle;
 use crate::ledger::stored::{self, column};
 
-/// A turn begins when so many vehicles are ahead of their rows; tests have many turns.
-const TURN_VEHICLES: usize = if cfg!(test) { 5 } else { 16_384 };
+/// A turn begins when so many vehicles are ahead of their rows, which take about 20 MB; tests have many turns.
+const TURN_VEHICLES: usize = if cfg!(test) { 5 } else { 65_536 };
 /// A slice has at least so many vehicles.
 const SLICE_VEHICLES: usize = if cfg!(test) { 1 } else { 64 };
 
@@ -31,15 +32,64 @@ pub(super) struct Heads {
 #[derive(Debug, Default)]
 pub(super) struct States {
     /// Changed since the last turn began.
-    changed: HashMap<Vehicle, StoredVehicle>,
+    changed: HashMap<Vehicle, Head>,
     /// What that turn writes or has written.
-    turned: HashMap<Vehicle, StoredVehicle>,
+    turned: HashMap<Vehicle, Head>,
+}
+
+/// The state of a vehicle as a row has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Head {
+    number: i64,
+    lot_number: i64,
+    version: u64,
+    digest: u64,
+    last_event: Option<i64>,
+    listed_after: Option<i64>,
+    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
+    timeline: Box<[u8]>,
+}
+
+/// All at once: one by one they would take longer than all else of a head.
+#[expect(clippy::borrowed_box, reason = "serde hands over the field")]
+fn write_bytes<S: Serializer>(bytes: &Box<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
+fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
+    <&[u8]>::deserialize(deserializer).map(Box::from)
+}
+
+impl Head {
+    pub(super) fn new(state: &StoredVehicle) -> Self {
+        let StoredVehicle { number, lot_number, base, last_event, listed_after, .. } = *state;
+        let timeline = stored::write_timeline(&state.timeline, &state.event_numbers).into();
+        Self { number, lot_number, version: base.version, digest: base.digest, last_event, listed_after, timeline }
+    }
+
+    pub(super) fn state(&self) -> Result<StoredVehicle, Error> {
+        let Self { number, lot_number, version, digest, last_event, listed_after, .. } = *self;
+        let (timeline, event_numbers) = stored::read_timeline(&self.timeline)?;
+        let base = Base { version, digest };
+        Ok(StoredVehicle { number, lot_number, base, timeline, event_numbers, last_event, listed_after })
+    }
+
+    fn write_row(&self, connection: &Connection) -> Result<(), Error> {
+        let Self { number, version, digest, last_event, listed_after, timeline, .. } = self;
+        let values = params![number, column(*version), digest.cast_signed(), last_event, listed_after, timeline];
+        let mut update = connection.prepare_cached(
+            "UPDATE vehicle SET version = ?2, digest = ?3, last_event_no = ?4, listed_after_no = ?5, timeline = ?6
+             WHERE vehicle_no = ?1",
+        )?;
+        update.execute(values)?;
+        Ok(())
+    }
 }
 
 impl States {
     /// A vehicle's state, unless its row says it.
-    pub(super) fn get(&self, vehicle: &Vehicle) -> Option<&StoredVehicle> {
-        self.changed.get(vehicle).or_else(|| self.turned.get(vehicle))
+    pub(super) fn get(&self, vehicle: &Vehicle) -> Result<Option<StoredVehicle>, Error> {
+        self.changed.get(vehicle).or_else(|| self.turned.get(vehicle)).map(Head::state).transpose()
     }
 }
 
@@ -50,7 +100,7 @@ impl Heads {
     }
 
     /// Takes what a transaction changed, once it is committed.
-    pub(super) fn absorb(&self, changed: Vec<(Vehicle, StoredVehicle)>) {
+    pub(super) fn absorb(&self, changed: Vec<(Vehicle, Head)>) {
         self.states.write().unwrap_or_else(PoisonError::into_inner).changed.extend(changed);
     }
 
@@ -81,9 +131,9 @@ impl Turn {
         for vehicle in self.waiting.iter().rev().take(slice) {
             // One that changed again is written by the next turn.
             if !states.changed.contains_key(vehicle)
-                && let Some(state) = states.turned.get(vehicle)
+                && let Some(head) = states.turned.get(vehicle)
             {
-                update(connection, state, &stored::write_timeline(&state.timeline, &state.event_numbers))?;
+                head.write_row(connection)?;
             }
         }
         if slice > 0 && slice == self.waiting.len() {
@@ -101,31 +151,12 @@ impl Turn {
     }
 }
 
-/// A vehicle in the log.
-#[derive(Serialize, Deserialize)]
-struct Logged {
-    number: i64,
-    version: u64,
-    digest: u64,
-    last_event: Option<i64>,
-    listed_after: Option<i64>,
-    timeline: Vec<u8>,
-}
-
-/// Appends the states of vehicles to the log; the number of the log's last entry.
-pub(super) fn log<'a>(connection: &Connection, states: impl Iterator<Item = &'a StoredVehicle>) -> Result<i64, Error> {
-    let logged = |state: &StoredVehicle| Logged {
-        number: state.number,
-        version: state.base.version,
-        digest: state.base.digest,
-        last_event: state.last_event,
-        listed_after: state.listed_after,
-        timeline: stored::write_timeline(&state.timeline, &state.event_numbers),
-    };
-    let logged: Vec<Logged> = states.map(logged).collect();
-    if !logged.is_empty() {
-        let bytes = postcard::to_stdvec(&logged).map_err(|error| Error::Corrupt(format!("vehicles: {error}")))?;
-        connection.prepare_cached("INSERT INTO vehicle_log (vehicles) VALUES (?1)")?.execute(params![bytes])?;
+/// Appends states to the log; the number of the log's last entry.
+pub(super) fn log(connection: &Connection, ahead: &[(Vehicle, Head)]) -> Result<i64, Error> {
+    if !ahead.is_empty() {
+        let heads: Vec<&Head> = ahead.iter().map(|(_, head)| head).collect();
+        let bytes = postcard::to_stdvec(&heads).expect("memory takes what is written, and every part has a length");
+        connection.prepare_cached("INSERT INTO vehicle_log (heads) VALUES (?1)")?.execute(params![bytes])?;
     }
     let last = "SELECT coalesce(max(number), 0) FROM vehicle_log";
     Ok(connection.prepare_cached(last)?.query_row([], |row| row.get(0))?)
@@ -134,29 +165,17 @@ pub(super) fn log<'a>(connection: &Connection, states: impl Iterator<Item = &'a 
 /// Writes the rows that the log is ahead of.
 pub(super) fn catch_up(connection: &Connection) -> Result<(), Error> {
     let mut newest = BTreeMap::new();
-    let mut statement = connection.prepare("SELECT number, vehicles FROM vehicle_log ORDER BY number")?;
+    let mut statement = connection.prepare("SELECT heads FROM vehicle_log ORDER BY number")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        let vehicles: Vec<Logged> = postcard::from_bytes(bytes)
+        let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        let heads: Vec<Head> = postcard::from_bytes(bytes)
             .map_err(|error| Error::Corrupt(format!("the log of vehicles is damaged: {error}")))?;
-        newest.extend(vehicles.into_iter().map(|vehicle| (vehicle.number, vehicle)));
+        newest.extend(heads.into_iter().map(|head| (head.number, head)));
     }
-    for Logged { number, version, digest, last_event, listed_after, timeline } in newest.into_values() {
-        let values = params![number, column(version), digest.cast_signed(), last_event, listed_after, timeline];
-        connection.prepare_cached(UPDATE)?.execute(values)?;
+    for head in newest.values() {
+        head.write_row(connection)?;
     }
     connection.execute("DELETE FROM vehicle_log", [])?;
-    Ok(())
-}
-
-const UPDATE: &str = "
-    UPDATE vehicle SET version = ?2, digest = ?3, last_event_no = ?4, listed_after_no = ?5, timeline = ?6
-    WHERE vehicle_no = ?1";
-
-fn update(connection: &Connection, state: &StoredVehicle, timeline: &[u8]) -> Result<(), Error> {
-    let (version, digest) = (column(state.base.version), state.base.digest.cast_signed());
-    let values = params![state.number, version, digest, state.last_event, state.listed_after, timeline];
-    connection.prepare_cached(UPDATE)?.execute(values)?;
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) fn load(
     // Before anything is read, so that the rows are no older.
     let ahead: Vec<Option<StoredVehicle>> = {
         let states = heads.states();
-        requests.iter().map(|request| states.get(&request.vehicle).cloned()).collect()
+        requests.iter().map(|request| states.get(&request.vehicle)).collect::<Result<_, _>>()?
     };
     let load = |(LoadRequest { vehicle, reaching }, ahead): (&LoadRequest, Option<StoredVehicle>)| {
         let Some(stored) = ahead.map_or_else(|| find(connection, vehicle), |stored| Ok(Some(stored)))? else {
@@ -41,35 +41,46 @@ fn find(connection: &Connection, vehicle: &Vehicle) -> Result<Option<StoredVehic
     vehicles::find(connection, vehicle.plate.as_str(), lot_number)
 }
 
-const SESSION: &str = "
-    SELECT s.session_id, l.lot_id, v.plate, s.state, s.reason, s.source, s.superseded_by,
-        entered.event_id, entered.gate, s.entry_ms, exited.event_id, exited.gate, s.exit_ms, s.recorded_ms, s.updated_ms
-    FROM session s CROSS JOIN vehicle v CROSS JOIN lot l
-        LEFT JOIN event entered ON entered.event_no = s.entry_no
-        LEFT JOIN event exited ON exited.event_no = s.exit_no
-    WHERE s.session_id = ?1 AND v.vehicle_no = s.vehicle_no AND l.lot_no = s.lot_no";
+// What belongs to a session is looked up on its own: a join would be prepared again for each.
+
+pub(super) const SESSION: &str = "
+    SELECT vehicle_no, lot_no, state, reason, source, superseded_by, entry_no, entry_ms, exit_no, exit_ms, recorded_ms,
+        updated_ms
+    FROM session WHERE session_id = ?1";
+
+pub(super) const PLATE: &str = "SELECT plate FROM vehicle WHERE vehicle_no = ?1";
+
+pub(super) const END: &str = "SELECT event_id, gate FROM event WHERE event_no = ?1";
 
 /// One session.
 pub(super) fn session(connection: &Connection, id: SessionId) -> Result<Option<SessionRow>, Error> {
     let mut statement = connection.prepare_cached(SESSION)?;
     let mut rows = statement.query(params![id.as_uuid().as_bytes()])?;
-    rows.next()?.map(|row| stored_session(row)?.row()).transpose()
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let vehicle_number: i64 = row.get(0)?;
+    let plate: String = connection.prepare_cached(PLATE)?.query_row(params![vehicle_number], |row| row.get(0))?;
+    let session = StoredSession {
+        id: id.as_uuid(),
+        lot: vehicles::lot(connection, row.get(1)?)?.as_str().to_owned(),
+        plate,
+        state: row.get(2)?,
+        reason: row.get(3)?,
+        source: row.get(4)?,
+        superseded_by: optional_uuid(row, 5)?,
+        entry: end(connection, row.get(6)?, row.get(7)?)?,
+        exit: end(connection, row.get(8)?, row.get(9)?)?,
+        recorded_ms: row.get(10)?,
+        updated_ms: row.get(11)?,
+    };
+    session.row().map(Some)
 }
 
-fn stored_session(row: &Row<'_>) -> Result<StoredSession, Error> {
-    Ok(StoredSession {
-        id: uuid(row, 0)?,
-        lot: row.get(1)?,
-        plate: row.get(2)?,
-        state: row.get(3)?,
-        reason: row.get(4)?,
-        source: row.get(5)?,
-        superseded_by: optional_uuid(row, 6)?,
-        entry: StoredEnd { event_id: optional_uuid(row, 7)?, gate: row.get(8)?, time_ms: row.get(9)? },
-        exit: StoredEnd { event_id: optional_uuid(row, 10)?, gate: row.get(11)?, time_ms: row.get(12)? },
-        recorded_ms: row.get(13)?,
-        updated_ms: row.get(14)?,
-    })
+fn end(connection: &Connection, event_number: Option<i64>, time_ms: Option<i64>) -> Result<StoredEnd, Error> {
+    let Some(number) = event_number else { return Ok(StoredEnd { event_id: None, gate: None, time_ms }) };
+    let mut statement = connection.prepare_cached(END)?;
+    let event = |row: &Row<'_>| Ok((optional_uuid(row, 0)?, row.get(1)?));
+    let (event_id, gate) = statement.query_row(params![number], event)?;
+    Ok(StoredEnd { event_id, gate, time_ms })
 }
 
 fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<uuid::Uuid>> {

@@ -49,7 +49,7 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
-    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, vehicles BLOB NOT NULL) STRICT;
+    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
 ",
 ];
 
@@ -59,7 +59,7 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// and go back once.
 const CHECKPOINT_PAGES: u32 = 51_200;
 /// Page cache of the writer and of each reader, KiB.
-const WRITER_CACHE_KIB: i64 = 65_536;
+const WRITER_CACHE_KIB: i64 = 131_072;
 const READER_CACHE_KIB: i64 = 8_192;
 /// Prepared statements that a connection keeps: more than there are.
 const STATEMENTS: usize = 96;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use parking::{LotId, Plate, State, Vehicle};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, StatementStatus, params};
 
 use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
@@ -115,6 +115,25 @@ async fn every_list_walks_an_index_in_its_order() {
     );
     // There are never many held exits: they are sorted.
     assert_eq!(plan(&rows_of(Scan::Held, None)), "SCAN session USING INDEX session_held; USE TEMP B-TREE FOR ORDER BY");
+}
+
+#[tokio::test]
+async fn no_statement_is_prepared_again_for_another_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let _ledger = SqliteLedger::open(&path, NOW).await.unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let of_vehicles = [vehicles::FIND, vehicles::BY_NUMBER, vehicles::BY_PLATE, vehicles::LOT, vehicles::EVENT];
+    for sql in of_vehicles.into_iter().chain([read::SESSION, read::PLATE, read::END]) {
+        let mut statement = connection.prepare(sql).unwrap();
+        for value in 0..5 {
+            for parameter in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(parameter, value).unwrap();
+            }
+            assert!(statement.raw_query().next().unwrap().is_none());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+    }
 }
 
 const LEDGER_TO_FILL: &str = "TEST_LEDGER_TO_FILL";

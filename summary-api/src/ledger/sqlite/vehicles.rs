@@ -11,24 +11,34 @@ use crate::ledger::batch::StoredVehicle;
 use crate::ledger::chain::ChainEvent;
 use crate::ledger::stored;
 
-const FIND: &str = "
+// A join makes SQLite prepare a statement again for each new value, so lots are looked up on their own.
+
+pub(super) const FIND: &str = "
     SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline
     FROM vehicle WHERE plate = ?1 AND lot_no = ?2";
 
-const BY_NUMBER: &str = "
-    SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, v.plate, l.lot_id
-    FROM vehicle v CROSS JOIN lot l WHERE v.vehicle_no = ?1 AND l.lot_no = v.lot_no";
+pub(super) const BY_NUMBER: &str = "
+    SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline, plate
+    FROM vehicle WHERE vehicle_no = ?1";
 
-const BY_PLATE: &str = "
-    SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, v.plate, l.lot_id
-    FROM vehicle v CROSS JOIN lot l WHERE v.plate = ?1 AND l.lot_no = v.lot_no";
+pub(super) const BY_PLATE: &str = "
+    SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline, plate
+    FROM vehicle WHERE plate = ?1";
 
-const EVENT: &str = "SELECT previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = ?1";
+pub(super) const LOT: &str = "SELECT lot_id FROM lot WHERE lot_no = ?1";
+
+pub(super) const EVENT: &str = "SELECT previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = ?1";
 
 /// The number of a lot.
 pub(super) fn lot_number(connection: &Connection, lot: &LotId) -> Result<Option<i64>, Error> {
     let mut statement = connection.prepare_cached("SELECT lot_no FROM lot WHERE lot_id = ?1")?;
     Ok(statement.query_row(params![lot.as_str()], |row| row.get(0)).optional()?)
+}
+
+/// The lot with a number.
+pub(super) fn lot(connection: &Connection, number: i64) -> Result<LotId, Error> {
+    let name = connection.prepare_cached(LOT)?.query_row(params![number], |row| row.get::<_, String>(0)).optional()?;
+    stored::lot_id(&name.ok_or_else(|| Error::Corrupt(format!("the lot {number} is missing")))?)
 }
 
 /// A vehicle by its plate in a lot.
@@ -48,7 +58,7 @@ pub(super) fn by_number(
     let mut statement = connection.prepare_cached(BY_NUMBER)?;
     let mut rows = statement.query(params![number])?;
     let row = rows.next()?.ok_or_else(|| Error::Corrupt(format!("the vehicle {number} is missing")))?;
-    named_vehicle(row, &states)
+    named_vehicle(connection, row, &states)
 }
 
 /// The vehicles of a plate, in any lot.
@@ -62,7 +72,7 @@ pub(super) fn by_plate(
     let mut rows = statement.query(params![plate])?;
     let mut vehicles = Vec::new();
     while let Some(row) = rows.next()? {
-        vehicles.push(named_vehicle(row, &states)?);
+        vehicles.push(named_vehicle(connection, row, &states)?);
     }
     Ok(vehicles)
 }
@@ -100,10 +110,10 @@ pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     Ok(Uuid::from_bytes(row.get(column)?))
 }
 
-fn named_vehicle(row: &Row<'_>, states: &States) -> Result<(Vehicle, StoredVehicle), Error> {
-    let (plate, lot): (String, String) = (row.get(7)?, row.get(8)?);
-    let vehicle = Vehicle { lot: stored::lot_id(&lot)?, plate: stored::plate(&plate)? };
-    let state = states.get(&vehicle).cloned().map_or_else(|| stored_vehicle(row), Ok)?;
+fn named_vehicle(connection: &Connection, row: &Row<'_>, states: &States) -> Result<(Vehicle, StoredVehicle), Error> {
+    let (plate, lot_number): (String, i64) = (row.get(7)?, row.get(1)?);
+    let vehicle = Vehicle { lot: lot(connection, lot_number)?, plate: stored::plate(&plate)? };
+    let state = states.get(&vehicle)?.map_or_else(|| stored_vehicle(row), Ok)?;
     Ok((vehicle, state))
 }
 

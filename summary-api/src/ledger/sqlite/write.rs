@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use parking::{GateId, LotId, SessionId, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::heads::{self, Heads, Turn};
+use super::heads::{self, Head, Heads, Turn};
 use super::{read, vehicles};
 use crate::ledger::batch::{Batch, BatchVehicle, ChangeWrite, EventWrite, LotWrite, SessionWrite, StoredVehicle};
 use crate::ledger::merge::{Answers, Found, Work};
@@ -18,7 +18,7 @@ use crate::ledger::{Error, SessionRow};
 pub(super) struct Written {
     pub(super) answers: Answers,
     /// The vehicles that are ahead of their rows.
-    pub(super) ahead: Vec<(Vehicle, StoredVehicle)>,
+    pub(super) ahead: Vec<(Vehicle, Head)>,
     /// The last entry of their log.
     pub(super) log_end: i64,
     /// How many vehicles of the turn are done.
@@ -31,8 +31,8 @@ pub(super) fn write(connection: &Connection, heads: &Heads, turn: &Turn, work: &
     write_rows(connection, &mut batch)?;
     let (new, ahead): (Vec<_>, Vec<_>) = batch.into_changed_vehicles().into_iter().partition(|(_, of)| of.is_new);
     insert_vehicles(connection, &new)?;
-    let ahead: Vec<_> = ahead.into_iter().map(|(vehicle, changed)| (vehicle, changed.row)).collect();
-    let log_end = heads::log(connection, ahead.iter().map(|(_, state)| state))?;
+    let ahead: Vec<_> = ahead.into_iter().map(|(vehicle, changed)| (vehicle, Head::new(&changed.row))).collect();
+    let log_end = heads::log(connection, &ahead)?;
     let turned = turn.write_slice(connection, heads, ahead.len())?;
     Ok(Written { answers, ahead, log_end, turned })
 }
@@ -46,8 +46,8 @@ fn find(connection: &Connection, heads: &Heads, work: &Work<'_>) -> Result<Found
     let states = heads.states();
     for name in names {
         let lot_number = lots[&name.lot];
-        let found = match states.get(name) {
-            Some(state) => Some(state.clone()),
+        let found = match states.get(name)? {
+            Some(state) => Some(state),
             None => vehicles::find(connection, name.plate.as_str(), lot_number)?,
         };
         let is_new = found.is_none();
