@@ -1,6 +1,7 @@
 //! The pure matching step on parsed events against a hashbrown table with a packed key that does the same bookkeeping.
 //!
-//! Both keep the vehicles that are inside, take an exit of a random one and a new entry in turn, and forget who left. Each
+//! Ours is what a pipeline of one process does in memory with a batch: find the vehicles' timelines, decide, put them
+//! back. Both keep the vehicles that are inside, take an exit of a random one and a new entry in turn, and forget who left. Each
 //! table is a process of its own, so that memory is that of the table alone.
 
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
+use correlator::timelines::memory::{Kept, Table as TimelineTable};
 use hashbrown::HashMap;
-use matching::{Limits, Timeline, step};
+use matching::{Limits, step};
 use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
@@ -22,6 +24,8 @@ use crate::{LIMIT, Options};
 const LOTS: u64 = 50;
 /// Events that are made ready, untimed, before they are taken in one timed piece: few, so that they stay in the cache.
 const CHUNK: u64 = 10_000;
+/// Events that come at once, each of another vehicle, as in a batch of the correlator.
+const BATCH: u64 = 500;
 const BEGIN_MS: i64 = 1_709_251_200_000;
 
 /// Which table holds the open vehicles.
@@ -29,7 +33,7 @@ const BEGIN_MS: i64 = 1_709_251_200_000;
 pub(crate) enum Table {
     /// Packed key to entry time
     Hashbrown,
-    /// Packed key to timeline, decided by the step
+    /// Timelines by vehicle, decided by the step
     Timelines,
 }
 
@@ -94,7 +98,7 @@ pub(crate) fn part(arguments: &PartArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A parsed event with the packed key of its vehicle.
+/// A parsed event. The packed key of its vehicle is hashbrown's; the timelines are found by lot and plate.
 struct Arrival {
     packed: u64,
     vehicle: Vehicle,
@@ -102,8 +106,8 @@ struct Arrival {
 }
 
 trait OpenVehicles {
-    /// Takes an event; true when an exit found its entry.
-    fn take(&mut self, arrival: &Arrival) -> bool;
+    /// Takes events of different vehicles; returns how many exits found their entry.
+    fn take(&mut self, batch: &[Arrival]) -> u64;
 }
 
 fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> anyhow::Result<(f64, f64)> {
@@ -113,7 +117,7 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
     let mut time = BEGIN_MS;
     for vehicle in &inside {
         time += 1;
-        table.take(&arrival(*vehicle, Direction::Entry, time, dice.id())?);
+        table.take(&[arrival(*vehicle, Direction::Entry, time, dice.id())?]);
     }
     let bytes = (resident()? - before) / measure::number(arguments.open);
     let mut next_vehicle = arguments.open;
@@ -121,17 +125,23 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
     let mut spent = Duration::ZERO;
     while taken < arguments.events {
         let mut chunk = Vec::new();
-        for _ in 0..CHUNK / 2 {
-            time += 1;
-            let place = usize::try_from(dice.below(arguments.open))?;
-            chunk.push(arrival(inside[place], Direction::Exit, time, dice.id())?);
-            chunk.push(arrival(next_vehicle, Direction::Entry, time, dice.id())?);
-            inside[place] = next_vehicle;
-            next_vehicle += 1;
+        for _ in 0..CHUNK / BATCH {
+            let first_of_batch = next_vehicle;
+            while next_vehicle < first_of_batch + BATCH / 2 {
+                let place = usize::try_from(dice.below(arguments.open))?;
+                if inside[place] >= first_of_batch {
+                    continue;
+                }
+                time += 1;
+                chunk.push(arrival(inside[place], Direction::Exit, time, dice.id())?);
+                chunk.push(arrival(next_vehicle, Direction::Entry, time, dice.id())?);
+                inside[place] = next_vehicle;
+                next_vehicle += 1;
+            }
         }
         let begun = Instant::now();
-        for arrival in &chunk {
-            matched += u64::from(table.take(arrival));
+        for batch in chunk.chunks(usize::try_from(BATCH)?) {
+            matched += table.take(batch);
         }
         spent += begun.elapsed();
         taken += CHUNK;
@@ -188,8 +198,8 @@ struct EntryTimes {
     dwell_ms: i64,
 }
 
-impl OpenVehicles for EntryTimes {
-    fn take(&mut self, arrival: &Arrival) -> bool {
+impl EntryTimes {
+    fn take_one(&mut self, arrival: &Arrival) -> bool {
         match arrival.key.direction {
             Direction::Entry => self.open.insert(arrival.packed, arrival.key.time.as_millis()).is_some(),
             Direction::Exit => {
@@ -201,25 +211,37 @@ impl OpenVehicles for EntryTimes {
     }
 }
 
-struct Timelines {
-    open: Packed<Timeline>,
-    limits: Limits,
+impl OpenVehicles for EntryTimes {
+    fn take(&mut self, batch: &[Arrival]) -> u64 {
+        batch.iter().map(|arrival| u64::from(self.take_one(arrival))).sum()
+    }
 }
 
-impl Default for Timelines {
-    fn default() -> Self {
-        Self { open: Packed::default(), limits: Limits::of(&Rules::default(), &LotId::default()) }
+#[derive(Default)]
+struct Timelines {
+    inside: TimelineTable,
+    rules: Rules,
+}
+
+impl Timelines {
+    fn take_one(&mut self, arrival: &Arrival, kept: Option<Kept>) -> bool {
+        let Arrival { vehicle, key, .. } = arrival;
+        let Kept { version, timeline } = kept.unwrap_or_default();
+        let limits = Limits::of(&self.rules, &vehicle.lot);
+        let Ok(decision) = step(vehicle, &timeline, limits, &[*key], &[]) else { return false };
+        let is_matched = decision.changes.iter().any(|change| change.to == State::Matched);
+        if is_matched {
+            self.inside.remove(vehicle);
+        } else {
+            self.inside.put(vehicle, version + 1, &decision.timeline);
+        }
+        is_matched
     }
 }
 
 impl OpenVehicles for Timelines {
-    fn take(&mut self, arrival: &Arrival) -> bool {
-        let before = self.open.remove(&arrival.packed).unwrap_or_default();
-        let Ok(decision) = step(&arrival.vehicle, &before, self.limits, &[arrival.key], &[]) else { return false };
-        let is_matched = decision.changes.iter().any(|change| change.to == State::Matched);
-        if !is_matched {
-            self.open.insert(arrival.packed, decision.timeline);
-        }
-        is_matched
+    fn take(&mut self, batch: &[Arrival]) -> u64 {
+        let kept = self.inside.get(batch.iter().map(|arrival| &arrival.vehicle));
+        batch.iter().zip(kept).map(|(arrival, kept)| u64::from(self.take_one(arrival, kept))).sum()
     }
 }

@@ -85,13 +85,14 @@ struct Case {
     evidence: Evidence,
     keys: Vec<EventKey>,
     snapshot: Option<Snapshot>,
-    /// The snapshot is the cache's word, not the ledger's.
+    /// The snapshot is the cache's word or a guess, not the ledger's.
     is_cached: bool,
     /// The timeline must reach back to this time.
     reaching: Option<Timestamp>,
 }
 
 /// What the decision about a case came to.
+#[expect(clippy::large_enum_variant, reason = "nearly every verdict is the large one")]
 enum Verdict {
     Record(Unit),
     Nothing,
@@ -163,9 +164,12 @@ impl Decider {
         if vehicles.is_empty() {
             return;
         }
-        for (case, found) in wanted.iter_mut().zip(self.timelines.load(&vehicles).await) {
-            case.is_cached = found.is_some();
-            case.snapshot = found;
+        let Some(found) = self.timelines.load(&vehicles).await else { return };
+        for (case, found) in wanted.iter_mut().zip(found) {
+            // Who is not there is most likely new. Should the ledger know better, the unit is lost, and its answer is
+            // what a question would have brought.
+            case.snapshot = Some(found.unwrap_or_default());
+            case.is_cached = true;
         }
     }
 

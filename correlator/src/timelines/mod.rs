@@ -2,7 +2,7 @@
 //!
 //! The ledger decides, so the cache may forget, be old or be away at any time: what it does not have is read from
 //! the ledger, and a stale timeline loses the comparison there and is overwritten. Hence nothing here fails or
-//! makes anybody wait: an adapter that can't answer at once answers "not here".
+//! makes anybody wait: an adapter that can't answer at once says so.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,14 +23,11 @@ pub mod redis;
 /// Keeps the recent timelines of vehicles at hand.
 #[async_trait]
 pub trait Timelines: Send + Sync + fmt::Debug {
-    /// The snapshots that are at hand, in the order of `vehicles`.
-    async fn load(&self, vehicles: &[Vehicle]) -> Vec<Option<Snapshot>>;
+    /// The snapshots that are at hand, in the order of `vehicles`; `None` when the cache can't answer.
+    async fn load(&self, vehicles: &[Vehicle]) -> Option<Vec<Option<Snapshot>>>;
 
     /// Keeps snapshots that were just recorded, in place of older ones.
     async fn store(&self, snapshots: &[(Vehicle, Snapshot)]);
-
-    /// Forgets vehicles whose snapshot proved stale.
-    async fn forget(&self, vehicles: &[Vehicle]);
 }
 
 /// The cache for the timelines of `ledger`: in Redis when there is an address, else in this process.

@@ -1,7 +1,7 @@
 //! The cache of timelines in Redis, shared by all correlators of a ledger.
 //!
 //! Redis may be empty, older, foreign, slow or away: that costs time, never a session and never a wait. A call that
-//! fails or gets no answer soon counts as "not here", and from then on Redis is bypassed at once until a task in the
+//! fails or gets no answer soon has no answer, and from then on Redis is bypassed at once until a task in the
 //! background has a connection that takes a write again. A reply that never came leaves open whether a command was
 //! run; that is harmless, as is an older timeline that is stored after a newer one by a slower correlator: a stale
 //! timeline loses the comparison in the ledger and is overwritten then, so no version is compared here.
@@ -125,15 +125,12 @@ impl RedisTimelines {
 
 #[async_trait]
 impl Timelines for RedisTimelines {
-    async fn load(&self, vehicles: &[Vehicle]) -> Vec<Option<Snapshot>> {
+    async fn load(&self, vehicles: &[Vehicle]) -> Option<Vec<Option<Snapshot>>> {
         let keys: Vec<String> = vehicles.iter().map(|vehicle| self.shared.keys.of(vehicle)).collect();
-        let replies = self.shared.run(keys.iter().map(Cmd::get)).await;
-        if replies.is_empty() {
-            return vec![None; vehicles.len()];
-        }
+        let replies = self.shared.run(keys.iter().map(Cmd::get)).await?;
         let found: Vec<_> = keys.iter().zip(&replies).map(|(key, reply)| snapshot(key, reply)).collect();
         self.shared.metrics.answered(&found);
-        found
+        Some(found)
     }
 
     async fn store(&self, snapshots: &[(Vehicle, Snapshot)]) {
@@ -143,10 +140,6 @@ impl Timelines for RedisTimelines {
             set(&key, &value, self.expiry)
         });
         self.shared.run(commands).await;
-    }
-
-    async fn forget(&self, vehicles: &[Vehicle]) {
-        self.shared.run(vehicles.iter().map(|vehicle| Cmd::unlink(self.shared.keys.of(vehicle)))).await;
     }
 }
 
@@ -160,12 +153,12 @@ fn snapshot(key: &str, reply: &Value) -> Option<Snapshot> {
 }
 
 impl Shared {
-    /// Runs commands and gives their replies in order: all of them, or none when Redis is bypassed or fails.
-    async fn run(&self, commands: impl ExactSizeIterator<Item = Cmd> + Send) -> Vec<Value> {
+    /// Runs commands and gives their replies in order; `None` when Redis is bypassed or fails.
+    async fn run(&self, commands: impl ExactSizeIterator<Item = Cmd> + Send) -> Option<Vec<Value>> {
         let count = commands.len();
         let Some(mut link) = self.link() else {
             self.metrics.bypassed(count);
-            return Vec::new();
+            return None;
         };
         let mut commands = commands;
         let mut replies = Vec::with_capacity(count);
@@ -180,11 +173,11 @@ impl Shared {
                     self.fail(link.number, &error);
                     self.metrics.failed();
                     self.metrics.bypassed(count);
-                    return Vec::new();
+                    return None;
                 }
             }
         }
-        replies
+        Some(replies)
     }
 
     fn link(&self) -> Option<Link> {

@@ -143,7 +143,12 @@ fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
     let mut start = 0;
     while start < events.len() {
         let time = events[start].key.time;
-        let end = start + events[start..].iter().take_while(|event| event.key.time == time).count();
+        let end = start + 1 + events[start + 1..].iter().take_while(|event| event.key.time == time).count();
+        if end == start + 1 {
+            visit(InOrder { before, place: start });
+            (before, start) = (Some(start), end);
+            continue;
+        }
         // Storage has entries before exits, each by id.
         let exits =
             start + events[start..end].iter().take_while(|event| event.key.direction == Direction::Entry).count();

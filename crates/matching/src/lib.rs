@@ -25,5 +25,5 @@ pub use canonical::{Limits, Stay, for_each_stay};
 pub use record::{
     Applied, Base, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit,
 };
-pub use step::{Decision, EventRef, Rule, SessionChange, TooOld, step};
+pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step};
 pub use timeline::{Flags, Timeline, TimelineEvent};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::canonical::Limits;
-use crate::step::{Decision, SessionChange, TooOld, step, unread_change};
+use crate::step::{Changes, Decision, TooOld, step, unread_change};
 use crate::timeline::{Flags, Timeline};
 
 /// Where a vehicle stands in the ledger: what a unit is compared with.
@@ -97,7 +97,7 @@ pub struct Unit {
     /// Flags that changed of events recorded before.
     pub flags: Vec<(EventKey, Flags)>,
     /// The sessions that changed.
-    pub changes: Vec<SessionChange>,
+    pub changes: Changes,
     /// Exits in a matched session for the first time.
     pub first_matched: u32,
     /// Exits unmatched for the first time.

@@ -1,16 +1,20 @@
 //! The step: what new evidence about one vehicle changes.
 //!
 //! Sessions before and after are both computed by [`for_each_stay`]; the step is their difference. So a late event
-//! revises whatever it must, and an event that is already there changes nothing.
+//! revises whatever it must, and an event that is already there changes nothing. [`newest`] decides the event that
+//! nearly always comes, the newest of its vehicle, without that comparison.
 
 use std::cmp::Ordering;
 
 use parking::{EventKey, Reason, SessionId, State, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::canonical::{Limits, Stay, for_each_stay, speaker_of, unread_stay};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
+
+mod newest;
 
 /// Why a session is in its new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,19 +125,22 @@ impl SessionChange {
     }
 }
 
+/// The sessions that a decision changes: nearly always one.
+pub type Changes = SmallVec<[SessionChange; 1]>;
+
 /// What new evidence changes, and the timeline after it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
     /// The timeline with the new events, cut when it was long.
     pub timeline: Timeline,
     /// The arrivals that were not there yet, as places in the slice of arrivals, each once, with what was decided of it.
-    pub new_events: Vec<(usize, Flags)>,
+    pub new_events: SmallVec<[(usize, Flags); 1]>,
     /// Those of the new events that are re-reads now, as places in the slice of arrivals.
     pub re_reads: Vec<usize>,
     /// Events recorded before whose flags changed.
     pub flags: Vec<(EventKey, Flags)>,
     /// The sessions that changed, in the order of their giving events.
-    pub changes: Vec<SessionChange>,
+    pub changes: Changes,
     /// Exits in a matched session for the first time.
     pub first_matched: u32,
     /// Exits unmatched for the first time.
@@ -159,6 +166,22 @@ pub struct TooOld(pub Timestamp);
 /// # Errors
 /// [`TooOld`] when an arrival lies before what `timeline` reaches: decide again on a longer one.
 pub fn step(
+    vehicle: &Vehicle,
+    timeline: &Timeline,
+    limits: Limits,
+    arrivals: &[EventKey],
+    ended: &[EventKey],
+) -> Result<Decision, TooOld> {
+    if let ([key], []) = (arrivals, ended)
+        && let Some(decision) = newest::step(vehicle, timeline, limits, *key)
+    {
+        return Ok(decision);
+    }
+    general_step(vehicle, timeline, limits, arrivals, ended)
+}
+
+/// The step for whatever arrives: the difference between the sessions before and after.
+fn general_step(
     vehicle: &Vehicle,
     timeline: &Timeline,
     limits: Limits,
@@ -257,6 +280,7 @@ fn changed_flags(before: &Timeline, after: &Timeline) -> Vec<(EventKey, Flags)> 
 }
 
 /// A session with the keys of its events in place of their places.
+#[derive(Debug, Clone, Copy)]
 struct Resolved {
     giving: EventKey,
     entry: Option<EventKey>,
@@ -265,32 +289,29 @@ struct Resolved {
     reason: Option<Reason>,
 }
 
-fn resolve(timeline: &Timeline, stays: &[Stay]) -> Vec<Resolved> {
-    let key = |place: usize| timeline.events()[place].key;
-    let mut resolved: Vec<Resolved> = stays
-        .iter()
-        .map(|stay| Resolved {
+impl Resolved {
+    fn of(events: &[TimelineEvent], stay: Stay) -> Self {
+        let key = |place: usize| events[place].key;
+        Self {
             giving: key(stay.giving()),
             entry: stay.entry.map(key),
             exit: stay.exit.map(key),
             state: stay.state,
             reason: stay.reason,
-        })
-        .collect();
+        }
+    }
+}
+
+fn resolve(timeline: &Timeline, stays: &[Stay]) -> Vec<Resolved> {
+    let mut resolved: Vec<_> = stays.iter().map(|stay| Resolved::of(timeline.events(), *stay)).collect();
     resolved.sort_unstable_by_key(|session| session.giving);
     resolved
 }
 
-fn changes(
-    vehicle: &Vehicle,
-    before: &Timeline,
-    after: &Timeline,
-    limits: Limits,
-    stays: &[Stay],
-) -> Vec<SessionChange> {
+fn changes(vehicle: &Vehicle, before: &Timeline, after: &Timeline, limits: Limits, stays: &[Stay]) -> Changes {
     let old = resolve(before, &stays_of(before, limits));
     let new = resolve(after, stays);
-    let mut changes = Vec::new();
+    let mut changes = Changes::new();
     let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
     loop {
         let order = match (olds.peek(), news.peek()) {

@@ -5,7 +5,8 @@
 
 use parking::{Direction, EventKey, Timestamp};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3Default;
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What has been decided about an event, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,19 +56,43 @@ pub struct TimelineEvent {
 }
 
 /// The recent gate events of one vehicle, sorted by [`EventKey`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Timeline {
     complete_after: Option<Timestamp>,
-    events: Vec<TimelineEvent>,
+    /// Who is inside, or was here once, needs no memory of its own.
+    events: SmallVec<[TimelineEvent; 2]>,
+}
+
+impl Clone for Timeline {
+    fn clone(&self) -> Self {
+        // One copy of all events; SmallVec's own clone takes them one by one.
+        Self { complete_after: self.complete_after, events: SmallVec::from_slice(&self.events) }
+    }
 }
 
 /// The most events of a timeline. Only reads that can't be parted get there, such as one car before a camera for hours.
 pub const MAX_EVENTS: usize = 10_000;
 
+/// The bytes of an event in a digest: time, direction, flags, id.
+const DIGESTED_EVENT: usize = 26;
+/// Enough for nine events, as most timelines have.
+const DIGESTED_IN_PLACE: usize = 256;
+
 impl Timeline {
     /// A timeline of `events`, which hold every event of the vehicle later than `complete_after` (all, when `None`).
-    pub fn new(complete_after: Option<Timestamp>, mut events: Vec<TimelineEvent>) -> Self {
-        events.sort_unstable_by_key(|event| event.key);
+    pub fn new(complete_after: Option<Timestamp>, events: Vec<TimelineEvent>) -> Self {
+        Self::from_unsorted(complete_after, events.into())
+    }
+
+    /// The same of events that are copied from `events`.
+    pub fn of_events(complete_after: Option<Timestamp>, events: impl IntoIterator<Item = TimelineEvent>) -> Self {
+        Self::from_unsorted(complete_after, events.into_iter().collect())
+    }
+
+    fn from_unsorted(complete_after: Option<Timestamp>, mut events: SmallVec<[TimelineEvent; 2]>) -> Self {
+        if !events.is_sorted_by_key(|event| event.key) {
+            events.sort_unstable_by_key(|event| event.key);
+        }
         Self { complete_after, events }
     }
 
@@ -102,6 +127,14 @@ impl Timeline {
         }
     }
 
+    /// This timeline and an event that is later than all of its own.
+    pub(crate) fn with_newest(&self, event: TimelineEvent) -> Self {
+        let mut events = SmallVec::with_capacity(self.events.len() + 1);
+        events.extend_from_slice(&self.events);
+        events.push(event);
+        Self { complete_after: self.complete_after, events }
+    }
+
     /// Drops the events before `place`, where a session begins alone at its instant.
     pub(crate) fn cut_at(&mut self, place: usize) {
         self.complete_after = Some(self.events[place].key.time);
@@ -114,13 +147,15 @@ impl Timeline {
 
     /// A fingerprint of the content; two timelines of one version that differ are told apart by it.
     pub fn digest(&self) -> u64 {
-        let mut hasher = Xxh3Default::new();
-        hasher.update(&self.complete_after.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());
+        let mut content: SmallVec<[u8; DIGESTED_IN_PLACE]> = SmallVec::new();
+        content.extend_from_slice(&self.complete_after.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());
         for event in &self.events {
-            hasher.update(&event.key.time.as_millis().to_be_bytes());
-            hasher.update(&[u8::from(event.key.direction == Direction::Exit), event.flags.bits()]);
-            hasher.update(event.key.id.as_bytes());
+            let mut bytes = [0; DIGESTED_EVENT];
+            bytes[..8].copy_from_slice(&event.key.time.as_millis().to_be_bytes());
+            bytes[8..10].copy_from_slice(&[u8::from(event.key.direction == Direction::Exit), event.flags.bits()]);
+            bytes[10..].copy_from_slice(event.key.id.as_bytes());
+            content.extend_from_slice(&bytes);
         }
-        hasher.digest()
+        xxh3_64(&content)
     }
 }

@@ -103,16 +103,16 @@ pub struct UnknownWord(&'static str);
 #[serde(transparent)]
 pub struct SessionId(Uuid);
 
-/// Enough for most identities.
-const IDENTITY_BYTES: usize = 128;
+/// Enough for every identity of a lot and a plate that were checked.
+const IDENTITY_BYTES: usize = 192;
 
 impl SessionId {
     /// The id of the session that an event of `vehicle` gives: its entry, or else its exit.
     pub fn of_event(vehicle: &Vehicle, key: &EventKey) -> Self {
-        Self::of_names(vehicle.lot.as_str(), vehicle.plate.as_str(), key, &mut Vec::with_capacity(IDENTITY_BYTES))
+        Self::of_names(vehicle.lot.as_str(), vehicle.plate.as_str(), key, &mut Vec::new())
     }
 
-    /// The same for a vehicle by its lot and its plate in normal form; `room` is for passing work.
+    /// The same for a vehicle by its lot and its plate in normal form; `room` is for identities that are unusually long.
     pub fn of_names(lot: &str, plate: &str, key: &EventKey, room: &mut Vec<u8>) -> Self {
         let direction: &[u8] = match key.direction {
             Direction::Entry => b"entry",
@@ -127,18 +127,29 @@ impl SessionId {
         Self::derive(
             entry,
             &[b"summary", vehicle.lot.as_str().as_bytes(), vehicle.plate.as_str().as_bytes(), &exit_millis],
-            &mut Vec::with_capacity(IDENTITY_BYTES),
+            &mut Vec::new(),
         )
     }
 
     /// `parts` hold no zero byte but in the last, so joining them with one keeps different identities apart.
-    fn derive(time: Timestamp, parts: &[&[u8]], identity: &mut Vec<u8>) -> Self {
+    fn derive(time: Timestamp, parts: &[&[u8]], room: &mut Vec<u8>) -> Self {
         let millis = time.as_millis().unsigned_abs();
-        identity.clear();
-        identity.extend_from_slice(&millis.to_be_bytes());
+        let mut in_place = [0; IDENTITY_BYTES];
+        let length = size_of::<u64>() + parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        let identity = if let Some(in_place) = in_place.get_mut(..length) {
+            in_place
+        } else {
+            room.clear();
+            room.resize(length, 0);
+            room.as_mut_slice()
+        };
+        let (begin, mut rest) = identity.split_at_mut(size_of::<u64>());
+        begin.copy_from_slice(&millis.to_be_bytes());
         for part in parts {
-            identity.extend_from_slice(part);
-            identity.push(0);
+            let (place, behind) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            // The zero that ends the part is there already.
+            rest = &mut behind[1..];
         }
         let mut bytes = xxh3_128(identity).to_be_bytes();
         bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);

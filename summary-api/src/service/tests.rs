@@ -102,7 +102,7 @@ async fn the_same_summary_again_is_counted_once() {
 async fn what_no_correct_caller_sends_is_refused_and_changes_nothing() {
     let fixture = Fixture::new().await;
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
-    let unbased = Unit { base: None, changes: Vec::new(), ..unit.clone() };
+    let unbased = Unit { base: None, changes: matching::Changes::new(), ..unit.clone() };
     let backwards = Summary { exit: minute(-1), ..summary() };
 
     let refusals = [

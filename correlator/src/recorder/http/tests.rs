@@ -24,7 +24,7 @@ fn unit(number: u64) -> Unit {
         timeline: Timeline::default(),
         events: Vec::new(),
         flags: Vec::new(),
-        changes: Vec::new(),
+        changes: matching::Changes::new(),
         first_matched: 0,
         first_unmatched: 0,
     }

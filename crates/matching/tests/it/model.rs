@@ -72,7 +72,7 @@ impl Ledger {
         let version = self.snapshot.base.version + u64::try_from(decision.new_events.len()).unwrap().max(1);
         self.snapshot =
             Snapshot { base: Base { version, digest: decision.timeline.digest() }, timeline: decision.timeline };
-        decision.changes
+        decision.changes.into_vec()
     }
 
     fn loaded_reaching(&self, time: Timestamp) -> Snapshot {

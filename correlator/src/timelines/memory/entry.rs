@@ -1,0 +1,160 @@
+//! A vehicle in the table: its timeline in 48 bytes, and in 23 more for each event when there are several.
+//!
+//! What can be had from the events is not kept: neither the timeline's digest nor where it was cut.
+
+use matching::{Flags, Timeline, TimelineEvent};
+use parking::{Direction, EventKey, Timestamp};
+use uuid::Uuid;
+
+use super::name::Name;
+
+/// One vehicle.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: Name,
+    events: Events,
+    version: u32,
+    /// The timeline is complete after its first event only.
+    is_cut: bool,
+    /// It was used since the last time that room was sought.
+    pub(super) is_recent: bool,
+}
+
+const _: () = assert!(size_of::<Option<Entry>>() == 48);
+
+#[derive(Debug)]
+enum Events {
+    /// Who is inside for the first time, or is unknown but for an exit.
+    One(PackedEvent),
+    Several(Box<[PackedEvent]>),
+}
+
+/// Milliseconds, flags and direction, id: no number in it is aligned, so that none is followed by a gap.
+#[derive(Debug, Clone, Copy)]
+struct PackedEvent {
+    time: [u8; 6],
+    marks: u8,
+    id: [u8; 16],
+}
+
+/// The mark of an exit, beside those of [`Flags`].
+const EXIT: u8 = 0x80;
+
+/// What an allocation takes beside its content, about.
+const ALLOCATION: usize = 16;
+
+impl Entry {
+    /// The entry of a vehicle; `None` for what no gate or ledger gives, such as a time before 1970.
+    pub(super) fn new(name: Name, version: u64, timeline: &Timeline) -> Option<Self> {
+        let version = u32::try_from(version).ok()?;
+        let is_cut = match timeline.complete_after() {
+            None => false,
+            Some(after) if timeline.events().first()?.key.time == after => true,
+            Some(_) => return None,
+        };
+        let events = match timeline.events() {
+            [one] => Events::One(PackedEvent::new(one)?),
+            several => Events::Several(several.iter().map(PackedEvent::new).collect::<Option<_>>()?),
+        };
+        Some(Self { name, events, version, is_cut, is_recent: false })
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.into()
+    }
+
+    pub(super) fn timeline(&self) -> Timeline {
+        let events = match &self.events {
+            Events::One(one) => std::slice::from_ref(one),
+            Events::Several(several) => several,
+        };
+        let complete_after = events.first().filter(|_| self.is_cut).map(PackedEvent::time);
+        Timeline::of_events(complete_after, events.iter().map(PackedEvent::event))
+    }
+
+    /// The memory that it takes beside its own place.
+    pub(super) fn bytes_elsewhere(&self) -> usize {
+        let of_name = match &self.name {
+            Name::Packed { .. } => 0,
+            Name::Spelled(vehicle) => size_of_val::<parking::Vehicle>(vehicle) + ALLOCATION,
+        };
+        let of_events = match &self.events {
+            Events::One(_) => 0,
+            Events::Several(several) => size_of_val::<[PackedEvent]>(several) + ALLOCATION,
+        };
+        of_name + of_events
+    }
+}
+
+impl PackedEvent {
+    fn new(event: &TimelineEvent) -> Option<Self> {
+        let [0, 0, time @ ..] = event.key.time.as_millis().to_be_bytes() else { return None };
+        let flags = event.flags.bits();
+        let exit = if event.key.direction == Direction::Exit { EXIT } else { 0 };
+        (flags & EXIT == 0).then(|| Self { time, marks: flags | exit, id: event.key.id.into_bytes() })
+    }
+
+    fn event(&self) -> TimelineEvent {
+        let direction = if self.marks & EXIT == 0 { Direction::Entry } else { Direction::Exit };
+        let key = EventKey { time: self.time(), direction, id: Uuid::from_bytes(self.id) };
+        TimelineEvent { key, flags: Flags::from_bits(self.marks & !EXIT) }
+    }
+
+    fn time(&self) -> Timestamp {
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.time);
+        Timestamp::from_millis(i64::from_be_bytes(millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking::{LotId, Plate, Vehicle};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name() -> Name {
+        Name::Spelled(Box::new(Vehicle { lot: LotId::default(), plate: Plate::from_read("A1").unwrap() }))
+    }
+
+    fn event() -> impl Strategy<Value = TimelineEvent> {
+        (0..253_402_300_799_999_i64, any::<bool>(), any::<u128>(), 0..16_u8).prop_map(|(time, out, id, flags)| {
+            let direction = if out { Direction::Exit } else { Direction::Entry };
+            let key = EventKey { time: Timestamp::from_millis(time), direction, id: Uuid::from_u128(id) };
+            TimelineEvent { key, flags: Flags::from_bits(flags) }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_timeline_of_a_ledger_comes_out_as_it_went_in(
+            mut events in prop::collection::vec(event(), 0..40),
+            is_cut in any::<bool>(),
+            version in 0..=u64::from(u32::MAX),
+        ) {
+            events.sort_by_key(|event| event.key);
+            let complete_after = events.first().filter(|_| is_cut).map(|event| event.key.time);
+            let timeline = Timeline::new(complete_after, events);
+            let entry = Entry::new(name(), version, &timeline).unwrap();
+            prop_assert_eq!((entry.version(), entry.timeline()), (version, timeline));
+        }
+
+        #[test]
+        fn what_does_not_fit_is_not_taken(event in event(), before in 1..1_000_i64) {
+            let taken = |version, complete_after, event| {
+                Entry::new(name(), version, &Timeline::new(complete_after, vec![event])).is_some()
+            };
+            let before_1970 = EventKey { time: Timestamp::from_millis(-before), ..event.key };
+            let before_event = event.key.time.plus_millis(-before);
+            let is_taken = [
+                taken(1, None, event),
+                taken(1 << 32, None, event),
+                taken(1, Some(before_event), event),
+                taken(1, None, TimelineEvent { key: before_1970, ..event }),
+                taken(1, None, TimelineEvent { flags: Flags::from_bits(0x80), ..event }),
+            ];
+            prop_assert_eq!(is_taken, [true, false, false, false, false]);
+        }
+    }
+}

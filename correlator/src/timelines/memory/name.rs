@@ -1,0 +1,198 @@
+//! Which vehicle an entry is of, in sixteen bytes.
+//!
+//! Lots are few and get numbers; a plate of up to 16 letters and digits of ASCII takes six bits each. Whatever is
+//! longer, or written otherwise, is kept as it is.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use hashbrown::HashTable;
+use parking::{LotId, Vehicle};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// A vehicle's lot and plate. One vehicle has one name as long as its table lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Name {
+    Packed { lot: u16, plate: PackedPlate },
+    Spelled(Box<Vehicle>),
+}
+
+/// Six bits a letter: in halves, so that a name has no room to waste.
+type PackedPlate = [u16; 6];
+
+/// Gives names to vehicles, and numbers to their lots.
+#[derive(Debug)]
+pub(super) struct Names {
+    lots: Vec<LotId>,
+    numbers: HashTable<u16>,
+    /// Made anew at each start, so that nobody can choose plates that collide.
+    seeds: [u64; 2],
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let random = RandomState::new();
+        let seeds = [random.hash_one(0), random.hash_one(1)];
+        Self { lots: Vec::new(), numbers: HashTable::new(), seeds }
+    }
+}
+
+impl Name {
+    fn packed(lot: u16, vehicle: &Vehicle) -> Self {
+        packed(vehicle.plate.as_str()).map_or_else(|| Self::spelled(vehicle), |plate| Self::Packed { lot, plate })
+    }
+
+    fn spelled(vehicle: &Vehicle) -> Self {
+        Self::Spelled(Box::new(vehicle.clone()))
+    }
+}
+
+impl Names {
+    /// The name of a vehicle, whether it is kept or not.
+    pub(super) fn of(&self, vehicle: &Vehicle) -> Name {
+        self.number(&vehicle.lot).map_or_else(|| Name::spelled(vehicle), |lot| Name::packed(lot, vehicle))
+    }
+
+    /// The name of a vehicle that is to be kept: its lot gets a number, as long as there are numbers.
+    pub(super) fn give(&mut self, vehicle: &Vehicle) -> Name {
+        let lot = self.number(&vehicle.lot).or_else(|| self.add(&vehicle.lot));
+        lot.map_or_else(|| Name::spelled(vehicle), |lot| Name::packed(lot, vehicle))
+    }
+
+    fn add(&mut self, lot: &LotId) -> Option<u16> {
+        let number = u16::try_from(self.lots.len()).ok()?;
+        self.lots.push(lot.clone());
+        let (lots, seed) = (&self.lots, self.seeds[0]);
+        let hash = |number: &u16| hash_of_lot(&lots[usize::from(*number)], seed);
+        self.numbers.insert_unique(hash(&number), number, hash);
+        Some(number)
+    }
+
+    pub(super) fn hash(&self, name: &Name) -> u64 {
+        let [seed, other_seed] = self.seeds;
+        match name {
+            Name::Packed { lot, plate } => {
+                let first = (joined(&plate[..3]) | u64::from(*lot) << 48) ^ seed;
+                let second = joined(&plate[3..]) ^ other_seed;
+                let [low, high] = halves(u128::from(first) * u128::from(second));
+                low ^ high
+            }
+            Name::Spelled(vehicle) => {
+                let of_plate = xxh3_64_with_seed(vehicle.plate.as_str().as_bytes(), other_seed);
+                of_plate ^ hash_of_lot(&vehicle.lot, seed)
+            }
+        }
+    }
+
+    fn number(&self, lot: &LotId) -> Option<u16> {
+        let is_it = |number: &u16| self.lots[usize::from(*number)] == *lot;
+        self.numbers.find(hash_of_lot(lot, self.seeds[0]), is_it).copied()
+    }
+}
+
+fn hash_of_lot(lot: &LotId, seed: u64) -> u64 {
+    xxh3_64_with_seed(lot.as_str().as_bytes(), seed)
+}
+
+/// The plate in six bits a letter; `None` when it has other letters than `0-9A-Z`, or more than 16.
+fn packed(plate: &str) -> Option<PackedPlate> {
+    let mut letters = [0; 16];
+    letters.get_mut(..plate.len())?.copy_from_slice(plate.as_bytes());
+    let [first, second] = halves(u128::from_le_bytes(letters));
+    let are_plain = count_plain(first) + count_plain(second) == plate.len();
+    let mut plate = [0; 6];
+    plate[..3].copy_from_slice(&quarters(squeezed(first))[..3]);
+    plate[3..].copy_from_slice(&quarters(squeezed(second))[..3]);
+    are_plain.then_some(plate)
+}
+
+/// How many of eight bytes are in `0-9A-Z`.
+fn count_plain(bytes: u64) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = 0x80 * EACH;
+    let below_128 = bytes & !TOP;
+    // No sum carries into the next byte. Its top bit tells whether the byte is at least the first, and beyond the last.
+    let between = |first: u8, last: u8| {
+        let from_first = below_128 + u64::from(0x80 - first) * EACH;
+        let beyond_last = below_128 + u64::from(0x7F - last) * EACH;
+        from_first & !beyond_last & !bytes & TOP
+    };
+    (between(b'0', b'9') | between(b'A', b'Z')).count_ones() as usize
+}
+
+/// The lower six bits of each byte, side by side. They tell all of `0-9A-Z` and none apart.
+fn squeezed(bytes: u64) -> u64 {
+    let by_12 = bytes & 0x003F_003F_003F_003F | (bytes & 0x3F00_3F00_3F00_3F00) >> 2;
+    let by_24 = by_12 & 0x0000_0FFF_0000_0FFF | (by_12 & 0x0FFF_0000_0FFF_0000) >> 4;
+    by_24 & 0x00FF_FFFF | (by_24 & 0x00FF_FFFF_0000_0000) >> 8
+}
+
+fn halves(number: u128) -> [u64; 2] {
+    let bytes = number.to_le_bytes();
+    let half = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+    [half(0), half(8)]
+}
+
+fn quarters(number: u64) -> [u16; 4] {
+    let bytes = number.to_le_bytes();
+    [0, 2, 4, 6].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+fn joined(quarters: &[u16]) -> u64 {
+    quarters.iter().rev().fold(0, |number, quarter| number << 16 | u64::from(*quarter))
+}
+
+#[cfg(test)]
+mod tests {
+    use parking::Plate;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn vehicle(lot: &str, plate: &str) -> Vehicle {
+        Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
+    }
+
+    /// The letters that a packed plate stands for, one by one.
+    fn spelled(plate: PackedPlate) -> String {
+        let bits = |place: usize| u8::try_from(plate[place / 16] >> (place % 16) & 1).unwrap();
+        let code = |letter: usize| (0..6).map(|bit| bits(letter * 6 + bit) << bit).sum::<u8>();
+        let letter = |code: u8| char::from(if code < 0x30 { code | 0x40 } else { code });
+        (0..16).map(code).take_while(|code| *code != 0).map(letter).collect()
+    }
+
+    #[test]
+    fn plates_of_ascii_are_packed_and_others_are_spelled() {
+        let mut names = Names::default();
+        for (plate, is_packed) in [("A", true), ("AB123CD", true), ("0123456789ABCDEF", true), ("京A12345", false)] {
+            let name = names.give(&vehicle("P3", plate));
+            assert_eq!(matches!(name, Name::Packed { .. }), is_packed, "{plate}");
+        }
+    }
+
+    #[test]
+    fn lots_beyond_the_last_number_are_spelled() {
+        let mut names = Names::default();
+        let numbers = 1 + usize::from(u16::MAX);
+        for number in 0..numbers {
+            names.give(&vehicle(&format!("L{number}"), "A1"));
+        }
+        let beyond = vehicle("one-more", "A1");
+        assert_eq!(names.give(&beyond), Name::Spelled(Box::new(beyond.clone())));
+        assert_eq!(names.of(&beyond), Name::Spelled(Box::new(beyond)));
+        let last = Name::Packed { lot: u16::MAX, plate: packed("A1").unwrap() };
+        assert_eq!(names.of(&vehicle(&format!("L{}", u16::MAX), "A1")), last);
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_plate_says_every_letter(plate in "[0-9A-Z]{1,16}") {
+            prop_assert_eq!(spelled(packed(&plate).unwrap()), plate);
+        }
+
+        #[test]
+        fn no_other_text_is_packed(text in "\\PC{0,20}|[0-9A-Z]{0,15}[\\x00-\\x7f][0-9A-Z]{0,15}") {
+            let is_plain = text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+            prop_assert_eq!(packed(&text).is_some(), is_plain);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The vehicles and their timelines, at most 64 bytes for one with one event.
+//!
+//! Entries lie side by side, whatever room the index has to spare. When room is sought, a hand goes round over them
+//! and takes out the first that was not used since it last came by.
+
+use hashbrown::HashTable;
+use matching::Timeline;
+use parking::Vehicle;
+
+use super::entry::Entry;
+use super::name::{Name, Names};
+
+/// Timelines by vehicle, packed.
+#[derive(Debug, Default)]
+pub struct Table {
+    names: Names,
+    entries: Vec<Option<Entry>>,
+    /// Places in `entries` that are free.
+    free: Vec<u32>,
+    /// Places in `entries`, by name.
+    index: HashTable<u32>,
+    bytes_elsewhere: usize,
+    hand: usize,
+}
+
+/// What the table has of a vehicle.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// The vehicle's version in the ledger.
+    pub version: u64,
+    /// Its recent events.
+    pub timeline: Timeline,
+}
+
+/// An entry and its share of the index, which is half full or fuller.
+const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + 2 * (size_of::<u32>() + 1);
+const _: () = assert!(ENTRY_BYTES <= 64);
+
+impl Table {
+    /// What is kept of these vehicles, in their order.
+    pub fn get<'a>(&mut self, vehicles: impl IntoIterator<Item = &'a Vehicle>) -> Vec<Option<Kept>> {
+        // First where all are, and only then what they are: so the processor waits for many of them at once.
+        let name = |vehicle| {
+            let name = self.names.of(vehicle);
+            (self.names.hash(&name), name)
+        };
+        let names: Vec<(u64, Name)> = vehicles.into_iter().map(name).collect();
+        let places: Vec<Option<usize>> = names.iter().map(|(hash, name)| self.find(*hash, name)).collect();
+        places.into_iter().map(|place| self.used(place?)).collect()
+    }
+
+    fn used(&mut self, place: usize) -> Option<Kept> {
+        let entry = self.entries[place].as_mut()?;
+        entry.is_recent = true;
+        Some(Kept { version: entry.version(), timeline: entry.timeline() })
+    }
+
+    /// Keeps a vehicle's timeline in place of an older one. What no gate or ledger gives is not kept.
+    pub fn put(&mut self, vehicle: &Vehicle, version: u64, timeline: &Timeline) {
+        let name = self.names.give(vehicle);
+        let hash = self.names.hash(&name);
+        let place = self.find(hash, &name);
+        let Some(mut entry) = Entry::new(name, version, timeline) else {
+            self.remove(vehicle);
+            return;
+        };
+        self.bytes_elsewhere += entry.bytes_elsewhere();
+        if let Some(place) = place {
+            if let Some(before) = &self.entries[place] {
+                entry.is_recent = before.is_recent;
+                self.bytes_elsewhere -= before.bytes_elsewhere();
+            }
+            self.entries[place] = Some(entry);
+        } else {
+            self.insert(hash, entry);
+        }
+    }
+
+    /// Forgets a vehicle.
+    pub fn remove(&mut self, vehicle: &Vehicle) {
+        let name = self.names.of(vehicle);
+        if let Some(place) = self.find(self.names.hash(&name), &name) {
+            self.clear(place);
+        }
+    }
+
+    /// Forgets vehicles that were not used lately until the table takes so many bytes at most.
+    pub fn shrink_to(&mut self, bytes_max: u64) {
+        while self.bytes() > bytes_max && !self.index.is_empty() {
+            self.hand = (self.hand + 1) % self.entries.len();
+            match &mut self.entries[self.hand] {
+                None => {}
+                Some(entry) if entry.is_recent => entry.is_recent = false,
+                Some(_) => self.clear(self.hand),
+            }
+        }
+    }
+
+    /// The memory that the table takes, about.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.index.len() * ENTRY_BYTES + self.bytes_elsewhere).unwrap_or(u64::MAX)
+    }
+
+    /// How many vehicles are kept.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether no vehicle is kept.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    fn find(&self, hash: u64, name: &Name) -> Option<usize> {
+        let is_it = |place: &u32| self.entries[*place as usize].as_ref().is_some_and(|entry| entry.name == *name);
+        self.index.find(hash, is_it).map(|place| *place as usize)
+    }
+
+    fn insert(&mut self, hash: u64, entry: Entry) {
+        let place = if let Some(place) = self.free.pop() {
+            self.entries[place as usize] = Some(entry);
+            place
+        } else {
+            let place = u32::try_from(self.entries.len()).expect("memory ends before the numbers of places do");
+            self.entries.push(Some(entry));
+            place
+        };
+        let (entries, names) = (&self.entries, &self.names);
+        let hash_of = |place: &u32| entries[*place as usize].as_ref().map_or(0, |entry| names.hash(&entry.name));
+        self.index.insert_unique(hash, place, hash_of);
+    }
+
+    fn clear(&mut self, place: usize) {
+        let Some(entry) = self.entries[place].take() else { return };
+        self.bytes_elsewhere -= entry.bytes_elsewhere();
+        if let Ok(slot) = self.index.find_entry(self.names.hash(&entry.name), |other| *other as usize == place) {
+            let (place, _) = slot.remove();
+            self.free.push(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use matching::{Flags, TimelineEvent};
+    use parking::{Direction, EventKey, LotId, Plate, Timestamp};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn vehicle(number: u8) -> Vehicle {
+        let plate = if number.is_multiple_of(5) { format!("京A{number}") } else { format!("A{number}") };
+        let lot = format!("P{}", number % 3);
+        Vehicle { lot: LotId::parse(&lot).unwrap(), plate: Plate::from_read(&plate).unwrap() }
+    }
+
+    fn timeline(events: i64) -> Timeline {
+        let event = |number| {
+            let time = Timestamp::from_millis(number * 1_000);
+            let key = EventKey { time, direction: Direction::Entry, id: Uuid::from_u128(7) };
+            TimelineEvent { key, flags: Flags::GAVE }
+        };
+        Timeline::new(None, (0..events).map(event).collect())
+    }
+
+    fn get(table: &mut Table, number: u8) -> Option<Kept> {
+        table.get([&vehicle(number)]).remove(0)
+    }
+
+    #[derive(Debug, Clone)]
+    enum Call {
+        Put { vehicle: u8, version: u64, events: i64 },
+        Remove(u8),
+        Get(u8),
+    }
+
+    fn call() -> impl Strategy<Value = Call> {
+        prop_oneof![
+            3 => (0..40_u8, 1..100_u64, 1..4_i64)
+                .prop_map(|(vehicle, version, events)| Call::Put { vehicle, version, events }),
+            1 => (0..40_u8).prop_map(Call::Remove),
+            1 => (0..40_u8).prop_map(Call::Get),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_with_room_is_a_map_from_vehicle_to_timeline(calls in prop::collection::vec(call(), 0..300)) {
+            let (mut table, mut model) = (Table::default(), HashMap::new());
+            for call in calls {
+                match call {
+                    Call::Put { vehicle: number, version, events } => {
+                        table.put(&vehicle(number), version, &timeline(events));
+                        model.insert(number, Kept { version, timeline: timeline(events) });
+                    }
+                    Call::Remove(number) => {
+                        table.remove(&vehicle(number));
+                        model.remove(&number);
+                    }
+                    Call::Get(number) => prop_assert_eq!(get(&mut table, number), model.get(&number).cloned()),
+                }
+                prop_assert_eq!(table.len(), model.len());
+            }
+            for number in 0..40 {
+                prop_assert_eq!(get(&mut table, number), model.get(&number).cloned());
+                table.remove(&vehicle(number));
+            }
+            prop_assert_eq!((table.len(), table.bytes()), (0, 0));
+        }
+
+        #[test]
+        fn a_table_that_must_shrink_stays_within_its_limit(calls in prop::collection::vec(call(), 1..300)) {
+            const BYTES_MAX: u64 = 1_000;
+            let mut table = Table::default();
+            for call in calls {
+                if let Call::Put { vehicle: number, version, events } = call {
+                    table.put(&vehicle(number), version, &timeline(events));
+                    table.shrink_to(BYTES_MAX);
+                    prop_assert!(table.bytes() <= BYTES_MAX);
+                    prop_assert!(!table.is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_used_stays_when_room_is_sought() {
+        let mut table = Table::default();
+        for number in 1..=4 {
+            table.put(&vehicle(number), 1, &timeline(1));
+        }
+        get(&mut table, 2);
+        table.shrink_to(table.bytes() / 4);
+        assert_eq!((table.len(), get(&mut table, 2).is_some()), (1, true));
+    }
+
+    #[test]
+    fn what_can_not_be_packed_is_forgotten() {
+        let mut table = Table::default();
+        table.put(&vehicle(1), 1, &timeline(1));
+        table.put(&vehicle(1), u64::MAX, &timeline(1));
+        assert_eq!((get(&mut table, 1), table.bytes()), (None, 0));
+    }
+}

@@ -1,0 +1,208 @@
+//! The step for one event that is later than all of its vehicle: the short way for what nearly always comes.
+//!
+//! It can change no session but the last one, so nothing is compared. Whatever is not as plain as that, such as two
+//! events at the last instant, is left to the general way; both give the same wherever this one answers.
+
+use parking::{Direction, EventKey, Reason, State, Vehicle};
+use smallvec::smallvec;
+
+use super::{Changes, Decision, Resolved, change};
+use crate::canonical::{Limits, Stay, for_each_stay};
+use crate::timeline::{Flags, Timeline, TimelineEvent};
+
+/// What `key` changes; `None` when that takes the general way.
+pub(super) fn step(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey) -> Option<Decision> {
+    let events = timeline.events();
+    if !timeline.reaches(key.time) || !is_plainly_later(events, &key) {
+        return None;
+    }
+    let last = last_stay(events, limits)?;
+    let before = events.last().map(|event| event.key);
+    if before.is_some_and(|before| {
+        before.direction == key.direction && key.time.millis_since(before.time) <= limits.re_read_window_ms
+    }) {
+        let mut decision = decision(timeline, limits, key, Flags::default(), Changes::new());
+        decision.re_reads = vec![0];
+        return Some(decision);
+    }
+    // Only an entry that nothing follows can still change.
+    let inside = last.filter(|stay| stay.exit.is_none()).map(|stay| Resolved::of(events, stay));
+    Some(match key.direction {
+        Direction::Entry => entered(vehicle, timeline, limits, key, inside),
+        Direction::Exit => left(vehicle, timeline, limits, key, inside),
+    })
+}
+
+/// Whether the event follows all others, and the last of these is alone at its instant: so it is the last in the order
+/// of matching too.
+fn is_plainly_later(events: &[TimelineEvent], key: &EventKey) -> bool {
+    match events {
+        [] => true,
+        [last] => last.key.time < key.time,
+        [.., before, last] => before.key.time < last.key.time && last.key.time < key.time,
+    }
+}
+
+/// The last session, if there is one; `None` when flags would change that have nothing to do with the new event.
+#[expect(clippy::option_option, reason = "no sessions, and sessions that are not marked, are two things")]
+#[inline]
+fn last_stay(events: &[TimelineEvent], limits: Limits) -> Option<Option<Stay>> {
+    let mut last = None;
+    let mut are_marked = true;
+    let has_ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
+    for_each_stay(events, limits, has_ended, |stay| {
+        are_marked &= is_marked(events, stay);
+        last = Some(stay);
+    });
+    are_marked.then_some(last)
+}
+
+fn is_marked(events: &[TimelineEvent], stay: Stay) -> bool {
+    let exit_has = |flag| stay.exit.is_none_or(|exit| events[exit].flags.has(flag));
+    events[stay.giving()].flags.has(Flags::GAVE)
+        && (stay.state != State::Matched || exit_has(Flags::COUNTED_MATCHED))
+        && (stay.state != State::UnmatchedExit || exit_has(Flags::COUNTED_UNMATCHED))
+}
+
+#[inline]
+fn entered(
+    vehicle: &Vehicle,
+    timeline: &Timeline,
+    limits: Limits,
+    key: EventKey,
+    inside: Option<Resolved>,
+) -> Decision {
+    let entry = Resolved { giving: key, entry: Some(key), exit: None, state: State::Open, reason: None };
+    let mut changes = Changes::new();
+    if let Some(inside) = inside {
+        let re_entered = Resolved { state: State::UnmatchedEntry, reason: Some(Reason::ReEntered), ..inside };
+        changes.push(change(vehicle, &re_entered, Some(inside.state)));
+    }
+    changes.push(change(vehicle, &entry, None));
+    decision(timeline, limits, key, Flags::GAVE, changes)
+}
+
+#[inline]
+fn left(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey, inside: Option<Resolved>) -> Decision {
+    if let Some(inside) = inside
+        && key.time.millis_since(inside.giving.time) <= limits.max_stay_ms
+    {
+        let matched = Resolved { exit: Some(key), state: State::Matched, reason: None, ..inside };
+        let changes = smallvec![change(vehicle, &matched, Some(inside.state))];
+        let mut decision = decision(timeline, limits, key, Flags::COUNTED_MATCHED, changes);
+        decision.first_matched = 1;
+        return decision;
+    }
+    let exit = Resolved { giving: key, entry: None, exit: Some(key), state: State::HeldExit, reason: None };
+    let mut changes = Changes::new();
+    if let Some(inside) = inside.filter(|inside| inside.state == State::Open) {
+        let too_long = Resolved { state: State::UnmatchedEntry, reason: Some(Reason::MaxStay), ..inside };
+        changes.push(change(vehicle, &too_long, Some(inside.state)));
+    }
+    changes.push(change(vehicle, &exit, None));
+    decision(timeline, limits, key, Flags::GAVE, changes)
+}
+
+#[inline]
+fn decision(timeline: &Timeline, limits: Limits, key: EventKey, flags: Flags, changes: Changes) -> Decision {
+    let mut after = timeline.with_newest(TimelineEvent { key, flags });
+    after.trim(limits);
+    Decision { timeline: after, new_events: smallvec![(0, flags)], changes, ..Decision::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking::{LotId, Plate, Timestamp};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::super::general_step;
+    use super::*;
+
+    const LIMITS: Limits = Limits { re_read_window_ms: 10, max_stay_ms: 60 };
+
+    fn vehicle() -> Vehicle {
+        Vehicle { lot: LotId::default(), plate: Plate::from_read("ABC123").unwrap() }
+    }
+
+    fn event(direction: Direction, millis: i64, id: u128) -> EventKey {
+        EventKey { time: Timestamp::from_millis(millis), direction, id: Uuid::from_u128(id) }
+    }
+
+    /// Few instants and few ids, so that ties, re-reads and repeated events are common.
+    fn any_event(most_time: i64) -> impl Strategy<Value = EventKey> {
+        (any::<bool>(), 0..most_time, 1..4_u128)
+            .prop_map(|(out, time, id)| event(if out { Direction::Exit } else { Direction::Entry }, time * 5, id))
+    }
+
+    /// Events, each with whether what is awaited of it ends at once.
+    fn lives(most_time: i64, most: usize) -> impl Strategy<Value = Vec<(EventKey, bool)>> {
+        prop::collection::vec((any_event(most_time), any::<bool>()), 0..most)
+    }
+
+    /// The timeline after these events, each of which may end what is awaited of it at once.
+    fn lived(events: &[(EventKey, bool)]) -> Timeline {
+        let mut timeline = Timeline::default();
+        for (key, ends) in events {
+            let ended = if *ends { std::slice::from_ref(key) } else { &[] };
+            if let Ok(decision) = general_step(&vehicle(), &timeline, LIMITS, &[*key], ended) {
+                timeline = decision.timeline;
+            }
+        }
+        timeline
+    }
+
+    fn agrees(timeline: &Timeline, key: EventKey) -> Result<bool, TestCaseError> {
+        let Some(short) = step(&vehicle(), timeline, LIMITS, key) else { return Ok(false) };
+        prop_assert_eq!(Ok(short), general_step(&vehicle(), timeline, LIMITS, &[key], &[]));
+        Ok(true)
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_agrees_with_the_general_one_on_every_life(
+            mut events in prop_oneof![3 => lives(3, 12), 1 => lives(40, 50)],
+            in_order in any::<bool>(),
+            arrival in any_event(60),
+            later in prop_oneof![3 => 1..12_i64, 1 => 1..100_i64],
+        ) {
+            if in_order {
+                events.sort_by_key(|(key, _)| *key);
+            }
+            let timeline = lived(&events);
+            agrees(&timeline, arrival)?;
+            let newest = timeline.events().last().map_or(arrival.time, |last| last.key.time);
+            agrees(&timeline, EventKey { time: newest.plus_millis(later), ..arrival })?;
+        }
+
+        #[test]
+        fn the_short_way_agrees_with_the_general_one_whatever_the_flags_say(
+            events in prop::collection::vec((any_event(6), 0..16_u8), 0..6),
+            cut_ms in prop::option::of(0..30_i64),
+            arrival in any_event(8),
+        ) {
+            let flagged = |(key, bits): &(EventKey, u8)| TimelineEvent { key: *key, flags: Flags::from_bits(*bits) };
+            let mut events: Vec<_> = events.iter().map(flagged).collect();
+            events.sort_by_key(|event| event.key);
+            events.dedup_by_key(|event| event.key);
+            agrees(&Timeline::new(cut_ms.map(Timestamp::from_millis), events), arrival)?;
+        }
+
+        #[test]
+        fn the_newest_event_of_a_life_in_order_goes_the_short_way(
+            gaps in prop::collection::vec((any::<bool>(), 1..100_i64), 1..50),
+        ) {
+            let (mut timeline, mut now) = (Timeline::default(), 0);
+            for (out, gap) in gaps {
+                now += gap;
+                let key = event(if out { Direction::Exit } else { Direction::Entry }, now, 1);
+                prop_assert!(agrees(&timeline, key)?);
+                timeline = lived_on(&timeline, key);
+            }
+        }
+    }
+
+    fn lived_on(timeline: &Timeline, key: EventKey) -> Timeline {
+        general_step(&vehicle(), timeline, LIMITS, &[key], &[]).unwrap().timeline
+    }
+}
