@@ -91,19 +91,19 @@ pub fn append_row(row: &Row<'_>, text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
+const HYPHENS: [u8; 37] = *b"------------------------------------,";
+
 fn append_id(id: Option<Uuid>, text: &mut Vec<u8>) {
     if let Some(id) = id {
         let (high, low) = id.as_u64_pair();
         let (first, second, third, last) = (hex_of(high >> 32), hex_of(high), hex_of(low >> 32), hex_of(low));
-        let mut hyphenated = [b'-'; 37];
+        let hyphenated = appended(&HYPHENS, text);
         hyphenated[..8].copy_from_slice(&first);
         hyphenated[9..13].copy_from_slice(&second[..4]);
         hyphenated[14..18].copy_from_slice(&second[4..]);
         hyphenated[19..23].copy_from_slice(&third[..4]);
         hyphenated[24..28].copy_from_slice(&third[4..]);
         hyphenated[28..36].copy_from_slice(&last);
-        hyphenated[36] = b',';
-        text.extend_from_slice(&hyphenated);
     } else {
         text.push(b',');
     }
@@ -121,9 +121,16 @@ const fn hex_of(number: u64) -> [u8; 8] {
 
 fn append_time(time: Option<Timestamp>, text: &mut Vec<u8>) {
     if let Some(time) = time {
-        text.extend_from_slice(&time.to_rfc3339());
+        time.write_rfc3339(appended(&[0; 24], text));
     }
     text.push(b',');
+}
+
+/// Adds bytes to `text`, to be changed in their place: what is put together elsewhere and copied waits for its parts.
+#[inline]
+fn appended<'a, const LENGTH: usize>(bytes: &[u8; LENGTH], text: &'a mut Vec<u8>) -> &'a mut [u8; LENGTH] {
+    text.extend_from_slice(bytes);
+    text.last_chunk_mut().expect("so many bytes were just added")
 }
 
 /// Seconds with at most three decimals and no zero at their end.

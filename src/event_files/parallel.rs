@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use parking::wire::parse_plain;
+use parking::wire::parse_plain_line;
 use parking::{EventKey, GateEvent};
 
 use super::source::{Block, Format, Source};
@@ -19,8 +19,8 @@ use crate::turns::{Turn, Turns};
 /// What matching needs of a gate event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen<'a> {
-    /// The lot's name.
-    pub lot: &'a str,
+    /// The lot's name, in ASCII.
+    pub lot: &'a [u8],
     /// The plate in its normal form.
     pub plate: &'a str,
     /// The time, the direction and the id.
@@ -29,7 +29,7 @@ pub struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     fn of(event: &'a GateEvent) -> Self {
-        Self { lot: event.vehicle.lot.as_str(), plate: event.vehicle.plate.as_str(), key: &event.key }
+        Self { lot: event.vehicle.lot.as_str().as_bytes(), plate: event.vehicle.plate.as_str(), key: &event.key }
     }
 }
 
@@ -160,7 +160,7 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let line = rest[..end].trim_ascii_end();
-            if let Some(event) = parse_plain(line) {
+            if let Some(event) = parse_plain_line(rest, line.len()) {
                 take(Seen { lot: event.lot(), plate: event.plate().as_str(), key: event.key() })?;
             } else {
                 ndjson::read_line(file, number, line, &mut |item| match item {

@@ -14,11 +14,13 @@ use super::Error;
 /// A vehicle: equal for the same lot and plate, and for no others.
 pub(super) type VehicleKey = u64;
 
-const PLAIN_LETTERS: u32 = 10;
+const LETTER_COUNT: u32 = 10;
+/// The most letters of a plain plate.
+pub(super) const PLAIN_LETTERS: usize = LETTER_COUNT as usize;
 const LETTERS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 /// A letter counts from 1; 0 stands before the first letter of a plate that is shorter.
 const BASE: u64 = LETTERS.len() as u64 + 1;
-const PLAIN_PLATES: u64 = BASE.pow(PLAIN_LETTERS);
+const PLAIN_PLATES: u64 = BASE.pow(LETTER_COUNT);
 /// In the place of a lot's number: the vehicle is in the list.
 const LISTED: u64 = u64::MAX / PLAIN_PLATES - 1;
 
@@ -49,7 +51,7 @@ const PAIRS: [[u8; 2]; (LETTERS.len() + 1) * (LETTERS.len() + 1)] = {
 
 /// The number of a plain plate.
 pub(super) fn plain_plate(plate: &str) -> Option<u64> {
-    if plate.len() > PLAIN_LETTERS as usize {
+    if plate.len() > PLAIN_LETTERS {
         return None;
     }
     let mut number = 0;
@@ -67,16 +69,21 @@ pub(super) fn plain_plate_of(key: VehicleKey) -> Option<u64> {
     (key / PLAIN_PLATES != LISTED).then_some(key % PLAIN_PLATES)
 }
 
-/// Room for the text of a plain plate.
-pub(super) type PlateRoom = [u8; PLAIN_LETTERS as usize];
+/// Room for the text of a plain plate. All of it is ASCII at any time, and its size is one that is checked to be UTF-8 at
+/// once.
+#[derive(Debug, Default)]
+#[repr(align(16))]
+pub(super) struct PlateRoom([u8; size_of::<u128>()]);
 
 fn text_of(mut plate: u64, room: &mut PlateRoom) -> &str {
-    for pair in room.as_chunks_mut().0.iter_mut().rev() {
+    let room = &mut room.0;
+    for pair in room[..PLAIN_LETTERS].as_chunks_mut().0.iter_mut().rev() {
         *pair = PAIRS[usize::try_from(plate % (BASE * BASE)).unwrap_or(0)];
         plate /= BASE * BASE;
     }
-    let start = room.iter().take_while(|letter| **letter == 0).count();
-    std::str::from_utf8(&room[start..]).expect("digits and capital letters are UTF-8")
+    let zeros = u128::from_le_bytes(*room).trailing_zeros() / u8::BITS;
+    let text = std::str::from_utf8(room).expect("digits and capital letters are UTF-8");
+    &text[(zeros as usize).min(PLAIN_LETTERS)..PLAIN_LETTERS]
 }
 
 /// All lots, and the vehicles that are listed. Shared by all threads while files are read.
@@ -118,10 +125,10 @@ impl Names {
 
 impl Naming<'_> {
     /// The key of the vehicle; `time` is that of an event in its lot.
-    pub(super) fn key(&mut self, lot: &str, plate: &str, time: Timestamp) -> Result<VehicleKey, Error> {
-        let own = self.lots.number(lot.as_bytes())? as usize;
+    pub(super) fn key(&mut self, lot: &[u8], plate: &str, time: Timestamp) -> Result<VehicleKey, Error> {
+        let own = self.lots.number(lot)? as usize;
         if own == self.numbers.len() {
-            self.numbers.push(number_for_all(&self.names.lots, lot.as_bytes())?);
+            self.numbers.push(number_for_all(&self.names.lots, lot)?);
             self.newest.push(time);
         }
         self.newest[own] = self.newest[own].max(time);
@@ -235,10 +242,10 @@ mod tests {
         let (mut one, mut other) = (names.naming(), names.naming());
         let time = Timestamp::from_millis(0);
 
-        let ours = known.map(|(lot, plate)| one.key(lot, plate, time).unwrap());
+        let ours = known.map(|(lot, plate)| one.key(lot.as_bytes(), plate, time).unwrap());
         let mut theirs = known;
         theirs.reverse();
-        let mut theirs = theirs.map(|(lot, plate)| other.key(lot, plate, time).unwrap());
+        let mut theirs = theirs.map(|(lot, plate)| other.key(lot.as_bytes(), plate, time).unwrap());
         theirs.reverse();
 
         assert_eq!(ours, theirs);
@@ -254,7 +261,7 @@ mod tests {
         let names = Names::default();
         let mut naming = names.naming();
         for (lot, millis) in [("P1", 5), ("P3", 9), ("P1", 7), ("P1", 6)] {
-            naming.key(lot, "A", Timestamp::from_millis(millis)).unwrap();
+            naming.key(lot.as_bytes(), "A", Timestamp::from_millis(millis)).unwrap();
         }
         let newest: Vec<_> = naming.newest().map(|(lot, time)| (lot, time.as_millis())).collect();
         assert_eq!(newest, [(0, 7), (1, 9)]);

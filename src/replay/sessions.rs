@@ -9,12 +9,16 @@ use super::names::{KnownNames, PlateRoom};
 use super::settling::{SessionRecord, giving_of};
 use crate::session_file::Row;
 
+/// So many records are fetched at once: they lie far apart, and the processor waits for all of them together.
+const FETCHED: usize = 64;
+
 /// Puts sessions in order, in room of its own.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     /// Each id, as a number to be compared at once, and its session's place.
     ids: Vec<(u128, u32)>,
     identity: Vec<u8>,
+    fetched: Vec<SessionRecord>,
 }
 
 impl Order {
@@ -29,8 +33,12 @@ impl Order {
             (id.as_uuid().as_u128(), place)
         }));
         self.ids.sort_unstable();
-        for (id, place) in &self.ids {
-            visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), &records[*place as usize], names, &mut room));
+        for ids in self.ids.chunks(FETCHED) {
+            self.fetched.clear();
+            self.fetched.extend(ids.iter().map(|(_, place)| records[*place as usize]));
+            for ((id, _), record) in ids.iter().zip(&self.fetched) {
+                visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), record, names, &mut room));
+            }
         }
     }
 }

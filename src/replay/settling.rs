@@ -9,7 +9,7 @@ use parking::{Plate, Reason, Rules, State, Timestamp};
 use super::Error;
 use super::depot::{Filler, Shelves};
 use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
-use super::names::{KnownNames, PlateRoom, VehicleKey, plain_plate, plain_plate_of};
+use super::names::{KnownNames, PLAIN_LETTERS, PlateRoom, VehicleKey, plain_plate, plain_plate_of};
 
 /// Vehicle, time and outcome of the giving event, its id in two halves, and of a matched session the exit's time and id.
 pub(super) type SessionRecord = [u64; SESSION_WORDS];
@@ -111,7 +111,7 @@ impl<'a> Terms<'a> {
     pub(super) fn new(rules: &'a Rules, names: &'a KnownNames, survey: &Survey, spans: &'a Spans) -> Self {
         let of_lot = |(lot, newest): (_, &Timestamp)| (Limits::of(rules, lot), *newest);
         let of_lots = names.lots().iter().zip(&survey.newest).map(of_lot).collect();
-        let zeros = (1..=PlateRoom::default().len()).filter_map(|length| plain_plate(&"0".repeat(length)));
+        let zeros = (1..=PLAIN_LETTERS).filter_map(|length| plain_plate(&"0".repeat(length)));
         let listed = rules.unread_plates.iter().filter_map(|plate| plain_plate(plate.as_str()));
         let mut unread: Vec<u64> = zeros.chain(listed).collect();
         unread.sort_unstable();
@@ -187,8 +187,10 @@ fn settle_vehicle(
         let (outcome, record) = session_of(vehicle, timeline, &stay);
         tally.sessions[outcome] += 1;
         tally.re_reads -= 1 + u64::from(stay.state == State::Matched);
-        if put.is_ok() {
-            put = filler.push(terms.spans.span_of(timeline[stay.giving()].key.time), &record);
+        if put.is_ok()
+            && let Err(error) = filler.push(terms.spans.span_of(timeline[stay.giving()].key.time), &record)
+        {
+            put = Err(error);
         }
     });
     put
@@ -238,7 +240,7 @@ mod tests {
                 ..Rules::default()
             };
             let names = Names::default();
-            let vehicle = names.naming().key("P1", &plate, Timestamp::default()).unwrap();
+            let vehicle = names.naming().key(b"P1", &plate, Timestamp::default()).unwrap();
             let (names, spans) = (names.finish(), Spans { ends: Vec::new() });
             let survey = Survey { newest: vec![Timestamp::default()], ..Survey::default() };
 

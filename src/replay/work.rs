@@ -73,9 +73,10 @@ impl<'a> Work<'a> {
             progress,
             &mut takers,
             |(intake, taken): &mut (_, Result<(), Error>), seen| {
-                *taken = intake.take(seen.lot, seen.plate, seen.key);
+                // An error is large: it is moved only when there is one.
+                let failed = intake.take(seen.lot, seen.plate, seen.key).map_err(|error| *taken = Err(error)).is_err();
                 let is_due = intake.count().is_multiple_of(STOP_INTERVAL);
-                if taken.is_err() || is_due && self.lifecycle.is_stopping() {
+                if failed || is_due && self.lifecycle.is_stopping() {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())

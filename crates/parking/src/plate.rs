@@ -23,12 +23,12 @@ impl Plate {
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence and without the plate.
+    #[inline]
     pub fn from_read(as_read: &str) -> Result<Self, &'static str> {
         if as_read.len() > LONGEST_AS_READ {
             return Err("is longer than 256 bytes");
         }
-        let (normal, length) = if as_read.is_ascii() {
-            let normal = normal_ascii(as_read);
+        let (normal, length) = if let Some(normal) = normal_ascii(as_read.as_bytes()) {
             let length = normal.len();
             (normal, length)
         } else {
@@ -40,6 +40,17 @@ impl Plate {
             0 => Err("has no letter and no digit"),
             1..=LONGEST => Ok(Self(normal)),
             _ => Err("has more than 16 letters and digits"),
+        }
+    }
+
+    /// As [`from_read`](Self::from_read); bytes that are not UTF-8 are no plate either.
+    #[inline]
+    pub(crate) fn from_read_bytes(as_read: &[u8]) -> Option<Self> {
+        match normal_ascii(as_read) {
+            Some(normal) if as_read.len() <= LONGEST_AS_READ && (1..=LONGEST).contains(&normal.len()) => {
+                Some(Self(normal))
+            }
+            _ => Self::from_read(std::str::from_utf8(as_read).ok()?).ok(),
         }
     }
 
@@ -68,18 +79,26 @@ const NORMAL_LETTERS: [u8; 256] = {
     letters
 };
 
-/// Cut behind the first letter that is too many.
-fn normal_ascii(as_read: &str) -> CompactString {
-    let mut kept = [0; LONGEST + 1];
+/// Room for a plate with one letter too many, and for those behind it. All of it is ASCII at any time, and its size is one that is checked to be
+/// UTF-8 at once.
+#[repr(align(16))]
+struct Room([u8; 32]);
+
+/// Cut behind the first letter that is too many; `None` for what is not ASCII.
+#[inline]
+fn normal_ascii(as_read: &[u8]) -> Option<CompactString> {
+    let mut kept = Room([0; 32]);
     let mut length = 0;
-    for byte in as_read.bytes() {
+    let mut all_bits = 0;
+    for byte in as_read {
         // What is dropped is overwritten by the next letter: no branch on what a plate is made of.
-        let letter = NORMAL_LETTERS[usize::from(byte)];
-        kept[length.min(LONGEST)] = letter;
+        let letter = NORMAL_LETTERS[usize::from(*byte)];
+        kept.0[length.min(LONGEST + 1)] = letter;
         length += usize::from(letter != 0);
+        all_bits |= byte;
     }
-    let kept = std::str::from_utf8(&kept[..length.min(LONGEST + 1)]);
-    kept.expect("letters and digits of ASCII are UTF-8").into()
+    let kept = std::str::from_utf8(&kept.0).expect("letters and digits of ASCII are UTF-8");
+    all_bits.is_ascii().then(|| kept[..length.min(LONGEST + 1)].into())
 }
 
 /// Upper case can undo NFKC and the other way round, so both are repeated until nothing changes.
@@ -135,7 +154,7 @@ mod tests {
         #[test]
         fn the_short_way_for_ascii_agrees_with_the_general_one(as_read in "[ -~]{0,24}") {
             let general = normal_unicode(&as_read);
-            prop_assert_eq!(normal_ascii(&as_read), &general[..general.len().min(LONGEST + 1)]);
+            prop_assert_eq!(normal_ascii(as_read.as_bytes()).unwrap(), &general[..general.len().min(LONGEST + 1)]);
         }
     }
 }

@@ -40,12 +40,20 @@ impl Timestamp {
     /// The text that `Display` gives, without the cost of a format string. A time that is not between 1970 and 9999 gives
     /// the nearest that is.
     pub fn to_rfc3339(self) -> [u8; 24] {
+        let mut text = [0; 24];
+        self.write_rfc3339(&mut text);
+        text
+    }
+
+    /// Writes the text that [`to_rfc3339`](Self::to_rfc3339) gives to where it belongs.
+    #[inline]
+    pub fn write_rfc3339(self, text: &mut [u8; 24]) {
         let millis = self.0.clamp(0, LAST_MILLIS);
         let days = u32::try_from(millis / DAY_MILLIS).expect("days until the year 9999 are few");
         let of_day = u32::try_from(millis % DAY_MILLIS).expect("a day has 86,400,000 milliseconds");
         let (year, month, day) = date_of(days);
         let (second_of_day, millis) = (of_day / 1_000, of_day % 1_000);
-        let mut text = *b"0000-00-00T00:00:00.000Z";
+        *text = *b"0000-00-00T00:00:00.000Z";
         let mut put = |at: usize, number: u32| text[at..at + 2].copy_from_slice(&TWO_DIGITS[number as usize]);
         put(0, year / 100);
         put(2, year % 100);
@@ -56,7 +64,6 @@ impl Timestamp {
         put(17, second_of_day % 60);
         put(20, millis / 10);
         text[22] = TWO_DIGITS[(millis % 10) as usize][1];
-        text
     }
 
     /// Reads an RFC 3339 date and time with an offset, from 1970 to 9999.
@@ -80,7 +87,9 @@ impl fmt::Display for Timestamp {
 
 const FORM: &str = "is not an RFC 3339 date and time such as 2024-09-24T09:00:00.125Z";
 
-fn parse(text: &[u8]) -> Result<Timestamp, &'static str> {
+/// As [`Timestamp::parse_rfc3339`], whether or not it is UTF-8.
+#[inline]
+pub(crate) fn parse(text: &[u8]) -> Result<Timestamp, &'static str> {
     let (fixed, rest) = text.split_first_chunk::<19>().ok_or(FORM)?;
     let separators = [fixed[4], fixed[7], fixed[13], fixed[16]] == *b"--::" && matches!(fixed[10], b'T' | b't');
     let mut are_digits = true;

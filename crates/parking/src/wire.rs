@@ -18,7 +18,7 @@ use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Times
 mod elements;
 mod plain;
 
-pub use self::plain::{PlainEvent, parse_plain};
+pub use self::plain::{PlainEvent, parse_plain, parse_plain_line};
 
 /// The largest message body that is taken, bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;

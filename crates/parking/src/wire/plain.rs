@@ -8,16 +8,17 @@ use uuid::Uuid;
 
 use super::{MEMBERS, Member, check_confidence};
 use crate::lot::is_name;
-use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Timestamp, Vehicle};
+use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Vehicle, time};
 
 /// A gate event that passed every check; its names still stand in the text that it was read from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlainEvent<'a> {
     key: EventKey,
-    lot: &'a str,
+    /// ASCII, as the gate is.
+    lot: &'a [u8],
     plate: Plate,
-    plate_as_read: &'a str,
-    gate: Option<&'a str>,
+    plate_as_read: &'a [u8],
+    gate: &'a [u8],
     confidence: Option<f32>,
 }
 
@@ -27,8 +28,8 @@ impl PlainEvent<'_> {
         &self.key
     }
 
-    /// The lot's name.
-    pub fn lot(&self) -> &str {
+    /// The lot's name, in ASCII.
+    pub fn lot(&self) -> &[u8] {
         self.lot
     }
 
@@ -39,84 +40,87 @@ impl PlainEvent<'_> {
 
     /// The event with names of its own.
     pub fn into_event(self) -> GateEvent {
+        let text = |bytes| std::str::from_utf8(bytes).expect("it was checked when it was read");
         GateEvent {
-            vehicle: Vehicle { lot: LotId::of_name(self.lot), plate: self.plate },
+            vehicle: Vehicle { lot: LotId::of_name(text(self.lot)), plate: self.plate },
             key: self.key,
-            plate_as_read: self.plate_as_read.into(),
-            gate: self.gate.map(GateId::of_name),
+            plate_as_read: text(self.plate_as_read).into(),
+            gate: (!self.gate.is_empty()).then(|| GateId::of_name(text(self.gate))),
             confidence: self.confidence,
         }
     }
 }
 
+/// A longer one is not plain; whether it may be so long is for the general parser to say.
+const BYTES_MAX: usize = 1024;
+
 /// Reads an event of the plain shape; `None` says nothing about one of another shape.
 pub fn parse_plain(json: &[u8]) -> Option<PlainEvent<'_>> {
-    let values = Values::read(json)?;
-    let (direction, time) = match (values.of(Member::EntryDateTime), values.of(Member::ExitDateTime)) {
-        (Some(entry), None) => (Direction::Entry, entry),
-        (None, Some(exit)) => (Direction::Exit, exit),
-        (Some(_), Some(_)) | (None, None) => return None,
-    };
-    let time = Timestamp::parse_rfc3339(time).ok()?;
-    let id = values.of(Member::Id).filter(|id| id.len() == 36)?;
-    let id = Uuid::try_parse(id).ok().filter(|id| !id.is_nil())?;
-    let plate_as_read = values.of(Member::VehiclePlate)?;
-    let (lot, gate) = (values.of(Member::LotId), values.of(Member::GateId));
-    if !lot.into_iter().chain(gate).all(is_name) {
+    parse_plain_line(json, json.len())
+}
+
+/// As [`parse_plain`] for the first `length` bytes of `text`. What follows them is no part of the event, but when
+/// there is something, the end is read as fast as the rest.
+pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
+    if length > BYTES_MAX {
         return None;
     }
+    let values = Values::read(text, length)?;
+    let (entry, exit) = (values.of(Member::EntryDateTime), values.of(Member::ExitDateTime));
+    if entry.is_empty() == exit.is_empty() {
+        return None;
+    }
+    let (direction, time) = if exit.is_empty() { (Direction::Entry, entry) } else { (Direction::Exit, exit) };
+    let time = time::parse(time).ok()?;
+    let id = Some(values.of(Member::Id)).filter(|id| id.len() == ID_BYTES)?;
+    let id = Uuid::try_parse_ascii(id).ok().filter(|id| !id.is_nil())?;
+    let plate_as_read = Some(values.of(Member::VehiclePlate)).filter(|plate| is_plain(plate))?;
+    let (lot, gate) = (values.of(Member::LotId), values.of(Member::GateId));
+    if !(lot.is_empty() || is_name(lot)) || !(gate.is_empty() || is_name(gate)) {
+        return None;
+    }
+    let confidence = match values.of(Member::Confidence) {
+        [] => None,
+        number => Some(check_confidence(std::str::from_utf8(number).ok()?).ok()?),
+    };
     Some(PlainEvent {
         key: EventKey { time, direction, id },
-        lot: lot.unwrap_or(LotId::MAIN),
-        plate: Plate::from_read(plate_as_read).ok()?,
+        lot: if lot.is_empty() { LotId::MAIN.as_bytes() } else { lot },
+        plate: Plate::from_read_bytes(plate_as_read)?,
         plate_as_read,
         gate,
-        confidence: values.of(Member::Confidence).map(check_confidence).transpose().ok()?,
+        confidence,
     })
 }
 
 /// The values of the members as they stand, without quotes; an empty one is absent.
-struct Values<'a>([&'a str; MEMBERS.len()]);
+struct Values<'a>([&'a [u8]; MEMBERS.len()]);
 
 impl<'a> Values<'a> {
-    fn of(&self, member: Member) -> Option<&'a str> {
-        let value = self.0[member as usize];
-        (!value.is_empty()).then_some(value)
+    fn of(&self, member: Member) -> &'a [u8] {
+        self.0[member as usize]
     }
 
-    fn read(json: &'a [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(json).ok()?;
-        let mut quotes = Quotes::default();
-        quotes.find(json)?;
-        let mut cursor = Cursor { text: json, at: 0, quotes: &mut quotes };
-        cursor.next_is(b'{')?;
-        let mut values = Self([""; MEMBERS.len()]);
+    fn read(text: &'a [u8], length: usize) -> Option<Self> {
+        let mut cursor = Cursor { text, end: length.min(text.len()), at: 0 };
+        let mut values = Self([&[]; MEMBERS.len()]);
         let mut seen = 0_u32;
+        cursor.next_is(b'{')?;
         loop {
+            cursor.next_is(b'"')?;
             let name = cursor.name()?;
             cursor.next_is(b':')?;
-            let value = cursor.value()?;
-            if let Name::Member(member) = name {
-                let is_expected = match value {
-                    Value::String(start, end) => {
-                        values.0[member] = text.get(start..end)?;
-                        start < end && member != Member::Confidence as usize
-                    }
-                    Value::Number(start, end) => {
-                        values.0[member] = text.get(start..end)?;
-                        member == Member::Confidence as usize
-                    }
-                    Value::Null => true,
-                    Value::Boolean => false,
-                };
-                if !is_expected || seen & (1 << member) != 0 {
-                    return None;
+            match name {
+                Name::Member(member) if seen & (1 << member) == 0 => {
+                    seen |= 1 << member;
+                    values.0[member] = cursor.value_of(member)?;
                 }
-                seen |= 1 << member;
+                Name::Member(_) => return None,
+                Name::Other => cursor.skip_value()?,
             }
             match cursor.next()? {
                 b',' => {}
-                b'}' => return cursor.is_at_end().then_some(values),
+                b'}' => return cursor.next().is_none().then_some(values),
                 _ => return None,
             }
         }
@@ -132,172 +136,155 @@ enum Name {
     Other,
 }
 
-/// A value, and from where to where it stands; a string without its quotes.
-#[derive(Clone, Copy)]
-enum Value {
-    String(usize, usize),
-    Number(usize, usize),
+/// A value without quotes.
+enum Bare<'a> {
+    Number(&'a [u8]),
     Boolean,
     Null,
 }
 
+/// Reads strings sixteen bytes at a time and without a branch on where they end, which would be guessed wrong.
 struct Cursor<'a> {
     text: &'a [u8],
+    end: usize,
     at: usize,
-    quotes: &'a mut Quotes,
 }
 
-impl Cursor<'_> {
-    /// The next byte that is no white space.
-    fn next(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.get(self.at)?;
-            self.at += 1;
+impl<'a> Cursor<'a> {
+    /// The next byte that is no white space, which stays.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        while self.at < self.end {
+            let byte = self.text[self.at];
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
                 return Some(byte);
             }
+            self.at += 1;
         }
+        None
     }
 
+    /// Takes the next byte that is no white space.
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    #[inline]
     fn next_is(&mut self, expected: u8) -> Option<()> {
         (self.next()? == expected).then_some(())
     }
 
-    fn is_at_end(&mut self) -> bool {
-        self.next().is_none()
+    /// The bytes from `place` on, the first of them the lowest, and zeros behind the end of the text.
+    #[inline]
+    fn window(&self, place: usize) -> Option<u128> {
+        let rest = self.text.get(place..)?;
+        Some(u128::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| padded_of(rest))))
     }
 
-    fn name(&mut self) -> Option<Name> {
-        self.next_is(b'"')?;
-        let (start, end) = self.string()?;
-        let (place, padded) = MEMBER_OF_LENGTH[(end - start).min(PADDED_BYTES - 1)];
-        if end - start >= PADDED_BYTES {
-            return Some(Name::Other);
+    /// What stands behind an opening quote, up to the next quote after `unseen` bytes. Whether it has escapes or control
+    /// characters, and a quote among the unseen, is left to be checked.
+    #[inline]
+    fn string(&mut self, unseen: usize) -> Option<&'a [u8]> {
+        let start = self.at;
+        let mut place = start + unseen;
+        let mut quotes = quotes_of(self.window(place)?);
+        while quotes == 0 {
+            place += WINDOW;
+            quotes = quotes_of(self.window(place)?);
         }
-        let bytes = match self.text.get(start..).and_then(|rest| rest.first_chunk()) {
-            Some(bytes) => *bytes,
-            None => padded_of(&self.text[start..end]),
-        };
-        let name = u128::from_le_bytes(bytes) & MASKS[end - start];
-        Some(if name == padded { Name::Member(place) } else { Name::Other })
+        place += (quotes.trailing_zeros() / u8::BITS) as usize;
+        self.at = place + 1;
+        (place < self.end).then(|| &self.text[start..place])
     }
 
     #[inline]
-    fn value(&mut self) -> Option<Value> {
-        let first = self.next()?;
-        if first == b'"' { self.string().map(|(start, end)| Value::String(start, end)) } else { self.bare_value() }
+    fn name(&mut self) -> Option<Name> {
+        let window = self.window(self.at)?;
+        let name = self.string(0)?;
+        let length = name.len().min(WINDOW - 1);
+        let (member, padded) = MEMBER_OF_LENGTH[length];
+        if window & MASKS[length] == padded && name.len() < WINDOW {
+            return Some(Name::Member(member));
+        }
+        is_plain_text(name).then_some(Name::Other)
     }
 
-    /// A value without quotes, whose first byte was taken.
+    /// The value of a member that is known; nothing for `null`.
+    #[inline]
+    fn value_of(&mut self, member: usize) -> Option<&'a [u8]> {
+        let is_number = member == Member::Confidence as usize;
+        if self.peek()? == b'"' {
+            self.at += 1;
+            return self.string(CHECKED_BYTES[member]).filter(|value| !value.is_empty() && !is_number);
+        }
+        match self.bare_value()? {
+            Bare::Null => Some(&[]),
+            Bare::Number(number) => is_number.then_some(number),
+            Bare::Boolean => None,
+        }
+    }
+
+    fn skip_value(&mut self) -> Option<()> {
+        if self.peek()? == b'"' {
+            self.at += 1;
+            return is_plain_text(self.string(0)?).then_some(());
+        }
+        self.bare_value().map(|_| ())
+    }
+
     #[cold]
-    fn bare_value(&mut self) -> Option<Value> {
-        let start = self.at - 1;
-        let rest = &self.text[start..];
-        let (value, length) = match rest[0] {
-            b'n' if rest.starts_with(b"null") => (Value::Null, 4),
-            b't' if rest.starts_with(b"true") => (Value::Boolean, 4),
-            b'f' if rest.starts_with(b"false") => (Value::Boolean, 5),
+    fn bare_value(&mut self) -> Option<Bare<'a>> {
+        let rest = &self.text[self.at..self.end];
+        let (value, length) = match rest.first()? {
+            b'n' if rest.starts_with(b"null") => (Bare::Null, 4),
+            b't' if rest.starts_with(b"true") => (Bare::Boolean, 4),
+            b'f' if rest.starts_with(b"false") => (Bare::Boolean, 5),
             b'-' | b'0'..=b'9' => {
                 let length = length_of_number(rest)?;
-                (Value::Number(start, start + length), length)
+                (Bare::Number(&rest[..length]), length)
             }
             _ => return None,
         };
-        self.at = start + length;
+        self.at += length;
         Some(value)
     }
-
-    /// Behind an opening quote: from where to where the string stands. Goes on behind its closing quote.
-    #[inline]
-    fn string(&mut self) -> Option<(usize, usize)> {
-        let (opening, closing) = self.quotes.next_two()?;
-        self.at = closing + 1;
-        Some((opening + 1, closing))
-    }
 }
 
-/// A longer text does not take the short way.
-const BYTES_MAX: usize = 1024;
-const BLOCK: usize = u64::BITS as usize;
-/// A text with more quotes does not take the short way.
-const QUOTES_MAX: usize = 40;
-/// So many quotes are looked for in a block whether they are there or not: a branch for each would be guessed wrong.
-const AT_ONCE: usize = 12;
-
-/// The places of the quotes of a text, one after the other.
-struct Quotes {
-    places: [u32; QUOTES_MAX + BLOCK + AT_ONCE],
-    count: usize,
-    taken: usize,
+/// The highest bit of each byte that is a quote. Only the lowest of the bits is to be relied on: a borrow may set others
+/// above it.
+#[inline]
+const fn quotes_of(window: u128) -> u128 {
+    const EACH: u128 = u128::MAX / 0xff;
+    let others = window ^ (EACH * b'"' as u128);
+    others.wrapping_sub(EACH) & !others & (EACH << 7)
 }
 
-impl Default for Quotes {
-    fn default() -> Self {
-        Self { places: [0; QUOTES_MAX + BLOCK + AT_ONCE], count: 0, taken: 0 }
-    }
+/// Whether a string, so far as bytes tell, stands for itself: without escapes and without control characters.
+#[inline]
+fn is_plain(string: &[u8]) -> bool {
+    string.iter().filter(|byte| **byte < b' ' || **byte == b'\\').count() == 0
 }
 
-impl Quotes {
-    /// `None` for a text with escapes or control characters, where a quote may be none or a line end hides.
-    fn find(&mut self, text: &[u8]) -> Option<()> {
-        if text.len() > BYTES_MAX {
-            return None;
-        }
-        let (blocks, rest) = text.as_chunks();
-        let mut last = [b' '; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        for (start, block) in (0..).step_by(BLOCK).zip(blocks.iter().chain([&last])) {
-            let (bits, is_plain) = quotes_of(block);
-            self.add(start, bits);
-            if !is_plain || self.count > QUOTES_MAX {
-                return None;
-            }
-        }
-        Some(())
-    }
-
-    fn add(&mut self, start: u32, bits: u64) {
-        let found = bits.count_ones() as usize;
-        let mut left = bits;
-        for places in self.places[self.count..].chunks_exact_mut(AT_ONCE) {
-            for place in places {
-                // Behind the last one this is no place; the next block overwrites it.
-                *place = start + left.trailing_zeros();
-                left &= left.wrapping_sub(1);
-            }
-            if left == 0 {
-                break;
-            }
-        }
-        self.count += found;
-    }
-
-    /// The places of an opening and a closing quote.
-    #[inline]
-    fn next_two(&mut self) -> Option<(usize, usize)> {
-        let at = self.taken;
-        self.taken += 2;
-        if self.taken > self.count {
-            return None;
-        }
-        Some((self.places[at] as usize, self.places[at + 1] as usize))
-    }
+fn is_plain_text(string: &[u8]) -> bool {
+    is_plain(string) && std::str::from_utf8(string).is_ok()
 }
 
-/// The quotes of a block, a bit for each, and whether it has no backslash and no control character. Written such that
-/// compilers make a few vector instructions of it.
-fn quotes_of(block: &[u8; BLOCK]) -> (u64, bool) {
-    let mut are_quotes = [0; BLOCK];
-    let mut specials = 0;
-    for (is_quote, byte) in are_quotes.iter_mut().zip(block) {
-        *is_quote = u8::from(*byte == b'"');
-        specials |= u8::from(*byte < b' ') | u8::from(*byte == b'\\');
-    }
-    // The product has the lowest bit of each of the eight bytes in its highest byte, in their order.
-    let packed = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    let bits = are_quotes.as_chunks().0.iter().rev().fold(0, |bits, eight| bits << 8 | packed(eight));
-    (bits, specials == 0)
-}
+const ID_BYTES: usize = 36;
+/// The bytes up to the seconds of a time.
+const TIME_BYTES: usize = 19;
+
+/// So many bytes at the beginning of each member's value are such that no quote, escape or control character in them
+/// passes the check of the value.
+const CHECKED_BYTES: [usize; MEMBERS.len()] = {
+    let mut checked = [0; MEMBERS.len()];
+    checked[Member::Id as usize] = ID_BYTES;
+    checked[Member::EntryDateTime as usize] = TIME_BYTES;
+    checked[Member::ExitDateTime as usize] = TIME_BYTES;
+    checked
+};
 
 /// The length of a number without an exponent at the beginning of `text`.
 fn length_of_number(text: &[u8]) -> Option<usize> {
@@ -315,12 +302,12 @@ fn length_of_number(text: &[u8]) -> Option<usize> {
     (!matches!(text.get(end), Some(b'e' | b'E'))).then_some(end)
 }
 
-const PADDED_BYTES: usize = size_of::<u128>();
+const WINDOW: usize = size_of::<u128>();
 
 /// The one member of each length, by its place in [`MEMBERS`], and its name as a number. No two are equally long.
-const MEMBER_OF_LENGTH: [(usize, u128); PADDED_BYTES] = {
+const MEMBER_OF_LENGTH: [(usize, u128); WINDOW] = {
     // No name is as long as this number of bytes that are all set.
-    let mut of_length = [(0, u128::MAX); PADDED_BYTES];
+    let mut of_length = [(0, u128::MAX); WINDOW];
     let mut place = 0;
     while place < MEMBERS.len() {
         let name = MEMBERS[place].as_bytes();
@@ -332,18 +319,18 @@ const MEMBER_OF_LENGTH: [(usize, u128); PADDED_BYTES] = {
 };
 
 /// The bytes of a name of each length.
-const MASKS: [u128; PADDED_BYTES] = {
-    let mut masks = [0; PADDED_BYTES];
+const MASKS: [u128; WINDOW] = {
+    let mut masks = [0; WINDOW];
     let mut length = 1;
-    while length < PADDED_BYTES {
+    while length < WINDOW {
         masks[length] = masks[length - 1] << u8::BITS | 0xff;
         length += 1;
     }
     masks
 };
 
-const fn padded_of(name: &[u8]) -> [u8; PADDED_BYTES] {
-    let mut padded = [0; PADDED_BYTES];
+const fn padded_of(name: &[u8]) -> [u8; WINDOW] {
+    let mut padded = [0; WINDOW];
     padded.split_at_mut(name.len()).0.copy_from_slice(name);
     padded
 }

@@ -193,6 +193,19 @@ proptest! {
     }
 
     #[test]
+    fn what_follows_an_event_is_no_part_of_it(
+        members in proptest::collection::vec(member(), 0..9),
+        (place, change, byte) in any::<(usize, u8, u8)>(),
+        rest in "[\\n\"},:a]{0,2}[ -~\n]{0,40}",
+    ) {
+        let object = format!("{{{}}}", members.join(","));
+        for json in [mutated(&object, place, change, byte), mutated(ENTRY, place, change, byte)] {
+            let followed = [&json, rest.as_bytes()].concat();
+            prop_assert_eq!(parse_plain_line(&followed, json.len()), parse_plain(&json));
+        }
+    }
+
+    #[test]
     fn every_valid_event_without_escapes_takes_the_short_way(place: usize, change: u8, byte: u8) {
         let json = mutated(ENTRY, place, change, byte);
         let is_plain = !json.iter().any(|byte| *byte < b' ' || *byte == b'\\');
