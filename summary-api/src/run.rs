@@ -73,6 +73,8 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
 /// # Errors
 /// The ledger can't be used, and waiting would not help.
 pub async fn start(config: &Config, listener: TcpListener, context: &ServiceContext) -> Result<Option<Service>, Error> {
+    // Before anybody can ask: until the ledger is open and its routes are there, this process is not ready.
+    let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
     let server = Server::default().shown_in(&context.registry)?;
     let serving = server.serve(listener, routes::waiting(Arc::clone(&ready), context), context.lifecycle.clone());
@@ -80,10 +82,10 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
         serving.await;
         Ok(())
     });
-    let dependency = context.health.dependency("ledger");
     let Some(ledger) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
     let service = Service::new(ledger, config.rules.clone(), config.lots.clone(), context);
     ready.get_or_init(|| routes::api(&service, config.access()));
+    dependency.up();
     background::spawn_background(&service, dependency, context);
     Ok(Some(service))
 }
@@ -106,10 +108,7 @@ async fn open_ledger(
             Ok(ledger)
         };
         match opened.await {
-            Ok(ledger) => {
-                dependency.up();
-                return Ok(Some(ledger));
-            }
+            Ok(ledger) => return Ok(Some(ledger)),
             Err(ledger::Error::Unavailable(reason)) => dependency.down(reason),
             Err(ledger::Error::Config(reason)) => return Err(service_kit::config::Error::Refused(reason).into()),
             Err(error @ (ledger::Error::InUse(_) | ledger::Error::Replaced(_) | ledger::Error::Corrupt(_))) => {

@@ -96,6 +96,18 @@ async fn ended(mut program: Program) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
+async fn who_is_told_that_it_is_ready_is_answered() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(folder.path(), &[]);
+        while !running.is_ready().await {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(running.get("/api/v1/lots").await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn what_was_answered_200_is_there_after_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = Running::start(folder.path(), &[]).ready().await;
