@@ -11,6 +11,7 @@ mod documentation;
 mod image;
 mod observability;
 mod rehearsal;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
