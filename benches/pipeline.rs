@@ -38,6 +38,8 @@ impl Servers {
     pub(crate) async fn start(with_postgres: bool) -> anyhow::Result<Self> {
         let broker = RabbitMq::start().await.context("RabbitMQ is needed: see ci/bench")?;
         let redis = Redis::start().await.context("Redis is needed: see ci/bench")?;
+        // As in docker-compose.yml: a cache writes nothing to disk.
+        redis.command(&["CONFIG", "SET", "appendonly", "no"]).await?;
         let postgres = if with_postgres { Some(Postgres::start().await?) } else { None };
         let overview = broker.management().get("overview").await?.unwrap_or_default();
         let information = redis.command(&["INFO", "server"]).await?;

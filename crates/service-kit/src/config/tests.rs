@@ -43,7 +43,7 @@ fn every_default_is_allowed() {
         assert!(settings.share(setting).is_ok(), "{}", setting.name);
     }
     assert_eq!(settings.number(&PREFETCH, 1..=2000u16), Ok(2000));
-    assert_eq!(settings.number(&BATCH_EVENTS, 1..=10_000usize), Ok(256));
+    assert_eq!(settings.number(&BATCH_EVENTS, 1..=10_000usize), Ok(1000));
     assert_eq!(settings.number(&BATCHES_IN_FLIGHT, 1..=64usize), Ok(4));
     assert_eq!(settings.number(&SEED, 0..=u64::MAX), Ok(1));
     assert_eq!(settings.number(&STAY_SCALE, 1.0..=100_000.0), Ok(60.0));
