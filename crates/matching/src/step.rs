@@ -1,7 +1,7 @@
 //! The step: what new evidence about one vehicle changes.
 //!
 //! Sessions before and after are both computed by [`for_each_stay`]; the step is their difference. So a late event
-//! revises whatever it must, and an event that is already there changes nothing. [`newest`] decides the event that
+//! revises whatever it must, and an event that is already there changes nothing. `newest` decides the event that
 //! nearly always comes, the newest of its vehicle, without that comparison.
 
 use std::cmp::Ordering;

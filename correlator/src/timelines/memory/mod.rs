@@ -3,7 +3,7 @@
 //! It holds what fits into a number of bytes and then gives up what was not used lately; finding what it gave up in
 //! the ledger is left to the caller. Nothing in it outlives the process.
 //!
-//! [`table`] keeps the vehicles, each in few bytes: [`entry`] packs a timeline, [`name`] a vehicle.
+//! `table` keeps the vehicles, each in few bytes: `entry` packs a timeline, `name` a vehicle.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
