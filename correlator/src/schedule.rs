@@ -15,14 +15,17 @@ pub(crate) struct VehicleArrivals {
     pub(crate) events: Vec<(GateEvent, Timestamp)>,
 }
 
+/// The message that brought an event or a refused element; for an event also which one it is.
+pub(crate) type Element = (Arc<Received>, Option<EventKey>);
+
 /// What is worked on together.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) vehicles: Vec<VehicleArrivals>,
     /// What can't be taken, and on which queue it came.
     pub(crate) refused: Vec<(Queue, Refused)>,
-    /// For every event and every refused element the message that brought it; for an event also which one it is.
-    pub(crate) elements: Vec<(Arc<Received>, Option<EventKey>)>,
+    /// Everything of the batch.
+    pub(crate) elements: Vec<Element>,
 }
 
 /// Remembers which vehicles are under way, and what waits for them.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use bus::{Bus, DeathNote, Message, Queue, Tag};
 use parking::wire::write_event;
-use parking::{EventKey, GateEvent, Refusal, Vehicle};
+use parking::{GateEvent, Refusal, Vehicle};
 use tokio::task::JoinSet;
 
-use crate::arrival::{Received, Refused};
+use crate::arrival::Refused;
 use crate::decide::{Decider, Evidence, GivenUp};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
-use crate::schedule::{Batch, Schedule};
+use crate::schedule::{Batch, Element, Schedule};
 
 /// Why the worker ended before the stop.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +39,6 @@ pub(crate) struct Worker {
 }
 
 type Done = (Vec<Vehicle>, Result<(), Error>);
-/// An element of a message, and which event it is.
-type Element = (Arc<Received>, Option<EventKey>);
 
 impl Worker {
     /// Works until the stop, then finishes what is under way.

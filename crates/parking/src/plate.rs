@@ -79,8 +79,8 @@ const NORMAL_LETTERS: [u8; 256] = {
     letters
 };
 
-/// Room for a plate with one letter too many, and for those behind it. All of it is ASCII at any time, and its size is one that is checked to be
-/// UTF-8 at once.
+/// Room for a plate with one letter too many, and for those behind it. All of it is ASCII at any time, and its size is
+/// one that is checked to be UTF-8 at once.
 #[repr(align(16))]
 struct Room([u8; 32]);
 

@@ -142,8 +142,8 @@ async fn a_queue_that_is_deleted_under_us_is_made_again() {
     let mut consumer = bus.consume(Queue::Exit, 10).await.unwrap();
     assert_eq!(drained(&mut *consumer, 3).await, [1, 2, 3]);
     management.delete(&format!("queues/{}/parking.exit", host.name())).await.unwrap();
-    // A queue that is being deleted may still confirm a message, and takes it along: so it is sent until it comes. Nor is the
-    // consumer always told: then it sees for four probes, of fifteen seconds each, that nothing comes though something is ready.
+    // A queue that is being deleted may still confirm a message, and takes it along: so it is sent until it comes. Nor
+    // is the consumer always told: then it takes four probes, of fifteen seconds each, to see that nothing comes.
     wait_until(4 * PATIENCE, "a message of the new queue", async || {
         bus.publish(Queue::Exit, messages(4..5)).await.unwrap();
         let received = tokio::time::timeout(Duration::from_secs(1), consumer.receive(1)).await;

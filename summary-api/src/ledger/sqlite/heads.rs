@@ -1,7 +1,7 @@
 //! The newest state of vehicles, ahead of their rows.
 //!
-//! Vehicles come back in no order: with a row to change for each, nearly every event would cost a page of the file. So
-//! a transaction appends what it changed of vehicles to `vehicle_log`, and the state stands here. The rows follow in
+//! Vehicles come back in no order: with a row to change for each, most events would cost a page of the file. So a
+//! transaction appends what it changed of vehicles to `vehicle_log`, and the state stands here. The rows follow in
 //! turns, each in the order of vehicle numbers, a slice with every transaction; then the log before that turn goes.
 //! After a crash the log has what the rows miss.
 
