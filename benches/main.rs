@@ -1,10 +1,12 @@
 //! The benchmarks: each row runs some work and its yardstick in turns and says how they compare. Started by `ci/bench`.
 //!
-//! One file a row. What the rows share: `generator` (the traffic), `measure` (processes seen from outside), `pipeline`
-//! (servers and our programs put together), `raw` (queues used without any work), `report` (the tables). Programs are
+//! One file a row. What the rows share: `generator` (the traffic), `stays` (a full ledger), `measure` (processes seen from
+//! outside), `wrk` (load over HTTP), `pipeline` (servers and our programs put together), `raw` (queues used without any
+//! work), `report` (the tables). Programs are
 //! measured as whole processes; where a part has to be a process of its own, this program starts itself.
 //! Nothing here fails for being slow.
 
+mod answers;
 mod drain;
 mod embedded;
 mod generator;
@@ -18,8 +20,10 @@ mod replay;
 mod report;
 mod save_summary;
 mod startup;
+mod stays;
 mod steady;
 mod step;
+mod wrk;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -86,6 +90,8 @@ enum Row {
     SaveSummary,
     /// Pages of sessions and plate search
     Pages,
+    /// Hot GraphQL queries, with kept answers against none
+    Answers,
     /// Start, idle CPU and memory of each service
     Startup,
 }
@@ -207,6 +213,7 @@ async fn run(row: Row, options: &Options) -> anyhow::Result<Finding> {
         Row::Latency => latency::run(options).await,
         Row::SaveSummary => save_summary::run(options).await,
         Row::Pages => pages::run(options).await,
+        Row::Answers => answers::run(options).await,
         Row::Startup => startup::run(options).await,
     }
 }

@@ -180,7 +180,18 @@ impl Pipeline {
 
 /// A summary API of its own process.
 pub(crate) fn summary_api(database_url: &str, port: u16, folder: &Path) -> anyhow::Result<Program> {
+    summary_api_with(database_url, port, folder, &[])
+}
+
+/// The same with settings of a row.
+pub(crate) fn summary_api_with(
+    database_url: &str,
+    port: u16,
+    folder: &Path,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<Program> {
     Program::new(testbed::binary("summary-api")?)
+        .envs(settings.iter().copied())
         .env("DWELL_DATABASE_URL", database_url)
         .env("DWELL_INTERNAL_TOKEN", TOKEN)
         .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
@@ -208,12 +219,19 @@ impl Page {
         Ok(answer.text().await?)
     }
 
+    /// Sends JSON to a path; an error unless the answer is a success.
+    pub(crate) async fn post(&self, path: &str, json: String) -> anyhow::Result<()> {
+        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        request.body(json).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Waits until the service is ready.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         wait("a service to be ready", async || self.get("/readyz").await.is_ok()).await
     }
 
-    /// An unlabelled counter.
+    /// A counter, with its labels if it has any.
     pub(crate) async fn count(&self, name: &str) -> anyhow::Result<u64> {
         let text = self.get("/metrics").await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

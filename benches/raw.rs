@@ -3,6 +3,7 @@
 //! Each runs as a process of its own, so that its CPU time is seen as that of the correlator is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
@@ -15,6 +16,7 @@ use parking::{SystemClock, Timestamp};
 use service_kit::{ServiceContext, Settings};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::generator::{lot, plate};
@@ -96,6 +98,20 @@ struct Taken {
     latencies_ms: Vec<f64>,
 }
 
+impl Taken {
+    fn add(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.latencies_ms.extend(more.latencies_ms);
+    }
+}
+
+impl ConsumeArguments {
+    /// A quorum queue leaves so many messages unacknowledged on a channel.
+    fn channels(&self) -> u16 {
+        self.prefetch.div_ceil(2_000)
+    }
+}
+
 /// Consumes and acknowledges both queues, a connection each; prints messages, p50 and p99.
 pub(crate) async fn consume(arguments: ConsumeArguments) -> anyhow::Result<()> {
     let arguments = Arc::new(arguments);
@@ -107,23 +123,42 @@ pub(crate) async fn consume(arguments: ConsumeArguments) -> anyhow::Result<()> {
     }
     let mut all = Taken::default();
     while let Some(taken) = tasks.join_next().await {
-        let taken = taken??;
-        all.messages += taken.messages;
-        all.latencies_ms.extend(taken.latencies_ms);
+        all.add(taken??);
     }
     let (p50, p99) = (quantile(&mut all.latencies_ms, 0.5), quantile(&mut all.latencies_ms, 0.99));
     say(&format!("{} {p50} {p99}", all.messages));
     Ok(())
 }
 
-async fn take(arguments: &ConsumeArguments, queue: &str) -> anyhow::Result<Taken> {
+async fn take(arguments: &Arc<ConsumeArguments>, queue: &str) -> anyhow::Result<Taken> {
     let connection = Connection::connect(&arguments.amqp, ConnectionProperties::default()).await?;
-    let (channel, there) = open_queue(&connection, queue).await?;
-    channel.basic_qos(arguments.prefetch, BasicQosOptions::default()).await?;
-    let taken = take_from(arguments, queue, &channel, there).await?;
+    let (_, there) = open_queue(&connection, queue).await?;
+    let (count, is_done) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+    if there == 0 && arguments.seconds.is_none() {
+        is_done.cancel();
+    }
+    let mut lines = JoinSet::new();
+    for _ in 0..arguments.channels() {
+        let line = Line {
+            channel: connection.create_channel().await?,
+            queue: queue.to_owned(),
+            there,
+            count: Arc::clone(&count),
+            is_done: is_done.clone(),
+        };
+        let arguments = Arc::clone(arguments);
+        lines.spawn(async move { line.take(&arguments).await });
+    }
+    let mut all = Taken::default();
+    while let Some(taken) = lines.join_next().await {
+        all.add(taken??);
+    }
+    if arguments.seconds.is_none() && count.load(Ordering::Relaxed) < there {
+        bail!("only {} of {there} messages of {queue} came", count.load(Ordering::Relaxed));
+    }
     // The broker has all acknowledgements when it answers.
     connection.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await?;
-    Ok(taken)
+    Ok(all)
 }
 
 /// Waits for the queue, which its publishers make; a channel, and how many messages are there.
@@ -141,41 +176,61 @@ async fn open_queue(connection: &Connection, queue: &str) -> anyhow::Result<(Cha
     }
 }
 
-async fn take_from(arguments: &ConsumeArguments, queue: &str, channel: &Channel, there: u64) -> anyhow::Result<Taken> {
-    let options = BasicConsumeOptions::default();
-    let mut consumer = channel.basic_consume(queue.into(), "yardstick".into(), options, FieldTable::default()).await?;
-    let mut counts_from = Instant::now();
-    let length = arguments.seconds.map(Duration::from_secs);
-    let end = tokio::time::sleep(crate::LIMIT);
-    tokio::pin!(end);
-    let mut taken = Taken::default();
-    let mut count: u64 = 0;
-    while length.is_some() || count < there {
-        let delivery = tokio::select! {
-            biased;
-            () = &mut end => break,
-            next = consumer.next() => next.context("the broker ended the consumer")??,
-        };
-        count += 1;
-        if count == 1 {
-            let begun = Instant::now();
-            counts_from = begun + Duration::from_secs(arguments.skip);
-            end.as_mut().reset(begun + length.unwrap_or(crate::LIMIT));
-        }
-        if arguments.skip == 0 || Instant::now() >= counts_from {
-            taken.messages += 1;
-            if arguments.latency {
-                taken.latencies_ms.push(age_of(&delivery.data)?);
+/// One of the channels that share the prefetch of a queue, as those of the bus do.
+struct Line {
+    channel: Channel,
+    queue: String,
+    /// What was in the queue at the start.
+    there: u64,
+    /// What has come on all channels.
+    count: Arc<AtomicU64>,
+    is_done: CancellationToken,
+}
+
+impl Line {
+    async fn take(&self, arguments: &ConsumeArguments) -> anyhow::Result<Taken> {
+        let channels = arguments.channels();
+        self.channel.basic_qos(arguments.prefetch / channels, BasicQosOptions::default()).await?;
+        let (name, options) = (self.queue.as_str().into(), BasicConsumeOptions::default());
+        let mut consumer = self.channel.basic_consume(name, "yardstick".into(), options, FieldTable::default()).await?;
+        let mut counts_from = Instant::now();
+        let length = arguments.seconds.map(Duration::from_secs);
+        let end = tokio::time::sleep(crate::LIMIT);
+        tokio::pin!(end);
+        let mut taken = Taken::default();
+        let (mut own, mut last) = (0_u64, 0);
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = &mut end => break,
+                () = self.is_done.cancelled() => break,
+                next = consumer.next() => next.context("the broker ended the consumer")??,
+            };
+            own += 1;
+            last = delivery.delivery_tag;
+            if own == 1 {
+                let begun = Instant::now();
+                counts_from = begun + Duration::from_secs(arguments.skip);
+                end.as_mut().reset(begun + length.unwrap_or(crate::LIMIT));
+            }
+            if arguments.skip == 0 || Instant::now() >= counts_from {
+                taken.messages += 1;
+                if arguments.latency {
+                    taken.latencies_ms.push(age_of(&delivery.data)?);
+                }
+            }
+            if own.is_multiple_of((arguments.acknowledge_every / u64::from(channels)).max(1)) {
+                self.channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
+            }
+            if self.count.fetch_add(1, Ordering::Relaxed) + 1 == self.there && length.is_none() {
+                self.is_done.cancel();
             }
         }
-        if count.is_multiple_of(arguments.acknowledge_every) || (length.is_none() && count == there) {
-            channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true }).await?;
+        if last > 0 && length.is_none() {
+            self.channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
         }
+        Ok(taken)
     }
-    if length.is_none() && count < there {
-        bail!("only {count} of {there} messages of {queue} came");
-    }
-    Ok(taken)
 }
 
 fn age_of(body: &[u8]) -> anyhow::Result<f64> {

@@ -22,6 +22,7 @@ pub(crate) struct Line {
     pub(crate) yardstick: String,
     /// What `reach` speaks of.
     pub(crate) result: String,
+    /// Empty when there is nothing to reach.
     pub(crate) reach: String,
     pub(crate) is_reached: bool,
 }
@@ -51,6 +52,11 @@ impl Finding {
         self.add(work, shown.clone(), "-".into(), shown, format!("≤ {most} {unit}"), measured <= most);
     }
 
+    /// A line whose ratio has nothing to reach.
+    pub(crate) fn shows(&mut self, work: &str, measured: String, yardstick: String, ratio: f64) {
+        self.add(work, measured, yardstick, format!("{ratio:.2} ×"), String::new(), true);
+    }
+
     /// A line of any kind.
     pub(crate) fn add(
         &mut self,
@@ -74,7 +80,11 @@ impl Finding {
             "| work | measured | yardstick | result | to reach | reached |\n| --- | --- | --- | --- | --- | --- |\n";
         let line = |line: &Line| {
             let Line { work, measured, yardstick, result, reach, is_reached } = line;
-            let reached = if *is_reached { "yes" } else { "NO" };
+            let reached = match (reach.as_str(), is_reached) {
+                ("", _) => "",
+                (_, true) => "yes",
+                (_, false) => "NO",
+            };
             format!("| {work} | {measured} | {yardstick} | {result} | {reach} | {reached} |\n")
         };
         let lines: String = self.lines.iter().map(line).collect();

@@ -1,18 +1,15 @@
 //! `POST /save_summary`, durable, with 32 connections of wrk, against the same route in `FastAPI` that appends to a file.
 
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use testbed::{Program, free_port};
 
-use crate::measure::{self, median, number};
+use crate::Options;
+use crate::measure::median;
 use crate::pipeline::{Page, summary_api, wait};
 use crate::report::{Finding, rate, say, version_of};
-use crate::{LIMIT, Options};
+use crate::wrk::{CONNECTIONS, Load, YARDSTICKS, load, version};
 
-const YARDSTICKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/yardsticks");
-const CONNECTIONS: &str = "32";
+const SCRIPT: &str = "save_summary.lua";
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -32,16 +29,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     finding.note(format!(
         "{}, one process without its access log; {CONNECTIONS} connections of {}",
         version_of(&python, &["-c", packages]),
-        version_of("wrk", &["-v"]).split(" Copyright").next().unwrap_or("wrk")
+        version()
     ));
     Ok(finding)
-}
-
-/// What wrk says.
-#[derive(Debug)]
-struct Load {
-    a_second: f64,
-    p99_ms: f64,
 }
 
 async fn summaries(options: &Options) -> anyhow::Result<Load> {
@@ -49,7 +39,7 @@ async fn summaries(options: &Options) -> anyhow::Result<Load> {
     let (port, file) = (free_port(), crate::pipeline::ledger_file(folder.path()));
     let mut api = summary_api(&format!("sqlite:{}", file.display()), port, folder.path())?;
     Page::new(port)?.ready().await?;
-    let load = wrk(options, port)?;
+    let load = load(options, port, SCRIPT, &[])?;
     api.kill()?;
     Ok(load)
 }
@@ -68,22 +58,7 @@ async fn fastapi(options: &Options) -> anyhow::Result<Load> {
         .start()?;
     let page = Page::new(port)?;
     wait("FastAPI to answer", async || page.get("/openapi.json").await.is_ok()).await?;
-    let load = wrk(options, port)?;
+    let load = load(options, port, SCRIPT, &[])?;
     server.kill()?;
     Ok(load)
-}
-
-fn wrk(options: &Options, port: u16) -> anyhow::Result<Load> {
-    let mut command = Command::new("wrk");
-    command.args(["-t1", "-c", CONNECTIONS, "-d", options.sized("10s", "2s"), "--latency", "-s"]);
-    command.arg(Path::new(YARDSTICKS).join("save_summary.lua")).arg(format!("http://127.0.0.1:{port}"));
-    let run = measure::run(&mut command, LIMIT).context("wrk is needed: see ci/bench")?;
-    let line = run.output.lines().find_map(|line| line.strip_prefix("RESULT "));
-    let line = line.context("wrk did not say what it found")?;
-    let numbers: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-    let [requests, micros, failed, p99_micros] = numbers.as_slice() else {
-        anyhow::bail!("wrk said {line:?} instead of four numbers")
-    };
-    ensure!(*failed == 0, "{failed} of {requests} requests failed");
-    Ok(Load { a_second: number(*requests) * 1e6 / number(*micros), p99_ms: number(*p99_micros) / 1000.0 })
 }

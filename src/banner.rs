@@ -24,9 +24,9 @@ impl Banner {
         let server = |setting: &Setting, embedded: String| settings.text(setting).map_or(embedded, mask);
         let names: Vec<&str> = lots.iter().map(|lot| lot.id.as_str()).collect();
         let rows = vec![
-            ("Sessions", format!("{base}/api/v1/sessions")),
-            ("Lots", format!("{base}/api/v1/lots")),
-            ("API document", format!("{base}/openapi.json")),
+            ("Page", format!("{base}/")),
+            ("API", format!("{base}/api/docs/")),
+            ("GraphQL", format!("{base}/graphql")),
             ("Metrics", format!("{base}/metrics")),
             ("Health", format!("{base}/readyz?verbose")),
             ("Queues", server(&config::AMQP_URL, format!("embedded, kept in {folder}"))),
@@ -75,7 +75,8 @@ mod tests {
         let settings = Settings::from_variables([("DWELL_AMQP_URL", "amqp://dwell:hidden@broker/%2f")]).unwrap();
         let banner = Banner::new(&settings, "127.0.0.1:5000".parse().unwrap(), &Lots::default()).to_string();
         let expected = [
-            "  Sessions       http://127.0.0.1:5000/api/v1/sessions",
+            "  Page           http://127.0.0.1:5000/",
+            "  API            http://127.0.0.1:5000/api/docs/",
             "  Queues         amqp://dwell:***@broker/%2f",
             "  Working state  in memory, a cache of the ledger",
             "  Ledger         SQLite, kept in ./dwell-data",

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use correlator::recorder::{Error, Recorder};
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use service_kit::traces::TraceContext;
 use summary_api::Service;
 
 /// Records by calling the summary API's own service.
@@ -33,8 +34,8 @@ impl Recorder for DirectRecorder {
         self.service.load(requests).await.map_err(|failure| error(&failure))
     }
 
-    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error> {
-        self.service.record(units.to_vec()).await.map_err(|failure| error(&failure))
+    async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
+        self.service.record_after(units.to_vec(), trace).await.map_err(|failure| error(&failure))
     }
 
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
@@ -42,7 +43,8 @@ impl Recorder for DirectRecorder {
     }
 
     async fn report(&self, status: CorrelatorStatus) -> Result<(), Error> {
-        self.service.report(status);
+        // What this process needs, the summary API knows itself.
+        self.service.report(CorrelatorStatus { dependencies: Vec::new(), ..status });
         Ok(())
     }
 }

@@ -5,14 +5,22 @@
 //! - [`replay`]: correlates files of gate events offline.
 //! - [`publish`]: sends files of gate events to the queues.
 //! - [`export`]: writes the ledger's sessions as a session file.
+//! - [`explain`]: says why an event did or did not match.
+//! - [`tail`]: shows the live feed in a terminal.
 //! - [`dlq`]: lists and requeues dead letters.
+//! - [`completions`]: completes the command line in a shell.
+//! - [`doctor`]: checks the settings and what they lead to; says cause and fix.
 //!
 //! What the services do is theirs; here they are only put together.
 
+mod api_client;
 pub mod banner;
+pub mod completions;
 pub mod direct;
 pub mod dlq;
+pub mod doctor;
 pub mod event_files;
+pub mod explain;
 pub mod export;
 pub mod pipeline;
 mod progress;
@@ -20,5 +28,6 @@ pub mod publish;
 mod queues;
 pub mod replay;
 pub mod session_file;
+pub mod tail;
 mod turns;
 mod whole_file;

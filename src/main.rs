@@ -2,23 +2,44 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
-use dwell::{dlq, export, pipeline, publish, replay};
+use clap::{ArgMatches, Command};
+use dwell::{completions, dlq, doctor, explain, export, pipeline, publish, replay, tail};
 use service_kit::{Role, ServiceContext, Settings, config};
 
+const PROGRAM: &str = "dwell";
 const EXAMPLES: &str = "\
 Examples:
   dwell                                          the whole pipeline in this process, nothing installed
   dwell replay events.ndjson.gz --sessions out.csv   correlate a file offline
   dwell publish events.ndjson --amqp-url amqp://guest:guest@127.0.0.1:5672
   dwell export --api http://127.0.0.1:5000 --sessions out.csv --settled
+  dwell explain ea90a8f0-d66b-429e-aa8a-c4ba05805975     why did this exit not match?
+  dwell tail                                     each change as it is recorded
+  dwell doctor                                   what is wrong here, and what to do? (dwell validate: settings only)
 ";
 
 fn main() -> ExitCode {
-    let command = config::command("dwell", "Which exit belongs to which entry: parking sessions from gate events")
+    let matches = match service_kit::parsed(cli()) {
+        Ok(matches) => matches,
+        Err(code) => return code,
+    };
+    doctor::run_if_asked(&matches).unwrap_or_else(|| service_kit::run_program(PROGRAM, role(&matches), matches, start))
+}
+
+fn cli() -> Command {
+    let command = config::command(PROGRAM, "Which exit belongs to which entry: parking sessions from gate events")
         .before_help(EXAMPLES)
-        .subcommands([replay::command(), publish::command(), export::command(), dlq::command()]);
-    service_kit::run_program(config::with_default(command, &config::LISTEN, "127.0.0.1:5000"), role, start)
+        .subcommands([
+            replay::command(),
+            publish::command(),
+            export::command(),
+            explain::command(),
+            tail::command(),
+            dlq::command(),
+            completions::command(),
+        ])
+        .subcommands(doctor::commands());
+    config::with_default(command, &config::LISTEN, "127.0.0.1:5000")
 }
 
 fn role(matches: &ArgMatches) -> Role {
@@ -30,6 +51,9 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("replay", matches)) => replay::run(matches, &settings, &context).await,
         Some(("publish", matches)) => publish::run(matches, &settings, &context).await,
         Some(("export", matches)) => export::run(matches, &settings, &context).await,
+        Some(("explain", matches)) => explain::run(matches, &settings, &context).await,
+        Some(("tail", matches)) => tail::run(matches, &settings, &context).await,
+        Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("dlq", matches)) => dlq::run(matches, &settings, &context).await,
         _ => pipeline::run(settings, context).await,
     }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use bus::{Bus, BusConfig};
 use service_kit::config::{self, AMQP_URL, DATABASE_URL};
-use service_kit::{ServiceContext, Settings, http};
+use service_kit::{ServiceContext, Settings, announce, http};
 use summary_api::folder::DataFolder;
 
 use crate::banner::{self, Banner};
 use crate::direct::DirectRecorder;
 
+const NAME: &str = "dwell";
 /// The tasks whose end is the end of the drain.
 const STARTED_HERE: [&str; 4] = ["correlator", "entry gates", "exit gates", summary_api::TASK];
 
@@ -25,6 +26,7 @@ const STARTED_HERE: [&str; 4] = ["correlator", "entry gates", "exit gates", summ
 /// What could not be started, and what to do.
 pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
     let parts = Parts::read(&settings)?;
+    announce::starting(NAME, &settings);
     let is_embedded = settings.text(&AMQP_URL).is_none() || settings.text(&DATABASE_URL).is_none();
     let data_dir = settings.required(&config::DATA_DIR)?;
     let _folder = is_embedded.then(|| DataFolder::lock(data_dir.as_ref())).transpose()?;
@@ -32,9 +34,12 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     let bus = bus::open(&parts.bus, &context)?;
     say(&Banner::new(&settings, listener.local_addr()?, &parts.api.lots).to_string());
     let Some(service) = summary_api::start(&parts.api, listener, &context).await? else { return Ok(()) };
+    // The past that the gates make up is recorded at once, and would push the banner out of sight.
+    context.decisions.expect_many();
     start_gates(&settings, &bus, &context);
     let recorder = Arc::new(DirectRecorder::new(service));
     correlator::start(parts.correlator, bus, recorder, &context).await?;
+    announce::when_ready(NAME, &context);
     context.lifecycle.stopping().await;
     drained(&context).await;
     say(&banner::summary(&context.registry));
@@ -51,7 +56,7 @@ struct Parts {
 impl Parts {
     fn read(settings: &Settings) -> anyhow::Result<Self> {
         let api = summary_api::Config::read(settings)?;
-        let bus = BusConfig::from_settings("dwell", settings)?;
+        let bus = BusConfig::from_settings(NAME, settings)?;
         let correlator = correlator::Config::from_settings(settings)?;
         entry_service::check(settings)?;
         exit_service::check(settings)?;

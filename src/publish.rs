@@ -11,6 +11,7 @@ use bus::{Message, Queue};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use parking::Direction;
 use parking::wire::{MAX_BODY_BYTES, MAX_EVENTS_OF_MESSAGE, write_event};
+use service_kit::traces::Traces;
 use service_kit::{ServiceContext, Settings};
 use tokio::sync::mpsc;
 
@@ -40,7 +41,8 @@ const AFTER: &str = "\
 Events go to the queue of their direction on RabbitMQ (DWELL_AMQP_URL), else on the embedded bus in DWELL_DATA_DIR,
 which no running dwell may use meanwhile. Publishing a file twice does no harm: known events change nothing.
 
-Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent).";
+Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent); 2 unknown
+flag; 69 RabbitMQ does not answer, or a running dwell has the embedded bus; 78 wrong settings.";
 
 /// Why publishing failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,7 @@ pub enum Error {
 /// The command line.
 pub fn command() -> Command {
     let most = i64::try_from(MAX_EVENTS_OF_MESSAGE).unwrap_or(i64::MAX);
-    Command::new("publish")
+    let command = Command::new("publish")
         .about("Send files of gate events to the queues")
         .before_help(EXAMPLES)
         .after_help(AFTER)
@@ -83,7 +85,8 @@ pub fn command() -> Command {
                 .default_value("1")
                 .value_parser(value_parser!(u32).range(1..=most))
                 .help("So many events go into one message, as an array, if they fit into 1 MiB"),
-        )
+        );
+    queues::reading(command)
 }
 
 /// Runs the command.
@@ -117,9 +120,12 @@ async fn publish(queues: &Queues, job: Job, context: &ServiceContext) -> Result<
         let packers = [entries, exits].map(|batches| Packer::new(batches, job.events_per_message));
         move || read_events(&job.files, &progress, refused, packers)
     });
+    let traces = &context.traces;
     let sending = async {
-        let sent =
-            tokio::try_join!(send(queues, Queue::Entry, entry_batches), send(queues, Queue::Exit, exit_batches))?;
+        let sent = tokio::try_join!(
+            send(queues, Queue::Entry, entry_batches, traces),
+            send(queues, Queue::Exit, exit_batches, traces)
+        )?;
         Ok::<_, Error>((sent, (&mut reading).await??))
     };
     let done = tokio::select! {
@@ -147,10 +153,16 @@ async fn publish(queues: &Queues, job: Job, context: &ServiceContext) -> Result<
 }
 
 /// Sends the batches one after the other; says how many messages that were.
-async fn send(queues: &Queues, queue: Queue, mut batches: mpsc::Receiver<Vec<Message>>) -> Result<u64, Error> {
+async fn send(
+    queues: &Queues,
+    queue: Queue,
+    mut batches: mpsc::Receiver<Vec<Message>>,
+    traces: &Traces,
+) -> Result<u64, Error> {
     let mut sent = 0;
-    while let Some(batch) = batches.recv().await {
+    while let Some(mut batch) = batches.recv().await {
         sent += batch.len() as u64;
+        let _span = bus::begin_publishing(&mut batch, traces);
         let publishing = queues.bus.publish(queue, batch);
         let published = if queues.is_embedded() {
             let full = |_| Error::Full { queue: queues.name(queue).to_owned() };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusConfig, OpenError, Queue, embedded};
-use service_kit::config::{self, AMQP_URL};
+use clap::Command;
+use service_kit::config::{self, AMQP_URL, DATA_DIR, OF_COMMANDS, OF_QUEUES, OTLP_ENDPOINT};
 use service_kit::{ServiceContext, Settings, Unavailable};
 
 /// While a command has the embedded bus, nothing consumes there: its queues must hold all that a file brings.
@@ -29,6 +30,11 @@ pub enum Error {
     Stopped,
 }
 
+/// The command with a help that shows the settings which name the queues.
+pub(crate) fn reading(command: Command) -> Command {
+    config::reading(command, &[OF_QUEUES, &[&DATA_DIR, &OTLP_ENDPOINT], OF_COMMANDS])
+}
+
 /// The open bus.
 #[derive(Debug)]
 pub(crate) struct Queues {
@@ -45,6 +51,21 @@ impl Queues {
         Ok(Self { bus, config })
     }
 
+    /// The same, but makes no embedded bus: there is nothing in a new one to look at.
+    pub(crate) fn open_existing(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
+        let BusConfig { url, data_dir, .. } = BusConfig::from_settings("dwell", settings)?;
+        if url.is_none() && !embedded::Embedded::is_in(&data_dir) {
+            let reason = format!(
+                "{} has none; name the folder that dwell works in with {}, or the broker with {}",
+                data_dir.display(),
+                DATA_DIR.name,
+                AMQP_URL.name
+            );
+            return Err(Unavailable { name: "the embedded queues", reason }.into());
+        }
+        Self::open(settings, context)
+    }
+
     /// Whether the bus is this process's own.
     pub(crate) fn is_embedded(&self) -> bool {
         self.config.url.is_none()
@@ -53,6 +74,11 @@ impl Queues {
     /// The queue as a person knows it.
     pub(crate) fn name(&self, queue: Queue) -> &str {
         self.config.names.of(queue)
+    }
+
+    /// Where the queues are, as the end of a sentence.
+    pub(crate) fn place(&self) -> String {
+        self.config.url.as_ref().map_or_else(|| self.config.data_dir.display().to_string(), ToString::to_string)
     }
 
     /// How many messages are ready in the queue; waits for the broker, but not for ever.

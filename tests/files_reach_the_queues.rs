@@ -67,7 +67,7 @@ async fn check_queues(folder: &Path, variable: (&str, &str)) {
         assert_eq!(bus.depth(queue).await.unwrap(), Some(0));
     }
     let note = DeathNote { reason: "id is missing".to_owned(), queue: "exit".to_owned() };
-    bus.publish(Queue::Dead, vec![Message { body: "SECRET1".into(), death: Some(note) }]).await.unwrap();
+    bus.publish(Queue::Dead, vec![Message { death: Some(note), ..Message::new("SECRET1") }]).await.unwrap();
     drop(bus);
     context.lifecycle.stop();
 
@@ -110,4 +110,21 @@ async fn an_embedded_bus_in_use_is_named_with_what_to_do() {
     let said = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(69), "{said}");
     assert!(said.contains("is in use by another process") && said.contains("DWELL_AMQP_URL"), "{said}");
+}
+
+#[test]
+fn a_command_that_finds_nothing_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, code, hint) in [
+        (["dlq", "list"], 69, "dwell-data has none; name the folder that dwell works in with DWELL_DATA_DIR"),
+        (["dlq", "requeue"], 69, "or the broker with DWELL_AMQP_URL"),
+        (["publish", "nofile.ndjson"], 1, "cannot open nofile.ndjson"),
+    ] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_dwell")).args(arguments).current_dir(&folder).output().unwrap();
+
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{said}");
+        assert!(said.contains(hint), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

@@ -79,6 +79,23 @@ async fn a_kill_loses_no_session_and_repeats_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_banner_stays_in_sight_of_a_first_look() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut dwell = start(&folder, port);
+
+    for words in ["dwell is ready", "decisions "] {
+        dwell.wait_for_line(words, PATIENCE).await.unwrap();
+    }
+
+    let printed = dwell.output();
+    let until_counted: Vec<&str> = printed.lines().take_while(|line| !line.contains("decisions ")).collect();
+    assert!(!until_counted.iter().any(|line| line.contains("session ")), "{printed}");
+    assert_eq!((printed.matches("dwell is ready").count(), printed.matches("is up").count()), (1, 0), "{printed}");
+    assert!(!printed.contains("DWELL_STRANGER_SHARE"), "it shows settings that nobody gave:\n{printed}");
+    assert!(until_counted.len() < 24, "a terminal has 24 lines:\n{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_drains_and_says_what_was_done() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut dwell = start(&folder, port);

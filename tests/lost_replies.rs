@@ -4,6 +4,7 @@
 //! by a seed. What must come out is what the events say, by the definition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -13,6 +14,8 @@ use dwell::direct::DirectRecorder;
 use matching::history::{lot_times, settled_sessions};
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Direction, EventKey, GateEvent, LotId, Plate, Rules, Session, SessionId, State, Timestamp, Vehicle};
+use service_kit::metrics::render;
+use service_kit::traces::TraceContext;
 use uuid::Uuid;
 
 use crate::support::pipeline::Pipeline;
@@ -24,6 +27,8 @@ const HOLD_MS: i64 = 300;
 struct Unreliable {
     recorder: DirectRecorder,
     calls: AtomicU64,
+    /// Calls that load or record, and got no answer.
+    unanswered: Arc<AtomicU64>,
 }
 
 impl Unreliable {
@@ -35,6 +40,10 @@ impl Unreliable {
 
     fn lost() -> Error {
         Error::Unavailable("lost on the way".into())
+    }
+
+    fn counted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        answer.inspect_err(|_| _ = self.unanswered.fetch_add(1, Ordering::SeqCst))
     }
 }
 
@@ -62,11 +71,11 @@ impl Recorder for Unreliable {
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
-        unreliably!(self, self.recorder.load(requests).await)
+        self.counted(unreliably!(self, self.recorder.load(requests).await))
     }
 
-    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error> {
-        unreliably!(self, self.recorder.record(units).await)
+    async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
+        self.counted(unreliably!(self, self.recorder.record(units, trace).await))
     }
 
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
@@ -129,6 +138,12 @@ async fn publish(pipeline: &Pipeline, events: &[GateEvent]) {
     }
 }
 
+fn retries(pipeline: &Pipeline, call: &str) -> u64 {
+    let (page, series) =
+        (render(&pipeline.context.registry), format!("dwell_ledger_retries_total{{call=\"{call}\"}} "));
+    page.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreliable_way_to_the_ledger_changes_no_session() {
     let rules = Rules { hold_ms: HOLD_MS, max_stay_ms: 2 * 3_600_000, ..Rules::default() };
@@ -136,10 +151,16 @@ async fn an_unreliable_way_to_the_ledger_changes_no_session() {
     let events = events();
     publish(&pipeline, &events).await;
 
-    pipeline.settle(Unreliable { recorder: pipeline.recorder(), calls: AtomicU64::new(0) }).await;
+    let unanswered = Arc::new(AtomicU64::new(0));
+    let recorder =
+        Unreliable { recorder: pipeline.recorder(), calls: AtomicU64::new(0), unanswered: Arc::clone(&unanswered) };
+    pipeline.settle(recorder).await;
 
     let (standing, expected) = (pipeline.standing().await, expected(&events, &rules));
     assert_eq!(standing.values().find(|session| Some(*session) != expected.get(&session.id)), None);
     assert_eq!(standing.len(), expected.len());
     assert!(standing.values().any(|session| session.state == State::Matched));
+    let tried_again = ["load", "record"].map(|call| retries(&pipeline, call));
+    assert_eq!(tried_again.iter().sum::<u64>(), unanswered.load(Ordering::SeqCst), "{tried_again:?}");
+    assert!(tried_again.iter().all(|count| *count > 0), "{tried_again:?}");
 }

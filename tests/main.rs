@@ -9,9 +9,12 @@
 )]
 
 mod deployment;
+mod doctor;
 mod every_exit_finds_its_entry;
+mod explains;
 mod files_reach_the_queues;
 mod first_minute;
+mod help;
 mod hot_vehicles;
 mod layers;
 mod lost_replies;
@@ -20,3 +23,5 @@ mod producers;
 mod readme;
 mod replay_is_exact;
 mod support;
+mod tail;
+mod traces;

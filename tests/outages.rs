@@ -1,11 +1,16 @@
 //! An outage is waited out: servers that are absent at start or vanish later cost time, never a session.
 
+use std::time::Duration;
+
 use testbed::{Postgres, Program, RabbitMq, Redis, free_port, wait_until};
 
 use crate::support::{
     PATIENCE, TOKEN, assert_same_sessions, correlator, gate_events, json, metric, published, publishing, ready,
     replayed, settled, stays, summary_api,
 };
+
+/// Within this time what is wrong is to be seen.
+const SOON: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, Redis and PostgreSQL: ci/test"]
@@ -95,6 +100,45 @@ async fn servers_that_are_absent_at_start_are_waited_for() {
         json(&status).await.is_some_and(|status| status["settled"] == true)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and Redis: ci/test"]
+async fn what_a_correlator_elsewhere_lacks_is_said_by_the_page_within_three_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = RabbitMq::start().await.unwrap();
+    let mut redis = Redis::start().await.unwrap();
+    let (port, database) = (free_port(), format!("sqlite:{}", folder.path().join("ledger.sqlite").display()));
+    let _api = summary_api(&database, port, folder.path());
+    ready(port).await;
+    let health = async || {
+        let page = reqwest::get(format!("http://127.0.0.1:{port}/")).await.ok()?.text().await.ok()?;
+        Some(page.split("id=\"health\"").nth(1)?.split("</div>").next()?.to_owned())
+    };
+    let says = async |within: Duration, what: &str| {
+        wait_until(within, what, async || health().await.is_some_and(|line| line.contains(what))).await;
+    };
+    says(PATIENCE, "no correlator reports").await;
+    let mut correlator = correlator(&broker.amqp_url(), &redis.url(), port, folder.path());
+    says(PATIENCE, "All dependencies up").await;
+
+    redis.kill().unwrap();
+    says(SOON, "Degraded: correlator: redis").await;
+    let status = json(&format!("http://127.0.0.1:{port}/api/v1/status")).await.unwrap();
+    let dependencies = status["correlators"][0]["dependencies"].as_array().unwrap();
+    let of_redis = dependencies.iter().find(|one| one["name"] == "redis").unwrap();
+    assert!(of_redis["up"] == false && of_redis["reason"].is_string(), "{of_redis}");
+    redis.restart().await.unwrap();
+    says(PATIENCE, "All dependencies up").await;
+
+    broker.stop_app().await.unwrap();
+    says(SOON, "correlator: rabbitmq").await;
+    broker.start_app().await.unwrap();
+    says(PATIENCE, "All dependencies up").await;
+
+    correlator.kill().unwrap();
+    says(SOON, "Degraded: correlator silent").await;
+    says(PATIENCE, "Degraded: no correlator reports").await;
 }
 
 async fn matched(page: &str, exits: f64) {

@@ -1,4 +1,4 @@
-//! What the README says: its commands are run as they stand there, on a running `dwell`.
+//! What the README and the page on the API say: their commands are run as they stand there, on a running `dwell`.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use testbed::{Program, free_port};
 use crate::support::ready;
 
 const README: &str = include_str!("../README.md");
+const API: &str = include_str!("../docs/api.md");
 
 /// The commands of the indented blocks that begin with `curl`, each with its continuation lines.
-fn curls() -> Vec<String> {
+fn curls(text: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut goes_on = false;
-    for line in README.lines().filter_map(|line| line.strip_prefix("    ")) {
+    for line in text.lines().filter_map(|line| line.strip_prefix("    ")) {
         if goes_on {
             commands.last_mut().unwrap().push_str(line.trim_end_matches('\\'));
         } else if line.starts_with("curl ") {
@@ -26,7 +27,7 @@ fn curls() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs curl: ci/test"]
-async fn every_curl_of_the_readme_answers() {
+async fn every_curl_of_the_documentation_answers() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let _dwell = Program::new(testbed::binary("dwell").unwrap())
         .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
@@ -34,9 +35,9 @@ async fn every_curl_of_the_readme_answers() {
         .start()
         .unwrap();
     ready(port).await;
-    let curls = curls();
-    assert!(curls.len() >= 3, "{curls:?}");
-    for curl in curls {
+    let (readme, api) = (curls(README), curls(API));
+    assert!(readme.len() >= 3 && api.len() >= 4, "{readme:?} {api:?}");
+    for curl in readme.into_iter().chain(api) {
         let here = curl.replace("localhost:5000", &format!("127.0.0.1:{port}"));
         let run =
             || Command::new("sh").arg("-c").arg(format!("{here} --fail-with-body --silent --max-time 10")).output();

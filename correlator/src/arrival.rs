@@ -9,6 +9,7 @@ use bus::{Delivery, Queue, Tag};
 use bytes::Bytes;
 use parking::wire::parse_message;
 use parking::{GateEvent, Refusal, Timestamp};
+use service_kit::traces::TraceContext;
 use tokio::time::Instant;
 
 /// An event that arrives further ahead of the clock than this is refused: one wrong gate clock must not age a lot.
@@ -20,6 +21,7 @@ pub(crate) struct Received {
     pub(crate) queue: Queue,
     pub(crate) tag: Tag,
     pub(crate) at: Instant,
+    pub(crate) trace: Option<TraceContext>,
     left: AtomicUsize,
 }
 
@@ -61,7 +63,7 @@ pub(crate) fn read(queue: Queue, delivery: &Delivery, now: Timestamp, arrivals: 
         Ok(elements) => (elements, None),
     };
     let left = AtomicUsize::new(elements.len().max(1));
-    let message = Arc::new(Received { queue, tag: delivery.tag, at: delivery.received, left });
+    let message = Arc::new(Received { queue, tag: delivery.tag, at: delivery.received, trace: delivery.trace, left });
     let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
     arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
     arrivals.extend(elements.into_iter().map(|element| {
@@ -93,7 +95,7 @@ pub(crate) fn read_all(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec
 #[cfg(test)]
 pub(crate) fn delivered(body: String) -> Delivery {
     let tag = Tag { generation: 1, number: 1 };
-    Delivery { tag, body: body.into(), received: Instant::now(), redelivered: false, death: None }
+    Delivery { tag, body: body.into(), received: Instant::now(), redelivered: false, death: None, trace: None }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl Config {
     /// The first setting that is wrong, and what is allowed.
     pub fn from_settings(settings: &Settings) -> Result<Self, config::Error> {
         Ok(Self {
-            prefetch: settings.number(&config::PREFETCH, 1..=2000)?,
+            prefetch: settings.number(&config::PREFETCH, 1..=32_000)?,
             batch_events: settings.number(&config::BATCH_EVENTS, 1..=10_000)?,
             batches_in_flight: settings.number(&config::BATCHES_IN_FLIGHT, 1..=64)?,
             redis_url: settings.url(&config::REDIS_URL, &["redis"])?,

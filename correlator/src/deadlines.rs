@@ -10,6 +10,7 @@ use matching::Due;
 use parking::Direction;
 
 use crate::decide::{Call, Decider, Evidence};
+use crate::origins::Origins;
 use crate::progress::Progress;
 
 /// How often the ledger is asked.
@@ -35,9 +36,12 @@ async fn end_due(decider: &Decider, progress: &Progress) -> bool {
     let Ok(due) = decider.patiently(Call::Due, || decider.recorder.due(MOST)).await else { return false };
     let is_full = due.len() >= MOST as usize;
     let evidence: Vec<Evidence> = due.into_iter().filter_map(|due| evidence(due, progress)).collect();
-    let any = !evidence.is_empty();
+    if evidence.is_empty() {
+        return false;
+    }
+    let origins = Origins::of_deadlines(&decider.traces, evidence.len());
     // What the stop cuts off here is leased again later.
-    decider.settle(evidence).await.is_ok() && is_full && any
+    decider.settle(evidence, &origins).await.is_ok() && is_full
 }
 
 fn evidence(due: Due, progress: &Progress) -> Option<Evidence> {

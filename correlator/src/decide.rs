@@ -9,10 +9,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use matching::{Decision, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
 use parking::{EventKey, GateEvent, Rules, Timestamp, Vehicle};
+use service_kit::traces::{Kind, Traces};
 use service_kit::{Backoff, Dependency, Health, Lifecycle};
 
 use crate::decisions::Announcer;
 use crate::metrics::Metrics;
+use crate::origins::Origins;
 use crate::recorder::{self, Recorder};
 use crate::timelines::Timelines;
 
@@ -38,6 +40,18 @@ pub(crate) enum Call {
     Load,
     Record,
     Due,
+}
+
+impl Call {
+    pub(crate) const ALL: [Self; 3] = [Self::Load, Self::Record, Self::Due];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Record => "record",
+            Self::Due => "due",
+        }
+    }
 }
 
 /// How the ledger answers, for each kind of call: one that fails is not hidden by others that succeed.
@@ -78,6 +92,7 @@ pub(crate) struct Decider {
     pub(crate) announcer: Announcer,
     pub(crate) ledger: LedgerHealth,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) traces: Traces,
 }
 
 /// Evidence on its way through a batch.
@@ -107,12 +122,16 @@ enum Verdict {
 
 impl Decider {
     /// Settles all evidence; vehicles are distinct. Returns the events that no timeline has room for.
-    pub(crate) async fn settle(&self, evidence: Vec<Evidence>) -> Result<Vec<GateEvent>, GivenUp> {
+    pub(crate) async fn settle(
+        &self,
+        evidence: Vec<Evidence>,
+        origins: &Origins<'_>,
+    ) -> Result<Vec<GateEvent>, GivenUp> {
         let mut cases: Vec<Case> = evidence.into_iter().map(Case::new).collect();
         self.look_up(&mut cases).await;
         let mut refused = Vec::new();
         while !cases.is_empty() {
-            self.load_missing(&mut cases).await?;
+            self.load_missing(&mut cases, origins).await?;
             let (mut again, mut units) = (Vec::new(), Vec::new());
             for mut case in cases {
                 match self.decide(&case) {
@@ -129,7 +148,7 @@ impl Decider {
                     }
                 }
             }
-            again.extend(self.record(units).await?);
+            again.extend(self.record(units, origins).await?);
             cases = again;
         }
         Ok(refused)
@@ -174,7 +193,7 @@ impl Decider {
     }
 
     /// Loads from the ledger, in one call, what neither the evidence nor the cache had.
-    async fn load_missing(&self, cases: &mut [Case]) -> Result<(), GivenUp> {
+    async fn load_missing(&self, cases: &mut [Case], origins: &Origins<'_>) -> Result<(), GivenUp> {
         let rules = self.rules();
         let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
         let mut wanted: Vec<&mut Case> = cases.iter_mut().filter(needs).collect();
@@ -184,6 +203,8 @@ impl Decider {
         if requests.is_empty() {
             return Ok(());
         }
+        let mut span = self.traces.begin(Kind::Asks, "load timelines", Some(origins.whole()));
+        span.note("dwell.vehicles", requests.len());
         let snapshots = self.patiently(Call::Load, || self.recorder.load(&requests)).await?;
         for (case, snapshot) in wanted.iter_mut().zip(snapshots) {
             case.snapshot = Some(snapshot);
@@ -192,17 +213,21 @@ impl Decider {
     }
 
     /// Records units in one call; returns the cases that lost, each with the snapshot that came back.
-    async fn record(&self, units: Vec<(Case, Unit)>) -> Result<Vec<Case>, GivenUp> {
+    async fn record(&self, units: Vec<(Case, Unit)>, origins: &Origins<'_>) -> Result<Vec<Case>, GivenUp> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
         let (cases, units): (Vec<Case>, Vec<Unit>) = units.into_iter().unzip();
-        let outcomes = self.patiently(Call::Record, || self.recorder.record(&units)).await?;
+        let mut span = self.traces.begin(Kind::Asks, "record sessions", Some(origins.whole()));
+        span.note("dwell.units", units.len());
+        let trace = span.context();
+        let outcomes = self.patiently(Call::Record, || self.recorder.record(&units, trace)).await?;
+        drop(span);
         let (mut lost, mut fresh) = (Vec::new(), Vec::new());
         for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {
             match outcome {
                 Outcome::Recorded(_) => {
-                    self.announcer.recorded(&unit);
+                    self.announcer.recorded(&unit, origins);
                     if unit.base.is_some() {
                         fresh.push((case.evidence.vehicle, unit.next_snapshot()));
                     }
@@ -232,13 +257,14 @@ impl Decider {
                     return Ok(answer);
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "{call:?} failed, trying again until it works");
+                    tracing::debug!(%error, "{} failed, trying again until it works", call.as_str());
                     health.down(error.to_string());
                 }
             }
             if !backoff.wait(&self.lifecycle).await {
                 return Err(GivenUp);
             }
+            self.metrics.tried_again(call);
         }
     }
 

@@ -6,6 +6,9 @@ use matching::{SessionChange, Unit};
 use parking::{LotId, State};
 use service_kit::DecisionLog;
 use service_kit::logs::human_duration;
+use service_kit::traces::TraceContext;
+
+use crate::origins::Origins;
 
 /// Writes the lines of recorded units to the log of decisions.
 #[derive(Debug, Clone)]
@@ -18,9 +21,9 @@ impl Announcer {
         Self { log }
     }
 
-    pub(crate) fn recorded(&self, unit: &Unit) {
+    pub(crate) fn recorded(&self, unit: &Unit, origins: &Origins<'_>) {
         for change in &unit.changes {
-            self.log.decision(kind(change), || line(&unit.vehicle.lot, change));
+            self.log.decision(kind(change), || line(&unit.vehicle.lot, change, origins.of(change)));
         }
     }
 }
@@ -34,23 +37,25 @@ fn kind(change: &SessionChange) -> &'static str {
     }
 }
 
-fn line(lot: &LotId, change: &SessionChange) {
-    let session = change.session;
+fn line(lot: &LotId, change: &SessionChange, trace: TraceContext) {
+    let (session, trace_id) = (change.session, trace.trace_id());
     let verb = kind(change);
     match (change.to, change.entry, change.exit, change.superseded_by) {
         (State::Matched, Some(entry), Some(exit), _) => {
             let dwell = human_duration(exit.time.millis_since(entry.time));
-            tracing::info!(%lot, %dwell, exit_event = %exit.id, entry_event = %entry.id, %session, "session {verb}");
+            tracing::info!(%lot, %dwell, exit_event = %exit.id, entry_event = %entry.id, %session, %trace_id, "session {verb}");
         }
-        (State::Void, _, _, Some(superseded_by)) => tracing::info!(%lot, %superseded_by, %session, "session {verb}"),
+        (State::Void, _, _, Some(superseded_by)) => {
+            tracing::info!(%lot, %superseded_by, %session, %trace_id, "session {verb}");
+        }
         (_, Some(entry), _, _) => {
             let rule = change.rule.as_str();
-            tracing::info!(%lot, %rule, entry_event = %entry.id, %session, "session {verb}");
+            tracing::info!(%lot, %rule, entry_event = %entry.id, %session, %trace_id, "session {verb}");
         }
         (_, None, Some(exit), _) => {
             let rule = change.rule.as_str();
-            tracing::info!(%lot, %rule, exit_event = %exit.id, %session, "session {verb}");
+            tracing::info!(%lot, %rule, exit_event = %exit.id, %session, %trace_id, "session {verb}");
         }
-        (_, None, None, _) => tracing::info!(%lot, %session, "session {verb}"),
+        (_, None, None, _) => tracing::info!(%lot, %session, %trace_id, "session {verb}"),
     }
 }

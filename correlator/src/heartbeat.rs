@@ -1,4 +1,5 @@
-//! Once a second: asks the broker how deep the queues are, and tells the summary API how this correlator stands.
+//! Once a second: asks the broker how deep the queues are, and tells the summary API how this correlator stands and
+//! what it lacks.
 //!
 //! It also notices when the rules change. Another ledger behind the same address ends the process: everything that it
 //! has at hand belongs to the old one.
@@ -7,7 +8,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bus::{Bus, Queue};
-use matching::{CorrelatorStatus, LedgerTerms};
+use matching::{CorrelatorStatus, DependencyReport, LedgerTerms};
+use service_kit::Health;
+use service_kit::health::{DependencyStatus, Status};
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::decide::Decider;
@@ -15,6 +19,8 @@ use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How long the broker may take to count a queue: what is wrong is to be reported soon, above all when that is the broker.
+const COUNT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The ledger is not the one that this correlator began with.
 #[derive(Debug, thiserror::Error)]
@@ -31,34 +37,41 @@ pub(crate) struct Heartbeat {
     pub(crate) decider: Arc<Decider>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) health: Health,
 }
 
 impl Heartbeat {
     /// Beats until the stop.
     pub(crate) async fn run(self) -> Result<(), AnotherLedger> {
         let lifecycle = self.decider.lifecycle.clone();
+        let mut beats = tokio::time::interval(EVERY);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !lifecycle.is_stopping() {
-            self.beat().await?;
             tokio::select! {
                 () = lifecycle.stopping() => {}
-                () = tokio::time::sleep(EVERY) => {}
+                _ = beats.tick() => self.beat().await?,
             }
         }
         Ok(())
     }
 
     async fn beat(&self) -> Result<(), AnotherLedger> {
-        let entry_ready = self.depth(Queue::Entry).await;
-        let exit_ready = self.depth(Queue::Exit).await;
+        let (dead, entry_ready, exit_ready) =
+            tokio::join!(self.count(Queue::Dead), self.depth(Queue::Entry), self.depth(Queue::Exit));
+        if let Some(messages) = dead {
+            self.metrics.dead_letters_waiting(messages);
+        }
         let in_flight = self.progress.unacknowledged(Queue::Entry) + self.progress.unacknowledged(Queue::Exit);
         self.metrics.in_flight(in_flight);
-        // A correlator that does not know its queues does not report: its last word fades.
-        if let (Some(entry_ready), Some(exit_ready)) = (entry_ready, exit_ready) {
-            let status =
-                CorrelatorStatus { correlator: self.correlator, entry_ready, exit_ready, in_flight: in_flight as u64 };
-            if let Err(error) = self.decider.recorder.report(status).await {
-                tracing::debug!(%error, "the status could not be reported");
-            }
+        let status = CorrelatorStatus {
+            correlator: self.correlator,
+            entry_ready,
+            exit_ready,
+            in_flight: in_flight as u64,
+            dependencies: self.health.dependencies().into_iter().map(reported).collect(),
+        };
+        if let Err(error) = self.decider.recorder.report(status).await {
+            tracing::debug!(%error, "the status could not be reported");
         }
         match self.decider.recorder.terms().await {
             Ok(terms) => self.take(terms),
@@ -70,12 +83,17 @@ impl Heartbeat {
     }
 
     async fn depth(&self, queue: Queue) -> Option<u64> {
-        let ready = self.bus.depth(queue).await.ok().flatten();
+        let ready = self.count(queue).await;
         self.progress.set_ready(queue, ready);
         if let Some(ready) = ready {
             self.metrics.ready(queue, ready);
         }
         ready
+    }
+
+    /// The messages ready in a queue, when the broker says so soon.
+    async fn count(&self, queue: Queue) -> Option<u64> {
+        tokio::time::timeout(COUNT_PATIENCE, self.bus.depth(queue)).await.ok()?.ok().flatten()
     }
 
     fn take(&self, terms: LedgerTerms) -> Result<(), AnotherLedger> {
@@ -88,5 +106,27 @@ impl Heartbeat {
             *rules = Arc::new(terms.rules);
         }
         Ok(())
+    }
+}
+
+fn reported(dependency: DependencyStatus) -> DependencyReport {
+    let away = match dependency.status {
+        Status::Up => None,
+        Status::NotYet => Some("not reached yet".to_owned()),
+        Status::Down(reason) => Some(reason.chars().take(DependencyReport::REASON_MAX).collect()),
+    };
+    DependencyReport { name: dependency.name.to_owned(), is_optional: dependency.is_optional, away }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_reported_as_far_as_there_is_room() {
+        let status = |status| reported(DependencyStatus { name: "redis", is_optional: true, status }).away;
+        assert_eq!(status(Status::Up), None);
+        assert_eq!(status(Status::NotYet).as_deref(), Some("not reached yet"));
+        assert_eq!(status(Status::Down("é".repeat(301))), Some("é".repeat(300)));
     }
 }

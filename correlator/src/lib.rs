@@ -7,7 +7,8 @@
 //! | `worker` | settles several batches at once, dead-letters what can't be taken, acknowledges last |
 //! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; lost units again |
 //! | `deadlines` | ends of holds and of the longest stays |
-//! | `heartbeat` | queue depths, the status for the summary API, changed rules |
+//! | `origins` | which trace a batch and its decisions belong to |
+//! | `heartbeat` | queue depths, the status and health for the summary API, changed rules |
 //! | [`timelines`] | the working state: a cache of the ledger, in memory or in Redis |
 //! | [`recorder`] | the way to the ledger |
 //!
@@ -30,6 +31,7 @@ mod decisions;
 mod heartbeat;
 mod intake;
 mod metrics;
+mod origins;
 mod progress;
 pub mod recorder;
 mod schedule;
@@ -67,7 +69,7 @@ pub enum Error {
 impl From<timelines::redis::Error> for Error {
     fn from(error: timelines::redis::Error) -> Self {
         match error {
-            timelines::redis::Error::Address { .. } => {
+            timelines::redis::Error::Address(error) => {
                 Self::Config(service_kit::config::Error::Refused(error.to_string()))
             }
             timelines::redis::Error::Metrics(error) => Self::Metrics(error),
@@ -108,6 +110,7 @@ pub async fn start(
         announcer: Announcer::new(Arc::clone(&context.decisions)),
         ledger: LedgerHealth::new(&context.health),
         lifecycle: context.lifecycle.clone(),
+        traces: context.traces.clone(),
     });
     let progress = Arc::new(Progress::default());
     let intake =
@@ -143,6 +146,7 @@ fn spawn(
         decider: Arc::clone(&decider),
         metrics,
         progress: Arc::clone(&progress),
+        health: context.health.clone(),
     };
     context.lifecycle.spawn("correlator", async move { Ok(worker.run(intake).await?) });
     context.lifecycle.spawn("deadlines", async move {
@@ -153,13 +157,14 @@ fn spawn(
 }
 
 /// The limits that are in force, by name; the unit ends each name.
-fn limits(config: &Config) -> [(&'static str, u64); 5] {
+fn limits(config: &Config) -> [(&'static str, u64); 6] {
     [
         ("batch_events", config.batch_events as u64),
         ("in_flight_batches", config.batches_in_flight as u64),
         ("prefetch_messages", config.prefetch.into()),
         ("outstanding_events", intake::OUTSTANDING_EVENTS_MAX as u64),
         ("timeline_events", matching::timeline::MAX_EVENTS as u64),
+        ("trace_links", service_kit::traces::LINKS_MAX as u64),
     ]
 }
 

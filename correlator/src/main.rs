@@ -5,12 +5,27 @@ use std::sync::Arc;
 
 use correlator::recorder::http::{HttpRecorder, Limits};
 use correlator::{Config, DEFAULT_PORT};
-use service_kit::config::{self, AMQP_URL, INTERNAL_TOKEN, LISTEN, SUMMARY_API_URL};
-use service_kit::{ServiceContext, Settings, http};
+use service_kit::config::{
+    self, AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OF_SERVICES, PREFETCH,
+    REDIS_URL, SUMMARY_API_URL, Setting,
+};
+use service_kit::{ServiceContext, Settings, announce, http};
+
+const NAME: &str = "correlator";
+
+const EXAMPLES: &str = "\
+Examples:
+  correlator --amqp-url amqp://guest:guest@127.0.0.1:5672 --summary-api-url http://127.0.0.1:5000
+  DWELL_AMQP_URL=… DWELL_SUMMARY_API_URL=… correlator --redis-url redis://127.0.0.1:6379/0
+  correlator healthcheck";
+
+/// What it reads besides.
+const OWN: &[&Setting] = &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT];
 
 fn main() -> ExitCode {
-    let command = config::command("correlator", "Matches each exit with its entry and has the sessions recorded");
-    let command = config::with_default(command, &LISTEN, "127.0.0.1:2112");
+    let command = config::command(NAME, "Matches each exit with its entry and has the sessions recorded");
+    let command = config::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:2112");
+    let command = config::reading(command, &[OF_SERVICES, OF_QUEUES, OWN]);
     service_kit::run_service(command, |_, settings, context| start(settings, context))
 }
 
@@ -21,8 +36,12 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let url = settings.required_url(&SUMMARY_API_URL, &["http"])?;
     let token = settings.secret(&INTERNAL_TOKEN)?;
     let recorder = HttpRecorder::new(&url, token.as_ref(), Limits::default())?;
-    http::start_observability(&settings.listen(&LISTEN, DEFAULT_PORT)?, &context).await?;
-    let bus = bus::open(&bus::BusConfig::from_settings("correlator", &settings)?, &context)?;
+    let listen = settings.listen(&LISTEN, DEFAULT_PORT)?;
+    let bus = bus::BusConfig::from_settings(NAME, &settings)?;
+    announce::starting(NAME, &settings);
+    http::start_observability(&listen, &context).await?;
+    let bus = bus::open(&bus, &context)?;
     correlator::start(config, bus, Arc::new(recorder), &context).await?;
+    announce::when_ready(NAME, &context);
     Ok(())
 }

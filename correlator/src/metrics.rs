@@ -4,6 +4,8 @@ use bus::Queue;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
+use crate::decide::Call;
+
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
 
 /// The correlator's metrics. Cheap to clone; all clones count into the same.
@@ -14,9 +16,11 @@ pub(crate) struct Metrics {
     dead_letters: IntCounterVec,
     known: IntCounter,
     lost_units: IntCounter,
+    retries: IntCounterVec,
     reloads: IntCounter,
     batch_events: Histogram,
     ready: IntGaugeVec,
+    dead_letters_waiting: IntGauge,
     in_flight: IntGauge,
 }
 
@@ -47,6 +51,12 @@ impl Metrics {
                 "dwell_units_decided_again_total",
                 "Units that lost the comparison in the ledger and were decided again",
             )?,
+            retries: metrics::counter_vec(
+                registry,
+                "dwell_ledger_retries_total",
+                "Calls to the ledger that were made again because the one before failed",
+                &["call"],
+            )?,
             reloads: counter(
                 "dwell_timelines_reloaded_total",
                 "Timelines loaded again because an event was older than they reach",
@@ -58,6 +68,11 @@ impl Metrics {
                 "Messages ready in a queue, by the broker's word",
                 &["queue"],
             )?,
+            dead_letters_waiting: metrics::gauge(
+                registry,
+                "dwell_dead_letters_waiting",
+                "Messages in the dead-letter queue, by the broker's word",
+            )?,
             in_flight: metrics::gauge(
                 registry,
                 "dwell_in_flight_messages",
@@ -67,6 +82,9 @@ impl Metrics {
         for queue in [Queue::Entry, Queue::Exit] {
             metrics.received.with_label_values(&[queue.as_str()]);
             metrics.ready.with_label_values(&[queue.as_str()]);
+        }
+        for call in Call::ALL {
+            metrics.retries.with_label_values(&[call.as_str()]);
         }
         for reason in ["body", "future", "timeline"] {
             metrics.dead_letters.with_label_values(&[reason]);
@@ -98,12 +116,20 @@ impl Metrics {
         self.lost_units.inc();
     }
 
+    pub(crate) fn tried_again(&self, call: Call) {
+        self.retries.with_label_values(&[call.as_str()]).inc();
+    }
+
     pub(crate) fn reloaded(&self) {
         self.reloads.inc();
     }
 
     pub(crate) fn ready(&self, queue: Queue, messages: u64) {
         self.ready.with_label_values(&[queue.as_str()]).set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn dead_letters_waiting(&self, messages: u64) {
+        self.dead_letters_waiting.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn in_flight(&self, messages: usize) {

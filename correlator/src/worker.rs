@@ -15,6 +15,7 @@ use crate::arrival::Refused;
 use crate::decide::{Decider, Evidence, GivenUp};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
+use crate::origins::Origins;
 use crate::progress::Progress;
 use crate::schedule::{Batch, Element, Schedule};
 
@@ -90,12 +91,13 @@ impl Worker {
             ended: Vec::new(),
             snapshot: None,
         });
-        let full = match self.decider.settle(evidence.collect()).await {
+        let origins = Origins::of_batch(&self.decider.traces, &elements);
+        let full = match self.decider.settle(evidence.collect(), &origins).await {
             Ok(full) => full,
             Err(GivenUp) => return Ok(()),
         };
         self.observe(&elements, &full);
-        self.bury(&refused, &full).await?;
+        self.bury(&refused, &full, &origins).await?;
         self.acknowledge(&elements, acknowledgers).await?;
         self.progress.done(elements.len());
         Ok(())
@@ -115,19 +117,25 @@ impl Worker {
     }
 
     /// Sends what can't be taken to the dead-letter queue, and returns once it is safe there.
-    async fn bury(&self, refused: &[(Queue, Refused)], full: &[GateEvent]) -> Result<(), Error> {
-        let mut letters: Vec<Message> = refused.iter().map(|(queue, refused)| dead_letter(*queue, refused)).collect();
-        letters.extend(full.iter().map(|event| dead_letter(queue_of(event), &no_room(event))));
+    async fn bury(&self, refused: &[(Queue, Refused)], full: &[GateEvent], origins: &Origins<'_>) -> Result<(), Error> {
+        let trace = origins.whole();
+        let letter = |queue, refused: &Refused| {
+            let trace = self.decider.traces.is_on().then_some(trace);
+            Message { trace, ..dead_letter(queue, refused) }
+        };
+        let mut letters: Vec<Message> = refused.iter().map(|(queue, refused)| letter(*queue, refused)).collect();
+        letters.extend(full.iter().map(|event| letter(queue_of(event), &no_room(event))));
         if letters.is_empty() {
             return Ok(());
         }
+        let trace_id = trace.trace_id();
         for (queue, refused) in refused {
             self.metrics.dead_letter(refused.refusal.member());
-            tracing::warn!(queue = queue.as_str(), reason = %refused.refusal, "sent to the dead-letter queue");
+            tracing::warn!(queue = queue.as_str(), reason = %refused.refusal, %trace_id, "sent to the dead-letter queue");
         }
         for event in full {
             self.metrics.dead_letter("timeline");
-            tracing::warn!(event = %event.key.id, "sent to the dead-letter queue: the vehicle's timeline is full");
+            tracing::warn!(event = %event.key.id, %trace_id, "sent to the dead-letter queue: the vehicle's timeline is full");
         }
         self.bus.publish(Queue::Dead, letters).await?;
         Ok(())
@@ -157,7 +165,7 @@ fn finish(schedule: &mut Schedule, ended: Result<Done, tokio::task::JoinError>) 
 
 fn dead_letter(queue: Queue, refused: &Refused) -> Message {
     let note = DeathNote { reason: refused.refusal.to_string(), queue: queue.as_str().to_owned() };
-    Message { body: refused.body.clone(), death: Some(note) }
+    Message { death: Some(note), ..Message::new(refused.body.clone()) }
 }
 
 fn queue_of(event: &GateEvent) -> Queue {

@@ -6,19 +6,31 @@ use std::process::ExitCode;
 
 use bus::BusConfig;
 use exit_service::{NAME, PORT};
-use service_kit::{ServiceContext, Settings, config, http, run_service};
+use service_kit::{ServiceContext, Settings, announce, config, http, run_service};
+
+const EXAMPLES: &str = "\
+Examples:
+  exit-service --amqp-url amqp://guest:guest@127.0.0.1:5672
+  DWELL_AMQP_URL=… exit-service --arrivals 10 --backfill 0s
+  exit-service healthcheck";
 
 fn main() -> ExitCode {
     let command = config::command(NAME, "Exit gates, simulated: publishes the vehicles that leave");
-    let command = config::with_default(command, &config::LISTEN, "127.0.0.1:2114");
+    let command = config::with_default(command.before_help(EXAMPLES), &config::LISTEN, "127.0.0.1:2114");
+    let command = config::reading(command, &[config::OF_SERVICES, config::OF_QUEUES, config::OF_GATES]);
     run_service(command, |_, settings, context| start(settings, context))
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
     // Without a broker the events would go into a bus of this process alone, where nobody reads them.
     settings.required(&config::AMQP_URL)?;
-    let bus = bus::open(&BusConfig::from_settings(NAME, &settings)?, &context)?;
-    http::start_observability(&settings.listen(&config::LISTEN, PORT)?, &context).await?;
+    let bus = BusConfig::from_settings(NAME, &settings)?;
+    let listen = settings.listen(&config::LISTEN, PORT)?;
+    exit_service::check(&settings)?;
+    announce::starting(NAME, &settings);
+    let bus = bus::open(&bus, &context)?;
+    http::start_observability(&listen, &context).await?;
+    announce::when_ready(NAME, &context);
     exit_service::run(&settings, bus, &context).await?;
     Ok(())
 }

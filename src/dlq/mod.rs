@@ -23,7 +23,7 @@ const REQUEUE: &str = "requeue";
 const LIMIT: &str = "limit";
 const JSON: &str = "json";
 const SHOW_BODIES: &str = "show-bodies";
-/// No more can be held without an acknowledgement: RabbitMQ's quorum queues take no higher prefetch.
+/// So many letters are held without an acknowledgement: as many as come in the order of their queue.
 const HELD_MAX: u64 = 2_000;
 /// The first letter may wait for a connection.
 const FIRST_MAX: Duration = Duration::from_secs(15);
@@ -35,6 +35,21 @@ Examples:
   dwell dlq list --amqp-url amqp://guest:guest@127.0.0.1:5672
   dwell dlq list --limit 2000 --json | jq .reason
   dwell dlq requeue --limit 10";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  dwell dlq list
+  dwell dlq list --limit 2000 --json | jq -r .reason | sort | uniq -c
+  dwell dlq list --limit 1 --show-bodies";
+
+const REQUEUE_EXAMPLES: &str = "\
+Examples:
+  dwell dlq requeue
+  dwell dlq requeue --limit 10 --amqp-url amqp://guest:guest@127.0.0.1:5672";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, also when there are none; 1 failed, or stopped; 2 unknown flag; 69 RabbitMQ does not answer, or there
+is no embedded bus here, or a running dwell has it; 78 wrong settings.";
 
 const AFTER: &str = "\
 The queues are those of RabbitMQ (DWELL_AMQP_URL), else of the embedded bus in DWELL_DATA_DIR, which no running dwell may
@@ -61,19 +76,26 @@ pub fn command() -> Command {
         .help("Show at most so many, the oldest first");
     let requeued = limit.value_parser(value_parser!(u64).range(1..)).help("Requeue at most so many, the oldest first");
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    Command::new("dlq")
+    let command = Command::new("dlq")
         .about("List or requeue the messages that could not be processed")
         .before_help(EXAMPLES)
-        .after_help(AFTER)
+        .after_help(format!("{AFTER}\n\n{EXIT_CODES}"))
         .subcommand_required(true)
         .subcommands([
             Command::new(LIST)
                 .about("Show why the messages are there; they stay")
+                .before_help(LIST_EXAMPLES)
+                .after_help(EXIT_CODES)
                 .arg(listed)
                 .arg(flag(JSON, "Write one JSON object a message"))
                 .arg(flag(SHOW_BODIES, "Show the bodies too, which may hold plates")),
-            Command::new(REQUEUE).about("Send the messages back to the queues that they came from").arg(requeued),
-        ])
+            Command::new(REQUEUE)
+                .about("Send the messages back to the queues that they came from")
+                .before_help(REQUEUE_EXAMPLES)
+                .after_help(EXIT_CODES)
+                .arg(requeued),
+        ]);
+    queues::reading(command)
 }
 
 /// Runs the command.
@@ -81,7 +103,7 @@ pub fn command() -> Command {
 /// # Errors
 /// The bus can't be used.
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
-    let queues = Queues::open(settings, context).map_err(Error::from)?;
+    let queues = Queues::open_existing(settings, context).map_err(Error::from)?;
     let done = async {
         match matches.subcommand() {
             Some((REQUEUE, matches)) => requeue(&queues, matches).await,
@@ -143,7 +165,8 @@ async fn list(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
     written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(error)) })?;
     let name = queues.name(Queue::Dead);
     let count = counted(seen.len() as u64, "message");
-    Progress::of_waiting("listing").say(&format!("{count} of {there} in {name} shown; all stay there"));
+    let place = queues.place();
+    Progress::of_waiting("listing").say(&format!("{count} of {there} in {name} at {place} shown; all stay there"));
     Ok(())
 }
 
@@ -231,7 +254,7 @@ async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, 
         let origin = origin(queues, &letter);
         if let Some((_, messages)) = messages.iter_mut().find(|(queue, _)| Some(*queue) == origin) {
             done.push(letter.tag);
-            messages.push(Message::new(letter.body));
+            messages.push(Message { trace: letter.trace, ..Message::new(letter.body) });
         }
     }
     for (queue, messages) in messages {

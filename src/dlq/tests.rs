@@ -2,6 +2,7 @@
 
 use bus::DeathNote;
 use bytes::Bytes;
+use service_kit::traces::TraceContext;
 
 use super::*;
 
@@ -10,7 +11,7 @@ const EXIT: &str = r#"{"id":"ea90a8f0-d66b-429e-aa8a-c4ba05805975","vehicle_plat
 
 fn dead(body: &str, queue: Option<&str>) -> Message {
     let death = queue.map(|queue| DeathNote { reason: "it was\nwrong".to_owned(), queue: queue.to_owned() });
-    Message { body: Bytes::copy_from_slice(body.as_bytes()), death }
+    Message { death, ..Message::new(Bytes::copy_from_slice(body.as_bytes())) }
 }
 
 /// A bus of its own, and the folder that it lives in.
@@ -56,6 +57,18 @@ async fn letters_go_back_to_the_queue_they_came_from_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn a_letter_goes_back_with_its_trace() {
+    let (queues, _context, _folder) = open();
+    let trace = Some(TraceContext::new());
+    queues.bus.publish(Queue::Dead, vec![Message { trace, ..dead(ENTRY, None) }]).await.unwrap();
+
+    requeue(&queues, &arguments(&["requeue"])).await.unwrap();
+
+    let mut consumer = queues.bus.consume(Queue::Entry, 1).await.unwrap();
+    assert_eq!(consumer.receive(1).await.unwrap()[0].trace, trace);
+}
+
+#[tokio::test]
 async fn a_limit_takes_the_oldest() {
     let (queues, _context, _folder) = open();
     let letters = ["first", "second", "third"].map(|body| dead(body, Some("entry"))).to_vec();
@@ -88,6 +101,7 @@ fn a_plate_is_shown_only_when_bodies_are_asked_for() {
         received: tokio::time::Instant::now(),
         redelivered: false,
         death: message.death,
+        trace: message.trace,
     };
     let letters = [delivery(dead(ENTRY, Some("entry"))), delivery(dead("x", None))];
 

@@ -152,14 +152,17 @@ pub fn arguments() -> [Arg; 2] {
     ]
 }
 
-/// The files that were named, and the one for refused lines.
+/// The files that were named, and the one for refused lines. They are looked at, so that a slip in a name costs nothing.
 ///
 /// # Errors
-/// Standard input is named twice.
+/// Standard input is named twice, or a file is not there.
 pub fn arguments_of(matches: &ArgMatches) -> Result<(Vec<PathBuf>, Option<PathBuf>), Error> {
     let files: Vec<PathBuf> = matches.get_many::<PathBuf>(FILES).into_iter().flatten().cloned().collect();
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         return Err(Error::StdinTwice);
+    }
+    for file in files.iter().filter(|file| !is_stdin(file)) {
+        std::fs::metadata(file).map_err(|source| Error::Open { file: file.display().to_string(), source })?;
     }
     Ok((files, matches.get_one::<PathBuf>(REFUSED).cloned()))
 }

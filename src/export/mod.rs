@@ -3,7 +3,6 @@
 //! It only reads, page by page, oldest first. With `--settled` it first waits until nothing is under way any more
 //! (`settled`). The form of the file is [`session_file`](crate::session_file)'s.
 
-mod client;
 mod settled;
 
 use std::path::PathBuf;
@@ -11,20 +10,18 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::{LotId, Plate, Reason, SessionId, State, Timestamp};
-use service_kit::config::{self, SUMMARY_API_URL};
+use service_kit::config;
 use service_kit::{ServiceContext, Settings};
 use summary_api::routes::{SessionPage, SessionView};
 
-use self::client::{Client, Patience};
+use crate::api_client::{self, Client, Patience, address};
 use crate::progress::{Progress, counted};
 use crate::session_file::{Row, SessionFile};
 use crate::whole_file;
 
-const API: &str = "api";
 const SESSIONS: &str = "sessions";
 const SETTLED: &str = "settled";
 const TIMEOUT: &str = "timeout";
-const DEFAULT_API: &str = "http://127.0.0.1:5000";
 const PAGE_SESSIONS: &str = "1000";
 
 const EXAMPLES: &str = "\
@@ -37,7 +34,8 @@ const AFTER: &str = "\
 Without --settled the file shows the ledger as it is: exits may still be held (held_exit), and a session that changes
 while the pages are read may be there in its older form. Void sessions are left out.
 
-Exit codes: 0 done; 1 failed, or not settled in time; 69 no summary API answers; 78 wrong settings.";
+Exit codes: 0 done; 1 failed, or not settled in time; 2 unknown flag; 69 no summary API answers;
+78 wrong settings.";
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +45,7 @@ pub enum Error {
     Config(#[from] config::Error),
     /// The summary API gave no answer that can be used.
     #[error("the export is not whole; nothing was written")]
-    Api(#[from] client::Error),
+    Api(#[from] api_client::Error),
     /// The session file can't be written.
     #[error("the export is not whole")]
     Output(#[from] whole_file::Error),
@@ -77,15 +75,12 @@ pub enum Error {
 pub fn command() -> Command {
     let duration =
         |text: &str| humantime::parse_duration(text).map_err(|error| format!("{error}; allowed is for example 10m"));
-    Command::new("export")
+    let command = Command::new("export")
         .about("Write the ledger's sessions as a session file")
         .before_help(EXAMPLES)
         .after_help(AFTER)
         .args([
-            Arg::new(API)
-                .long(API)
-                .value_name("URL")
-                .help(format!("The summary API; else {}, else {DEFAULT_API}", SUMMARY_API_URL.name)),
+            api_client::flag(),
             Arg::new(SESSIONS)
                 .long(SESSIONS)
                 .value_name("OUT.csv")
@@ -102,7 +97,8 @@ pub fn command() -> Command {
                 .default_value("10m")
                 .value_parser(duration)
                 .help("How long --settled may wait"),
-        ])
+        ]);
+    api_client::reading(command)
 }
 
 /// Runs the command.
@@ -136,15 +132,6 @@ async fn export(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> 
     let seconds = begun.elapsed().as_secs_f64();
     progress.say(&format!("{} written in {seconds:.2} s", counted(sessions, "session")));
     Ok(())
-}
-
-fn address(matches: &ArgMatches, settings: &Settings) -> Result<String, config::Error> {
-    let given = match matches.get_one::<String>(API) {
-        Some(url) => settings.clone().with(&SUMMARY_API_URL, url),
-        None => settings.clone(),
-    };
-    let url = given.url(&SUMMARY_API_URL, &["http"])?;
-    Ok(url.map_or_else(|| DEFAULT_API.to_owned(), |url| url.expose().to_owned()))
 }
 
 async fn write_pages(client: &Client, file: &mut SessionFile, progress: &Progress) -> Result<u64, Error> {

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking::Timestamp;
-use summary_api::routes::StatusView;
+use summary_api::routes::{CorrelatorView, StatusView};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Error;
-use super::client::{Client, Patience};
+use crate::api_client::{Client, Patience};
 use crate::progress::{Progress, counted, grouped};
 
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -84,7 +84,8 @@ fn what_is_left(status: &StatusView) -> String {
         return "no correlator reports (is one running, and does it know this summary API?)".to_owned();
     }
     // All of them look at the same two queues.
-    let most = |ready: fn(&summary_api::routes::CorrelatorView) -> u64| status.correlators.iter().map(ready).max();
+    let most = |ready: fn(&CorrelatorView) -> Option<u64>| status.correlators.iter().filter_map(ready).max();
+    let is_unknown = |one: &CorrelatorView| one.entry_ready.is_none() || one.exit_ready.is_none();
     let in_flight = status.correlators.iter().map(|correlator| correlator.in_flight).sum();
     let left = [
         (most(|correlator| correlator.entry_ready).unwrap_or(0), "message", "in the entry queue"),
@@ -93,11 +94,14 @@ fn what_is_left(status: &StatusView) -> String {
         (status.pending.held_exits, "exit", "held"),
         (status.pending.overdue_stays, "stay", "beyond the longest"),
     ];
-    let left: Vec<String> = left
+    let mut left: Vec<String> = left
         .into_iter()
         .filter(|(count, _, _)| *count > 0)
         .map(|(count, thing, place)| format!("{} {place}", counted(count, thing)))
         .collect();
+    if status.correlators.iter().any(is_unknown) {
+        left.push("queues whose depth the broker does not say just now".to_owned());
+    }
     if left.is_empty() {
         let correlators = grouped(status.correlators.len() as u64);
         return format!("nothing, but newer reports of all correlators ({correlators}) are awaited");
@@ -107,7 +111,7 @@ fn what_is_left(status: &StatusView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use summary_api::routes::{CorrelatorView, PendingView};
+    use summary_api::routes::PendingView;
 
     use super::*;
 
@@ -118,9 +122,10 @@ mod tests {
     fn status(now: u32, settled: bool, reported_at: &[u32]) -> StatusView {
         let correlator = |(id, second): (u128, &u32)| CorrelatorView {
             id: Uuid::from_u128(id),
-            entry_ready: if settled { 0 } else { 1_200 },
-            exit_ready: 0,
+            entry_ready: Some(if settled { 0 } else { 1_200 }),
+            exit_ready: Some(0),
             in_flight: 0,
+            dependencies: Vec::new(),
             reported_at: at(*second),
         };
         StatusView {
@@ -171,5 +176,8 @@ mod tests {
         assert_eq!(what_is_left(&status(10, false, &[9, 9])), "1,200 messages in the entry queue, 1 exit held");
         assert!(what_is_left(&status(10, false, &[])).starts_with("no correlator reports"));
         assert!(what_is_left(&status(10, true, &[9])).starts_with("nothing, but newer reports"));
+        let mut unknown = status(10, true, &[9, 9]);
+        unknown.correlators[0].exit_ready = None;
+        assert_eq!(what_is_left(&unknown), "queues whose depth the broker does not say just now");
     }
 }

@@ -84,7 +84,9 @@ async fn an_address_where_nobody_answers_is_named_with_what_to_do() {
     assert!(said.contains(&format!("{address}/ does not answer (")), "{said}");
     assert!(said.contains("start dwell or the summary API, or name its address with --api"), "{said}");
     assert!(
-        error.downcast_ref::<Error>().is_some_and(|error| matches!(error, Error::Api(client::Error::Unavailable(_))))
+        error
+            .downcast_ref::<Error>()
+            .is_some_and(|error| matches!(error, Error::Api(api_client::Error::Unavailable(_))))
     );
 }
 

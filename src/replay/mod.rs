@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use parking::{Reason, Rules, State};
+use service_kit::config::{self, LOTS, MAX_STAY, OF_COMMANDS, RE_READ_WINDOW, UNREAD_PLATES};
 use service_kit::{Lifecycle, ServiceContext, Settings};
 use summary_api::config::{read_lots, read_rules};
 
@@ -51,7 +52,8 @@ count once, and the order of events and files does not matter. The rows are in t
 Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES and DWELL_LOTS (max_stay of a lot) count.
 A lot's own time is that of its newest event in all files together.
 
-Exit codes: 0 done; 1 failed, or events were refused without --refused (the sessions of the others are written).";
+Exit codes: 0 done; 1 failed, or events were refused without --refused (the sessions of the others are written); 2
+unknown flag; 78 wrong settings.";
 
 /// Why a replay failed.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub enum Error {
     Output(#[from] whole_file::Error),
     /// A setting is wrong.
     #[error("the replay can't start")]
-    Config(#[from] service_kit::config::Error),
+    Config(#[from] config::Error),
     /// Events that don't fit into the memory meant for them can't be kept.
     #[error(
         "cannot keep events in a temporary file in {folder}: may this user write in it, and is there room for about as much as the events and the sessions?"
@@ -91,7 +93,7 @@ pub enum Error {
 
 /// The command line.
 pub fn command() -> Command {
-    Command::new("replay")
+    let command = Command::new("replay")
         .about("Correlate files of gate events offline, and write the sessions")
         .before_help(EXAMPLES)
         .after_help(AFTER)
@@ -103,7 +105,8 @@ pub fn command() -> Command {
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
                 .help("The session file to write; - is standard output"),
-        )
+        );
+    config::reading(command, &[&[&RE_READ_WINDOW, &MAX_STAY, &UNREAD_PLATES, &LOTS], OF_COMMANDS])
 }
 
 /// Runs the command.

@@ -28,11 +28,24 @@ pub enum LedgerPlace {
     At(Masked),
 }
 
+/// Where answers of GraphQL are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerCache {
+    /// Nowhere: every request is executed.
+    Off,
+    /// In this process.
+    Memory,
+    /// In a Redis that the processes of one ledger share.
+    Redis(Masked),
+}
+
 /// All that the summary API is told.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the ledger is.
     pub ledger: LedgerPlace,
+    /// Where answers of GraphQL are kept.
+    pub answer_cache: AnswerCache,
     /// The address of the API.
     pub listen: Listen,
     /// The rules that all correlators of this ledger decide by.
@@ -52,6 +65,7 @@ impl Config {
         let lots = read_lots(settings)?;
         Ok(Self {
             ledger: ledger_place(settings)?,
+            answer_cache: answer_cache(settings)?,
             listen: settings.listen(&config::LISTEN, PORT)?,
             rules: read_rules(settings, &lots)?,
             lots,
@@ -88,15 +102,22 @@ fn ledger_place(settings: &Settings) -> Result<LedgerPlace, Error> {
     }
 }
 
+fn answer_cache(settings: &Settings) -> Result<AnswerCache, Error> {
+    let words = [("memory", AnswerCache::Memory), ("off", AnswerCache::Off)];
+    match settings.required(&config::ANSWER_CACHE)? {
+        address if address.contains("://") => {
+            Ok(AnswerCache::Redis(settings.required_url(&config::ANSWER_CACHE, &["redis"])?))
+        }
+        _ => Ok(settings.choice(&config::ANSWER_CACHE, &words)?.unwrap_or(AnswerCache::Memory)),
+    }
+}
+
 /// The lots of the file that `DWELL_LOTS` names; without it, three for a first look.
 ///
 /// # Errors
 /// The file can't be read, or is not of the known shape.
 pub fn read_lots(settings: &Settings) -> Result<Lots, Error> {
-    let Some(path) = settings.text(&config::LOTS) else { return Ok(Lots::default()) };
-    let wrong = |reason: String| settings.wrong(&config::LOTS, reason);
-    let toml = std::fs::read_to_string(path).map_err(|error| wrong(format!("the file can't be read ({error})")))?;
-    Lots::parse(&toml).map_err(|error| wrong(error.to_string()))
+    settings.lots(&config::LOTS)
 }
 
 /// The rules: those of the settings, and each lot's own longest stay.
@@ -151,6 +172,17 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
         assert_eq!(config.rules, Rules::default());
         assert_eq!(config.access(), Access::Open);
+        assert_eq!(config.answer_cache, AnswerCache::Memory);
+    }
+
+    #[test]
+    fn answers_are_kept_where_the_setting_says() {
+        let url = "redis://:hidden@cache:6379/1";
+        for (value, expected) in
+            [("off", AnswerCache::Off), ("memory", AnswerCache::Memory), (url, AnswerCache::Redis(Masked::url(url)))]
+        {
+            assert_eq!(read(&[("DWELL_ANSWER_CACHE", value)]).unwrap().answer_cache, expected);
+        }
     }
 
     #[test]
@@ -180,6 +212,8 @@ mod tests {
         for (name, value) in [
             ("DWELL_DATABASE_URL", "mysql://user:hidden@host/db"),
             ("DWELL_DATABASE_URL", "sqlite:"),
+            ("DWELL_ANSWER_CACHE", "on"),
+            ("DWELL_ANSWER_CACHE", "rediss://:hidden@cache"),
             ("DWELL_LOTS", "/nowhere/lots.toml"),
             ("DWELL_HOLD", "soon"),
             ("DWELL_MAX_STAY", "0s"),

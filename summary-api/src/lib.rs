@@ -3,17 +3,24 @@
 //! - [`ledger`]: the durable record: the port, SQLite and PostgreSQL.
 //! - [`service`]: what the routes and a correlator in the same process both call.
 //! - [`routes`]: the HTTP side: `POST /save_summary`, `/api/v1` and `/internal/v1`, problems, `/openapi.json`.
+//! - `page`: the operator's page, made here as HTML.
+//! - `live`: the changes as they are committed, for clients that follow.
+//! - `answers`: what many ask of GraphQL at once, answered once.
 //! - [`Config`]: what it is told.
 //!
 //! Start reading at [`run`] and [`Service`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
 //! the correlator's to apply; here is only recorded what was decided.
 
 mod access;
+mod answers;
 mod background;
 pub mod config;
 pub mod folder;
+pub mod gates;
 pub mod ledger;
+mod live;
 mod metrics;
+mod page;
 mod problem;
 pub mod routes;
 mod run;

@@ -2,11 +2,35 @@
 
 use std::process::ExitCode;
 
-use service_kit::config;
+use service_kit::config::{
+    self, ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES,
+    RE_READ_WINDOW, Setting, UNREAD_PLATES,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  summary-api
+  summary-api --database-url postgres://dwell:dwell@127.0.0.1:5432/dwell --lots lots.toml
+  summary-api healthcheck";
+
+/// What it reads besides.
+const OWN: &[&Setting] = &[
+    &INTERNAL_TOKEN,
+    &DATABASE_URL,
+    &ANSWER_CACHE,
+    &DATA_DIR,
+    &LOTS,
+    &HOLD,
+    &RE_READ_WINDOW,
+    &MAX_STAY,
+    &UNREAD_PLATES,
+];
 
 fn main() -> ExitCode {
     let about = "The ledger of parking sessions, and the HTTP API that records and answers";
-    let command = config::with_default(config::command("summary-api", about), &config::LISTEN, "127.0.0.1:5000");
+    let command = config::command("summary-api", about).before_help(EXAMPLES);
+    let command = config::with_default(command, &LISTEN, "127.0.0.1:5000");
+    let command = config::reading(command, &[OF_SERVICES, OWN]);
     service_kit::run_service(
         command,
         |_, settings, context| async move { Ok(summary_api::run(settings, context).await?) },

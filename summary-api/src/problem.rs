@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     InvalidContent,
     Internal,
     Unavailable,
+    Full,
 }
 
 impl Kind {
@@ -46,6 +47,7 @@ impl Kind {
         Self::InvalidContent,
         Self::Internal,
         Self::Unavailable,
+        Self::Full,
     ];
 
     /// The last part of its type: a stable word for programs.
@@ -82,6 +84,7 @@ impl Kind {
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The summary API failed"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The ledger can't answer now"),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "As many are served as may be"),
         }
     }
 
@@ -96,9 +99,12 @@ impl Kind {
                 "/internal/v1 needs the header Authorization: Bearer with the summary API's DWELL_INTERNAL_TOKEN."
             }
             Self::Forbidden => {
-                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN takes nothing on /internal/v1."
+                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN takes nothing on /internal/v1. The \
+                 live feed is not opened for a page of another site."
             }
-            Self::NotFound => "No route has this path, or no session has this id. /openapi.json lists all routes.",
+            Self::NotFound => {
+                "No route has this path, or no session or event has this id. /openapi.json lists all routes."
+            }
             Self::MethodNotAllowed => "The header Allow of the answer lists the methods that it takes.",
             Self::TooSlow => {
                 "The body did not arrive whole within the time that a request may take. It may be sent again."
@@ -110,6 +116,10 @@ impl Kind {
             Self::Unavailable => {
                 "The same request may succeed later, after the seconds in the header Retry-After. It may have succeeded \
                  already; sending it again does no harm."
+            }
+            Self::Full => {
+                "What has a place for a limited number of clients at once has no free one. The detail says which limit it \
+                 is; the same request may succeed later."
             }
         }
     }
@@ -185,19 +195,30 @@ impl Problem {
         Self { kind, detail: details.join("; "), errors }
     }
 
+    pub(crate) fn title(&self) -> &'static str {
+        self.kind.title()
+    }
+
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.kind.status()
     }
 
-    #[cfg(test)]
+    /// What is wrong.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Which kind it is: a stable word for programs.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.kind.code()
     }
 }
 
 impl IntoResponse for Problem {
+    /// The problem itself goes along, for those who are told in another form.
     fn into_response(self) -> Response {
+        let told = self.clone();
         let Self { kind, detail, errors } = self;
         let view = ProblemView {
             kind: format!("{TYPES}{}", kind.code()),
@@ -207,10 +228,13 @@ impl IntoResponse for Problem {
             errors,
         };
         let mut response = answer(kind.status(), &view);
+        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         match kind {
             Kind::Unauthorized => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            Kind::Unavailable => headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S)),
+            Kind::Unavailable | Kind::Full => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))
+            }
             Kind::Malformed
             | Kind::Forbidden
             | Kind::NotFound
@@ -251,6 +275,7 @@ impl From<service::Error> for Problem {
     fn from(error: service::Error) -> Self {
         match error {
             service::Error::Refused(problem) => Self::new(Kind::InvalidContent, problem),
+            service::Error::Full(problem) => Self::new(Kind::Full, problem),
             service::Error::TooSlow => Self::new(Kind::Unavailable, error.to_string()),
             service::Error::Ledger(ledger::Error::Unavailable(reason) | ledger::Error::Replaced(reason)) => {
                 tracing::debug!(reason, "the ledger is unavailable");

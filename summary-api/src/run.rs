@@ -7,16 +7,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use service_kit::http::{self, BindError, Server};
-use service_kit::{Backoff, Dependency, ServiceContext, Settings, Unavailable};
+use service_kit::{Backoff, Dependency, ServiceContext, Settings, Unavailable, announce};
 use tokio::net::TcpListener;
 
 use crate::access::Access;
+use crate::answers::Answers;
 use crate::config::{Config, LedgerPlace};
 use crate::folder::{self, DataFolder};
 use crate::ledger::{self, Ledger};
 use crate::service::Service;
 use crate::{background, routes};
 
+/// The name of the service.
+const NAME: &str = "summary-api";
 /// The name of the task that serves.
 pub const TASK: &str = "summary API";
 
@@ -46,6 +49,7 @@ pub enum Error {
 /// Why it could not start.
 pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Error> {
     let config = Config::read(&settings)?;
+    announce::starting(NAME, &settings);
     let _folder = match &config.ledger {
         LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
         LedgerPlace::At(_) => None,
@@ -59,7 +63,9 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     }
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(address, "the summary API listens on http://{address}");
-    start(&config, listener, &context).await?;
+    if start(&config, listener, &context).await?.is_some() {
+        announce::when_ready(NAME, &context);
+    }
     // The lock on the folder is held for as long as anything may still be written.
     context.lifecycle.stopping().await;
     while context.lifecycle.running().iter().any(|task| task == TASK) {
@@ -84,7 +90,8 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     });
     let Some(ledger) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
     let service = Service::new(ledger, config.rules.clone(), config.lots.clone(), context);
-    ready.get_or_init(|| routes::api(&service, config.access()));
+    let answers = Answers::open(&config.answer_cache, &service, context)?;
+    ready.get_or_init(|| routes::api(&service, config.access(), answers, context));
     dependency.up();
     background::spawn_background(&service, dependency, context);
     Ok(Some(service))

@@ -3,27 +3,43 @@
 //! It adds to the ledger what all callers need: the rules, sanity checks, deadlines and counts. Formats and status
 //! codes are left to [`routes`](crate::routes), storing to [`ledger`](crate::ledger).
 
+mod changes;
 mod checks;
 mod correlators;
 mod error;
+mod limits;
+mod lots;
+mod near;
+mod statistics;
+pub mod story;
+mod streams;
+mod whys;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
 use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use service_kit::logs::human_duration;
 use service_kit::metrics::show_limits;
-use service_kit::{DecisionLog, ServiceContext};
-use tokio::sync::Semaphore;
+use service_kit::traces::{Kind, TraceContext, Traces};
+use service_kit::{DecisionLog, Health, ServiceContext};
+use tokio::sync::{Semaphore, watch};
 
-use crate::ledger::{ChangeRow, Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
-use crate::metrics::{Facts, MAX_LOTS, Metrics};
+use crate::gates::{GateStatus, Gates};
+use crate::ledger::{Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
+use crate::metrics::{Facts, Metrics};
 use correlators::Correlators;
+use lots::Usual;
 
+pub use changes::Changed;
 pub use correlators::ReportedCorrelator;
 pub use error::Error;
+pub use lots::LotStatus;
+pub use statistics::{Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
+pub use streams::{STREAMS, Wanted};
+pub use whys::Why;
 
 /// The longest that a call waits for the ledger. What was begun runs to its end all the same.
 pub const LEDGER_DEADLINE: Duration = Duration::from_secs(8);
@@ -48,23 +64,16 @@ struct Inner {
     rules: Rules,
     lots: Lots,
     clock: Arc<dyn Clock>,
+    health: Health,
     decisions: Arc<DecisionLog>,
+    traces: Traces,
     metrics: Metrics,
     correlators: Correlators,
+    gates: Mutex<Gates>,
+    usual: Usual,
     saves: Arc<Semaphore>,
-}
-
-/// A lot as it stands: what is known of it beforehand, and what the ledger says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LotStatus {
-    /// Its name.
-    pub id: LotId,
-    /// What is known of it beforehand.
-    pub known: Option<Lot>,
-    /// Vehicles inside now.
-    pub inside: u64,
-    /// The lot's own time; `None` before its first event.
-    pub time: Option<Timestamp>,
+    streams: Arc<Semaphore>,
+    commits: watch::Sender<u64>,
 }
 
 /// Whether all work is done, and what is not.
@@ -84,7 +93,7 @@ impl Service {
     /// A service on `ledger`, with its metrics registered.
     pub fn new(ledger: Arc<dyn Ledger>, rules: Rules, lots: Lots, context: &ServiceContext) -> Self {
         let metrics = Metrics::register(&context.registry)
-            .and_then(|metrics| show_limits(&context.registry, &limits()).map(|()| metrics))
+            .and_then(|metrics| show_limits(&context.registry, &limits::all()).map(|()| metrics))
             .expect("these names are registered here only, always in one form");
         lots.iter().for_each(|lot| metrics.lots.expect(lot));
         let inner = Inner {
@@ -93,9 +102,15 @@ impl Service {
             lots,
             metrics,
             clock: Arc::clone(&context.clock),
+            health: context.health.clone(),
             decisions: Arc::clone(&context.decisions),
+            traces: context.traces.clone(),
             correlators: Correlators::default(),
+            gates: Mutex::new(Gates::since(context.clock.now())),
+            usual: Usual::default(),
             saves: Arc::new(Semaphore::new(SAVES)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            commits: watch::Sender::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -125,13 +140,19 @@ impl Service {
     ///
     /// What was begun runs to its end, and is counted, when the caller goes away.
     pub async fn record(&self, units: Vec<Unit>) -> Result<Vec<Outcome>, Error> {
-        self.record_holding(units, ()).await
+        self.record_holding(units, None, ()).await
+    }
+
+    /// The same, as a part of the caller's work.
+    pub async fn record_after(&self, units: Vec<Unit>, caller: TraceContext) -> Result<Vec<Outcome>, Error> {
+        self.record_holding(units, Some(caller), ()).await
     }
 
     /// The same, and drops `held` when nothing of it is under way any more.
     pub(crate) async fn record_holding(
         &self,
         units: Vec<Unit>,
+        caller: Option<TraceContext>,
         held: impl Send + 'static,
     ) -> Result<Vec<Outcome>, Error> {
         checks::record(&units)?;
@@ -139,8 +160,16 @@ impl Service {
         to_the_end(held, async move {
             let inner = &service.inner;
             let facts = Facts::of(&units);
-            let outcomes = inner.ledger.record(units, &inner.rules, inner.clock.now()).await?;
+            let mut span = inner.traces.begin(Kind::Answers, "record in the ledger", caller);
+            span.note("dwell.units", units.len());
+            let now = inner.clock.now();
+            let outcomes = inner.ledger.record(units, &inner.rules, now).await?;
             inner.metrics.recorded(&facts, &outcomes);
+            inner.metrics.second.recorded_for(span.context());
+            let mut gates = inner.gates.lock().unwrap_or_else(PoisonError::into_inner);
+            facts.recorded_reads(&outcomes).for_each(|(lot, read)| gates.take(lot, read, now));
+            drop(gates);
+            service.committed();
             Ok(outcomes)
         })
         .await
@@ -169,6 +198,11 @@ impl Service {
         self.inner.correlators.take(status, self.inner.clock.now());
     }
 
+    /// The correlators that reported within [`REPORT_LIFETIME`], by id.
+    pub fn correlators(&self) -> Vec<ReportedCorrelator> {
+        self.inner.correlators.reporting(self.inner.clock.now())
+    }
+
     /// Whether all work is done, and what is not.
     pub async fn status(&self) -> Result<Status, Error> {
         let pending = within(async { Ok(self.inner.ledger.pending(&self.inner.rules).await?) }).await?;
@@ -178,8 +212,8 @@ impl Service {
         Ok(Status { now, settled: idle && pending == Pending::default(), pending, correlators })
     }
 
-    /// Saves a summary; the same one again changes nothing and counts nothing.
-    pub async fn save_summary(&self, summary: Summary) -> Result<Saved, Error> {
+    /// Saves a summary, as a part of the caller's work; the same one again changes nothing and counts nothing.
+    pub async fn save_summary(&self, summary: Summary, caller: Option<TraceContext>) -> Result<Saved, Error> {
         checks::summary(&summary)?;
         let service = self.clone();
         let turn = within(async {
@@ -188,10 +222,13 @@ impl Service {
         });
         to_the_end(turn.await?, async move {
             let inner = &service.inner;
+            let span = inner.traces.begin(Kind::Answers, "save a summary", caller);
             let saved = inner.ledger.save_summary(summary, inner.clock.now()).await?;
+            // Also of one that is known: the reply to whoever saved it may have been lost, or another process has saved it.
+            service.committed();
             if saved.is_new {
                 inner.metrics.summary_saved();
-                inner.decisions.decision("summary_saved", || log_saved(&saved.row));
+                inner.decisions.decision("summary_saved", || log_saved(&saved.row, span.context()));
             }
             Ok(saved)
         })
@@ -209,38 +246,36 @@ impl Service {
         within(async { Ok(self.inner.ledger.session(id).await?) }).await
     }
 
-    /// Every lot that is known beforehand or has events, by name.
-    pub async fn lots(&self) -> Result<Vec<LotStatus>, Error> {
-        let rows = within(async { Ok(self.inner.ledger.lots().await?) }).await?;
-        let with_events = rows.into_iter().map(|row| LotStatus {
-            known: self.inner.lots.get(&row.id).cloned(),
-            id: row.id,
-            inside: row.inside,
-            time: row.time,
-        });
-        let mut lots: Vec<LotStatus> = with_events.collect();
-        for known in self.inner.lots.iter() {
-            if !lots.iter().any(|lot| lot.id == known.id) {
-                lots.push(LotStatus { id: known.id.clone(), known: Some(known.clone()), inside: 0, time: None });
-            }
-        }
-        lots.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        Ok(lots)
-    }
-
-    /// Up to `limit` changes (at most [`MAX_PAGE`]) after that sequence number, in order of commit.
-    pub async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
-        within(async { Ok(self.inner.ledger.changes(after, limit.min(MAX_PAGE)).await?) }).await
+    /// How the gates do whose events this process has recorded, by lot and gate.
+    pub fn gates(&self) -> Vec<GateStatus> {
+        let gates = self.inner.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.status(self.inner.clock.now())
     }
 
     /// Asks the ledger how things stand and shows it as metrics; an error says that the ledger is away.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        let (status, lots) = (self.status().await?, self.lots().await?);
         let metrics = &self.inner.metrics;
+        metrics.gates(&self.gates());
+        let (status, lots) = (self.status().await?, self.lots().await?);
         metrics.pending(status.pending);
         metrics.correlators(status.correlators.len());
-        metrics.inside(lots.iter().map(|lot| (&lot.id, lot.inside)));
+        metrics.inside(lots.iter().map(|lot| (&lot.id, lot.vehicles())));
         Ok(())
+    }
+
+    /// What is known of a lot beforehand.
+    pub(crate) fn lot(&self, id: &LotId) -> Option<&Lot> {
+        self.inner.lots.get(id)
+    }
+
+    /// The time of this machine, as the service takes it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// How the dependencies of this process are.
+    pub(crate) fn health(&self) -> &Health {
+        &self.inner.health
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -266,27 +301,10 @@ async fn to_the_end<T: Send + 'static>(
     within(async { tokio::spawn(task).await.unwrap_or(Err(Error::Defect)) }).await
 }
 
-fn log_saved(row: &SessionRow) {
+fn log_saved(row: &SessionRow, trace: TraceContext) {
     let (lot, session) = (&row.session.vehicle.lot, row.session.id);
-    let dwell = human_duration(row.session.dwell_ms().unwrap_or_default());
-    tracing::info!(%lot, dwell, %session, "summary saved");
-}
-
-/// The limits of this service, by name; the unit ends each name.
-fn limits() -> [(&'static str, u64); 10] {
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    [
-        ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
-        ("due_lease_seconds", LEASE.as_secs()),
-        ("page_sessions", u64::from(MAX_PAGE)),
-        ("lot_labels", count(MAX_LOTS)),
-        ("correlators", count(correlators::MAX_CORRELATORS)),
-        ("summaries_being_saved", count(SAVES)),
-        ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
-        ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
-        ("internal_calls", count(crate::routes::INTERNAL_CALLS)),
-        ("summary_body_bytes", count(crate::routes::SUMMARY_BODY_BYTES)),
-    ]
+    let (dwell, trace_id) = (human_duration(row.session.dwell_ms().unwrap_or_default()), trace.trace_id());
+    tracing::info!(%lot, %dwell, %session, %trace_id, "summary saved");
 }
 
 #[cfg(test)]

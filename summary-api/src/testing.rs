@@ -1,17 +1,21 @@
 //! What the tests of this crate share: units that the matching itself made, and a ledger in a folder of its own.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use matching::{Due, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit};
+use matching::{CorrelatorStatus, Due, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit};
 use parking::{Clock, Direction, EventKey, LotId, Lots, ManualClock, Plate, Rules, SessionId, Timestamp, Vehicle};
 use service_kit::ServiceContext;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::Service;
-use crate::ledger::{self, ChangeRow, Ledger, LotRow, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
+use crate::ledger::{
+    self, ChangeRow, EventRow, Hours, Ledger, LotRow, Page, Pending, Recent, RecentOf, Saved, SessionFilter,
+    SessionRow, Summary,
+};
 
 /// 24 September 2024, 09:00 UTC, and so many minutes.
 pub(crate) fn minute(minutes: i64) -> Timestamp {
@@ -20,6 +24,17 @@ pub(crate) fn minute(minutes: i64) -> Timestamp {
 
 pub(crate) fn vehicle(lot: &str, plate: &str) -> Vehicle {
     Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
+}
+
+/// The report of a correlator that has nothing to do.
+pub(crate) fn idle_correlator(id: u128) -> CorrelatorStatus {
+    CorrelatorStatus {
+        correlator: Uuid::from_u128(id),
+        entry_ready: Some(0),
+        exit_ready: Some(0),
+        in_flight: 0,
+        dependencies: Vec::new(),
+    }
 }
 
 /// A correlator in miniature: it decides on one event after the other, as if each unit were recorded at once.
@@ -73,6 +88,7 @@ pub(crate) struct Fixture {
     pub(crate) service: Service,
     pub(crate) context: ServiceContext,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     _folder: TempDir,
 }
 
@@ -83,8 +99,8 @@ impl Fixture {
         let ledger = ledger::open(&url, minute(0)).await.unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
-        Self { service, context, clock, _folder: folder }
+        let service = Service::new(Arc::clone(&ledger), Rules::default(), Lots::default(), &context);
+        Self { service, context, clock, ledger, _folder: folder }
     }
 
     /// The value of a series on the page of metrics.
@@ -150,13 +166,150 @@ impl Ledger for BrokenLedger {
     async fn session(&self, _: SessionId) -> Result<Option<SessionRow>, ledger::Error> {
         self.fail().await
     }
+    async fn sessions_by_id(&self, _: &[SessionId]) -> Result<Vec<SessionRow>, ledger::Error> {
+        self.fail().await
+    }
     async fn lots(&self) -> Result<Vec<LotRow>, ledger::Error> {
+        self.fail().await
+    }
+    async fn hours(&self, _: &LotId, _: Range<i64>) -> Result<Hours, ledger::Error> {
+        self.fail().await
+    }
+    async fn recent(&self, _: &[RecentOf]) -> Result<Vec<Recent>, ledger::Error> {
         self.fail().await
     }
     async fn changes(&self, _: u64, _: u32) -> Result<Vec<ChangeRow>, ledger::Error> {
         self.fail().await
     }
+    async fn last_change(&self) -> Result<u64, ledger::Error> {
+        self.fail().await
+    }
+    async fn events_with_id(&self, _: Uuid) -> Result<Vec<EventRow>, ledger::Error> {
+        self.fail().await
+    }
+    async fn vehicle_events(&self, _: &Vehicle, _: Option<Timestamp>, _: u32) -> Result<Vec<EventRow>, ledger::Error> {
+        self.fail().await
+    }
+    async fn changes_between(&self, _: SessionId, _: Timestamp, _: Timestamp) -> Result<Vec<ChangeRow>, ledger::Error> {
+        self.fail().await
+    }
     async fn ping(&self) -> Result<(), ledger::Error> {
         self.fail().await
+    }
+}
+
+/// Records stays of an hour and a half, one begun each hour of twelve, and a vehicle that stays; returns their lot.
+pub(crate) async fn fill_some_hours(ledger: &impl Ledger) -> LotId {
+    let mut vehicles = Vehicles::default();
+    for hour in 0..12 {
+        let plate = format!("CAR{}", hour % 3);
+        for unit in
+            [vehicles.entry("P3", &plate, minute(hour * 60)), vehicles.exit("P3", &plate, minute(hour * 60 + 90))]
+        {
+            ledger.record(vec![unit], &Rules::default(), minute(0)).await.unwrap();
+        }
+    }
+    let stays = vehicles.entry("P3", "STAYS", minute(0));
+    ledger.record(vec![stays], &Rules::default(), minute(0)).await.unwrap();
+    LotId::parse("P3").unwrap()
+}
+
+/// A ledger that remembers what it was asked.
+#[derive(Debug)]
+pub(crate) struct CountingLedger {
+    inner: Arc<dyn Ledger>,
+    calls: Mutex<Vec<&'static str>>,
+}
+
+impl CountingLedger {
+    pub(crate) fn of(inner: Arc<dyn Ledger>) -> Self {
+        Self { inner, calls: Mutex::default() }
+    }
+
+    /// The names of all calls, in their order.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    fn called(&self, name: &'static str) -> &dyn Ledger {
+        self.calls.lock().unwrap().push(name);
+        &*self.inner
+    }
+}
+
+#[async_trait]
+impl Ledger for CountingLedger {
+    fn id(&self) -> Uuid {
+        self.inner.id()
+    }
+    async fn agree_on(&self, rules: &Rules) -> Result<(), ledger::Error> {
+        self.called("agree_on").agree_on(rules).await
+    }
+    async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, ledger::Error> {
+        self.called("load").load(requests, rules).await
+    }
+    async fn record(&self, units: Vec<Unit>, rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, ledger::Error> {
+        self.called("record").record(units, rules, now).await
+    }
+    async fn due(
+        &self,
+        most: u32,
+        rules: &Rules,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<Due>, ledger::Error> {
+        self.called("due").due(most, rules, now, lease_until).await
+    }
+    async fn pending(&self, rules: &Rules) -> Result<Pending, ledger::Error> {
+        self.called("pending").pending(rules).await
+    }
+    async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, ledger::Error> {
+        self.called("save_summary").save_summary(summary, now).await
+    }
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, ledger::Error> {
+        self.called("sessions").sessions(filter, page).await
+    }
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, ledger::Error> {
+        self.called("session").session(id).await
+    }
+    async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, ledger::Error> {
+        self.called("sessions_by_id").sessions_by_id(ids).await
+    }
+    async fn lots(&self) -> Result<Vec<LotRow>, ledger::Error> {
+        self.called("lots").lots().await
+    }
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, ledger::Error> {
+        self.called("changes").changes(after, limit).await
+    }
+    async fn last_change(&self) -> Result<u64, ledger::Error> {
+        self.called("last_change").last_change().await
+    }
+    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, ledger::Error> {
+        self.called("hours").hours(lot, hours).await
+    }
+    async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, ledger::Error> {
+        self.called("recent").recent(lots).await
+    }
+    async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, ledger::Error> {
+        self.called("events_with_id").events_with_id(id).await
+    }
+    async fn vehicle_events(
+        &self,
+        vehicle: &Vehicle,
+        around: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, ledger::Error> {
+        self.called("vehicle_events").vehicle_events(vehicle, around, limit).await
+    }
+    async fn changes_between(
+        &self,
+        session: SessionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<ChangeRow>, ledger::Error> {
+        self.called("changes_between").changes_between(session, from, to).await
+    }
+    async fn ping(&self) -> Result<(), ledger::Error> {
+        self.called("ping").ping().await
     }
 }

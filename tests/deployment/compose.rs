@@ -16,6 +16,8 @@ const OTHER_DEFAULTS: [&str; 5] = [
     config::INTERNAL_TOKEN.name,
     config::LOG_FORMAT.name,
 ];
+/// Where the container engine listens, for the one service that reads the logs of the others.
+const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
 const FIXED: [&str; 2] = [config::LISTEN.name, config::DATA_DIR.name];
 
@@ -30,12 +32,14 @@ fn services_containers_and_ports_are_those_of_the_contract() {
 
     let row = |name, container, ports: &str| (name, container, ports.to_owned());
     let expected = [
+        row("alloy", None, "127.0.0.1:12345:12345"),
         row("correlator", Some("consume_service"), "127.0.0.1:2112:2112"),
         row("dwell", None, ""),
         row("entry-service", Some("entry_service"), "127.0.0.1:2113:2113"),
         row("exit-service", Some("exit_service"), "127.0.0.1:2114:2114"),
         row("extra-correlator", None, ""),
         row("grafana", None, "127.0.0.1:3000:3000"),
+        row("loki", None, "127.0.0.1:3100:3100"),
         row("postgres", None, ""),
         row("prometheus", None, "127.0.0.1:9090:9090"),
         row("rabbitmq", None, "127.0.0.1:5672:5672 127.0.0.1:15672:15672"),
@@ -54,7 +58,13 @@ fn what_is_not_needed_for_a_first_look_is_a_profile() {
         .filter(|(_, service)| !service.profiles.is_empty())
         .map(|(name, service)| (name.as_str(), service.profiles.join(" ")))
         .collect();
-    let expected = [("dwell", "tools"), ("extra-correlator", "scale"), ("postgres", "postgres")];
+    let expected = [
+        ("alloy", "logs"),
+        ("dwell", "tools"),
+        ("extra-correlator", "scale"),
+        ("loki", "logs"),
+        ("postgres", "postgres"),
+    ];
     assert_eq!(profiles, expected.map(|(name, profile)| (name, profile.to_owned())).into());
     assert_eq!(compose.services["extra-correlator"].environment, compose.services["correlator"].environment);
 }
@@ -105,11 +115,21 @@ fn every_mount_exists_in_the_repository_or_is_a_named_volume() {
         if source.starts_with('.') {
             assert!(root().join(source).exists(), "{source} is mounted and does not exist");
             assert!(mount.ends_with(":ro"), "{mount} can be written from a container");
+        } else if source.starts_with('/') {
+            assert_eq!(mount, &format!("{DOCKER}:{DOCKER}:ro"), "a place of the machine outside of the repository");
         } else {
             named.insert(source);
         }
     }
     assert_eq!(named, compose.volumes.keys().map(String::as_str).collect());
+}
+
+#[test]
+fn only_the_reader_of_logs_has_the_socket_of_the_container_engine() {
+    let compose = compose();
+    let has_it =
+        compose.services.iter().filter(|(_, service)| service.volumes.iter().any(|mount| mount.contains(DOCKER)));
+    assert_eq!(has_it.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["alloy"]);
 }
 
 #[test]
@@ -195,7 +215,8 @@ fn docker_compose_accepts_the_file_with_and_without_the_example_settings() {
         let output = Command::new("docker-compose")
             .arg("--env-file")
             .arg(env_file)
-            .args(["--profile", "scale", "--profile", "tools", "--profile", "postgres", "config", "--services"])
+            .args(["scale", "tools", "postgres", "logs"].map(|profile| ["--profile", profile]).concat())
+            .args(["config", "--services"])
             .current_dir(root())
             .output()
             .expect("docker-compose is installed by ci/test");

@@ -7,8 +7,10 @@
 #![cfg(test)]
 
 mod compose;
+mod dashboards;
 mod documentation;
 mod image;
+mod logs;
 mod observability;
 mod rehearsal;
 mod rules;
@@ -18,8 +20,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_yaml_ng::Value;
-
-use observability::expressions;
 
 /// The folders of the four services, each a package with a program of its name.
 const SERVICES: [&str; 4] = ["entry-service", "exit-service", "correlator", "summary-api"];

@@ -57,7 +57,7 @@ fn cases() -> Vec<Value> {
 }
 
 /// The names of metrics in an expression: what is neither in quotes nor a label, a function or a number.
-fn metrics(expression: &str) -> BTreeSet<String> {
+pub(super) fn metrics(expression: &str) -> BTreeSet<String> {
     let unquoted: String = expression.split('"').step_by(2).collect();
     let words = unquoted.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
     let is_metric = |word: &&str| {
@@ -71,7 +71,7 @@ fn metrics(expression: &str) -> BTreeSet<String> {
 }
 
 /// What an expression may ask for: what the services have, what is recorded of it, and what Prometheus adds.
-fn known_metrics() -> BTreeSet<String> {
+pub(super) fn known_metrics() -> BTreeSet<String> {
     let mut known = documentation::registered_metrics();
     known.extend(names(RECORDING, "record"));
     known.insert(OF_PROMETHEUS.to_owned());
@@ -79,7 +79,7 @@ fn known_metrics() -> BTreeSet<String> {
 }
 
 /// Whether there is such a metric, or a histogram that it is a part of.
-fn is_there(metric: &str, known: &BTreeSet<String>) -> bool {
+pub(super) fn is_there(metric: &str, known: &BTreeSet<String>) -> bool {
     let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| metric.strip_suffix(suffix));
     known.contains(metric) || family.is_some_and(|family| known.contains(family))
 }
@@ -94,6 +94,11 @@ fn page(alert: &str) -> String {
         name.push(letter.to_ascii_lowercase());
     }
     format!("{PAGES}/{name}.md")
+}
+
+/// The pages of all alerts.
+pub(super) fn alert_pages() -> Vec<String> {
+    names(ALERTS, "alert").iter().map(|alert| page(alert)).collect()
 }
 
 /// Runs promtool in the root of the repository.

@@ -14,6 +14,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use service_kit::config::Masked;
+use service_kit::traces::{TRACEPARENT, TraceContext};
 use url::Url;
 
 use super::{Error, Recorder};
@@ -115,7 +116,12 @@ impl HttpRecorder {
     }
 
     /// Sends items and gives the answer to each, in order; in several requests when one would be too large.
-    async fn post_list<Item, Answer>(&self, path: &str, items: &[Item]) -> Result<Vec<Answer>, Error>
+    async fn post_list<Item, Answer>(
+        &self,
+        path: &str,
+        items: &[Item],
+        trace: Option<TraceContext>,
+    ) -> Result<Vec<Answer>, Error>
     where
         Item: Serialize,
         Answer: DeserializeOwned,
@@ -123,7 +129,7 @@ impl HttpRecorder {
         let mut waiting: Vec<&[Item]> = items.chunks(MAX_VEHICLES).rev().collect();
         let mut answers = Vec::with_capacity(items.len());
         while let Some(part) = waiting.pop() {
-            match self.post::<_, Vec<Answer>>(path, part).await {
+            match self.post::<_, Vec<Answer>>(path, part, trace).await {
                 Ok(answered) if answered.len() == part.len() => answers.extend(answered),
                 Ok(answered) => {
                     let (asked, answered) = (part.len(), answered.len());
@@ -140,12 +146,16 @@ impl HttpRecorder {
     }
 
     /// One request with a body, and its answer.
-    async fn post<Body, Answer>(&self, path: &str, body: &Body) -> Result<Answer, Failure>
+    async fn post<Body, Answer>(&self, path: &str, body: &Body, trace: Option<TraceContext>) -> Result<Answer, Failure>
     where
         Body: Serialize + ?Sized,
         Answer: DeserializeOwned,
     {
-        let response = self.send(path, self.request_with_body(path, body)?).await?;
+        let mut request = self.request_with_body(path, body)?;
+        if let Some(trace) = trace {
+            request = request.header(TRACEPARENT, trace.traceparent());
+        }
+        let response = self.send(path, request).await?;
         self.read(path, response).await
     }
 
@@ -262,18 +272,18 @@ impl Recorder for HttpRecorder {
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
-        self.post_list(LOAD, requests).await
+        self.post_list(LOAD, requests, None).await
     }
 
-    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error> {
+    async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
         // In two requests, the second may fail after the first was recorded: the caller then records all of it again.
-        self.post_list(RECORD, units).await
+        self.post_list(RECORD, units, Some(trace)).await
     }
 
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
         let mut most = most.min(u32::try_from(MAX_VEHICLES).unwrap_or(u32::MAX));
         loop {
-            match self.post(DUE, &most).await {
+            match self.post(DUE, &most, None).await {
                 Err(Failure::TooLarge(_)) if most > 1 => most /= 2,
                 answer => return answer.map_err(Error::from),
             }

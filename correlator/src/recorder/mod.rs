@@ -8,6 +8,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use service_kit::traces::TraceContext;
 
 pub mod http;
 
@@ -31,8 +32,9 @@ pub trait Recorder: Send + Sync + fmt::Debug {
     /// The snapshots of many vehicles, in the order asked for.
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error>;
 
-    /// Records units, each whole or not at all; the outcomes are in their order. Units are of different vehicles.
-    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error>;
+    /// Records units, each whole or not at all; the outcomes are in their order. Units are of different vehicles. `trace`
+    /// is the work that this belongs to.
+    async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error>;
 
     /// Leases up to `most` vehicles of which something awaited has ended. What is not recorded soon is leased again.
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error>;

@@ -109,6 +109,7 @@ async fn hits_and_misses_are_counted() {
     loaded(&timelines, &[1, 2, 3].map(|number| vehicle("P3", number))).await;
     assert_eq!(metric(&context, "dwell_cache_hits_total"), 1);
     assert_eq!(metric(&context, "dwell_cache_misses_total"), 2);
+    assert_eq!(metric(&context, "dwell_cache_timelines"), 1);
 }
 
 async fn loaded(timelines: &dyn Timelines, vehicles: &[Vehicle]) -> Vec<Option<Snapshot>> {

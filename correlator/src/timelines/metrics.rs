@@ -1,16 +1,17 @@
 //! What the cache of timelines counts, alike for every adapter.
 
 use matching::Snapshot;
-use prometheus::IntCounter;
-use service_kit::metrics::{Error, Registry, counter};
+use prometheus::{IntCounter, IntGauge};
+use service_kit::metrics::{Error, Registry, counter, gauge};
 
-/// The counters of the cache, in vehicles unless said otherwise.
+/// What is shown of the cache, in vehicles unless said otherwise.
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
     hits: IntCounter,
     misses: IntCounter,
     errors: IntCounter,
     bypassed: IntCounter,
+    timelines: IntGauge,
 }
 
 impl Metrics {
@@ -24,6 +25,7 @@ impl Metrics {
                 "dwell_cache_bypassed_total",
                 "Timelines that were neither asked of nor given to the cache because it was away",
             )?,
+            timelines: gauge(registry, "dwell_cache_timelines", "Timelines that the cache has, about")?,
         })
     }
 
@@ -34,9 +36,19 @@ impl Metrics {
         self.misses.inc_by(as_count(found.len() - hits));
     }
 
-    /// A call failed.
-    pub(super) fn failed(&self) {
-        self.errors.inc();
+    /// Calls that failed.
+    pub(super) fn failures(&self) -> IntCounter {
+        self.errors.clone()
+    }
+
+    /// The cache has timelines of so many vehicles.
+    pub(super) fn holds(&self, vehicles: u64) {
+        self.timelines.set(i64::try_from(vehicles).unwrap_or(i64::MAX));
+    }
+
+    /// How many timelines the cache has.
+    pub(super) fn timelines(&self) -> IntGauge {
+        self.timelines.clone()
     }
 
     /// So many vehicles went without the cache.

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use service_kit::Unavailable;
+use service_kit::traces::{Kind, Span, TraceContext, Traces};
 
 mod config;
 pub mod embedded;
 pub mod rabbitmq;
 
 pub use config::{BusConfig, Declare, QueueNames, QueueType, open};
+pub use rabbitmq::{ProbeError, QueueFound, QueueState, probe};
 
 /// One of the three queues. Their names on the broker can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,20 +72,34 @@ pub struct Message {
     pub body: Bytes,
     /// For a dead letter: why it is one.
     pub death: Option<DeathNote>,
+    /// The work that it came from, when somebody may want to know.
+    pub trace: Option<TraceContext>,
 }
 
 impl Message {
     /// A message without a death note.
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), death: None }
+        Self { body: body.into(), death: None, trace: None }
     }
+}
+
+/// Begins the span of publishing these messages, whose headers then name it; it ends when it is dropped.
+///
+/// `None`, and no header, when spans go nowhere: nobody asks then which work the messages came from.
+pub fn begin_publishing(messages: &mut [Message], traces: &Traces) -> Option<Span> {
+    let mut span = traces.is_on().then(|| traces.begin(Kind::Publishes, "publish gate events", None))?;
+    span.note("dwell.messages", messages.len());
+    for message in messages {
+        message.trace = Some(span.context());
+    }
+    Some(span)
 }
 
 /// Names one delivery of one consumer, until it is acknowledged. One from a lost connection is stale: acknowledging
 /// it does nothing, since the message is delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
-    /// Which connection it came on.
+    /// Which connection it came on, and which channel there.
     pub generation: u64,
     /// Its number there, growing in order of delivery.
     pub number: u64,
@@ -102,6 +118,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// For a dead letter: why it is one, when it is known.
     pub death: Option<DeathNote>,
+    /// The work that it came from, when its publisher says so. The embedded bus forgets it with a restart.
+    pub trace: Option<TraceContext>,
 }
 
 /// What can't be waited out.
@@ -142,7 +160,8 @@ pub trait Bus: Send + Sync + fmt::Debug {
     /// the soft stop it still publishes, but where it would have to wait so, it answers [`Error::Stopping`].
     async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error>;
 
-    /// Begins to consume a queue, with at most `prefetch` deliveries not acknowledged; none is taken for one.
+    /// Begins to consume a queue, with at most `prefetch` deliveries not acknowledged; none is taken for one. Up to 2,000
+    /// come in the order of the queue; above that they come on several channels, in that order only roughly.
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
 
     /// How many messages are ready in the queue, those delivered and not acknowledged left out.

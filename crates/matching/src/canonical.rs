@@ -117,6 +117,16 @@ pub(crate) fn speaker_of(events: &[TimelineEvent], re_read_window_ms: i64, place
     speaker
 }
 
+/// The passages in the order of matching, each with the places of its events; the first one speaks for it.
+pub(crate) fn passages(events: &[TimelineEvent], re_read_window_ms: i64) -> Vec<Vec<usize>> {
+    let mut passages: Vec<Vec<usize>> = Vec::new();
+    for_each_in_order(events, |at| match passages.last_mut() {
+        Some(passage) if !begins_passage(events, re_read_window_ms, at.before, at.place) => passage.push(at.place),
+        _ => passages.push(vec![at.place]),
+    });
+    passages
+}
+
 fn for_each_passage(events: &[TimelineEvent], re_read_window_ms: i64, mut visit: impl FnMut(usize)) {
     for_each_in_order(events, |at| {
         if begins_passage(events, re_read_window_ms, at.before, at.place) {

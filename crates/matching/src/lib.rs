@@ -7,6 +7,7 @@
 //! - [`step`](mod@step): what new evidence changes: the difference between the sessions before and after.
 //! - [`timeline`]: the recent events of a vehicle; [`cut`]: where they may be cut.
 //! - [`record`]: the units in which decisions travel to the ledger.
+//! - [`explanation`]: why an event is in the session that it is in; [`near`]: plates that are nearly the same.
 //! - [`history`]: checks a finished ledger against the definition.
 //! - [`wire`]: where correlators and the summary API find each other.
 //!
@@ -15,15 +16,19 @@
 
 pub mod canonical;
 pub mod cut;
+pub mod explanation;
 pub mod history;
+pub mod near;
 pub mod record;
 pub mod step;
 pub mod timeline;
 pub mod wire;
 
 pub use canonical::{Limits, Stay, for_each_stay};
+pub use explanation::{Cause, Explanation, Passage, explain, explain_unread};
 pub use record::{
-    Applied, Base, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit,
+    Applied, Base, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot,
+    Unit, unread_unit,
 };
 pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step};
 pub use timeline::{Flags, Timeline, TimelineEvent};

@@ -111,6 +111,12 @@ impl Unit {
         self.base.map_or(0, |base| base.version).saturating_add(events.max(1))
     }
 
+    /// Whether an event of this unit is a re-read as it is recorded: another event speaks for its passage.
+    pub fn is_re_read(&self, event: &RecordedEvent) -> bool {
+        // Whoever speaks for its passage gives a session or is counted; an unread plate is neither, and no re-read.
+        self.base.is_some() && event.flags == Flags::default()
+    }
+
     /// The snapshot that stands once the unit is recorded.
     pub fn next_snapshot(&self) -> Snapshot {
         let base = Base { version: self.next_version(), digest: self.timeline.digest() };
@@ -158,17 +164,36 @@ pub struct LedgerTerms {
     pub rules: Rules,
 }
 
-/// What a correlator says of itself each second, so that the summary API can tell whether all work is done.
+/// What a correlator says of itself each second, so that the summary API can tell whether all work is done, and people
+/// what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorrelatorStatus {
     /// Which correlator: made anew at each start.
     pub correlator: Uuid,
-    /// Messages ready in the entry queue.
-    pub entry_ready: u64,
-    /// Messages ready in the exit queue.
-    pub exit_ready: u64,
+    /// Messages ready in the entry queue; `None` while the broker does not say.
+    pub entry_ready: Option<u64>,
+    /// Messages ready in the exit queue, likewise.
+    pub exit_ready: Option<u64>,
     /// Messages received and not yet acknowledged.
     pub in_flight: u64,
+    /// What its process needs. Empty when that is the summary API's process.
+    pub dependencies: Vec<DependencyReport>,
+}
+
+/// How a dependency of a correlator is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependencyReport {
+    /// The name that it is shown under.
+    pub name: String,
+    /// The correlator can do without it.
+    pub is_optional: bool,
+    /// Why it can't be used, for people; `None`: it is up.
+    pub away: Option<String>,
+}
+
+impl DependencyReport {
+    /// The longest reason that is reported, characters.
+    pub const REASON_MAX: usize = 300;
 }
 
 /// The unit for events whose plate says that nothing was read: each is a session of its own, and none is ever paired.

@@ -65,7 +65,7 @@ impl Rule {
         }
     }
 
-    fn of(state: State, reason: Option<Reason>) -> Self {
+    pub(crate) fn of(state: State, reason: Option<Reason>) -> Self {
         match (state, reason) {
             (_, Some(Reason::Unread)) => Self::Unread,
             (_, Some(Reason::ReEntered)) => Self::ReEntered,

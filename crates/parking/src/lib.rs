@@ -22,6 +22,7 @@ mod plate;
 mod refusal;
 mod rules;
 mod session;
+pub mod session_row;
 mod time;
 pub mod wire;
 

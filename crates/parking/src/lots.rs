@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use crate::LotId;
 
@@ -54,8 +55,10 @@ pub enum LotsError {
     #[error("{0}")]
     Shape(String),
     /// A value is out of its range.
-    #[error("lot {lot}: {problem}")]
+    #[error("line {line}: lot {lot}: {problem}")]
     Value {
+        /// Where it stands in the file, from 1.
+        line: usize,
         /// Which lot, as the file names it.
         lot: String,
         /// What is wrong, and what is allowed.
@@ -69,15 +72,18 @@ struct File {
     lot: Vec<Written>,
 }
 
+/// A problem, and the byte of the file at which it stands.
+type Placed = (usize, String);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    id: String,
+    id: Spanned<String>,
     kind: LotKind,
     capacity: Option<u32>,
-    time_zone: Option<String>,
-    max_stay: Option<String>,
-    arrivals_per_hour: Option<f64>,
+    time_zone: Option<Spanned<String>>,
+    max_stay: Option<Spanned<String>>,
+    arrivals_per_hour: Option<Spanned<f64>>,
 }
 
 /// The traffic of a lot that says nothing else: enough to look at, vehicles an hour.
@@ -94,10 +100,14 @@ impl Lots {
         let file: File = toml::from_str(toml).map_err(|error| LotsError::Shape(error.to_string()))?;
         let mut lots = BTreeMap::new();
         for written in file.lot {
-            let name = written.id.clone();
-            let lot = written.check().map_err(|problem| LotsError::Value { lot: name.clone(), problem })?;
+            let (name, start) = (written.id.get_ref().clone(), written.id.span().start);
+            let wrong = |(at, problem): Placed| {
+                let line = toml[..at].matches('\n').count() + 1;
+                LotsError::Value { line, lot: name.clone(), problem }
+            };
+            let lot = written.check().map_err(wrong)?;
             if lots.insert(lot.id.clone(), lot).is_some() {
-                return Err(LotsError::Value { lot: name, problem: "is there twice".into() });
+                return Err(wrong((start, "is there twice".to_owned())));
             }
         }
         Ok(Self(lots))
@@ -131,19 +141,37 @@ impl Default for Lots {
 }
 
 impl Written {
-    fn check(self) -> Result<Lot, String> {
-        let id = LotId::parse(&self.id).map_err(|problem| format!("its id {problem}"))?;
-        let zone = self.time_zone.as_deref().unwrap_or("UTC");
-        let time_zone = zone
-            .parse()
-            .map_err(|_| format!("time_zone {zone:?} is not a zone of the IANA data base such as \"Europe/Berlin\""))?;
-        let arrivals_per_hour = self.arrivals_per_hour.unwrap_or(ARRIVALS_PER_HOUR);
-        if !(0.0..=MAX_ARRIVALS_PER_HOUR).contains(&arrivals_per_hour) {
-            return Err(format!("arrivals_per_hour {arrivals_per_hour} is not between 0 and {MAX_ARRIVALS_PER_HOUR}"));
-        }
-        let max_stay = self.max_stay.as_deref().map(check_max_stay).transpose()?;
-        Ok(Lot { id, kind: self.kind, capacity: self.capacity, time_zone, max_stay, arrivals_per_hour })
+    fn check(self) -> Result<Lot, Placed> {
+        let id = read(&self.id, |id| LotId::parse(id).map_err(|problem| format!("its id {problem}")))?;
+        let time_zone = self.time_zone.map(|zone| read(&zone, |zone| check_time_zone(zone))).transpose()?;
+        let arrivals = self.arrivals_per_hour.map(|arrivals| read(&arrivals, |arrivals| check_arrivals(*arrivals)));
+        let max_stay = self.max_stay.map(|stay| read(&stay, |stay| check_max_stay(stay))).transpose()?;
+        Ok(Lot {
+            id,
+            kind: self.kind,
+            capacity: self.capacity,
+            time_zone: time_zone.unwrap_or(Tz::UTC),
+            max_stay,
+            arrivals_per_hour: arrivals.transpose()?.unwrap_or(ARRIVALS_PER_HOUR),
+        })
     }
+}
+
+/// What a value says, or what is wrong at its place.
+fn read<T, R>(written: &Spanned<T>, check: impl FnOnce(&T) -> Result<R, String>) -> Result<R, Placed> {
+    check(written.get_ref()).map_err(|problem| (written.span().start, problem))
+}
+
+fn check_time_zone(zone: &str) -> Result<Tz, String> {
+    zone.parse()
+        .map_err(|_| format!("time_zone {zone:?} is not a zone of the IANA data base such as \"Europe/Berlin\""))
+}
+
+fn check_arrivals(arrivals: f64) -> Result<f64, String> {
+    if (0.0..=MAX_ARRIVALS_PER_HOUR).contains(&arrivals) {
+        return Ok(arrivals);
+    }
+    Err(format!("arrivals_per_hour {arrivals} is not between 0 and {MAX_ARRIVALS_PER_HOUR}"))
 }
 
 fn check_max_stay(text: &str) -> Result<Duration, String> {
@@ -176,17 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_refused_with_its_lot() {
+    fn a_wrong_value_is_refused_with_its_lot_and_its_line() {
         let refusal = |from: &str, to: &str| Lots::parse(&FILE.replace(from, to)).unwrap_err().to_string();
         assert_eq!(
             refusal("Asia/Shanghai", "Moon"),
-            "lot P3: time_zone \"Moon\" is not a zone of the IANA data base such as \"Europe/Berlin\""
+            "line 5: lot P3: time_zone \"Moon\" is not a zone of the IANA data base such as \"Europe/Berlin\""
         );
         assert_eq!(
             refusal("7d", "-1d"),
-            "lot P3: max_stay \"-1d\" is not a duration of at least 1m such as \"12h\" or \"30d\""
+            "line 6: lot P3: max_stay \"-1d\" is not a duration of at least 1m such as \"12h\" or \"30d\""
         );
-        assert_eq!(refusal("P10", "P3"), "lot P3: is there twice");
+        assert_eq!(refusal("P10", "P3"), "line 10: lot P3: is there twice");
         assert!(refusal("capacity", "capactiy").contains("unknown field `capactiy`"));
     }
 }

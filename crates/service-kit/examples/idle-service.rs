@@ -6,17 +6,24 @@
 use std::process::ExitCode;
 
 use service_kit::config::{self, LISTEN, LOTS};
-use service_kit::{ServiceContext, Settings, http};
+use service_kit::{ServiceContext, Settings, announce, http};
+
+const NAME: &str = "idle-service";
+const TROUBLES: [&str; 4] = ["panic", "fail", "stuck", "unready"];
 
 fn main() -> ExitCode {
-    let command = config::command("idle-service", "Does nothing, properly");
+    let command = config::command(NAME, "Does nothing, properly");
     service_kit::run_service(config::with_default(command, &LISTEN, "127.0.0.1:2199"), |_, settings, context| {
         start(settings, context)
     })
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
-    let ServiceContext { registry, lifecycle, health, .. } = context;
+    if settings.text(&LOTS).is_some_and(|trouble| !TROUBLES.contains(&trouble)) {
+        return Err(settings.wrong(&LOTS, "there is no such trouble").into());
+    }
+    announce::starting(NAME, &settings);
+    let ServiceContext { registry, lifecycle, health, .. } = context.clone();
     let ledger = health.dependency("ledger");
     let listener = http::bind(&settings.listen(&LISTEN, 2199)?).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
@@ -28,14 +35,14 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     });
     match settings.text(&LOTS) {
         None => ledger.up(),
-        Some("unready") => {}
         Some("panic") => lifecycle.spawn("worker", async { panic!("impossible") }),
         Some("fail") => lifecycle.spawn("worker", async { Err("disk is full".into()) }),
         Some("stuck") => {
             lifecycle.spawn("worker", std::future::pending());
             ledger.up();
         }
-        Some(_) => return Err(settings.wrong(&LOTS, "there is no such trouble").into()),
+        Some(_) => {}
     }
+    announce::when_ready(NAME, &context);
     Ok(())
 }

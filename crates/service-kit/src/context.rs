@@ -1,4 +1,4 @@
-//! What every part of a service gets handed: clock, metrics, lifecycle, health and the log of decisions.
+//! What every part of a service gets handed: clock, metrics, lifecycle, health, the log of decisions and traces.
 //!
 //! Making the parts of a service from it is left to the service.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking::{Clock, ManualClock, Timestamp};
 
 use crate::metrics::Registry;
+use crate::traces::Traces;
 use crate::{DecisionLog, Health, Lifecycle};
 
 /// One process's (or one test pipeline's) surroundings. Cheap to clone; all clones are the same.
@@ -22,6 +23,8 @@ pub struct ServiceContext {
     pub health: Health,
     /// One line a decision, or one line a second.
     pub decisions: Arc<DecisionLog>,
+    /// Which work followed from which.
+    pub traces: Traces,
 }
 
 impl ServiceContext {
@@ -32,6 +35,7 @@ impl ServiceContext {
             health: Health::new(&registry),
             decisions: Arc::new(DecisionLog::new(Arc::clone(&clock))),
             lifecycle: Lifecycle::new(),
+            traces: Traces::default(),
             registry,
             clock,
         }

@@ -29,6 +29,12 @@ impl DecisionLog {
         Self { clock, pace }
     }
 
+    /// Counts from now on until a second is quiet: what comes first is many at once, for instance a past that is made
+    /// up.
+    pub fn expect_many(&self) {
+        self.pace().counting = true;
+    }
+
     /// One decision of a kind (`matched`, `held`, …). `line` writes the line, if there is to be one, for instance by
     /// `tracing::info!(%lot, dwell = %logs::human_duration(dwell_ms), %exit_event, "session matched")`; the `%` keeps
     /// quotation marks out of the text.
@@ -197,6 +203,21 @@ mod tests {
 
         assert_eq!(pace.passed(2_000), Some(Summary { counts: vec![("matched", 3)], over_ms: 1_000 }));
         assert_eq!(decide(&mut pace, 2_500, "matched", 1), 1);
+    }
+
+    #[test]
+    fn many_that_are_expected_are_counted_from_the_first_on() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(0)));
+        let log = DecisionLog::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let mut lines = 0;
+
+        log.expect_many();
+        log.decision("matched", || lines += 1);
+        clock.advance_millis(1_000);
+        log.tick();
+        log.decision("matched", || lines += 10);
+
+        assert_eq!(lines, 10);
     }
 
     #[test]

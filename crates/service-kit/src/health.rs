@@ -34,11 +34,53 @@ struct Entry {
     status: Status,
 }
 
+/// How a dependency is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Status {
+pub enum Status {
+    /// It was not reached yet.
     NotYet,
+    /// It answers.
     Up,
+    /// It does not answer, and why.
     Down(String),
+}
+
+/// A dependency as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DependencyStatus {
+    /// The name that it is shown under.
+    pub name: &'static str,
+    /// The service can do without it.
+    pub is_optional: bool,
+    /// How it is; of several connections to it, the worst.
+    pub status: Status,
+}
+
+impl State {
+    fn dependencies(&self) -> Vec<DependencyStatus> {
+        let mut found: Vec<DependencyStatus> = Vec::new();
+        for Entry { name, optional, .. } in &self.entries {
+            match found.iter_mut().find(|known| known.name == *name) {
+                Some(known) => known.is_optional &= optional,
+                None => found.push(DependencyStatus { name, is_optional: *optional, status: self.whole(name) }),
+            }
+        }
+        found
+    }
+
+    /// How many of its connections do not stand, as the end of a line; nothing when it has one only, or all stand.
+    fn connections_down(&self, name: &str) -> String {
+        let connections = || self.entries.iter().filter(|entry| entry.name == name);
+        let (all, down) = (connections().count(), connections().filter(|entry| entry.status != Status::Up).count());
+        if all > 1 && down > 0 { format!(" ({down} of {all} connections)") } else { String::new() }
+    }
+
+    /// How the dependency of a name is: the worst of its connections, one that is down before one that never was up.
+    fn whole(&self, name: &str) -> Status {
+        let connections = || self.entries.iter().filter(|entry| entry.name == name).map(|entry| &entry.status);
+        let down = connections().find(|status| matches!(status, Status::Down(_)));
+        down.or_else(|| connections().find(|status| **status != Status::Up)).cloned().unwrap_or(Status::Up)
+    }
 }
 
 impl Health {
@@ -76,6 +118,16 @@ impl Health {
         !state.draining && state.entries.iter().all(|entry| entry.optional || entry.status == Status::Up)
     }
 
+    /// Whether a stop has begun.
+    pub fn is_draining(&self) -> bool {
+        self.state().draining
+    }
+
+    /// Every dependency once, in the order in which they were made.
+    pub fn dependencies(&self) -> Vec<DependencyStatus> {
+        self.state().dependencies()
+    }
+
     /// One line a dependency: `[+]name ok`, `[-]name reason`, in the order in which they were made.
     pub fn report(&self) -> String {
         let state = self.state();
@@ -83,8 +135,11 @@ impl Health {
         if state.draining {
             report.push_str("[-]process stopping\n");
         }
-        for Entry { name, optional, status } in &state.entries {
-            let note = if *optional { " (optional)" } else { "" };
+        for DependencyStatus { name, is_optional, status } in state.dependencies() {
+            let mut note = state.connections_down(name);
+            if is_optional {
+                note.push_str(" (optional)");
+            }
             let written = match status {
                 Status::Up => writeln!(report, "[+]{name} ok{note}"),
                 Status::NotYet => writeln!(report, "[-]{name} not connected yet{note}"),
@@ -104,17 +159,18 @@ impl Health {
         Dependency { health: self.clone(), name, index }
     }
 
-    fn set(&self, index: usize, status: Status) -> Status {
+    /// Takes how one connection is; returns how its dependency was and is.
+    fn set(&self, index: usize, status: Status) -> (Status, Status) {
         let mut state = self.state();
-        let before = std::mem::replace(&mut state.entries[index].status, status);
         let name = state.entries[index].name;
+        let before = state.whole(name);
+        state.entries[index].status = status;
         self.show(&state, name);
-        before
+        (before, state.whole(name))
     }
 
     fn show(&self, state: &State, name: &str) {
-        let up = state.entries.iter().filter(|entry| entry.name == name).all(|entry| entry.status == Status::Up);
-        self.inner.up.with_label_values(&[name]).set(i64::from(up));
+        self.inner.up.with_label_values(&[name]).set(i64::from(state.whole(name) == Status::Up));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,7 +178,8 @@ impl Health {
     }
 }
 
-/// The handle with which the user of a dependency says how it is. Saying the same again costs little and logs nothing.
+/// The handle with which the user of a dependency says how it is. Saying the same again costs little and logs nothing;
+/// of several connections to one dependency the log tells when the first goes and when the last is back.
 #[derive(Debug, Clone)]
 pub struct Dependency {
     health: Health,
@@ -131,17 +188,21 @@ pub struct Dependency {
 }
 
 impl Dependency {
-    /// It answers.
+    /// It answers. That it does again is news; that it does at all is a part of being ready.
     pub fn up(&self) {
-        if self.health.set(self.index, Status::Up) != Status::Up {
-            tracing::info!(dependency = self.name, "{} is up", self.name);
+        let (before, after) = self.health.set(self.index, Status::Up);
+        match (before, after) {
+            (Status::Down(_), Status::Up) => tracing::info!(dependency = self.name, "{} is up", self.name),
+            (Status::NotYet, Status::Up) => tracing::debug!(dependency = self.name, "{} is up", self.name),
+            _ => {}
         }
     }
 
     /// It does not answer, and why; the reason is shown to operators and must hold no secret.
     pub fn down(&self, reason: impl Into<String>) {
         let reason = reason.into();
-        if !matches!(self.health.set(self.index, Status::Down(reason.clone())), Status::Down(_)) {
+        let (before, _) = self.health.set(self.index, Status::Down(reason.clone()));
+        if !matches!(before, Status::Down(_)) {
             tracing::warn!(dependency = self.name, reason, "{} is down", self.name);
         }
     }
@@ -199,5 +260,8 @@ mod tests {
         assert!(shown() && health.is_ready());
         publishing.down("blocked by an alarm");
         assert!(!shown() && !health.is_ready());
+        let status = Status::Down("blocked by an alarm".to_owned());
+        assert_eq!(health.dependencies(), [DependencyStatus { name: "rabbitmq", is_optional: false, status }]);
+        assert_eq!(health.report(), "[-]rabbitmq blocked by an alarm (1 of 2 connections)\n");
     }
 }

@@ -1,9 +1,11 @@
-//! What every service needs around its own work: configuration, logs, metrics, health, HTTP, lifecycle and backoff.
+//! What every service needs around its own work: configuration, logs, metrics, health, HTTP, lifecycle, traces, backoff,
+//! and a Redis that may be away.
 //!
 //! Start reading at [`run_service`], which a `main` calls, and [`ServiceContext`], which every part of a service gets.
 //! Nothing here is process-wide but the log and the signals, so that several services, or two whole pipelines in one
 //! test, stand side by side. Deliberately not here: anything about gate events, sessions, buses or ledgers.
 
+pub mod announce;
 pub mod backoff;
 pub mod config;
 mod context;
@@ -13,7 +15,9 @@ pub mod http;
 pub mod lifecycle;
 pub mod logs;
 pub mod metrics;
+pub mod redis;
 mod run;
+pub mod traces;
 
 pub use backoff::Backoff;
 pub use config::Settings;
@@ -21,4 +25,4 @@ pub use context::ServiceContext;
 pub use decisions::DecisionLog;
 pub use health::{Dependency, Health};
 pub use lifecycle::Lifecycle;
-pub use run::{Role, Unavailable, exit_code, run_program, run_service};
+pub use run::{Role, Unavailable, exit_code, parsed, run_program, run_service};

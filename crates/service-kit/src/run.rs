@@ -24,6 +24,7 @@ use crate::config::{self, HEALTHCHECK, Settings};
 use crate::http::BindError;
 use crate::lifecycle::Error as LifecycleError;
 use crate::logs::{self, Output};
+use crate::traces::Traces;
 use crate::{ServiceContext, http, metrics};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -73,7 +74,7 @@ fn is_unavailable(cause: &(dyn StdError + 'static)) -> bool {
 pub struct Role {
     /// Where its log goes.
     pub output: Output,
-    /// Whether it logs its start with all settings, and its end; else it does so for `debug` only.
+    /// Whether its stop and its end are told in the log; else for `debug` only. (Its start: [`crate::announce`].)
     pub announced: bool,
     /// Whether it ends when its function ends; else it runs until the stop.
     pub ends_by_itself: bool,
@@ -101,22 +102,28 @@ where
     S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    run_program(command, |_| Role::service(), start)
+    let name = service_name(&command);
+    match parsed(command) {
+        Ok(matches) => run_program(name, Role::service(), matches, start),
+        Err(code) => code,
+    }
 }
 
-/// Runs a program whose role hangs on its flags; otherwise the same as [`run_service`].
-pub fn run_program<R, S, F>(command: Command, role: R, start: S) -> ExitCode
+/// What the command line of this process says.
+///
+/// # Errors
+/// Help, the version or what is wrong has been said, and the process is to end with this code.
+pub fn parsed(command: Command) -> Result<ArgMatches, ExitCode> {
+    command.try_get_matches().map_err(|error| said_by_clap(&error))
+}
+
+/// Runs a program whose command line is [`parsed`], for instance since its role hangs on it; otherwise the same as
+/// [`run_service`]. `name` stands in each line of its log.
+pub fn run_program<S, F>(name: &'static str, role: Role, matches: ArgMatches, start: S) -> ExitCode
 where
-    R: FnOnce(&ArgMatches) -> Role,
     S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let name = service_name(&command);
-    let matches = match command.try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => return said_by_clap(&error),
-    };
-    let role = role(&matches);
     let ran = Settings::read(&matches, std::env::vars_os()).map_err(anyhow::Error::from).and_then(|settings| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ran = runtime.block_on(Box::pin(run(name, role, matches, settings, start)));
@@ -148,14 +155,11 @@ where
     }
     logs::init_on(role.output, &settings, name)?;
     let drain = settings.duration(&config::DRAIN)?;
-    let context = ServiceContext::new(Arc::new(SystemClock));
+    let mut context = ServiceContext::new(Arc::new(SystemClock));
+    context.traces = Traces::from_settings(&settings, name, &context.registry)?;
     metrics::build_info(&context.registry, name, VERSION)?;
-    if role.announced {
-        tracing::info!("{name} {VERSION} starts with {}", settings.effective());
-    } else {
-        tracing::debug!("{name} {VERSION} starts with {}", settings.effective());
-    }
-    context.lifecycle.watch_signals()?;
+    metrics::process(&context.registry)?;
+    context.lifecycle.watch_signals(role.announced)?;
     context.spawn_background();
     let lifecycle = context.lifecycle.clone();
     let work = start(matches, settings, context.clone());
@@ -168,7 +172,10 @@ where
     };
     let ended = supervise(work, &context, drain).await;
     context.decisions.flush();
-    if role.announced {
+    context.traces.finish().await;
+    // A service that was refused its settings had not started.
+    let had_started = ended.as_ref().err().is_none_or(|error| code(error) != WRONG_CONFIGURATION);
+    if role.announced && had_started {
         tracing::info!("{name} has stopped");
     }
     ended

@@ -143,16 +143,10 @@ impl Plan {
         if backfill > BACKFILL_MAX {
             return Err(settings.wrong(&config::BACKFILL, "the simulator takes at most 31d"));
         }
-        let traffic =
-            Traffic::new(traffic, &lots(settings)?).map_err(|wrong| settings.wrong(wrong.setting, wrong.reason))?;
+        let traffic = Traffic::new(traffic, &settings.lots(&config::LOTS)?)
+            .map_err(|wrong| settings.wrong(wrong.setting, wrong.reason))?;
         Ok(Self { traffic, backfill })
     }
-}
-
-fn lots(settings: &Settings) -> Result<Lots, config::Error> {
-    let Some(path) = settings.text(&config::LOTS) else { return Ok(Lots::default()) };
-    let text = std::fs::read_to_string(path).map_err(|error| settings.wrong(&config::LOTS, error.to_string()))?;
-    Lots::parse(&text).map_err(|error| settings.wrong(&config::LOTS, error.to_string()))
 }
 
 #[cfg(test)]
@@ -183,7 +177,10 @@ mod tests {
         assert!(refusal("DWELL_LATE_BY", "2d").contains("at most 24h"));
         assert!(refusal("DWELL_BACKFILL", "32d").contains("at most 31d"));
         assert!(refusal("DWELL_STAY_SCALE", "0.5").contains("DWELL_STAY_SCALE=0.5"));
-        assert!(refusal("DWELL_LOTS", "/no/such/file.toml").contains("DWELL_LOTS=/no/such/file.toml: No such file"));
+        assert!(
+            refusal("DWELL_LOTS", "/no/such/file.toml")
+                .contains("DWELL_LOTS=/no/such/file.toml: the file can't be read (No such")
+        );
         assert!(refusal("DWELL_SEED", "-1").contains("DWELL_SEED=-1"));
     }
 
@@ -195,7 +192,7 @@ mod tests {
 
         let refusal = plan(&[("DWELL_LOTS", path)]).unwrap_err();
 
-        assert!(refusal.starts_with(&format!("DWELL_LOTS={path}: lot P3: time_zone \"Moon\"")), "{refusal}");
+        assert!(refusal.starts_with(&format!("DWELL_LOTS={path}: line 4: lot P3: time_zone \"Moon\"")), "{refusal}");
     }
 
     #[test]

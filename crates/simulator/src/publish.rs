@@ -141,8 +141,9 @@ impl Publisher<'_> {
     }
 
     async fn publish(&self, events: impl Iterator<Item = &GateEvent>) -> Result<u64, bus::Error> {
-        let messages: Vec<Message> = events.map(message).collect();
+        let mut messages: Vec<Message> = events.map(message).collect();
         let count = messages.len();
+        let _span = bus::begin_publishing(&mut messages, &self.context.traces);
         let begun = Instant::now();
         self.bus.publish(self.queue(), messages).await?;
         self.metrics.published(count, begun.elapsed());

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use matching::{Base, Flags, Outcome, RecordedEvent, Rule, Snapshot, Timeline, Unit};
 use parking::{EventKey, Reason, Session, SessionId, Source, State, Timestamp, Vehicle};
 
+use super::rollup::Rollup;
 use super::unit::UnitWriter;
 use super::{Error, SessionRow, Summary};
 
@@ -105,6 +106,9 @@ pub(super) struct ChangeWrite {
     pub(super) recorded_at: Timestamp,
 }
 
+/// Sessions of which a batch may change the exit, each with the exit that it has; `None` while it has none.
+pub(super) type ExitsBefore = HashMap<SessionId, Option<Timestamp>>;
+
 /// What a batch changes of a lot.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct LotWrite {
@@ -118,30 +122,35 @@ pub(super) struct Batch<'a> {
     vehicles: HashMap<Vehicle, BatchVehicle>,
     /// Sessions of unread plates that are there.
     known_unread: HashSet<SessionId>,
+    exits_before: ExitsBefore,
     next_event: i64,
     pub(super) events: Vec<EventWrite<'a>>,
     flags: Vec<(i64, Flags)>,
     pub(super) changes: Vec<ChangeWrite>,
     pub(super) lots: BTreeMap<i64, LotWrite>,
+    pub(super) hours: Rollup,
     sessions: Vec<SessionWrite>,
 }
 
 impl<'a> Batch<'a> {
     /// A batch about `vehicles`, whose new events are numbered from `first_event` on. `known_unread` are those sessions
-    /// of units without a base that are recorded.
+    /// of units without a base that are recorded; `exits_before` has the sessions of which a unit changes the exit.
     pub(super) fn new(
         vehicles: HashMap<Vehicle, BatchVehicle>,
         known_unread: HashSet<SessionId>,
+        exits_before: ExitsBefore,
         first_event: i64,
     ) -> Self {
         Self {
             vehicles,
             known_unread,
+            exits_before,
             next_event: first_event,
             events: Vec::new(),
             flags: Vec::new(),
             changes: Vec::new(),
             lots: BTreeMap::new(),
+            hours: Rollup::default(),
             sessions: Vec::new(),
         }
     }
@@ -156,6 +165,8 @@ impl<'a> Batch<'a> {
             events: &mut self.events,
             sessions: &mut self.sessions,
             changes: &mut self.changes,
+            hours: &mut self.hours,
+            exits_before: &mut self.exits_before,
             lot: self.lots.entry(vehicle.row.lot_number).or_default(),
             vehicle,
             now,

@@ -1,8 +1,9 @@
-//! Timelines that reach further back than the stored one: made from the chain of a vehicle's events.
+//! The chain of a vehicle's events: timelines that reach further back than the stored one, and events around a time.
 
 use matching::{Flags, Limits, Snapshot, Timeline, TimelineEvent};
 use parking::{EventKey, Timestamp};
 
+use super::EVENTS_OF_VEHICLE;
 use super::batch::StoredVehicle;
 
 /// An event of a vehicle's chain.
@@ -35,4 +36,14 @@ impl StoredVehicle {
         timeline.cut_before(time, limits);
         Snapshot { base: self.base, timeline }
     }
+}
+
+/// Up to `limit` events of a chain in the order of their keys: around a time, or the newest.
+pub(super) fn window(mut chain: Vec<ChainEvent>, around: Option<Timestamp>, limit: u32) -> Vec<ChainEvent> {
+    chain.sort_unstable_by_key(|event| event.key);
+    let limit = usize::try_from(limit.min(EVENTS_OF_VEHICLE)).unwrap_or(usize::MAX);
+    let middle = around.map(|time| chain.partition_point(|event| event.key.time <= time));
+    let end = middle.map_or(chain.len(), |middle| (middle + limit / 2).max(limit).min(chain.len()));
+    chain.truncate(end);
+    chain.split_off(end.saturating_sub(limit))
 }

@@ -11,6 +11,9 @@ use super::{Ledger, open};
 
 mod agreeing;
 mod awaiting;
+mod finding;
+mod following;
+mod hours;
 mod listing;
 mod player;
 mod random;

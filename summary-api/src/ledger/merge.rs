@@ -10,11 +10,12 @@ use matching::{Outcome, Unit};
 use parking::{SessionId, Timestamp, Vehicle};
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{Batch, BatchVehicle};
+use super::batch::{Batch, BatchVehicle, ExitsBefore};
+use super::rollup::changes_its_exit;
 use super::{Error, Saved, SessionRow, Summary};
 
 /// A transaction with so many events and summaries takes no further request.
-const ENOUGH: usize = 4_096;
+const ENOUGH: usize = 8_192;
 
 /// Work, and where its answer goes.
 #[derive(Debug)]
@@ -139,6 +140,8 @@ pub(super) struct Found {
     pub(super) vehicles: HashMap<Vehicle, BatchVehicle>,
     /// Sessions of the work's unread plates that are there.
     pub(super) unread: HashSet<SessionId>,
+    /// The sessions of the work of which a unit may change the exit.
+    pub(super) exits_before: ExitsBefore,
     /// Summaries of the work that are there.
     pub(super) summaries: HashMap<SessionId, SessionRow>,
     /// The number of the first new event.
@@ -168,9 +171,15 @@ impl<'a> Work<'a> {
         self.units().filter(|unit| unit.base.is_none()).flat_map(|unit| &unit.changes).map(|change| change.session)
     }
 
+    /// The sessions of which the work may change the exit.
+    pub(super) fn of_changed_exit(&self) -> impl Iterator<Item = SessionId> {
+        let changes = self.units().flat_map(|unit| &unit.changes);
+        changes.filter(|change| changes_its_exit(change)).map(|change| change.session)
+    }
+
     /// Decides the work: what becomes of it, and the rows to write.
     pub(super) fn decide(&self, found: Found) -> Result<(Answers, Batch<'a>), Error> {
-        let mut batch = Batch::new(found.vehicles, found.unread, found.next_event);
+        let mut batch = Batch::new(found.vehicles, found.unread, found.exits_before, found.next_event);
         let mut outcomes = Vec::with_capacity(self.records.len());
         for (units, now) in &self.records {
             outcomes.push(units.iter().map(|unit| batch.take(unit, *now)).collect::<Result<_, _>>()?);

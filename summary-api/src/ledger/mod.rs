@@ -5,26 +5,39 @@
 //! the same transaction, numbered in order of commit. HTTP, metrics and configuration are not known here.
 
 use std::fmt;
+use std::ops::{Range, RangeInclusive};
 
 use async_trait::async_trait;
-use matching::{Due, LoadRequest, Outcome, Rule, Snapshot, Unit};
-use parking::{GateId, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle};
+use matching::{Due, Flags, LoadRequest, Outcome, Rule, Snapshot, Unit};
+use parking::{EventKey, GateId, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
 mod agreed;
 mod batch;
 mod chain;
+mod changes_of;
 #[cfg(test)]
 mod contract;
+mod dwells;
 mod list;
 mod merge;
 mod open;
 pub mod postgres;
+mod rollup;
 pub mod sqlite;
 mod stored;
 mod unit;
 
-pub use open::open;
+pub use dwells::Dwells;
+pub use open::{Probe, open, probe};
+pub use rollup::{Counts, HOUR_MS, Tally, hour_of, start_of};
+
+/// The most events that are told of one id: a reused id with other content is another event.
+pub const EVENTS_OF_ID: usize = 16;
+/// The most events of a vehicle that are read whole at once.
+pub const EVENTS_OF_VEHICLE: u32 = 1_000;
+/// The most changes of a session that are read from one part of the list.
+pub const CHANGES_OF_SESSION: u32 = 1_000;
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +134,27 @@ pub struct ChangeRow {
     pub recorded_at: Timestamp,
 }
 
+/// A gate event as the ledger has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRow {
+    /// The lot and the plate.
+    pub vehicle: Vehicle,
+    /// Time, direction and id.
+    pub key: EventKey,
+    /// The gate, when it is known.
+    pub gate: Option<GateId>,
+    /// The plate as the gate read it.
+    pub plate_as_read: String,
+    /// How sure the reader is of the plate, 0 to 1.
+    pub confidence: Option<f32>,
+    /// When the correlator received it.
+    pub received_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// What is decided about it by now.
+    pub flags: Flags,
+}
+
 /// A lot as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LotRow {
@@ -128,8 +162,37 @@ pub struct LotRow {
     pub id: LotId,
     /// Open sessions.
     pub inside: u64,
-    /// The lot's own time: that of the newest event recorded there. `None` before the first.
+    /// The lot's own time: that of the newest event recorded there. `None` before the first: the lot has summaries alone.
     pub time: Option<Timestamp>,
+}
+
+/// Some hours of a lot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hours {
+    /// The hours in which anything happened, each with its number (since 1970), by number.
+    pub hours: Vec<(i64, Tally)>,
+    /// Vehicles that were inside when the last of the hours asked for had ended.
+    pub inside_after: i64,
+}
+
+/// Asks how a lot stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentOf {
+    /// Which lot.
+    pub lot: LotId,
+    /// The hours to count, the last one included.
+    pub hours: RangeInclusive<i64>,
+    /// How many open stays began before each of these times?
+    pub open_before: [Timestamp; 2],
+}
+
+/// How a lot stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recent {
+    /// Those of the hours in which anything happened, by number.
+    pub hours: Vec<(i64, Counts)>,
+    /// The open stays that began before each of the times.
+    pub open_before: [u64; 2],
 }
 
 /// Work that the ledger still waits for.
@@ -201,11 +264,55 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// One session, void or not.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error>;
 
-    /// Every lot that has events, by name.
+    /// The sessions with these ids, void or not, in the order asked for. What is no session's id is left out.
+    async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error>;
+
+    /// Every lot that has events or saved summaries, by name.
     async fn lots(&self) -> Result<Vec<LotRow>, Error>;
+
+    /// Some hours of a lot, all of one moment. A lot that is not known has had none.
+    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, Error>;
+
+    /// How some lots stand, in the order asked for.
+    async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error>;
 
     /// Up to `limit` changes after that sequence number, in order and without gaps.
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error>;
+
+    /// The number of the newest change; 0 before the first.
+    async fn last_change(&self) -> Result<u64, Error>;
+
+    /// The events with this id, the first recorded first, at most [`EVENTS_OF_ID`].
+    async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error>;
+
+    /// Up to `limit` (at most [`EVENTS_OF_VEHICLE`]) events of a vehicle by time: those `around` a moment, about as many
+    /// before as after it, or else the newest. It costs a look at each of the vehicle's events.
+    ///
+    /// Events of a plate that says that nothing was read stand each alone and are not found this way.
+    async fn vehicle_events(
+        &self,
+        vehicle: &Vehicle,
+        around: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, Error>;
+
+    /// The changes to one session, at most [`CHANGES_OF_SESSION`], among all that were recorded between two moments, both
+    /// included. It costs a look at each of those.
+    async fn changes_between(
+        &self,
+        session: SessionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<ChangeRow>, Error>;
+
+    /// The changes to one session, in order; none when there is no such session.
+    ///
+    /// They are looked for around the moments when events of the vehicle were recorded, a few thousand changes each under
+    /// load. Only a hold or a stay that ended and was revised later costs a look at all changes in between, and a clock that
+    /// was set back one at all changes.
+    async fn changes_of(&self, session: SessionId) -> Result<Vec<ChangeRow>, Error> {
+        changes_of::changes_of(self, session).await
+    }
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), Error>;

@@ -1,12 +1,12 @@
-//! Opens the ledger that an address names. The only place that chooses an adapter.
+//! Opens the ledger that an address names, or only looks at it. The only place that chooses an adapter.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use parking::Timestamp;
 
-use super::postgres::PostgresLedger;
-use super::sqlite::SqliteLedger;
+use super::postgres::{self, PostgresLedger};
+use super::sqlite::{self, SqliteLedger};
 use super::{Error, Ledger};
 
 /// Opens the ledger at `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; an empty one is made at `now`.
@@ -23,12 +23,43 @@ pub async fn open(database_url: &str, now: Timestamp) -> Result<Arc<dyn Ledger>,
             Ok(Arc::new(SqliteLedger::open(Path::new(path), now).await?))
         }
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresLedger::open(database_url, now).await?)),
-        _ => Err(Error::Config(
-            "the address of the ledger is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST:PORT/DATABASE: set \
-             DWELL_DATABASE_URL to one of them, for instance sqlite:dwell-data/ledger.db"
-                .into(),
-        )),
+        _ => Err(neither()),
     }
+}
+
+/// What a look at a store says, which changes nothing there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What it is, for instance `PostgreSQL 15.8`.
+    pub store: String,
+    /// Its own clock, when it has one.
+    pub now: Option<Timestamp>,
+    /// Nothing can be recorded there: it is a standby, or set so.
+    pub is_read_only: bool,
+    /// Whether a ledger is there; else it is made when a summary API starts.
+    pub has_ledger: bool,
+}
+
+/// Looks at the store that an address names, once, and makes nothing there.
+///
+/// # Errors
+/// The same as [`open`]'s.
+pub async fn probe(database_url: &str) -> Result<Probe, Error> {
+    match database_url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => {
+            sqlite::probe(Path::new(path.strip_prefix("//").unwrap_or(path))).await
+        }
+        Some(("postgres" | "postgresql", _)) => postgres::probe(database_url).await,
+        _ => Err(neither()),
+    }
+}
+
+fn neither() -> Error {
+    Error::Config(
+        "the address of the ledger is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST:PORT/DATABASE: set \
+         DWELL_DATABASE_URL to one of them, for instance sqlite:dwell-data/ledger.db"
+            .into(),
+    )
 }
 
 #[cfg(test)]

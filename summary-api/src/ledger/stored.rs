@@ -3,14 +3,14 @@
 //! Both adapters store the same values in the same columns; only their SQL differs. Numbers and bytes never change
 //! their meaning: stores outlive programs.
 
-use matching::{Rule, Timeline};
+use matching::{Flags, Rule, Timeline};
 use parking::{
     Direction, EventKey, GateId, LotId, Plate, Reason, Session, SessionId, Source, State, Timestamp, Vehicle,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Error, SessionRow};
+use super::{Error, EventRow, SessionRow};
 
 /// A word of the ledger as the number that is stored for it.
 pub(super) trait Code: Copy + PartialEq + 'static {
@@ -153,6 +153,37 @@ impl StoredSession {
             superseded_by: self.superseded_by.map(SessionId::from_uuid),
             recorded_at: Timestamp::from_millis(self.recorded_ms),
             updated_at: Timestamp::from_millis(self.updated_ms),
+        })
+    }
+}
+
+/// The columns of an event.
+pub(super) struct StoredEvent {
+    pub(super) time_ms: i64,
+    pub(super) direction: i16,
+    pub(super) id: Uuid,
+    pub(super) gate: Option<String>,
+    pub(super) plate_as_read: String,
+    pub(super) confidence: Option<f32>,
+    pub(super) received_ms: i64,
+    pub(super) recorded_ms: i64,
+    pub(super) flags: u8,
+}
+
+impl StoredEvent {
+    /// The event of a vehicle with this timeline: while an event is in it, that has its flags.
+    pub(super) fn row(self, vehicle: Vehicle, timeline: &Timeline) -> Result<EventRow, Error> {
+        let key = event_key(self.time_ms, self.direction, self.id)?;
+        let decided = timeline.position(&key).map(|place| timeline.events()[place].flags);
+        Ok(EventRow {
+            vehicle,
+            key,
+            gate: gate_id(self.gate.as_deref())?,
+            plate_as_read: self.plate_as_read,
+            confidence: self.confidence,
+            received_at: Timestamp::from_millis(self.received_ms),
+            recorded_at: Timestamp::from_millis(self.recorded_ms),
+            flags: decided.unwrap_or_else(|| Flags::from_bits(self.flags)),
         })
     }
 }

@@ -6,7 +6,8 @@ use matching::{Applied, Base, Flags, RecordedEvent, SessionChange, Timeline, Uni
 use parking::{Direction, EventKey, SessionId, Source, State, Timestamp};
 
 use super::Error;
-use super::batch::{BatchVehicle, ChangeWrite, End, EventWrite, LotWrite, SessionWrite, StoredVehicle};
+use super::batch::{BatchVehicle, ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle};
+use super::rollup::Rollup;
 
 /// The sessions of a vehicle with more events than this are in the index of listed sessions.
 pub(super) const CHAINED_EVENTS: u64 = 256;
@@ -60,6 +61,8 @@ pub(super) struct UnitWriter<'b, 'a> {
     pub(super) events: &'b mut Vec<EventWrite<'a>>,
     pub(super) sessions: &'b mut Vec<SessionWrite>,
     pub(super) changes: &'b mut Vec<ChangeWrite>,
+    pub(super) hours: &'b mut Rollup,
+    pub(super) exits_before: &'b mut ExitsBefore,
     pub(super) now: Timestamp,
 }
 
@@ -164,6 +167,7 @@ impl<'a> UnitWriter<'_, 'a> {
             Ok(Some(End { event_number: Some(number(&key, &self.vehicle.older)?), time: key.time }))
         };
         let (entry, exit) = (end(entry_key(change))?, end(exit_key(change))?);
+        self.count(change)?;
         self.lot.inside += i64::from(change.to == State::Open) - i64::from(change.from == Some(State::Open));
         self.sessions.push(SessionWrite {
             id: change.session,
@@ -189,5 +193,15 @@ impl<'a> UnitWriter<'_, 'a> {
             recorded_at: self.now,
         });
         Ok(())
+    }
+
+    fn count(&mut self, change: &SessionChange) -> Result<(), Error> {
+        // Nearly no batch changes an exit that was matched.
+        let known = if self.exits_before.is_empty() { None } else { self.exits_before.get_mut(&change.session) };
+        let exit_before = known.as_ref().and_then(|exit| **exit);
+        if let Some(exit) = known {
+            *exit = change.exit.filter(|_| change.to == State::Matched).map(|event| event.time);
+        }
+        self.hours.take(self.vehicle.row.lot_number, change, exit_before)
     }
 }

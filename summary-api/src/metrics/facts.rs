@@ -2,9 +2,11 @@
 //!
 //! Units move into the ledger; this is the small part of them that metrics need. Counting is the parent's.
 
-use matching::{Rule, SessionChange, Unit};
+use matching::{Outcome, Rule, SessionChange, Unit};
 use parking::{Direction, EventKey, LotId, Reason, State, Timestamp};
 use uuid::Uuid;
+
+use crate::gates::Read;
 
 /// The facts of one record call.
 #[derive(Debug, Default)]
@@ -13,6 +15,7 @@ pub(crate) struct Facts {
     pub(super) events: u32,
     pub(super) units: Vec<UnitFacts>,
     changes: Vec<ChangeFacts>,
+    reads: Vec<Read>,
 }
 
 /// The facts of one unit.
@@ -21,8 +24,12 @@ pub(super) struct UnitFacts {
     pub(super) lot: LotId,
     /// Its plate says that nothing was read.
     pub(super) is_unread: bool,
-    /// Where its changes end in the common list.
+    events: u32,
+    /// Those of its events that are re-reads.
+    pub(super) re_reads: u64,
+    /// Where its changes and its reads end in the common lists.
     changes_end: usize,
+    reads_end: usize,
 }
 
 /// The facts of one change to a session.
@@ -42,17 +49,35 @@ impl Facts {
             events: 0,
             units: Vec::with_capacity(units.len()),
             changes: Vec::with_capacity(units.iter().map(|unit| unit.changes.len()).sum()),
+            reads: Vec::with_capacity(units.iter().map(|unit| unit.events.len()).sum()),
         };
         for unit in units {
-            facts.events = facts.events.saturating_add(u32::try_from(unit.events.len()).unwrap_or(u32::MAX));
+            let (events, is_unread) = (u32::try_from(unit.events.len()).unwrap_or(u32::MAX), unit.base.is_none());
+            facts.events = facts.events.saturating_add(events);
+            facts.reads.extend(unit.events.iter().filter_map(|event| Read::of(event, unit)));
             facts.changes.extend(unit.changes.iter().map(|change| ChangeFacts::of(change, unit)));
             facts.units.push(UnitFacts {
                 lot: unit.vehicle.lot.clone(),
-                is_unread: unit.base.is_none(),
+                is_unread,
+                events,
+                re_reads: unit.events.iter().filter(|event| unit.is_re_read(event)).count() as u64,
                 changes_end: facts.changes.len(),
+                reads_end: facts.reads.len(),
             });
         }
         facts
+    }
+
+    /// The reads that the ledger took as new, each with its lot.
+    pub(crate) fn recorded_reads<'a>(&'a self, outcomes: &'a [Outcome]) -> impl Iterator<Item = (&'a LotId, &'a Read)> {
+        let mut begin = 0;
+        self.units.iter().zip(outcomes).flat_map(move |(unit, outcome)| {
+            let reads = &self.reads[std::mem::replace(&mut begin, unit.reads_end)..unit.reads_end];
+            // Of a unit without a base the ledger may have had some events, and does not say which.
+            let are_new = matches!(outcome, Outcome::Recorded(applied) if applied.events == unit.events);
+            let reads = if are_new { reads } else { &[] };
+            reads.iter().map(|read| (&unit.lot, read))
+        })
     }
 
     pub(super) fn changes_of(&self, place: usize) -> &[ChangeFacts] {

@@ -1,4 +1,5 @@
-//! The metrics of each lot: inside now, capacity, and how long stays last.
+//! The metrics of each lot: inside now and which of these in doubt, capacity, matched and unmatched exits, and how long
+//! stays last.
 //!
 //! Lots come with the events, so their number is bounded here: those beyond it share the label `other`.
 
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parking::{Lot, LotId};
-use prometheus::{Histogram, HistogramVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self as kit, Error, Registry};
 
 /// The most lots with a label of their own.
@@ -23,7 +24,11 @@ const STAY_BUCKETS: &[f64] = &[
 #[derive(Debug)]
 pub(crate) struct LotMetrics {
     inside: IntGaugeVec,
+    doubtful: IntGaugeVec,
+    overstays: IntGaugeVec,
     capacity: IntGaugeVec,
+    matched: IntCounterVec,
+    unmatched: IntCounterVec,
     stays: HistogramVec,
     known: Mutex<BTreeMap<LotId, Series>>,
 }
@@ -33,13 +38,60 @@ pub(crate) struct LotMetrics {
 struct Series {
     label: String,
     inside: IntGauge,
+    doubtful: IntGauge,
+    overstays: IntGauge,
+    matched: IntCounter,
+    unmatched: IntCounter,
     stays: Histogram,
+}
+
+/// How many vehicles are in a lot, and how many of these for how long.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Inside {
+    /// All of them.
+    pub(crate) all: u64,
+    /// Longer than nearly all stays there last.
+    pub(crate) doubtful: u64,
+    /// Longer than the longest stay.
+    pub(crate) overstays: u64,
+}
+
+impl Inside {
+    fn add(&mut self, other: Self) {
+        self.all = self.all.saturating_add(other.all);
+        self.doubtful = self.doubtful.saturating_add(other.doubtful);
+        self.overstays = self.overstays.saturating_add(other.overstays);
+    }
 }
 
 impl LotMetrics {
     pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
             inside: kit::gauge_vec(registry, "dwell_inside", "Vehicles inside now, by lot", &["lot"])?,
+            doubtful: kit::gauge_vec(
+                registry,
+                "dwell_lot_doubtful",
+                "Vehicles inside for longer than 99.5 of 100 stays last, by lot; 0 until enough stays are known",
+                &["lot"],
+            )?,
+            overstays: kit::gauge_vec(
+                registry,
+                "dwell_lot_overstays",
+                "Vehicles inside for longer than the longest stay, by lot",
+                &["lot"],
+            )?,
+            matched: kit::counter_vec(
+                registry,
+                "dwell_lot_matched_total",
+                "Exits recorded in a matched session for the first time, by lot",
+                &["lot"],
+            )?,
+            unmatched: kit::counter_vec(
+                registry,
+                "dwell_lot_unmatched_total",
+                "Exits recorded as unmatched for the first time, by lot",
+                &["lot"],
+            )?,
             capacity: kit::gauge_vec(registry, "dwell_lot_capacity", "Vehicles that fit in, by lot", &["lot"])?,
             stays: kit::histogram_vec(
                 registry,
@@ -71,17 +123,32 @@ impl LotMetrics {
         }
     }
 
-    /// How many vehicles are inside each lot that has any events.
-    pub(super) fn inside<'a>(&self, lots: impl Iterator<Item = (&'a LotId, u64)>) {
-        let mut known = self.known();
-        let mut sums: BTreeMap<String, (IntGauge, i64)> = BTreeMap::new();
-        for (lot, inside) in lots {
-            let Series { label, inside: gauge, .. } = self.series(&mut known, lot);
-            let (_, sum) = sums.entry(label).or_insert((gauge, 0));
-            *sum = sum.saturating_add(i64::try_from(inside).unwrap_or(i64::MAX));
+    /// Exits were counted for the first time.
+    pub(super) fn counted(&self, lot: &LotId, matched: u64, unmatched: u64) {
+        if matched + unmatched == 0 {
+            return;
         }
-        for (gauge, sum) in sums.values() {
-            gauge.set(*sum);
+        let mut known = self.known();
+        let new = if known.contains_key(lot) { None } else { Some(self.series(&mut known, lot)) };
+        if let Some(series) = known.get(lot).or(new.as_ref()) {
+            series.matched.inc_by(matched);
+            series.unmatched.inc_by(unmatched);
+        }
+    }
+
+    /// How many vehicles are inside each lot that has any events.
+    pub(super) fn inside<'a>(&self, lots: impl Iterator<Item = (&'a LotId, Inside)>) {
+        let mut known = self.known();
+        let mut sums: BTreeMap<String, (Series, Inside)> = BTreeMap::new();
+        for (lot, inside) in lots {
+            let series = self.series(&mut known, lot);
+            sums.entry(series.label.clone()).or_insert_with(|| (series, Inside::default())).1.add(inside);
+        }
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for (series, sum) in sums.values() {
+            series.inside.set(gauge(sum.all));
+            series.doubtful.set(gauge(sum.doubtful));
+            series.overstays.set(gauge(sum.overstays));
         }
     }
 
@@ -101,6 +168,10 @@ impl LotMetrics {
         Series {
             label: label.to_owned(),
             inside: self.inside.with_label_values(&[label]),
+            doubtful: self.doubtful.with_label_values(&[label]),
+            overstays: self.overstays.with_label_values(&[label]),
+            matched: self.matched.with_label_values(&[label]),
+            unmatched: self.unmatched.with_label_values(&[label]),
             stays: self.stays.with_label_values(&[label]),
         }
     }
@@ -120,14 +191,17 @@ mod tests {
         let lots = LotMetrics::register(&registry).unwrap();
         let names: Vec<LotId> = (0..MAX_LOTS + 3).map(|n| LotId::parse(&format!("P{n:05}")).unwrap()).collect();
 
-        lots.inside(names.iter().map(|lot| (lot, 2)));
+        lots.inside(names.iter().map(|lot| (lot, Inside { all: 2, doubtful: 1, overstays: 0 })));
         for lot in &names {
             lots.stayed(lot, 1_000);
+            lots.counted(lot, 1, 0);
         }
 
         let page = kit::render(&registry);
         assert!(page.contains("\ndwell_inside{lot=\"P00999\"} 2\n"));
         assert!(page.contains("\ndwell_inside{lot=\"other\"} 6\n"));
+        assert!(page.contains("\ndwell_lot_doubtful{lot=\"other\"} 3\n"));
+        assert!(page.contains("\ndwell_lot_matched_total{lot=\"other\"} 3\n"));
         assert!(page.contains("\ndwell_stay_duration_seconds_count{lot=\"other\"} 3\n"));
         assert_eq!(page.lines().filter(|line| line.starts_with("dwell_inside{")).count(), MAX_LOTS + 1);
     }

@@ -4,19 +4,24 @@
 //! from the start, at 0, so that a rate never begins with a gap.
 
 mod facts;
+mod gates;
 mod lots;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use matching::{Applied, Outcome, Rule};
 use parking::{LotId, Reason};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use service_kit::metrics::{self as kit, Error, LATENCY_BUCKETS, Registry};
+use service_kit::traces::TraceContext;
 
+use crate::gates::GateStatus;
 use crate::ledger::Pending;
+use gates::GateMetrics;
 
 pub(crate) use facts::Facts;
-pub(crate) use lots::{LotMetrics, MAX_LOTS};
+pub(crate) use lots::{Inside, LotMetrics, MAX_LOTS};
 
 /// Events of a batch: a single event up to the largest batch that a correlator may make.
 const BATCH_BUCKETS: &[f64] =
@@ -28,6 +33,7 @@ pub(crate) struct Metrics {
     matched_events: IntCounter,
     unmatched_events: IntCounter,
     events: IntCounter,
+    re_reads: IntCounter,
     units: IntCounterVec,
     batch_events: Histogram,
     changes: IntCounterVec,
@@ -39,6 +45,7 @@ pub(crate) struct Metrics {
     overdue_stays: IntGauge,
     correlators: IntGauge,
     requests: HistogramVec,
+    gates: GateMetrics,
     /// Each lot's own.
     pub(crate) lots: LotMetrics,
     /// What the log line of this second will say.
@@ -52,6 +59,7 @@ impl Metrics {
             matched_events: counter("matched_events", "Exits recorded in a matched session for the first time")?,
             unmatched_events: counter("unmatched_events", "Exits recorded as unmatched for the first time")?,
             events: counter("dwell_recorded_events_total", "Gate events recorded, each once")?,
+            re_reads: counter("dwell_re_reads_total", "Gate events recorded as re-reads of a passage")?,
             units: kit::counter_vec(
                 registry,
                 "dwell_record_units_total",
@@ -93,6 +101,7 @@ impl Metrics {
                 LATENCY_BUCKETS,
                 &["route", "method", "status"],
             )?,
+            gates: GateMetrics::register(registry)?,
             lots: LotMetrics::register(registry)?,
             second: Second::default(),
         };
@@ -154,6 +163,7 @@ impl Metrics {
         Second::add(&self.second.matched, matched);
         Second::add(&self.second.unmatched, unmatched);
         let Some(unit) = facts.units.get(place) else { return };
+        self.lots.counted(&unit.lot, matched, unmatched);
         if unit.is_unread {
             // The ledger left out what it had: what it took is one session an event.
             self.changes.with_label_values(&[Rule::Unread.as_str()]).inc_by(events);
@@ -161,6 +171,7 @@ impl Metrics {
             self.unmatched_entries.with_label_values(&[Reason::Unread.as_str()]).inc_by(entries);
             return;
         }
+        self.re_reads.inc_by(unit.re_reads);
         for change in facts.changes_of(place) {
             self.changes.with_label_values(&[change.rule.as_str()]).inc();
             if let Some(reason) = change.entry_unmatched {
@@ -180,14 +191,24 @@ impl Metrics {
         self.summaries.inc();
     }
 
+    /// Exits matched and exits unmatched since the process began: what `matched_events` and `unmatched_events` say.
+    pub(crate) fn exits(&self) -> (u64, u64) {
+        (self.matched_events.get(), self.unmatched_events.get())
+    }
+
     /// What the ledger still waits for.
     pub(crate) fn pending(&self, pending: Pending) {
         self.held_exits.set(i64::try_from(pending.held_exits).unwrap_or(i64::MAX));
         self.overdue_stays.set(i64::try_from(pending.overdue_stays).unwrap_or(i64::MAX));
     }
 
+    /// How the gates do.
+    pub(crate) fn gates(&self, gates: &[GateStatus]) {
+        self.gates.show(gates);
+    }
+
     /// How many vehicles are inside each lot.
-    pub(crate) fn inside<'a>(&self, lots: impl Iterator<Item = (&'a LotId, u64)>) {
+    pub(crate) fn inside<'a>(&self, lots: impl Iterator<Item = (&'a LotId, Inside)>) {
         self.lots.inside(lots);
     }
 
@@ -204,11 +225,17 @@ pub(crate) struct Second {
     matched: AtomicU64,
     unmatched: AtomicU64,
     lost: AtomicU64,
+    last_trace: Mutex<Option<TraceContext>>,
 }
 
 impl Second {
     fn add(count: &AtomicU64, more: u64) {
         count.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The work that the last call was a part of. Many calls are one line, so it is an example of them.
+    pub(crate) fn recorded_for(&self, trace: TraceContext) {
+        *self.last_trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
     }
 
     /// Writes the counts, if there are any, and begins anew.
@@ -217,7 +244,9 @@ impl Second {
         let (events, matched) = (take(&self.events), take(&self.matched));
         let (unmatched, lost) = (take(&self.unmatched), take(&self.lost));
         if events + matched + unmatched + lost > 0 {
-            tracing::info!(events, matched, unmatched, lost, "recorded");
+            let trace = self.last_trace.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let trace_id = trace.as_ref().map(|trace| tracing::field::display(trace.trace_id()));
+            tracing::info!(events, matched, unmatched, lost, trace_id, "recorded");
         }
     }
 }

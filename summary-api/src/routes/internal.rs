@@ -14,8 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::body;
 use super::schemas::Postcard;
+use super::{body, caller};
 use crate::access::Access;
 use crate::problem::{Kind, Problem};
 use crate::service::Service;
@@ -24,8 +24,10 @@ use crate::service::Service;
 pub const INTERNAL_CALLS: usize = 16;
 /// The longest that a call waits for its turn.
 const TURN_DEADLINE: Duration = Duration::from_secs(5);
-/// The largest body of `due` and `report`, bytes.
+/// The largest body of `due`, bytes.
 const SMALL_BODY_BYTES: usize = 1_024;
+/// The largest body of `report`, bytes: some dependencies, each with a reason.
+const REPORT_BODY_BYTES: usize = 16_384;
 
 /// What these routes need.
 #[derive(Debug, Clone)]
@@ -47,9 +49,9 @@ impl Internal {
     }
 
     /// Checks and decodes a call that the ledger is not asked for.
-    async fn take<T: DeserializeOwned>(&self, request: Request) -> Result<T, Problem> {
+    async fn take<T: DeserializeOwned>(&self, request: Request, limit: usize) -> Result<T, Problem> {
         self.check(request.headers())?;
-        decode(request, SMALL_BODY_BYTES).await
+        decode(request, limit).await
     }
 
     /// Checks and decodes a call that asks the ledger; it is its turn until the permit is dropped.
@@ -102,7 +104,7 @@ fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
 /// Which ledger this is, and the rules to decide by.
 #[utoipa::path(
     get, path = "/internal/v1/terms", tag = "internal", security(("internal_token" = [])),
-    responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+    responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
 )]
 pub(super) async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     internal.access.check(request.headers())?;
@@ -112,8 +114,8 @@ pub(super) async fn terms(State(internal): State<Internal>, request: Request) ->
 /// The snapshots of many vehicles, in the order asked for.
 #[utoipa::path(
     post, path = "/internal/v1/load", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v1+postcard"),
-    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v2+postcard"),
+    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
 )]
 pub(super) async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::MAX_BODY_BYTES).await?;
@@ -123,19 +125,20 @@ pub(super) async fn load(State(internal): State<Internal>, request: Request) -> 
 /// Records units, each whole or not at all.
 #[utoipa::path(
     post, path = "/internal/v1/record", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v1+postcard"),
-    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v2+postcard"),
+    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
 )]
 pub(super) async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+    let caller = caller(request.headers());
     let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::MAX_BODY_BYTES).await?;
-    answer(&internal.service.record_holding(units, turn).await?)
+    answer(&internal.service.record_holding(units, caller, turn).await?)
 }
 
 /// Leases vehicles of which something awaited has ended.
 #[utoipa::path(
     post, path = "/internal/v1/due", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "The most vehicles, u32", content_type = "application/vnd.dwell.v1+postcard"),
-    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v1+postcard")),
+    request_body(content = inline(Postcard), description = "The most vehicles, u32", content_type = "application/vnd.dwell.v2+postcard"),
+    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
 )]
 pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
@@ -145,11 +148,11 @@ pub(super) async fn due(State(internal): State<Internal>, request: Request) -> R
 /// Takes how a correlator stands.
 #[utoipa::path(
     post, path = "/internal/v1/report", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v1+postcard"),
+    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v2+postcard"),
     responses((status = 204, description = "Taken")),
 )]
 pub(super) async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {
-    let status: CorrelatorStatus = internal.take(request).await?;
+    let status: CorrelatorStatus = internal.take(request, REPORT_BODY_BYTES).await?;
     internal.service.report(status);
     Ok(StatusCode::NO_CONTENT)
 }

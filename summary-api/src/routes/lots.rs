@@ -11,7 +11,7 @@ use super::views::{LotPage, LotView};
 use crate::problem::Problem;
 use crate::service::{MAX_PAGE, Service};
 
-/// Lists the lots that are known beforehand or have events, by name.
+/// Lists the lots that are known beforehand, have events or have saved summaries, by name.
 #[utoipa::path(
     get, path = "/api/v1/lots", tag = "lots",
     params(

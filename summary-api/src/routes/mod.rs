@@ -1,33 +1,63 @@
 //! The HTTP side: which routes there are, and what holds for all of them.
 //!
-//! Each area has a file of its own. What holds for all: a problem for every error, a deadline, no panic that reaches
+//! Each area has a file of its own; the page for people is `page`'s. What holds for all: a problem for every error, a deadline, no panic that reaches
 //! the client, a duration in the metrics. Deciding and storing are left to [`Service`].
 
 mod body;
-mod cursor;
+mod changes;
+pub(crate) mod cursor;
+mod etag;
+mod explanation;
+mod gates;
+mod graphql;
 mod internal;
+mod live;
 mod lots;
 mod openapi;
-mod query;
+pub(crate) mod query;
+mod reference;
 mod save_summary;
 mod schemas;
-mod sessions;
+mod session_stream;
+pub(crate) mod sessions;
+mod statistics;
 mod status;
+mod story;
+mod story_views;
 mod views;
 mod whole;
 
 use axum::Router;
+use axum::extract::RawPathParams;
+use axum::http::HeaderMap;
+use axum::middleware::from_fn;
+use service_kit::ServiceContext;
+use service_kit::traces::{TRACEPARENT, TraceContext};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use crate::access::Access;
+use crate::answers::Answers;
+use crate::live::Live;
+use crate::problem::{Fault, Kind, Problem};
 use crate::service::Service;
+use graphql::GraphQl;
 use internal::Internal;
 
+pub use changes::{ChangePage, ChangeView};
+pub use gates::{GateList, GateView};
+pub(crate) use graphql::limits as graphql_limits;
 pub use internal::INTERNAL_CALLS;
 pub use openapi::openapi;
 pub use save_summary::{BODY_BYTES as SUMMARY_BODY_BYTES, Saved, SummaryBody};
-pub use views::{CorrelatorView, LotPage, LotView, PendingView, Seconds, SessionPage, SessionView, StatusView};
+pub use statistics::{BucketView, DwellBucketView, StatisticsView};
+pub use story_views::{
+    EventView, ExplanationView, ExplanationsView, NearPlateView, PassageView, SessionChangeView, StoryView,
+};
+pub use views::{
+    CorrelatorView, DependencyView, LotPage, LotView, PendingView, Seconds, SessionPage, SessionView, StatusView,
+};
 pub use whole::router;
 pub(crate) use whole::{api, waiting};
 
@@ -37,7 +67,13 @@ fn public() -> OpenApiRouter<Service> {
         .routes(routes!(save_summary::save_summary))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session))
+        .routes(routes!(story::story))
+        .routes(routes!(explanation::event_explanation))
+        .routes(routes!(explanation::explanations))
+        .routes(routes!(changes::changes))
         .routes(routes!(lots::lots))
+        .routes(routes!(statistics::statistics))
+        .routes(routes!(gates::gates))
         .routes(routes!(status::status))
         .routes(routes!(openapi::problem_type))
 }
@@ -53,10 +89,28 @@ fn internal() -> OpenApiRouter<Internal> {
 }
 
 /// All routes but those of `service_kit`, and `/openapi.json`.
-fn routes(service: &Service, access: Access) -> Router {
+fn routes(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
     let internal = internal().with_state(Internal::new(service.clone(), access));
-    let (router, _) = public().with_state(service.clone()).merge(internal).split_for_parts();
-    openapi::serve(router)
+    let live = live::routes().with_state(Live::start(service, context));
+    let graphql = graphql::routes().with_state(GraphQl::new(service, answers));
+    let public = public().with_state(service.clone());
+    let (router, _) = public.merge(internal).merge(live).merge(graphql).split_for_parts();
+    openapi::serve(router.merge(reference::routes())).layer(from_fn(etag::tag))
+}
+
+/// The work that a request is a part of, if whoever asks says so.
+fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
+}
+
+/// The id that a path ends with or goes on from.
+pub(crate) fn path_id(path: &RawPathParams) -> Result<Uuid, Problem> {
+    let text = path.iter().next().map_or("", |(_, value)| value);
+    Uuid::try_parse(text).map_err(|_| {
+        let example = "0191c2f4-3cfa-8d2e-ab23-969652be6075";
+        let fault = Fault::parameter("id", format!("{} is not a UUID such as {example}", query::quoted(text)));
+        Problem::with_faults(Kind::InvalidContent, vec![fault])
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::routing::get;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, ResponseBuilder};
+use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::{self, Fault, Kind, Problem, ProblemView};
@@ -25,7 +25,9 @@ use crate::problem::{self, Fault, Kind, Problem, ProblemView};
     components(schemas(ProblemView, Fault)),
     tags(
         (name = "sessions", description = "One stay each"),
-        (name = "lots", description = "Car parks, and who is inside"),
+        (name = "changes", description = "What changed, for those who follow: polled or live"),
+        (name = "lots", description = "Car parks: who is inside, what happened by hour and day, and how the gates do"),
+        (name = "graphql", description = "The same questions in one language"),
         (name = "operation", description = "How things stand, for people and machines that run it"),
         (name = "internal", description = "For correlators; needs DWELL_INTERNAL_TOKEN beyond loopback"),
     ),
@@ -89,6 +91,8 @@ pub(super) fn frame() -> Description {
 pub fn openapi() -> Description {
     let mut description = super::public().into_openapi();
     description.merge(super::internal().into_openapi());
+    description.merge(super::live::routes().into_openapi());
+    description.merge(super::graphql::routes().into_openapi());
     add_problems(&mut description);
     description
 }
@@ -97,6 +101,9 @@ pub fn openapi() -> Description {
 fn add_problems(description: &mut Description) {
     for (path, item) in &mut description.paths.paths {
         let is_kit = matches!(path.as_str(), "/metrics" | "/livez" | "/readyz" | "/openapi.json");
+        if let Some(operation) = item.get.as_mut().filter(|_| path.starts_with("/api/v1/")) {
+            add_not_modified(operation);
+        }
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             if !is_kit {
                 let has_body = operation.request_body.is_some();
@@ -106,17 +113,34 @@ fn add_problems(description: &mut Description) {
     }
 }
 
+/// Adds the answer to a client that has the same bytes already, where the answer is JSON.
+fn add_not_modified(operation: &mut Operation) {
+    let is_json = |response: &RefOr<Response>| match response {
+        RefOr::T(response) => response.content.contains_key("application/json"),
+        RefOr::Ref(_) => false,
+    };
+    if operation.responses.responses.get("200").is_some_and(is_json) {
+        let description = "If-None-Match has the ETag of the answer, which is left out";
+        let response = ResponseBuilder::new().description(description).build();
+        operation.responses.responses.insert("304".to_owned(), response.into());
+    }
+}
+
 fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
     let is_internal = path.starts_with("/internal/");
-    let is_list = path.starts_with("/api/") && !path.contains('{');
+    let is_list = (path.starts_with("/api/") || path == "/graphql") && !path.contains('{');
     let is_one = path.contains('{');
+    let is_live = path.starts_with("/api/v1/live");
+    let is_streamed = path == "/api/v1/sessions";
     let answers = move |kind: &Kind| match kind {
         Kind::Malformed => has_body || is_list,
-        Kind::Unauthorized | Kind::Forbidden => is_internal,
+        Kind::Unauthorized => is_internal,
+        Kind::Forbidden => is_internal || is_live,
         Kind::NotFound => is_one,
         Kind::TooSlow | Kind::TooLarge | Kind::UnsupportedMediaType => has_body,
         Kind::InvalidContent => has_body || is_list || is_one,
         Kind::Internal | Kind::Unavailable => true,
+        Kind::Full => is_live || is_streamed,
         Kind::MethodNotAllowed => false,
     };
     Kind::ALL.iter().copied().filter(answers)
@@ -124,8 +148,13 @@ fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
 
 fn add_problem(operation: &mut Operation, kind: Kind) {
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
-    let response = ResponseBuilder::new().description(kind.meaning()).content(problem::MEDIA_TYPE, content).build();
-    operation.responses.responses.insert(kind.status().as_u16().to_string(), response.into());
+    let status = kind.status().as_u16().to_string();
+    let meaning = match operation.responses.responses.get(&status) {
+        Some(RefOr::T(other)) => format!("{} Or: {}", other.description, kind.meaning()),
+        Some(RefOr::Ref(_)) | None => kind.meaning().to_owned(),
+    };
+    let response = ResponseBuilder::new().description(meaning).content(problem::MEDIA_TYPE, content).build();
+    operation.responses.responses.insert(status, response.into());
 }
 
 /// Serves the description beside the routes that it describes.

@@ -11,9 +11,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::body;
 use super::query::{Faults, quoted};
 use super::views::SessionView;
+use super::{body, caller};
 use crate::ledger::Summary;
 use crate::problem::{Fault, Kind, Problem};
 use crate::service::Service;
@@ -53,6 +53,8 @@ pub struct Saved {
 }
 
 /// Saves a stay of which both times are known. The same body twice is one session.
+///
+/// A request with the header `traceparent` (W3C Trace Context) is a part of that trace, which the log line names too.
 #[utoipa::path(
     post, path = "/save_summary", tag = "sessions", request_body = SummaryBody,
     responses((status = 200, description = "The summary is saved, now or before", body = Saved)),
@@ -68,7 +70,7 @@ pub(super) async fn save_summary(State(service): State<Service>, request: Reques
         ));
     }
     let json = body::read(request_body, BODY_BYTES).await?;
-    let saved = service.save_summary(parse(&json)?).await?;
+    let saved = service.save_summary(parse(&json)?, caller(&head.headers)).await?;
     Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row) }))
 }
 

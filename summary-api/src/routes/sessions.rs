@@ -2,23 +2,29 @@
 
 use axum::Json;
 use axum::extract::{RawPathParams, State};
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse as _, Response};
 use parking::{LotId, Plate, SessionId, State as SessionState};
 use uuid::Uuid;
 
 use super::cursor::List;
+use super::path_id;
 use super::query::{self, Faults, Query, quoted};
+use super::session_stream::{self, Format};
 use super::views::{SessionPage, SessionView};
-use crate::ledger::{Order, Page, SessionFilter};
+use crate::ledger::{Order, Page, SessionFilter, SessionRow};
 use crate::problem::{Fault, Kind, Problem};
-use crate::service::{MAX_PAGE, Service};
+use crate::service::{MAX_PAGE, Service, Wanted};
 
 /// The parameters of the list.
-const PARAMETERS: [&str; 8] = ["lot_id", "vehicle_plate", "state", "from", "to", "limit", "cursor", "order"];
+const PARAMETERS: [&str; 9] = ["lot_id", "vehicle_plate", "state", "from", "to", "limit", "cursor", "order", "format"];
 /// The sessions of a page when nobody says how many.
 const LIMIT: u32 = 100;
 
 /// Lists sessions, the newest first unless told otherwise. Void ones are left out unless their state is asked for.
+///
+/// As JSON in pages; as CSV or JSON lines all that match in one answer. One that breaks off (a chunked body without its
+/// end) is not whole.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions",
     params(
@@ -30,23 +36,49 @@ const LIMIT: u32 = 100;
         ("from" = Option<String>, Query, format = DateTime,
             description = "Given by an event (its entry, or else its exit) of this time or later: RFC 3339 with an offset"),
         ("to" = Option<String>, Query, format = DateTime, description = "Given by an event before this time"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "The most sessions of a page; 100 without it"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "The most sessions of a page; 100 without it. Of a stream: as many as wanted; all without it"),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before, with the same other parameters"),
         ("order" = Option<String>, Query, description = "newest (without it) or oldest: which sessions come first"),
+        ("format" = Option<String>, Query, description = "json (a page), csv or ndjson (a stream); without it, the header Accept says it"),
+        ("Accept" = Option<String>, Header, description = "application/json, text/csv or application/x-ndjson; the first that is known"),
     ),
-    responses((status = 200, description = "A page of sessions", body = SessionPage)),
+    responses((status = 200, description = "A page of sessions, or all of them line by line", content(
+        (SessionPage = "application/json"),
+        (String = "text/csv"),
+        (String = "application/x-ndjson"),
+    ))),
 )]
-pub(super) async fn sessions(State(service): State<Service>, uri: Uri) -> Result<Json<SessionPage>, Problem> {
-    let asked = Asked::read(&Query::read(&uri, &PARAMETERS)?)?;
+pub(super) async fn sessions(
+    State(service): State<Service>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::read(&uri, &PARAMETERS)?;
+    let format = Format::asked(&query, &headers);
+    let most = if let Ok(Format::Lines(_)) = format { u32::MAX } else { MAX_PAGE };
+    let asked = Asked::read(&query, most)?;
+    let format = format.map_err(|fault| Problem::with_faults(Kind::InvalidContent, vec![fault]))?;
+    if let Format::Lines(lines) = format {
+        let Asked { filter, order, limit, after, .. } = asked;
+        return session_stream::answer(&service, Wanted { filter, order, after, most: limit }, lines).await;
+    }
+    let (rows, next_cursor) = page(&service, &asked).await?;
+    let page = SessionPage { sessions: rows.iter().map(SessionView::from).collect(), next_cursor };
+    Ok(([(header::VARY, "accept")], Json(page)).into_response())
+}
+
+/// The sessions that are asked for, and the cursor of the next page, if there is one.
+pub(crate) async fn page(service: &Service, asked: &Asked) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
     // One more than the page tells whether the list goes on.
-    let page = Page { limit: asked.limit + 1, after: asked.after, order: asked.order };
+    let limit = asked.limit.unwrap_or(LIMIT);
+    let page = Page { limit: limit + 1, after: asked.after, order: asked.order };
     let mut rows = service.sessions(&asked.filter, page).await?;
-    let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let goes_on = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| goes_on);
     let next_cursor = last.map(|row| asked.list.after(row.session.id.as_uuid().as_bytes()));
-    Ok(Json(SessionPage { sessions: rows.iter().map(SessionView::from).collect(), next_cursor }))
+    Ok((rows, next_cursor))
 }
 
 /// One session, void or not.
@@ -56,12 +88,7 @@ pub(super) async fn sessions(State(service): State<Service>, uri: Uri) -> Result
     responses((status = 200, description = "The session", body = SessionView)),
 )]
 pub(super) async fn session(State(service): State<Service>, path: RawPathParams) -> Result<Json<SessionView>, Problem> {
-    let text = path.iter().next().map_or("", |(_, value)| value);
-    let id = Uuid::try_parse(text).map_err(|_| {
-        let example = "0191c2f4-3cfa-8d2e-ab23-969652be6075";
-        let fault = Fault::parameter("id", format!("{} is not a UUID such as {example}", quoted(text)));
-        Problem::with_faults(Kind::InvalidContent, vec![fault])
-    })?;
+    let id = path_id(&path)?;
     match service.session(SessionId::from_uuid(id)).await? {
         Some(row) => Ok(Json(SessionView::from(&row))),
         None => Err(Problem::new(Kind::NotFound, format!("no session has the id {id}"))),
@@ -70,19 +97,20 @@ pub(super) async fn session(State(service): State<Service>, path: RawPathParams)
 
 /// What a request for a page asks for.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
-    filter: SessionFilter,
-    order: Order,
-    limit: u32,
-    after: Option<SessionId>,
-    list: List,
+pub(crate) struct Asked {
+    pub(crate) filter: SessionFilter,
+    pub(super) order: Order,
+    pub(super) limit: Option<u32>,
+    pub(crate) after: Option<SessionId>,
+    pub(super) list: List,
 }
 
 impl Asked {
-    fn read(query: &Query) -> Result<Self, Problem> {
+    /// Reads the parameters of a list; a page has at most so many sessions.
+    pub(crate) fn read(query: &Query, most: u32) -> Result<Self, Problem> {
         let mut faults = Faults::default();
         let filter = SessionFilter {
-            lot: faults.check(query.one("lot_id", lot)).flatten(),
+            lot: faults.check(query.one("lot_id", query::lot)).flatten(),
             plate: faults
                 .check(query.one("vehicle_plate", |text| Plate::from_read(text).map_err(str::to_owned)))
                 .flatten(),
@@ -96,16 +124,12 @@ impl Asked {
             faults.check::<()>(Err(Fault::parameter("to", format!("{to} is before from {from}"))));
         }
         let order = faults.check(query.one("order", order)).flatten().unwrap_or_default();
-        let limit = faults.check(query.one("limit", |text| query::limit(text, MAX_PAGE))).flatten().unwrap_or(LIMIT);
+        let limit = faults.check(query.one("limit", |text| query::limit(text, most))).flatten();
         let list = list(&filter, order);
         let after = faults.check(query.one("cursor", |text| after(list, text))).flatten();
         faults.none()?;
         Ok(Self { filter, order, limit, after, list })
     }
-}
-
-fn lot(text: &str) -> Result<LotId, String> {
-    LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text)))
 }
 
 fn order(text: &str) -> Result<Order, String> {
@@ -161,7 +185,7 @@ mod tests {
 
     fn asked(query: &str) -> Result<Asked, Problem> {
         let uri: Uri = format!("/api/v1/sessions?{query}").parse().unwrap();
-        Asked::read(&Query::read(&uri, &PARAMETERS)?)
+        Asked::read(&Query::read(&uri, &PARAMETERS)?, MAX_PAGE)
     }
 
     #[test]
@@ -175,13 +199,13 @@ mod tests {
             to: Some(minute(60)),
         };
         let list = list(&filter, Order::OldestFirst);
-        assert_eq!(asked, Asked { filter, order: Order::OldestFirst, limit: 7, after: None, list });
+        assert_eq!(asked, Asked { filter, order: Order::OldestFirst, limit: Some(7), after: None, list });
     }
 
     #[test]
-    fn without_parameters_the_newest_hundred_come() {
+    fn without_parameters_the_newest_come() {
         let asked = asked("").unwrap();
-        assert_eq!((asked.filter, asked.order, asked.limit), (SessionFilter::default(), Order::NewestFirst, 100));
+        assert_eq!((asked.filter, asked.order, asked.limit), (SessionFilter::default(), Order::NewestFirst, None));
     }
 
     #[test]

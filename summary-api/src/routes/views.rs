@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use async_graphql::SimpleObject;
+use matching::DependencyReport;
 use parking::{SessionId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
@@ -48,8 +50,9 @@ impl<'de> Deserialize<'de> for Seconds {
 }
 
 /// A session: one stay as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
 #[schema(as = Session)]
+#[graphql(name = "Session", complex)]
 pub struct SessionView {
     /// A UUID of version 8, made from the event that gives the session; ids grow with its time.
     pub session_id: Uuid,
@@ -136,8 +139,9 @@ pub struct SessionPage {
 }
 
 /// A lot as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
 #[schema(as = Lot)]
+#[graphql(name = "Lot")]
 pub struct LotView {
     /// Its name.
     #[schema(example = "P3")]
@@ -153,6 +157,27 @@ pub struct LotView {
     /// The lot's own time, UTC: that of the newest event recorded there; null before the first.
     #[schema(format = DateTime, required)]
     pub time: Option<String>,
+    /// Those inside for longer than 99.5 of 100 stays of the lot's last 30 days lasted: their exit was probably missed.
+    /// Null until 200 stays are known.
+    #[schema(required)]
+    pub doubtful: Option<u64>,
+    /// Those inside for longer than the lot's longest stay, until they are decided.
+    pub overstays: u64,
+    /// Entries of the clock hour (UTC) that the lot's own time is in, so far.
+    pub entries_this_hour: u64,
+    /// Exits of that hour so far.
+    pub exits_this_hour: u64,
+    /// Entries of the whole clock hour before it.
+    pub entries_hour_before: u64,
+    /// Exits of the whole clock hour before it.
+    pub exits_hour_before: u64,
+    /// Exits of the lot's last 24 clock hours that have their entry.
+    pub matched_last_day: u64,
+    /// Exits of the lot's last 24 clock hours that have none.
+    pub unmatched_last_day: u64,
+    /// The share of the last day's exits that has no entry, 0 to 1; null without any.
+    #[schema(required)]
+    pub unmatched_share_last_day: Option<f64>,
 }
 
 impl From<&LotStatus> for LotView {
@@ -164,12 +189,21 @@ impl From<&LotStatus> for LotView {
             capacity: lot.known.as_ref().and_then(|known| known.capacity),
             inside: lot.inside,
             time: lot.time.map(|time| time.to_string()),
+            doubtful: lot.doubtful,
+            overstays: lot.overstays,
+            entries_this_hour: lot.entries_this_hour,
+            exits_this_hour: lot.exits_this_hour,
+            entries_hour_before: lot.entries_hour_before,
+            exits_hour_before: lot.exits_hour_before,
+            matched_last_day: lot.matched_last_day,
+            unmatched_last_day: lot.unmatched_last_day,
+            unmatched_share_last_day: lot.unmatched_share(),
         }
     }
 }
 
 /// A page of the list of lots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LotPage {
     /// The lots, by name.
     pub lots: Vec<LotView>,
@@ -179,8 +213,9 @@ pub struct LotPage {
 }
 
 /// What the ledger still waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
 #[schema(as = Pending)]
+#[graphql(name = "Pending")]
 pub struct PendingView {
     /// Exits that are held for a late entry.
     pub held_exits: u64,
@@ -189,17 +224,22 @@ pub struct PendingView {
 }
 
 /// A correlator's last report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
 #[schema(as = Correlator)]
+#[graphql(name = "Correlator")]
 pub struct CorrelatorView {
     /// Made anew at each start of the correlator.
     pub id: Uuid,
-    /// Messages ready in the entry queue.
-    pub entry_ready: u64,
-    /// Messages ready in the exit queue.
-    pub exit_ready: u64,
+    /// Messages ready in the entry queue; null while the broker does not say.
+    #[schema(required)]
+    pub entry_ready: Option<u64>,
+    /// Messages ready in the exit queue, likewise.
+    #[schema(required)]
+    pub exit_ready: Option<u64>,
     /// Messages received and not yet acknowledged.
     pub in_flight: u64,
+    /// What its process needs; empty when that is the summary API's own, whose `/readyz` says it.
+    pub dependencies: Vec<DependencyView>,
     /// When it said so, UTC.
     #[schema(format = DateTime)]
     pub reported_at: String,
@@ -213,14 +253,44 @@ impl From<&ReportedCorrelator> for CorrelatorView {
             entry_ready: status.entry_ready,
             exit_ready: status.exit_ready,
             in_flight: status.in_flight,
+            dependencies: status.dependencies.iter().map(DependencyView::from).collect(),
             reported_at: reported.reported_at.to_string(),
         }
     }
 }
 
+/// How a dependency of a correlator is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Dependency)]
+#[graphql(name = "Dependency")]
+pub struct DependencyView {
+    /// Its name.
+    #[schema(example = "redis")]
+    pub name: String,
+    /// Whether it answers.
+    pub up: bool,
+    /// Whether the correlator can do without it.
+    pub optional: bool,
+    /// Why it can't be used; null while it is up.
+    #[schema(required, example = "Connection refused (os error 111)")]
+    pub reason: Option<String>,
+}
+
+impl From<&DependencyReport> for DependencyView {
+    fn from(report: &DependencyReport) -> Self {
+        Self {
+            name: report.name.clone(),
+            up: report.away.is_none(),
+            optional: report.is_optional,
+            reason: report.away.clone(),
+        }
+    }
+}
+
 /// Whether all work is done, and what is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
 #[schema(as = Status)]
+#[graphql(name = "Status")]
 pub struct StatusView {
     /// When this was asked, UTC.
     #[schema(format = DateTime)]

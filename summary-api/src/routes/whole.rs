@@ -9,15 +9,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
-use service_kit::ServiceContext;
 use service_kit::http::observability_routes;
+use service_kit::{Health, ServiceContext};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
+use crate::answers::Answers;
+use crate::page;
 use crate::problem::{self, Kind, Problem};
 use crate::service::Service;
 
@@ -26,13 +28,13 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// The label of requests that no route takes.
 const OTHER: &str = "other";
 
-/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`.
+/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`; answers are kept in this process.
 pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
-    whole(api(service, access), context)
+    whole(api(service, access, Answers::in_memory(service, context), context), context)
 }
 
 /// All routes but `/metrics`, `/livez` and `/readyz`.
-pub(crate) fn api(service: &Service, access: Access) -> Router {
+pub(crate) fn api(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
     for (path, item) in &super::openapi().paths.paths {
         for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
             if operation.is_some() {
@@ -40,7 +42,11 @@ pub(crate) fn api(service: &Service, access: Access) -> Router {
             }
         }
     }
-    super::routes(service, access)
+    for path in page::ROUTES {
+        service.metrics().expect_route(path, "GET");
+    }
+    super::routes(service, access, answers, context)
+        .merge(page::routes(service))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
         .layer(from_fn_with_state(service.clone(), observe))
 }
@@ -65,7 +71,7 @@ fn never_fails(response: Result<Response, Infallible>) -> Response {
 
 fn whole(api: Router, context: &ServiceContext) -> Router {
     let observability = observability_routes(context.registry.clone(), context.health.clone());
-    api.merge(observability).layer(from_fn(finish))
+    api.merge(observability).merge(page::assets()).layer(from_fn_with_state(context.health.clone(), finish))
 }
 
 /// Runs a route within its deadline, catches its panic and measures it.
@@ -74,7 +80,7 @@ async fn observe(State(service): State<Service>, request: Request, next: Next) -
     let method = method_label(request.method());
     let begun = Instant::now();
     let running = tokio::time::timeout(REQUEST_DEADLINE, next.run(request));
-    let response = match AssertUnwindSafe(running).catch_unwind().await {
+    let mut response = match AssertUnwindSafe(running).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::new(Kind::Unavailable, "the request took too long").into_response(),
         Err(_) => {
@@ -82,6 +88,10 @@ async fn observe(State(service): State<Service>, request: Request, next: Next) -
             Problem::new(Kind::Internal, Kind::Internal.meaning()).into_response()
         }
     };
+    if is_error(&response) {
+        // Told as a page, it says how all stands.
+        response.extensions_mut().insert(service.clone());
+    }
     let route = path.as_ref().map_or(OTHER, MatchedPath::as_str);
     service.metrics().answered(route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
     response
@@ -101,23 +111,32 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// Turns every error that is no problem yet into one, the framework's own included, and guards the answer.
-async fn finish(request: Request, next: Next) -> Response {
+/// Turns every error that is no problem yet into one, the framework's own included, tells it as a page to who asks for
+/// one, and guards the answer.
+async fn finish(State(health): State<Health>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
+    let wants_page = page::is_wanted(&request);
     let answered = next.run(request).await;
-    let status = answered.status();
-    let is_error = status.is_client_error() || status.is_server_error();
+    let is_error = is_error(&answered);
     let is_problem = answered.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == problem::MEDIA_TYPE);
     let mut response = answered;
+    let service = response.extensions_mut().remove::<Service>();
     if is_error && !is_problem && !is_readiness {
         let allow = response.headers_mut().remove(header::ALLOW);
-        response = problem::of_status(status);
+        response = problem::of_status(response.status());
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
+    }
+    if is_error && wants_page {
+        response = page::of_problem(&response, &health, service.as_ref());
     }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+fn is_error(response: &Response) -> bool {
+    response.status().is_client_error() || response.status().is_server_error()
 }

@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use super::REPORT_LIFETIME;
 
+/// A correlator reports every second, and what is wrong is to be seen within three.
+const SILENT_AFTER_MS: u64 = 2_000;
 /// The most correlators that are remembered; when there are more, the one that was silent longest is forgotten.
 pub(super) const MAX_CORRELATORS: usize = 1_000;
 
@@ -22,9 +24,14 @@ pub struct ReportedCorrelator {
 }
 
 impl ReportedCorrelator {
-    /// Whether it has nothing to do.
+    /// Whether it has nothing to do, as far as it knows.
     pub fn is_idle(&self) -> bool {
-        (self.status.entry_ready, self.status.exit_ready, self.status.in_flight) == (0, 0, 0)
+        (self.status.entry_ready, self.status.exit_ready, self.status.in_flight) == (Some(0), Some(0), 0)
+    }
+
+    /// Whether it has missed its time to report.
+    pub fn is_silent(&self, now: Timestamp) -> bool {
+        now.millis_since(self.reported_at).unsigned_abs() > SILENT_AFTER_MS
     }
 
     fn is_fresh(&self, now: Timestamp) -> bool {
@@ -60,10 +67,10 @@ impl Correlators {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::idle_correlator;
 
     fn reports(correlators: &Correlators, id: u128, at: i64) {
-        let status = CorrelatorStatus { correlator: Uuid::from_u128(id), entry_ready: 0, exit_ready: 0, in_flight: 0 };
-        correlators.take(status, Timestamp::from_millis(at));
+        correlators.take(idle_correlator(id), Timestamp::from_millis(at));
     }
 
     #[test]
@@ -78,6 +85,12 @@ mod tests {
         };
 
         assert_eq!([ids(10_000), ids(10_001), ids(16_001)], [vec![1, 2], vec![2], vec![]]);
+    }
+
+    #[test]
+    fn a_correlator_that_misses_a_report_is_silent() {
+        let one = ReportedCorrelator { status: idle_correlator(1), reported_at: Timestamp::from_millis(0) };
+        assert_eq!([1_000, 2_000, 2_001].map(|now| one.is_silent(Timestamp::from_millis(now))), [false, false, true]);
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub enum Error {
     /// What was asked makes no sense: sending it again will not help.
     #[error("{0}")]
     Refused(String),
+    /// As many are served as may be: the same call may succeed later.
+    #[error("{0}")]
+    Full(String),
     /// A task panicked: a fault of this program.
     #[error("a fault of this program; its log says more")]
     Defect,
@@ -24,7 +27,9 @@ impl Error {
     pub fn is_temporary(&self) -> bool {
         match self {
             // A process whose ledger was replaced is started again, on the new one.
-            Self::Ledger(ledger::Error::Unavailable(_) | ledger::Error::Replaced(_)) | Self::TooSlow => true,
+            Self::Ledger(ledger::Error::Unavailable(_) | ledger::Error::Replaced(_))
+            | Self::TooSlow
+            | Self::Full(_) => true,
             Self::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
             | Self::Refused(_)
             | Self::Defect => false,

@@ -4,17 +4,12 @@ use std::time::Duration;
 
 use matching::{Applied, Snapshot, unread_unit};
 use parking::Lots;
-use uuid::Uuid;
 
 use super::*;
-use crate::testing::{BrokenLedger, Fixture, How, Vehicles, minute, vehicle};
+use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, vehicle};
 
 fn summary() -> Summary {
     Summary { vehicle: vehicle("P3", "FIN123"), entry: minute(0), exit: minute(90) }
-}
-
-fn idle(id: u128) -> CorrelatorStatus {
-    CorrelatorStatus { correlator: Uuid::from_u128(id), entry_ready: 0, exit_ready: 0, in_flight: 0 }
 }
 
 fn on(how: How) -> Service {
@@ -50,6 +45,30 @@ async fn each_exit_is_counted_once_whatever_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_re_read_is_counted_when_it_is_recorded_and_whoever_speaks_for_its_passage_is_none() {
+    let fixture = Fixture::new().await;
+    let mut vehicles = Vehicles::default();
+    let second = |seconds: i64| minute(0).plus_millis(seconds * 1_000);
+    let units = [
+        vehicles.entry("P3", "ABC123", second(10)),
+        vehicles.entry("P3", "ABC123", second(15)),
+        vehicles.exit("P3", "ABC123", second(3_600)),
+        vehicles.exit("P3", "ABC123", second(3_605)),
+        vehicles.entry("P3", "ABC123", second(5)),
+    ];
+
+    let mut counted = Vec::new();
+    for unit in units {
+        for _ in 0..2 {
+            fixture.service.record(vec![unit.clone()]).await.unwrap();
+        }
+        counted.push(fixture.metric("dwell_re_reads_total").unwrap());
+    }
+
+    assert_eq!(counted, [0, 1, 1, 2, 2]);
+}
+
+#[tokio::test]
 async fn unread_plates_are_counted_once_too() {
     let fixture = Fixture::new().await;
     let mut vehicles = Vehicles::default();
@@ -65,6 +84,7 @@ async fn unread_plates_are_counted_once_too() {
     assert_eq!([metric("matched_events"), metric("unmatched_events")], [0, 1]);
     assert_eq!(metric("dwell_session_changes_total{rule=\"unread\"}"), 2);
     assert_eq!(metric("dwell_unmatched_entries_total{reason=\"unread\"}"), 1);
+    assert_eq!(metric("dwell_re_reads_total"), 0);
 }
 
 #[tokio::test]
@@ -89,8 +109,8 @@ async fn a_record_whose_caller_goes_away_is_recorded_and_counted() {
 async fn the_same_summary_again_is_counted_once() {
     let fixture = Fixture::new().await;
 
-    let first = fixture.service.save_summary(summary()).await.unwrap();
-    let second = fixture.service.save_summary(summary()).await.unwrap();
+    let first = fixture.service.save_summary(summary(), None).await.unwrap();
+    let second = fixture.service.save_summary(summary(), None).await.unwrap();
 
     assert!(first.is_new && !second.is_new);
     assert_eq!(first.row, second.row);
@@ -108,7 +128,7 @@ async fn what_no_correct_caller_sends_is_refused_and_changes_nothing() {
     let refusals = [
         fixture.service.record(vec![unit.clone(), unit.clone()]).await.unwrap_err(),
         fixture.service.record(vec![unbased]).await.unwrap_err(),
-        fixture.service.save_summary(backwards).await.unwrap_err(),
+        fixture.service.save_summary(backwards, None).await.unwrap_err(),
     ];
 
     assert!(
@@ -124,13 +144,16 @@ async fn all_is_settled_when_a_correlator_says_so_and_nothing_is_awaited() {
     let settled = async || fixture.service.status().await.unwrap().settled;
     assert!(!settled().await, "nobody reports");
 
-    fixture.service.report(idle(1));
+    fixture.service.report(idle_correlator(1));
     assert!(settled().await);
 
-    fixture.service.report(CorrelatorStatus { in_flight: 1, ..idle(2) });
+    fixture.service.report(CorrelatorStatus { in_flight: 1, ..idle_correlator(2) });
     assert!(!settled().await, "a batch is in flight");
 
-    fixture.service.report(idle(2));
+    fixture.service.report(CorrelatorStatus { exit_ready: None, ..idle_correlator(2) });
+    assert!(!settled().await, "nobody knows what waits in the exit queue");
+
+    fixture.service.report(idle_correlator(2));
     fixture.service.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await.unwrap();
     let status = fixture.service.status().await.unwrap();
     assert_eq!((status.settled, status.pending), (false, Pending { held_exits: 1, overdue_stays: 0 }));

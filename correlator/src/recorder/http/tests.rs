@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::HeaderMap as Headers;
 use axum::response::{IntoResponse, Response as Answer};
 use axum::routing::{get, post};
-use matching::{Applied, Base, Timeline};
+use matching::{Applied, Base, DependencyReport, Timeline};
 use parking::{LotId, Plate, Rules, Vehicle};
 use uuid::Uuid;
 
@@ -58,9 +58,11 @@ async fn error_of(status: u16, problem: &'static str) -> Error {
 }
 
 #[tokio::test]
-async fn a_call_carries_the_token_and_the_format_and_gives_the_answers_in_order() {
-    let record = post(|headers: Headers, body: Bytes| async move {
+async fn a_call_carries_the_token_the_format_and_the_trace_and_gives_the_answers_in_order() {
+    let trace = TraceContext::new();
+    let record = post(move |headers: Headers, body: Bytes| async move {
         let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+        assert_eq!(headers.get(TRACEPARENT).map(HeaderValue::as_bytes), Some(trace.traceparent().as_bytes()));
         assert_eq!(header(AUTHORIZATION), Some(format!("Bearer {TOKEN}").as_bytes()));
         assert_eq!(header(CONTENT_TYPE), Some(MEDIA_TYPE.as_bytes()));
         let units: Vec<Unit> = postcard::from_bytes(&body).unwrap();
@@ -68,7 +70,7 @@ async fn a_call_carries_the_token_and_the_format_and_gives_the_answers_in_order(
     });
     let units: Vec<Unit> = (1..=5).map(unit).collect();
 
-    let outcomes = recorder(Router::new().route(RECORD, record)).await.record(&units).await;
+    let outcomes = recorder(Router::new().route(RECORD, record)).await.record(&units, trace).await;
 
     assert_eq!(outcomes, Ok(units.iter().map(outcome).collect()));
 }
@@ -76,7 +78,14 @@ async fn a_call_carries_the_token_and_the_format_and_gives_the_answers_in_order(
 #[tokio::test]
 async fn terms_and_reports_pass() {
     let terms = LedgerTerms { ledger: Uuid::from_u128(7), rules: Rules::default() };
-    let status = CorrelatorStatus { correlator: Uuid::from_u128(8), entry_ready: 1, exit_ready: 2, in_flight: 3 };
+    let away = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
+    let status = CorrelatorStatus {
+        correlator: Uuid::from_u128(8),
+        entry_ready: Some(1),
+        exit_ready: None,
+        in_flight: 3,
+        dependencies: vec![away],
+    };
     let (answered, expected) = (terms.clone(), status.clone());
     let router = Router::new().route(TERMS, get(|| async move { postcard_answer(&answered) })).route(
         REPORT,
@@ -156,7 +165,7 @@ async fn what_is_too_large_at_once_goes_in_parts() {
     });
     let units: Vec<Unit> = (1..=7).map(unit).collect();
 
-    let outcomes = recorder(Router::new().route(RECORD, record)).await.record(&units).await;
+    let outcomes = recorder(Router::new().route(RECORD, record)).await.record(&units, TraceContext::new()).await;
 
     assert_eq!(outcomes, Ok(units.iter().map(outcome).collect()));
     assert_eq!(requests.load(Ordering::SeqCst), 5, "7 = (1 + 2) + (2 + 2), after two refusals");
@@ -183,7 +192,7 @@ async fn answers_of_another_version_are_refused() {
     let errors = [
         recorder.terms().await.unwrap_err(),
         recorder.due(1).await.unwrap_err(),
-        recorder.record(&[unit(1)]).await.unwrap_err(),
+        recorder.record(&[unit(1)], TraceContext::new()).await.unwrap_err(),
     ];
 
     for error in errors {

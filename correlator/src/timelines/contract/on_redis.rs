@@ -12,7 +12,8 @@ const NEVER_A_WAIT: Duration = Duration::from_millis(300);
 
 /// A cache that is patient, so that only what a test does to Redis can make a call fail.
 pub(super) async fn connected(redis: &Redis, context: &ServiceContext) -> RedisTimelines {
-    let patient = Limits { response: Duration::from_secs(5), ..Limits::default() };
+    let mut patient = Limits::default();
+    patient.connection.response = Duration::from_secs(5);
     connected_to(&redis.url(), LEDGER, patient, context).await
 }
 
@@ -54,7 +55,7 @@ fn an_address_that_can_never_work_is_refused_without_its_password() {
     let context = ServiceContext::for_testing();
     for url in ["", "127.0.0.1:6379", "http://:hidden@host", "rediss://:hidden@host", "redis://:hidden@host/first"] {
         let refused = RedisTimelines::start(&Masked::url(url), LEDGER, Limits::default(), &context);
-        let Err(error @ Error::Address { .. }) = refused else { panic!("{url} was taken") };
+        let Err(error @ Error::Address(_)) = refused else { panic!("{url} was taken") };
         let said = error.to_string();
         assert!(said.starts_with("DWELL_REDIS_URL=") && !said.contains("hidden"), "{said}");
     }
@@ -75,6 +76,29 @@ async fn redis_that_is_not_there_is_bypassed_at_once() {
     wait_until(DEADLINE, "the outage to be seen", async || context.health.report().contains("refused")).await;
     assert!(context.health.is_ready(), "the cache is optional");
     assert!(!format!("{timelines:?} {}", context.health.report()).contains("hidden"));
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: ci/test"]
+async fn how_many_timelines_redis_has_is_shown_to_whoever_may_ask() {
+    let redis = Redis::start().await.unwrap();
+    redis.command(&["ACL", "SETUSER", "plain", "on", ">hidden", "~*", "+@all", "-dbsize"]).await.unwrap();
+    let (context, plain_context) = (ServiceContext::for_testing(), ServiceContext::for_testing());
+    let timelines = connected(&redis, &context).await;
+    let url = redis.url().replace("redis://", "redis://plain:hidden@");
+    let plain = connected_to(&url, LEDGER, Limits::default(), &plain_context).await;
+    timelines.store(&[(vehicle("P3", 1), snapshot(1)), (vehicle("P3", 2), snapshot(2))]).await;
+
+    wait_until(DEADLINE, "both to ask", async || {
+        let asked = redis.command(&["INFO", "commandstats"]).await.unwrap();
+        let refused =
+            asked.lines().any(|line| line.starts_with("cmdstat_dbsize") && !line.contains("rejected_calls=0"));
+        refused && metric(&context, "dwell_cache_timelines") == 2
+    })
+    .await;
+
+    assert_eq!(load_one(&plain).await, Some(snapshot(1)));
+    assert_eq!((is_up(&plain_context), metric(&plain_context, "dwell_cache_timelines")), (true, 0));
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ impl Memory {
 
     fn show_size(&self, table: &Table) {
         self.bytes.set(i64::try_from(table.bytes()).unwrap_or(i64::MAX));
+        self.metrics.holds(u64::try_from(table.len()).unwrap_or(u64::MAX));
     }
 }
 

@@ -60,6 +60,11 @@ struct Core {
 }
 
 impl Embedded {
+    /// Whether this folder has a bus. Makes nothing.
+    pub fn is_in(folder: &Path) -> bool {
+        store::is_in(folder)
+    }
+
     /// Opens the bus in this folder, which is made if it is missing.
     ///
     /// Health shows it as the dependency `bus`.

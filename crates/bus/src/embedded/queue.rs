@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use service_kit::traces::TraceContext;
 use tokio::sync::Notify;
 
 use super::Limits;
@@ -18,6 +19,8 @@ use crate::{DeathNote, Delivery, Tag};
 pub(super) struct Stored {
     pub(super) body: Bytes,
     pub(super) death: Option<DeathNote>,
+    /// Only in memory, not in the file.
+    pub(super) trace: Option<TraceContext>,
     pub(super) redelivered: bool,
 }
 
@@ -97,6 +100,7 @@ impl QueueCell {
                 body: stored.body.clone(),
                 redelivered: stored.redelivered,
                 death: stored.death.clone(),
+                trace: stored.trace,
             });
             own.messages.insert(own.delivered, (sequence, stored));
         }

@@ -42,6 +42,11 @@ pub(super) struct Change {
 /// The messages of each queue, by sequence number.
 pub(super) type Waiting = [BTreeMap<u64, Stored>; 3];
 
+/// Whether a folder has an embedded bus.
+pub(super) fn is_in(folder: &Path) -> bool {
+    folder.join(FILE).exists()
+}
+
 /// The open file.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -112,7 +117,8 @@ fn load(database: &Database) -> Result<Waiting, redb::Error> {
         for row in transaction.open_table(bodies)?.iter()? {
             let (sequence, body) = row?;
             // Whether it was delivered before the restart is not known.
-            let stored = Stored { body: Bytes::copy_from_slice(body.value()), death: None, redelivered: true };
+            let stored =
+                Stored { body: Bytes::copy_from_slice(body.value()), death: None, trace: None, redelivered: true };
             queue.insert(sequence.value(), stored);
         }
         for row in transaction.open_table(notes)?.iter()? {

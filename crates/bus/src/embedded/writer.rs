@@ -182,5 +182,5 @@ impl Writer {
 }
 
 fn fresh(message: Message) -> Stored {
-    Stored { body: message.body, death: message.death, redelivered: false }
+    Stored { body: message.body, death: message.death, trace: message.trace, redelivered: false }
 }

@@ -1,6 +1,6 @@
 //! Acknowledgements of one consumer: what is done is kept until everything before it is done too, then goes in one frame.
 //!
-//! Delivery tags count from one on each connection, so they are contiguous. A tag of an earlier connection must never be
+//! Delivery tags count from one on each channel, so they are contiguous. A tag of an earlier channel must never be
 //! sent: the broker closes the channel for one that it does not know.
 
 use std::collections::BTreeSet;
@@ -24,15 +24,38 @@ pub(super) struct Acknowledgements {
 
 #[derive(Debug, Default)]
 struct Account {
+    /// Of the first of the channels; each further one has the next.
     generation: u64,
-    channel: Option<Channel>,
-    progress: Progress,
+    channels: Vec<Line>,
     broken: CancellationToken,
     /// The consumer is gone: what it did not acknowledge goes to others.
     closed: bool,
 }
 
-/// What is done on one connection.
+/// One channel, and what is done of its deliveries.
+#[derive(Debug)]
+struct Line {
+    channel: Channel,
+    progress: Progress,
+}
+
+impl Account {
+    /// Where the channel of a generation is among those of the moment.
+    fn place(&self, generation: u64) -> Option<usize> {
+        let place = usize::try_from(generation.checked_sub(self.generation)?).ok()?;
+        (place < self.channels.len()).then_some(place)
+    }
+
+    /// Goes on with other channels, of which no generation was there before; returns the earlier ones.
+    fn replace(&mut self, channels: Vec<Channel>) -> Vec<Line> {
+        self.generation += self.channels.len().max(1) as u64;
+        self.broken = CancellationToken::new();
+        let lines = channels.into_iter().map(|channel| Line { channel, progress: Progress::default() }).collect();
+        std::mem::replace(&mut self.channels, lines)
+    }
+}
+
+/// What is done on one channel.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Progress {
     /// All up to here is done.
@@ -63,26 +86,17 @@ impl Progress {
 }
 
 impl Acknowledgements {
-    /// Begins with a new channel, and returns its generation and what is cancelled when acknowledging fails on it.
-    pub(super) fn begin(&self, channel: Channel) -> (u64, CancellationToken) {
+    /// Begins with new channels, and returns the generation of the first one, the others have those that follow it, and
+    /// what is cancelled when acknowledging fails.
+    pub(super) fn begin(&self, channels: Vec<Channel>) -> (u64, CancellationToken) {
         let mut account = self.account();
-        let broken = CancellationToken::new();
-        let generation = account.generation + 1;
-        *account = Account {
-            generation,
-            channel: Some(channel),
-            broken: broken.clone(),
-            closed: account.closed,
-            ..Account::default()
-        };
-        (generation, broken)
+        account.replace(channels);
+        (account.generation, account.broken.clone())
     }
 
-    /// Ends with the channel: what was delivered on it is stale.
+    /// Ends with the channels: what was delivered on them is stale.
     pub(super) fn end(&self) {
-        let mut account = self.account();
-        let generation = account.generation + 1;
-        *account = Account { generation, closed: account.closed, ..Account::default() };
+        self.account().replace(Vec::new());
     }
 
     /// Takes no acknowledgements any more.
@@ -90,43 +104,43 @@ impl Acknowledgements {
         self.account().closed = true;
     }
 
-    /// Acknowledges also what was held back, before a channel is closed in good order.
+    /// Ends with the channels before they are closed in good order: acknowledges also what was held back.
     pub(super) async fn finish(&self) {
         self.send().await;
-        let (channel, held_back) = {
-            let mut account = self.account();
-            (account.channel.take(), std::mem::take(&mut account.progress.held_back))
-        };
-        let Some(channel) = channel else { return };
-        for number in held_back {
-            if within("acknowledging", channel.basic_ack(number, BasicAckOptions::default())).await.is_err() {
-                return;
+        let lines = self.account().replace(Vec::new());
+        for Line { channel, progress } in lines {
+            for number in progress.held_back {
+                if within("acknowledging", channel.basic_ack(number, BasicAckOptions::default())).await.is_err() {
+                    return;
+                }
             }
         }
     }
 
-    /// How many of so many deliveries on the channel of the moment the broker takes for unacknowledged.
+    /// How many of so many deliveries on the channels of the moment the broker takes for unacknowledged.
     pub(super) fn outstanding(&self, delivered: u64) -> u64 {
-        delivered.saturating_sub(self.account().progress.sent)
+        let sent = self.account().channels.iter().map(|line| line.progress.sent).sum();
+        delivered.saturating_sub(sent)
     }
 
     /// Whether a delivery of this generation can still be acknowledged.
     pub(super) fn is_current(&self, generation: u64) -> bool {
-        self.account().generation == generation
+        self.account().place(generation).is_some()
     }
 
     async fn send(&self) {
         let _pen = self.pen.lock().await;
-        let (channel, number, broken) = {
+        let (due, broken) = {
             let mut account = self.account();
-            let Some(channel) = account.channel.clone() else { return };
-            let Some(number) = account.progress.take_due() else { return };
-            (channel, number, account.broken.clone())
+            let due = |line: &mut Line| Some((line.channel.clone(), line.progress.take_due()?));
+            (account.channels.iter_mut().filter_map(due).collect::<Vec<_>>(), account.broken.clone())
         };
-        let sent = within("acknowledging", channel.basic_ack(number, BasicAckOptions { multiple: true })).await;
-        if let Err(failure) = sent {
-            tracing::debug!(error = %failure, "not acknowledged, so it is delivered again");
-            broken.cancel();
+        for (channel, number) in due {
+            let sent = within("acknowledging", channel.basic_ack(number, BasicAckOptions { multiple: true })).await;
+            if let Err(failure) = sent {
+                tracing::debug!(error = %failure, "not acknowledged, so it is delivered again");
+                broken.cancel();
+            }
         }
     }
 
@@ -143,9 +157,10 @@ impl Acknowledger for Acknowledgements {
             if account.closed {
                 return Ok(());
             }
-            let generation = account.generation;
-            for tag in tags.iter().filter(|tag| tag.generation == generation) {
-                account.progress.done(tag.number);
+            for tag in tags {
+                if let Some(line) = account.place(tag.generation).and_then(|place| account.channels.get_mut(place)) {
+                    line.progress.done(tag.number);
+                }
             }
         }
         self.send().await;

@@ -154,10 +154,15 @@ impl Broker {
 
     /// Connects. `purpose` is shown to the operators of the broker, after the service's name.
     pub(super) async fn connect(&self, purpose: &str) -> Result<(Live, Watch), Problem> {
+        self.try_connect(purpose).await.map_err(|failure| self.login_problem(failure))
+    }
+
+    /// The same, for who wants to know what exactly the broker says.
+    pub(super) async fn try_connect(&self, purpose: &str) -> Result<(Live, Watch), Failure> {
         let authority = &self.uri.authority;
         let connecting = TcpStream::connect((authority.host.as_str(), authority.port));
         let stream = within("connecting to RabbitMQ", async { Ok(connecting.await?) }).await?;
-        let (stream, socket) = shared(stream).map_err(|error| Problem::Passing(error.to_string()))?;
+        let (stream, socket) = within("connecting to RabbitMQ", async { Ok(shared(stream)?) }).await?;
         let name = format!("dwell {} {purpose}", self.config.role);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let once = Mutex::new(Some(stream));
@@ -170,7 +175,7 @@ impl Broker {
             };
             Box::pin(Connection::connector(self.uri.clone(), runtime, connect, properties)).await
         });
-        let connection = opened.await.map_err(|failure| self.login_problem(failure))?;
+        let connection = opened.await?;
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watch = Watch { events: connection.events_listener().boxed(), look };

@@ -1,7 +1,8 @@
 //! A consumer of one queue on a connection of its own, and the task that keeps both up.
 //!
-//! Deliveries wait in a buffer as large as the prefetch, so `receive` may be cancelled and takes many at once. Each
-//! connection is a generation: what was delivered on an earlier one is stale, since the broker delivers it again.
+//! Deliveries wait in a buffer as large as the prefetch, so `receive` may be cancelled and takes many at once. A quorum
+//! queue gives a channel only so many, so a larger prefetch is shared by several, whose deliveries are taken in turns.
+//! Each channel is a generation: what was delivered on an earlier one is stale, since the broker delivers it again.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,6 +29,8 @@ use crate::{Acknowledger, Consumer, Delivery, Error, Queue, Tag};
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// How often in a row the answer may be yes.
 const PROBES_MAX: u32 = 4;
+/// A quorum queue leaves no more unacknowledged on one channel, whatever its prefetch.
+const CHANNEL_PREFETCH_MAX: u16 = 2_000;
 
 /// Begins to consume, in the background.
 pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: &ServiceContext) -> Subscription {
@@ -113,8 +116,8 @@ struct Supervisor {
 struct Stream {
     live: Live,
     watch: Watch,
-    channel: Channel,
-    consumer: lapin::Consumer,
+    channels: Vec<Channel>,
+    consumers: Vec<lapin::Consumer>,
 }
 
 impl Supervisor {
@@ -159,23 +162,27 @@ impl Supervisor {
         let name = self.broker.queue_name(self.queue);
         let (live, watch) = self.broker.connect(&format!("consuming {name}")).await?;
         topology::declare(&self.broker, &live).await?;
-        let channel = within("opening a channel", live.connection().create_channel()).await?;
-        let limited = channel.basic_qos(self.prefetch, BasicQosOptions::default());
-        within("setting the prefetch", limited).await?;
-        let consuming = channel.basic_consume(
-            name,
-            format!("dwell {}", self.broker.config.role).into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumer = within("beginning to consume", consuming).await?;
-        Ok(Stream { live, watch, channel, consumer })
+        let (mut channels, mut consumers) = (Vec::new(), Vec::new());
+        for prefetch in shares(self.prefetch) {
+            let channel = within("opening a channel", live.connection().create_channel()).await?;
+            let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
+            within("setting the prefetch", limited).await?;
+            let consuming = channel.basic_consume(
+                name.clone(),
+                format!("dwell {}", self.broker.config.role).into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            );
+            consumers.push(within("beginning to consume", consuming).await?);
+            channels.push(channel);
+        }
+        Ok(Stream { live, watch, channels, consumers })
     }
 
     /// Fills the buffer until the connection ends, and says why; `None` for the shutdown.
     async fn serve(&self, stream: &mut Stream) -> Option<String> {
-        let Stream { live, watch, channel, consumer } = stream;
-        let (generation, broken) = self.acknowledgements.begin(channel.clone());
+        let Stream { live, watch, channels, consumers } = stream;
+        let (generation, broken) = self.acknowledgements.begin(channels.clone());
         let mut probe = tokio::time::interval_at(Instant::now() + PROBE_EVERY, PROBE_EVERY);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut delivered: u64 = 0;
@@ -186,25 +193,21 @@ impl Supervisor {
                 () = self.shutdown.cancelled() => return None,
                 () = broken.cancelled() => return Some("acknowledging failed, so the connection is made anew".to_owned()),
                 reason = watch.ended(live, &self.health) => return Some(reason),
-                next = consumer.next() => match next {
-                    Some(Ok(first)) => {
-                        // What else is there comes along: looking after everything above costs more than a delivery.
-                        let mut next = Some(first);
-                        while let Some(message) = next {
-                            delivered = message.delivery_tag;
-                            if !self.pass_on(delivery(generation, message)).await {
-                                return None;
-                            }
-                            next = match consumer.next().now_or_never() {
-                                None => None,
-                                Some(Some(Ok(message))) => Some(message),
-                                Some(Some(Err(error))) => return Some(ended(Some(&error))),
-                                Some(None) => return Some(ended(None)),
-                            };
+                first = first_of(consumers) => {
+                    // What else is there comes along: looking after everything above costs more than a delivery.
+                    let mut next = Some(first);
+                    while let Some((place, message)) = next {
+                        let message = match message {
+                            Some(Ok(message)) => message,
+                            Some(Err(error)) => return Some(ended(Some(&error))),
+                            None => return Some(ended(None)),
+                        };
+                        delivered += 1;
+                        if !self.pass_on(delivery(generation + place as u64, message)).await {
+                            return None;
                         }
+                        next = next_of(consumers, place + 1);
                     }
-                    Some(Err(error)) => return Some(ended(Some(&error))),
-                    None => return Some(ended(None)),
                 },
                 _ = probe.tick() => {
                     let full = self.acknowledgements.outstanding(delivered) >= u64::from(self.prefetch);
@@ -242,9 +245,29 @@ impl Supervisor {
     /// Takes leave in good order: what is done is acknowledged, and the broker may deliver the rest to others at once.
     async fn finish(&self, stream: Stream) {
         self.acknowledgements.finish().await;
-        self.acknowledgements.end();
         stream.live.close().await;
     }
+}
+
+type Next = Option<lapin::Result<lapin::message::Delivery>>;
+
+/// Waits for a delivery to any of the consumers; tells to which.
+async fn first_of(consumers: &mut [lapin::Consumer]) -> (usize, Next) {
+    let (next, place, _) = futures::future::select_all(consumers.iter_mut().map(|consumer| consumer.next())).await;
+    (place, next)
+}
+
+/// A delivery that is at hand, asking the consumer at `place` first: in turns, since so the broker gives them out.
+fn next_of(consumers: &mut [lapin::Consumer], place: usize) -> Option<(usize, Next)> {
+    let count = consumers.len();
+    let mut turns = (place..place + count).map(|place| place % count);
+    turns.find_map(|place| Some((place, consumers.get_mut(place)?.next().now_or_never()?)))
+}
+
+/// A prefetch, divided among as few channels as can have it.
+fn shares(prefetch: u16) -> impl Iterator<Item = u16> {
+    let count = prefetch.div_ceil(CHANNEL_PREFETCH_MAX).max(1);
+    (0..count).map(move |place| prefetch / count + u16::from(place < prefetch % count))
 }
 
 /// Why a consumer has no next delivery.
@@ -277,6 +300,22 @@ fn delivery(generation: u64, message: lapin::message::Delivery) -> Delivery {
         tag: Tag { generation, number: message.delivery_tag },
         redelivered: message.redelivered,
         death: headers::death_note(&message.properties),
+        trace: headers::trace(&message.properties),
         body: Bytes::from(message.data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefetch_is_divided_without_a_rest_among_as_few_channels_as_can_have_it() {
+        let divided = |prefetch| shares(prefetch).collect::<Vec<_>>();
+
+        assert_eq!(divided(1), [1]);
+        assert_eq!(divided(2_000), [2_000]);
+        assert_eq!(divided(2_001), [1_001, 1_000]);
+        assert_eq!(divided(8_000), [2_000; 4]);
     }
 }

@@ -1,9 +1,11 @@
-//! Death notes as headers of a message: our own, and those that the broker writes when it gives a message up.
+//! What the headers of a message say: the trace that it belongs to, and death notes, our own and those that the broker writes
+//! when it gives a message up.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
+use service_kit::traces::{TRACEPARENT, TraceContext};
 
-use crate::DeathNote;
+use crate::{DeathNote, Message};
 
 const REASON: &str = "x-dwell-reason";
 const QUEUE: &str = "x-dwell-queue";
@@ -15,14 +17,27 @@ const BROKER_LIST: &str = "x-death";
 const PERSISTENT: u8 = 2;
 
 /// The properties of a message that we publish.
-pub(super) fn properties(death: Option<&DeathNote>) -> BasicProperties {
+pub(super) fn properties(message: &Message) -> BasicProperties {
     let properties =
         BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
-    let Some(DeathNote { reason, queue }) = death else { return properties };
+    if message.death.is_none() && message.trace.is_none() {
+        return properties;
+    }
     let mut headers = FieldTable::default();
-    headers.insert(REASON.into(), AMQPValue::LongString(reason.as_str().into()));
-    headers.insert(QUEUE.into(), AMQPValue::LongString(queue.as_str().into()));
+    if let Some(DeathNote { reason, queue }) = &message.death {
+        headers.insert(REASON.into(), AMQPValue::LongString(reason.as_str().into()));
+        headers.insert(QUEUE.into(), AMQPValue::LongString(queue.as_str().into()));
+    }
+    if let Some(trace) = &message.trace {
+        headers.insert(TRACEPARENT.into(), AMQPValue::LongString(trace.traceparent().into()));
+    }
     properties.with_headers(headers)
+}
+
+/// The trace of a message that we receive, if it has one. A header of another form is none.
+pub(super) fn trace(properties: &BasicProperties) -> Option<TraceContext> {
+    let header = properties.headers().as_ref()?.inner().get(TRACEPARENT)?;
+    TraceContext::parse(&text(header)?)
 }
 
 /// The death note of a message that we receive, ours before the broker's. Headers of any type are fine.
@@ -75,8 +90,20 @@ mod tests {
     fn our_death_note_comes_back_as_it_went() {
         let note = DeathNote { reason: "no entry time".to_owned(), queue: "parking.entry".to_owned() };
 
-        assert_eq!(death_note(&properties(Some(&note))), Some(note));
-        assert_eq!(death_note(&properties(None)), None);
+        let with_note = Message { death: Some(note.clone()), ..Message::new("") };
+        assert_eq!(death_note(&properties(&with_note)), Some(note));
+        assert_eq!(death_note(&properties(&Message::new(""))), None);
+    }
+
+    #[test]
+    fn our_trace_comes_back_as_it_went_and_what_is_none_is_no_error() {
+        let context = TraceContext::new();
+        let traced = Message { trace: Some(context), ..Message::new("") };
+        assert_eq!(trace(&properties(&traced)), Some(context));
+        assert_eq!(properties(&Message::new("")).headers(), &None);
+        for value in [long("not a trace"), AMQPValue::Boolean(true)] {
+            assert_eq!(trace(&BasicProperties::default().with_headers(table(&[(TRACEPARENT, value)]))), None);
+        }
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl Publisher {
 async fn send(channel: &Channel, queue: &ShortString, messages: &[Message]) -> Vec<lapin::Result<Confirmation>> {
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let publish = |message: &Message| {
-        let properties = headers::properties(message.death.as_ref());
+        let properties = headers::properties(message);
         let body = message.body.clone();
         // Boxed, as the many of a group are moved into one place.
         Box::pin(async move { channel.basic_publish("".into(), queue.clone(), options, &body, properties).await })

@@ -6,7 +6,7 @@
 //!
 //! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `link` the
 //! connection that publishes, `lane` the publisher of one queue, `consumer` and `acknowledgements` the other way,
-//! `headers` death notes.
+//! `headers` death notes, `probe` a look at a broker that changes nothing.
 
 mod acknowledgements;
 mod connection;
@@ -14,6 +14,7 @@ mod consumer;
 mod headers;
 mod lane;
 mod link;
+mod probe;
 mod topology;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::connection::{Broker, within};
 use self::lane::{Job, Lane};
 use self::link::Link;
+pub use self::probe::{ProbeError, QueueFound, QueueState, probe};
 use crate::{Bus, BusConfig, Consumer, Error, Message, Queue};
 
 /// The most messages that one publisher hands to a lane at once.

@@ -10,7 +10,8 @@ use crate::{BusConfig, Queue};
 /// To ask for a queue without making it.
 pub(super) const PASSIVE: QueueDeclareOptions =
     QueueDeclareOptions { passive: true, durable: true, exclusive: false, auto_delete: false, nowait: false };
-const DURABLE: QueueDeclareOptions = QueueDeclareOptions { passive: false, ..PASSIVE };
+/// To make a queue; one that is there already stays as it is, and must be of the same arguments.
+pub(super) const DURABLE: QueueDeclareOptions = QueueDeclareOptions { passive: false, ..PASSIVE };
 
 /// Redeliveries after which a quorum queue gives a message up: so many that outages never reach it. `RabbitMQ` 4 would
 /// give up after 20, and only it knows a word for "never"; this number is taken by all versions.
@@ -33,7 +34,7 @@ pub(super) async fn declare(broker: &Broker, live: &Live) -> Result<(), Problem>
     Ok(())
 }
 
-fn arguments(config: &BusConfig, queue: Queue) -> FieldTable {
+pub(super) fn arguments(config: &BusConfig, queue: Queue) -> FieldTable {
     let mut arguments = FieldTable::default();
     let mut text = |name: &str, value: &str| {
         arguments.insert(name.into(), AMQPValue::LongString(value.into()));
@@ -78,7 +79,7 @@ fn problem(config: &BusConfig, queue: Queue, failure: Failure) -> Problem {
 }
 
 /// Our arguments of a queue for people.
-fn shown(config: &BusConfig, queue: Queue) -> String {
+pub(super) fn shown(config: &BusConfig, queue: Queue) -> String {
     let arguments = arguments(config, queue);
     let shown = arguments.inner().iter().map(|(name, value)| match value.as_long_string() {
         Some(text) => format!(", {name}=\"{text}\""),

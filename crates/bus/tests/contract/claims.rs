@@ -7,8 +7,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Consumer, DeathNote, Delivery, Error, Message, Queue};
+use bus::{Bus, Consumer, DeathNote, Delivery, Error, Message, Queue, Tag};
 use service_kit::ServiceContext;
+use service_kit::traces::TraceContext;
 use testbed::wait_until;
 
 /// The longest wait for what must happen.
@@ -35,9 +36,11 @@ macro_rules! contract {
             what_is_acknowledged_never_comes_again
             acknowledgements_may_come_in_any_order_and_twice
             a_consumer_holds_at_most_its_prefetch
+            a_prefetch_that_needs_several_channels_is_held_whole
             a_slow_consumer_holds_up_no_other_and_no_message_goes_to_both
             many_tasks_may_publish_at_once
             a_death_note_survives_the_way
+            the_trace_of_a_message_survives_the_way
             bodies_arrive_as_they_were_whatever_their_size
             a_bus_that_is_opened_again_has_all_that_was_not_acknowledged
             a_receive_that_is_cancelled_loses_nothing
@@ -131,6 +134,27 @@ pub(crate) async fn a_consumer_holds_at_most_its_prefetch(house: &impl House) {
     assert!(tokio::time::timeout(DOUBT, consumer.receive(10)).await.is_err());
 }
 
+pub(crate) async fn a_prefetch_that_needs_several_channels_is_held_whole(house: &impl House) {
+    let bus = fresh(house).await;
+    bus.publish(Queue::Entry, messages(0..4_600)).await.unwrap();
+    let mut consumer = bus.consume(Queue::Entry, 4_500).await.unwrap();
+
+    let held = received(&mut *consumer, 4_500).await;
+    assert!(tokio::time::timeout(DOUBT, consumer.receive(10)).await.is_err());
+    // The last ones first, so that each channel has something to hold back.
+    let tags: Vec<Tag> = held.iter().rev().map(|delivery| delivery.tag).collect();
+    for tags in tags.chunks(1_000) {
+        consumer.acknowledger().acknowledge(tags).await.unwrap();
+    }
+    let rest = received(&mut *consumer, 100).await;
+    drop(consumer);
+
+    assert_eq!(sorted(&[held, rest.clone()].concat()), numbers(0..4_600));
+    let mut consumer = bus.consume(Queue::Entry, 4_500).await.unwrap();
+    assert_eq!(sorted(&received(&mut *consumer, 100).await), sorted(&rest));
+    assert_nothing_else(&*bus, &mut *consumer, Queue::Entry).await;
+}
+
 pub(crate) async fn a_slow_consumer_holds_up_no_other_and_no_message_goes_to_both(house: &impl House) {
     let bus = fresh(house).await;
     let mut slow = bus.consume(Queue::Entry, 5).await.unwrap();
@@ -173,7 +197,7 @@ pub(crate) async fn many_tasks_may_publish_at_once(house: &impl House) {
 pub(crate) async fn a_death_note_survives_the_way(house: &impl House) {
     let note =
         DeathNote { reason: "exit_date_time: no offset – “09:00”".to_owned(), queue: "parking.exit".to_owned() };
-    let letters = [Some(note), None].map(|death| Message { body: "not an event".into(), death });
+    let letters = [Some(note), None].map(|death| Message { death, ..Message::new("not an event") });
     let bus = fresh(house).await;
     bus.publish(Queue::Dead, letters.to_vec()).await.unwrap();
     drop(bus);
@@ -183,8 +207,20 @@ pub(crate) async fn a_death_note_survives_the_way(house: &impl House) {
     let found = received(&mut *consumer, 2).await;
 
     let found: Vec<_> =
-        found.into_iter().map(|delivery| Message { body: delivery.body, death: delivery.death }).collect();
+        found.into_iter().map(|delivery| Message { death: delivery.death, ..Message::new(delivery.body) }).collect();
     assert_eq!(found, letters);
+}
+
+pub(crate) async fn the_trace_of_a_message_survives_the_way(house: &impl House) {
+    let traces = [Some(TraceContext::new()), None, Some(TraceContext::new())];
+    let bus = fresh(house).await;
+    let messages = traces.map(|trace| Message { trace, ..Message::new("an event") });
+
+    bus.publish(Queue::Entry, messages.to_vec()).await.unwrap();
+
+    let mut consumer = bus.consume(Queue::Entry, 10).await.unwrap();
+    let found = received(&mut *consumer, 3).await;
+    assert!(found.iter().map(|delivery| delivery.trace).eq(traces));
 }
 
 pub(crate) async fn bodies_arrive_as_they_were_whatever_their_size(house: &impl House) {

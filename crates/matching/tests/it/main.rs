@@ -4,7 +4,9 @@
 
 mod any_order;
 mod examples;
+mod explanations;
 mod history;
 mod model;
 mod naive;
+mod near_plates;
 mod timelines;

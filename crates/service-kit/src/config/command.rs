@@ -1,10 +1,11 @@
 //! The command line of a service, made from the table: one flag a setting, and the `healthcheck` subcommand.
 //!
-//! Values are not checked here, so that a flag and its variable are refused with the same words.
+//! Values are not checked here, so that a flag and its variable are refused with the same words. Every command takes
+//! every flag, as it takes every variable; its help shows those that it reads.
 
 use clap::{Arg, Command};
 
-use super::table::{ALL, Setting};
+use super::table::{ALL, LISTEN, Setting};
 
 /// The subcommand that asks a running service whether it is ready.
 pub const HEALTHCHECK: &str = "healthcheck";
@@ -16,10 +17,30 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .after_help("A flag wins over its variable. Exit codes: 0 done, 1 failed, 2 unknown flag, 69 a server that cannot be done without is unavailable, 78 wrong configuration.")
         .args(flags())
-        .subcommand(
-            Command::new(HEALTHCHECK)
-                .about("Ask the service that listens on DWELL_LISTEN whether it is ready; exit 0 if so, else 1"),
-        )
+        .subcommand(healthcheck(name))
+}
+
+fn healthcheck(name: &'static str) -> Command {
+    let command = Command::new(HEALTHCHECK)
+        .about("Ask the service that listens on DWELL_LISTEN whether it is ready")
+        .before_help(format!("Examples:\n  {name} healthcheck\n  {name} healthcheck --listen 127.0.0.1:5001"))
+        .after_help("Exit codes: 0 it is ready; 1 it is not, or nobody answers; 2 unknown flag; 78 wrong settings.");
+    reading(command, &[&[&LISTEN]])
+}
+
+/// The command with a help that shows these settings alone. The flags of the others are taken too, before and after a
+/// subcommand.
+#[must_use]
+pub fn reading(command: Command, settings: &[&[&Setting]]) -> Command {
+    let is_read = |setting: &Setting| settings.iter().copied().flatten().any(|read| **read == *setting);
+    ALL.iter().filter(|setting| !is_read(setting)).fold(command, |command, setting| {
+        if command.get_arguments().any(|arg| arg.get_id() == setting.name) {
+            command.mut_arg(setting.name, |arg| arg.hide(true))
+        } else {
+            // An argument of its own keeps clap from handing down the one that shows itself.
+            command.arg(flag(setting).hide(true))
+        }
+    })
 }
 
 /// Every setting as a flag that may stand before or after a subcommand.

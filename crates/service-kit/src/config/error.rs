@@ -56,19 +56,33 @@ impl Error {
         Self::Missing { name: setting.name, flag: setting.flag(), help: setting.help, allowed: setting.allowed }
     }
 
+    /// The setting that it is about, when it is about one.
+    pub fn setting(&self) -> Option<&'static Setting> {
+        let said = match self {
+            Self::NotUnicode { name } | Self::Missing { name, .. } => name,
+            Self::Wrong { name, .. } => name.as_str(),
+            Self::UnknownName { .. } | Self::Refused(_) => return None,
+        };
+        let is_it = |setting: &&Setting| said == setting.name || said.strip_prefix("--") == Some(&setting.flag());
+        ALL.iter().copied().find(is_it)
+    }
+
     /// The error for an unknown name, with the known name that is nearest to it.
     pub(super) fn unknown(name: &str) -> Self {
-        // Half of the letters wrong is no slip of the finger any more: then no suggestion is better than a silly one.
-        const LIKENESS_MIN: f64 = 0.5;
-        let bare = |name: &str| name.trim_start_matches(super::PREFIX).to_ascii_uppercase();
-        let suggestion = ALL
-            .iter()
-            .map(|setting| (setting.name, strsim::normalized_damerau_levenshtein(&bare(name), &bare(setting.name))))
-            .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
-            .max_by(|(_, one), (_, other)| one.total_cmp(other))
-            .map(|(known, _)| known);
-        Self::UnknownName { name: name.to_owned(), suggestion }
+        Self::UnknownName { name: name.to_owned(), suggestion: nearest(name, ALL.iter().map(|setting| setting.name)) }
     }
+}
+
+/// The word that was probably meant.
+pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Half of the letters wrong is no slip of the finger any more: then no suggestion is better than a silly one.
+    const LIKENESS_MIN: f64 = 0.5;
+    let bare = |name: &str| name.trim_start_matches(super::PREFIX).to_ascii_uppercase();
+    known
+        .map(|known| (known, strsim::normalized_damerau_levenshtein(&bare(word), &bare(known))))
+        .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
+        .max_by(|(_, one), (_, other)| one.total_cmp(other))
+        .map(|(known, _)| known)
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

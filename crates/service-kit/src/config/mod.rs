@@ -11,7 +11,7 @@ mod masked;
 pub mod table;
 mod typed;
 
-pub use command::{HEALTHCHECK, command, flags, with_default};
+pub use command::{HEALTHCHECK, command, flags, reading, with_default};
 pub use effective::Effective;
 pub use error::Error;
 pub use listen::{Listen, is_loopback};
@@ -57,6 +57,15 @@ impl Settings {
         matches: &ArgMatches,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Error> {
+        let (settings, errors) = Self::read_all(matches, environment);
+        errors.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// The same, for who wants to know all that can't be read: it is left out, and said in the errors.
+    pub fn read_all(
+        matches: &ArgMatches,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> (Self, Vec<Error>) {
         let mut settings = Self { given: BTreeMap::new() };
         for setting in ALL {
             settings.give(setting, setting.default.unwrap_or_default(), Origin::Default);
@@ -67,8 +76,8 @@ impl Settings {
             let by_hand = matches.value_source(setting.name) == Some(ValueSource::CommandLine);
             settings.give(setting, value, if by_hand { Origin::Flag } else { Origin::Default });
         }
-        settings.take_environment(environment)?;
-        Ok(settings)
+        let errors = settings.take_environment(environment);
+        (settings, errors)
     }
 
     /// The defaults of the table, changed by these variables; for tests and for programs without flags.
@@ -77,8 +86,8 @@ impl Settings {
         for setting in ALL {
             settings.give(setting, setting.default.unwrap_or_default(), Origin::Default);
         }
-        settings.take_environment(variables.into_iter().map(|(name, value)| (name.into(), value.into())))?;
-        Ok(settings)
+        let errors = settings.take_environment(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        errors.into_iter().next().map_or(Ok(settings), Err)
     }
 
     /// A value for a test or for a part that another part starts; it wins over what was given before.
@@ -89,14 +98,31 @@ impl Settings {
         self
     }
 
+    /// The same with the table's default for one setting, as if nobody had said anything.
+    #[must_use]
+    pub fn without(mut self, setting: &Setting) -> Self {
+        self.given.remove(setting.name);
+        self.give(setting, setting.default.unwrap_or_default(), Origin::Default);
+        self
+    }
+
     /// Whether a value was given by flag or environment, so not by default.
     pub fn is_given(&self, setting: &Setting) -> bool {
         self.given.get(setting.name).is_some_and(|given| given.origin != Origin::Default)
     }
 
-    /// Every value that holds, secrets masked: what to log once at the start.
+    /// Every value that holds, secrets masked.
     pub fn effective(&self) -> Effective {
-        Effective::new(ALL.iter().filter_map(|setting| {
+        self.values_of(|_| true)
+    }
+
+    /// The values that were given by flag or environment, secrets masked.
+    pub fn given(&self) -> Effective {
+        self.values_of(|setting| self.is_given(setting))
+    }
+
+    fn values_of(&self, is_wanted: impl Fn(&Setting) -> bool) -> Effective {
+        Effective::new(ALL.iter().filter(|setting| is_wanted(setting)).filter_map(|setting| {
             let given = self.given.get(setting.name)?;
             Some((setting.name, shown(setting, &given.value)))
         }))
@@ -104,11 +130,16 @@ impl Settings {
 
     /// The error for a value that cannot be used: it names the variable or flag, the value, and what is allowed.
     pub fn wrong(&self, setting: &Setting, reason: impl Into<String>) -> Error {
+        self.wrong_of(setting, reason, setting.allowed)
+    }
+
+    /// The same, where the value is right and what it leads to is not: `allowed` says what may be there.
+    pub(crate) fn wrong_of(&self, setting: &Setting, reason: impl Into<String>, allowed: &'static str) -> Error {
         Error::Wrong {
             name: self.said_as(setting),
             value: self.given.get(setting.name).map(|given| shown(setting, &given.value)).unwrap_or_default(),
             reason: reason.into(),
-            allowed: setting.allowed,
+            allowed,
         }
     }
 
@@ -118,25 +149,30 @@ impl Settings {
         }
     }
 
-    fn take_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Error> {
+    fn take_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Error> {
+        let mut errors = Vec::new();
         for (name, value) in variables {
             let name = name.to_string_lossy();
             if !name.starts_with(PREFIX) {
                 continue;
             }
             let Some(setting) = ALL.iter().find(|setting| setting.name == name) else {
-                return Err(Error::unknown(&name));
+                errors.push(Error::unknown(&name));
+                continue;
             };
-            let value = value.into_string().map_err(|_| Error::NotUnicode { name: setting.name })?;
+            let Ok(value) = value.into_string() else {
+                errors.push(Error::NotUnicode { name: setting.name });
+                continue;
+            };
             if self.given.get(setting.name).is_none_or(|given| given.origin != Origin::Flag) {
                 self.give(setting, &value, Origin::Environment);
             }
         }
-        Ok(())
+        errors
     }
 
     /// The name as the person who set it knows it: the flag or the variable.
-    fn said_as(&self, setting: &Setting) -> String {
+    pub fn said_as(&self, setting: &Setting) -> String {
         match self.given.get(setting.name).map(|given| given.origin) {
             Some(Origin::Flag) => format!("--{}", setting.flag()),
             Some(Origin::Environment | Origin::Default) | None => setting.name.to_owned(),

@@ -70,8 +70,8 @@ pub const QUEUE_DECLARE: Setting = Setting::new(
 /// How many deliveries may be unacknowledged at once.
 pub const PREFETCH: Setting = Setting::new(
     "DWELL_PREFETCH",
-    Some("2000"),
-    "a whole number of messages from 1 to 2000, the most that a quorum queue takes",
+    Some("8000"),
+    "a whole number of messages from 1 to 32000",
     "Messages that a consumer may hold unacknowledged, for each queue",
 );
 /// Where the shared cache is.
@@ -103,6 +103,13 @@ pub const INTERNAL_TOKEN: Setting = Setting::new(
     "Shared secret of /internal/v1; needed beyond loopback",
 )
 .secret();
+/// Where answers are kept.
+pub const ANSWER_CACHE: Setting = Setting::new(
+    "DWELL_ANSWER_CACHE",
+    Some("memory"),
+    "memory, off, or a Redis URL such as redis://:password@host:6379/0",
+    "Where the summary API keeps answers of GraphQL, for a second at most",
+);
 /// Where this service listens.
 pub const LISTEN: Setting = Setting::new(
     "DWELL_LISTEN",
@@ -138,6 +145,13 @@ pub const LOG_FORMAT: Setting = Setting::new(
     "text or json",
     "Format of the log; without it, text on a terminal, else json",
 );
+/// Where traces go.
+pub const OTLP_ENDPOINT: Setting = Setting::new(
+    "DWELL_OTLP_ENDPOINT",
+    None,
+    "an HTTP URL such as http://127.0.0.1:4318",
+    "OpenTelemetry collector that spans are sent to (OTLP over HTTP); without it, none are",
+);
 /// How long an exit waits for its entry.
 pub const HOLD: Setting =
     Setting::new("DWELL_HOLD", Some("30s"), DURATION, "How long an exit waits for a late entry (summary API)");
@@ -161,7 +175,7 @@ pub const UNREAD_PLATES: Setting = Setting::new(
 /// How many events the correlator takes at once.
 pub const BATCH_EVENTS: Setting = Setting::new(
     "DWELL_BATCH_EVENTS",
-    Some("1000"),
+    Some("4000"),
     "a whole number of events from 1 to 10000",
     "Events that the correlator decides and records together, at most",
 );
@@ -236,6 +250,7 @@ pub const ALL: &[&Setting] = &[
     &SUMMARY_API_URL,
     &INTERNAL_TOKEN,
     &DATABASE_URL,
+    &ANSWER_CACHE,
     &DATA_DIR,
     &LOTS,
     &HOLD,
@@ -247,6 +262,7 @@ pub const ALL: &[&Setting] = &[
     &DRAIN,
     &LOG,
     &LOG_FORMAT,
+    &OTLP_ENDPOINT,
     &SEED,
     &STAY_SCALE,
     &BACKFILL,
@@ -258,3 +274,24 @@ pub const ALL: &[&Setting] = &[
     &LOST_EXIT_SHARE,
     &STRANGER_SHARE,
 ];
+
+/// What every service reads, whatever it does.
+pub const OF_SERVICES: &[&Setting] = &[&LISTEN, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
+/// What whoever uses the queues reads.
+pub const OF_QUEUES: &[&Setting] = &[&AMQP_URL, &QUEUE_ENTRY, &QUEUE_EXIT, &QUEUE_DEAD, &QUEUE_TYPE, &QUEUE_DECLARE];
+/// What simulated gates read.
+pub const OF_GATES: &[&Setting] = &[
+    &LOTS,
+    &SEED,
+    &STAY_SCALE,
+    &BACKFILL,
+    &ARRIVALS,
+    &DUPLICATE_SHARE,
+    &LATE_SHARE,
+    &LATE_BY,
+    &LOST_ENTRY_SHARE,
+    &LOST_EXIT_SHARE,
+    &STRANGER_SHARE,
+];
+/// What a command reads that does one thing and ends.
+pub const OF_COMMANDS: &[&Setting] = &[&LOG, &LOG_FORMAT];

@@ -42,8 +42,8 @@ fn every_default_is_allowed() {
     for setting in [&DUPLICATE_SHARE, &LATE_SHARE, &LOST_ENTRY_SHARE, &LOST_EXIT_SHARE, &STRANGER_SHARE] {
         assert!(settings.share(setting).is_ok(), "{}", setting.name);
     }
-    assert_eq!(settings.number(&PREFETCH, 1..=2000u16), Ok(2000));
-    assert_eq!(settings.number(&BATCH_EVENTS, 1..=10_000usize), Ok(1000));
+    assert_eq!(settings.number(&PREFETCH, 1..=32_000u16), Ok(8000));
+    assert_eq!(settings.number(&BATCH_EVENTS, 1..=10_000usize), Ok(4000));
     assert_eq!(settings.number(&BATCHES_IN_FLIGHT, 1..=64usize), Ok(4));
     assert_eq!(settings.number(&SEED, 0..=u64::MAX), Ok(1));
     assert_eq!(settings.number(&STAY_SCALE, 1.0..=100_000.0), Ok(60.0));
@@ -138,6 +138,18 @@ fn wrong_value_is_named_as_it_was_given() {
 }
 
 #[test]
+fn a_slip_in_a_word_is_told_the_word_that_was_meant() {
+    let settings = read(&[], &[("DWELL_QUEUE_TYPE", "quorm")]).unwrap();
+
+    let refusal = settings.choice(&QUEUE_TYPE, &[("quorum", 1), ("classic", 2)]).unwrap_err().to_string();
+
+    assert_eq!(
+        refusal,
+        "DWELL_QUEUE_TYPE=quorm: it is none of the words for this; did you mean quorum?; allowed is quorum or classic"
+    );
+}
+
+#[test]
 fn every_kind_of_wrong_value_is_refused() {
     let settings = read(
         &[],
@@ -151,7 +163,7 @@ fn every_kind_of_wrong_value_is_refused() {
         ],
     )
     .unwrap();
-    assert!(settings.number(&PREFETCH, 1..=2000u16).is_err());
+    assert!(settings.number(&PREFETCH, 1..=32_000u16).is_err());
     assert!(settings.number(&BATCH_EVENTS, 1..=10_000usize).is_err());
     assert!(settings.choice(&QUEUE_TYPE, &[("quorum", 1), ("classic", 2)]).is_err());
     assert!(settings.listen(&LISTEN, 1).is_err());
@@ -177,6 +189,20 @@ fn secrets_are_masked_in_every_error_and_in_what_is_logged() {
     for text in texts {
         assert!(text.contains("***") && !text.contains("hidden"), "{text}");
     }
+}
+
+#[test]
+fn help_of_a_command_shows_the_settings_that_it_reads_and_takes_the_flags_of_all() {
+    let mut own = reading(command("correlator", "matches"), &[OF_QUEUES, &[&REDIS_URL]]);
+    let health = own.find_subcommand_mut(HEALTHCHECK).unwrap().render_long_help().to_string();
+    let help = own.render_long_help().to_string();
+    let matches = own.try_get_matches_from(["correlator", "--hold", "5s", "healthcheck", "--seed", "7"]).unwrap();
+    let settings = Settings::read(&matches, environment(&[])).unwrap();
+
+    assert!(help.contains("--redis-url") && help.contains("--queue-dead"), "{help}");
+    assert!(!help.contains("--stranger-share") && !help.contains("--hold"), "{help}");
+    assert!(!health.contains("--amqp-url") && health.contains("Exit codes: "), "{health}");
+    assert_eq!((settings.text(&HOLD), settings.text(&SEED)), (Some("5s"), Some("7")));
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use parking::Lots;
+
+use super::error::nearest;
 use super::{Error, Listen, Masked, Setting, Settings};
 
 impl Settings {
@@ -23,10 +26,12 @@ impl Settings {
         let Some(text) = self.text(setting) else {
             return Ok(None);
         };
-        match choices.iter().find(|(word, _)| *word == text) {
-            Some((_, meaning)) => Ok(Some(meaning.clone())),
-            None => Err(self.wrong(setting, "it is none of the words for this")),
+        if let Some((_, meaning)) = choices.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(meaning.clone()));
         }
+        let meant = nearest(text, choices.iter().map(|(word, _)| *word));
+        let hint = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+        Err(self.wrong(setting, format!("it is none of the words for this{hint}")))
     }
 
     /// A length of time such as `30s`.
@@ -88,6 +93,16 @@ impl Settings {
             Some(text) => text.parse().map_err(|reason: &str| self.wrong(setting, reason)),
             None => Ok(Listen::loopback(default_port)),
         }
+    }
+
+    /// The lots of the file that it names; without one, three for a first look.
+    pub fn lots(&self, setting: &Setting) -> Result<Lots, Error> {
+        const CONTENT: &str = "a [[lot]] for each car park, with id and kind, and if known capacity, time_zone, \
+            max_stay and arrivals_per_hour";
+        let Some(path) = self.text(setting) else { return Ok(Lots::default()) };
+        let toml = std::fs::read_to_string(path)
+            .map_err(|error| self.wrong(setting, format!("the file can't be read ({error})")))?;
+        Lots::parse(&toml).map_err(|error| self.wrong_of(setting, error.to_string(), CONTENT))
     }
 
     /// Values separated by commas; blanks around them and empty ones do not count.

@@ -1,7 +1,7 @@
 //! Serving a router on a port, within limits that slow or greedy clients cannot exceed, until the stop.
 //!
-//! A client that is slow to send its head or body is cut off; at the limit of connections new ones wait in the
-//! system's queue. Limits on sizes are left to the routes.
+//! A client that is slow to send its head or body, or that takes nothing of its answer, is cut off; at the limit of
+//! connections new ones wait in the system's queue. Limits on sizes are left to the routes.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -18,6 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
 
 use super::requests::{ReplyBody, TimedBody, UnderWay};
@@ -36,11 +37,19 @@ pub struct Limits {
     pub head: Duration,
     /// How long the body of a request may take.
     pub body: Duration,
+    /// How long a client may take nothing of an answer that is sent to it.
+    pub answer: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1_024, head: Duration::from_secs(20), body: Duration::from_secs(15) }
+        Self {
+            connections: 1_024,
+            head: Duration::from_secs(20),
+            body: Duration::from_secs(15),
+            // Less than a stop may take, so that such a client does not hold it.
+            answer: Duration::from_secs(8),
+        }
     }
 }
 
@@ -152,7 +161,7 @@ impl Connection {
     async fn run(self, router: Router) {
         let under_way = UnderWay::default();
         let requests = under_way.clone();
-        let Limits { head, body, .. } = self.limits;
+        let Limits { head, body, answer, .. } = self.limits;
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
             let this_one = requests.begin();
@@ -166,10 +175,12 @@ impl Connection {
         if let Err(error) = self.stream.set_nodelay(true) {
             tracing::debug!(%error, "connection without nodelay");
         }
+        let mut stream = TimeoutStream::new(self.stream);
+        stream.set_write_timeout(Some(answer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(head)
-            .serve_connection(TokioIo::new(self.stream), service)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {

@@ -174,6 +174,26 @@ async fn slow_body_is_refused() {
 }
 
 #[tokio::test]
+async fn client_that_takes_nothing_of_its_answer_is_cut_off() {
+    let endless = get(|| async {
+        let frames = std::iter::repeat_with(|| Ok::<_, std::convert::Infallible>(vec![b'x'; 64 * 1024]));
+        axum::body::Body::from_stream(futures::stream::iter(frames))
+    });
+    let limits = Limits { answer: Duration::from_millis(50), ..Limits::default() };
+    let running = Running::with(Router::new().route("/endless", endless), limits).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"GET /endless HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+
+    let cut_off = async {
+        while !running.get("/metrics").await.1.contains("dwell_http_connections 1\n") {
+            tokio::task::yield_now().await;
+        }
+    };
+
+    tokio::time::timeout(DEADLINE, cut_off).await.expect("only the connection that asks is left");
+}
+
+#[tokio::test]
 async fn connection_above_the_limit_waits_for_one_that_ends() {
     let running = Running::with(Router::new(), Limits { connections: 1, ..Limits::default() }).await;
     let mut first = running.connect().await;

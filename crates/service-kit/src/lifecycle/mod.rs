@@ -209,20 +209,22 @@ impl Lifecycle {
     /// Runs until SIGINT or SIGTERM (or [`stop`](Self::stop), or a failing task), then finishes within `drain`. A
     /// second signal, a second or more after the first, cuts off at once.
     pub async fn run_until_signal(self, drain: Duration) -> Result<(), Error> {
-        self.watch_signals()?;
+        self.watch_signals(true)?;
         self.finished(drain).await
     }
 
     /// From now on the first SIGINT or SIGTERM stops softly and the second one hard; what comes within a second of the
-    /// first counts as the first. Needs a Tokio runtime.
-    pub fn watch_signals(&self) -> Result<(), Error> {
+    /// first counts as the first. `is_told` says whether the log tells of the first one. Needs a Tokio runtime.
+    pub fn watch_signals(&self, is_told: bool) -> Result<(), Error> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
         let lifecycle = self.clone();
         // Not on the tracker: the watch ends with the runtime, and the drain must not wait for it.
         tokio::spawn(async move {
             let first = received(&mut interrupt, &mut terminate).await;
-            tracing::info!(signal = first, "stopping: finishing what is under way");
+            if is_told {
+                tracing::info!(signal = first, "stopping: finishing what is under way");
+            }
             lifecycle.stop();
             same_signal(&mut interrupt, &mut terminate).await;
             let second = received(&mut interrupt, &mut terminate).await;

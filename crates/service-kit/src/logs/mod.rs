@@ -52,6 +52,13 @@ pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Re
     Ok(())
 }
 
+/// Refuses settings that no log can be made from; starts none.
+pub fn check(settings: &Settings) -> Result<(), config::Error> {
+    filter(settings)?;
+    format(settings, false)?;
+    Ok(())
+}
+
 /// The log that the settings ask for.
 fn subscriber(
     writer: BoxMakeWriter,

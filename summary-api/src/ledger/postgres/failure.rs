@@ -43,14 +43,13 @@ impl From<tokio_postgres::Error> for Failure {
         let text = format!("PostgreSQL says: {} ({})", answer.message(), code.code());
         let class = code.code().get(..2).unwrap_or_default();
         match class {
-            // Connection, conflict with another transaction, no resources, an operator's doing, a lost disk.
-            "08" | "40" | "53" | "57" | "58" => Self::Passing(text),
+            // Connection, conflict with another transaction, no resources, not in the state for it (locked, in use, not
+            // taking connections), an operator's doing, a lost disk.
+            "08" | "40" | "53" | "55" | "57" | "58" => Self::Passing(text),
             "28" | "3D" | "3F" | "42" if is_for_a_person(code) => Self::Lasting(Error::Config(format!(
                 "{text}: check user, password, database and rights in DWELL_DATABASE_URL"
             ))),
-            _ if *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-                Self::Passing(text)
-            }
+            _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Self::Passing(text),
             _ => Self::Lasting(Error::Corrupt(text)),
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::{GenericClient, Transaction};
-use parking::{LotId, SessionId, Vehicle};
+use parking::{LotId, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::known::Known;
 use super::{read, vehicles};
-use crate::ledger::batch::{BatchVehicle, StoredVehicle};
+use crate::ledger::batch::{BatchVehicle, ExitsBefore, StoredVehicle};
 use crate::ledger::merge::{Found, Work};
 use crate::ledger::unit::names_older_events;
 use crate::ledger::{Error, SessionRow, stored};
@@ -82,6 +82,7 @@ pub(super) async fn find(
     Ok(Found {
         vehicles,
         unread: unread(transaction, work).await?,
+        exits_before: exits_before(transaction, work).await?,
         summaries: summaries(transaction, work).await?,
         next_event,
     })
@@ -149,6 +150,20 @@ async fn unread(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<HashSe
     let select = "SELECT session_id FROM session WHERE session_id = ANY ($1)";
     let rows = transaction.query(&transaction.prepare_cached(select).await?, &[&ids]).await?;
     rows.iter().map(|row| Ok(SessionId::from_uuid(row.try_get(0)?))).collect()
+}
+
+async fn exits_before(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<ExitsBefore, Failure> {
+    let mut exits: ExitsBefore = work.of_changed_exit().map(|id| (id, None)).collect();
+    if exits.is_empty() {
+        return Ok(exits);
+    }
+    let ids: Vec<Uuid> = work.of_changed_exit().map(SessionId::as_uuid).collect();
+    let select = "SELECT session_id, exit_ms FROM session WHERE session_id = ANY ($1) AND state = 2";
+    for row in transaction.query(&transaction.prepare_cached(select).await?, &[&ids]).await? {
+        let exit_ms: Option<i64> = row.try_get(1)?;
+        exits.insert(SessionId::from_uuid(row.try_get(0)?), exit_ms.map(Timestamp::from_millis));
+    }
+    Ok(exits)
 }
 
 async fn summaries(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<HashMap<SessionId, SessionRow>, Failure> {

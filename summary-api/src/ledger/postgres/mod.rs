@@ -2,22 +2,33 @@
 //!
 //! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
 //! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
-//! what has ended, `read` and `list` answer questions, `store` lends connections, `schema` has the tables.
+//! what has ended, `read`, `list`, `hours`, `events` and `changes` answer questions, `store` lends connections, `schema`
+//! has the tables, `probe` only looks.
+
+use std::ops::Range;
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
-use parking::{Rules, SessionId, Timestamp};
+use parking::{LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
+pub(in crate::ledger) use self::probe::probe;
 use self::store::{Store, attempt};
 use self::writer::Writer;
-use super::{ChangeRow, Error, Ledger, LotRow, Page, Pending, Saved, SessionFilter, SessionRow, Summary, merge};
+use super::{
+    ChangeRow, Error, EventRow, Hours, Ledger, LotRow, Page, Pending, Recent, RecentOf, Saved, SessionFilter,
+    SessionRow, Summary, merge,
+};
 
+mod changes;
 mod due;
+mod events;
 mod failure;
 mod find;
+mod hours;
 mod known;
 mod list;
+mod probe;
 mod read;
 mod schema;
 mod store;
@@ -102,12 +113,50 @@ impl Ledger for PostgresLedger {
         attempt(|| read::session(&self.store, id)).await
     }
 
+    async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
+        attempt(|| read::sessions(&self.store, ids)).await
+    }
+
     async fn lots(&self) -> Result<Vec<LotRow>, Error> {
         attempt(|| read::lots(&self.store)).await
     }
 
+    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, Error> {
+        attempt(|| hours::of_lot(&self.store, lot, &hours)).await
+    }
+
+    async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error> {
+        attempt(|| hours::recent(&self.store, lots)).await
+    }
+
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
-        attempt(|| read::changes(&self.store, after, limit)).await
+        attempt(|| changes::after(&self.store, after, limit)).await
+    }
+
+    async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error> {
+        attempt(|| events::with_id(&self.store, id)).await
+    }
+
+    async fn vehicle_events(
+        &self,
+        vehicle: &Vehicle,
+        around: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, Error> {
+        attempt(|| events::of_vehicle(&self.store, vehicle, around, limit)).await
+    }
+
+    async fn changes_between(
+        &self,
+        session: SessionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<ChangeRow>, Error> {
+        attempt(|| changes::between(&self.store, session, from, to)).await
+    }
+
+    async fn last_change(&self) -> Result<u64, Error> {
+        attempt(|| changes::last_change(&self.store)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

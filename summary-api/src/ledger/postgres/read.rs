@@ -1,18 +1,18 @@
-//! Reads timelines, sessions, lots and changes.
+//! Reads timelines, sessions and lots.
 
 use std::collections::HashMap;
 
 use deadpool_postgres::GenericClient;
-use matching::{Limits, LoadRequest, Rule, Snapshot};
-use parking::{Rules, SessionId, State, Timestamp};
+use matching::{Limits, LoadRequest, Snapshot};
+use parking::{Rules, SessionId, Timestamp};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::store::Store;
 use super::vehicles;
-use crate::ledger::stored::{self, Code as _, StoredEnd, StoredSession, column, word_of};
-use crate::ledger::{ChangeRow, LotRow, SessionRow};
+use crate::ledger::stored::{self, StoredEnd, StoredSession};
+use crate::ledger::{LotRow, SessionRow};
 
 const LOAD: &str = concat!(
     "SELECT ",
@@ -82,6 +82,14 @@ pub(super) async fn session(store: &Store, id: SessionId) -> Result<Option<Sessi
     Ok(row)
 }
 
+/// The sessions with these ids, in the order asked for.
+pub(super) async fn sessions(store: &Store, ids: &[SessionId]) -> Result<Vec<SessionRow>, Failure> {
+    let client = store.connection().await?;
+    let found = rows(&*client, ids).await?;
+    client.end_well();
+    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
+}
+
 fn stored_session(row: &Row) -> Result<StoredSession, Failure> {
     Ok(StoredSession {
         id: row.try_get(0)?,
@@ -101,7 +109,7 @@ fn stored_session(row: &Row) -> Result<StoredSession, Failure> {
 /// Every lot that has events, by name.
 pub(super) async fn lots(store: &Store) -> Result<Vec<LotRow>, Failure> {
     let client = store.connection().await?;
-    let select = "SELECT lot_id, inside, time_ms FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id";
+    let select = "SELECT lot_id, inside, time_ms FROM lot ORDER BY lot_id";
     let rows = client.query(&client.prepare_cached(select).await?, &[]).await?;
     client.end_well();
     let lot = |row: &Row| {
@@ -110,27 +118,4 @@ pub(super) async fn lots(store: &Store) -> Result<Vec<LotRow>, Failure> {
         Ok(LotRow { id, inside: stored::count(row.try_get(1)?)?, time })
     };
     rows.iter().map(lot).collect()
-}
-
-/// Changes after a sequence number.
-pub(super) async fn changes(store: &Store, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Failure> {
-    let client = store.connection().await?;
-    let select = "
-        SELECT sequence, session_id, vehicle_version, from_state, to_state, rule, recorded_ms
-        FROM change WHERE sequence > $1 ORDER BY sequence LIMIT $2";
-    let select = client.prepare_cached(select).await?;
-    let rows = client.query(&select, &[&column(after), &i64::from(limit)]).await?;
-    client.end_well();
-    let change = |row: &Row| {
-        Ok(ChangeRow {
-            sequence: stored::count(row.try_get(0)?)?,
-            session: SessionId::from_uuid(row.try_get(1)?),
-            vehicle_version: stored::count(row.try_get(2)?)?,
-            from: word_of::<State>(row.try_get(3)?)?,
-            to: State::from_code(row.try_get(4)?)?,
-            rule: word_of::<Rule>(row.try_get(5)?)?,
-            recorded_at: Timestamp::from_millis(row.try_get(6)?),
-        })
-    };
-    rows.iter().map(change).collect()
 }

@@ -1,10 +1,11 @@
 //! The tables of the ledger in `PostgreSQL`, and how they came to be.
 
+use deadpool_postgres::{Object, Transaction};
 use parking::{LotId, Rules, Timestamp};
-use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use super::failure::Failure;
+use super::hours;
 use crate::ledger::{Error, agreed, stored};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
@@ -12,7 +13,8 @@ use crate::ledger::{Error, agreed, stored};
 ///
 /// The layout is that of the ledger in SQLite, which says why. Room is left in the pages of rows that are written again
 /// and again. No index of the sessions asks for their state: an open one that is matched then stays on its page, and no
-/// index is written. Open ones are in `open_stay`. A plate as read is bytes, because text of `PostgreSQL` can't hold every text.
+/// index is written. Open ones are in `open_stay`. Events are
+/// found by their ids through an index of many pages at once, which costs next to nothing to keep. A plate as read is bytes, because text of `PostgreSQL` can't hold every text.
 const MIGRATIONS: &[&str] = &[
     r#"
     CREATE SEQUENCE event_block INCREMENT BY 1048576;
@@ -60,14 +62,29 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX session_held ON session (held_since_ms) WHERE held_since_ms IS NOT NULL;
     CREATE INDEX session_exceptional ON session (session_id) WHERE exceptional;
 ",
+    "
+    CREATE INDEX event_id ON event USING brin (event_id uuid_bloom_ops (n_distinct_per_range = 2000))
+        WITH (pages_per_range = 32, autosummarize = on);
+",
+    LOT_HOUR,
 ];
+
+/// What each hour of a lot saw. After this step the hours of the sessions that are there are counted.
+const LOT_HOUR: &str = "
+    CREATE TABLE lot_hour (
+        lot_no bigint NOT NULL, hour_no bigint NOT NULL, entries bigint NOT NULL DEFAULT 0,
+        exits bigint NOT NULL DEFAULT 0, matched bigint NOT NULL DEFAULT 0, unmatched_exits bigint NOT NULL DEFAULT 0,
+        unmatched_entries bigint NOT NULL DEFAULT 0, inside_ms bigint NOT NULL DEFAULT 0,
+        dwell_ms bigint NOT NULL DEFAULT 0, dwells bytea NOT NULL DEFAULT '', PRIMARY KEY (lot_no, hour_no)
+    ) WITH (fillfactor = 50);
+";
 
 /// Summary APIs that start at once take turns: a number that nobody else is likely to use.
 const TURN: i64 = 0x4457_454c_4c00_0001;
 
 /// Brings the tables to this program's version and returns the ledger's id. A current ledger is only read, so that a
 /// role without the right to make tables will do.
-pub(super) async fn prepare(client: &mut Client, now: Timestamp) -> Result<Uuid, Failure> {
+pub(super) async fn prepare(client: &mut Object, now: Timestamp) -> Result<Uuid, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
     let version = stored_version(&transaction).await?;
@@ -86,6 +103,9 @@ pub(super) async fn prepare(client: &mut Client, now: Timestamp) -> Result<Uuid,
     let version = version.unwrap_or(0);
     for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         transaction.batch_execute(step).await?;
+        if *step == LOT_HOUR {
+            hours::count_all(&transaction).await?;
+        }
     }
     if version < known_version() {
         transaction.execute("UPDATE ledger SET schema_version = $1", &[&known_version()]).await?;
@@ -95,8 +115,16 @@ pub(super) async fn prepare(client: &mut Client, now: Timestamp) -> Result<Uuid,
     Ok(id)
 }
 
+/// Whether a ledger is there, and that it is one which this program knows. Only reads.
+pub(super) async fn look(transaction: &Transaction<'_>) -> Result<bool, Failure> {
+    match stored_version(transaction).await? {
+        Some(version) if version > known_version() => Err(newer(version).into()),
+        version => Ok(version.is_some()),
+    }
+}
+
 /// Takes rules as those of the ledger, if its events allow them.
-pub(super) async fn agree_on(client: &mut Client, rules: &Rules) -> Result<(), Failure> {
+pub(super) async fn agree_on(client: &mut Object, rules: &Rules) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
     let agreed: Option<String> = transaction.query_one("SELECT rules FROM ledger", &[]).await?.try_get(0)?;

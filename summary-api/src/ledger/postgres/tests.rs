@@ -5,6 +5,7 @@ use parking::{LotId, Plate, Vehicle};
 use super::list::{open_sql, scan_sql};
 use super::*;
 use crate::ledger::Order;
+use crate::testing::fill_some_hours;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -25,10 +26,10 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
 
     assert_eq!(
         refusal(&url).await,
-        "the ledger has the schema version 7 of a newer program, and this one knows up to 2: start the newer program, \
+        "the ledger has the schema version 7 of a newer program, and this one knows up to 4: start the newer program, \
          or name another database in DWELL_DATABASE_URL"
     );
-    server.query(&url, "UPDATE ledger SET schema_version = 2").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 4").await.unwrap();
     assert_eq!(PostgresLedger::open(&url, NOW).await.unwrap().id(), id);
 }
 
@@ -43,6 +44,27 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
 
     let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
     assert_eq!(server.query(&url, tables).await.unwrap(), "1");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_database_that_takes_no_connections_is_waited_for() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let (url, other) = (server.database().await.unwrap(), server.database().await.unwrap());
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    let ended = format!("SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE datname = '{name}'");
+
+    server.query(&other, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await.unwrap();
+    server.query(&other, &ended).await.unwrap();
+    let refused = ledger.ping().await;
+    server.query(&other, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
+
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    testbed::wait_until(std::time::Duration::from_secs(30), "the ledger to be back", async || {
+        ledger.ping().await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -157,6 +179,22 @@ async fn every_list_walks_an_index_in_its_order() {
     walks(&ledger, &open_sql(Order::NewestFirst), "open_stay_pkey").await;
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn an_event_is_looked_for_in_those_pages_only_that_may_have_it() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let ledger = PostgresLedger::open(&server.database().await.unwrap(), NOW).await.unwrap();
+    let mut client = ledger.store.connection().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    transaction.batch_execute(events::BY_PAGES).await.unwrap();
+
+    let sql = events::WITH_ID.replace("$1", &format!("'{}'", Uuid::max()));
+    let plan = transaction.query(&format!("EXPLAIN (COSTS OFF) {sql}"), &[]).await.unwrap();
+
+    let plan: Vec<&str> = plan.iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|step| step.contains("Bitmap Index Scan on event_id")), "{plan:#?}");
+}
+
 /// Checks that a list is read from the end of an index, and not sorted.
 async fn walks(ledger: &PostgresLedger, sql: &str, index: &str) {
     let (first, last) = (format!("'{}'", Uuid::nil()), format!("'{}'", Uuid::max()));
@@ -166,4 +204,23 @@ async fn walks(ledger: &PostgresLedger, sql: &str, index: &str) {
     let plan: Vec<&str> = plan.iter().map(|row| row.get(0)).collect();
     assert!(!plan.iter().any(|step| step.contains("Sort")), "{sql}: {plan:#?}");
     assert!(plan.iter().any(|step| step.contains(&format!("Backward using {index} "))), "{sql}: {plan:#?}");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn the_hours_of_a_ledger_that_has_none_yet_are_those_of_its_sessions() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let lot = fill_some_hours(&ledger).await;
+    let before = ledger.hours(&lot, 0..i64::MAX).await.unwrap();
+
+    server.query(&url, "DELETE FROM lot_hour").await.unwrap();
+    let mut connection = ledger.store.connection().await.unwrap();
+    let transaction = connection.transaction().await.unwrap();
+    hours::count_all(&transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    assert_eq!(before.hours.len(), 13);
+    assert_eq!(ledger.hours(&lot, 0..i64::MAX).await, Ok(before));
 }

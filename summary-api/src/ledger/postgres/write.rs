@@ -6,6 +6,7 @@ use tokio_postgres::Statement;
 use uuid::Uuid;
 
 use super::failure::Failure;
+use super::hours;
 use crate::ledger::Error;
 use crate::ledger::batch::{Batch, ChangeWrite, EventWrite, LotWrite, SessionWrite};
 use crate::ledger::stored::{self, Code as _, code_of, column};
@@ -96,6 +97,11 @@ pub(super) async fn write(transaction: &Transaction<'_>, mut batch: Batch<'_>) -
         write_sessions(transaction, &statements[4], &known),
         write_open_stays(transaction, &statements[5], &opened),
         write_open_stays(transaction, &statements[6], &closed),
+    )?;
+    // Many transactions want the same hours: they are locked as late as can be.
+    let hours = hours::lock(transaction, &batch.hours).await?;
+    futures::try_join!(
+        hours::write(transaction, &hours),
         write_lots(transaction, &statements[7], &batch),
         write_changes(transaction, &statements[8], &batch.changes),
     )?;

@@ -22,8 +22,7 @@ pub(super) fn sessions(
         Some(plate) => search.of_plate(plate.as_str())?,
         None => search.of_all()?,
     };
-    let rows = merge(ids, page).into_iter().map(|id| read::session(connection, id));
-    rows.filter_map(Result::transpose).collect()
+    read::sessions(connection, &merge(ids, page))
 }
 
 /// A search for the ids of one page.

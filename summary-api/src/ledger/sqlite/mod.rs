@@ -2,27 +2,41 @@
 //!
 //! `writer` is a thread that merges all waiting requests into one transaction, so that one write to disk carries many
 //! of them; `write` and `due` say what such a transaction does. `readers` lends read-only connections to
-//! `read`, which never wait for the writer. `heads` has what is newer than the rows of vehicles. `schema` has the tables.
+//! `read`, `list`, `hours`, `events` and `changes`, which never wait for the writer. `heads` has what is newer than the
+//! rows of vehicles, `event_index` finds events by their id. `log` takes the write-ahead log back into the file. `schema`
+//! has the tables, `probe` only looks.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
-use parking::{Rules, SessionId, Timestamp};
+use parking::{LotId, Rules, SessionId, Timestamp, Vehicle};
 use rusqlite::ErrorCode;
 use uuid::Uuid;
 
 use self::heads::Heads;
+use self::log::Log;
+pub(in crate::ledger) use self::probe::probe;
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{ChangeRow, Error, Ledger, LotRow, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
+use super::{
+    ChangeRow, Error, EventRow, Hours, Ledger, LotRow, Page, Pending, Recent, RecentOf, Saved, SessionFilter,
+    SessionRow, Summary,
+};
 
+mod changes;
 mod due;
+mod event_index;
+mod events;
 mod heads;
+mod hours;
 mod list;
+mod log;
+mod probe;
 mod read;
 mod readers;
 mod schema;
@@ -52,10 +66,12 @@ impl SqliteLedger {
         let opened = tokio::task::spawn_blocking(move || {
             let lock = lock(&path)?;
             make_private(&path)?;
-            let (connection, id) = schema::open_writer(&path, now)?;
-            let readers = Arc::new(Readers::new(path));
+            let (mut connection, id) = schema::open_writer(&path, now)?;
+            let unindexed = event_index::catch_up(&mut connection)?;
+            let log = Log::of(&mut connection, &path, log::MOST_PAGES)?;
             let heads = Arc::new(Heads::default());
-            Ok(Self { id, writer: Writer::start(connection, Arc::clone(&heads), lock)?, readers, heads })
+            let writer = Writer::start(connection, log, Arc::clone(&heads), unindexed, lock)?;
+            Ok(Self { id, writer, readers: Arc::new(Readers::new(path)), heads })
         });
         opened.await.map_err(|error| Error::Unavailable(format!("opening it failed: {error}")))?
     }
@@ -102,12 +118,55 @@ impl Ledger for SqliteLedger {
         self.readers.read(move |connection| read::session(connection, id)).await
     }
 
+    async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
+        let ids = ids.to_vec();
+        self.readers.read(move |connection| read::sessions(connection, &ids)).await
+    }
+
     async fn lots(&self) -> Result<Vec<LotRow>, Error> {
         self.readers.read(read::lots).await
     }
 
+    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, Error> {
+        let lot = lot.clone();
+        self.readers.read(move |connection| hours::of_lot(connection, &lot, &hours)).await
+    }
+
+    async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error> {
+        let lots = lots.to_vec();
+        self.readers.read(move |connection| lots.iter().map(|lot| hours::recent(connection, lot)).collect()).await
+    }
+
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
-        self.readers.read(move |connection| read::changes(connection, after, limit)).await
+        self.readers.read(move |connection| changes::after(connection, after, limit)).await
+    }
+
+    async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error> {
+        let heads = Arc::clone(&self.heads);
+        self.readers.read(move |connection| events::with_id(connection, &heads, id)).await
+    }
+
+    async fn vehicle_events(
+        &self,
+        vehicle: &Vehicle,
+        around: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, Error> {
+        let (vehicle, heads) = (vehicle.clone(), Arc::clone(&self.heads));
+        self.readers.read(move |connection| events::of_vehicle(connection, &heads, &vehicle, around, limit)).await
+    }
+
+    async fn changes_between(
+        &self,
+        session: SessionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<ChangeRow>, Error> {
+        self.readers.read(move |connection| changes::between(connection, session, from, to)).await
+    }
+
+    async fn last_change(&self) -> Result<u64, Error> {
+        self.readers.read(changes::last_change).await
     }
 
     async fn ping(&self) -> Result<(), Error> {
@@ -138,9 +197,7 @@ impl From<rusqlite::Error> for Error {
 
 /// Two writers would be safe in SQLite, but two summary APIs on one file are a mistake.
 fn lock(path: &Path) -> Result<File, Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let beside = PathBuf::from(name);
+    let beside = lock_file(path);
     let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
     let file = opened.map_err(|error| {
         let beside = beside.display();
@@ -151,17 +208,25 @@ fn lock(path: &Path) -> Result<File, Error> {
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let ledger = path.display();
-            Err(Error::InUse(format!(
-                "{ledger} is in use by another summary API: stop that one, or name another file in DWELL_DATABASE_URL"
-            )))
-        }
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
         Err(TryLockError::Error(error)) => {
             let beside = beside.display();
             Err(Error::Config(format!("can't lock {beside} ({error}): keep the ledger on a local disk")))
         }
     }
+}
+
+fn lock_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn in_use(path: &Path) -> Error {
+    let ledger = path.display();
+    Error::InUse(format!(
+        "{ledger} is in use by another summary API: stop that one, or name another file in DWELL_DATABASE_URL"
+    ))
 }
 
 /// Plates are personal data: a new file is readable by its owner alone. SQLite gives its other files the same rights.

@@ -1,14 +1,14 @@
-//! Reads timelines, single sessions, lots and changes.
+//! Reads timelines, single sessions and lots.
 
-use matching::{Limits, LoadRequest, Rule, Snapshot};
-use parking::{Rules, SessionId, State, Timestamp, Vehicle};
+use matching::{Limits, LoadRequest, Snapshot};
+use parking::{Rules, SessionId, Timestamp, Vehicle};
 use rusqlite::{Connection, Row, params};
 
 use super::heads::Heads;
-use super::vehicles::{self, uuid};
+use super::vehicles;
 use crate::ledger::batch::StoredVehicle;
-use crate::ledger::stored::{self, Code as _, StoredEnd, StoredSession, column, word_of};
-use crate::ledger::{ChangeRow, Error, LotRow, SessionRow};
+use crate::ledger::stored::{self, StoredEnd, StoredSession};
+use crate::ledger::{Error, LotRow, SessionRow};
 
 /// The snapshots of many vehicles, in the order asked for.
 pub(super) fn load(
@@ -36,7 +36,8 @@ pub(super) fn load(
     requests.iter().zip(ahead).map(load).collect()
 }
 
-fn find(connection: &Connection, vehicle: &Vehicle) -> Result<Option<StoredVehicle>, Error> {
+/// What is stored of a vehicle in its row.
+pub(super) fn find(connection: &Connection, vehicle: &Vehicle) -> Result<Option<StoredVehicle>, Error> {
     let Some(lot_number) = vehicles::lot_number(connection, &vehicle.lot)? else { return Ok(None) };
     vehicles::find(connection, vehicle.plate.as_str(), lot_number)
 }
@@ -75,6 +76,11 @@ pub(super) fn session(connection: &Connection, id: SessionId) -> Result<Option<S
     session.row().map(Some)
 }
 
+/// The sessions with these ids, in the order asked for.
+pub(super) fn sessions(connection: &Connection, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
+    ids.iter().filter_map(|id| session(connection, *id).transpose()).collect()
+}
+
 fn end(connection: &Connection, event_number: Option<i64>, time_ms: Option<i64>) -> Result<StoredEnd, Error> {
     let Some(number) = event_number else { return Ok(StoredEnd { event_id: None, gate: None, time_ms }) };
     let mut statement = connection.prepare_cached(END)?;
@@ -90,8 +96,7 @@ fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<uuid::
 
 /// Every lot that has events, by name.
 pub(super) fn lots(connection: &Connection) -> Result<Vec<LotRow>, Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT lot_id, inside, time_ms FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id")?;
+    let mut statement = connection.prepare_cached("SELECT lot_id, inside, time_ms FROM lot ORDER BY lot_id")?;
     let mut rows = statement.query([])?;
     let mut lots = Vec::new();
     while let Some(row) = rows.next()? {
@@ -100,26 +105,4 @@ pub(super) fn lots(connection: &Connection) -> Result<Vec<LotRow>, Error> {
         lots.push(LotRow { id, inside: stored::count(row.get(1)?)?, time });
     }
     Ok(lots)
-}
-
-/// Changes after a sequence number.
-pub(super) fn changes(connection: &Connection, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT sequence, session_id, vehicle_version, from_state, to_state, rule, recorded_ms
-         FROM change WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![column(after), limit])?;
-    let mut changes = Vec::new();
-    while let Some(row) = rows.next()? {
-        changes.push(ChangeRow {
-            sequence: stored::count(row.get(0)?)?,
-            session: SessionId::from_uuid(uuid(row, 1)?),
-            vehicle_version: stored::count(row.get(2)?)?,
-            from: word_of::<State>(row.get(3)?)?,
-            to: State::from_code(row.get(4)?)?,
-            rule: word_of::<Rule>(row.get(5)?)?,
-            recorded_at: Timestamp::from_millis(row.get(6)?),
-        });
-    }
-    Ok(changes)
 }

@@ -7,7 +7,7 @@ use parking::{LotId, Rules, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{heads, read};
+use super::{heads, hours, read};
 use crate::ledger::{Error, agreed};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
@@ -16,7 +16,7 @@ use crate::ledger::{Error, agreed};
 /// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
 /// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
 /// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
-/// `vehicle_log` has what the rows of vehicles do not have yet, see `heads`.
+/// `vehicle_log` has what the rows of vehicles do not have yet, see `heads`. `event_index` finds events by id, see there.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE lot (
@@ -51,13 +51,23 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
 ",
+    "
+    CREATE TABLE event_index (place INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
+",
+    LOT_HOUR,
 ];
+
+/// What each hour of a lot saw. After this step the hours of the sessions that are there are counted.
+const LOT_HOUR: &str = "
+    CREATE TABLE lot_hour (
+        lot_no INTEGER NOT NULL, hour_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// How long a statement waits for a lock that another program holds on the file.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-/// The write-ahead log goes back into the file when it has so many pages (200 MiB): many pages change often
-/// and go back once.
-const CHECKPOINT_PAGES: u32 = 51_200;
 /// Page cache of the writer and of each reader, KiB.
 const WRITER_CACHE_KIB: i64 = 131_072;
 const READER_CACHE_KIB: i64 = 8_192;
@@ -72,6 +82,23 @@ pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uu
     connection.busy_timeout(BUSY_PATIENCE)?;
     let id = prepare(&mut connection, path, now)?;
     Ok((connection, id))
+}
+
+/// Whether the file has a ledger, and that it is one which this program knows. Only reads.
+pub(super) fn look(path: &Path) -> Result<bool, Error> {
+    match open_reader(path).and_then(|connection| stored_version(&connection)) {
+        Err(Error::Corrupt(problem)) => Err(foreign(path, &problem)),
+        Ok(Some(version)) if version > known_version() => Err(newer(path, version)),
+        version => Ok(version?.is_some()),
+    }
+}
+
+/// Opens a connection that takes the write-ahead log into the file, and writes nothing else.
+pub(super) fn open_copier(path: &Path) -> Result<Connection, Error> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
 }
 
 /// Opens a connection that only reads.
@@ -99,7 +126,6 @@ fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<U
         return Err(Error::Config(format!("{file} can't have a write-ahead log: keep it on a local disk")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(connection, now)
@@ -152,6 +178,9 @@ fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> 
     let done = usize::try_from(version).unwrap_or(0);
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(step)?;
+        if *step == LOT_HOUR {
+            hours::count_all(transaction)?;
+        }
     }
     if version < known_version() {
         transaction.execute("UPDATE ledger SET schema_version = ?1", params![known_version()])?;

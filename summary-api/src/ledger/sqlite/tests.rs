@@ -9,8 +9,9 @@ use rusqlite::{Connection, StatementStatus, params};
 
 use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
-use crate::ledger::Order;
 use crate::ledger::list::Scan;
+use crate::ledger::{Order, stored};
+use crate::testing::fill_some_hours;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -35,11 +36,11 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(
         text,
         format!(
-            "{file} has the schema version 7 of a newer program, and this one knows up to 2: start the newer program, \
+            "{file} has the schema version 7 of a newer program, and this one knows up to 4: start the newer program, \
              or name another file in DWELL_DATABASE_URL"
         )
     );
-    newer.execute("UPDATE ledger SET schema_version = 2", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 4", []).unwrap();
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().id(), id);
 }
 
@@ -124,7 +125,8 @@ async fn no_statement_is_prepared_again_for_another_value() {
     let _ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     let connection = Connection::open(&path).unwrap();
     let of_vehicles = [vehicles::FIND, vehicles::BY_NUMBER, vehicles::BY_PLATE, vehicles::LOT, vehicles::EVENT];
-    for sql in of_vehicles.into_iter().chain([read::SESSION, read::PLATE, read::END]) {
+    let of_sessions = [read::SESSION, read::PLATE, read::END, events::WHOLE];
+    for sql in of_vehicles.into_iter().chain(of_sessions) {
         let mut statement = connection.prepare(sql).unwrap();
         for value in 0..5 {
             for parameter in 1..=statement.parameter_count() {
@@ -134,6 +136,33 @@ async fn no_statement_is_prepared_again_for_another_value() {
         }
         assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    drop(SqliteLedger::open(&path, NOW).await.unwrap());
+    let older = Connection::open(&path).unwrap();
+    older.execute_batch("DROP TABLE event_index; DROP TABLE lot_hour; UPDATE ledger SET schema_version = 2").unwrap();
+    older.execute_batch("INSERT INTO lot (lot_id) VALUES ('P3')").unwrap();
+    let timeline = stored::write_timeline(&matching::Timeline::default(), &[]);
+    older.execute("INSERT INTO vehicle VALUES (1, 1, 'ABC123', 0, 0, NULL, NULL, ?1)", params![timeline]).unwrap();
+    let ids: Vec<Uuid> = (1..=23).map(|number| Uuid::from_u128(number << 64)).collect();
+    for (number, id) in (1_i64..).zip(&ids) {
+        let event = "INSERT INTO event VALUES (?1, NULL, 1, 0, 0, ?2, NULL, 'ABC123', NULL, 0, 0, 0)";
+        older.execute(event, params![number, id.as_bytes()]).unwrap();
+    }
+    drop(older);
+
+    let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
+
+    for id in ids {
+        assert_eq!(ledger.events_with_id(id).await.unwrap().len(), 1);
+    }
+    let rows: i64 =
+        Connection::open(&path).unwrap().query_row("SELECT count(*) FROM event_index", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 4 * 256, "of 23 events in blocks of five, three are in none yet");
 }
 
 const LEDGER_TO_FILL: &str = "TEST_LEDGER_TO_FILL";
@@ -192,4 +221,22 @@ async fn saves_until_it_is_killed() {
         }
     };
     tokio::join!(save(start), save(start + 1), save(start + 2), save(start + 3));
+}
+
+#[tokio::test]
+async fn the_hours_of_a_ledger_that_has_none_yet_are_those_of_its_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
+    let lot = fill_some_hours(&ledger).await;
+    let before = ledger.hours(&lot, 0..i64::MAX).await.unwrap();
+    drop(ledger);
+
+    let connection = Connection::open(&path).unwrap();
+    connection.execute("DELETE FROM lot_hour", []).unwrap();
+    hours::count_all(&connection).unwrap();
+    drop(connection);
+
+    assert_eq!(before.hours.len(), 13);
+    assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().hours(&lot, 0..i64::MAX).await, Ok(before));
 }

@@ -5,9 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use parking::{GateId, LotId, SessionId, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::event_index::{Added, Unindexed};
 use super::heads::{self, Head, Heads, Turn};
-use super::{read, vehicles};
-use crate::ledger::batch::{Batch, BatchVehicle, ChangeWrite, EventWrite, LotWrite, SessionWrite, StoredVehicle};
+use super::{hours, read, vehicles};
+use crate::ledger::batch::{
+    Batch, BatchVehicle, ChangeWrite, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle,
+};
 use crate::ledger::merge::{Answers, Found, Work};
 use crate::ledger::stored::{self, Code as _, code_of, column};
 use crate::ledger::unit::names_older_events;
@@ -23,18 +26,27 @@ pub(super) struct Written {
     pub(super) log_end: i64,
     /// How many vehicles of the turn are done.
     pub(super) turned: usize,
+    /// What was added to the index of events.
+    pub(super) indexed: Added,
 }
 
 /// Carries out merged work, and writes the next rows of the turn.
-pub(super) fn write(connection: &Connection, heads: &Heads, turn: &Turn, work: &Work<'_>) -> Result<Written, Error> {
+pub(super) fn write(
+    connection: &Connection,
+    heads: &Heads,
+    turn: &Turn,
+    unindexed: &Unindexed,
+    work: &Work<'_>,
+) -> Result<Written, Error> {
     let (answers, mut batch) = work.decide(find(connection, heads, work)?)?;
     write_rows(connection, &mut batch)?;
+    let indexed = unindexed.add(connection, batch.events.iter().map(|row| &row.event.key))?;
     let (new, ahead): (Vec<_>, Vec<_>) = batch.into_changed_vehicles().into_iter().partition(|(_, of)| of.is_new);
     insert_vehicles(connection, &new)?;
     let ahead: Vec<_> = ahead.into_iter().map(|(vehicle, changed)| (vehicle, Head::new(&changed.row))).collect();
     let log_end = heads::log(connection, &ahead)?;
     let turned = turn.write_slice(connection, heads, ahead.len())?;
-    Ok(Written { answers, ahead, log_end, turned })
+    Ok(Written { answers, ahead, log_end, turned, indexed })
 }
 
 /// What the work needs to know, the vehicles looked up in the order of their index.
@@ -63,7 +75,23 @@ fn find(connection: &Connection, heads: &Heads, work: &Work<'_>) -> Result<Found
         }
     }
     let next_event = next_number(connection, NEXT_EVENT)?;
-    Ok(Found { vehicles, unread: unread(connection, work)?, summaries: summaries(connection, work)?, next_event })
+    Ok(Found {
+        vehicles,
+        unread: unread(connection, work)?,
+        exits_before: exits_before(connection, work)?,
+        summaries: summaries(connection, work)?,
+        next_event,
+    })
+}
+
+fn exits_before(connection: &Connection, work: &Work<'_>) -> Result<ExitsBefore, Error> {
+    let mut exits = ExitsBefore::new();
+    let mut find = connection.prepare_cached("SELECT exit_ms FROM session WHERE session_id = ?1 AND state = 2")?;
+    for id in work.of_changed_exit() {
+        let exit_ms = find.query_row(params![id.as_uuid().as_bytes()], |row| row.get(0)).optional()?;
+        exits.insert(id, exit_ms.map(Timestamp::from_millis));
+    }
+    Ok(exits)
 }
 
 fn unread(connection: &Connection, work: &Work<'_>) -> Result<HashSet<SessionId>, Error> {
@@ -110,6 +138,7 @@ fn write_rows(connection: &Connection, batch: &mut Batch<'_>) -> Result<(), Erro
     }
     write_sessions(connection, &batch.take_sessions())?;
     write_lots(connection, batch)?;
+    hours::add(connection, &batch.hours)?;
     write_changes(connection, &batch.changes)
 }
 

@@ -9,7 +9,9 @@ use parking::{Rules, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 
+use super::event_index::Unindexed;
 use super::heads::{Heads, Turn};
+use super::log::Log;
 use super::write::Written;
 use super::{due, schema, write};
 use crate::ledger::merge::{Answers, Asked, Merged, Request, ask, ended};
@@ -37,10 +39,16 @@ enum Job {
 
 impl Writer {
     /// Starts the thread; `lock` is held until it has ended.
-    pub(super) fn start(connection: Connection, heads: Arc<Heads>, lock: File) -> Result<Self, Error> {
+    pub(super) fn start(
+        connection: Connection,
+        log: Log,
+        heads: Arc<Heads>,
+        unindexed: Unindexed,
+        lock: File,
+    ) -> Result<Self, Error> {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let thread = std::thread::Builder::new().name("ledger-writer".into()).spawn(move || {
-            Store { connection, heads, turn: Turn::default() }.run(waiting);
+            Store { log, connection, heads, turn: Turn::default(), unindexed }.run(waiting);
             drop(lock);
         });
         let thread = thread.map_err(|error| Error::Unavailable(format!("can't start its writer: {error}")))?;
@@ -85,9 +93,12 @@ impl Drop for Writer {
 
 /// What the thread works on.
 struct Store {
+    /// Before the connection, which is to be the last one that is closed.
+    log: Log,
     connection: Connection,
     heads: Arc<Heads>,
     turn: Turn,
+    unindexed: Unindexed,
 }
 
 impl Store {
@@ -113,6 +124,7 @@ impl Store {
                 let found = transact(&mut self.connection, |transaction| due::lease(transaction, heads, call));
                 lease.answer(found);
             }
+            self.log.committed(&self.connection);
         }
     }
 
@@ -125,9 +137,10 @@ impl Store {
     }
 
     fn write(&mut self, merged: &Merged) -> Result<Answers, Error> {
-        let (heads, turn) = (&self.heads, &self.turn);
-        let write = |transaction: &Transaction<'_>| write::write(transaction, heads, turn, &merged.work());
-        let Written { answers, ahead, log_end, turned } = transact(&mut self.connection, write)?;
+        let (heads, turn, unindexed) = (&self.heads, &self.turn, &self.unindexed);
+        let write = |transaction: &Transaction<'_>| write::write(transaction, heads, turn, unindexed, &merged.work());
+        let Written { answers, ahead, log_end, turned, indexed } = transact(&mut self.connection, write)?;
+        self.unindexed.advance(indexed);
         self.heads.absorb(ahead);
         self.turn.advance(turned, &self.heads, log_end);
         Ok(answers)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::http::Method;
-use matching::{Applied, CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
+use matching::{
+    Applied, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire,
+};
 use parking::{Lots, Rules};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -41,7 +43,15 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     let after: Vec<Snapshot> = decoded(&call(&api, wire::LOAD, &load).await);
     api.fixture.clock.advance_millis(31_000);
     let due: Vec<Due> = decoded(&call(&api, wire::DUE, &10_u32).await);
-    let status = CorrelatorStatus { correlator: Uuid::from_u128(7), entry_ready: 1, exit_ready: 2, in_flight: 3 };
+    let redis = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
+    let rabbitmq = DependencyReport { name: "rabbitmq".to_owned(), is_optional: false, away: None };
+    let status = CorrelatorStatus {
+        correlator: Uuid::from_u128(7),
+        entry_ready: Some(1),
+        exit_ready: None,
+        in_flight: 3,
+        dependencies: vec![redis, rabbitmq],
+    };
     let reported = call(&api, wire::REPORT, &status).await;
 
     assert_eq!(terms.rules, Rules::default());
@@ -56,7 +66,11 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     let shown = api.value("/api/v1/status").await;
     let correlator = json!({
         "id": "00000000-0000-0000-0000-000000000007",
-        "entry_ready": 1, "exit_ready": 2, "in_flight": 3,
+        "entry_ready": 1, "exit_ready": null, "in_flight": 3,
+        "dependencies": [
+            {"name": "redis", "up": false, "optional": true, "reason": "refused"},
+            {"name": "rabbitmq", "up": true, "optional": false, "reason": null},
+        ],
         "reported_at": "2024-09-24T09:00:31.000Z",
     });
     assert_eq!((&shown["correlators"], &shown["settled"]), (&json!([correlator]), &json!(false)));
@@ -99,10 +113,10 @@ async fn beyond_loopback_without_a_token_internal_calls_are_closed_and_public_on
 #[tokio::test]
 async fn another_version_is_told_which_one_is_spoken() {
     let api = Api::new().await;
-    let headers = [("content-type", "application/vnd.dwell.v2+postcard")];
+    let headers = [("content-type", "application/vnd.dwell.v1+postcard")];
     let answer = send(&api.router, request(Method::POST, wire::RECORD, &headers, vec![0])).await;
     assert_eq!(answer.status, 415);
-    assert!(answer.text().contains(wire::MEDIA_TYPE) && answer.text().contains("v2"), "{}", answer.text());
+    assert!(answer.text().contains(wire::MEDIA_TYPE) && answer.text().contains("v1"), "{}", answer.text());
 }
 
 #[tokio::test]

@@ -1,9 +1,16 @@
 //! Claims about the HTTP side, over a real ledger and without a network: requests go straight into the router.
 
+mod changes;
 mod description;
+mod graphql;
 mod internal;
 mod lists;
+mod live;
+mod pages;
 mod problems;
+mod reference;
+mod statistics;
+mod stories;
 mod summaries;
 
 use axum::Router;

@@ -115,3 +115,18 @@ async fn a_body_that_is_not_called_json_is_refused_with_the_header_to_add() {
         assert!(problem["detail"].as_str().unwrap().contains("Content-Type: application/json"), "{problem}");
     }
 }
+
+#[tokio::test]
+async fn the_lot_of_a_summary_is_known_and_has_nobody_inside_and_no_time() {
+    let api = Api::new().await;
+    api.post_json("/save_summary", FIN).await;
+
+    let lots = api.value("/api/v1/lots").await;
+    let main = lots["lots"].as_array().unwrap().iter().find(|lot| lot["id"] == "main").unwrap();
+    assert_eq!((&main["inside"], &main["time"]), (&json!(0), &Value::Null));
+    for path in
+        ["/api/v1/statistics?lot_id=main", "/timeline?lot_id=main", "/stays?lot_id=main", "/unmatched?lot_id=main"]
+    {
+        assert_eq!(api.get(path).await.status, 200, "{path}");
+    }
+}

@@ -1,17 +1,20 @@
 //! Asks the summary API, as any client would: one GET after the other, each with a deadline and a bound.
 //!
-//! What the answers mean is left to the caller.
+//! Where it is comes from `--api`, else from the settings. What the answers mean is left to the caller.
 
 use std::error::Error as _;
 use std::time::Duration;
 
+use clap::{Arg, ArgMatches, Command};
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use service_kit::config::mask;
-use service_kit::{Backoff, Unavailable};
+use service_kit::config::{self, OF_COMMANDS, SUMMARY_API_URL, mask};
+use service_kit::{Backoff, Settings, Unavailable};
 use url::Url;
 
+const API: &str = "api";
+const DEFAULT_API: &str = "http://127.0.0.1:5000";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -24,7 +27,7 @@ const DETAIL_CHARS: usize = 300;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody answers, or not in time.
-    #[error("no summary API")]
+    #[error("{0}")]
     Unavailable(#[source] Unavailable),
     /// It refused, or failed.
     #[error("the summary API at {address} answered {status}: {detail}")]
@@ -55,7 +58,23 @@ pub enum Error {
 }
 
 impl Error {
-    fn may_pass(&self) -> bool {
+    /// What answers there is not what was expected; the problem is told without a plate.
+    pub(crate) fn strange(address: String, problem: String) -> Self {
+        Self::Strange { address, problem }
+    }
+
+    /// Nobody answers there.
+    pub(crate) fn unavailable(address: &str, error: &reqwest::Error) -> Self {
+        let cause = deepest(error);
+        let reason = format!(
+            "{address} does not answer ({cause}); start dwell or the summary API, or name its address with --api or \
+             DWELL_SUMMARY_API_URL"
+        );
+        Self::Unavailable(Unavailable { name: "the summary API", reason })
+    }
+
+    /// Whether it is worth asking again.
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
             Self::Status { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
@@ -66,20 +85,20 @@ impl Error {
 
 /// Whether a request is sent again when nobody answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     None,
     Some,
 }
 
 /// The summary API at one address.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
 }
 
 impl Client {
-    pub(super) fn new(address: &str) -> Result<Self, Error> {
+    pub(crate) fn new(address: &str) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Address { address: mask(address), problem };
         let mut base = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
         if !base.path().ends_with('/') {
@@ -91,7 +110,7 @@ impl Client {
     }
 
     /// The answer to a GET of `path`, below the address.
-    pub(super) async fn get<T: DeserializeOwned>(
+    pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         query: &[(&str, &str)],
@@ -143,26 +162,53 @@ impl Client {
     }
 
     fn strange(&self, problem: String) -> Error {
-        Error::Strange { address: self.address(), problem }
+        Error::strange(self.address(), problem)
     }
 
     fn unavailable(&self, error: &reqwest::Error) -> Error {
-        let mut cause = error.source();
-        while let Some(deeper) = cause.and_then(|cause| cause.source()) {
-            cause = Some(deeper);
-        }
-        let cause = cause.map_or_else(|| "no answer".to_owned(), ToString::to_string);
-        let reason = format!(
-            "{} does not answer ({cause}); start dwell or the summary API, or name its address with --api or \
-             DWELL_SUMMARY_API_URL",
-            self.address()
-        );
-        Error::Unavailable(Unavailable { name: "the summary API", reason })
+        Error::unavailable(&self.address(), error)
     }
 }
 
+/// The flag that names the summary API.
+pub(crate) fn flag() -> Arg {
+    let help = format!("The summary API; else {}, else {DEFAULT_API}", SUMMARY_API_URL.name);
+    Arg::new(API).long(API).value_name("URL").help(help)
+}
+
+/// The command with a help that shows the settings which name the summary API.
+pub(crate) fn reading(command: Command) -> Command {
+    config::reading(command, &[&[&SUMMARY_API_URL], OF_COMMANDS])
+}
+
+/// The address of the summary API.
+pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<String, config::Error> {
+    let given = match matches.get_one::<String>(API) {
+        Some(url) => settings.clone().with(&SUMMARY_API_URL, url),
+        None => settings.clone(),
+    };
+    let url = given.url(&SUMMARY_API_URL, &["http"]).map_err(|mut error| {
+        if let config::Error::Wrong { name, .. } = &mut error
+            && matches.contains_id(API)
+        {
+            *name = format!("--{API}");
+        }
+        error
+    })?;
+    Ok(url.map_or_else(|| DEFAULT_API.to_owned(), |url| url.expose().to_owned()))
+}
+
+/// What lies at the bottom of a failed request.
+pub(crate) fn deepest(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(|cause| cause.source()) {
+        cause = Some(deeper);
+    }
+    cause.map_or_else(|| "no answer".to_owned(), ToString::to_string)
+}
+
 /// What a problem document says, or the beginning of what else is there.
-fn detail(body: &[u8]) -> String {
+pub(crate) fn detail(body: &[u8]) -> String {
     let problem: Option<Value> = serde_json::from_slice(body).ok();
     let member = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let said = member("detail").or_else(|| member("title"));

@@ -1,0 +1,233 @@
+//! Explains one event: the passage that it is in, what stands before and after it, its session, and why that is so.
+//!
+//! The session comes from [`for_each_stay`], as everywhere; only its cause is looked up beside it. Whose gates and
+//! plates these are is left to the caller, who may hand them to [`Explanation::text`].
+
+use parking::{Direction, EventKey, Reason, SessionId, State, Vehicle};
+
+use crate::canonical::{Limits, Stay, for_each_stay, passages, unread_stay};
+use crate::step::{Rule, TooOld};
+use crate::timeline::{Flags, Timeline, TimelineEvent};
+
+mod text;
+
+pub use text::{Naming, first_sentence};
+
+/// The reads of one passage, in the order of matching.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// The first read, which speaks for the passage.
+    pub speaker: EventKey,
+    /// The others.
+    pub re_reads: Vec<EventKey>,
+}
+
+impl Passage {
+    /// All its reads.
+    pub fn reads(&self) -> impl Iterator<Item = &EventKey> {
+        std::iter::once(&self.speaker).chain(&self.re_reads)
+    }
+}
+
+/// Why the session of an event is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing follows the entry.
+    Inside,
+    /// The exit directly follows the entry.
+    Matched,
+    /// Another entry follows the entry: the exit between them was missed.
+    ReEntered,
+    /// No exit followed the entry within the longest stay.
+    NoExit,
+    /// An exit follows the entry, but after the longest stay.
+    ExitTooLate,
+    /// Nothing stands before the exit.
+    NothingBefore,
+    /// Another exit stands before the exit, and has taken this entry.
+    EntryTaken(EventKey),
+    /// Another exit without an entry stands before the exit.
+    ExitBefore,
+    /// An entry stands before the exit, but longer ago than the longest stay.
+    EntryTooOld,
+    /// The plate says that nothing was read.
+    Unread,
+}
+
+impl Cause {
+    /// The words for all causes.
+    pub const WORDS: &[&str] = &[
+        "inside",
+        "matched",
+        "re_entered",
+        "no_exit",
+        "exit_too_late",
+        "nothing_before",
+        "entry_taken",
+        "exit_before",
+        "entry_too_old",
+        "unread",
+    ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        Self::WORDS[match self {
+            Self::Inside => 0,
+            Self::Matched => 1,
+            Self::ReEntered => 2,
+            Self::NoExit => 3,
+            Self::ExitTooLate => 4,
+            Self::NothingBefore => 5,
+            Self::EntryTaken(_) => 6,
+            Self::ExitBefore => 7,
+            Self::EntryTooOld => 8,
+            Self::Unread => 9,
+        }]
+    }
+}
+
+/// What the definition says of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The event; a re-read unless it speaks for its passage.
+    pub event: EventKey,
+    /// The passage that it is in.
+    pub passage: Passage,
+    /// The passage before that one.
+    pub before: Option<Passage>,
+    /// The passage after it.
+    pub after: Option<Passage>,
+    /// The session that the passage is in.
+    pub session: SessionId,
+    /// Where the session stands.
+    pub state: State,
+    /// Why it is unmatched.
+    pub reason: Option<Reason>,
+    /// The rule that gave it its state.
+    pub rule: Rule,
+    /// Its entry.
+    pub entry: Option<EventKey>,
+    /// Its exit.
+    pub exit: Option<EventKey>,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl Explanation {
+    /// Whether another event speaks for the passage of this one.
+    pub fn is_re_read(&self) -> bool {
+        self.event != self.passage.speaker
+    }
+
+    /// Whether the session has one end alone, and a read of another plate may be the other one.
+    pub fn misses_an_end(&self) -> bool {
+        !matches!(self.cause, Cause::Matched | Cause::Unread)
+    }
+}
+
+/// Explains an event of `timeline`, which must reach its time; `None` when it does not have the event.
+///
+/// # Errors
+/// [`TooOld`] when what stands before the event's passage was cut off: ask again with a timeline that reaches that time.
+pub fn explain(
+    vehicle: &Vehicle,
+    timeline: &Timeline,
+    limits: Limits,
+    event: &EventKey,
+) -> Result<Option<Explanation>, TooOld> {
+    let events = timeline.events();
+    let passages = passages(events, limits.re_read_window_ms);
+    let place = timeline.position(event);
+    let number = place.and_then(|place| passages.iter().position(|passage| passage.contains(&place)));
+    match number {
+        Some(0) if timeline.complete_after().is_some() => Err(TooOld(events[passages[0][0]].key.time)),
+        Some(number) => Ok(explain_passage(vehicle, events, limits, event, &passages, number)),
+        None => Ok(None),
+    }
+}
+
+fn explain_passage(
+    vehicle: &Vehicle,
+    events: &[TimelineEvent],
+    limits: Limits,
+    event: &EventKey,
+    passages: &[Vec<usize>],
+    number: usize,
+) -> Option<Explanation> {
+    let passage_at = |number: usize| passages.get(number).map(|places| passage(events, places));
+    let speaker = passages[number][0];
+    let before = number.checked_sub(1).map(|before| passages[before][0]);
+    let (mut stay, mut taken) = (None, None);
+    for_each_stay(
+        events,
+        limits,
+        |event| event.flags.has(Flags::ENDED),
+        |found| {
+            if found.entry == Some(speaker) || found.exit == Some(speaker) {
+                stay = Some(found);
+            }
+            if before.is_some() && found.exit == before {
+                taken = found.entry;
+            }
+        },
+    );
+    let key = |place: usize| events[place].key;
+    let (before_key, after) = (before.map(key), passage_at(number + 1));
+    let cause = cause(&stay?, before_key, after.as_ref(), taken.map(key));
+    let before = number.checked_sub(1).and_then(passage_at);
+    Some(Explanation { before, after, ..of_stay(vehicle, events, stay?, *event, passage_at(number)?, cause) })
+}
+
+/// Explains an event whose plate says that nothing was read: it stands alone.
+pub fn explain_unread(vehicle: &Vehicle, event: &EventKey) -> Explanation {
+    let passage = Passage { speaker: *event, re_reads: Vec::new() };
+    let events = [TimelineEvent { key: *event, flags: Flags::default() }];
+    of_stay(vehicle, &events, unread_stay(0, event.direction), *event, passage, Cause::Unread)
+}
+
+fn of_stay(
+    vehicle: &Vehicle,
+    events: &[TimelineEvent],
+    stay: Stay,
+    event: EventKey,
+    passage: Passage,
+    cause: Cause,
+) -> Explanation {
+    let key = |place: usize| events[place].key;
+    Explanation {
+        event,
+        passage,
+        before: None,
+        after: None,
+        session: SessionId::of_event(vehicle, &key(stay.giving())),
+        state: stay.state,
+        reason: stay.reason,
+        rule: Rule::of(stay.state, stay.reason),
+        entry: stay.entry.map(key),
+        exit: stay.exit.map(key),
+        cause,
+    }
+}
+
+fn passage(events: &[TimelineEvent], places: &[usize]) -> Passage {
+    let re_reads = places[1..].iter().map(|place| events[*place].key).collect();
+    Passage { speaker: events[places[0]].key, re_reads }
+}
+
+fn cause(stay: &Stay, before: Option<EventKey>, after: Option<&Passage>, taken: Option<EventKey>) -> Cause {
+    match (stay.entry, stay.exit) {
+        (Some(_), Some(_)) => Cause::Matched,
+        (Some(_), None) => match (stay.state, after.map(|after| after.speaker.direction)) {
+            (State::Open, _) => Cause::Inside,
+            (_, None) => Cause::NoExit,
+            (_, Some(Direction::Entry)) => Cause::ReEntered,
+            (_, Some(Direction::Exit)) => Cause::ExitTooLate,
+        },
+        (None, _) => match (before.map(|before| before.direction), taken) {
+            (None, _) => Cause::NothingBefore,
+            (Some(Direction::Entry), _) => Cause::EntryTooOld,
+            (Some(Direction::Exit), Some(entry)) => Cause::EntryTaken(entry),
+            (Some(Direction::Exit), None) => Cause::ExitBefore,
+        },
+    }
+}

@@ -1,0 +1,59 @@
+//! Near plates: what a gate easily confuses is nearest, and a strange plate is none of them.
+
+use matching::near::{MOST_NEAR, Near, half_edits, most_half_edits, nearest};
+use parking::{Plate, Timestamp};
+use proptest::prelude::*;
+
+fn plate(text: &str) -> Plate {
+    Plate::from_read(text).unwrap()
+}
+
+fn distance(one: &str, other: &str) -> usize {
+    half_edits(&plate(one), &plate(other))
+}
+
+#[test]
+fn what_gates_confuse_counts_half() {
+    assert_eq!(distance("ABC123", "ABC123"), 0);
+    assert_eq!(distance("ABC120", "ABC12O"), 1);
+    assert_eq!(distance("8I0123", "BI0I23"), 2);
+    assert_eq!(distance("ABC123", "ABX123"), 2);
+    assert_eq!(distance("ABC123", "ABC12"), 2);
+    assert_eq!(distance("ABC123", "ACB123"), 2);
+    assert_eq!(distance("ABC123", "XYC123"), 4);
+}
+
+#[test]
+fn the_nearest_come_first_and_the_same_plate_is_none() {
+    let at = Timestamp::from_millis;
+    let plates = ["ABC120", "ABC123", "ABC12", "XYZ789", "ABC1Z3", "ABC125", "A8C1Z3", "ABC124"].map(plate);
+    let times = [10, 20, 30, 40, 50, 60, 70, 58];
+    let candidates: Vec<(&Plate, Timestamp)> = plates.iter().zip(times.map(at)).collect();
+
+    let found = nearest(&plate("ABC123"), at(59), &candidates);
+
+    let expected = [(4, 1), (5, 2), (7, 2), (6, 2), (2, 2)];
+    assert_eq!(found, expected.map(|(place, half_edits)| Near { place, half_edits }));
+    assert_eq!(found.len(), MOST_NEAR);
+}
+
+#[test]
+fn the_shorter_a_plate_is_the_less_of_it_may_differ() {
+    let is_near = |one: &str, other: &str| distance(one, other) <= most_half_edits(&plate(one), &plate(other));
+    for (one, other) in [("AB", "A8"), ("RED1", "RED2"), ("ABC123", "AXC1Z3"), ("ABC1234", "XYC1234")] {
+        assert!(is_near(one, other) && is_near(other, one), "{one} {other}");
+    }
+    for (one, other) in [("A1", "A2"), ("RED1", "OLD1"), ("ABC123", "XYC123"), ("ABC1234", "XYZ1234")] {
+        assert!(!is_near(one, other) && !is_near(other, one), "{one} {other}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nearness_is_mutual(one in "[A-Z0-9]{1,9}", other in "[A-Z0-9]{1,9}") {
+        prop_assert_eq!(distance(&one, &other), distance(&other, &one));
+        prop_assert_eq!(distance(&one, &other) == 0, one == other);
+        let near = nearest(&plate(&one), Timestamp::from_millis(0), &[(&plate(&other), Timestamp::from_millis(0))]);
+        prop_assert_eq!(!near.is_empty(), one != other && distance(&one, &other) <= most_half_edits(&plate(&one), &plate(&other)));
+    }
+}

@@ -1,0 +1,208 @@
+//! The rows of session files: CSV, one row a session, the same wherever sessions are written.
+//!
+//! No field needs quotes: plates are letters and digits, names of lots are plain, the rest are ids, times and words.
+//! Which sessions there are, and in which order, is left to the writer.
+
+use uuid::Uuid;
+
+use crate::{Reason, SessionId, State, Timestamp};
+
+/// The first line of a session file.
+pub const HEADER: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,exit_date_time,\
+                          dwell_seconds,state,reason\n";
+
+/// One row, as [`Session`](crate::Session) has it but borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Derived from the event that gives the session.
+    pub id: SessionId,
+    /// The car park.
+    pub lot: &'a str,
+    /// The plate in its normal form.
+    pub plate: &'a str,
+    /// The entry event.
+    pub entry_event_id: Option<Uuid>,
+    /// When the vehicle entered.
+    pub entry_time: Option<Timestamp>,
+    /// The exit event.
+    pub exit_event_id: Option<Uuid>,
+    /// When the vehicle left.
+    pub exit_time: Option<Timestamp>,
+    /// Where the session stands.
+    pub state: State,
+    /// Why it is unmatched.
+    pub reason: Option<Reason>,
+}
+
+/// Adds the row's line to `text`.
+pub fn append_row(row: &Row<'_>, text: &mut Vec<u8>) {
+    append_id(Some(row.id.as_uuid()), text);
+    text.extend_from_slice(row.lot.as_bytes());
+    text.push(b',');
+    text.extend_from_slice(row.plate.as_bytes());
+    text.push(b',');
+    append_id(row.entry_event_id, text);
+    append_time(row.entry_time, text);
+    append_id(row.exit_event_id, text);
+    append_time(row.exit_time, text);
+    if let (State::Matched, Some(entry), Some(exit)) = (row.state, row.entry_time, row.exit_time) {
+        append_seconds(exit.millis_since(entry), text);
+    }
+    text.push(b',');
+    text.extend_from_slice(row.state.as_str().as_bytes());
+    text.push(b',');
+    text.extend_from_slice(row.reason.map_or("", Reason::as_str).as_bytes());
+    text.push(b'\n');
+}
+
+const HYPHENS: [u8; 37] = *b"------------------------------------,";
+
+fn append_id(id: Option<Uuid>, text: &mut Vec<u8>) {
+    if let Some(id) = id {
+        let (high, low) = id.as_u64_pair();
+        let (first, second, third, last) = (hex_of(high >> 32), hex_of(high), hex_of(low >> 32), hex_of(low));
+        let hyphenated = appended(&HYPHENS, text);
+        hyphenated[..8].copy_from_slice(&first);
+        hyphenated[9..13].copy_from_slice(&second[..4]);
+        hyphenated[14..18].copy_from_slice(&second[4..]);
+        hyphenated[19..23].copy_from_slice(&third[..4]);
+        hyphenated[24..28].copy_from_slice(&third[4..]);
+        hyphenated[28..36].copy_from_slice(&last);
+    } else {
+        text.push(b',');
+    }
+}
+
+/// The lower 32 bits as eight digits, all at once: each half byte goes to a byte of its own, then becomes a digit.
+const fn hex_of(number: u64) -> [u8; 8] {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let number = (number & 0xffff) | ((number & 0xffff_0000) << 16);
+    let number = (number & 0x0000_00ff_0000_00ff) | ((number & 0x0000_ff00_0000_ff00) << 8);
+    let number = (number & 0x000f_000f_000f_000f) | ((number & 0x00f0_00f0_00f0_00f0) << 4);
+    let are_letters = ((number + EACH * 6) >> 4) & EACH;
+    (number + EACH * b'0' as u64 + are_letters * (b'a' - b'0' - 10) as u64).to_be_bytes()
+}
+
+fn append_time(time: Option<Timestamp>, text: &mut Vec<u8>) {
+    if let Some(time) = time {
+        time.write_rfc3339(appended(&[0; 24], text));
+    }
+    text.push(b',');
+}
+
+/// Adds bytes to `text`, to be changed in their place: what is put together elsewhere and copied waits for its parts.
+#[inline]
+fn appended<'a, const LENGTH: usize>(bytes: &[u8; LENGTH], text: &'a mut Vec<u8>) -> &'a mut [u8; LENGTH] {
+    text.extend_from_slice(bytes);
+    text.last_chunk_mut().expect("so many bytes were just added")
+}
+
+/// Seconds with at most three decimals and no zero at their end.
+fn append_seconds(millis: i64, text: &mut Vec<u8>) {
+    let digit = |number: u64| b'0' + u8::try_from(number % 10).unwrap_or(0);
+    let (mut seconds, millis) = (millis.unsigned_abs() / 1_000, millis.unsigned_abs() % 1_000);
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = digit(seconds);
+        seconds /= 10;
+        if seconds == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[start..]);
+    let decimals = [b'.', digit(millis / 100), digit(millis / 10), digit(millis)];
+    let length = match (millis, millis % 100, millis % 10) {
+        (0, ..) => 0,
+        (_, 0, _) => 2,
+        (_, _, 0) => 3,
+        _ => 4,
+    };
+    text.extend_from_slice(&decimals[..length]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(text).unwrap()
+    }
+
+    fn id(text: &str) -> Uuid {
+        text.parse().unwrap()
+    }
+
+    fn written(row: &Row<'_>) -> String {
+        let mut line = Vec::new();
+        append_row(row, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_row_has_the_columns_of_the_header_and_a_dwell_only_when_matched() {
+        let matched = Row {
+            id: SessionId::from_uuid(id("01922381-3500-8abc-8def-0123456789ab")),
+            lot: "P3",
+            plate: "ABC123",
+            entry_event_id: Some(id("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2")),
+            entry_time: Some(at("2024-09-24T09:00:00.125Z")),
+            exit_event_id: Some(id("ea90a8f0-d66b-429e-aa8a-c4ba05805975")),
+            exit_time: Some(at("2024-09-24T10:47:12.375Z")),
+            state: State::Matched,
+            reason: None,
+        };
+        let alone = Row {
+            exit_event_id: None,
+            exit_time: None,
+            state: State::UnmatchedEntry,
+            reason: Some(Reason::ReEntered),
+            ..matched
+        };
+
+        let file = HEADER.to_owned() + &written(&matched) + &written(&alone);
+
+        assert_eq!(
+            file,
+            "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,exit_date_time,\
+             dwell_seconds,state,reason\n\
+             01922381-3500-8abc-8def-0123456789ab,P3,ABC123,9b810e76-6ec9-4286-a3ca-828dd5f4b3b2,\
+             2024-09-24T09:00:00.125Z,ea90a8f0-d66b-429e-aa8a-c4ba05805975,2024-09-24T10:47:12.375Z,6432.25,matched,\n\
+             01922381-3500-8abc-8def-0123456789ab,P3,ABC123,9b810e76-6ec9-4286-a3ca-828dd5f4b3b2,\
+             2024-09-24T09:00:00.125Z,,,,unmatched_entry,re_entered\n"
+        );
+    }
+
+    #[test]
+    fn seconds_have_no_zeros_at_their_end() {
+        let seconds = |millis| {
+            let mut line = Vec::new();
+            append_seconds(millis, &mut line);
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(
+            [0, 1, 10, 1_500, 60_000, 90_000_000, 1_234_567].map(seconds),
+            ["0", "0.001", "0.01", "1.5", "60", "90000", "1234.567"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_written_as_it_is_displayed(id: u128) {
+            let mut line = Vec::new();
+            append_id(Some(Uuid::from_u128(id)), &mut line);
+            prop_assert_eq!(String::from_utf8(line).unwrap(), format!("{},", Uuid::from_u128(id)));
+        }
+
+        #[test]
+        fn a_time_is_written_as_it_is_displayed(millis in 0..=253_402_300_799_999_i64) {
+            let time = Timestamp::from_millis(millis);
+            let mut line = Vec::new();
+            append_time(Some(time), &mut line);
+            prop_assert_eq!(String::from_utf8(line).unwrap(), format!("{time},"));
+        }
+    }
+}

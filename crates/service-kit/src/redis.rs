@@ -1,0 +1,286 @@
+//! A Redis that is used as a cache: a connection that is kept up in the background, and bypassed while there is none.
+//!
+//! Redis may be empty, older, foreign, slow or away: that costs time, never an answer that is not true and never a wait.
+//! A call that fails or gets no answer soon has no answer, and from then on Redis is bypassed at once until a task in
+//! the background has a connection that takes a write again. A reply that never came leaves open whether a command was
+//! run, so only what may be run twice belongs here.
+//!
+//! What is kept there, under which keys, and how often it was found is left to whoever uses it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisError, SetExpiry, SetOptions, Value,
+};
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::Notify;
+
+use crate::config::{Masked, Setting};
+use crate::{Backoff, Dependency, Lifecycle, ServiceContext};
+
+/// The most commands that are sent before their replies are awaited.
+const COMMANDS_MAX: usize = 1_000;
+/// How often an idle connection is tried, so that a Redis that went away is seen before it is needed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the trace of a trial stays.
+const PROBE_EXPIRY: Duration = Duration::from_mins(1);
+/// The bounds of the waits between two attempts to connect.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until a connection stands, user and password checked.
+    pub connect: Duration,
+    /// Until up to a thousand commands are answered.
+    pub response: Duration,
+}
+
+/// Where a Redis is, and what of it is ours.
+#[derive(Debug, Clone)]
+pub struct Place<'a> {
+    /// Its address.
+    pub url: &'a Masked,
+    /// What the address was read from, for whoever has to correct it.
+    pub setting: &'static Setting,
+    /// The key that trials write to.
+    pub probe: String,
+}
+
+/// What is counted of a Redis.
+#[derive(Debug, Clone)]
+pub struct Meters {
+    /// Calls that failed or took too long, trials included.
+    pub failures: IntCounter,
+    /// How many keys it has beside that of the trial, of others too that use the same database of Redis. Stays as it is
+    /// while Redis does not say, for instance because the user may not ask.
+    pub keys: Option<IntGauge>,
+}
+
+/// The address can never work. Everything that may pass is waited out instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{}={url} is not an address of Redis ({reason}); allowed is {}", setting.name, setting.allowed)]
+pub struct WrongAddress {
+    setting: &'static Setting,
+    url: Masked,
+    reason: String,
+}
+
+/// A Redis that may be away. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    setting: &'static Setting,
+    probe: String,
+    /// `None` while Redis is bypassed.
+    link: RwLock<Option<Link>>,
+    broken: Notify,
+    dependency: Dependency,
+    meters: Meters,
+}
+
+/// A connection, numbered so that a late failure of an old one does not end its successor.
+#[derive(Debug, Clone)]
+struct Link {
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
+impl Redis {
+    /// The Redis at `place`. It is there at once and bypassed until it answers; connecting, again and again, runs in the
+    /// background until the soft stop. It is shown as the dependency `redis`, without which a service is ready.
+    ///
+    /// # Errors
+    /// When the address can never work.
+    pub fn start(
+        place: Place<'_>,
+        limits: Limits,
+        meters: Meters,
+        context: &ServiceContext,
+    ) -> Result<Self, WrongAddress> {
+        let client = client(&place)?;
+        let shared = Arc::new(Shared {
+            setting: place.setting,
+            probe: place.probe,
+            link: RwLock::new(None),
+            broken: Notify::new(),
+            dependency: context.health.optional("redis"),
+            meters,
+        });
+        let (lifecycle, kept) = (context.lifecycle.clone(), Arc::clone(&shared));
+        context.lifecycle.spawn("redis", async move {
+            keep_connected(&kept, &client, limits, &lifecycle).await;
+            Ok(())
+        });
+        Ok(Self { shared })
+    }
+
+    /// Runs commands and gives their replies in order; `None` when Redis is bypassed or fails. Each command must name one
+    /// key, so that the keys can be spread over a cluster.
+    pub async fn run(&self, commands: impl ExactSizeIterator<Item = Cmd> + Send) -> Option<Vec<Value>> {
+        let mut link = self.shared.link()?;
+        let count = commands.len();
+        let mut commands = commands;
+        let mut replies = Vec::with_capacity(count);
+        while replies.len() < count {
+            let mut pipeline = Pipeline::with_capacity(COMMANDS_MAX.min(count - replies.len()));
+            for command in commands.by_ref().take(COMMANDS_MAX) {
+                pipeline.add_command(command);
+            }
+            match link.run(&pipeline).await {
+                Ok(answered) => replies.extend(answered),
+                Err(error) => {
+                    self.shared.fail(link.number, &error);
+                    return None;
+                }
+            }
+        }
+        Some(replies)
+    }
+}
+
+impl Shared {
+    fn link(&self) -> Option<Link> {
+        self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn stand(&self, link: Link) {
+        *self.link.write().unwrap_or_else(PoisonError::into_inner) = Some(link);
+        self.dependency.up();
+    }
+
+    /// From now on Redis is bypassed, unless connection `number` has been replaced already.
+    fn fail(&self, number: u64, error: &RedisError) {
+        self.meters.failures.inc();
+        let mut link = self.link.write().unwrap_or_else(PoisonError::into_inner);
+        if link.take_if(|link| link.number == number).is_some() {
+            self.dependency.down(self.reason(error));
+            self.broken.notify_one();
+        }
+    }
+
+    /// What an operator reads in `/readyz` and in the log, with what to do where it is known.
+    fn reason(&self, error: &RedisError) -> String {
+        let name = self.setting.name;
+        let advice = match error.code() {
+            Some("OOM") => ": set its maxmemory-policy to allkeys-lru, or give it more memory".to_owned(),
+            Some("READONLY" | "MASTERDOWN") => format!(": it is a replica; {name} must name the primary"),
+            Some("MOVED" | "CROSSSLOT") => ": it is a node of a cluster, which is not spoken here".to_owned(),
+            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => format!(": check user and password in {name}"),
+            _ if error.kind() == ::redis::ErrorKind::AuthenticationFailed => {
+                format!(": check user and password in {name}")
+            }
+            _ if error.is_timeout() => " (no answer in time)".to_owned(),
+            _ => String::new(),
+        };
+        format!("{error}{advice}")
+    }
+}
+
+impl Link {
+    /// Runs up to [`COMMANDS_MAX`] commands, bounded by the connection's own deadline: the library's futures are not
+    /// to be dropped in the middle.
+    async fn run(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let replies = self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await?;
+        for reply in &replies {
+            if let Value::ServerError(error) = reply {
+                // A value of another type under our key is not ours; any other error is Redis's own state.
+                if error.code() != "WRONGTYPE" {
+                    return Err(error.clone().into());
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Redis takes writes here: it is no replica, not loading, not full, and the user may write our keys.
+    async fn probe(&mut self, key: &str) -> Result<(), RedisError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(set(key, b"", PROBE_EXPIRY));
+        self.run(&pipeline).await.map(drop)
+    }
+
+    /// Shows how many keys there are, if Redis says so; nothing hangs on it.
+    async fn count_keys(&mut self, shown: &IntGauge) {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("DBSIZE");
+        if let Ok(replies) = self.run(&pipeline).await
+            && let Some(Value::Int(keys)) = replies.first()
+        {
+            shown.set(keys.saturating_sub(1));
+        }
+    }
+}
+
+/// The command that keeps a value for so long, to the millisecond.
+pub fn set(key: &str, value: &[u8], expiry: Duration) -> Cmd {
+    let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX).max(1);
+    Cmd::set_options(key, value, SetOptions::default().with_expiration(SetExpiry::PX(millis)))
+}
+
+/// Connects, and connects again after each failure, until the soft stop.
+async fn keep_connected(shared: &Shared, client: &Client, limits: Limits, lifecycle: &Lifecycle) {
+    let mut backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
+    for number in 0.. {
+        match connect(shared, client, limits, number).await {
+            Ok(link) => {
+                shared.stand(link.clone());
+                watch(shared, link, &mut backoff, lifecycle).await;
+            }
+            Err(error) => shared.dependency.down(shared.reason(&error)),
+        }
+        if lifecycle.is_stopping() || !backoff.wait(lifecycle).await {
+            return;
+        }
+    }
+}
+
+async fn connect(shared: &Shared, client: &Client, limits: Limits, number: u64) -> Result<Link, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(limits.connect))
+        .set_response_timeout(Some(limits.response));
+    let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut link = Link { number, connection };
+    link.probe(&shared.probe).await?;
+    Ok(link)
+}
+
+/// Returns when the connection has failed, or at the soft stop.
+async fn watch(shared: &Shared, mut link: Link, backoff: &mut Backoff, lifecycle: &Lifecycle) {
+    loop {
+        tokio::select! {
+            () = lifecycle.stopping() => return,
+            () = shared.broken.notified() => return,
+            () = tokio::time::sleep(PROBE_INTERVAL) => {}
+        }
+        match link.probe(&shared.probe).await {
+            // Only a connection that lasts begins the waits anew: a Redis that comes and goes is left alone longer.
+            Ok(()) => {
+                backoff.reset();
+                if let Some(keys) = &shared.meters.keys {
+                    link.count_keys(keys).await;
+                }
+            }
+            Err(error) => shared.fail(link.number, &error),
+        }
+    }
+}
+
+fn client(place: &Place<'_>) -> Result<Client, WrongAddress> {
+    const KEEPALIVE: Duration = Duration::from_secs(10);
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
+    let connection = place.url.expose().into_connection_info().map(|info| info.set_tcp_settings(tcp));
+    connection.and_then(Client::open).map_err(|error| {
+        let reason = error.detail().map_or_else(|| error.to_string(), str::to_owned);
+        WrongAddress { setting: place.setting, url: place.url.clone(), reason }
+    })
+}

@@ -1,0 +1,93 @@
+//! Sends spans to an OpenTelemetry collector, over HTTP as protobuf, from a thread of its own.
+//!
+//! What the collector can't take is dropped after a while and counted; no work ever waits for it. The variables of
+//! OpenTelemetry's own (`OTEL_TRACES_SAMPLER`, `OTEL_BSP_MAX_QUEUE_SIZE`, …) are read by its library.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use prometheus::IntCounterVec;
+
+use crate::config;
+use crate::metrics::{self, Registry};
+
+/// The path of traces behind the collector's address.
+const PATH: &str = "v1/traces";
+/// How long the collector may take for one request.
+const REQUEST_MAX: Duration = Duration::from_secs(5);
+
+/// Why traces can't be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is wrong.
+    #[error("traces can't be exported")]
+    Config(#[from] config::Error),
+    /// The library does not take what it was given.
+    #[error("traces can't be exported to DWELL_OTLP_ENDPOINT")]
+    Exporter(#[from] ExporterBuildError),
+    /// A metric can't be registered: a defect of the program.
+    #[error("the export of traces can't be counted")]
+    Metrics(#[from] metrics::Error),
+}
+
+/// Makes spans of this service, and sends them to the collector at `endpoint`.
+pub(super) fn provider(endpoint: &str, service: &'static str, registry: &Registry) -> Result<SdkTracerProvider, Error> {
+    let spans = metrics::counter_vec(
+        registry,
+        "dwell_trace_spans_total",
+        "Spans handed to the OpenTelemetry collector: sent, or failed and dropped",
+        &["outcome"],
+    )?;
+    for outcome in [SENT, FAILED] {
+        spans.with_label_values(&[outcome]);
+    }
+    let otlp = OtlpExporter::builder()
+        .with_http()
+        .with_endpoint(format!("{}/{PATH}", endpoint.trim_end_matches('/')))
+        .with_timeout(REQUEST_MAX)
+        .build()?;
+    let exporter = Counted { otlp, spans, failing: AtomicBool::new(false) };
+    let resource = Resource::builder().with_service_name(service).build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+const SENT: &str = "sent";
+const FAILED: &str = "failed";
+
+/// Counts what is sent, and says once when nothing can be sent, and once when it can be again.
+#[derive(Debug)]
+struct Counted {
+    otlp: OtlpExporter,
+    spans: IntCounterVec,
+    failing: AtomicBool,
+}
+
+impl SpanExporter for Counted {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let sent = self.otlp.export(batch).await;
+        let outcome = if sent.is_ok() { SENT } else { FAILED };
+        self.spans.with_label_values(&[outcome]).inc_by(count);
+        let was_failing = self.failing.swap(sent.is_err(), Ordering::Relaxed);
+        match &sent {
+            Err(error) if !was_failing => {
+                tracing::warn!(%error, "spans can't be sent to DWELL_OTLP_ENDPOINT, and are dropped");
+            }
+            Ok(()) if was_failing => tracing::info!("spans are sent again"),
+            Ok(()) | Err(_) => {}
+        }
+        sent
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.otlp.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.otlp.set_resource(resource);
+    }
+}

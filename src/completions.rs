@@ -1,0 +1,46 @@
+//! `dwell completions`: what a shell needs to complete the command line.
+
+use std::io::{ErrorKind, Write as _};
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use clap_complete::Shell;
+use service_kit::config;
+
+const SHELL: &str = "SHELL";
+
+const EXAMPLES: &str = "\
+Examples:
+  source <(dwell completions bash)
+  dwell completions zsh > ~/.zfunc/_dwell
+  dwell completions fish > ~/.config/fish/completions/dwell.fish";
+
+/// The completions can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+pub struct Error(#[from] std::io::Error);
+
+/// The command line.
+pub fn command() -> Command {
+    let command = Command::new("completions")
+        .about("Write a script that completes the command line")
+        .before_help(EXAMPLES)
+        .after_help("Exit codes: 0 written; 1 standard output can't be written; 2 no shell, or an unknown one.")
+        .arg(Arg::new(SHELL).required(true).value_parser(value_parser!(Shell)).help("For this shell"));
+    config::reading(command, &[])
+}
+
+/// Writes the script for `program` to standard output.
+///
+/// # Errors
+/// It can't be written.
+pub fn run(matches: &ArgMatches, mut program: Command) -> Result<(), Error> {
+    let Some(shell) = matches.get_one::<Shell>(SHELL) else { return Ok(()) };
+    let mut script = Vec::new();
+    let name = program.get_name().to_owned();
+    clap_complete::generate(*shell, &mut program, name, &mut script);
+    match std::io::stdout().lock().write_all(&script) {
+        // Whoever reads only the first lines has all that was wanted.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,79 @@
+//! The ledger's store: can it be reached, is it a ledger, may it be written? It changes nothing there.
+
+use service_kit::config::{DATABASE_URL, Masked};
+use summary_api::ledger::{self, Error};
+
+use super::address::{host_and_port, path, unreachable, user};
+use super::clock::{self, Said};
+use super::finding::Finding;
+
+pub(super) const SUBJECT: &str = "ledger";
+
+/// Looks at the store. `is_running` says that a service of ours listens here, which then has a file rightly.
+pub(super) async fn check(url: &Masked, is_running: bool) -> Vec<Finding> {
+    let before = clock::now_ms();
+    let probe = match ledger::probe(url.expose()).await {
+        Ok(probe) => probe,
+        Err(Error::InUse(_)) if is_running => {
+            return vec![Finding::ok(SUBJECT, format!("{url} is in use by the service that listens here"))];
+        }
+        Err(error) => return vec![refused(url, &error)],
+    };
+    let has = if probe.has_ledger { "has a ledger" } else { "has none yet; it is made when a summary API starts" };
+    let seen = Finding::ok(SUBJECT, format!("{url} ({}) {has}", probe.store));
+    let found = if probe.is_read_only {
+        seen.fails(
+            "nothing can be recorded there: it is a standby, or set read-only",
+            format!(
+                "name the primary in {}; with PostgreSQL, see: {} -c 'SELECT pg_is_in_recovery()' -c 'SHOW \
+                 default_transaction_read_only'",
+                DATABASE_URL.name,
+                psql(url)
+            ),
+        )
+    } else {
+        seen
+    };
+    let difference = probe.now.and_then(|now| {
+        let theirs = now.as_millis();
+        clock::finding("the ledger", Said { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
+    });
+    std::iter::once(found).chain(difference).collect()
+}
+
+fn refused(url: &Masked, error: &Error) -> Finding {
+    let said = error.to_string();
+    let name = DATABASE_URL.name;
+    let fix = match error {
+        _ if said.contains("TLS") => format!(
+            "TLS is not spoken here: take sslmode=require away from {name} and use a network that you trust, or end TLS \
+             beside this process, for instance with stunnel"
+        ),
+        _ if said.contains("(28P01)") || said.contains("(28000)") => format!(
+            "correct user and password in {name}; to try them: {}; to set a password, in psql: \\password {}",
+            psql(url),
+            user(url.expose())
+        ),
+        _ if said.contains("(3D000)") => {
+            let (host, port) = place(url);
+            format!("correct the database in {name}, or make it: createdb -h {host} -p {port} '{}'", path(url.expose()))
+        }
+        Error::Unavailable(_) => unreachable("the database", url.expose(), name),
+        Error::InUse(_) => format!("stop the other summary API, or name another file in {name}"),
+        Error::Config(_) | Error::Replaced(_) | Error::Corrupt(_) => {
+            format!("name a store in {name} that is empty or has a ledger of this version, in a place that exists")
+        }
+    };
+    Finding::ok(SUBJECT, url.to_string()).fails(said, fix)
+}
+
+fn place(url: &Masked) -> (String, String) {
+    let place = host_and_port(url.expose());
+    let (host, port) = place.split_once(' ').unwrap_or(("HOST", "5432"));
+    (host.to_owned(), port.to_owned())
+}
+
+fn psql(url: &Masked) -> String {
+    let (host, port) = place(url);
+    format!("psql -h {host} -p {port} -U '{}' '{}'", user(url.expose()), path(url.expose()))
+}

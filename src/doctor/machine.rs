@@ -1,0 +1,157 @@
+//! This machine: the port to listen on, the data folder, its lock and the room on its disk.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use service_kit::config::Listen;
+use service_kit::http::{self, ProbeError};
+
+use super::finding::Finding;
+
+const MIB: u64 = 1024 * 1024;
+/// With less room than this, embedded queues and ledger soon stop.
+const ROOM_MIN: u64 = 100 * MIB;
+/// With less room than this, somebody should look.
+const ROOM_LOW: u64 = 1024 * MIB;
+
+/// Whether a service may listen there, and whether one of ours does already.
+pub(super) async fn port(address: &Listen) -> (Finding, bool) {
+    let seen = |text: &str| Finding::ok("port", format!("{address} {text}"));
+    let Err(error) = http::bind(address).await else { return (seen("is free"), false) };
+    if error.source.kind() != ErrorKind::AddrInUse {
+        return (seen("can't be listened on").fails(error.source.to_string(), error.remedy), false);
+    }
+    let port = address.port;
+    match http::probe_ready(address).await {
+        Ok(()) => (seen("is in use by a service that is ready"), true),
+        Err(ProbeError::NotReady { answer, .. }) if answer.contains(" 503 ") => {
+            let fix = format!(
+                "see which dependency is down: curl -s 'http://{}/readyz?verbose'",
+                address.as_seen_from_here()
+            );
+            (seen("is in use by a service that is not ready").fails(answer, fix), true)
+        }
+        Err(error) => {
+            let cause = format!("port {port} is taken by another program, which is no service of this kind ({error})");
+            let fix = format!(
+                "stop that program (which one: ss -ltnp 'sport = :{port}'), or choose another port with DWELL_LISTEN (--listen)"
+            );
+            (seen("is taken").fails(cause, fix), false)
+        }
+    }
+}
+
+/// The data folder: can it be written, is it free, is there room?
+///
+/// It is not made. `is_running` says that a service of ours listens, which then has the lock rightly.
+pub(super) fn data_folder(folder: &Path, is_running: bool) -> Vec<Finding> {
+    let shown = folder.display();
+    // Where it is not there yet, it will be made in the nearest folder that is.
+    let there = folder.ancestors().find(|ancestor| ancestor.exists()).filter(|there| !there.as_os_str().is_empty());
+    let there = there.unwrap_or_else(|| Path::new("."));
+    let seen = |text: &str| Finding::ok("data folder", format!("{shown} {text}"));
+    if let Err(error) = can_be_written(there) {
+        let cause = format!("{} can't be written: {error}", there.display());
+        let fix = format!(
+            "give it to the user who runs dwell (chown, chmod u+rwx '{}'), or choose another folder with DWELL_DATA_DIR \
+             (--data-dir)",
+            there.display()
+        );
+        return vec![seen("can't be used").fails(cause, fix)];
+    }
+    let state = match (there == folder, is_locked(folder)) {
+        (false, _) => seen("is made at the first start"),
+        (true, false) => seen("can be written and is free"),
+        (true, true) if is_running => seen("is in use by the service that listens here"),
+        (true, true) => seen("is in use").fails(
+            "another process has the data folder, and it is for one at a time",
+            format!(
+                "stop that process (which one: fuser -v '{shown}/lock'), or choose another folder with DWELL_DATA_DIR \
+                 (--data-dir)"
+            ),
+        ),
+    };
+    let mut findings = vec![state];
+    if let Ok(disk) = rustix::fs::statvfs(there) {
+        findings.push(room(there, disk.f_bavail.saturating_mul(disk.f_frsize)));
+    }
+    findings
+}
+
+/// Writes a file and takes it away again: rights alone do not say it, as on a disk that is mounted read-only.
+fn can_be_written(folder: &Path) -> std::io::Result<()> {
+    let trial = folder.join(format!(".dwell-doctor-{}", std::process::id()));
+    File::options().create_new(true).write(true).open(&trial)?;
+    std::fs::remove_file(&trial)
+}
+
+/// Whether somebody has the lock. A missing one is not made; a free one is held no longer than this look takes.
+fn is_locked(folder: &Path) -> bool {
+    let Ok(lock) = File::open(folder.join("lock")) else { return false };
+    matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+fn room(folder: &Path, free_bytes: u64) -> Finding {
+    let seen = Finding::ok("disk", format!("{} MiB are free at {}", free_bytes / MIB, folder.display()));
+    let fix = format!(
+        "make room (what is large: du -xh '{}' | sort -h | tail), or choose a larger disk with DWELL_DATA_DIR",
+        folder.display()
+    );
+    match free_bytes {
+        ..ROOM_MIN => seen.fails("the disk is almost full: queues and ledger stop when it is", fix),
+        ROOM_MIN..ROOM_LOW => seen.warns("the disk has less than 1 GiB of room", fix),
+        ROOM_LOW.. => seen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_almost_full_says_so_before_it_is() {
+        let verdict = |free| room(Path::new("/data"), free).verdict;
+
+        assert_eq!(
+            [verdict(ROOM_MIN - 1), verdict(ROOM_LOW - 1), verdict(ROOM_LOW)],
+            [Verdict::Failed, Verdict::Warning, Verdict::Ok]
+        );
+        let full = room(Path::new("/data"), 0);
+        assert!(full.cause.unwrap().contains("almost full") && full.fix.unwrap().contains("du -xh '/data'"));
+    }
+
+    #[test]
+    fn a_data_folder_that_is_not_there_yet_is_not_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("deep/data");
+
+        let found = data_folder(&folder, false);
+
+        assert_eq!(found[0].seen, format!("{} is made at the first start", folder.display()));
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_data_folder_in_use_is_right_only_for_the_service_that_listens_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let _holder = summary_api::folder::DataFolder::lock(folder.path()).unwrap();
+
+        let found = [true, false].map(|is_running| data_folder(folder.path(), is_running).remove(0));
+
+        assert_eq!(found.each_ref().map(|one| one.verdict), [Verdict::Ok, Verdict::Failed]);
+        assert!(found[1].fix.as_ref().unwrap().contains("fuser -v"));
+    }
+
+    #[test]
+    fn a_data_folder_that_can_t_be_written_says_why() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        std::fs::write(&file, "").unwrap();
+
+        let found = data_folder(&file.join("data"), false).remove(0);
+
+        assert!(found.cause.unwrap().contains("can't be written") && found.fix.unwrap().contains("DWELL_DATA_DIR"));
+    }
+}

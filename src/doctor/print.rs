@@ -1,0 +1,103 @@
+//! Findings for people and for programs. Pure: what is printed where is the caller's.
+
+use serde_json::json;
+
+use super::finding::{Finding, Verdict};
+
+/// The longest subject that others are lined up with.
+const SUBJECT_WIDTH_MAX: usize = 24;
+
+/// One line a finding, with cause and fix below those that do not stand well, and a last line that counts them.
+pub(super) fn text(findings: &[Finding], is_coloured: bool) -> String {
+    let width = findings.iter().map(|finding| finding.subject.chars().count()).max().unwrap_or(0);
+    let width = width.min(SUBJECT_WIDTH_MAX);
+    let mut text: String = findings.iter().map(|finding| lines(finding, width, is_coloured)).collect();
+    text.push_str(&counted(findings));
+    text
+}
+
+/// One JSON object.
+pub(super) fn json(findings: &[Finding]) -> String {
+    let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
+    format!("{:#}\n", json!({"verdict": verdict, "findings": findings}))
+}
+
+fn lines(finding: &Finding, width: usize, is_coloured: bool) -> String {
+    let (mark, word, colour) = match finding.verdict {
+        Verdict::Ok => ("✓", "ok", 32),
+        Verdict::Warning => ("!", "warning", 33),
+        Verdict::Failed => ("✗", "failed", 31),
+        Verdict::Wrong => ("✗", "wrong", 31),
+    };
+    let verdict = format!("{mark} {word:<7}");
+    let verdict = if is_coloured { format!("\u{1b}[{colour}m{verdict}\u{1b}[0m") } else { verdict };
+    let Finding { subject, seen, .. } = finding;
+    let mut lines = format!("{verdict}  {subject:<width$}  {}\n", one_line(seen)).replace("  \n", "\n");
+    for (name, said) in [("cause", &finding.cause), ("allowed", &finding.allowed), ("fix", &finding.fix)] {
+        if let Some(said) = said {
+            // A text of several lines, as of a wrong file, keeps them.
+            lines.push_str(
+                &format_args!("           {name:<7}  {}\n", said.trim_end().replace('\n', "\n                    "))
+                    .to_string(),
+            );
+        }
+    }
+    lines
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+fn counted(findings: &[Finding]) -> String {
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let words =
+        [(Verdict::Ok, "ok"), (Verdict::Warning, "warned of"), (Verdict::Failed, "failed"), (Verdict::Wrong, "wrong")];
+    let counts = words.map(|(verdict, word)| (count(verdict), word));
+    let said: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if said.is_empty() { "nothing to look at\n".to_owned() } else { said.join(", ") + "\n" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings() -> Vec<Finding> {
+        vec![
+            Finding::ok("port", "127.0.0.1:5000 is free"),
+            Finding::ok("redis", "redis://127.0.0.1/0").warns("no room soon", "CONFIG SET …"),
+            Finding {
+                allowed: Some("a duration".to_owned()),
+                ..Finding::ok("DWELL_HOLD", "soon").is_wrong("it is none", "set it")
+            },
+        ]
+    }
+
+    #[test]
+    fn a_finding_is_a_line_with_cause_and_fix_below() {
+        let expected = "\
+✓ ok       port        127.0.0.1:5000 is free
+! warning  redis       redis://127.0.0.1/0
+           cause    no room soon
+           fix      CONFIG SET …
+✗ wrong    DWELL_HOLD  soon
+           cause    it is none
+           allowed  a duration
+           fix      set it
+1 ok, 1 warned of, 1 wrong
+";
+        assert_eq!(text(&findings(), false), expected);
+        assert!(text(&findings(), true).starts_with("\u{1b}[32m✓ ok     \u{1b}[0m  port "));
+        assert_eq!(text(&[], false), "nothing to look at\n");
+    }
+
+    #[test]
+    fn programs_read_the_same_as_json() {
+        let read: serde_json::Value = serde_json::from_str(&json(&findings())).unwrap();
+
+        assert_eq!(read["verdict"], "wrong");
+        assert_eq!(read["findings"][0], json!({"subject": "port", "verdict": "ok", "seen": "127.0.0.1:5000 is free"}));
+        assert_eq!(read["findings"][2]["allowed"], "a duration");
+    }
+}

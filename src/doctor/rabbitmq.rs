@@ -1,0 +1,113 @@
+//! RabbitMQ: does it let us in, and are the queues as they must be? It changes nothing there.
+//!
+//! Our events go through the default exchange, which every broker has, so there is no exchange to miss.
+
+use bus::{BusConfig, ProbeError, Queue, QueueFound, QueueState};
+use service_kit::config::{AMQP_URL, Masked};
+
+use super::address::{path, unreachable, user};
+use super::finding::Finding;
+
+pub(super) const SUBJECT: &str = "rabbitmq";
+
+pub(super) async fn check(url: &Masked, config: &BusConfig) -> Vec<Finding> {
+    match bus::probe(url, config).await {
+        Ok(queues) => {
+            let login = Finding::ok(SUBJECT, format!("{url} lets us in"));
+            std::iter::once(login).chain(queues.iter().map(|found| queue(url, found))).collect()
+        }
+        Err(error) => vec![not_in(url, &error)],
+    }
+}
+
+/// The virtual host, as the broker's tools take it.
+fn virtual_host(url: &Masked) -> String {
+    Some(path(url.expose())).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned())
+}
+
+/// The user, as the broker's tools take it.
+fn account(url: &Masked) -> String {
+    Some(user(url.expose())).filter(|user| !user.is_empty()).unwrap_or_else(|| "guest".to_owned())
+}
+
+fn not_in(url: &Masked, error: &ProbeError) -> Finding {
+    let (host, user) = (virtual_host(url), account(url));
+    let seen = Finding::ok(SUBJECT, url.to_string());
+    let said = error.to_string();
+    match error {
+        ProbeError::Login(_) => seen.fails(
+            format!("the broker refuses the user '{user}' with this password: {said}"),
+            format!(
+                "correct user and password in {} (write @ as %40, / as %2f), or on the broker: rabbitmqctl change_password \
+                 '{user}' NEW-PASSWORD; guest may come from the broker's own machine only",
+                AMQP_URL.name
+            ),
+        ),
+        ProbeError::VirtualHost(_) => seen.fails(
+            format!("there is no virtual host '{host}', or the user '{user}' may not use it: {said}"),
+            format!(
+                "correct the path in {}, or on the broker: rabbitmqctl add_vhost '{host}'; rabbitmqctl set_permissions -p \
+                 '{host}' '{user}' '.*' '.*' '.*'",
+                AMQP_URL.name
+            ),
+        ),
+        ProbeError::Address(_) => seen.fails(said, format!("set {} to {}", AMQP_URL.name, AMQP_URL.allowed)),
+        ProbeError::Away(_) => seen.fails(said, unreachable("RabbitMQ", url.expose(), AMQP_URL.name)),
+    }
+}
+
+fn queue(url: &Masked, found: &QueueFound) -> Finding {
+    let (host, user, name) = (virtual_host(url), account(url), &found.name);
+    let seen = |text: String| Finding::ok(format!("queue {name}"), text);
+    match &found.state {
+        QueueState::Found { messages, consumers } => {
+            let seen = seen(format!("is there; waiting messages: {messages}, consumers: {consumers}"));
+            if *messages == 0 || found.queue != Queue::Dead {
+                return seen;
+            }
+            seen.warns(
+                "these messages could not be processed: what they say is in no session",
+                "see why: dwell dlq list; when that is mended, try them again: dwell dlq requeue",
+            )
+        }
+        QueueState::ToBeMade => seen("is made when a service starts".to_owned()),
+        QueueState::Missing => seen("is missing".to_owned()).fails(
+            "the broker has no such queue, and DWELL_QUEUE_DECLARE=passive makes none",
+            "let the services make it: DWELL_QUEUE_DECLARE=active; or make it, or name the one that is there with \
+             DWELL_QUEUE_ENTRY, DWELL_QUEUE_EXIT and DWELL_QUEUE_DEAD",
+        ),
+        QueueState::OtherArguments { said, ours } => seen("has other arguments than ours".to_owned()).fails(
+            format!("no service can declare it: RabbitMQ says \"{said}\"; ours are {ours}"),
+            format!(
+                "take the queue as it is: DWELL_QUEUE_DECLARE=passive; or set the DWELL_QUEUE_TYPE that it has (quorum or \
+                 classic); or delete it while it is empty: rabbitmqctl delete_queue -p '{host}' '{name}' --if-empty"
+            ),
+        ),
+        QueueState::NoRight { said } => seen("can't be declared".to_owned()).fails(
+            format!("the user '{user}' has no right to it: RabbitMQ says \"{said}\""),
+            format!(
+                "on the broker: rabbitmqctl set_permissions -p '{host}' '{user}' '.*' '.*' '.*'; or make the queues and set \
+                 DWELL_QUEUE_DECLARE=passive"
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn dead_letters_that_wait_are_warned_of_and_events_that_wait_are_not() {
+        let url = Masked::url("amqp://broker/%2f");
+        let verdict = |queue_of: Queue, messages| {
+            let state = QueueState::Found { messages, consumers: 0 };
+            queue(&url, &QueueFound { queue: queue_of, name: "a name".to_owned(), state }).verdict
+        };
+
+        let verdicts = [verdict(Queue::Dead, 4), verdict(Queue::Dead, 0), verdict(Queue::Exit, 4)];
+
+        assert_eq!(verdicts, [Verdict::Warning, Verdict::Ok, Verdict::Ok]);
+    }
+}

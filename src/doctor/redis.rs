@@ -1,0 +1,109 @@
+//! A Redis: does it let us in, does it take a write, and will it go on doing so when it is full?
+//!
+//! The trial write is what its users do too; its key is gone a second later.
+
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, RedisError};
+use service_kit::config::{Masked, Setting};
+
+use super::address::{host_and_port, unreachable};
+use super::clock::{self, Said};
+use super::finding::Finding;
+
+pub(super) const SUBJECT: &str = "redis";
+const KEY: &str = "dwell:doctor";
+
+/// Looks at the Redis that `setting` names.
+pub(super) async fn check(url: &Masked, setting: &Setting, timeout: Duration) -> Vec<Finding> {
+    match look(url, timeout).await {
+        Ok(findings) => findings,
+        Err(error) => vec![refused(url, setting, &error)],
+    }
+}
+
+async fn look(url: &Masked, timeout: Duration) -> Result<Vec<Finding>, RedisError> {
+    let client = Client::open(url.expose())?;
+    let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
+    ::redis::cmd("SET").arg(KEY).arg("").arg("EX").arg(1).query_async::<()>(&mut connection).await?;
+    // What the rights of the user do not allow to ask is left out: the write has succeeded.
+    let told: String = ::redis::cmd("INFO").query_async(&mut connection).await.unwrap_or_default();
+    let mut findings = vec![memory(url, &told)];
+    findings.extend(clock_of(&mut connection).await);
+    Ok(findings)
+}
+
+async fn clock_of(connection: &mut MultiplexedConnection) -> Option<Finding> {
+    let before = clock::now_ms();
+    let (seconds, micros): (i64, i64) = ::redis::cmd("TIME").query_async(connection).await.ok()?;
+    let theirs = seconds * 1_000 + micros / 1_000;
+    clock::finding(SUBJECT, Said { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
+}
+
+/// What it does when its memory is full. All of ours there is a cache: what was not used for long may go.
+fn memory(url: &Masked, info: &str) -> Finding {
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("").trim();
+    let version = field("redis_version");
+    let seen = Finding::ok(SUBJECT, format!("{url} takes writes (Redis {version})"));
+    let (limit, policy) = (field("maxmemory"), field("maxmemory_policy"));
+    if limit.is_empty() || limit == "0" || policy != "noeviction" {
+        return seen;
+    }
+    seen.warns(
+        format!("its maxmemory is {limit} bytes and its maxmemory-policy noeviction: once it is full it refuses writes, and the cache is bypassed"),
+        format!("redis-cli {} CONFIG SET maxmemory-policy allkeys-lru; and the same in redis.conf", place(url)),
+    )
+}
+
+fn refused(url: &Masked, setting: &Setting, error: &RedisError) -> Finding {
+    let seen = Finding::ok(SUBJECT, url.to_string());
+    let name = setting.name;
+    let cli = format!("redis-cli {}", place(url));
+    let (cause, fix) = match error.code() {
+        Some("OOM") => (
+            "its memory is full and it evicts nothing, so it refuses writes",
+            format!("{cli} CONFIG SET maxmemory-policy allkeys-lru; or give it more: {cli} CONFIG SET maxmemory 1gb"),
+        ),
+        Some("READONLY" | "MASTERDOWN") => (
+            "it is a read-only replica",
+            format!("name the primary in {name}; which one it is: {cli} INFO replication"),
+        ),
+        Some("MISCONF") => (
+            "it can't save its data to disk, so it refuses writes",
+            format!("make room on its disk, then see its log and: {cli} INFO persistence"),
+        ),
+        Some("MOVED" | "CROSSSLOT" | "CLUSTERDOWN") => {
+            ("it is a node of a cluster, which is not spoken here", format!("name a single Redis in {name}"))
+        }
+        Some("NOPERM") => (
+            "the user has too few rights",
+            format!(
+                "let the user write and read keys: {cli} ACL SETUSER USER on '~dwell:*' +get +set +mget +ping +info +time"
+            ),
+        ),
+        Some("NOAUTH" | "WRONGPASS") => wrong_login(name),
+        Some("LOADING") => ("it still loads its data", "try again in a minute".to_owned()),
+        _ if error.kind() == ::redis::ErrorKind::AuthenticationFailed => wrong_login(name),
+        _ if error.kind() == ::redis::ErrorKind::InvalidClientConfig => {
+            ("the address can't be used", format!("set {name} to {}", setting.allowed))
+        }
+        _ => ("it does not answer", unreachable("Redis", url.expose(), name)),
+    };
+    seen.fails(format!("{cause}: {error}"), fix)
+}
+
+fn wrong_login(name: &str) -> (&'static str, String) {
+    let fix = format!("correct user and password in {name} (redis://USER:PASSWORD@HOST:PORT/0)");
+    ("it refuses user and password", fix)
+}
+
+/// The flags of `redis-cli` that lead there.
+fn place(url: &Masked) -> String {
+    match host_and_port(url.expose()).split_once(' ') {
+        Some((host, port)) => format!("-h {host} -p {port}"),
+        None => String::new(),
+    }
+}

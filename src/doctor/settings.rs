@@ -1,0 +1,240 @@
+//! All settings, read as every service reads them, with everything that is wrong and not only the first of it.
+//!
+//! Files are read, the network is not touched.
+
+use std::ffi::OsString;
+
+use bus::BusConfig;
+use clap::ArgMatches;
+use correlator::recorder::http::{HttpRecorder, Limits};
+use service_kit::config::{self, ALL, Error, Setting};
+use service_kit::{Settings, logs};
+use summary_api::Access;
+
+use super::finding::Finding;
+
+/// What one part reads of the settings.
+type Check = fn(&Settings) -> Result<(), Error>;
+
+/// What the settings say without those that are wrong, and what was found about all that were given.
+pub(super) fn look(
+    matches: &ArgMatches,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> (Settings, Vec<Finding>) {
+    let (mut settings, unread) = Settings::read_all(matches, environment);
+    let given: Vec<(&Setting, Finding)> = ALL
+        .iter()
+        .filter(|setting| settings.is_given(setting))
+        .map(|setting| (*setting, Finding::ok(settings.said_as(setting), value(&settings, setting))))
+        .collect();
+    let mut wrong: Vec<(Option<&Setting>, Finding)> =
+        unread.iter().map(|error| (error.setting(), said(error))).collect();
+    // A wrong value hides what comes after it, so it is taken away and all is read again.
+    while let Some(error) = first_wrong(&settings) {
+        wrong.push((error.setting(), said(&error)));
+        let Some(setting) = error.setting().filter(|setting| settings.is_given(setting)) else { break };
+        settings = settings.without(setting);
+    }
+    let right = given.into_iter().filter(|(setting, _)| !wrong.iter().any(|(other, _)| *other == Some(*setting)));
+    let mut findings: Vec<Finding> = right.map(|(_, finding)| finding).collect();
+    findings.extend(closed(&settings));
+    findings.extend(wrong.into_iter().map(|(_, finding)| finding));
+    (settings, findings)
+}
+
+/// The value, masked.
+fn value(settings: &Settings, setting: &Setting) -> String {
+    let effective = settings.effective();
+    effective
+        .values()
+        .iter()
+        .find(|(name, _)| *name == setting.name)
+        .map(|(_, value)| value.clone())
+        .unwrap_or_default()
+}
+
+/// The first value that one of the services refuses.
+fn first_wrong(settings: &Settings) -> Option<Error> {
+    let checks: [Check; 8] = [
+        logs::check,
+        |settings| settings.duration(&config::DRAIN).map(drop),
+        |settings| settings.url(&config::OTLP_ENDPOINT, &["http"]).map(drop),
+        |settings| BusConfig::from_settings("dwell", settings).map(drop),
+        |settings| summary_api::Config::read(settings).map(drop),
+        |settings| correlator::Config::from_settings(settings).map(drop),
+        recorder,
+        gates,
+    ];
+    checks.iter().find_map(|check| check(settings).err())
+}
+
+/// The way of a correlator to a summary API elsewhere.
+fn recorder(settings: &Settings) -> Result<(), Error> {
+    let Some(url) = settings.url(&config::SUMMARY_API_URL, &["http"])? else { return Ok(()) };
+    HttpRecorder::new(&url, settings.secret(&config::INTERNAL_TOKEN)?.as_ref(), Limits::default())
+        .map(drop)
+        .map_err(|error| settings.wrong(&config::SUMMARY_API_URL, error.to_string()))
+}
+
+/// Both gate services read the same settings.
+fn gates(settings: &Settings) -> Result<(), Error> {
+    entry_service::check(settings).map_err(|error| match error {
+        entry_service::Error::Config(error) => error,
+        error @ entry_service::Error::Publish(_) => Error::Refused(error.to_string()),
+    })
+}
+
+/// A summary API that other machines reach, and no correlator.
+fn closed(settings: &Settings) -> Option<Finding> {
+    let config = summary_api::Config::read(settings).ok()?;
+    (config.access() == Access::Closed).then(|| {
+        Finding::ok(config::INTERNAL_TOKEN.name, "not set").warns(
+            format!(
+                "{} is reachable from other machines, so without a shared secret /internal/v1 is closed to correlators in \
+                 other processes",
+                config.listen
+            ),
+            "set the same secret for the summary API and its correlators: export DWELL_INTERNAL_TOKEN=$(openssl rand -hex 24)",
+        )
+    })
+}
+
+fn said(error: &Error) -> Finding {
+    let name = error.setting().map_or_else(|| "settings".to_owned(), |setting| setting.name.to_owned());
+    match error {
+        Error::Wrong { name, value, reason, allowed } => {
+            let seen = Finding::ok(name, value);
+            Finding { allowed: Some((*allowed).to_owned()), ..seen.is_wrong(reason, fix(error, name, value, reason)) }
+        }
+        Error::UnknownName { name, suggestion } => Finding::ok(name, "(value not shown)").is_wrong(
+            "no setting has this name",
+            match suggestion {
+                Some(known) => format!("did you mean {known}? Rename it, or take it away: unset {name}"),
+                None => format!("take it away: unset {name}; all settings: dwell --help"),
+            },
+        ),
+        Error::NotUnicode { .. } => {
+            Finding::ok(&name, "(not shown)").is_wrong("its value is not valid UTF-8", format!("set {name} anew"))
+        }
+        Error::Missing { flag, help, allowed, .. } => Finding::ok(&name, "not set")
+            .is_wrong(format!("it is needed: {help}"), format!("set {name} or --{flag} to {allowed}")),
+        Error::Refused(text) => Finding::ok(&name, "").is_wrong(text, "do as the cause says"),
+    }
+}
+
+fn fix(error: &Error, name: &str, value: &str, reason: &str) -> String {
+    let setting = error.setting();
+    let tls = [("amqps:", "amqp:"), ("rediss:", "redis:"), ("https:", "http:")];
+    if let Some((_, plain)) = tls.iter().find(|(scheme, _)| value.starts_with(scheme)) {
+        return format!(
+            "TLS is not spoken here: write {plain}//… on a network that you trust, or end TLS beside this process, for \
+             instance with stunnel"
+        );
+    }
+    if reason.contains("time_zone \"") {
+        return format!(
+            "in {value}, write a zone of the IANA data base, for instance time_zone = \"Europe/Berlin\"; all of them: \
+             timedatectl list-timezones"
+        );
+    }
+    if setting == Some(&config::LOTS) {
+        return format!("mend {value}, or name another file with {name}; deploy/lots.example.toml shows how one looks");
+    }
+    let or_else = match setting.and_then(|setting| setting.default) {
+        Some(default) => format!(", or take it away: the default is {default}"),
+        None => String::new(),
+    };
+    format!("set {name} to what is allowed{or_else}")
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::config::command;
+
+    use super::super::finding::{Verdict, exit_code};
+    use super::*;
+
+    fn looked(variables: &[(&str, &str)]) -> Vec<Finding> {
+        let matches = command("dwell", "").get_matches_from(["dwell"]);
+        look(&matches, variables.iter().map(|(name, value)| (name.into(), value.into()))).1
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_found_and_not_only_the_first() {
+        let found = looked(&[
+            ("DWELL_AMQP_URL", "amqps://dwell:hidden@broker"),
+            ("DWELL_HOLD", "soon"),
+            ("DWELL_LOG", "loud,"),
+            ("DWELL_MAX_STAI", "3d"),
+            ("DWELL_SEED", "7"),
+            ("DWELL_REDIS_URL", "rediss://:hidden@cache"),
+        ]);
+
+        let wrong: Vec<&str> =
+            found.iter().filter(|one| one.verdict == Verdict::Wrong).map(|one| one.subject.as_str()).collect();
+        assert_eq!(wrong, ["DWELL_MAX_STAI", "DWELL_LOG", "DWELL_AMQP_URL", "DWELL_HOLD", "DWELL_REDIS_URL"]);
+        assert_eq!(found.first(), Some(&Finding::ok("DWELL_SEED", "7")));
+        assert!(found.iter().skip(1).all(|one| one.cause.is_some() && one.fix.is_some()));
+        let shown = format!("{found:?}");
+        assert!(!shown.contains("hidden") && shown.contains("TLS is not spoken here: write redis://"), "{shown}");
+        assert!(shown.contains("did you mean DWELL_MAX_STAY?"), "{shown}");
+        assert_eq!(exit_code(&found), 78);
+    }
+
+    #[test]
+    fn a_flag_is_named_as_a_flag() {
+        let matches = command("dwell", "").get_matches_from(["dwell", "--seed", "7", "--hold", "soon"]);
+
+        let found = look(&matches, []).1;
+
+        let names: Vec<&str> = found.iter().map(|one| one.subject.as_str()).collect();
+        assert_eq!(names, ["--seed", "--hold"]);
+    }
+
+    #[test]
+    fn settings_that_are_right_are_shown_without_their_secrets() {
+        let found = looked(&[("DWELL_INTERNAL_TOKEN", "0123456789abcdef"), ("DWELL_AMQP_URL", "amqp://u:hidden@h")]);
+
+        let expected = [Finding::ok("DWELL_AMQP_URL", "amqp://u:***@h"), Finding::ok("DWELL_INTERNAL_TOKEN", "***")];
+        assert_eq!(found, expected);
+        assert_eq!((exit_code(&found), exit_code(&[])), (0, 0));
+    }
+
+    #[test]
+    fn an_unknown_time_zone_of_a_lot_says_how_one_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lots.toml");
+        std::fs::write(&file, "[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"Berlin\"\n").unwrap();
+
+        let found = looked(&[("DWELL_LOTS", file.to_str().unwrap())]);
+
+        let [Finding { cause: Some(cause), fix: Some(fix), allowed: Some(allowed), .. }] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert!(
+            cause.contains("line 4: lot P3: time_zone \"Berlin\"") && fix.contains("Europe/Berlin"),
+            "{cause} {fix}"
+        );
+        assert!(allowed.starts_with("a [[lot]] for each car park"), "{allowed}");
+    }
+
+    #[test]
+    fn an_unknown_field_of_a_lot_is_no_matter_of_its_time_zone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lots.toml");
+        std::fs::write(&file, "[[lot]]\nid = \"P3\"\ncapasity = 4\n").unwrap();
+
+        let found = looked(&[("DWELL_LOTS", file.to_str().unwrap())]);
+
+        let [Finding { cause: Some(cause), fix: Some(fix), .. }] = found.as_slice() else { panic!("{found:?}") };
+        assert!(cause.contains("unknown field `capasity`") && fix.contains("shows how one looks"), "{cause} {fix}");
+    }
+
+    #[test]
+    fn a_summary_api_that_no_correlator_can_use_is_warned_of() {
+        let found = looked(&[("DWELL_LISTEN", "0.0.0.0:5000")]);
+
+        assert_eq!(found.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::Ok, Verdict::Warning]);
+        assert_eq!(exit_code(&found), 0);
+    }
+}

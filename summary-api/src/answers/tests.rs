@@ -1,0 +1,177 @@
+//! What is kept, for how long, and what is not.
+
+mod on_redis;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::future::join_all;
+use tokio::sync::Notify;
+use tokio::time::advance;
+
+use super::*;
+
+/// Answers kept in this process, and the ledger that they are about: a number of commits.
+struct Kept {
+    answers: Answers,
+    commits: watch::Sender<u64>,
+    executed: AtomicU64,
+    context: ServiceContext,
+}
+
+impl Kept {
+    fn new(place: Place) -> Self {
+        let (commits, receiver) = watch::channel(0);
+        let context = ServiceContext::for_testing();
+        Self { answers: Answers::new(place, receiver, &context), commits, executed: AtomicU64::new(0), context }
+    }
+
+    fn commit(&self) {
+        self.commits.send_modify(|commits| *commits += 1);
+    }
+
+    /// The number of the execution that answered.
+    async fn ask(&self, question: &str) -> String {
+        self.ask_for(question, async { true }).await
+    }
+
+    /// The same, where an answer takes as long as `work`, which says whether it lasts.
+    async fn ask_for(&self, question: &str, work: impl Future<Output = bool> + Send) -> String {
+        let execute = async {
+            let number = self.executed.fetch_add(1, Ordering::SeqCst) + 1;
+            let lasts = work.await;
+            Made { bytes: number.to_string().into(), lasts }
+        };
+        text(&self.answers.answer(asked(question), execute).await)
+    }
+
+    fn counted(&self) -> [u64; 4] {
+        counted(&self.context)
+    }
+}
+
+fn asked(question: &str) -> Question {
+    Question::new(question.as_bytes())
+}
+
+fn text(bytes: &Bytes) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Hits, misses, passed and errors.
+fn counted(context: &ServiceContext) -> [u64; 4] {
+    ["hit", "miss", "passed", "error"]
+        .map(|result| metric(context, &format!("dwell_answer_cache_requests_total{{result=\"{result}\"}}")))
+}
+
+fn metric(context: &ServiceContext, series: &str) -> u64 {
+    let page = service_kit::metrics::render(&context.registry);
+    page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_is_answered_anew_after_a_second_and_after_each_commit() {
+    let kept = Kept::new(Place::Process);
+
+    assert_eq!([kept.ask("a").await, kept.ask("a").await, kept.ask("b").await], ["1", "1", "2"]);
+    advance(Duration::from_millis(999)).await;
+    assert_eq!([kept.ask("a").await, kept.ask("b").await], ["1", "2"]);
+    advance(Duration::from_millis(1)).await;
+    assert_eq!([kept.ask("a").await, kept.ask("a").await], ["3", "3"]);
+    kept.commit();
+    assert_eq!([kept.ask("a").await, kept.ask("a").await], ["4", "4"]);
+    assert_eq!(kept.counted(), [5, 4, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_question_at_the_same_time_is_executed_once() {
+    let kept = Kept::new(Place::Process);
+    let may_answer = Notify::new();
+    let slow = || async {
+        may_answer.notified().await;
+        true
+    };
+
+    let all = join_all((0..10).map(|_| kept.ask_for("a", slow())));
+    let (answers, ()) = tokio::join!(all, async {
+        tokio::task::yield_now().await;
+        may_answer.notify_waiters();
+    });
+
+    assert_eq!(answers, vec!["1"; 10]);
+    assert_eq!(kept.counted(), [9, 1, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_after_a_commit_does_not_wait_for_an_answer_from_before_it() {
+    let kept = Kept::new(Place::Process);
+    let may_answer = Notify::new();
+    let old = kept.ask_for("a", async {
+        may_answer.notified().await;
+        true
+    });
+
+    let (old, new) = tokio::join!(old, async {
+        kept.commit();
+        let new = kept.ask("a").await;
+        may_answer.notify_one();
+        new
+    });
+
+    assert_eq!((old.as_str(), new.as_str()), ("1", "2"));
+    assert_eq!(kept.ask("a").await, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_whose_client_goes_away_is_executed_for_the_next() {
+    let kept = Kept::new(Place::Process);
+    {
+        let gone = pin!(kept.ask_for("a", std::future::pending()));
+        assert!(futures::poll!(gone).is_pending());
+    }
+    assert_eq!([kept.ask("a").await, kept.ask("a").await], ["2", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_last_or_is_too_large_is_never_kept() {
+    let kept = Kept::new(Place::Process);
+    let at_once = join_all((0..3).map(|_| kept.ask_for("now", async { false }))).await;
+    assert_eq!(at_once, ["1", "2", "3"]);
+    assert_eq!(kept.ask_for("now", async { false }).await, "4");
+
+    let of_bytes = async |bytes: usize| {
+        let made = async { Made { bytes: vec![b'x'; bytes].into(), lasts: true } };
+        kept.answers.answer(asked(&bytes.to_string()), made).await.len()
+    };
+    for bytes in [ANSWER_BYTES_MAX, ANSWER_BYTES_MAX + 1] {
+        assert_eq!([of_bytes(bytes).await, of_bytes(bytes).await], [bytes, bytes]);
+    }
+    assert_eq!(kept.counted(), [1, 1, 6, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_it_is_full_nothing_is_added_until_the_moment_is_over() {
+    let kept = Kept::new(Place::Process);
+    let ask = async |number: usize| {
+        let made = async { Made { bytes: vec![b'x'; ANSWER_BYTES_MAX].into(), lasts: true } };
+        kept.answers.answer(asked(&format!("{number:02}")), made).await;
+    };
+    // Questions take room, too, so that one answer of sixteen has none.
+    for number in (0..16).chain(0..16) {
+        ask(number).await;
+    }
+    assert_eq!(kept.counted(), [15, 15, 2, 0]);
+    let bytes = metric(&kept.context, "dwell_answer_cache_bytes");
+    assert!(bytes > 15 * 1024 * 1024 && bytes <= BYTES_MAX as u64, "{bytes}");
+
+    advance(LIFETIME).await;
+    ask(15).await;
+    ask(15).await;
+    assert_eq!(kept.counted(), [16, 16, 2, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_when_it_is_off() {
+    let kept = Kept::new(Place::Nowhere);
+    assert_eq!([kept.ask("a").await, kept.ask("a").await], ["1", "2"]);
+    assert_eq!(kept.counted(), [0, 0, 2, 0]);
+}

@@ -1,0 +1,85 @@
+//! Finds the changes of one session in the list of all changes, which has no index but its order.
+//!
+//! Changes are listed in order of commit, and so about in order of the moments when they were recorded. A session changes
+//! when an event of its vehicle is recorded, or when something awaited ends; its row says when it changed first and
+//! last. So the list is looked at around those moments, first closely and then widely; all in between, and at last the whole
+//! list, is only looked at when the changes that were found do not follow from each other.
+
+use parking::{SessionId, Timestamp};
+
+use super::{ChangeRow, EVENTS_OF_VEHICLE, Error, Ledger, SessionRow};
+
+/// So far from its place may a moment be in the list: what waits for a disk or a lock is recorded later, and the clocks
+/// of several summary APIs differ.
+const NEAR_MS: i64 = 2_000;
+/// The same when something hangs.
+const FAR_MS: i64 = 60_000;
+
+/// The changes of a session, in order.
+pub(super) async fn changes_of<L: Ledger + ?Sized>(ledger: &L, id: SessionId) -> Result<Vec<ChangeRow>, Error> {
+    let Some(row) = ledger.session(id).await? else { return Ok(Vec::new()) };
+    let given = row.session.entry_time.or(row.session.exit_time);
+    let events = ledger.vehicle_events(&row.session.vehicle, given, EVENTS_OF_VEHICLE).await?;
+    let moments: Vec<Timestamp> = events.iter().map(|event| event.recorded_at).collect();
+    let mut changes = Vec::new();
+    for parts in searches(&row, &moments) {
+        changes.clear();
+        for (from, to) in parts {
+            changes.extend(ledger.changes_between(id, from, to).await?);
+        }
+        changes.sort_unstable_by_key(|change| change.sequence);
+        changes.dedup_by_key(|change| change.sequence);
+        if is_whole(&changes, &row) {
+            break;
+        }
+    }
+    Ok(changes)
+}
+
+type Part = (Timestamp, Timestamp);
+
+/// The parts of the list to look at, one search after the other.
+fn searches(row: &SessionRow, moments: &[Timestamp]) -> [Vec<Part>; 4] {
+    let (first, last) = (row.recorded_at, row.updated_at);
+    let within = moments.iter().copied().filter(|moment| (first..=last).contains(moment));
+    let mut moments: Vec<Timestamp> = within.chain([first, last]).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    let between = vec![(first.plus_millis(-FAR_MS), last.plus_millis(FAR_MS))];
+    // A clock that was set back has left moments far from their places.
+    let everywhere = vec![(Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX))];
+    [around(&moments, NEAR_MS), around(&moments, FAR_MS), between, everywhere]
+}
+
+/// What is at most so far from one of these moments, in parts that do not overlap.
+fn around(moments: &[Timestamp], far_ms: i64) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for moment in moments {
+        let (from, to) = (moment.plus_millis(-far_ms), moment.plus_millis(far_ms));
+        match parts.last_mut() {
+            Some((_, end)) if *end >= from => *end = to,
+            _ => parts.push((from, to)),
+        }
+    }
+    parts
+}
+
+/// Whether each change begins where the one before it ended, from the first one to the one that the row tells of.
+fn is_whole(changes: &[ChangeRow], row: &SessionRow) -> bool {
+    let begins = changes.first().is_some_and(|change| change.from.is_none());
+    let follow = changes.windows(2).all(|pair| pair[1].from == Some(pair[0].to));
+    let is_last = |change: &ChangeRow| change.recorded_at == row.updated_at && change.to == row.session.state;
+    begins && follow && changes.iter().any(is_last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_touch_are_one() {
+        let at = Timestamp::from_millis;
+        let parts = around(&[at(0), at(15), at(40)], 10);
+        assert_eq!(parts, [(at(-10), at(25)), (at(30), at(50))]);
+    }
+}

@@ -1,0 +1,209 @@
+//! What each hour of a lot saw: written with the sessions that it follows from, and read for statistics.
+//!
+//! Hours are locked in the order of lot and hour, after vehicles and before lots, by all transactions: those that are
+//! missing are made first, so that there is something to lock.
+
+use std::ops::Range;
+
+use deadpool_postgres::{GenericClient as _, Transaction};
+use parking::{LotId, State, Timestamp};
+use tokio_postgres::{IsolationLevel, Row};
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::store::Store;
+use crate::ledger::list::IdRange;
+use crate::ledger::rollup::{Rollup, Standing};
+use crate::ledger::stored::{self, Code as _};
+use crate::ledger::{Counts, Dwells, Error, Hours, Recent, RecentOf, Tally};
+
+/// When all sessions are counted: hours that are kept in memory before they are written.
+const MOST_HOURS: usize = if cfg!(test) { 3 } else { 10_000 };
+/// When all sessions are counted: sessions that are read at once.
+const SESSIONS: i32 = 10_000;
+
+const MAKE: &str = "
+    INSERT INTO lot_hour (lot_no, hour_no) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING";
+
+const LOCK: &str = "
+    SELECT h.lot_no, h.hour_no, h.entries, h.exits, h.matched, h.unmatched_exits, h.unmatched_entries, h.inside_ms,
+        h.dwell_ms, h.dwells
+    FROM unnest($1::bigint[], $2::bigint[]) AS wanted (lot_no, hour_no)
+        JOIN lot_hour h ON h.lot_no = wanted.lot_no AND h.hour_no = wanted.hour_no
+    ORDER BY h.lot_no, h.hour_no FOR UPDATE OF h";
+
+const WRITE: &str = "
+    UPDATE lot_hour h SET
+        entries = new.entries, exits = new.exits, matched = new.matched, unmatched_exits = new.unmatched_exits,
+        unmatched_entries = new.unmatched_entries, inside_ms = new.inside_ms, dwell_ms = new.dwell_ms,
+        dwells = new.dwells
+    FROM unnest(
+        $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+        $9::bigint[], $10::bytea[]
+    ) AS new (
+        lot_no, hour_no, entries, exits, matched, unmatched_exits, unmatched_entries, inside_ms, dwell_ms, dwells
+    )
+    WHERE h.lot_no = new.lot_no AND h.hour_no = new.hour_no";
+
+/// Locks the hours that change, and returns them as they will be, by lot and hour.
+pub(super) async fn lock(transaction: &Transaction<'_>, rollup: &Rollup) -> Result<Vec<(i64, i64, Tally)>, Failure> {
+    let (lots, hours): (Vec<i64>, Vec<i64>) = rollup.changed().map(|(lot, hour, _)| (lot, hour)).unzip();
+    if lots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (make, lock) = (transaction.prepare_cached(MAKE).await?, transaction.prepare_cached(LOCK).await?);
+    let rows = async { transaction.query(&lock, &[&lots, &hours]).await };
+    let make = async { transaction.execute(&make, &[&lots, &hours]).await };
+    let (_, rows) = futures::try_join!(make, rows)?;
+    let mut tallies = Vec::with_capacity(rows.len());
+    for (row, (lot, hour, difference)) in rows.iter().zip(rollup.changed()) {
+        let mut tally = tally(row, 2)?;
+        if (row.try_get(0)?, row.try_get(1)?) != (lot, hour) {
+            return Err(Error::Corrupt(format!("the hour {hour} of the lot {lot} is missing")).into());
+        }
+        tally.add(difference);
+        tallies.push((lot, hour, tally));
+    }
+    Ok(tallies)
+}
+
+/// Writes hours that are locked.
+pub(super) async fn write(transaction: &Transaction<'_>, tallies: &[(i64, i64, Tally)]) -> Result<(), Failure> {
+    if tallies.is_empty() {
+        return Ok(());
+    }
+    let lots: Vec<i64> = tallies.iter().map(|(lot, _, _)| *lot).collect();
+    let hours: Vec<i64> = tallies.iter().map(|(_, hour, _)| *hour).collect();
+    let column = |member: fn(&Counts) -> i64| tallies.iter().map(|(_, _, tally)| member(&tally.counts)).collect();
+    let entries: Vec<i64> = column(|counts| counts.entries);
+    let exits: Vec<i64> = column(|counts| counts.exits);
+    let matched: Vec<i64> = column(|counts| counts.matched);
+    let unmatched_exits: Vec<i64> = column(|counts| counts.unmatched_exits);
+    let unmatched_entries: Vec<i64> = column(|counts| counts.unmatched_entries);
+    let inside: Vec<i64> = column(|counts| counts.inside_ms);
+    let dwell: Vec<i64> = column(|counts| counts.dwell_ms);
+    let dwells: Vec<Vec<u8>> = tallies.iter().map(|(_, _, tally)| tally.dwells.to_bytes()).collect();
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+        [&lots, &hours, &entries, &exits, &matched, &unmatched_exits, &unmatched_entries, &inside, &dwell, &dwells];
+    transaction.execute(&transaction.prepare_cached(WRITE).await?, &values).await?;
+    Ok(())
+}
+
+/// Counts the hours of all sessions that are there, in bounded memory.
+pub(super) async fn count_all(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    let sessions = "SELECT lot_no, state, entry_ms, exit_ms FROM session WHERE source = 0 ORDER BY session_id";
+    let portal = transaction.bind(sessions, &[]).await?;
+    let mut rollup = Rollup::default();
+    loop {
+        let rows = transaction.query_portal(&portal, SESSIONS).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in &rows {
+            let time = |column: usize| -> Result<Option<Timestamp>, Failure> {
+                Ok(row.try_get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+            };
+            let session = Standing { state: State::from_code(row.try_get(1)?)?, entry: time(2)?, exit: time(3)? };
+            rollup.add(row.try_get(0)?, session);
+            if rollup.len() >= MOST_HOURS {
+                let full = std::mem::take(&mut rollup);
+                write(transaction, &lock(transaction, &full).await?).await?;
+            }
+        }
+    }
+    write(transaction, &lock(transaction, &rollup).await?).await
+}
+
+const HOURS: &str = "
+    SELECT h.hour_no, h.entries, h.exits, h.matched, h.unmatched_exits, h.unmatched_entries, h.inside_ms, h.dwell_ms,
+        h.dwells
+    FROM lot l JOIN lot_hour h ON h.lot_no = l.lot_no
+    WHERE l.lot_id = $1 AND h.hour_no >= $2 AND h.hour_no < $3 ORDER BY h.hour_no";
+
+/// The vehicles inside now, less those by which they have become more since an hour began.
+const INSIDE_BEFORE: &str = "
+    SELECT l.inside - coalesce((
+        SELECT sum(h.entries - h.unmatched_entries - h.matched) FROM lot_hour h
+        WHERE h.lot_no = l.lot_no AND h.hour_no >= $2
+    ), 0)::bigint FROM lot l WHERE l.lot_id = $1";
+
+/// Some hours of a lot.
+pub(super) async fn of_lot(store: &Store, lot: &LotId, hours: &Range<i64>) -> Result<Hours, Failure> {
+    let mut client = store.connection().await?;
+    let moment = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let moment = moment.start().await?;
+    let select = moment.prepare_cached(HOURS).await?;
+    let rows = moment.query(&select, &[&lot.as_str(), &hours.start, &hours.end]).await?;
+    let hour = |row: &Row| Ok((row.try_get(0)?, tally(row, 1)?));
+    let found = rows.iter().map(hour).collect::<Result<_, Failure>>()?;
+    let inside = moment.prepare_cached(INSIDE_BEFORE).await?;
+    let inside = moment.query_opt(&inside, &[&lot.as_str(), &hours.end]).await?;
+    let inside_after = inside.map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+    moment.commit().await?;
+    client.end_well();
+    Ok(Hours { hours: found, inside_after })
+}
+
+const RECENT: &str = "
+    SELECT wanted.place, h.hour_no, h.entries, h.exits, h.matched, h.unmatched_exits, h.unmatched_entries, h.inside_ms,
+        h.dwell_ms
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS wanted (lot_id, first, last, place)
+        JOIN lot l ON l.lot_id = wanted.lot_id
+        JOIN lot_hour h ON h.lot_no = l.lot_no AND h.hour_no BETWEEN wanted.first AND wanted.last
+    ORDER BY wanted.place, h.hour_no";
+
+const OPEN_BEFORE: &str = "
+    SELECT wanted.place, count(*)
+    FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS wanted (lot_id, last, place)
+        JOIN lot l ON l.lot_id = wanted.lot_id
+        JOIN open_stay o ON o.lot_no = l.lot_no AND o.session_id <= wanted.last
+    GROUP BY wanted.place";
+
+/// How some lots stand, in the order asked for.
+pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Recent>, Failure> {
+    let client = store.connection().await?;
+    let lots: Vec<&str> = asked.iter().map(|asked| asked.lot.as_str()).collect();
+    let (first, last): (Vec<i64>, Vec<i64>) =
+        asked.iter().map(|asked| (*asked.hours.start(), *asked.hours.end())).unzip();
+    let mut recent = vec![Recent::default(); asked.len()];
+    let hours = client.query(&client.prepare_cached(RECENT).await?, &[&lots, &first, &last]).await?;
+    for row in hours {
+        if let Some(recent) = recent.get_mut(place(&row)?) {
+            recent.hours.push((row.try_get(1)?, counts(&row, 2)?));
+        }
+    }
+    let twice: Vec<&str> = lots.iter().flat_map(|lot| [*lot; 2]).collect();
+    let before = |time| IdRange::before(time).map_or_else(Uuid::nil, |range| range.last);
+    let ids: Vec<Uuid> = asked.iter().flat_map(|asked| asked.open_before.map(before)).collect();
+    let counted = client.query(&client.prepare_cached(OPEN_BEFORE).await?, &[&twice, &ids]).await?;
+    for row in counted {
+        let place = place(&row)?;
+        if let Some(recent) = recent.get_mut(place / 2) {
+            recent.open_before[place % 2] = stored::count(row.try_get(1)?)?;
+        }
+    }
+    client.end_well();
+    Ok(recent)
+}
+
+/// Places count from one in the database.
+fn place(row: &Row) -> Result<usize, Failure> {
+    let place: i64 = row.try_get(0)?;
+    Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
+}
+
+fn tally(row: &Row, first: usize) -> Result<Tally, Failure> {
+    Ok(Tally { counts: counts(row, first)?, dwells: Dwells::from_bytes(row.try_get(first + 7)?)? })
+}
+
+fn counts(row: &Row, first: usize) -> Result<Counts, tokio_postgres::Error> {
+    Ok(Counts {
+        entries: row.try_get(first)?,
+        exits: row.try_get(first + 1)?,
+        matched: row.try_get(first + 2)?,
+        unmatched_exits: row.try_get(first + 3)?,
+        unmatched_entries: row.try_get(first + 4)?,
+        inside_ms: row.try_get(first + 5)?,
+        dwell_ms: row.try_get(first + 6)?,
+    })
+}

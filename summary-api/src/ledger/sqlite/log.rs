@@ -1,0 +1,153 @@
+//! Takes the write-ahead log back into the file beside the writer, so that those who wait for a commit do not wait for
+//! that.
+//!
+//! A thread of its own copies the log's pages while the writer goes on. The writer then copies the little that it has
+//! written meanwhile, and its next transaction begins the log anew. What is left at the end SQLite copies by itself.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
+
+use super::schema;
+use crate::ledger::Error;
+
+/// The log goes back into the file when it has so many pages (200 MiB): many pages change often and go back once.
+pub(super) const MOST_PAGES: i32 = 51_200;
+
+/// The log of the connection that writes, and the thread that copies it.
+pub(super) struct Log {
+    most_pages: i32,
+    /// Pages in the log after the last commit.
+    pages: Arc<AtomicI32>,
+    is_copying: bool,
+    copied: Receiver<()>,
+    copy: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    /// The log of `connection`, whose file is at `path`.
+    pub(super) fn of(connection: &mut Connection, path: &Path, most_pages: i32) -> Result<Self, Error> {
+        let pages = Arc::new(AtomicI32::new(0));
+        let length = Arc::clone(&pages);
+        // In the place of SQLite's own hook, which would copy all at once.
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            length.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let beside = schema::open_copier(path)?;
+        let (copy, wanted) = sync_channel::<()>(1);
+        let (done, copied) = sync_channel(1);
+        let run = move || {
+            while wanted.recv().is_ok() {
+                copy_all(&beside);
+                if done.send(()).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("ledger-log".into()).spawn(run);
+        let thread =
+            thread.map_err(|error| Error::Unavailable(format!("can't start the thread of its log: {error}")))?;
+        Ok(Self { most_pages, pages, is_copying: false, copied, copy: Some(copy), thread: Some(thread) })
+    }
+
+    /// To be called after each transaction.
+    pub(super) fn committed(&mut self, connection: &Connection) {
+        if self.pages.load(Ordering::Relaxed) < self.most_pages {
+            return;
+        }
+        if !self.is_copying {
+            self.is_copying = self.copy.as_ref().is_some_and(|copy| copy.try_send(()).is_ok());
+            if self.is_copying {
+                return;
+            }
+        } else if self.copied.try_recv() == Err(TryRecvError::Empty) {
+            return;
+        }
+        // It has copied what was there before, or the thread has ended, and all is left to the writer.
+        self.is_copying = false;
+        copy_all(connection);
+    }
+}
+
+/// Copies what no reader stands in the way of. What is not copied stays in the log, which is as durable as the file, and
+/// is tried again after the next transaction.
+fn copy_all(connection: &Connection) {
+    drop(connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE));
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.copy.take();
+        if let Some(thread) = self.thread.take() {
+            // It ended in good order, or by a panic that was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use parking::Timestamp;
+
+    use super::*;
+
+    const MOST: i32 = 30;
+
+    /// A table to write to, and the log of its file.
+    fn open() -> (tempfile::TempDir, Connection, Log) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let (mut connection, _) = schema::open_writer(&path, Timestamp::from_millis(0)).unwrap();
+        connection.execute_batch("CREATE TABLE note (text TEXT)").unwrap();
+        let log = Log::of(&mut connection, &path, MOST).unwrap();
+        (folder, connection, log)
+    }
+
+    #[test]
+    fn the_log_begins_anew_while_it_is_written_to() {
+        let (_folder, connection, mut log) = open();
+        let (mut begun_anew, mut longest, deadline) = (0, 0, Instant::now() + Duration::from_secs(30));
+        let mut notes = 0;
+        while begun_anew < 3 {
+            assert!(Instant::now() < deadline, "{notes} notes were written, and the log is {longest} pages long");
+            let before = log.pages.load(Ordering::Relaxed);
+            connection.execute("INSERT INTO note VALUES (hex(randomblob(3000)))", []).unwrap();
+            notes += 1;
+            log.committed(&connection);
+            let pages = log.pages.load(Ordering::Relaxed);
+            begun_anew += i32::from(pages < before);
+            longest = longest.max(pages);
+        }
+        assert!(longest >= MOST, "{longest}");
+        drop(log);
+        let kept: i64 = connection.query_row("SELECT count(*) FROM note", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, notes);
+    }
+
+    #[test]
+    fn the_writer_copies_the_log_alone_when_the_thread_has_ended() {
+        let (_folder, connection, mut log) = open();
+        // As after a panic: both ends of the thread's channels are gone.
+        log.copy.take();
+        log.thread.take().unwrap().join().unwrap();
+        let mut longest = 0;
+        for is_copying in [false, true] {
+            log.is_copying = is_copying;
+            for _ in 0..100 {
+                connection.execute("INSERT INTO note VALUES (hex(randomblob(3000)))", []).unwrap();
+                longest = longest.max(log.pages.load(Ordering::Relaxed));
+                log.committed(&connection);
+            }
+        }
+        assert!((MOST..2 * MOST).contains(&longest), "{longest}");
+    }
+}

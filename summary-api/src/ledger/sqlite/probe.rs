@@ -1,0 +1,73 @@
+//! A look at a file that changes nothing: is it a ledger that this program knows, and is it free?
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::{in_use, lock_file, schema};
+use crate::ledger::{Error, Probe};
+
+/// Looks at the file at `path`, which need not be there; its folder must.
+pub(in crate::ledger) async fn probe(path: &Path) -> Result<Probe, Error> {
+    let path = path.to_owned();
+    let looked = tokio::task::spawn_blocking(move || look(&path));
+    looked.await.map_err(|error| Error::Unavailable(format!("looking at it failed: {error}")))?
+}
+
+fn look(path: &Path) -> Result<Probe, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    if !folder.is_dir() {
+        let folder = folder.display();
+        return Err(Error::Config(format!("there is no folder {folder}, and none is made for the ledger")));
+    }
+    // Kept while the file is read, so that nobody begins to write it just then.
+    let _lock = free(path, &lock_file(path))?;
+    let has_ledger = path.exists() && schema::look(path)?;
+    let is_read_only = path.metadata().is_ok_and(|file| file.permissions().readonly());
+    Ok(Probe { store: format!("SQLite at {}", path.display()), now: None, is_read_only, has_ledger })
+}
+
+/// The lock, if there is one and nobody has it.
+fn free(path: &Path, beside: &PathBuf) -> Result<Option<File>, Error> {
+    let Ok(lock) = File::open(beside) else { return Ok(None) };
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
+        Err(TryLockError::Error(error)) => {
+            Err(Error::Config(format!("can't lock {} ({error}): keep the ledger on a local disk", beside.display())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_tells_a_ledger_from_nothing_and_from_another_program_s_file_and_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+
+        assert!(!look(&path).unwrap().has_ledger);
+        assert!(!path.exists() && !lock_file(&path).exists());
+        drop(schema::open_writer(&path, parking::Timestamp::default()).unwrap());
+        assert!(look(&path).unwrap().has_ledger);
+
+        std::fs::write(&path, "this is the text of another program, and it is long enough for a header ".repeat(20))
+            .unwrap();
+        assert!(matches!(look(&path), Err(Error::Config(text)) if text.contains("not a ledger of this program")));
+        assert!(
+            matches!(look(&folder.path().join("no/ledger")), Err(Error::Config(text)) if text.contains("no folder"))
+        );
+    }
+
+    #[test]
+    fn a_ledger_that_somebody_has_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let holder = super::super::lock(&path).unwrap();
+
+        assert!(matches!(look(&path), Err(Error::InUse(text)) if text.contains("DWELL_DATABASE_URL")));
+        drop(holder);
+        assert!(look(&path).is_ok());
+    }
+}

@@ -1,0 +1,112 @@
+//! The task that follows the ledger's changes for all clients of the feed: at once what this process commits, within
+//! half a second what others do, and nothing while nobody listens.
+//!
+//! It reads at most [`PAGE`] changes every [`PAUSE`], some 1,280 a second, however many are recorded: the recording comes
+//! first. When it is more than [`BEHIND`] changes behind, it goes on at the newest one, and the clients are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Announced, Inner, Message};
+
+/// The most changes that are read at once: a client with a whole queue can take them all.
+const PAGE: u32 = 64;
+/// The shortest time between two reads.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest time between two reads: what other processes commit is seen within it.
+const POLL: Duration = Duration::from_millis(500);
+/// So many changes may be committed and not yet sent.
+pub(super) const BEHIND: u64 = 4_096;
+
+/// How long a stop waits for clients that have not been told yet.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Runs until the stop, and then until the clients have been told.
+pub(super) async fn run(inner: &Inner) {
+    let mut audience = inner.audience.subscribe();
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.lifecycle.stopping() => break,
+            // The sender lives as long as `inner`.
+            _ = audience.wait_for(|audience| audience.clients > 0) => {}
+        }
+        tokio::select! {
+            biased;
+            () = inner.lifecycle.stopping() => break,
+            () = follow(inner) => {}
+        }
+    }
+    drop(tokio::time::timeout(GOODBYE, audience.wait_for(|audience| audience.clients == 0)).await);
+}
+
+/// Follows until nobody listens any more.
+async fn follow(inner: &Inner) {
+    let Some(mut position) = newest(inner).await else { return };
+    let mut commits = inner.service.commits();
+    inner.audience.send_modify(|audience| audience.is_followed = true);
+    while !is_over(inner) {
+        commits.mark_unchanged();
+        let is_full = announce(inner, &mut position).await;
+        tokio::time::sleep(PAUSE).await;
+        if !is_full {
+            drop(tokio::time::timeout(POLL.saturating_sub(PAUSE), commits.changed()).await);
+        }
+    }
+}
+
+/// Where to begin; `None` when nobody listens any more. A ledger that is away is asked again.
+async fn newest(inner: &Inner) -> Option<u64> {
+    loop {
+        match inner.service.last_change().await {
+            Ok(newest) => return Some(newest),
+            Err(error) => tracing::debug!(%error, "the live feed can't begin"),
+        }
+        if is_over(inner) {
+            return None;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Ends following when nobody listens. In one step, so that whoever joins either counts or sees that it has ended.
+fn is_over(inner: &Inner) -> bool {
+    inner.audience.send_if_modified(|audience| {
+        let is_over = audience.clients == 0;
+        audience.is_followed &= !is_over;
+        is_over
+    })
+}
+
+/// Tells all clients what is new; says whether there may be more at once.
+async fn announce(inner: &Inner, position: &mut u64) -> bool {
+    let changed = match inner.service.changed_sessions(*position, PAGE).await {
+        Ok(changed) => changed,
+        Err(error) => {
+            tracing::debug!(%error, "the live feed can't read");
+            return false;
+        }
+    };
+    for changed in &changed {
+        *position = changed.change.sequence;
+        // Nobody takes it while all clients are still catching up.
+        drop(inner.messages.send(Announced::Change(Arc::new(Message::of(changed)))));
+    }
+    let is_full = u32::try_from(changed.len()).is_ok_and(|count| count == PAGE);
+    if is_full {
+        skip(inner, position).await;
+    }
+    is_full
+}
+
+/// Goes on at the newest change when too many have piled up.
+async fn skip(inner: &Inner, position: &mut u64) {
+    match inner.service.last_change().await {
+        Ok(newest) if newest.saturating_sub(*position) > BEHIND => {
+            tracing::debug!(behind = newest - *position, "the live feed leaves out changes");
+            *position = newest;
+            drop(inner.messages.send(Announced::Skipped));
+        }
+        Ok(_) | Err(_) => {}
+    }
+}

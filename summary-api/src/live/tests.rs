@@ -1,0 +1,191 @@
+//! Claims about the feed over a real ledger, without a network.
+
+use std::time::Duration;
+
+use matching::Unit;
+use parking::{Lots, Rules};
+
+use super::*;
+use crate::testing::{BrokenLedger, Fixture, How, Vehicles, minute};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Entries of so many vehicles of one lot.
+fn entries(vehicles: &mut Vehicles, lot: &str, count: usize) -> Vec<Unit> {
+    (0..count).map(|number| vehicles.entry(lot, &format!("{lot}CAR{number}"), minute(0))).collect()
+}
+
+async fn numbers(subscription: &mut Subscription, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let next = tokio::time::timeout(DEADLINE, subscription.next()).await.expect("a change comes in time");
+        numbers.push(next.unwrap().sequence);
+    }
+    numbers
+}
+
+fn metric(fixture: &Fixture, name: &str) -> Option<i64> {
+    fixture.metric(name)
+}
+
+#[tokio::test]
+async fn who_comes_back_with_a_number_misses_nothing_however_old_it_is() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut vehicles = Vehicles::default();
+    fixture.service.record(entries(&mut vehicles, "P3", 1_200)).await.unwrap();
+
+    let mut from_the_beginning = live.join(Some(0), None).await.unwrap();
+    let mut from_the_middle = live.join(Some(700), None).await.unwrap();
+    let mut from_now = live.join(None, None).await.unwrap();
+    fixture.service.record(entries(&mut vehicles, "P4", 3)).await.unwrap();
+
+    let expected: Vec<u64> = (1..=1_203).collect();
+    assert_eq!(numbers(&mut from_the_beginning, 1_203).await, expected);
+    assert_eq!(numbers(&mut from_the_middle, 503).await, expected[700..]);
+    assert_eq!(numbers(&mut from_now, 3).await, expected[1_200..]);
+    assert_eq!(metric(&fixture, "dwell_live_sent_total"), Some(1_203 + 503 + 3));
+}
+
+#[tokio::test]
+async fn a_feed_of_one_lot_has_its_changes_only_and_knows_where_it_is() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut vehicles = Vehicles::default();
+    let lot = LotId::parse("P4").unwrap();
+    let mut feed = live.join(None, Some(lot)).await.unwrap();
+    for (name, plate) in [("P3", "CAR1"), ("P4", "CAR2"), ("P3", "CAR3"), ("P4", "CAR4")] {
+        fixture.service.record(vec![vehicles.entry(name, plate, minute(0))]).await.unwrap();
+    }
+
+    assert_eq!(numbers(&mut feed, 2).await, [2, 4]);
+    assert_eq!(feed.position(), 4);
+    assert_eq!(fixture.service.last_change().await, Ok(4));
+}
+
+#[tokio::test]
+async fn what_another_process_commits_is_told_too() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let (rules, lots) = (Rules::default(), Lots::default());
+    let other = Service::new(Arc::clone(&fixture.ledger), rules, lots, &ServiceContext::for_testing());
+    let mut feed = live.join(None, None).await.unwrap();
+
+    other.record(entries(&mut Vehicles::default(), "P3", 2)).await.unwrap();
+
+    assert_eq!(numbers(&mut feed, 2).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn who_takes_nothing_is_told_that_it_lags_and_may_go_on_with_its_number() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut vehicles = Vehicles::default();
+    let (mut slow, mut quick) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
+    fixture.service.record(entries(&mut vehicles, "P3", 1)).await.unwrap();
+    assert_eq!((numbers(&mut slow, 1).await, numbers(&mut quick, 1).await), (vec![1], vec![1]));
+
+    fixture.service.record(entries(&mut vehicles, "P4", QUEUE + 1)).await.unwrap();
+    let all: Vec<u64> = (2..).take(QUEUE + 1).collect();
+    assert_eq!(numbers(&mut quick, QUEUE + 1).await, all);
+
+    assert_eq!(slow.next().await.unwrap_err(), Ended::Lagged);
+    assert_eq!(metric(&fixture, "dwell_live_dropped_total"), Some(1));
+    let mut again = live.join(Some(slow.position()), None).await.unwrap();
+    assert_eq!(numbers(&mut again, QUEUE + 1).await, all);
+}
+
+#[tokio::test]
+async fn when_far_too_much_is_recorded_the_feed_goes_on_at_the_newest_and_says_so() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut vehicles = Vehicles::default();
+    let mut feed = live.join(None, None).await.unwrap();
+    fixture.service.record(entries(&mut vehicles, "P4", 1)).await.unwrap();
+    let mut last = numbers(&mut feed, 1).await[0];
+    let most = usize::try_from(follow::BEHIND).unwrap();
+    fixture.service.record(entries(&mut vehicles, "P3", most + 200)).await.unwrap();
+
+    let ended = loop {
+        match tokio::time::timeout(DEADLINE, feed.next()).await.expect("it is told in time") {
+            Ok(message) => {
+                assert_eq!(message.sequence, last + 1);
+                last = message.sequence;
+            }
+            Err(ended) => break ended,
+        }
+    };
+
+    assert_eq!(ended, Ended::Lagged);
+    assert!(last < follow::BEHIND, "{last}");
+}
+
+#[tokio::test]
+async fn there_are_as_many_places_as_the_limit_says() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(live.join(None, None).await.unwrap());
+    }
+    assert_eq!(metric(&fixture, "dwell_live_clients"), Some(256));
+    assert!(matches!(live.join(None, None).await, Err(Refused::Full)));
+
+    clients.pop();
+
+    assert!(live.join(None, None).await.is_ok());
+    clients.clear();
+    assert_eq!(metric(&fixture, "dwell_live_clients"), Some(0));
+}
+
+#[tokio::test]
+async fn a_feed_that_everybody_has_left_is_taken_up_again() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut vehicles = Vehicles::default();
+    for round in 0..20 {
+        let mut feed = live.join(None, None).await.unwrap();
+        fixture.service.record(entries(&mut vehicles, &format!("P{round}"), 1)).await.unwrap();
+        assert_eq!(numbers(&mut feed, 1).await, [2 * round + 1]);
+        drop(feed);
+        fixture.service.record(entries(&mut vehicles, &format!("Q{round}"), 1)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_clients_the_ledger_is_not_asked() {
+    let context = ServiceContext::for_testing();
+    let ledger = Arc::new(BrokenLedger(How::Panics));
+    let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
+    let _live = Live::start(&service, &context);
+
+    tokio::time::sleep(Duration::from_hours(1)).await;
+
+    assert!(!context.lifecycle.is_stopping(), "the task has asked, and failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_is_away_at_the_beginning_is_said() {
+    let context = ServiceContext::for_testing();
+    let ledger = Arc::new(BrokenLedger(How::Away));
+    let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
+    let live = Live::start(&service, &context);
+
+    assert!(matches!(live.join(None, None).await, Err(Refused::Service(service::Error::TooSlow))));
+}
+
+#[tokio::test]
+async fn a_stop_tells_everybody_and_waits_for_them() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut feed = live.join(None, None).await.unwrap();
+    let lifecycle = fixture.context.lifecycle.clone();
+
+    lifecycle.stop();
+
+    assert_eq!(feed.next().await.unwrap_err(), Ended::Stopping);
+    assert!(matches!(live.join(None, None).await, Err(Refused::Stopping)));
+    assert_eq!(lifecycle.running(), ["live feed"]);
+    drop(feed);
+    assert!(lifecycle.finished(DEADLINE).await.is_ok());
+}

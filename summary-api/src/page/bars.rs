@@ -1,0 +1,129 @@
+//! Columns side by side, as SVG: how much of each kind or in each stretch of time.
+//!
+//! Places along the width are parts of it, so the picture is as wide as there is room and its text as large as all text.
+//! Who can't see it has the table beside it.
+
+use maud::{Markup, html};
+
+use super::words::number;
+
+/// How high the columns may be, px; below is the room for labels.
+const PLOT_PX: u64 = 168;
+const LABELS_PX: u64 = 24;
+/// Room above the highest line for its number.
+const TOP_PX: u64 = 18;
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    /// What stands below its left edge; empty for most.
+    pub(super) label: String,
+    /// What it says when pointed at.
+    pub(super) says: String,
+    /// How high it is, in thousandths.
+    pub(super) value: u64,
+}
+
+/// One, in thousandths.
+pub(super) const ONE: u64 = 1_000;
+
+/// Columns, and lines that they are compared with.
+#[derive(Debug)]
+pub(super) struct Bars<'a> {
+    pub(super) columns: &'a [Column],
+    /// A level: its name and value, in thousandths.
+    pub(super) level: Option<(&'a str, u64)>,
+    /// Places along the width: what each says, and where, in ten-thousandths.
+    pub(super) marks: &'a [(String, u64)],
+}
+
+impl Bars<'_> {
+    pub(super) fn svg(&self) -> Markup {
+        let values = self.columns.iter().map(|column| column.value);
+        let top = round_up(values.chain(self.level.map(|level| level.1)).max().unwrap_or(0));
+        html! {
+            svg.bars height=(PLOT_PX + LABELS_PX) aria-hidden="true" {
+                @for value in [top, top / 2] { line x1="0" x2="100%" y1=(y(value, top)) y2=(y(value, top)) {} }
+                @for (place, column) in (0..).zip(self.columns) { (self.column(place, column, top)) }
+                @for value in [top, top / 2] { text x="0" y=(y(value, top) - 4) { (label(value)) } }
+                line.base x1="0" x2="100%" y1=(PLOT_PX) y2=(PLOT_PX) {}
+                @if let Some((name, value)) = self.level {
+                    line.limit x1="0" x2="100%" y1=(y(value, top)) y2=(y(value, top)) {}
+                    text.limit x="100%" y=(y(value, top) - 4) { (name) " " (label(value)) }
+                }
+                @for (row, (says, at)) in (0..).zip(self.marks) {
+                    line.limit x1=(per_cent(*at)) x2=(per_cent(*at)) y1="0" y2=(PLOT_PX) {}
+                    // A name has room on one side of its line.
+                    @let is_left = *at > 8_000;
+                    text.mark-name.left[is_left] x=(per_cent(*at)) dx=(if is_left { "-4" } else { "4" }) y=(12 + 16 * row) { (says) }
+                }
+            }
+        }
+    }
+
+    fn column(&self, place: u64, column: &Column, top: u64) -> Markup {
+        let count = u64::try_from(self.columns.len()).unwrap_or(1).max(1);
+        let (x, width) = (place * 10_000 / count, 10_000 / count);
+        html! {
+            g {
+                title { (column.says) }
+                // Pointing anywhere above a column points at it.
+                rect.room x=(per_cent(x)) width=(per_cent(width)) y="0" height=(PLOT_PX) {}
+                rect.column x=(per_cent(x)) width=(per_cent(width - width / 8)) y=(y(column.value, top))
+                    height=(PLOT_PX - y(column.value, top)) rx="1" {}
+            }
+            @if !column.label.is_empty() { text x=(per_cent(x)) y=(PLOT_PX + 16) { (column.label) } }
+        }
+    }
+}
+
+/// How far from the top a value stands, px.
+fn y(value: u64, top: u64) -> u64 {
+    let height = u128::from(value.min(top)) * u128::from(PLOT_PX - TOP_PX) / u128::from(top.max(1));
+    PLOT_PX - u64::try_from(height).unwrap_or(0)
+}
+
+/// A value with its half, where it has one.
+fn label(thousandths: u64) -> String {
+    let half = if thousandths.is_multiple_of(ONE) { String::new() } else { format!(".{}", thousandths % ONE / 100) };
+    number(thousandths / ONE) + &half
+}
+
+/// The next number, in thousandths, of a one, two, three or five with noughts behind it.
+fn round_up(value: u64) -> u64 {
+    let powers = std::iter::successors(Some(ONE), |power| power.checked_mul(10));
+    let rounds = powers.flat_map(|power| [1, 2, 3, 5].map(|digit| power.saturating_mul(digit)));
+    rounds.into_iter().find(|round| *round >= value).unwrap_or(u64::MAX)
+}
+
+fn per_cent(ten_thousandths: u64) -> String {
+    format!("{}.{:02}%", ten_thousandths / 100, ten_thousandths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_high_as_their_values_and_lines_say_theirs() {
+        let column = |value| Column { label: String::new(), says: String::new(), value };
+        let columns = [530, 1_430, 1_220].map(column);
+        let svg = Bars { columns: &columns, level: None, marks: &[] }.svg().into_string();
+
+        let heights: Vec<&str> = svg
+            .split("class=\"column\"")
+            .skip(1)
+            .filter_map(|rest| rest.split("height=\"").nth(1)?.split('"').next())
+            .collect();
+        assert_eq!(heights, ["39", "107", "91"], "of 150 px for two");
+        assert_eq!([500, 1_000, 1_500, 1_000_000].map(label), ["0.5", "1", "1.5", "1,000"]);
+    }
+
+    #[test]
+    fn the_scale_ends_at_a_round_number() {
+        let rounded = [0, 1, 2, 3, 6, 10, 11, 499, 501].map(|value| round_up(value * ONE) / ONE);
+        assert_eq!(rounded, [1, 1, 2, 3, 10, 10, 20, 500, 1_000]);
+        assert_eq!((round_up(530), round_up(1_430), round_up(u64::MAX)), (1_000, 2_000, u64::MAX));
+        assert_eq!([y(0, 10), y(10, 10), y(5, 10)], [168, 18, 93]);
+    }
+}

@@ -1,0 +1,28 @@
+//! The table behind a picture, for those who can't see it and those who want the numbers.
+
+use maud::{Markup, html};
+
+/// A table that is opened by its summary; the first cell of a row says what it is of, the others are numbers.
+pub(super) fn table<const N: usize>(
+    id: &str,
+    caption: &str,
+    heads: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Markup {
+    html! {
+        details id=(id) {
+            summary { "The same as a table" }
+            div.scroll role="group" aria-label=(caption) tabindex="0" {
+                table {
+                    caption { (caption) }
+                    thead { tr {
+                        @for (place, head) in heads.iter().enumerate() { th scope="col" .number[place > 0] { (head) } }
+                    } }
+                    tbody { @for row in rows { tr { @for (place, cell) in row.iter().enumerate() {
+                        @if place == 0 { th scope="row" { (cell) } } @else { td.number { (cell) } }
+                    } } } }
+                }
+            }
+        }
+    }
+}

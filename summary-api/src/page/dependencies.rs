@@ -1,0 +1,154 @@
+//! What this process needs and how that is, and the correlators that report to it.
+
+use matching::DependencyReport;
+use maud::{Markup, html};
+use parking::Timestamp;
+use service_kit::health::Status as Dependency;
+
+use super::words::{self, Mark, number};
+use crate::service::{ReportedCorrelator, Service};
+
+/// The dependencies, each up or down and why.
+pub(super) fn list(service: &Service) -> Markup {
+    let all = service.health().dependencies();
+    html! {
+        section aria-labelledby="dependencies" {
+            h2 #dependencies { "Dependencies of this process" }
+            @if all.is_empty() { p.empty { "It needs nothing else." } } @else {
+                ul.dependencies {
+                    @for one in all {
+                        @let away = match one.status {
+                            Dependency::Up => None,
+                            Dependency::NotYet => Some("not reached yet".to_owned()),
+                            Dependency::Down(reason) => Some(reason),
+                        };
+                        (dependency(one.name, one.name, one.is_optional, away.as_deref()))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A dependency, and why it can't be used if it can't.
+fn dependency(key: &str, name: &str, is_optional: bool, away: Option<&str>) -> Markup {
+    let mark = match (away, is_optional) {
+        (None, _) => Mark::Good,
+        (Some(_), true) => Mark::Warn,
+        (Some(_), false) => Mark::Bad,
+    };
+    html! {
+        li data-key=(key) {
+            (mark) strong { (name) } " " (if away.is_some() { "away" } else { "up" })
+            @if is_optional { span.note { " (can be done without)" } }
+            @if let Some(reason) = away { span.reason { (reason) } }
+        }
+    }
+}
+
+/// What is wrong with the correlators, each in few words: one that is silent, what one of them lacks.
+pub(super) fn matters(correlators: &[ReportedCorrelator], now: Timestamp) -> Vec<String> {
+    if correlators.is_empty() {
+        return vec!["no correlator reports".to_owned()];
+    }
+    let of_one = |one: &ReportedCorrelator| {
+        let name = name(one, correlators);
+        if one.is_silent(now) {
+            return vec![format!("{name} silent")];
+        }
+        let lacking = one.status.dependencies.iter().filter(|dependency| dependency.away.is_some());
+        lacking.map(|dependency| format!("{name}: {}", dependency.name)).collect()
+    };
+    correlators.iter().flat_map(of_one).collect()
+}
+
+/// The name of a correlator among all of them: the only one needs no number.
+fn name(one: &ReportedCorrelator, all: &[ReportedCorrelator]) -> String {
+    let id = one.status.correlator.simple().to_string();
+    if all.len() == 1 { "correlator".to_owned() } else { format!("correlator {}", &id[..8]) }
+}
+
+/// The correlators that report, what waits for them and what they need.
+pub(super) fn correlators(all: &[ReportedCorrelator], now: Timestamp) -> Markup {
+    let has_dependencies = all.iter().any(|one| !one.status.dependencies.is_empty());
+    html! {
+        section aria-labelledby="correlators" {
+            h2 #correlators { "Correlators" }
+            @if all.is_empty() {
+                p.notice { (Mark::Warn) "No correlator has reported within ten seconds: events wait in their queues." }
+            } @else {
+                div.scroll role="group" aria-labelledby="correlators" tabindex="0" {
+                    table {
+                        caption.hidden { "Correlators that report, and what waits for them" }
+                        thead { tr {
+                            th scope="col" { "Correlator" }
+                            th.number scope="col" { "Entry queue" }
+                            th.number scope="col" { "Exit queue" }
+                            th.number scope="col" { "In flight" }
+                            th.number scope="col" { "Reported" }
+                        } }
+                        tbody { @for one in all { (row(one, now)) } }
+                    }
+                }
+                @if has_dependencies {
+                    ul.dependencies aria-label="Dependencies of correlators" {
+                        @for one in all { @for of_it in &one.status.dependencies { (needed(one, of_it, all)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(one: &ReportedCorrelator, now: Timestamp) -> Markup {
+    let known = |ready: Option<u64>| {
+        html! {
+            @if let Some(ready) = ready { (number(ready)) } @else { span.none { "not known" } }
+        }
+    };
+    html! {
+        tr data-key=(one.status.correlator) {
+            th scope="row" { code { (one.status.correlator) } }
+            td.number { (known(one.status.entry_ready)) }
+            td.number { (known(one.status.exit_ready)) }
+            td.number { (number(one.status.in_flight)) }
+            td.number {
+                @if one.is_silent(now) { (Mark::Warn) "silent, " }
+                (words::length(now.millis_since(one.reported_at).max(0))) " ago"
+            }
+        }
+    }
+}
+
+fn needed(one: &ReportedCorrelator, of_it: &DependencyReport, all: &[ReportedCorrelator]) -> Markup {
+    let name = format!("{}: {}", name(one, all), of_it.name);
+    let key = format!("{}-{}", one.status.correlator, of_it.name);
+    dependency(&key, &name, of_it.is_optional, of_it.away.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::idle_correlator;
+
+    fn reported(id: u128, away: Option<&str>, at: i64) -> ReportedCorrelator {
+        let mut status = idle_correlator(id << 96);
+        let dependency = |name: &str, away| DependencyReport { name: name.to_owned(), is_optional: true, away };
+        status.dependencies = vec![dependency("rabbitmq", None), dependency("redis", away.map(str::to_owned))];
+        ReportedCorrelator { status, reported_at: Timestamp::from_millis(at) }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_by_name_and_of_several_correlators_by_number() {
+        let said = |all: &[ReportedCorrelator]| matters(all, Timestamp::from_millis(3_000));
+        let well = || reported(1, None, 3_000);
+        assert_eq!(said(&[]), ["no correlator reports"]);
+        assert_eq!(said(&[well()]), Vec::<String>::new());
+        assert_eq!(said(&[reported(1, Some("refused"), 3_000)]), ["correlator: redis"]);
+        assert_eq!(said(&[reported(1, None, 0)]), ["correlator silent"]);
+        assert_eq!(
+            said(&[well(), reported(2, Some("refused"), 3_000), reported(3, Some("refused"), 0)]),
+            ["correlator 00000002: redis", "correlator 00000003 silent"]
+        );
+    }
+}

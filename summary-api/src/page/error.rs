@@ -1,0 +1,42 @@
+//! Errors as a page, for people whose browser asked for one. What is wrong is decided in [`problem`](crate::problem).
+
+use axum::http::header;
+use axum::response::Response;
+use maud::html;
+use service_kit::Health;
+
+use super::layout::{Page, Refresh};
+use crate::problem::Problem;
+use crate::service::Service;
+
+/// The page that says what a problem's answer says, with the same status. `service` is who gave the answer, if anybody.
+pub(crate) fn of_problem(answer: &Response, health: &Health, service: Option<&Service>) -> Response {
+    let status = answer.status();
+    let problem = answer.extensions().get::<Problem>();
+    let title = problem.map_or_else(|| status.canonical_reason().unwrap_or("Error"), Problem::title);
+    let content = html! {
+        section.notice aria-labelledby="what" {
+            p.code { (status.as_u16()) }
+            h1 #what { (title) }
+            @if let Some(problem) = problem { p { (sentence(problem.detail())) } }
+            p { a href="/" { "How things stand now" } }
+        }
+    };
+    // What is wrong with an address stays wrong; what is wrong here may pass.
+    let refresh = if status.is_client_error() { Refresh::Never } else { Refresh::Always };
+    let mut response = Page { refresh, ..Page::new(title, "", content) }.answer_of(status, health, service);
+    for name in [header::ALLOW, header::RETRY_AFTER] {
+        if let Some(value) = answer.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// A detail with a capital at its beginning and a full stop at its end.
+fn sentence(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let begin: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if detail.ends_with('.') { "" } else { "." };
+    format!("{begin}{}{stop}", letters.as_str())
+}

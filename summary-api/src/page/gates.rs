@@ -1,0 +1,68 @@
+//! The table of gates: how each does since this process began.
+
+use maud::{Markup, html};
+
+use super::local::Local;
+use super::words::{self, Mark, number};
+use crate::gates::GateStatus;
+use crate::service::Service;
+
+/// The most gates that are shown; the API has the others.
+const SHOWN: usize = 100;
+/// A clock that differs by more, or a way that is slower, is marked, milliseconds.
+const CLOCK_OFF_MS: i64 = 60_000;
+/// Nothing for so long is marked, milliseconds.
+const SILENT_MS: i64 = 3_600_000;
+
+/// The gates, by lot and name.
+pub(super) fn table(service: &Service) -> Markup {
+    let gates = service.gates();
+    html! {
+        @if !gates.is_empty() {
+            div.scroll role="group" aria-label="Gates" tabindex="0" {
+                table #gates {
+                    caption { "Gates" span.zone { ", since this process began; what waited in a queue counts as late" } }
+                    thead { tr {
+                        th scope="col" { "Gate" }
+                        th scope="col" { "Lot" }
+                        th scope="col" { "Last event" }
+                        th.number scope="col" { "Reads, last hour" }
+                        th.number scope="col" { "Late" }
+                        th.number scope="col" { "Re-reads" }
+                        th.number scope="col" { "Confidence" }
+                        th.number scope="col" { "Clock difference" }
+                    } }
+                    tbody { @for gate in gates.iter().take(SHOWN) { (row(service, gate)) } }
+                }
+            }
+            @if gates.len() > SHOWN {
+                p.note { "The first " (SHOWN) " of " (gates.len()) " gates; " a href="/api/v1/gates" { "all of them as JSON" } "." }
+            }
+        }
+    }
+}
+
+fn row(service: &Service, gate: &GateStatus) -> Markup {
+    let age_ms = service.now().millis_since(gate.last_received).max(0);
+    let share = |part| words::share(part, gate.reads_last_hour).unwrap_or_else(|| "–".to_owned());
+    html! {
+        tr data-key={ (gate.lot) "/" (gate.gate) } {
+            th scope="row" { (gate.gate) }
+            td { (gate.lot) }
+            td {
+                (Local::of(service, &gate.lot).moment_and_zone(gate.last_event))
+                @if age_ms > SILENT_MS { " " span.off { (Mark::Warn) "silent for " (words::length(age_ms)) } }
+            }
+            td.number { (number(gate.reads_last_hour)) }
+            td.number { (share(gate.late_last_hour)) }
+            td.number { (share(gate.re_reads_last_hour)) }
+            td.number {
+                @if let Some(confidence) = gate.confidence { (format!("{confidence:.2}")) } @else { span.none { "–" } }
+            }
+            td.number {
+                @if gate.clock_difference_ms.saturating_abs() > CLOCK_OFF_MS { span.off { (Mark::Warn) "off " } }
+                (words::delay(gate.clock_difference_ms))
+            }
+        }
+    }
+}

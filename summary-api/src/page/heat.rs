@@ -1,0 +1,49 @@
+//! When vehicles come: a table of weekdays and hours whose cells are the darker the more come.
+
+use maud::{Markup, html};
+
+use super::words::number;
+
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+/// Shades from few to most; nothing has one of its own.
+const SHADES: i64 = 5;
+
+/// The table of `arrivals` by weekday, Monday first, and hour.
+pub(super) fn table(arrivals: &[[i64; 24]; 7], zone: &str) -> Markup {
+    let most = arrivals.iter().flatten().copied().max().unwrap_or(0);
+    html! {
+        div.scroll role="group" aria-label="Entries by weekday and hour" tabindex="0" {
+            table.heat {
+                caption { "Entries by weekday and hour" span.zone { ", in " (zone) } }
+                thead { tr {
+                    th scope="col" { span.hidden { "Weekday" } }
+                    @for hour in 0..24 { th scope="col" { (format!("{hour:02}")) } }
+                } }
+                tbody {
+                    @for (day, hours) in DAYS.iter().zip(arrivals) {
+                        tr {
+                            th scope="row" { (day) }
+                            @for entries in hours { td.{ "shade-" (shade(*entries, most)) } { (number(entries.unsigned_abs())) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// From 0, nothing, to [`SHADES`].
+fn shade(entries: i64, most: i64) -> i64 {
+    if entries <= 0 || most <= 0 { 0 } else { (entries * SHADES + most - 1) / most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_the_darker_the_more_come() {
+        assert_eq!([0, 1, 20, 21, 100].map(|entries| shade(entries, 100)), [0, 1, 1, 2, 5]);
+        assert_eq!(shade(0, 0), 0);
+    }
+}

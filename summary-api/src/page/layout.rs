@@ -1,0 +1,207 @@
+//! What every page shares: head, header with navigation and search, health, footer, and the headers of the answer.
+
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use maud::{DOCTYPE, Markup, html};
+use service_kit::Health;
+use service_kit::health::Status;
+
+use super::assets::ASSETS;
+use super::dependencies;
+use super::words::Mark;
+use crate::service::Service;
+
+/// Only what this server sends, nothing inline, and in nobody's frame.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// The headers of all that is made here.
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// The feed that tells the script when to ask again.
+const FEED: &str = "/api/v1/live";
+
+/// The pages of the navigation.
+const PAGES: [(&str, &str); 4] =
+    [("/", "Now"), ("/timeline", "Timeline"), ("/stays", "Stays"), ("/unmatched", "Unmatched")];
+
+/// When the script asks for a page again. The health in the header it asks for in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refresh {
+    /// Every second: it shows what no change of a session tells of.
+    Always,
+    /// When a session has changed, and every few seconds, since open stays grow.
+    OnChange,
+    /// It does not change, or would only say again what is wrong with its address.
+    Never,
+}
+
+impl Refresh {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::OnChange => "on-change",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// The health in the header by itself: for pages that are not asked for again.
+pub(super) async fn header(State(service): State<Service>) -> Response {
+    std::future::ready((HEADERS, health(&health_line(service.health(), Some(&service))).into_string()).into_response())
+        .await
+}
+
+fn health(line: &Markup) -> Markup {
+    html! { div.health #health data-live { (line) } }
+}
+
+/// A page without its frame.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    /// The first part of the title.
+    pub(super) title: &'a str,
+    /// The path of the page, as the navigation has it.
+    pub(super) path: &'a str,
+    /// What stands in the search field.
+    pub(super) plate: &'a str,
+    /// What the page is about.
+    pub(super) content: Markup,
+    /// When the script asks for it again.
+    pub(super) refresh: Refresh,
+}
+
+impl<'a> Page<'a> {
+    /// A page with an empty search field, that shows sessions.
+    pub(super) fn new(title: &'a str, path: &'a str, content: Markup) -> Self {
+        Self { title, path, plate: "", content, refresh: Refresh::OnChange }
+    }
+
+    /// The answer with this page.
+    pub(super) fn answer(&self, status: StatusCode, service: &Service) -> Response {
+        self.answer_of(status, service.health(), Some(service))
+    }
+
+    /// The same, also of a process that is no service yet.
+    pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&Service>) -> Response {
+        (status, HEADERS, self.document(&health_line(health, service)).into_string()).into_response()
+    }
+
+    fn document(&self, line: &Markup) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · Dwell" }
+                    link rel="icon" type="image/svg+xml" href=(ASSETS.icon.path);
+                    link rel="stylesheet" href=(ASSETS.style.path);
+                    script src=(ASSETS.script.path) {}
+                }
+                body data-feed=(FEED) {
+                    a.skip href="#main" { "Skip to the content" }
+                    header {
+                        (self.top())
+                        div.strip {
+                            (health(line))
+                            (live_tools())
+                        }
+                    }
+                    main #main tabindex="-1" data-live data-refresh=(self.refresh.as_str()) { (self.content) }
+                    (footer())
+                }
+            }
+        }
+    }
+
+    fn top(&self) -> Markup {
+        html! {
+            div.top {
+                a.brand href="/" {
+                    svg viewBox="0 0 24 24" aria-hidden="true" {
+                        path.post d="M3 4h3v16H3z" {}
+                        path.stay d="M8 7h13v4H8z" {}
+                        path.stay.later d="M12 14h9v4h-9z" {}
+                    }
+                    "Dwell"
+                }
+                nav aria-label="Pages" {
+                    ul {
+                        @for (path, name) in PAGES {
+                            li { a href=(path) aria-current=[(path == self.path).then_some("page")] { (name) } }
+                        }
+                    }
+                }
+                form.search role="search" action="/search" {
+                    label for="plate" { "Plate" }
+                    input #plate name="plate" type="search" value=(self.plate) maxlength="64" title="A plate, or the id of an event or of a session" autocomplete="off"
+                        autocapitalize="characters" spellcheck="false" placeholder="ABC-123";
+                    button { "Find" }
+                }
+            }
+        }
+    }
+}
+
+/// Whether all is well, here and at the correlators, in words; on every page.
+fn health_line(health: &Health, service: Option<&Service>) -> Markup {
+    let dependencies = health.dependencies();
+    let is_away = |needed: bool| {
+        let down = dependencies.iter().filter(move |one| one.is_optional != needed && one.status != Status::Up);
+        down.map(|one| one.name.to_owned()).collect::<Vec<_>>()
+    };
+    let needed = is_away(true).join(", ");
+    let of_correlators = service.map(|service| dependencies::matters(&service.correlators(), service.now()));
+    let degraded = [is_away(false), of_correlators.unwrap_or_default()].concat().join(", ");
+    html! {
+        @if health.is_draining() {
+            span.chip.bad { (Mark::Bad) "Stopping" }
+        } @else if !needed.is_empty() {
+            a.chip.bad href="/#dependencies" { (Mark::Bad) "Not ready: " (needed) }
+        } @else if degraded.is_empty() {
+            a.chip.good href="/#dependencies" { (Mark::Good) "All dependencies up" }
+        }
+        @if !degraded.is_empty() {
+            a.chip.warn href="/#dependencies" { (Mark::Warn) "Degraded: " (degraded) }
+        }
+    }
+}
+
+/// What the script shows once it runs: without it these stay hidden.
+fn live_tools() -> Markup {
+    html! {
+        div.live #live hidden {
+            span.when #live-when {}
+            span #live-mode role="status" {}
+            button #live-pause type="button" aria-pressed="false" { "Pause" }
+            button #theme type="button" { "Theme: auto" }
+        }
+        noscript { span.when { "Reload for newer numbers" } }
+    }
+}
+
+fn footer() -> Markup {
+    html! {
+        footer {
+            ul {
+                li { a href="/api/v1/sessions" { "Sessions as JSON" } }
+                li { a href="/api/docs/" { "API description" } }
+                li { a href="/graphql" { "GraphQL" } }
+                li { a href="/metrics" { "Metrics" } }
+                li { a href="/readyz?verbose" { "Readiness" } }
+            }
+            p { "Dwell " (env!("CARGO_PKG_VERSION")) ": which exit belongs to which entry" }
+        }
+    }
+}

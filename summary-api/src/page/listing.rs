@@ -1,0 +1,113 @@
+//! Tables of stays, and the links between their pages.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+use parking::GateId;
+use url::form_urlencoded;
+
+use super::local::Local;
+use super::why::Whys;
+use super::words;
+use crate::ledger::SessionRow;
+use crate::service::Service;
+
+/// Which columns a table of stays has beside plate, lot, state and times.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Columns<'a> {
+    /// How long it was.
+    Dwell,
+    /// Why it stands so.
+    Why(&'a Whys),
+}
+
+/// A table of stays, each with a link to its page.
+pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], columns: Columns<'_>) -> Markup {
+    let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.session.vehicle.lot).zone()).collect();
+    let has_one_zone = zones.len() == 1;
+    let moment = |local: Local, time| if has_one_zone { local.moment(time) } else { local.moment_and_zone(time) };
+    html! {
+        div.scroll role="group" aria-label=(caption) tabindex="0" {
+            table.stacked[matches!(columns, Columns::Why(_))] {
+                caption {
+                    (caption)
+                    span.zone { ", times in " @if has_one_zone { @for zone in zones { (zone) } } @else { "each lot's own zone" } }
+                }
+                thead {
+                    tr {
+                        th scope="col" { "Plate" }
+                        th scope="col" { "Lot" }
+                        th scope="col" { "State" }
+                        th scope="col" { "Entry" }
+                        th scope="col" { "Exit" }
+                        @match columns {
+                            Columns::Dwell => th.number scope="col" { "Dwell" },
+                            Columns::Why(_) => th scope="col" { "Why" },
+                        }
+                    }
+                }
+                tbody {
+                    @for row in rows {
+                        @let session = &row.session;
+                        @let local = Local::of(service, &session.vehicle.lot);
+                        tr data-key=(session.id) {
+                            th scope="row" { a.plate href=(address(row)) { (session.vehicle.plate) } }
+                            td { (session.vehicle.lot) }
+                            td { (words::pill(session.state)) }
+                            (end("Entry", session.entry_time.map(|time| moment(local, time)), row.entry_gate.as_ref()))
+                            (end("Exit", session.exit_time.map(|time| moment(local, time)), row.exit_gate.as_ref()))
+                            @match columns {
+                                Columns::Dwell => td.number { (dwell(row)) },
+                                Columns::Why(whys) => td.why { (whys.cell(service, row)) },
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where the page of a session is.
+pub(super) fn address(row: &SessionRow) -> String {
+    format!("/sessions/{}", row.session.id)
+}
+
+/// How long a matched stay was; a dash for the others.
+pub(super) fn dwell(row: &SessionRow) -> String {
+    row.session.dwell_ms().map_or_else(|| "–".to_owned(), words::length)
+}
+
+/// The cell of an end; where the columns have no heads, it says which end it is.
+fn end(name: &str, moment: Option<Markup>, gate: Option<&GateId>) -> Markup {
+    html! {
+        @match moment {
+            Some(moment) => td data-name=(name) {
+                (moment)
+                @if let Some(gate) = gate { " " span.gate { (gate) } }
+            },
+            None => td.missing { span.none { "–" } },
+        }
+    }
+}
+
+/// An address with these parameters; those without a value are left out.
+pub(super) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Links to the first and to the next page of a list; `parameters` are those of the list.
+pub(super) fn pages(path: &str, parameters: &[(&str, &str)], is_first: bool, next_cursor: Option<&str>) -> Markup {
+    let next = next_cursor.map(|cursor| link(path, &[parameters, &[("cursor", cursor)]].concat()));
+    html! {
+        @if !is_first || next.is_some() {
+            nav.pages aria-label="Pages of this list" {
+                @if !is_first { a.button href=(link(path, parameters)) { "Newest" } }
+                @if let Some(next) = next { a.button rel="next" href=(next) { "Older" } }
+            }
+        }
+    }
+}

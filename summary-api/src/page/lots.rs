@@ -1,0 +1,116 @@
+//! The table of lots: who is inside, which of them in doubt, what passed lately.
+
+use maud::{Markup, html};
+
+use super::listing::link;
+use super::local::Local;
+use super::words::{self, number};
+use crate::service::{LotStatus, Service};
+
+/// A column of the table of lots.
+struct Column {
+    name: &'static str,
+    is_number: bool,
+    cell: fn(&Service, &LotStatus) -> Markup,
+}
+
+const COLUMNS: [Column; 8] = [
+    Column { name: "Inside", is_number: true, cell: |_, lot| inside(lot) },
+    Column { name: "Filled", is_number: false, cell: |_, lot| filled(lot) },
+    Column { name: "Doubtful", is_number: true, cell: |_, lot| doubtful(lot) },
+    Column { name: "Overstays", is_number: true, cell: |_, lot| html! { (number(lot.overstays)) } },
+    Column {
+        name: "In this hour (before)",
+        is_number: true,
+        cell: |_, lot| passed(lot.entries_this_hour, lot.entries_hour_before),
+    },
+    Column {
+        name: "Out this hour (before)",
+        is_number: true,
+        cell: |_, lot| passed(lot.exits_this_hour, lot.exits_hour_before),
+    },
+    Column { name: "Matched, 24 h", is_number: true, cell: |_, lot| matched(lot) },
+    Column { name: "Lot's own time", is_number: false, cell: time },
+];
+
+/// The lots, by name.
+pub(super) fn table(service: &Service, lots: &[LotStatus]) -> Markup {
+    html! {
+        section aria-labelledby="lots" {
+            h2 #lots { "Lots" }
+            div.scroll role="group" aria-labelledby="lots" tabindex="0" {
+                table {
+                    caption.hidden { "Lots: who is inside, and what passed lately, on the lot's own time: in this clock hour, and in the whole one before" }
+                    thead { tr {
+                        th scope="col" { "Lot" }
+                        @for column in &COLUMNS { th scope="col" .number[column.is_number] { (column.name) } }
+                    } }
+                    tbody {
+                        @for lot in lots {
+                            tr data-key=(lot.id) {
+                                th scope="row" { a.plate href=(link("/timeline", &[("lot_id", lot.id.as_str())])) { (lot.id) } @if let Some(kind) = kind(lot) { " " span.kind { (kind) } } }
+                                @for column in &COLUMNS { td.number[column.is_number] { ((column.cell)(service, lot)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn kind(lot: &LotStatus) -> Option<String> {
+    let kind = serde_json::to_value(lot.known.as_ref()?.kind).ok()?;
+    kind.as_str().map(str::to_owned)
+}
+
+fn inside(lot: &LotStatus) -> Markup {
+    let capacity = lot.known.as_ref().and_then(|known| known.capacity).map(u64::from);
+    html! { (number(lot.inside)) @if let Some(capacity) = capacity { span.note { " of " (number(capacity)) } } }
+}
+
+/// What passed in this clock hour so far, and in the whole hour before.
+fn passed(this_hour: u64, hour_before: u64) -> Markup {
+    html! { (number(this_hour)) span.note { " (" (number(hour_before)) ")" } }
+}
+
+/// Those that are inside for longer than nearly all stays last: their exit was probably missed.
+fn doubtful(lot: &LotStatus) -> Markup {
+    html! {
+        @if let Some(doubtful) = lot.doubtful { (number(doubtful)) }
+        @else { span.none { "–" span.hidden { " not known until 200 stays are" } } }
+    }
+}
+
+fn matched(lot: &LotStatus) -> Markup {
+    let share = words::share(lot.matched_last_day, lot.matched_last_day + lot.unmatched_last_day);
+    let unmatched = link("/unmatched", &[("lot_id", lot.id.as_str())]);
+    html! { @if let Some(share) = share { a href=(unmatched) { (share) } } @else { span.none { "–" } } }
+}
+
+/// A bar and the share of the capacity that is taken; more than all of it is shown as such.
+fn filled(lot: &LotStatus) -> Markup {
+    let Some(capacity) = lot.known.as_ref().and_then(|known| known.capacity).map(u64::from) else {
+        return html! { span.none { "–" } };
+    };
+    let per_cent = lot.inside.saturating_mul(100).checked_div(capacity).unwrap_or(0);
+    let level = match per_cent {
+        0..=84 => "some",
+        85..=99 => "much",
+        _ => "full",
+    };
+    html! {
+        span.filled {
+            svg.meter.(level) viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
+                rect.ground width="100" height="8" rx="2" {}
+                rect.level width=(per_cent.min(100)) height="8" rx="2" {}
+            }
+            span { (per_cent) " %" @if per_cent > 100 { " – over" } @else if per_cent == 100 { " – full" } }
+        }
+    }
+}
+
+fn time(service: &Service, lot: &LotStatus) -> Markup {
+    let local = Local::of(service, &lot.id);
+    lot.time.map_or_else(|| html! { span.none { "no event yet" } }, |time| local.moment_and_zone(time))
+}

@@ -1,0 +1,67 @@
+//! The operator's page: HTML made here, readable without JavaScript, kept up to date by a small script.
+//!
+//! All numbers come from [`Service`], as those of `/api/v1` do. Each page has a file of its own; `layout` is what they
+//! share, `listing` the table of stays, `chart` the picture of the timeline. Everything that a page shows is in its
+//! address. Nothing is loaded from elsewhere, and nothing is inline: the content security policy forbids both.
+
+mod assets;
+mod axis;
+mod bars;
+mod behind;
+mod chart;
+mod choice;
+mod dependencies;
+mod error;
+mod gates;
+mod heat;
+mod histogram;
+mod lanes;
+mod layout;
+mod listing;
+mod local;
+mod lots;
+mod now;
+mod period;
+mod search;
+mod session;
+mod stays;
+mod story;
+mod timeline;
+mod unmatched;
+mod why;
+mod words;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header;
+use axum::routing::get;
+
+use crate::service::Service;
+
+pub(crate) use assets::routes as assets;
+pub(crate) use error::of_problem;
+pub(crate) use timeline::BARS as TIMELINE_BARS;
+
+/// The addresses of pages, and of the part of them that is always asked for again.
+pub(crate) const ROUTES: [&str; 7] = ["/", "/timeline", "/stays", "/unmatched", "/search", "/sessions/{id}", "/header"];
+
+/// The routes of pages.
+pub(crate) fn routes(service: &Service) -> Router {
+    let [now, timeline, stays, unmatched, search, session, header] = ROUTES;
+    Router::new()
+        .route(now, get(now::now))
+        .route(timeline, get(timeline::timeline))
+        .route(stays, get(stays::stays))
+        .route(unmatched, get(unmatched::unmatched))
+        .route(search, get(search::search))
+        .route(session, get(session::session))
+        .route(header, get(layout::header))
+        .with_state(service.clone())
+}
+
+/// Whether an error is to be told as a page: to a browser that was not sent to the API.
+pub(crate) fn is_wanted(request: &Request) -> bool {
+    let path = request.uri().path();
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.contains("text/html") && !path.starts_with("/api/") && !path.starts_with("/internal/")
+}

@@ -1,0 +1,100 @@
+//! How things stand now: lots, gates, the newest matched stays, dependencies and queues.
+//!
+//! This page answers within seconds also when the ledger does not: it then says so, and shows what it knows without.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::layout::{Page, Refresh};
+use super::listing::{self, Columns};
+use super::words::{self, Mark, number};
+use super::{dependencies, gates, lots};
+use crate::ledger::SessionRow;
+use crate::service::{Error, LotStatus, ReportedCorrelator, Service, Status};
+
+const PATH: &str = "/";
+/// How long this page waits for the ledger: who looks here wants to know that it is away.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The newest matched stays that are shown.
+const LATEST: usize = 8;
+
+/// What the ledger says.
+struct Standing {
+    lots: Vec<LotStatus>,
+    status: Status,
+    latest: Vec<SessionRow>,
+}
+
+pub(super) async fn now(State(service): State<Service>) -> Response {
+    let standing = tokio::time::timeout(PATIENCE, ask(&service)).await.unwrap_or(Err(Error::TooSlow));
+    let content = html! {
+        h1 { "Now" }
+        @match &standing {
+            Ok(standing) => {
+                (figures(&service, standing))
+                (lots::table(&service, &standing.lots))
+                (latest(&service, &standing.latest))
+                (gates::table(&service))
+            }
+            Err(_) => {
+                p.notice role="alert" {
+                    (Mark::Bad) "The ledger does not answer: nothing can be said of lots and stays until it is back."
+                }
+            }
+        }
+        (dependencies::list(&service))
+        (dependencies::correlators(&service.correlators(), service.now()))
+    };
+    Page { refresh: Refresh::Always, ..Page::new("Now", PATH, content) }.answer(StatusCode::OK, &service)
+}
+
+async fn ask(service: &Service) -> Result<Standing, Error> {
+    let (lots, status, latest) = tokio::try_join!(service.lots(), service.status(), service.newest_matched(LATEST))?;
+    Ok(Standing { lots, status, latest })
+}
+
+fn figures(service: &Service, standing: &Standing) -> Markup {
+    let (matched, unmatched) = service.metrics().exits();
+    let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
+    let pending = standing.status.pending;
+    let (queued, of_queued) = in_queues(&standing.status.correlators);
+    html! {
+        dl.figures {
+            (words::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
+            (words::figure("matched", "Exits matched", &number(matched), "since this process began"))
+            (words::figure("unmatched", "Exits unmatched", &number(unmatched), "since this process began"))
+            (words::figure("share", "Match share", words::share(matched, matched + unmatched).as_deref().unwrap_or("–"), "of those exits"))
+            (words::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
+            (words::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "beyond the longest stay"))
+            (words::figure("queued", "In the queues", &queued, &of_queued))
+        }
+    }
+}
+
+/// Messages that are ready, as the correlator says that sees most of them, and messages in flight at all correlators; or
+/// that nobody knows.
+fn in_queues(correlators: &[ReportedCorrelator]) -> (String, String) {
+    let ready = |one: &ReportedCorrelator| Some(one.status.entry_ready?.saturating_add(one.status.exit_ready?));
+    let in_flight: u64 = correlators.iter().map(|one| one.status.in_flight).sum();
+    match correlators.iter().filter_map(ready).max() {
+        Some(ready) => (number(ready), format!("and {} in flight", number(in_flight))),
+        None if correlators.is_empty() => ("–".to_owned(), "not known: no correlator reports".to_owned()),
+        None => ("–".to_owned(), "not known: the broker does not say".to_owned()),
+    }
+}
+
+fn latest(service: &Service, rows: &[SessionRow]) -> Markup {
+    html! {
+        section #latest aria-label="Newest matched stays" {
+            @if rows.is_empty() {
+                p.empty { "No stay was matched lately. The next appears as soon as an exit finds its entry." }
+            } @else {
+                (listing::table(service, "Newest matched stays", rows, Columns::Dwell))
+            }
+        }
+    }
+}

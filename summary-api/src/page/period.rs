@@ -1,0 +1,261 @@
+//! Which stretch of time the timeline shows, and the addresses of its neighbours: earlier, later, closer, wider.
+//!
+//! A period either follows the lot's own time, or is fixed. Pure; asking the ledger is the timeline's.
+
+use chrono::NaiveDate;
+use parking::Timestamp;
+
+use super::listing::link;
+use super::local::Local;
+use crate::problem::{Fault, Problem};
+use crate::routes::query::{self, Faults, Query, quoted};
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+/// The longest fixed period.
+const LONGEST_MS: i64 = 7 * DAY_MS;
+
+/// A length that the timeline can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// As an address has it.
+    pub(super) word: &'static str,
+    /// For people.
+    pub(super) name: &'static str,
+    pub(super) millis: i64,
+}
+
+/// From the closest look to the widest.
+pub(super) const SPANS: [Span; 6] = [
+    Span { word: "1m", name: "1 min", millis: MINUTE_MS },
+    Span { word: "5m", name: "5 min", millis: 5 * MINUTE_MS },
+    Span { word: "15m", name: "15 min", millis: 15 * MINUTE_MS },
+    Span { word: "1h", name: "1 h", millis: 60 * MINUTE_MS },
+    Span { word: "6h", name: "6 h", millis: 6 * 60 * MINUTE_MS },
+    Span { word: "1d", name: "day", millis: DAY_MS },
+];
+
+/// From a moment up to, not including, another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+}
+
+impl Window {
+    pub(super) fn millis(self) -> i64 {
+        self.to.millis_since(self.from)
+    }
+
+    /// The window of this length that ends a little after `time`, so that what is open has room to grow.
+    pub(super) fn following(time: Timestamp, span: Span) -> Self {
+        let to = time.plus_millis(span.millis / 20);
+        Self { from: to.plus_millis(-span.millis), to }
+    }
+}
+
+/// What an address asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Period {
+    /// The newest, as long as suits how busy the lot is.
+    Newest,
+    /// The newest of this length.
+    Following(Span),
+    /// These moments.
+    Fixed(Window),
+}
+
+/// The parameters that say a period.
+pub(super) const PARAMETERS: [&str; 4] = ["span", "date", "from", "to"];
+
+impl Period {
+    /// Reads `span`, `date`, or `from` and `to`.
+    pub(super) fn read(query: &Query, local: Local) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let span = faults.check(query.one("span", span)).flatten();
+        let date = faults.check(query.one("date", |text| day(text, local))).flatten();
+        let from = faults.check(query.one("from", query::time)).flatten();
+        let to = faults.check(query.one("to", query::time)).flatten();
+        let fixed = match (from, to) {
+            (Some(from), Some(to)) => faults.check(window(from, to)),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                faults.check(Err(Fault::parameter("from", "and to belong together: one of them is missing")))
+            }
+        };
+        faults.none()?;
+        // A day that is chosen beside the moments of a form is what is wanted.
+        Ok(match (date.or(fixed), span) {
+            (Some(window), _) => Self::Fixed(window),
+            (None, Some(span)) => Self::Following(span),
+            (None, None) => Self::Newest,
+        })
+    }
+}
+
+impl Period {
+    /// The day that a form shows, and what else it keeps when another lot is chosen.
+    pub(super) fn in_form(self, local: Local) -> (String, Vec<(&'static str, String)>) {
+        match self {
+            Self::Newest => (String::new(), Vec::new()),
+            Self::Following(span) => (String::new(), vec![("span", span.word.to_owned())]),
+            Self::Fixed(window) => {
+                let date = local.date(window.from);
+                let is_day = local.start_of(date) == Some(window.from)
+                    && date.succ_opt().and_then(|next| local.start_of(next)) == Some(window.to);
+                if is_day {
+                    return (date.to_string(), Vec::new());
+                }
+                (String::new(), vec![("from", window.from.to_string()), ("to", window.to.to_string())])
+            }
+        }
+    }
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let known = SPANS.iter().find(|span| span.word == text);
+    known.copied().ok_or_else(|| format!("{} is none of {}", quoted(text), SPANS.map(|span| span.word).join(", ")))
+}
+
+fn day(text: &str, local: Local) -> Result<Window, String> {
+    let date: NaiveDate = text.parse().map_err(|_| format!("{} is not a date such as 2024-09-24", quoted(text)))?;
+    let start = |date: Option<NaiveDate>| local.start_of(date?).filter(|time| time.as_millis() >= 0);
+    match (start(Some(date)), start(date.succ_opt())) {
+        (Some(from), Some(to)) => Ok(Window { from, to }),
+        _ => Err(format!("{} is not a day from 1970 on", quoted(text))),
+    }
+}
+
+fn window(from: Timestamp, to: Timestamp) -> Result<Window, Fault> {
+    match to.millis_since(from) {
+        1..=LONGEST_MS => Ok(Window { from, to }),
+        length if length <= 0 => Err(Fault::parameter("to", format!("{to} is not after from {from}"))),
+        _ => Err(Fault::parameter("to", "is more than 7 days after from")),
+    }
+}
+
+/// The shortest span that reaches from `oldest` to `time`.
+pub(super) fn span_reaching(oldest: Timestamp, time: Timestamp) -> Span {
+    let [closest, .., widest] = SPANS;
+    let length = time.millis_since(oldest).max(closest.millis / 2);
+    // A twentieth of a window lies behind the lot's own time.
+    SPANS.into_iter().find(|span| span.millis - span.millis / 20 >= length).unwrap_or(widest)
+}
+
+/// The addresses of the timelines around one.
+#[derive(Debug)]
+pub(super) struct Neighbours<'a> {
+    pub(super) lot: &'a str,
+    pub(super) window: Window,
+    pub(super) follows: bool,
+}
+
+impl Neighbours<'_> {
+    /// As much earlier as the window is long.
+    pub(super) fn earlier(&self) -> String {
+        self.moved(-self.window.millis())
+    }
+
+    /// As much later.
+    pub(super) fn later(&self) -> String {
+        self.moved(self.window.millis())
+    }
+
+    /// The newest.
+    pub(super) fn newest(&self) -> String {
+        link("/timeline", &[("lot_id", self.lot)])
+    }
+
+    /// Another length: around the middle of a fixed window, else up to the newest.
+    pub(super) fn of_span(&self, span: Span) -> String {
+        if self.follows {
+            return link("/timeline", &[("lot_id", self.lot), ("span", span.word)]);
+        }
+        let middle = self.window.from.plus_millis(self.window.millis() / 2);
+        let from = middle.plus_millis(-span.millis / 2);
+        self.fixed(from, from.plus_millis(span.millis))
+    }
+
+    fn moved(&self, millis: i64) -> String {
+        self.fixed(self.window.from.plus_millis(millis), self.window.to.plus_millis(millis))
+    }
+
+    fn fixed(&self, from: Timestamp, to: Timestamp) -> String {
+        let from = from.max(Timestamp::from_millis(0));
+        link("/timeline", &[("lot_id", self.lot), ("from", &from.to_string()), ("to", &to.to_string())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Uri;
+    use chrono_tz::Tz;
+
+    use super::*;
+    use crate::testing::minute;
+
+    fn read(query: &str) -> Result<Period, String> {
+        let uri: Uri = format!("/timeline?{query}").parse().unwrap();
+        let query = Query::of_form(&uri, &PARAMETERS).map_err(|problem| problem.detail().to_owned())?;
+        Period::read(&query, Local(Tz::Asia__Shanghai)).map_err(|problem| problem.detail().to_owned())
+    }
+
+    #[test]
+    fn an_address_says_a_length_a_day_of_the_lot_or_two_moments() {
+        let day = Window { from: minute(-17 * 60), to: minute(7 * 60) };
+        let hour = Window { from: minute(0), to: minute(60) };
+        assert_eq!(read("span=&date="), Ok(Period::Newest));
+        assert_eq!(read("span=6h"), Ok(Period::Following(SPANS[4])));
+        assert_eq!(read("date=2024-09-24"), Ok(Period::Fixed(day)));
+        assert_eq!(read("from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z"), Ok(Period::Fixed(hour)));
+    }
+
+    #[test]
+    fn a_form_keeps_the_period_and_a_day_chosen_there_wins() {
+        let local = Local(Tz::Asia__Shanghai);
+        for query in ["", "span=1h", "date=2024-09-24", "from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z"] {
+            let period = read(query).unwrap();
+            let (date, kept) = period.in_form(local);
+            let form = kept.iter().fold(format!("date={date}"), |form, (name, value)| format!("{form}&{name}={value}"));
+            assert_eq!(read(&form), Ok(period), "{query}");
+            assert_eq!(read(&form.replace(&format!("date={date}"), "date=2024-09-25")), read("date=2024-09-25"));
+        }
+    }
+
+    #[test]
+    fn a_period_that_is_none_is_refused_with_what_is_allowed() {
+        for (query, part) in [
+            ("span=2h", "none of 1m, 5m"),
+            ("date=yesterday", "such as 2024-09-24"),
+            ("date=1969-01-01", "from 1970 on"),
+            ("from=2024-09-24T09:00:00Z", "belong together"),
+            ("from=2024-09-24T09:00:00Z&to=2024-09-24T09:00:00Z", "is not after from"),
+            ("from=2024-09-24T09:00:00Z&to=2025-09-24T09:00:00Z", "more than 7 days"),
+        ] {
+            let refusal = read(query).unwrap_err();
+            assert!(refusal.contains(part), "{query}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn the_span_grows_with_what_there_is_to_show() {
+        let word = |minutes| span_reaching(minute(0), minute(minutes)).word;
+        assert_eq!(
+            [0, 1, 4, 5, 14, 56, 58, 1_000, 100_000].map(word),
+            ["1m", "5m", "5m", "15m", "15m", "1h", "6h", "1d", "1d"]
+        );
+    }
+
+    #[test]
+    fn a_fixed_window_is_moved_by_its_length_and_zoomed_around_its_middle() {
+        let window = Window { from: minute(0), to: minute(60) };
+        let around = Neighbours { lot: "P3", window, follows: false };
+        let link = |from: &str, to: &str| {
+            format!("/timeline?lot_id=P3&from=2024-09-24T{from}%3A00.000Z&to=2024-09-24T{to}%3A00.000Z")
+        };
+        assert_eq!(around.earlier(), link("08%3A00", "09%3A00"));
+        assert_eq!(around.later(), link("10%3A00", "11%3A00"));
+        assert_eq!(around.of_span(SPANS[4]), link("06%3A30", "12%3A30"));
+        assert_eq!(Neighbours { follows: true, ..around }.of_span(SPANS[4]), "/timeline?lot_id=P3&span=6h");
+    }
+}

@@ -1,0 +1,71 @@
+//! The stays of one plate, in all lots; and the way from the id of an event or a session to its page.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::html;
+use parking::SessionId;
+use uuid::Uuid;
+
+use super::layout::Page;
+use super::listing::{self, Columns};
+use crate::problem::{Kind, Problem};
+use crate::routes::query::Query;
+use crate::routes::sessions::{self, Asked};
+use crate::service::{MAX_PAGE, Service};
+
+const PATH: &str = "/search";
+const LIMIT: &str = "50";
+
+pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::of_form(&uri, &["plate", "cursor"])?;
+    let typed = query.all("plate").next().unwrap_or_default().to_owned();
+    if typed.is_empty() {
+        let content = html! {
+            h1 { "Find a plate" }
+            p.lead { "Type a plate into the field above: spaces, dashes and small letters make no difference." }
+        };
+        return Ok(Page::new("Find a plate", PATH, content).answer(StatusCode::OK, &service));
+    }
+    if let Ok(id) = Uuid::try_parse(typed.trim()) {
+        return of_id(&service, id).await;
+    }
+    let asked = Asked::read(&query.or("vehicle_plate", &typed).or("limit", LIMIT), MAX_PAGE)?;
+    let (rows, next_cursor) = sessions::page(&service, &asked).await?;
+    let plate = asked.filter.plate.as_ref().map_or("", |plate| plate.as_str());
+    let near = match &asked.filter.plate {
+        Some(plate) if rows.is_empty() => service.near_plates(plate).await?,
+        _ => Vec::new(),
+    };
+    let caption = format!("Stays of {plate}, the newest first");
+    let content = html! {
+        h1 { "Stays of " span.plate { (plate) } }
+        @if rows.is_empty() {
+            p.empty { "No stay of this plate is known. It may have been read differently at the gate." }
+            @if !near.is_empty() {
+                p { "Nearly the same, lately: " @for (place, plate) in near.iter().enumerate() {
+                    @if place > 0 { ", " }
+                    a.plate href=(listing::link(PATH, &[("plate", plate.as_str())])) { (plate) }
+                } }
+            }
+        } @else {
+            (listing::table(&service, &caption, &rows, Columns::Dwell))
+        }
+        (listing::pages(PATH, &[("plate", plate)], asked.after.is_none(), next_cursor.as_deref()))
+    };
+    let page = Page { plate: &typed, ..Page::new("Find a plate", PATH, content) };
+    Ok(page.answer(StatusCode::OK, &service))
+}
+
+/// To the page of the session that has this id, or whose events have one with it.
+async fn of_id(service: &Service, id: Uuid) -> Result<Response, Problem> {
+    let session = match service.session(SessionId::from_uuid(id)).await? {
+        Some(row) => Some(row.session.id),
+        None => service.explain(id).await?.first().map(|explained| explained.explanation.session),
+    };
+    let session = session.ok_or_else(|| {
+        let nothing = format!("no session and no recorded event has the id {id}; it may not have arrived yet");
+        Problem::new(Kind::NotFound, nothing)
+    })?;
+    Ok(Redirect::to(&format!("/sessions/{session}#why")).into_response())
+}

@@ -1,0 +1,134 @@
+//! One stay: where it stands and why, its two ends, and the other stays of the vehicle. How it came about is told by
+//! [`story`](super::story).
+
+use axum::extract::{RawPathParams, State as Extract};
+use axum::http::StatusCode;
+use axum::response::Response;
+use matching::explanation::first_sentence;
+use maud::{Markup, html};
+use parking::{GateId, SessionId, State, Timestamp};
+use uuid::Uuid;
+
+use super::layout::Page;
+use super::listing::{self, Columns};
+use super::local::Local;
+use super::{story, why, words};
+use crate::ledger::{self, Order, SessionFilter, SessionRow};
+use crate::problem::{Kind, Problem};
+use crate::routes::path_id;
+use crate::service::Service;
+use crate::service::story::Story;
+
+/// The most other stays of the vehicle that are shown.
+const OTHERS: u32 = 10;
+
+pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathParams) -> Result<Response, Problem> {
+    let id = path_id(&path)?;
+    let story = service.story(SessionId::from_uuid(id)).await?;
+    let story = story.ok_or_else(|| Problem::new(Kind::NotFound, format!("no session has the id {id}")))?;
+    let row = &story.session;
+    let others = others(&service, row).await?;
+    let near = story::near(&service, &story).await?;
+    let vehicle = &row.session.vehicle;
+    let title = format!("{} at {}", vehicle.plate, vehicle.lot);
+    let content = html! {
+        h1 { span.plate { (vehicle.plate) } " at " (vehicle.lot) }
+        (verdict(&service, &story))
+        (ends(&service, row))
+        (story::reads(&service, &story))
+        (story::changes(&service, &story))
+        (near)
+        (record(&service, row))
+        @if !others.is_empty() {
+            (listing::table(&service, "Other stays of this vehicle in this lot", &others, Columns::Dwell))
+        }
+    };
+    Ok(Page::new(&title, "", content).answer(StatusCode::OK, &service))
+}
+
+/// The newest stays of the vehicle in this lot, this one left out.
+async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
+    let vehicle = &row.session.vehicle;
+    let filter = SessionFilter {
+        lot: Some(vehicle.lot.clone()),
+        plate: Some(vehicle.plate.clone()),
+        ..SessionFilter::default()
+    };
+    let page = ledger::Page { limit: OTHERS + 1, after: None, order: Order::NewestFirst };
+    let mut rows = service.sessions(&filter, page).await?;
+    rows.retain(|other| other.session.id != row.session.id);
+    rows.truncate(usize::try_from(OTHERS).unwrap_or(usize::MAX));
+    Ok(rows)
+}
+
+fn verdict(service: &Service, story: &Story) -> Markup {
+    let session = &story.session.session;
+    let told = story.explained.as_ref().map(|explained| why::of(service, explained)).unwrap_or_default();
+    // Why a void session is void, its events do not say.
+    let (why, more) = match (session.state, told.as_str()) {
+        (State::Void, told) | (_, told @ "") => (words::why(&story.session, &service.terms().rules), told),
+        (_, told) => {
+            let (first, rest) = first_sentence(told);
+            (first.to_owned(), rest)
+        }
+    };
+    html! {
+        p.verdict {
+            (words::pill(session.state))
+            @if let Some(dwell) = session.dwell_ms() { strong.dwell { (words::length(dwell)) } }
+        }
+        p.lead #why { (why) }
+        @if !more.is_empty() { p.detail { (more) } }
+        @if let Some(row) = &story.superseded_by {
+            p { "Its event belongs to " a href=(listing::address(row)) { "the session that stands instead" } "." }
+        }
+        @for row in &story.supersedes {
+            p { "It took the place of " a href=(listing::address(row)) { "a session that is void now" } "." }
+        }
+    }
+}
+
+fn ends(service: &Service, row: &SessionRow) -> Markup {
+    let session = &row.session;
+    let local = Local::of(service, &session.vehicle.lot);
+    html! {
+        section.ends aria-label="Entry and exit" {
+            (end("Entry", local, session.entry_time, row.entry_gate.as_ref(), session.entry_event_id))
+            (end("Exit", local, session.exit_time, row.exit_gate.as_ref(), session.exit_event_id))
+        }
+    }
+}
+
+fn end(name: &str, local: Local, time: Option<Timestamp>, gate: Option<&GateId>, event: Option<Uuid>) -> Markup {
+    html! {
+        div.card {
+            h2 { (name) }
+            @match time {
+                Some(time) => {
+                    p.big { (local.moment_in_full(time)) }
+                    dl {
+                        dt { "Gate" } dd { @if let Some(gate) = gate { (gate) } @else { "not said" } }
+                        dt { "Event" } dd { @if let Some(event) = event { code { (event) } } @else { "none: from a summary" } }
+                    }
+                }
+                None => p.none { "Not seen." },
+            }
+        }
+    }
+}
+
+fn record(service: &Service, row: &SessionRow) -> Markup {
+    let local = Local::of(service, &row.session.vehicle.lot);
+    html! {
+        section aria-labelledby="record" {
+            h2 #record { "In the ledger" }
+            dl.facts {
+                dt { "Session" } dd { code { (row.session.id) } }
+                dt { "Source" } dd { (row.source) }
+                dt { "First recorded" } dd { (local.moment_in_full(row.recorded_at)) }
+                dt { "Last changed" } dd { (local.moment_in_full(row.updated_at)) }
+                dt { "As JSON" } dd { a href={ "/api/v1/sessions/" (row.session.id) "/story" } { "the whole story" } }
+            }
+        }
+    }
+}

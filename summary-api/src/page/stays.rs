@@ -1,0 +1,193 @@
+//! How long vehicles stay at a lot, how full it was, and when they come.
+//!
+//! The numbers are those of `GET /api/v1/statistics`; each picture has its table beside it.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use chrono::Timelike as _;
+use maud::{Markup, html};
+
+use super::bars::{self, Bars, Column};
+use super::layout::Page;
+use super::listing::link;
+use super::local::Local;
+use super::words::{self, about, length, number};
+use super::{behind, choice, heat, histogram};
+use crate::problem::Problem;
+use crate::routes::query::{Faults, Query, quoted};
+use crate::service::{Bucket, BucketStatistics, LotStatus, Service, Statistics, StatisticsOf};
+
+const PATH: &str = "/stays";
+const HOUR_MS: i64 = 3_600_000;
+/// About so many labels are below a picture.
+const LABELS: usize = 8;
+
+/// How much time is looked at, up to the lot's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reach {
+    word: &'static str,
+    name: &'static str,
+    hours: i64,
+    bucket: Bucket,
+}
+
+const REACHES: [Reach; 4] = [
+    Reach { word: "1d", name: "24 h", hours: 24, bucket: Bucket::Hour },
+    Reach { word: "7d", name: "7 days", hours: 7 * 24, bucket: Bucket::Hour },
+    Reach { word: "30d", name: "30 days", hours: 30 * 24, bucket: Bucket::Day },
+    Reach { word: "365d", name: "a year", hours: 365 * 24, bucket: Bucket::Day },
+];
+
+pub(super) async fn stays(State(service): State<Service>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::of_form(&uri, &["lot_id", "reach"])?;
+    let mut faults = Faults::default();
+    let reach = faults.check(query.one("reach", reach)).flatten().unwrap_or(REACHES[0]);
+    faults.none()?;
+    let lots = service.lots().await?;
+    let lot = choice::lot(&query, &lots)?;
+    let local = Local::of(&service, &lot.id);
+    let time = lot.time.unwrap_or_else(|| service.now());
+    let from = Some(time.plus_millis(-reach.hours * HOUR_MS));
+    let asked = StatisticsOf { lot: lot.id.clone(), from, to: None, bucket: reach.bucket };
+    let statistics = service.statistics(&asked).await?;
+    let content = html! {
+        h1 { "Stays at " (lot.id) }
+        (choices(&lots, lot, reach))
+        @if let Some(total) = statistics.total() {
+            (figures(&total))
+            (dwells(&total))
+            (occupancy(&statistics, reach, local))
+        }
+        (heat::table(&statistics.arrivals, local.zone()))
+    };
+    Ok(Page::new("Stays", PATH, content).answer(StatusCode::OK, &service))
+}
+
+fn reach(text: &str) -> Result<Reach, String> {
+    let known = REACHES.iter().find(|reach| reach.word == text);
+    known.copied().ok_or_else(|| format!("{} is none of {}", quoted(text), REACHES.map(|reach| reach.word).join(", ")))
+}
+
+fn choices(lots: &[LotStatus], lot: &LotStatus, chosen: Reach) -> Markup {
+    let address = |reach: Reach| link(PATH, &[("lot_id", lot.id.as_str()), ("reach", reach.word)]);
+    html! {
+        div.controls {
+            form.choices action=(PATH) {
+                (choice::field(lots, lot.id.as_str(), None))
+                input type="hidden" name="reach" value=(chosen.word);
+                button { "Show" }
+            }
+            nav.choices aria-label="How much time" {
+                ul.zoom {
+                    @for reach in REACHES {
+                        li { a.button href=(address(reach)) aria-current=[(reach == chosen).then_some("true")] { (reach.name) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn figures(total: &BucketStatistics) -> Markup {
+    let counts = &total.tally.counts;
+    let or_none = |dwell: Option<i64>| dwell.map_or_else(|| "–".to_owned(), about);
+    let quantile = |permille| or_none(total.tally.dwells.quantile_ms(permille));
+    let average = or_none(counts.dwell_ms.checked_div(counts.matched));
+    html! {
+        dl.figures {
+            (words::figure("stays", "Stays that ended", &count(counts.matched), "exits with their entry"))
+            (words::figure("p50", "Half stay up to", &quantile(500), "p50 of the dwell"))
+            (words::figure("p90", "9 of 10 up to", &quantile(900), "p90 of the dwell"))
+            (words::figure("p99", "99 of 100 up to", &quantile(990), "p99 of the dwell"))
+            (words::figure("average", "Average dwell", &average, "of those stays"))
+            (words::figure("entries", "Entries", &count(counts.entries), "passages in"))
+            (words::figure("average-inside", "Inside on average", &format!("{:.1}", total.average_inside), "vehicles"))
+        }
+    }
+}
+
+/// A count of the ledger's; none is below zero.
+fn count(of: i64) -> String {
+    number(u64::try_from(of).unwrap_or(0))
+}
+
+fn dwells(total: &BucketStatistics) -> Markup {
+    let dwells = &total.tally.dwells;
+    let found = histogram::columns(dwells);
+    let range = |column: &histogram::Column| match column.to_ms {
+        Some(to) => format!("{} to {}", length(column.from_ms), length(to)),
+        None => format!("{} and longer", length(column.from_ms)),
+    };
+    let apart = found.len().div_ceil(LABELS).max(1);
+    let column = |(place, column): (usize, &histogram::Column)| Column {
+        label: if place % apart == 0 { length(column.from_ms) } else { String::new() },
+        says: format!("{}: {} stays", range(column), count(column.stays)),
+        value: u64::try_from(column.stays).unwrap_or(0).saturating_mul(bars::ONE),
+    };
+    let columns: Vec<Column> = found.iter().enumerate().map(column).collect();
+    let mark = |(name, permille)| {
+        let dwell = dwells.quantile_ms(permille)?;
+        Some((format!("{name} {}", about(dwell)), place_of(dwell, &found)?))
+    };
+    let marks: Vec<(String, u64)> = [("p50", 500), ("p90", 900), ("p99", 990)].into_iter().filter_map(mark).collect();
+    let rows = found.iter().map(|column| [range(column), count(column.stays)]);
+    html! {
+        figure.chart {
+            figcaption { h2 { "How long they stayed" } }
+            @if found.is_empty() {
+                p.empty { "No stay ended in this time." }
+            } @else {
+                div.scroll.picture role="group" aria-label="Picture of how long they stayed" tabindex="0" { (Bars { columns: &columns, level: None, marks: &marks }.svg()) }
+                (behind::table("dwells-table", "How long they stayed", ["Dwell", "Stays"], rows))
+            }
+        }
+    }
+}
+
+/// Where a dwell is on the picture, in ten-thousandths of its width.
+fn place_of(dwell_ms: i64, columns: &[histogram::Column]) -> Option<u64> {
+    let whole_ms = columns.first()?.to_ms? * i64::try_from(columns.len()).ok()?;
+    u64::try_from(dwell_ms.min(whole_ms) * 10_000 / whole_ms).ok()
+}
+
+fn occupancy(statistics: &Statistics, reach: Reach, local: Local) -> Markup {
+    let begin = if reach.bucket == Bucket::Day { "%-d %b %Y" } else { "%-d %b %H:%M" };
+    let apart = statistics.buckets.len().div_ceil(LABELS).max(1);
+    let column = |(place, bucket): (usize, &BucketStatistics)| Column {
+        label: label(bucket, reach, local, place % apart == 0),
+        says: format!("{}: {:.1} inside on average", local.text(bucket.from, begin), bucket.average_inside),
+        value: thousandths(bucket.average_inside),
+    };
+    let columns: Vec<Column> = statistics.buckets.iter().enumerate().map(column).collect();
+    let rows = statistics.buckets.iter().map(|bucket| {
+        let counts = &bucket.tally.counts;
+        let average = format!("{:.1}", bucket.average_inside);
+        [local.text(bucket.from, begin), average, count(bucket.inside), count(counts.entries), count(counts.exits)]
+    });
+    let heads = ["From", "Inside on average", "Inside at the end", "Entries", "Exits"];
+    let capacity = statistics.capacity.map(|capacity| ("capacity", u64::from(capacity) * bars::ONE));
+    html! {
+        figure.chart {
+            figcaption { h2 { "How full it was" } p { "Vehicles inside on average, in " (local.zone()) "." } }
+            div.scroll.picture role="group" aria-label="Picture of how full it was" tabindex="0" { (Bars { columns: &columns, level: capacity, marks: &[] }.svg()) }
+            (behind::table("occupancy-table", "How full it was", heads, rows))
+        }
+    }
+}
+
+/// What stands below a bucket: round hours of a day, the days of a week, some of the days of longer.
+fn label(bucket: &BucketStatistics, reach: Reach, local: Local, is_apart: bool) -> String {
+    let hour = local.at(bucket.from).hour();
+    let pattern = match reach.bucket {
+        Bucket::Hour if reach.hours <= 24 => (hour.is_multiple_of(3)).then_some("%H:%M"),
+        Bucket::Hour => (hour == 0).then_some("%a %-d"),
+        Bucket::Day => is_apart.then_some("%-d %b"),
+    };
+    pattern.map(|pattern| local.text(bucket.from, pattern)).unwrap_or_default()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of vehicles, not below zero")]
+fn thousandths(average: f64) -> u64 {
+    (average.max(0.0) * 1_000.0).round() as u64
+}

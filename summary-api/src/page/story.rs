@@ -1,0 +1,133 @@
+//! How a stay came about: its events as they were read, what was decided when, and plates that are nearly the same.
+
+use matching::Rule;
+use maud::{Markup, html};
+use parking::State;
+
+use super::listing::{self, Columns};
+use super::local::Local;
+use super::why::Whys;
+use super::words;
+use crate::ledger::{ChangeRow, EventRow};
+use crate::service::story::{NearPlates, Story};
+use crate::service::{Error, Service};
+
+/// The events of a stay, re-reads too, with how they arrived.
+pub(super) fn reads(service: &Service, story: &Story) -> Markup {
+    let local = Local::of(service, &story.session.session.vehicle.lot);
+    html! {
+        @if !story.reads.is_empty() {
+            div.scroll role="group" aria-label="Events as they were read" tabindex="0" {
+                table {
+                    caption { "Events as they were read" span.zone { ", times in " (local.zone()) } }
+                    thead { tr {
+                        th scope="col" { "Seen" }
+                        th scope="col" { "Direction" }
+                        th scope="col" { "Gate" }
+                        th scope="col" { "Plate as read" }
+                        th.number scope="col" { "Confidence" }
+                        th.number scope="col" { "Received after" }
+                        th.number scope="col" { "Recorded after" }
+                        th scope="col" { "Event" }
+                    } }
+                    tbody { @for read in &story.reads { (read_row(local, read)) } }
+                }
+            }
+        }
+    }
+}
+
+fn read_row(local: Local, read: &EventRow) -> Markup {
+    let since_seen = |time: parking::Timestamp| words::delay(time.millis_since(read.key.time));
+    html! {
+        tr data-key=(read.key.id) {
+            th scope="row" { (local.moment(read.key.time)) }
+            td { (read.key.direction.as_str()) }
+            td { @if let Some(gate) = &read.gate { (gate) } @else { span.none { "not said" } } }
+            td { span.plate { (read.plate_as_read) } }
+            td.number {
+                @if let Some(confidence) = read.confidence { (format!("{confidence:.2}")) } @else { span.none { "–" } }
+            }
+            td.number { (since_seen(read.received_at)) }
+            td.number { (since_seen(read.recorded_at)) }
+            td { a href={ "/api/v1/events/" (read.key.id) "/explanation" } { code { (read.key.id) } } }
+        }
+    }
+}
+
+/// What was decided, in the order in which it was recorded.
+pub(super) fn changes(service: &Service, story: &Story) -> Markup {
+    let local = Local::of(service, &story.session.session.vehicle.lot);
+    let own = story.session.session.id;
+    html! {
+        @if !story.changes.is_empty() {
+            div.scroll role="group" aria-label="Decisions" tabindex="0" {
+                table {
+                    caption { "Decisions, in the order in which they were recorded" }
+                    thead { tr {
+                        th scope="col" { "Recorded" }
+                        th scope="col" { "From" }
+                        th scope="col" { "To" }
+                        th scope="col" { "Because" }
+                        th.number scope="col" { "Vehicle's version" }
+                        th.number scope="col" { "Change" }
+                        th scope="col" { "Session" }
+                    } }
+                    tbody {
+                        @for change in &story.changes {
+                            tr data-key=(change.sequence) {
+                                th scope="row" { (local.moment(change.recorded_at)) }
+                                td { @if let Some(from) = change.from { (words::pill(from)) } @else { span.none { "new" } } }
+                                td { (words::pill(change.to)) }
+                                td { (because(change)) }
+                                td.number { (change.vehicle_version) }
+                                td.number { (change.sequence) }
+                                td {
+                                    @if change.session == own { "this one" }
+                                    @else { a href={ "/sessions/" (change.session) } { "another one" } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn because(change: &ChangeRow) -> &'static str {
+    match (change.rule, change.to) {
+        (None, _) => "a client saved it as a summary",
+        (Some(Rule::Entered), _) => "an entry with nothing after it",
+        (Some(Rule::Matched), _) => "the exit directly follows the entry",
+        (Some(Rule::Held), _) => "an exit without an entry, which may still come",
+        (Some(Rule::HoldEnded), _) => "no entry came in time",
+        (Some(Rule::ReEntered), _) => "the vehicle entered again",
+        (Some(Rule::MaxStay), _) => "older than the longest stay",
+        (Some(Rule::Unread), _) => "no plate was read",
+        (Some(Rule::Superseded), State::Void) => "its event belongs to another session",
+        (Some(Rule::Superseded), _) => "another session gave its event back",
+    }
+}
+
+/// Where the missing end may be: plates that are nearly the same.
+pub(super) async fn near(service: &Service, story: &Story) -> Result<Markup, Error> {
+    let Some(NearPlates { sessions, searched, is_cut }) = story.explained.as_ref().map(|explained| &explained.near)
+    else {
+        return Ok(html! {});
+    };
+    let rows: Vec<_> = sessions.iter().map(|near| near.session.clone()).collect();
+    let whys = Whys::of(service, &rows).await?;
+    Ok(html! {
+        @if !rows.is_empty() {
+            section {
+                (listing::table(service, "Plates nearly the same that lack the other end", &rows, Columns::Why(&whys)))
+                p.note {
+                    "Looked for among " (words::number(u64::try_from(*searched).unwrap_or(u64::MAX))) " stays"
+                    @if *is_cut { ", the nearest in time" }
+                    ". Nothing is matched by likeness: a person may judge."
+                }
+            }
+        }
+    })
+}

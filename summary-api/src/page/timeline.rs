@@ -1,0 +1,169 @@
+//! The stays of a lot as bars from entry to exit along the hours of a day.
+//!
+//! Which stretch of time is [`period`](super::period)'s, the picture [`chart`](super::chart)'s. What the address does not
+//! say is chosen here: the first lot that has events, and its newest stays.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State as Extract;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use maud::{Markup, html};
+use parking::{LotId, Source, State, Timestamp};
+
+use super::chart::Chart;
+use super::choice;
+use super::layout::{Page, Refresh};
+use super::listing::{self, Columns};
+use super::local::Local;
+use super::period::{self, Neighbours, Period, SPANS, Window};
+use super::words::{self, Mark};
+use crate::ledger::{self, Order, SessionFilter, SessionRow};
+use crate::problem::Problem;
+use crate::routes::query::Query;
+use crate::service::{Error, LotStatus, Service};
+
+const PATH: &str = "/timeline";
+/// The most bars of a picture; of more, the newest are shown.
+pub(crate) const BARS: u32 = 500;
+/// How many of the stays that began before a period are looked at for whether they reach into it.
+const LOOKED_BACK: u32 = 500;
+/// How many of the newest stays a picture shows when nobody says how long it is to be.
+const NEWEST: u32 = 120;
+
+/// The stays of a period, the oldest first.
+struct Stays {
+    rows: Vec<SessionRow>,
+    is_cut: bool,
+}
+
+pub(super) async fn timeline(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
+    let [span, date, from, to] = period::PARAMETERS;
+    let query = Query::of_form(&uri, &["lot_id", span, date, from, to])?;
+    let lots = service.lots().await?;
+    let lot = choice::lot(&query, &lots)?;
+    let local = Local::of(&service, &lot.id);
+    let period = Period::read(&query, local)?;
+    let time = lot.time.unwrap_or_else(|| service.now());
+    let window = match period {
+        Period::Fixed(window) => window,
+        Period::Following(span) => Window::following(time, span),
+        Period::Newest => Window::following(time, period::span_reaching(oldest(&service, lot, time).await?, time)),
+    };
+    let stays = stays(&service, &lot.id, window).await?;
+    let chart = Chart { rows: &stays.rows, window, time: lot.time, local };
+    let around = Neighbours { lot: lot.id.as_str(), window, follows: !matches!(period, Period::Fixed(_)) };
+    let content = html! {
+        h1 { "Timeline of " (lot.id) }
+        (choices(&lots, &around, period, local))
+        (figure(&chart, &stays, lot, around.follows))
+        details #as-table {
+            summary { "The same as a table" }
+            @if !stays.rows.is_empty() {
+                (listing::table(&service, "Stays of this period, the oldest first", &stays.rows, Columns::Dwell))
+            }
+        }
+    };
+    let is_over = !around.follows && lot.time.is_some_and(|time| window.to <= time);
+    let refresh = if is_over { Refresh::Never } else { Refresh::OnChange };
+    Ok(Page { refresh, ..Page::new("Timeline", PATH, content) }.answer(StatusCode::OK, &service))
+}
+
+/// When the oldest of the newest stays began.
+async fn oldest(service: &Service, lot: &LotStatus, time: Timestamp) -> Result<Timestamp, Error> {
+    let filter = SessionFilter { lot: Some(lot.id.clone()), ..SessionFilter::default() };
+    let page = ledger::Page { limit: NEWEST, after: None, order: Order::NewestFirst };
+    let rows = service.sessions(&filter, page).await?;
+    let times = rows.iter().filter(|row| row.source == Source::Events).filter_map(given_at);
+    Ok(times.min().unwrap_or(time))
+}
+
+fn given_at(row: &SessionRow) -> Option<Timestamp> {
+    row.session.entry_time.or(row.session.exit_time)
+}
+
+/// The stays that are within a period or reach into it: those that are given in it, those inside since before, and of the
+/// others before it as many as are looked at.
+async fn stays(service: &Service, lot: &LotId, window: Window) -> Result<Stays, Error> {
+    let of_lot = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
+    let newest = |limit| ledger::Page { limit, after: None, order: Order::NewestFirst };
+    let within = SessionFilter { from: Some(window.from), to: Some(window.to), ..of_lot.clone() };
+    let before = SessionFilter { to: Some(window.from), ..of_lot };
+    let open_before = SessionFilter { states: vec![State::Open], ..before.clone() };
+    let (within, before, open_before) = tokio::try_join!(
+        service.sessions(&within, newest(BARS + 1)),
+        service.sessions(&before, newest(LOOKED_BACK)),
+        service.sessions(&open_before, newest(BARS)),
+    )?;
+    let reaches_in = |row: &SessionRow| row.session.exit_time.is_some_and(|exit| exit >= window.from);
+    let before = before.into_iter().filter(reaches_in).chain(open_before);
+    let all = within.into_iter().chain(before).filter(|row| row.source == Source::Events);
+    let all: BTreeMap<_, _> = all.map(|row| (row.session.id, row)).collect();
+    let most = usize::try_from(BARS).unwrap_or(usize::MAX);
+    let cut = all.len().saturating_sub(most);
+    Ok(Stays { rows: all.into_values().skip(cut).collect(), is_cut: cut > 0 })
+}
+
+fn choices(lots: &[LotStatus], around: &Neighbours<'_>, period: Period, local: Local) -> Markup {
+    let (date, kept) = period.in_form(local);
+    html! {
+        div.controls {
+            form.choices action=(PATH) {
+                (choice::field(lots, around.lot, None))
+                label { "Day " input type="date" name="date" value=(date); }
+                @for (name, value) in kept { input type="hidden" name=(name) value=(value); }
+                button { "Show" }
+            }
+            nav.choices aria-label="Period" {
+                ul.zoom {
+                    @for span in SPANS {
+                        @let is_current = span.millis == around.window.millis();
+                        li { a.button href=(around.of_span(span)) aria-current=[is_current.then_some("true")] { (span.name) } }
+                    }
+                }
+                ul.zoom {
+                    li { a.button href=(around.earlier()) { "← Earlier" } }
+                    @if !around.follows {
+                        li { a.button href=(around.later()) { "Later →" } }
+                        li { a.button href=(around.newest()) { "Newest" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> Markup {
+    let local = chart.local;
+    let states = [State::Matched, State::Open, State::HeldExit, State::UnmatchedExit, State::UnmatchedEntry];
+    let count = |state| stays.rows.iter().filter(|row| row.session.state == state).count();
+    html! {
+        figure {
+            figcaption {
+                p {
+                    (stretch(chart.window, local)) " " (local.text(chart.window.to, "%Z")) ", the lot's time zone, " (local.zone()) "."
+                    @if lot.time.is_none() { " No event yet at this lot." }
+                }
+                ul.legend {
+                    @for state in states {
+                        li { (Mark::State(state)) span { (words::state(state)) " " b { (count(state)) } } }
+                    }
+                    @if stays.is_cut { li { span { "of " b { (stays.rows.len()) } " drawn" } } }
+                }
+                @if stays.is_cut {
+                    p.notice { (Mark::Warn) "Only the newest " (BARS) " stays are drawn; a shorter period has all of its own." }
+                }
+            }
+            @if stays.rows.is_empty() { p.empty { "No stay begins, ends or goes on in this time." } }
+            div.scroll.picture.newest[follows] role="group" aria-label="Picture of the stays" tabindex="0" { (chart.svg()) }
+        }
+    }
+}
+
+/// A window in words, to the second when it is short.
+fn stretch(window: Window, local: Local) -> String {
+    let clock = if window.millis() < 15 * 60_000 { "%H:%M:%S" } else { "%H:%M" };
+    let day = |time| local.text(time, "%a %-d %b %Y, ");
+    let end = if local.date(window.from) == local.date(window.to) { String::new() } else { day(window.to) };
+    format!("{}{} to {end}{}", day(window.from), local.text(window.from, clock), local.text(window.to, clock))
+}

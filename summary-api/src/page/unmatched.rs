@@ -1,0 +1,57 @@
+//! What did not match, the newest first, each with why.
+
+use axum::extract::State as Extract;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use maud::html;
+use parking::{LotId, State};
+
+use super::layout::Page;
+use super::listing::{self, Columns};
+use super::why::Whys;
+use super::{choice, words};
+use crate::problem::Problem;
+use crate::routes::query::Query;
+use crate::routes::sessions::{self, Asked};
+use crate::service::{MAX_PAGE, Service};
+
+const PATH: &str = "/unmatched";
+/// The states that are shown unless one is chosen.
+const UNMATCHED: &str = "unmatched_exit,unmatched_entry";
+/// The states that may be chosen.
+const CHOICES: [State; 3] = [State::UnmatchedExit, State::UnmatchedEntry, State::HeldExit];
+/// The stays of a page.
+const LIMIT: &str = "50";
+
+pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::of_form(&uri, &["lot_id", "state", "cursor"])?;
+    let chosen = query.all("state").next().unwrap_or_default().to_owned();
+    let asked = Asked::read(&query.or("state", UNMATCHED).or("limit", LIMIT), MAX_PAGE)?;
+    let (rows, next_cursor) = sessions::page(&service, &asked).await?;
+    let (lots, whys) = tokio::try_join!(service.lots(), Whys::of(&service, &rows))?;
+    let lot = asked.filter.lot.as_ref().map_or("", LotId::as_str);
+    let caption = if asked.after.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };
+    let content = html! {
+        h1 { "Unmatched" }
+        p.lead { "Ends of stays that found no other end. Evidence that comes later may still match them." }
+        form.choices action=(PATH) {
+            (choice::field(&lots, lot, Some("All lots")))
+            label { "State "
+                select name="state" {
+                    option value="" selected[chosen.is_empty()] { "All unmatched" }
+                    @for state in CHOICES {
+                        option value=(state) selected[chosen == state.as_str()] { (words::state(state)) }
+                    }
+                }
+            }
+            button { "Show" }
+        }
+        @if rows.is_empty() {
+            p.empty { "Nothing here: every end has found its other end." }
+        } @else {
+            (listing::table(&service, caption, &rows, Columns::Why(&whys)))
+        }
+        (listing::pages(PATH, &[("lot_id", lot), ("state", &chosen)], asked.after.is_none(), next_cursor.as_deref()))
+    };
+    Ok(Page::new("Unmatched", PATH, content).answer(StatusCode::OK, &service))
+}

@@ -1,0 +1,66 @@
+//! What many parts of one request ask for, asked of the ledger together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use parking::SessionId;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::schema::failed;
+use crate::routes::{LotView, SessionView};
+use crate::service::{MAX_PAGE, Service};
+
+/// The loader of sessions, which remembers what it loaded.
+pub(super) type SessionLoader = DataLoader<Sessions, HashMapCache>;
+/// The loader of lots, which remembers what it loaded.
+pub(super) type LotLoader = DataLoader<Lots, HashMapCache>;
+
+/// Both loaders for one request.
+pub(super) fn of(service: &Service) -> (SessionLoader, LotLoader) {
+    let most = usize::try_from(MAX_PAGE).unwrap_or(usize::MAX);
+    let sessions = DataLoader::with_cache(Sessions(service.clone()), tokio::spawn, HashMapCache::default());
+    let lots = DataLoader::with_cache(Lots::of(service), tokio::spawn, HashMapCache::default());
+    (sessions.max_batch_size(most), lots)
+}
+
+/// Sessions by id.
+pub(super) struct Sessions(Service);
+
+impl Loader<Uuid> for Sessions {
+    type Value = SessionView;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[Uuid]) -> Result<HashMap<Uuid, SessionView>, Self::Error> {
+        let ids: Vec<SessionId> = keys.iter().copied().map(SessionId::from_uuid).collect();
+        let rows = self.0.sessions_by_id(&ids).await.map_err(failed)?;
+        Ok(rows.iter().map(|row| (row.session.id.as_uuid(), SessionView::from(row))).collect())
+    }
+}
+
+/// Lots by name. All of them come at once, and once: also for who asks while they are on their way.
+pub(super) struct Lots {
+    service: Service,
+    all: OnceCell<HashMap<String, LotView>>,
+}
+
+impl Lots {
+    fn of(service: &Service) -> Self {
+        Self { service: service.clone(), all: OnceCell::new() }
+    }
+}
+
+impl Loader<Arc<str>> for Lots {
+    type Value = LotView;
+    type Error = async_graphql::Error;
+
+    async fn load(&self, keys: &[Arc<str>]) -> Result<HashMap<Arc<str>, LotView>, Self::Error> {
+        let ask = async || {
+            let lots = self.service.lots().await.map_err(failed)?;
+            Ok::<_, Self::Error>(lots.iter().map(|lot| (lot.id.to_string(), LotView::from(lot))).collect())
+        };
+        let all: &HashMap<String, LotView> = self.all.get_or_try_init(ask).await?;
+        Ok(keys.iter().filter_map(|key| Some((Arc::clone(key), all.get(key.as_ref())?.clone()))).collect())
+    }
+}

@@ -1,0 +1,236 @@
+//! What can be asked. Filters are read, and refused, by the same code as the parameters of `/api/v1`, and answers are its
+//! views, so that both say the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_graphql::connection::{Connection, Edge};
+use async_graphql::{Context, EmptyMutation, EmptySubscription, Error, ErrorExtensions as _, Object, Request, Result};
+use uuid::Uuid;
+
+use super::aliases::Aliases;
+use super::{loaders, objects};
+use crate::answers::Made;
+use crate::ledger::Page;
+use crate::problem::Problem;
+use crate::routes::query::Query as Parameters;
+use crate::routes::sessions::Asked;
+use crate::routes::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
+use crate::routes::{changes, explanation, statistics};
+use crate::service::{self, MAX_PAGE, Service};
+
+/// The most fields on the way from the top to the bottom. The question that tools ask about a schema needs 15.
+pub(super) const DEPTH: usize = 16;
+/// The most fields of an answer, as it would be if every page were full: thirty for each element of the longest page. That
+/// is room for a thousand sessions with all their own fields and cursors (24,001), or for a thousand changes with the
+/// sessions that changed (26,002), and for no list within a list.
+pub(super) const COMPLEXITY: usize = 30_000;
+/// The elements of a page when nobody says how many.
+const FIRST: u32 = 100;
+
+pub(in crate::routes) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+
+pub(super) fn build(service: &Service) -> Schema {
+    Schema::build(Query, EmptyMutation, EmptySubscription)
+        .data(service.clone())
+        .limit_depth(DEPTH)
+        .limit_complexity(COMPLEXITY)
+        .limit_directives(4)
+        .extension(Aliases)
+        .finish()
+}
+
+/// Answers a request, with loaders of its own: what they remember is as old as the request.
+pub(super) async fn execute(schema: &Schema, request: Request) -> Made {
+    let fleeting = Fleeting::default();
+    let request = request.data(fleeting.clone());
+    let request = match schema.data::<Service>() {
+        Some(service) => {
+            let (sessions, lots) = loaders::of(service);
+            request.data(sessions).data(lots)
+        }
+        None => request,
+    };
+    let answer = schema.execute(request).await;
+    let bytes = serde_json::to_vec(&answer).expect("an answer is always JSON");
+    Made { lasts: answer.errors.is_empty() && !fleeting.is_asked(), bytes: bytes.into() }
+}
+
+/// Whether a request has asked for what changes without a commit, or is told by this process alone.
+#[derive(Debug, Clone, Default)]
+struct Fleeting(Arc<AtomicBool>);
+
+impl Fleeting {
+    fn ask(context: &Context<'_>) -> Result<()> {
+        context.data::<Self>()?.0.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What went wrong, in the words of `/api/v1`, with the code of the problem beside them.
+fn refused(problem: &Problem) -> Error {
+    let code = problem.code();
+    Error::new(problem.detail()).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+pub(super) fn failed(error: service::Error) -> Error {
+    refused(&Problem::from(error))
+}
+
+/// How many elements a page may have, for the complexity of what is in them.
+fn most(first: Option<u32>) -> usize {
+    usize::try_from(first.unwrap_or(FIRST)).unwrap_or(usize::MAX)
+}
+
+/// How many explanations of a plate there may be.
+fn explained(first: Option<u32>) -> usize {
+    most(Some(first.unwrap_or(explanation::LIMIT)))
+}
+
+/// The arguments that are there, as parameters of the route that answers the same.
+fn parameters(arguments: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Parameters {
+    Parameters::of(arguments.into_iter().filter_map(|(name, value)| Some((name, value?))))
+}
+
+/// Parking sessions and their stories, lots, gates, statistics and changes.
+pub(in crate::routes) struct Query;
+
+#[Object]
+impl Query {
+    /// Sessions, the newest first unless told otherwise. Void ones are left out unless their state is asked for.
+    #[graphql(complexity = "most(first).saturating_mul(child_complexity).saturating_add(1)")]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the field")]
+    async fn sessions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Of this lot only")] lot_id: Option<String>,
+        #[graphql(desc = "Of this plate only, in any spelling")] vehicle_plate: Option<String>,
+        #[graphql(desc = "In one of these states: open, matched, held_exit, unmatched_exit, unmatched_entry, void")]
+        states: Option<Vec<String>>,
+        #[graphql(desc = "Given by an event of this time or later: RFC 3339 with an offset")] from: Option<String>,
+        #[graphql(desc = "Given by an event before this time")] to: Option<String>,
+        #[graphql(desc = "newest or oldest: which come first")] order: Option<String>,
+        #[graphql(desc = "The most of a page, at most 1000; 100 without it")] first: Option<u32>,
+        #[graphql(desc = "The endCursor of the page before, with the same other arguments")] after: Option<String>,
+    ) -> Result<Connection<String, SessionView>> {
+        let arguments = [
+            ("lot_id", lot_id),
+            ("vehicle_plate", vehicle_plate),
+            ("from", from),
+            ("to", to),
+            ("order", order),
+            ("limit", Some(first.unwrap_or(FIRST).to_string())),
+            ("cursor", after.clone()),
+        ];
+        let states = states.unwrap_or_default().into_iter().map(|state| ("state", Some(state)));
+        let parameters = parameters(arguments.into_iter().chain(states));
+        let asked = Asked::read(&parameters, MAX_PAGE).map_err(|problem| refused(&problem))?;
+        let limit = asked.limit.unwrap_or(FIRST);
+        let page = Page { limit: limit + 1, after: asked.after, order: asked.order };
+        let rows = context.data::<Service>()?.sessions(&asked.filter, page).await.map_err(failed)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut connection = Connection::new(after.is_some(), rows.len() > limit);
+        connection.edges.extend(rows.iter().take(limit).map(|row| {
+            let cursor = asked.list.after(row.session.id.as_uuid().as_bytes());
+            Edge::new(cursor, SessionView::from(row))
+        }));
+        Ok(connection)
+    }
+
+    /// One session, void or not.
+    async fn session(&self, context: &Context<'_>, id: Uuid) -> Result<Option<SessionView>> {
+        context.data::<loaders::SessionLoader>()?.load_one(id).await
+    }
+
+    /// The lots that are known beforehand or have events, by name.
+    #[graphql(complexity = "most(None).saturating_mul(child_complexity).saturating_add(1)")]
+    async fn lots(&self, context: &Context<'_>) -> Result<Vec<LotView>> {
+        let lots = context.data::<Service>()?.lots().await.map_err(failed)?;
+        Ok(lots.iter().map(LotView::from).collect())
+    }
+
+    /// One lot.
+    async fn lot(&self, context: &Context<'_>, id: String) -> Result<Option<LotView>> {
+        context.data::<loaders::LotLoader>()?.load_one(Arc::from(id)).await
+    }
+
+    /// Every change to every session after a number, in order and without gaps.
+    #[graphql(complexity = "most(first).saturating_mul(child_complexity).saturating_add(1)")]
+    async fn changes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The number of the last change that is known; 0 is the beginning", default)] after: u64,
+        #[graphql(desc = "The most, at most 1000; 100 without it")] first: Option<u32>,
+    ) -> Result<ChangePage> {
+        let arguments = [("after", Some(after.to_string())), ("limit", Some(first.unwrap_or(FIRST).to_string()))];
+        let service = context.data::<Service>()?;
+        changes::page(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
+    }
+
+    /// What happened at a lot by hour or by day, how long stays lasted, and when vehicles come.
+    async fn statistics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Of this lot")] lot_id: String,
+        #[graphql(desc = "From the bucket on that has this time; a day of hours or thirty days without it")]
+        from: Option<String>,
+        #[graphql(
+            desc = "Until the bucket is over that has the moment before this time; the lot's own time without it"
+        )]
+        to: Option<String>,
+        #[graphql(desc = "hour (without it), at most 750 of them, or day of the lot's time zone, at most 400")]
+        bucket: Option<String>,
+    ) -> Result<StatisticsView> {
+        let arguments = [("lot_id", Some(lot_id)), ("from", from), ("to", to), ("bucket", bucket)];
+        let service = context.data::<Service>()?;
+        statistics::asked(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
+    }
+
+    /// How each gate does whose events this process has recorded, by lot and gate.
+    #[graphql(complexity = "most(None).saturating_mul(child_complexity).saturating_add(1)")]
+    #[expect(clippy::unused_async, reason = "every field of GraphQL is asynchronous")]
+    async fn gates(&self, context: &Context<'_>) -> Result<Vec<GateView>> {
+        Fleeting::ask(context)?;
+        let gates = context.data::<Service>()?.gates();
+        Ok(gates.iter().map(GateView::from).collect())
+    }
+
+    /// Why an event is in the session that it is in. Nearly always one; none when no such event is recorded, several when
+    /// the id was used again.
+    #[graphql(complexity = "objects::EXPLANATION.saturating_add(child_complexity)")]
+    async fn event_explanations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The event's own id")] id: Uuid,
+    ) -> Result<Vec<ExplanationView>> {
+        let explained = context.data::<Service>()?.explain(id).await.map_err(failed)?;
+        Ok(explained.iter().map(ExplanationView::from).collect())
+    }
+
+    /// The newest sessions of a plate, each explained by its exit, or else its entry; the newest first.
+    #[graphql(complexity = "explained(first).saturating_mul(objects::EXPLANATION.saturating_add(child_complexity))")]
+    async fn explanations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The plate, in any spelling")] vehicle_plate: String,
+        #[graphql(desc = "In this lot only")] lot_id: Option<String>,
+        #[graphql(desc = "The most sessions, at most 20; 3 without it")] first: Option<u32>,
+    ) -> Result<Vec<ExplanationView>> {
+        let limit = first.map(|first| first.to_string());
+        let arguments = [("vehicle_plate", Some(vehicle_plate)), ("lot_id", lot_id), ("limit", limit)];
+        let service = context.data::<Service>()?;
+        let asked = explanation::of_plate(service, &parameters(arguments)).await;
+        Ok(asked.map_err(|problem| refused(&problem))?.explanations)
+    }
+
+    /// Whether all work is done, and what is not.
+    async fn status(&self, context: &Context<'_>) -> Result<StatusView> {
+        Fleeting::ask(context)?;
+        let status = context.data::<Service>()?.status().await.map_err(failed)?;
+        Ok(StatusView::from(&status))
+    }
+}

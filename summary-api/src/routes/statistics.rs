@@ -1,0 +1,209 @@
+//! `GET /api/v1/statistics`: what happened at a lot by hour or by day, how long stays lasted, and when vehicles come.
+//!
+//! Members that the Curb Data Specification has are named as there and mean the same: `total_sessions`, `turnover`,
+//! `average_dwell_time`, `occupancy_percent`.
+
+use async_graphql::SimpleObject;
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use parking::LotId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::query::{self, Faults, Query, quoted};
+use super::views::Seconds;
+use crate::ledger::Dwells;
+use crate::problem::{Fault, Problem};
+use crate::service::{Bucket, BucketStatistics, MAX_HOURS, Service, Statistics, StatisticsOf};
+
+/// What a list of buckets adds to the complexity of a GraphQL request: as if all hours that can be asked for were in it.
+fn listed(of_bucket: usize) -> usize {
+    usize::try_from(MAX_HOURS).unwrap_or(usize::MAX).saturating_mul(of_bucket).saturating_add(1)
+}
+
+/// What happened at a lot in one bucket of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = StatisticsBucket)]
+#[graphql(name = "StatisticsBucket")]
+pub struct BucketView {
+    /// When it begins, UTC.
+    #[schema(format = DateTime)]
+    pub from: String,
+    /// When it ends, UTC.
+    #[schema(format = DateTime)]
+    pub to: String,
+    /// Passages in, re-reads left out.
+    pub entries: i64,
+    /// Passages out, re-reads left out.
+    pub exits: i64,
+    /// Exits that have their entry.
+    pub matched: i64,
+    /// Exits without an entry, those that are held left out.
+    pub unmatched_exits: i64,
+    /// Entries of which the exit was missed, or nothing was read.
+    pub unmatched_entries: i64,
+    /// Stays that ended: as many as matched exits.
+    pub total_sessions: i64,
+    /// Stays that ended, an hour.
+    pub turnover: f64,
+    /// How long the stays that ended lasted on average, seconds; null without any.
+    #[schema(value_type = Option<f64>, required)]
+    pub average_dwell_time: Option<Seconds>,
+    /// Half of the stays that ended were no longer, seconds, at most 0.8 % off; null without any.
+    #[schema(value_type = Option<f64>, required)]
+    pub dwell_p50_seconds: Option<Seconds>,
+    /// Of ten of these stays nine were no longer.
+    #[schema(value_type = Option<f64>, required)]
+    pub dwell_p90_seconds: Option<Seconds>,
+    /// Of a hundred of these stays ninety-nine were no longer.
+    #[schema(value_type = Option<f64>, required)]
+    pub dwell_p99_seconds: Option<Seconds>,
+    /// Vehicles inside when it ended, by the stays that are known: one of which an end was missed is not among them.
+    pub occupancy: i64,
+    /// Vehicles inside on average. In a bucket that is not over, as if nobody came and went until it is. Of all buckets,
+    /// since the hour of the lot's first event.
+    pub average_occupancy: f64,
+    /// The average as a part of the lot's capacity, in a hundred; null when that is not known.
+    #[schema(required)]
+    pub occupancy_percent: Option<f64>,
+}
+
+impl BucketView {
+    fn of(bucket: &BucketStatistics, capacity: Option<u32>) -> Self {
+        let counts = &bucket.tally.counts;
+        let quantile = |permille| bucket.tally.dwells.quantile_ms(permille).map(|millis| Seconds { millis });
+        let average = (counts.matched > 0).then(|| Seconds { millis: counts.dwell_ms / counts.matched.max(1) });
+        let capacity = capacity.filter(|capacity| *capacity > 0);
+        Self {
+            from: bucket.from.to_string(),
+            to: bucket.to.to_string(),
+            entries: counts.entries,
+            exits: counts.exits,
+            matched: counts.matched,
+            unmatched_exits: counts.unmatched_exits,
+            unmatched_entries: counts.unmatched_entries,
+            total_sessions: counts.matched,
+            turnover: bucket.turnover(),
+            average_dwell_time: average,
+            dwell_p50_seconds: quantile(500),
+            dwell_p90_seconds: quantile(900),
+            dwell_p99_seconds: quantile(990),
+            occupancy: bucket.inside,
+            average_occupancy: bucket.average_inside,
+            occupancy_percent: capacity.map(|capacity| bucket.average_inside * 100.0 / f64::from(capacity)),
+        }
+    }
+}
+
+/// Stays that lasted about equally long.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = DwellBucket)]
+#[graphql(name = "DwellBucket")]
+pub struct DwellBucketView {
+    /// The shortest dwell in it, seconds.
+    #[schema(value_type = f64)]
+    pub from_seconds: Seconds,
+    /// The dwell that is too long for it, seconds.
+    #[schema(value_type = f64)]
+    pub to_seconds: Seconds,
+    /// How many stays.
+    pub stays: i64,
+}
+
+/// The statistics of a lot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Statistics)]
+#[graphql(name = "Statistics")]
+pub struct StatisticsView {
+    /// The car park.
+    #[schema(example = "P3")]
+    pub lot_id: String,
+    /// The zone of its days: a name of the IANA data base.
+    #[schema(example = "Europe/Berlin")]
+    pub time_zone: String,
+    /// How many vehicles fit in, when it is known.
+    #[schema(required)]
+    pub capacity: Option<u32>,
+    /// The buckets, in order and without gaps.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub buckets: Vec<BucketView>,
+    /// All of them as one.
+    #[schema(required)]
+    pub total: Option<BucketView>,
+    /// Entries by weekday, Monday first, and by hour of the lot's own time.
+    #[graphql(complexity = "7 * 24 + 1")]
+    pub arrivals: Vec<Vec<i64>>,
+    /// All stays that ended, by how long they lasted; each bucket is at most a sixty-fourth wide.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub dwells: Vec<DwellBucketView>,
+}
+
+impl From<&Statistics> for StatisticsView {
+    fn from(statistics: &Statistics) -> Self {
+        let view = |bucket: &BucketStatistics| BucketView::of(bucket, statistics.capacity);
+        let total = statistics.total();
+        let dwells = total.as_ref().map(|total| dwells(&total.tally.dwells)).unwrap_or_default();
+        Self {
+            lot_id: statistics.lot.to_string(),
+            time_zone: statistics.time_zone.name().to_owned(),
+            capacity: statistics.capacity,
+            buckets: statistics.buckets.iter().map(view).collect(),
+            total: total.as_ref().map(view),
+            arrivals: statistics.arrivals.iter().map(|day| day.to_vec()).collect(),
+            dwells,
+        }
+    }
+}
+
+fn dwells(dwells: &Dwells) -> Vec<DwellBucketView> {
+    let view = |(bounds, stays): (std::ops::Range<i64>, i64)| DwellBucketView {
+        from_seconds: Seconds { millis: bounds.start },
+        to_seconds: Seconds { millis: bounds.end },
+        stays,
+    };
+    dwells.buckets().map(view).collect()
+}
+
+/// What happened at a lot by hour or by day. A revision of sessions changes the hours that they are in.
+#[utoipa::path(
+    get, path = "/api/v1/statistics", tag = "lots",
+    params(
+        ("lot_id" = String, Query, description = "Of this lot"),
+        ("from" = Option<String>, Query, format = DateTime,
+            description = "From the bucket on that has this time: RFC 3339 with an offset; without it, a day of hours or thirty days"),
+        ("to" = Option<String>, Query, format = DateTime,
+            description = "Until the bucket is over that has the moment before this time; without it, the lot's own time"),
+        ("bucket" = Option<String>, Query,
+            description = "hour (without it), at most 750 of them, or day of the lot's time zone, at most 400"),
+    ),
+    responses((status = 200, description = "The statistics", body = StatisticsView)),
+)]
+pub(super) async fn statistics(State(service): State<Service>, uri: Uri) -> Result<Json<StatisticsView>, Problem> {
+    Ok(Json(asked(&service, &Query::read(&uri, &["lot_id", "from", "to", "bucket"])?).await?))
+}
+
+/// The statistics that parameters ask for.
+pub(super) async fn asked(service: &Service, query: &Query) -> Result<StatisticsView, Problem> {
+    Ok(StatisticsView::from(&service.statistics(&read(query)?).await?))
+}
+
+fn read(query: &Query) -> Result<StatisticsOf, Problem> {
+    let mut faults = Faults::default();
+    let lot = query.one("lot_id", |text| LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text))));
+    let lot = lot.and_then(|lot| lot.ok_or_else(|| Fault::parameter("lot_id", "is missing: name a lot")));
+    let lot = faults.check(lot);
+    let from = faults.check(query.one("from", query::time)).flatten();
+    let to = faults.check(query.one("to", query::time)).flatten();
+    let bucket = faults.check(query.one("bucket", bucket)).flatten().unwrap_or_default();
+    faults.none()?;
+    Ok(StatisticsOf { lot: lot.unwrap_or_default(), from, to, bucket })
+}
+
+fn bucket(text: &str) -> Result<Bucket, String> {
+    match text {
+        "hour" => Ok(Bucket::Hour),
+        "day" => Ok(Bucket::Day),
+        _ => Err(format!("{} is neither hour nor day", quoted(text))),
+    }
+}

@@ -1,0 +1,24 @@
+//! `GET /api/v1/sessions/{id}/story`: all that is known of one stay.
+
+use axum::Json;
+use axum::extract::{RawPathParams, State};
+use parking::SessionId;
+
+use super::path_id;
+use super::story_views::StoryView;
+use crate::problem::{Kind, Problem};
+use crate::service::Service;
+
+/// The whole story of a session, void or not: its events as they were read, its changes, what it superseded and why.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}/story", tag = "sessions",
+    params(("id" = uuid::Uuid, Path, description = "The session's id")),
+    responses((status = 200, description = "The story", body = StoryView)),
+)]
+pub(super) async fn story(State(service): State<Service>, path: RawPathParams) -> Result<Json<StoryView>, Problem> {
+    let id = path_id(&path)?;
+    match service.story(SessionId::from_uuid(id)).await? {
+        Some(story) => Ok(Json(StoryView::from(&story))),
+        None => Err(Problem::new(Kind::NotFound, format!("no session has the id {id}"))),
+    }
+}

@@ -1,0 +1,294 @@
+//! The JSON of stories and explanations: members, names and forms that clients build on. Also for programs that read
+//! them.
+
+use async_graphql::SimpleObject;
+use matching::{Passage, Rule};
+use parking::{EventKey, SessionId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::schemas;
+use super::views::SessionView;
+use crate::ledger::{ChangeRow, EventRow, SessionRow};
+use crate::service::story::{Explained, NearPlates, NearSession, Story};
+
+/// The elements that a list of a story counts for in the complexity of a GraphQL request: such a list is never paged, and
+/// of nearly all stays it is shorter.
+const LISTED: usize = 10;
+
+const fn listed(of_element: usize) -> usize {
+    LISTED.saturating_mul(of_element).saturating_add(1)
+}
+
+/// A gate event as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Event)]
+#[graphql(name = "Event", complex)]
+pub struct EventView {
+    /// The event's own id.
+    pub event_id: Uuid,
+    /// The car park.
+    #[schema(example = "P3")]
+    pub lot_id: String,
+    /// The plate in its normal form.
+    #[schema(example = "ABC123")]
+    pub vehicle_plate: String,
+    /// `entry` or `exit`.
+    #[schema(example = "entry")]
+    pub direction: String,
+    /// When the vehicle was seen, UTC.
+    #[schema(format = DateTime)]
+    pub date_time: String,
+    /// The gate, when it is known.
+    #[schema(required)]
+    pub gate_id: Option<String>,
+    /// The plate as the gate read it.
+    #[schema(example = "ABC-123")]
+    pub plate_as_read: String,
+    /// How sure the reader is of the plate, 0 to 1.
+    #[schema(required)]
+    #[graphql(skip)]
+    pub confidence: Option<f32>,
+    /// When a correlator received it, UTC.
+    #[schema(format = DateTime)]
+    pub received_at: String,
+    /// When it was recorded, UTC.
+    #[schema(format = DateTime)]
+    pub recorded_at: String,
+}
+
+impl From<&EventRow> for EventView {
+    fn from(row: &EventRow) -> Self {
+        Self {
+            event_id: row.key.id,
+            lot_id: row.vehicle.lot.to_string(),
+            vehicle_plate: row.vehicle.plate.to_string(),
+            direction: row.key.direction.as_str().to_owned(),
+            date_time: row.key.time.to_string(),
+            gate_id: row.gate.as_ref().map(ToString::to_string),
+            plate_as_read: row.plate_as_read.clone(),
+            confidence: row.confidence,
+            received_at: row.received_at.to_string(),
+            recorded_at: row.recorded_at.to_string(),
+        }
+    }
+}
+
+/// One change to a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = SessionChange)]
+#[graphql(name = "SessionChange")]
+pub struct SessionChangeView {
+    /// Its number among all changes, in order of commit.
+    pub sequence: u64,
+    /// Which session.
+    pub session_id: Uuid,
+    /// The vehicle's version once the change was recorded; each recorded event raises it. 0 for a saved summary.
+    pub vehicle_version: u64,
+    /// The state before; null when the session was new.
+    #[schema(schema_with = schemas::state_before, required)]
+    pub from_state: Option<String>,
+    /// The state after.
+    #[schema(schema_with = schemas::state)]
+    pub to_state: String,
+    /// The rule that made it; null for a saved summary.
+    #[schema(schema_with = schemas::rule_of_change, required)]
+    pub rule: Option<String>,
+    /// When it was recorded, UTC.
+    #[schema(format = DateTime)]
+    pub recorded_at: String,
+}
+
+impl From<&ChangeRow> for SessionChangeView {
+    fn from(row: &ChangeRow) -> Self {
+        Self {
+            sequence: row.sequence,
+            session_id: row.session.as_uuid(),
+            vehicle_version: row.vehicle_version,
+            from_state: row.from.map(|state| state.to_string()),
+            to_state: row.to.to_string(),
+            rule: row.rule.map(|rule| Rule::as_str(rule).to_owned()),
+            recorded_at: row.recorded_at.to_string(),
+        }
+    }
+}
+
+/// A passage: neighbouring reads of one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Passage)]
+#[graphql(name = "Passage")]
+pub struct PassageView {
+    /// `entry` or `exit`.
+    pub direction: String,
+    /// The event that speaks for the passage, its first.
+    pub event_id: Uuid,
+    /// When that was, UTC.
+    #[schema(format = DateTime)]
+    pub date_time: String,
+    /// The other events.
+    pub re_reads: Vec<Uuid>,
+}
+
+impl From<&Passage> for PassageView {
+    fn from(passage: &Passage) -> Self {
+        let EventKey { time, direction, id } = passage.speaker;
+        Self {
+            direction: direction.as_str().to_owned(),
+            event_id: id,
+            date_time: time.to_string(),
+            re_reads: passage.re_reads.iter().map(|key| key.id).collect(),
+        }
+    }
+}
+
+/// A session that lacks what another one has, of a plate that is nearly the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = NearPlate)]
+#[graphql(name = "NearPlate")]
+pub struct NearPlateView {
+    /// How far the plates are apart: letters that differ, of which those that gates confuse (0 and O, 8 and B) count half.
+    #[schema(example = 0.5)]
+    pub distance: f64,
+    /// The session.
+    pub session: SessionView,
+}
+
+impl From<&NearSession> for NearPlateView {
+    fn from(near: &NearSession) -> Self {
+        let half_edits = u32::try_from(near.half_edits).unwrap_or(u32::MAX);
+        Self { distance: f64::from(half_edits) / 2.0, session: SessionView::from(&near.session) }
+    }
+}
+
+/// Why an event is in the session that it is in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Explanation)]
+#[graphql(name = "Explanation")]
+pub struct ExplanationView {
+    /// The event.
+    pub event: EventView,
+    /// In words, without a plate: which reads, which rule, and what would change it.
+    pub text: String,
+    /// The rule that gave the session its state.
+    #[schema(schema_with = schemas::rule)]
+    pub rule: String,
+    /// Why the rule applies.
+    #[schema(schema_with = schemas::cause)]
+    pub cause: String,
+    /// The session.
+    pub session_id: Uuid,
+    /// The session as it stands.
+    #[schema(required)]
+    pub session: Option<SessionView>,
+    /// Of a re-read: the event that speaks for its passage.
+    #[schema(required)]
+    pub re_read_of: Option<Uuid>,
+    /// The passage that the event is in.
+    pub passage: PassageView,
+    /// The passage of the vehicle before that.
+    #[schema(required)]
+    pub before: Option<PassageView>,
+    /// The passage after it.
+    #[schema(required)]
+    pub after: Option<PassageView>,
+    /// Reads of the vehicle around the event, by time.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub reads: Vec<EventView>,
+    /// The changes of the session, and of another one that the event has given, in order of commit.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub changes: Vec<SessionChangeView>,
+    /// Sessions of the same lot that lack what this one has, of plates that are nearly the same; the nearest first.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub near_plates: Vec<NearPlateView>,
+    /// How many sessions were looked through for near plates.
+    pub near_searched: usize,
+    /// There were more, further away in time, which were left out.
+    pub near_is_cut: bool,
+}
+
+impl From<&Explained> for ExplanationView {
+    fn from(explained: &Explained) -> Self {
+        let Explained { event, explanation, text, session, reads, changes, near } = explained;
+        let NearPlates { sessions, searched, is_cut } = near;
+        Self {
+            event: EventView::from(event),
+            text: text.clone(),
+            rule: explanation.rule.as_str().to_owned(),
+            cause: explanation.cause.as_str().to_owned(),
+            session_id: explanation.session.as_uuid(),
+            session: session.as_ref().map(SessionView::from),
+            re_read_of: explanation.is_re_read().then_some(explanation.passage.speaker.id),
+            passage: PassageView::from(&explanation.passage),
+            before: explanation.before.as_ref().map(PassageView::from),
+            after: explanation.after.as_ref().map(PassageView::from),
+            reads: reads.iter().map(EventView::from).collect(),
+            changes: changes.iter().map(SessionChangeView::from).collect(),
+            near_plates: sessions.iter().map(NearPlateView::from).collect(),
+            near_searched: *searched,
+            near_is_cut: *is_cut,
+        }
+    }
+}
+
+/// Explanations: of an event one, or several when its id was used again; of a plate one a session, the newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Explanations)]
+pub struct ExplanationsView {
+    /// The explanations.
+    pub explanations: Vec<ExplanationView>,
+    /// Stays of the plate that a client saved as they are: they rest on no events, so there is nothing to explain.
+    #[serde(default)]
+    pub saved: Vec<SessionView>,
+}
+
+impl From<&[Explained]> for ExplanationsView {
+    fn from(explained: &[Explained]) -> Self {
+        Self { explanations: explained.iter().map(ExplanationView::from).collect(), saved: Vec::new() }
+    }
+}
+
+/// The whole story of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Story)]
+#[graphql(name = "Story")]
+pub struct StoryView {
+    /// The session as it stands.
+    pub session: SessionView,
+    /// Its events as they were read, re-reads too, by time; none for a summary.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub reads: Vec<EventView>,
+    /// Its changes, and those of the sessions that it has superseded, in order of commit.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub changes: Vec<SessionChangeView>,
+    /// Of a void session: the session that has its giving event now.
+    #[schema(required)]
+    pub superseded_by: Option<SessionView>,
+    /// Void sessions whose giving events this one has now.
+    #[graphql(complexity = "listed(child_complexity)")]
+    pub supersedes: Vec<SessionView>,
+    /// Its exit explained, or else its entry; of a void session the event that gave it; null for a summary.
+    #[schema(required)]
+    pub explanation: Option<ExplanationView>,
+}
+
+impl From<&Story> for StoryView {
+    fn from(story: &Story) -> Self {
+        let views = |rows: &[SessionRow]| rows.iter().map(SessionView::from).collect();
+        Self {
+            session: SessionView::from(&story.session),
+            reads: story.reads.iter().map(EventView::from).collect(),
+            changes: story.changes.iter().map(SessionChangeView::from).collect(),
+            superseded_by: story.superseded_by.as_ref().map(SessionView::from),
+            supersedes: views(&story.supersedes),
+            explanation: story.explained.as_ref().map(ExplanationView::from),
+        }
+    }
+}
+
+impl SessionChangeView {
+    /// The session that changed.
+    pub fn session(&self) -> SessionId {
+        SessionId::from_uuid(self.session_id)
+    }
+}

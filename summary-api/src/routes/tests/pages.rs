@@ -1,0 +1,381 @@
+//! The operator's page over a real ledger: whole, escaped, in agreement with the API, and there when the ledger is not.
+
+use std::sync::Arc;
+
+use axum::http::{Method, header};
+use matching::{CorrelatorStatus, DependencyReport};
+use parking::{Lots, Rules};
+use service_kit::ServiceContext;
+
+use super::{Answer, Api, request, send};
+use crate::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute};
+use crate::{Access, Service};
+
+const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+
+async fn open(api: &Api, path: &str) -> Answer {
+    send(&api.router, request(Method::GET, path, &BROWSER, "")).await
+}
+
+/// At P3: one stay that is over, one that goes on, a vehicle that entered twice, an exit without entry.
+async fn parked() -> Api {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    for unit in [
+        vehicles.entry("P3", "OVER1", minute(0)),
+        vehicles.exit("P3", "OVER1", minute(107)),
+        vehicles.entry("P3", "INSIDE1", minute(30)),
+        vehicles.entry("P3", "TWICE1", minute(40)),
+        vehicles.entry("P3", "TWICE1", minute(50)),
+        vehicles.exit("P3", "LEFT1", minute(60)),
+    ] {
+        api.fixture.service.record(vec![unit]).await.unwrap();
+    }
+    api
+}
+
+fn is_page(answer: &Answer, path: &str) {
+    let text = answer.text();
+    assert_eq!(answer.header(header::CONTENT_TYPE), "text/html; charset=utf-8", "{path}");
+    assert_eq!(answer.header(header::CACHE_CONTROL), "no-store", "{path}");
+    let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+    assert!(text.starts_with("<!DOCTYPE html><html lang=\"en\">") && text.ends_with("</html>"), "{path}");
+    for inline in ["<style", " style=", "<script>", " onclick=", "javascript:", "http://", "https://"] {
+        assert!(!text.contains(inline), "{path} has {inline}");
+    }
+}
+
+#[tokio::test]
+async fn every_page_is_whole_and_loads_nothing_from_elsewhere() {
+    let api = parked().await;
+    let id = api.value("/api/v1/sessions?limit=1").await["sessions"][0]["session_id"].as_str().unwrap().to_owned();
+    for path in [
+        "/",
+        "/timeline",
+        "/timeline?lot_id=P3&date=2024-09-24",
+        "/timeline?lot_id=P3&span=6h",
+        "/timeline?lot_id=P3&from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z",
+        "/timeline?lot_id=old-market",
+        "/stays?lot_id=P3",
+        "/stays?lot_id=old-market&reach=30d",
+        "/unmatched",
+        "/unmatched?lot_id=P3&state=held_exit",
+        "/search",
+        "/search?plate=over-1",
+        &format!("/sessions/{id}"),
+    ] {
+        let answer = open(&api, path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        is_page(&answer, path);
+    }
+}
+
+#[tokio::test]
+async fn what_pages_refer_to_is_there_and_kept_for_ever() {
+    let api = parked().await;
+    let page = open(&api, "/").await.text();
+    let assets: Vec<&str> = page.split('"').filter(|part| part.starts_with("/assets/")).collect();
+    assert_eq!(assets.len(), 3);
+    for path in assets {
+        let asset = api.get(path).await;
+        assert_eq!((asset.status, asset.header(header::CACHE_CONTROL)), (200, "public, max-age=31536000, immutable"));
+    }
+    assert_eq!(api.get("/assets/style.0000000000000000.css").await.status, 404);
+}
+
+/// The value of a figure.
+fn figure(page: &str, name: &str) -> String {
+    let begin = page.split(&format!("id=\"figure-{name}\"")).nth(1).unwrap();
+    begin.split("class=\"value\">").nth(1).unwrap().split('<').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_statistics_of_the_page_are_those_of_the_api() {
+    let api = parked().await;
+    let page = open(&api, "/stays?lot_id=P3").await.text();
+    let total = api.value("/api/v1/statistics?lot_id=P3&from=2024-09-23T10:47:00Z").await["total"].clone();
+
+    assert_eq!(
+        (figure(&page, "stays"), figure(&page, "entries")),
+        (total["total_sessions"].to_string(), total["entries"].to_string())
+    );
+    assert_eq!(figure(&page, "average-inside"), format!("{:.1}", total["average_occupancy"].as_f64().unwrap()));
+    assert_eq!(
+        (figure(&page, "average").as_str(), total["average_dwell_time"].as_i64()),
+        ("1 h 47 min", Some(107 * 60))
+    );
+    assert!(figure(&page, "p50").starts_with("1 h 4"), "{}", figure(&page, "p50"));
+}
+
+#[tokio::test]
+async fn numbers_on_the_page_are_those_of_the_api_and_of_the_metrics() {
+    let api = parked().await;
+    let page = open(&api, "/").await.text();
+    let figure = |name: &str| figure(&page, name);
+    let lots = api.value("/api/v1/lots").await;
+    let inside: u64 = lots["lots"].as_array().unwrap().iter().map(|lot| lot["inside"].as_u64().unwrap()).sum();
+    let pending = api.value("/api/v1/status").await["pending"].clone();
+    let metric = |name: &str| api.fixture.metric(name).unwrap().to_string();
+
+    assert_eq!(figure("inside"), inside.to_string());
+    assert_eq!(figure("matched"), metric("matched_events"));
+    assert_eq!(figure("unmatched"), metric("unmatched_events"));
+    assert_eq!(figure("held"), pending["held_exits"].to_string());
+    assert_eq!(figure("overdue"), pending["overdue_stays"].to_string());
+    assert_eq!((inside, figure("share").as_str(), figure("held").as_str()), (2, "100.0 %", "1"));
+}
+
+#[tokio::test]
+async fn the_timeline_has_each_stay_that_reaches_into_the_period() {
+    let api = parked().await;
+    let bars = async |query: &str| {
+        let page = open(&api, &format!("/timeline?lot_id=P3&{query}")).await.text();
+        let picture =
+            page.split("<svg class=\"timeline\"").nth(1).unwrap().split("</figure>").next().unwrap().to_owned();
+        let mut plates: Vec<String> =
+            picture.split("<title>").skip(1).map(|title| title.split(':').next().unwrap().to_owned()).collect();
+        plates.sort();
+        plates
+    };
+    assert_eq!(bars("date=2024-09-24").await, ["INSIDE1", "LEFT1", "OVER1", "TWICE1", "TWICE1"]);
+    assert_eq!(
+        bars("from=2024-09-24T10:30:00Z&to=2024-09-24T10:40:00Z").await,
+        ["INSIDE1", "OVER1", "TWICE1"],
+        "an unmatched end is a moment, what is open goes on"
+    );
+    assert_eq!(bars("from=2024-09-24T10:50:00Z&to=2024-09-24T11:40:00Z").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_unmatched_is_listed_with_why_page_by_page() {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    for n in 0..61 {
+        api.fixture.service.record(vec![vehicles.entry("P3", "AGAIN1", minute(n))]).await.unwrap();
+    }
+    let first = open(&api, "/unmatched?lot_id=P3").await.text();
+    let older = first.split("href=\"").find(|link| link.contains("cursor=")).unwrap().split('"').next().unwrap();
+    let second = open(&api, &older.replace("&amp;", "&")).await.text();
+
+    let whys = |page: &str| page.matches("the exit between them was missed").count();
+    assert_eq!((whys(&first), whys(&second)), (50, 10));
+    assert!(
+        first.contains("The entry of 24 Sep 2024, 09:59:00 UTC is followed by the entry of 24 Sep 2024, 10:00:00 UTC")
+    );
+    assert!(first.contains(">Older<") && !first.contains(">Newest<"));
+    assert!(second.contains(">Newest<") && !second.contains(">Older<"));
+}
+
+#[tokio::test]
+async fn a_stay_has_a_page_of_its_own_and_a_plate_finds_its_stays() {
+    let api = parked().await;
+    let found = open(&api, "/search?plate=%3Cover%3E-1").await.text();
+    let link = found.split("href=\"").find(|link| link.starts_with("/sessions/")).unwrap().split('"').next().unwrap();
+    let page = open(&api, link).await.text();
+
+    assert!(found.contains("value=\"&lt;over&gt;-1\""), "what was typed is shown as it was typed");
+    for part in [
+        "OVER1</span> at P3",
+        "matched</span>",
+        "the exit directly follows the entry",
+        "Plate as read",
+        "1 h 47 min",
+        "09:00:00.000 UTC",
+        "10:47:00.000 UTC",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_pages_for_browsers_and_problems_for_programs() {
+    let api = parked().await;
+    for (path, status, part) in [
+        ("/nowhere", 404, "There is no such thing here"),
+        ("/sessions/9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", 404, "No session has the id 9b810e76"),
+        ("/sessions/%3Cscript%3E", 422, "&lt;script&gt;"),
+        ("/timeline?lot_id=P9", 404, "No lot P9 is known"),
+        ("/timeline?lot_id=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", 422, "&lt;script&gt;alert(1)"),
+        ("/timeline?span=2h", 422, "none of 1m, 5m"),
+        ("/stays?reach=2d", 422, "none of 1d, 7d"),
+        ("/stays?lot_id=P9", 404, "No lot P9 is known"),
+        ("/unmatched?state=%3Cb%3E", 422, "&lt;b&gt;"),
+        ("/unmatched?cursor=abc", 422, "not a next_cursor"),
+        ("/search?plate=---", 422, "no letter and no digit"),
+        ("/search?nothing=1", 400, "no parameter of this route"),
+        (
+            "/search?plate=9b810e76-6ec9-4286-a3ca-828dd5f4b3b2",
+            404,
+            "No session and no recorded event has the id 9b810e76",
+        ),
+        ("/save_summary", 405, "does not take this method"),
+    ] {
+        let page = open(&api, path).await;
+        assert_eq!(page.status, status, "{path}");
+        is_page(&page, path);
+        assert!(page.text().contains("data-refresh=\"never\""), "{path} would be asked for in vain");
+        assert!(page.text().contains(part), "{path}: {}", page.text());
+        let problem = api.get(path).await;
+        assert_eq!(
+            (problem.status, problem.header(header::CONTENT_TYPE)),
+            (status, "application/problem+json"),
+            "{path}"
+        );
+    }
+    let api_error = open(&api, "/api/v1/sessions?limit=0").await;
+    assert_eq!(api_error.header(header::CONTENT_TYPE), "application/problem+json");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_is_away_is_said_within_a_second_and_health_is_shown_all_the_same() {
+    for how in [How::Away, How::Silent, How::Corrupt] {
+        let context = ServiceContext::for_testing();
+        let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
+        context.health.dependency("ledger").down("connection refused");
+        context.health.optional("redis").down("timed out");
+        let router = super::super::router(&service, Access::Open, &context);
+
+        let begun = tokio::time::Instant::now();
+        let answer = send(&router, request(Method::GET, "/", &BROWSER, "")).await;
+        let page = answer.text();
+
+        assert_eq!((answer.status, begun.elapsed().as_secs() <= 1), (200, true), "{how:?}");
+        for part in ["The ledger does not answer", "Not ready: ledger", "Degraded: redis", "connection refused"] {
+            assert!(page.contains(part), "{how:?}: {part} is missing");
+        }
+        assert!(!page.contains("10.1.2.3"), "{how:?}");
+        let timeline = send(&router, request(Method::GET, "/timeline", &BROWSER, "")).await;
+        assert_eq!(timeline.status, if how == How::Corrupt { 500 } else { 503 });
+        is_page(&timeline, "/timeline");
+    }
+}
+
+#[tokio::test]
+async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
+    let api = parked().await;
+    let says = async |part: &str| {
+        for path in ["/", "/unmatched", "/nowhere"] {
+            let page = open(&api, path).await.text();
+            let header = page.split("id=\"health\"").nth(1).unwrap().split("</div>").next().unwrap();
+            assert!(header.contains(part), "{path}: {header}");
+        }
+    };
+    says("Degraded: no correlator reports").await;
+    let page = open(&api, "/").await.text();
+    assert_eq!(figure(&page, "queued"), "–");
+    assert!(page.contains("not known: no correlator reports"));
+
+    api.fixture.service.report(idle_correlator(1));
+    says("All dependencies up").await;
+    assert_eq!(figure(&open(&api, "/").await.text(), "queued"), "0");
+
+    let redis = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
+    let lacking = CorrelatorStatus { entry_ready: None, dependencies: vec![redis], ..idle_correlator(1) };
+    api.fixture.service.report(lacking);
+    says("Degraded: correlator: redis").await;
+    let page = open(&api, "/").await.text();
+    assert!(page.contains("<strong>correlator: redis</strong> away"), "{page}");
+    assert!(page.contains("refused") && page.contains("not known: the broker does not say"));
+
+    api.fixture.clock.advance_millis(2_001);
+    says("Degraded: correlator silent").await;
+    api.fixture.clock.advance_millis(8_000);
+    says("Degraded: no correlator reports").await;
+}
+
+#[tokio::test]
+async fn what_is_unmatched_is_explained_as_on_its_own_page_with_the_nearest_plate() {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    let days = 31 * 24 * 60;
+    for unit in [
+        vehicles.entry("P3", "OLD1234", minute(0)),
+        vehicles.entry("P3", "0LD12E4", minute(days - 10)),
+        vehicles.exit("P3", "OLD1234", minute(days)),
+    ] {
+        api.fixture.service.record(vec![unit]).await.unwrap();
+    }
+    let page = open(&api, "/unmatched?state=held_exit").await.text();
+    let why = "The exit of 25 Oct 2024, 09:00:00 UTC follows the entry of 24 Sep 2024, 09:00:00 UTC, but 31d later, and \
+               the longest stay here is 30d.";
+    assert!(page.contains(why), "{page}");
+    assert!(page.contains("Nearly the same plate, open: <a") && page.contains(">0LD12E4</a>"), "{page}");
+
+    let id = api.value("/api/v1/sessions?state=held_exit").await["sessions"][0]["session_id"].clone();
+    let own = open(&api, &format!("/sessions/{}", id.as_str().unwrap())).await.text();
+    assert!(own.contains(&format!("id=\"why\">{why}</p>")), "{own}");
+    assert!(own.contains("It is held for 30s from when it was recorded") && !own.contains("T09:00:00.000Z (event"));
+}
+
+#[tokio::test]
+async fn a_saved_summary_says_that_it_is_one() {
+    let api = Api::new().await;
+    let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
+    let saved: serde_json::Value = api.post_json("/save_summary", body).await.json();
+    let page = open(&api, &format!("/sessions/{}", saved["session"]["session_id"].as_str().unwrap())).await.text();
+    assert!(page.contains("A client saved this stay as it is.") && !page.contains("directly follows"), "{page}");
+}
+
+#[tokio::test]
+async fn the_newest_matched_stays_are_those_matched_last() {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    for unit in [
+        vehicles.entry("P3", "LONG1", minute(0)),
+        vehicles.entry("P3", "SHORT1", minute(50)),
+        vehicles.exit("P3", "SHORT1", minute(55)),
+        vehicles.exit("P3", "LONG1", minute(60)),
+        vehicles.entry("P3", "AFTER1", minute(70)),
+    ] {
+        api.fixture.service.record(vec![unit]).await.unwrap();
+    }
+    let page = open(&api, "/").await.text();
+    let table = page.split("id=\"latest\"").nth(1).unwrap().split("</section>").next().unwrap();
+    let plates: Vec<&str> = ["LONG1", "SHORT1", "AFTER1"].into_iter().filter(|plate| table.contains(plate)).collect();
+    assert_eq!(plates, ["LONG1", "SHORT1"]);
+    assert!(table.find("LONG1") < table.find("SHORT1"), "{table}");
+}
+
+#[tokio::test]
+async fn an_id_leads_to_its_stay_and_an_unknown_plate_to_near_ones() {
+    let api = parked().await;
+    let session = api.value("/api/v1/sessions?vehicle_plate=OVER1").await["sessions"][0].clone();
+    for id in [&session["session_id"], &session["entry_event_id"], &session["exit_event_id"]] {
+        let answer = open(&api, &format!("/search?plate=%20{}", id.as_str().unwrap())).await;
+        let place = format!("/sessions/{}#why", session["session_id"].as_str().unwrap());
+        assert_eq!((answer.status, answer.header(header::LOCATION)), (303, place.as_str()));
+    }
+    let page = open(&api, "/search?plate=0VER1").await.text();
+    assert!(page.contains("No stay of this plate is known") && page.contains("href=\"/search?plate=OVER1\""), "{page}");
+}
+
+#[tokio::test]
+async fn a_page_says_when_it_is_to_be_asked_for_again_and_its_health_is_there_alone() {
+    let api = parked().await;
+    for (path, refresh) in [
+        ("/", "always"),
+        ("/unmatched", "on-change"),
+        ("/timeline?lot_id=P3", "on-change"),
+        ("/timeline?lot_id=P3&date=2024-09-24", "on-change"),
+        ("/timeline?lot_id=P3&date=2024-09-23", "never"),
+        ("/timeline?lot_id=P3&from=2024-09-24T09:00:00Z&to=2024-09-24T10:47:00Z", "never"),
+    ] {
+        let page = open(&api, path).await.text();
+        assert!(page.contains(&format!("data-refresh=\"{refresh}\"")), "{path}");
+    }
+    let header = open(&api, "/header").await;
+    assert_eq!(header.status, 200);
+    assert!(header.text().starts_with("<div class=\"health\" id=\"health\" data-live>"), "{}", header.text());
+    assert!(header.text().len() < 1_000 && header.text().contains("no correlator reports"));
+}
+
+#[tokio::test]
+async fn another_lot_keeps_the_period_and_an_empty_one_is_said_to_be() {
+    let api = parked().await;
+    let page = open(&api, "/timeline?lot_id=P3&span=1h").await.text();
+    assert!(page.contains("<input type=\"hidden\" name=\"span\" value=\"1h\">"), "{page}");
+    assert!(!page.contains("No stay begins"));
+    let empty = open(&api, "/timeline?lot_id=P3&date=2024-09-20").await.text();
+    assert!(empty.contains("No stay begins, ends or goes on in this time.") && empty.contains("value=\"2024-09-20\""));
+}

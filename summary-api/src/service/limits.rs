@@ -1,0 +1,41 @@
+//! The limits of the summary API, as the metric `dwell_limit` shows them.
+
+use matching::wire;
+
+use super::{LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, story};
+use crate::gates;
+use crate::ledger::{CHANGES_OF_SESSION, EVENTS_OF_ID, EVENTS_OF_VEHICLE};
+use crate::metrics::MAX_LOTS;
+
+/// The limits of this service, by name; the unit ends each name.
+pub(super) fn all() -> Vec<(&'static str, u64)> {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let mut limits = vec![
+        ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
+        ("due_lease_seconds", LEASE.as_secs()),
+        ("page_sessions", u64::from(MAX_PAGE)),
+        ("explained_events", count(EVENTS_OF_ID)),
+        ("explained_sessions", u64::from(story::MAX_EXPLAINED)),
+        ("near_plate_sessions", u64::from(story::CANDIDATES)),
+        ("vehicle_events", u64::from(EVENTS_OF_VEHICLE)),
+        ("session_changes", u64::from(CHANGES_OF_SESSION)),
+        ("lot_labels", count(MAX_LOTS)),
+        ("gates", count(gates::MAX_GATES)),
+        ("gate_late_seconds", gates::LATE_MS.unsigned_abs() / 1_000),
+        ("statistics_hours", MAX_HOURS.unsigned_abs()),
+        ("statistics_days", MAX_DAYS.unsigned_abs()),
+        ("doubt_learned_lots", count(lots::LEARNED_AT_ONCE)),
+        ("correlators", count(correlators::MAX_CORRELATORS)),
+        ("summaries_being_saved", count(SAVES)),
+        ("session_streams", count(STREAMS)),
+        ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
+        ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
+        ("internal_calls", count(crate::routes::INTERNAL_CALLS)),
+        ("timeline_bars", u64::from(crate::page::TIMELINE_BARS)),
+        ("summary_body_bytes", count(crate::routes::SUMMARY_BODY_BYTES)),
+    ];
+    limits.extend(crate::live::limits());
+    limits.extend(crate::answers::limits());
+    limits.extend(crate::routes::graphql_limits());
+    limits
+}

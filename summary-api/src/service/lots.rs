@@ -1,0 +1,270 @@
+//! How the lots stand: who is inside, which of them in doubt, and what passed lately.
+//!
+//! All of it is on each lot's own time, so that a lot whose events are of last year is as it was then. A stay is
+//! doubtful when it is longer than 99.5 of 100 stays there were in the last 30 days: probably its exit was missed.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use parking::{Lot, LotId, Timestamp};
+
+use super::{Error, Service, within};
+use crate::ledger::{Counts, Dwells, LotRow, Recent, RecentOf, hour_of};
+use crate::metrics::Inside;
+
+/// Of a thousand stays so many are shorter than one in doubt.
+const DOUBT_PERMILLE: i64 = 995;
+/// The fewest stays that say what is usual.
+const ENOUGH_STAYS: i64 = 200;
+/// The stays of so many hours say what is usual: 30 days.
+const USUAL_HOURS: i64 = 30 * 24;
+/// How long it is taken for usual, and how long it is taken as not known, milliseconds.
+const KNOWN_FOR_MS: i64 = 600_000;
+const UNKNOWN_FOR_MS: i64 = 60_000;
+/// The most lots that are looked at anew in one call: each takes a millisecond or so.
+pub(super) const LEARNED_AT_ONCE: usize = 20;
+/// A day, hours.
+const DAY: i64 = 24;
+
+/// A lot as it stands: what is known of it beforehand, and what the ledger says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LotStatus {
+    /// Its name.
+    pub id: LotId,
+    /// What is known of it beforehand.
+    pub known: Option<Lot>,
+    /// Vehicles inside now.
+    pub inside: u64,
+    /// The lot's own time; `None` before its first event.
+    pub time: Option<Timestamp>,
+    /// Those inside for longer than 99.5 of 100 stays of the last 30 days lasted; `None` until 200 stays are known.
+    pub doubtful: Option<u64>,
+    /// Those inside for longer than the lot's longest stay, until they are decided.
+    pub overstays: u64,
+    /// Entries of the clock hour that the lot's own time is in, so far.
+    pub entries_this_hour: u64,
+    /// Exits of that hour so far.
+    pub exits_this_hour: u64,
+    /// Entries of the whole clock hour before it.
+    pub entries_hour_before: u64,
+    /// Exits of the whole clock hour before it.
+    pub exits_hour_before: u64,
+    /// Exits of this clock hour and the 23 before that have their entry.
+    pub matched_last_day: u64,
+    /// Exits of this clock hour and the 23 before that have none, those that are held left out.
+    pub unmatched_last_day: u64,
+}
+
+impl LotStatus {
+    /// A lot without sessions.
+    fn silent(known: &Lot) -> Self {
+        Self {
+            id: known.id.clone(),
+            known: Some(known.clone()),
+            inside: 0,
+            time: None,
+            doubtful: None,
+            overstays: 0,
+            entries_this_hour: 0,
+            exits_this_hour: 0,
+            entries_hour_before: 0,
+            exits_hour_before: 0,
+            matched_last_day: 0,
+            unmatched_last_day: 0,
+        }
+    }
+
+    fn of(row: LotRow, known: Option<Lot>, is_usual_known: bool, recent: &Recent) -> Self {
+        let time = row.time.unwrap_or_default();
+        let mut day = Counts::default();
+        recent.hours.iter().for_each(|(_, counts)| day.add(counts));
+        let of_hour = |wanted: i64| {
+            let found = recent.hours.iter().find(|(hour, _)| *hour == wanted);
+            found.map(|(_, counts)| *counts).unwrap_or_default()
+        };
+        let (this_hour, hour_before) = (of_hour(hour_of(time)), of_hour(hour_of(time) - 1));
+        let [doubtful, overstays] = recent.open_before;
+        Self {
+            id: row.id,
+            known,
+            inside: row.inside,
+            time: row.time,
+            doubtful: is_usual_known.then_some(doubtful),
+            overstays,
+            entries_this_hour: count(this_hour.entries),
+            exits_this_hour: count(this_hour.exits),
+            entries_hour_before: count(hour_before.entries),
+            exits_hour_before: count(hour_before.exits),
+            matched_last_day: count(day.matched),
+            unmatched_last_day: count(day.unmatched_exits),
+        }
+    }
+
+    /// Of the exits of the last day that are decided, the share that has no entry; `None` without any.
+    pub fn unmatched_share(&self) -> Option<f64> {
+        let decided = self.matched_last_day + self.unmatched_last_day;
+        #[expect(clippy::cast_precision_loss, reason = "exits of a day are far fewer than 2^52")]
+        (decided > 0).then(|| self.unmatched_last_day as f64 / decided as f64)
+    }
+
+    pub(super) fn vehicles(&self) -> Inside {
+        Inside { all: self.inside, doubtful: self.doubtful.unwrap_or_default(), overstays: self.overstays }
+    }
+}
+
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+/// How long stays usually last at most, by lot, as far as it was looked at.
+#[derive(Debug, Default)]
+pub(super) struct Usual(Mutex<BTreeMap<LotId, Learned>>);
+
+/// What is usual at a lot.
+#[derive(Debug, Clone, Copy)]
+struct Learned {
+    at: Timestamp,
+    dwell_ms: Option<i64>,
+}
+
+impl Learned {
+    fn holds(&self, now: Timestamp) -> bool {
+        let lifetime_ms = if self.dwell_ms.is_some() { KNOWN_FOR_MS } else { UNKNOWN_FOR_MS };
+        now.millis_since(self.at) < lifetime_ms
+    }
+}
+
+impl Usual {
+    fn get(&self, lot: &LotId) -> Option<Learned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(lot).copied()
+    }
+
+    fn learn(&self, lot: LotId, learned: Learned) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lot, learned);
+    }
+}
+
+impl Service {
+    /// Every lot that is known beforehand or has sessions, by name.
+    pub async fn lots(&self) -> Result<Vec<LotStatus>, Error> {
+        let inner = &self.inner;
+        let rows = within(async { Ok(inner.ledger.lots().await?) }).await?;
+        self.learn_what_is_usual(&rows).await?;
+        let usual: Vec<Option<i64>> =
+            rows.iter().map(|row| inner.usual.get(&row.id).and_then(|learned| learned.dwell_ms)).collect();
+        let asked: Vec<RecentOf> = rows.iter().zip(&usual).map(|(row, usual)| self.recent_of(row, *usual)).collect();
+        let recent = within(async { Ok(inner.ledger.recent(&asked).await?) }).await?;
+        let with_events = rows.into_iter().zip(usual).zip(&recent).map(|((row, usual), recent)| {
+            let known = inner.lots.get(&row.id).cloned();
+            LotStatus::of(row, known, usual.is_some(), recent)
+        });
+        let mut lots: Vec<LotStatus> = with_events.collect();
+        for known in inner.lots.iter() {
+            if !lots.iter().any(|lot| lot.id == known.id) {
+                lots.push(LotStatus::silent(known));
+            }
+        }
+        lots.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        Ok(lots)
+    }
+
+    fn recent_of(&self, row: &LotRow, usual_ms: Option<i64>) -> RecentOf {
+        let time = row.time.unwrap_or_default();
+        let longest_ms = self.inner.rules.max_stay_of(&row.id);
+        RecentOf {
+            lot: row.id.clone(),
+            hours: hour_of(time) + 1 - DAY..=hour_of(time),
+            open_before: [usual_ms.unwrap_or(i64::MAX), longest_ms].map(|ms| time.plus_millis(ms.saturating_neg())),
+        }
+    }
+
+    /// Looks at the stays of some of the lots that were not looked at for a while.
+    async fn learn_what_is_usual(&self, rows: &[LotRow]) -> Result<(), Error> {
+        let now = self.inner.clock.now();
+        let is_stale = |row: &&LotRow| !self.inner.usual.get(&row.id).is_some_and(|learned| learned.holds(now));
+        for row in rows.iter().filter(is_stale).take(LEARNED_AT_ONCE) {
+            let this = hour_of(row.time.unwrap_or_default());
+            let hours = this + 1 - USUAL_HOURS..this + 1;
+            let found = within(async { Ok(self.inner.ledger.hours(&row.id, hours).await?) }).await?;
+            let mut dwells = Dwells::default();
+            found.hours.iter().for_each(|(_, tally)| dwells.merge(&tally.dwells));
+            let dwell_ms = dwells.quantile_ms(DOUBT_PERMILLE).filter(|_| dwells.stays() >= ENOUGH_STAYS);
+            self.inner.usual.learn(row.id.clone(), Learned { at: now, dwell_ms });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, Vehicles, minute};
+
+    /// Stays of one minute to as many, all over by the end.
+    async fn with_stays(count: i64) -> (Fixture, Vehicles) {
+        let (fixture, mut vehicles) = (Fixture::new().await, Vehicles::default());
+        for number in 1..=count {
+            let plate = format!("CAR{number}");
+            for unit in [vehicles.entry("P3", &plate, minute(0)), vehicles.exit("P3", &plate, minute(number))] {
+                fixture.service.record(vec![unit]).await.unwrap();
+            }
+        }
+        (fixture, vehicles)
+    }
+
+    async fn p3(fixture: &Fixture) -> LotStatus {
+        let lots = fixture.service.lots().await.unwrap();
+        lots.into_iter().find(|lot| lot.id.as_str() == "P3").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stay_longer_than_nearly_all_is_doubtful_when_enough_are_known() {
+        let (fixture, mut vehicles) = with_stays(199).await;
+        fixture.service.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await.unwrap();
+        fixture.service.record(vec![vehicles.entry("P3", "SHORT", minute(5))]).await.unwrap();
+        assert_eq!(p3(&fixture).await.doubtful, None);
+
+        for unit in [vehicles.entry("P3", "LAST", minute(1)), vehicles.exit("P3", "LAST", minute(202))] {
+            fixture.service.record(vec![unit]).await.unwrap();
+        }
+        assert_eq!(p3(&fixture).await.doubtful, None, "it is looked at anew after a minute");
+        fixture.clock.advance_millis(60_000);
+
+        assert_eq!((p3(&fixture).await.doubtful, p3(&fixture).await.inside), (Some(1), 2));
+        fixture.service.refresh().await.unwrap();
+        assert_eq!(fixture.metric("dwell_lot_doubtful{lot=\"P3\"}"), Some(1));
+    }
+
+    #[tokio::test]
+    async fn what_passed_lately_is_on_the_lots_own_time() {
+        let fixture = Fixture::new().await;
+        let mut vehicles = Vehicles::default();
+        // A day before, in the hour before, and in the hour that the lot's time is in.
+        for (plate, at) in [("A", -24 * 60), ("B", 0), ("C", 1), ("D", 59), ("E", 60), ("F", 75)] {
+            fixture.service.record(vec![vehicles.entry("P3", plate, minute(at))]).await.unwrap();
+        }
+        fixture.service.record(vec![vehicles.exit("P3", "B", minute(70))]).await.unwrap();
+        fixture.service.record(vec![vehicles.exit("P3", "A", minute(-23 * 60))]).await.unwrap();
+
+        let lot = p3(&fixture).await;
+
+        assert_eq!(lot.time, Some(minute(75)));
+        assert_eq!((lot.entries_this_hour, lot.exits_this_hour), (2, 1));
+        assert_eq!((lot.entries_hour_before, lot.exits_hour_before), (3, 0));
+        assert_eq!((lot.matched_last_day, lot.unmatched_last_day, lot.unmatched_share()), (1, 0, Some(0.0)));
+    }
+
+    #[tokio::test]
+    async fn a_stay_beyond_the_longest_is_an_overstay_until_it_is_decided() {
+        let fixture = Fixture::new().await;
+        let mut vehicles = Vehicles::default();
+        let month = 31 * 24 * 60;
+        fixture.service.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await.unwrap();
+        fixture.service.record(vec![vehicles.entry("P3", "NEW", minute(month))]).await.unwrap();
+
+        fixture.service.refresh().await.unwrap();
+
+        assert_eq!((p3(&fixture).await.overstays, p3(&fixture).await.inside), (1, 2));
+        assert_eq!(fixture.metric("dwell_lot_overstays{lot=\"P3\"}"), Some(1));
+    }
+}

@@ -1,0 +1,67 @@
+//! Where the other end of a session may be: sessions of the same lot that lack what it has, and could have it, of plates
+//! that are nearly the same.
+
+use matching::Explanation;
+use matching::near::{Near, nearest};
+use parking::{Direction, EventKey, LotId, Plate, Reason, State, Timestamp, Vehicle};
+
+use super::story::{CANDIDATES, NearPlates, NearSession};
+use super::{Error, Inner};
+use crate::ledger::{Order, Page, SessionFilter, SessionRow};
+
+impl Inner {
+    /// Where the other end of a session may be, that lacks one.
+    pub(super) async fn near(&self, vehicle: &Vehicle, explanation: &Explanation) -> Result<NearPlates, Error> {
+        let speaker = &explanation.passage.speaker;
+        let wanted = others(&vehicle.lot, speaker, self.rules.max_stay_of(&vehicle.lot));
+        let (rows, is_cut) = self.candidates(wanted, speaker.direction, CANDIDATES).await?;
+        Ok(NearPlates { sessions: near_of(&vehicle.plate, speaker.time, &rows), searched: rows.len(), is_cut })
+    }
+
+    /// The sessions of `filter` that are nearest to an event of that direction, at most `most`; whether there are more.
+    pub(super) async fn candidates(
+        &self,
+        filter: SessionFilter,
+        of: Direction,
+        most: u32,
+    ) -> Result<(Vec<SessionRow>, bool), Error> {
+        let order = match of {
+            Direction::Exit => Order::NewestFirst,
+            Direction::Entry => Order::OldestFirst,
+        };
+        let mut rows = self.ledger.sessions(&filter, Page { limit: most + 1, after: None, order }).await?;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let is_cut = rows.len() > most;
+        rows.truncate(most);
+        Ok((rows, is_cut))
+    }
+}
+
+/// The sessions of a lot that may have the other end of one that `end` is an end of.
+pub(super) fn others(lot: &LotId, end: &EventKey, max_stay_ms: i64) -> SessionFilter {
+    let (states, from, to) = match end.direction {
+        Direction::Exit => {
+            (vec![State::Open, State::UnmatchedEntry], end.time.plus_millis(max_stay_ms.saturating_neg()), end.time)
+        }
+        Direction::Entry => (vec![State::HeldExit, State::UnmatchedExit], end.time, end.time.plus_millis(max_stay_ms)),
+    };
+    SessionFilter { lot: Some(lot.clone()), plate: None, states, from: Some(from), to: Some(to.plus_millis(1)) }
+}
+
+/// Those of `rows` whose plates are nearly the same as one that was seen at `time`, the nearest first.
+pub(super) fn near_of<'a>(
+    plate: &Plate,
+    time: Timestamp,
+    rows: impl IntoIterator<Item = &'a SessionRow>,
+) -> Vec<NearSession> {
+    let rows: Vec<&SessionRow> = rows.into_iter().filter(|row| row.session.reason != Some(Reason::Unread)).collect();
+    let candidates: Vec<(&Plate, Timestamp)> =
+        rows.iter().map(|row| (&row.session.vehicle.plate, given(row))).collect();
+    let session = |near: Near| NearSession { session: rows[near.place].clone(), half_edits: near.half_edits };
+    nearest(plate, time, &candidates).into_iter().map(session).collect()
+}
+
+/// When the event was that gave a session.
+pub(super) fn given(row: &SessionRow) -> Timestamp {
+    row.session.entry_time.or(row.session.exit_time).unwrap_or_default()
+}

@@ -1,0 +1,287 @@
+//! Tells why: the explanation of an event, and the whole story of a session.
+//!
+//! What the definition says is `matching`'s to tell. Here the ledger is asked for what that needs and for what a person
+//! wants to see beside it: the reads as they came, the changes, and plates that are nearly the same.
+
+use std::collections::BTreeMap;
+
+use matching::explanation::Naming;
+use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain_unread};
+use parking::{Direction, EventKey, LotId, Plate, SessionId, Source, State, Timestamp, Vehicle};
+use uuid::Uuid;
+
+use super::{Error, Inner, Service, within};
+use crate::ledger::{self, ChangeRow, EVENTS_OF_VEHICLE, EventRow, Order, Page, SessionFilter, SessionRow};
+
+/// Near plates are looked for among so many sessions, the nearest in time.
+pub const CANDIDATES: u32 = 2_000;
+/// Reads of the vehicle that are shown around an event that is explained.
+pub const READS_BESIDE: u32 = 20;
+/// The most sessions of one plate that are explained at once.
+pub const MAX_EXPLAINED: u32 = 20;
+/// The most sessions that the story of one tells of as superseded by it.
+const SUPERSEDED: usize = 16;
+
+/// An event, why it is in the session that it is in, and what a person wants to see beside that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// The event as it was read.
+    pub event: EventRow,
+    /// What the definition says of it.
+    pub explanation: Explanation,
+    /// The same in words, without a plate.
+    pub text: String,
+    /// Its session.
+    pub session: Option<SessionRow>,
+    /// Reads of the vehicle by time, those around the event; of an unread plate the event alone.
+    pub reads: Vec<EventRow>,
+    /// The changes of its session, and of another one that it has given an id, in order of commit.
+    pub changes: Vec<ChangeRow>,
+    /// Where the other end of its session may be, when that has one end alone.
+    pub near: NearPlates,
+}
+
+/// Sessions that lack what another one has, of plates that are nearly the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NearPlates {
+    /// The nearest first.
+    pub sessions: Vec<NearSession>,
+    /// How many sessions were looked through.
+    pub searched: usize,
+    /// There were more than [`CANDIDATES`], and those further away in time were left out.
+    pub is_cut: bool,
+}
+
+/// A session of a plate that is nearly the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NearSession {
+    /// The session.
+    pub session: SessionRow,
+    /// The distance of the plates: two for each letter that differs, one for a letter that gates confuse with the other.
+    pub half_edits: usize,
+}
+
+/// The whole story of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    /// The session as it stands.
+    pub session: SessionRow,
+    /// Its events as they were read, re-reads too, by time. None for a summary that a client saved.
+    pub reads: Vec<EventRow>,
+    /// Its changes, and those of the sessions that it has superseded, in order of commit.
+    pub changes: Vec<ChangeRow>,
+    /// Of a void session: the one that has its giving event now.
+    pub superseded_by: Option<SessionRow>,
+    /// Void sessions whose giving events this one has now.
+    pub supersedes: Vec<SessionRow>,
+    /// Its exit explained, or else its entry; of a void session, the event that gave it its id. None for a summary.
+    pub explained: Option<Explained>,
+}
+
+impl Service {
+    /// Explains the events with this id: none when it is not known, several when the id was used again.
+    pub async fn explain(&self, event: Uuid) -> Result<Vec<Explained>, Error> {
+        within(async {
+            let mut explained = Vec::new();
+            for event in self.inner.ledger.events_with_id(event).await? {
+                let reads = self.inner.reads_around(&event.vehicle, event.key.time).await?;
+                explained.push(self.inner.explained(&reads, event).await?);
+            }
+            Ok(explained)
+        })
+        .await
+    }
+
+    /// Explains the newest sessions of a plate, at most [`MAX_EXPLAINED`]: of each its exit, or else its entry. Summaries
+    /// are left out.
+    pub async fn explain_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<Explained>, Error> {
+        within(async {
+            let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
+            let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
+            let mut explained = Vec::new();
+            for row in self.inner.ledger.sessions(&filter, page).await? {
+                explained.extend(self.inner.explained_session(&row).await?);
+            }
+            Ok(explained)
+        })
+        .await
+    }
+
+    /// Of the newest sessions of a plate, as many as [`explain_plate`](Self::explain_plate) looks at: those that a client
+    /// saved, which rest on no events.
+    pub async fn saved_of_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<SessionRow>, Error> {
+        let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
+        let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
+        let mut rows = self.sessions(&filter, page).await?;
+        rows.retain(|row| row.source == Source::Summary);
+        Ok(rows)
+    }
+
+    /// The whole story of a session, void or not; `None` when there is none.
+    pub async fn story(&self, id: SessionId) -> Result<Option<Story>, Error> {
+        within(async {
+            match self.inner.ledger.session(id).await? {
+                Some(row) => self.inner.story(row).await.map(Some),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+}
+
+impl Inner {
+    async fn reads_around(&self, vehicle: &Vehicle, time: Timestamp) -> Result<Reads, Error> {
+        let rows = self.ledger.vehicle_events(vehicle, Some(time), EVENTS_OF_VEHICLE).await?;
+        Ok(Reads { vehicle: vehicle.clone(), rows })
+    }
+
+    /// What the definition says of an event, on a timeline that reaches what stands before its passage.
+    pub(super) async fn explanation(&self, vehicle: &Vehicle, key: &EventKey) -> Result<Explanation, Error> {
+        if self.rules.is_unread(&vehicle.plate) {
+            return Ok(explain_unread(vehicle, key));
+        }
+        let limits = Limits::of(&self.rules, &vehicle.lot);
+        let mut reaching = key.time;
+        loop {
+            let request = LoadRequest { vehicle: vehicle.clone(), reaching: Some(reaching) };
+            let loaded = self.ledger.load(&[request], &self.rules).await?;
+            let timeline = loaded.into_iter().next().unwrap_or_default().timeline;
+            match explain(vehicle, &timeline, limits, key) {
+                Ok(Some(explanation)) => return Ok(explanation),
+                // The event is a re-read, and its passage begins where the timeline does.
+                Err(TooOld(time)) if time < reaching => reaching = time,
+                Ok(None) | Err(_) => {
+                    let problem = format!("the event {} is on no timeline of its vehicle", key.id);
+                    return Err(ledger::Error::Corrupt(problem).into());
+                }
+            }
+        }
+    }
+
+    async fn explained(&self, reads: &Reads, event: EventRow) -> Result<Explained, Error> {
+        let explanation = self.explanation(&event.vehicle, &event.key).await?;
+        let gate = |key: &EventKey| reads.row(key).and_then(|read| read.gate.clone());
+        let text = explanation.text(&event.vehicle, &self.rules, Naming::in_full(&gate));
+        let own = SessionId::of_event(&event.vehicle, &event.key);
+        let gave_another = event.flags.has(Flags::GAVE) && own != explanation.session;
+        let sessions: Vec<SessionId> = [explanation.session].into_iter().chain(gave_another.then_some(own)).collect();
+        let near = if explanation.misses_an_end() {
+            self.near(&event.vehicle, &explanation).await?
+        } else {
+            NearPlates::default()
+        };
+        Ok(Explained {
+            session: self.ledger.session(explanation.session).await?,
+            reads: reads.beside(&event),
+            changes: self.changes_of(&sessions).await?,
+            event,
+            explanation,
+            text,
+            near,
+        })
+    }
+
+    /// A session by the event that explains it.
+    async fn explained_session(&self, row: &SessionRow) -> Result<Option<Explained>, Error> {
+        let Some(key) = explaining(row) else { return Ok(None) };
+        let reads = self.reads_around(&row.session.vehicle, key.time).await?;
+        let Some(event) = self.read(&reads, &key).await? else { return Ok(None) };
+        self.explained(&reads, event).await.map(Some)
+    }
+
+    async fn story(&self, session: SessionRow) -> Result<Story, Error> {
+        let reads = self.reads_of(&session).await?;
+        let own = session.session.id;
+        let mut supersedes = Vec::new();
+        for read in reads.iter().filter(|read| read.flags.has(Flags::GAVE)) {
+            let given = SessionId::of_event(&read.vehicle, &read.key);
+            let row = if given == own { None } else { self.ledger.session(given).await? };
+            let is_its = |row: &SessionRow| row.session.state == State::Void && row.superseded_by == Some(own);
+            supersedes.extend(row.filter(is_its).filter(|_| supersedes.len() < SUPERSEDED));
+        }
+        let sessions: Vec<SessionId> =
+            [own].into_iter().chain(supersedes.iter().map(|row: &SessionRow| row.session.id)).collect();
+        Ok(Story {
+            changes: self.changes_of(&sessions).await?,
+            superseded_by: match session.superseded_by {
+                Some(by) => self.ledger.session(by).await?,
+                None => None,
+            },
+            explained: self.explained_session(&session).await?,
+            session,
+            reads,
+            supersedes,
+        })
+    }
+
+    /// The reads of the passages that a session's ends are in.
+    async fn reads_of(&self, row: &SessionRow) -> Result<Vec<EventRow>, Error> {
+        let mut reads: BTreeMap<EventKey, EventRow> = BTreeMap::new();
+        for end in ends(row) {
+            let around = self.reads_around(&row.session.vehicle, end.time).await?;
+            let explanation = self.explanation(&row.session.vehicle, &end).await?;
+            for key in explanation.passage.reads() {
+                if let Some(read) = self.read(&around, key).await? {
+                    reads.insert(*key, read);
+                }
+            }
+        }
+        Ok(reads.into_values().collect())
+    }
+
+    /// An event as it was read. One of an unread plate is not among the reads of its vehicle.
+    async fn read(&self, reads: &Reads, key: &EventKey) -> Result<Option<EventRow>, Error> {
+        if let Some(read) = reads.row(key) {
+            return Ok(Some(read.clone()));
+        }
+        let is_it = |read: &EventRow| read.key == *key && read.vehicle == reads.vehicle;
+        Ok(self.ledger.events_with_id(key.id).await?.into_iter().find(is_it))
+    }
+
+    async fn changes_of(&self, sessions: &[SessionId]) -> Result<Vec<ChangeRow>, Error> {
+        let mut changes = Vec::new();
+        for session in sessions {
+            changes.extend(self.ledger.changes_of(*session).await?);
+        }
+        changes.sort_unstable_by_key(|change| change.sequence);
+        Ok(changes)
+    }
+}
+
+/// The events of a session: its entry, then its exit.
+fn ends(row: &SessionRow) -> Vec<EventKey> {
+    let session = &row.session;
+    let end = |direction, time: Option<Timestamp>, id: Option<Uuid>| Some(EventKey { time: time?, direction, id: id? });
+    let entry = end(Direction::Entry, session.entry_time, session.entry_event_id);
+    let exit = end(Direction::Exit, session.exit_time, session.exit_event_id);
+    if row.source == Source::Summary { Vec::new() } else { entry.into_iter().chain(exit).collect() }
+}
+
+/// The event that explains a session: its exit, or else its entry; of a void one the event that gave it.
+pub(super) fn explaining(row: &SessionRow) -> Option<EventKey> {
+    let ends = ends(row);
+    let chosen = if row.session.state == State::Void { ends.first() } else { ends.last() };
+    chosen.copied()
+}
+
+/// The reads of a vehicle around a time, by time.
+struct Reads {
+    vehicle: Vehicle,
+    rows: Vec<EventRow>,
+}
+
+impl Reads {
+    fn row(&self, key: &EventKey) -> Option<&EventRow> {
+        self.rows.binary_search_by_key(key, |read| read.key).ok().map(|place| &self.rows[place])
+    }
+
+    /// Some reads before an event, the event, and some behind it.
+    fn beside(&self, event: &EventRow) -> Vec<EventRow> {
+        let Ok(place) = self.rows.binary_search_by_key(&event.key, |read| read.key) else {
+            return vec![event.clone()];
+        };
+        let most = usize::try_from(READS_BESIDE).unwrap_or(usize::MAX);
+        let end = (place + most / 2).max(most).min(self.rows.len());
+        self.rows[end.saturating_sub(most)..end].to_vec()
+    }
+}

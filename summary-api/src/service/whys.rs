@@ -1,0 +1,134 @@
+//! Why each session of a list stands as it does, and which plate is nearest to it.
+//!
+//! The explanation is that of [`story`](super::story). For a whole page, timelines are loaded in one call, and the
+//! sessions that may have the missing ends are read once for each lot and direction.
+
+use std::collections::BTreeMap;
+
+use matching::{Explanation, Limits, LoadRequest, Timeline, explain};
+use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
+
+use super::near::{given, near_of, others};
+use super::story::{NearSession, explaining};
+use super::{Error, Inner, Service, within};
+use crate::ledger::{Order, Page, SessionFilter, SessionRow};
+
+/// For all rows of a list, near plates are looked for among so many sessions of each lot and direction. The explanation
+/// of a single session looks through more.
+const CANDIDATES_OF_LIST: u32 = 500;
+/// For a plate that nobody knows, near ones are looked for among so many of the newest sessions.
+const NEWEST: u32 = 1_000;
+
+/// Why a session stands as it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Why {
+    /// What the definition says of the event that explains the session.
+    pub explanation: Explanation,
+    /// The session of the nearest plate that may have its other end.
+    pub near: Option<NearSession>,
+}
+
+type Others = BTreeMap<(LotId, Direction), Vec<SessionRow>>;
+
+impl Service {
+    /// Why these sessions, at most a page of them, stand as they do, in their order; `None` for a summary.
+    pub async fn whys(&self, rows: &[SessionRow]) -> Result<Vec<Option<Why>>, Error> {
+        within(async {
+            let timelines = self.inner.timelines(rows).await?;
+            let others = self.inner.others(rows).await?;
+            let mut whys = Vec::with_capacity(rows.len());
+            for row in rows {
+                whys.push(match explaining(row) {
+                    Some(key) => Some(self.inner.why(row, &key, &timelines, &others).await?),
+                    None => None,
+                });
+            }
+            Ok(whys)
+        })
+        .await
+    }
+
+    /// Plates of the newest sessions that are nearly the same as one, the nearest first.
+    pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
+        let page = Page { limit: NEWEST, after: None, order: Order::NewestFirst };
+        let rows = self.sessions(&SessionFilter::default(), page).await?;
+        let newest: BTreeMap<&Plate, &SessionRow> =
+            rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
+        let near = near_of(plate, self.now(), newest.into_values());
+        Ok(near.into_iter().map(|near| near.session.session.vehicle.plate).collect())
+    }
+}
+
+impl Inner {
+    /// The timelines of all vehicles of a list, each as far back as its oldest session there.
+    async fn timelines(&self, rows: &[SessionRow]) -> Result<BTreeMap<Vehicle, Timeline>, Error> {
+        let mut oldest: BTreeMap<&Vehicle, Timestamp> = BTreeMap::new();
+        for row in rows.iter().filter(|row| !self.rules.is_unread(&row.session.vehicle.plate)) {
+            if let Some(key) = explaining(row) {
+                let known = oldest.entry(&row.session.vehicle).or_insert(key.time);
+                *known = key.time.min(*known);
+            }
+        }
+        let request = |(vehicle, time): (&&Vehicle, &Timestamp)| LoadRequest {
+            vehicle: (*vehicle).clone(),
+            reaching: Some(*time),
+        };
+        let requests: Vec<LoadRequest> = oldest.iter().map(request).collect();
+        let loaded = self.ledger.load(&requests, &self.rules).await?;
+        Ok(requests
+            .into_iter()
+            .map(|request| request.vehicle)
+            .zip(loaded.into_iter().map(|one| one.timeline))
+            .collect())
+    }
+
+    /// The sessions that may have what those of a list lack, by lot and by the direction of the end that those have.
+    async fn others(&self, rows: &[SessionRow]) -> Result<Others, Error> {
+        let mut wanted: BTreeMap<(LotId, Direction), SessionFilter> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.session.dwell_ms().is_none()) {
+            let Some(key) = explaining(row) else { continue };
+            let filter = self.others_of(row, &key);
+            let known =
+                wanted.entry((row.session.vehicle.lot.clone(), key.direction)).or_insert_with(|| filter.clone());
+            (known.from, known.to) = (known.from.min(filter.from), known.to.max(filter.to));
+        }
+        let mut others = Others::new();
+        for ((lot, direction), filter) in wanted {
+            let (rows, _) = self.candidates(filter, direction, CANDIDATES_OF_LIST).await?;
+            others.insert((lot, direction), rows);
+        }
+        Ok(others)
+    }
+
+    fn others_of(&self, row: &SessionRow, key: &EventKey) -> SessionFilter {
+        let lot = &row.session.vehicle.lot;
+        others(lot, key, self.rules.max_stay_of(lot))
+    }
+
+    async fn why(
+        &self,
+        row: &SessionRow,
+        key: &EventKey,
+        timelines: &BTreeMap<Vehicle, Timeline>,
+        others: &Others,
+    ) -> Result<Why, Error> {
+        let vehicle = &row.session.vehicle;
+        let limits = Limits::of(&self.rules, &vehicle.lot);
+        let known = timelines.get(vehicle).and_then(|timeline| explain(vehicle, timeline, limits, key).ok().flatten());
+        let explanation = match known {
+            Some(explanation) => explanation,
+            // Nothing was read, a passage reaches further back, or an event has come in between.
+            None => self.explanation(vehicle, key).await?,
+        };
+        let near = others.get(&(vehicle.lot.clone(), key.direction)).filter(|_| explanation.misses_an_end());
+        let near = near.and_then(|rows| {
+            let filter = self.others_of(row, key);
+            let may_be = |other: &&SessionRow| {
+                let time = Some(given(other));
+                filter.from <= time && time < filter.to
+            };
+            near_of(&vehicle.plate, key.time, rows.iter().filter(may_be)).into_iter().next()
+        });
+        Ok(Why { explanation, near })
+    }
+}

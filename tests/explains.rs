@@ -1,0 +1,78 @@
+//! `dwell explain` says on one screen why an event did or did not match, with an exit code for each outcome.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use testbed::{Program, free_port, wait_for};
+
+use crate::support::{PATIENCE, json};
+
+/// What fits on one screen.
+const LINES_MAX: usize = 40;
+
+fn explain(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dwell"));
+    command.arg("explain").args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+async fn first(api: &str, state: &str) -> Value {
+    let url = format!("{api}/api/v1/sessions?state={state}&limit=1");
+    wait_for(PATIENCE, state, async || json(&url).await.and_then(|list| list["sessions"].get(0).cloned())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_and_a_plate_are_explained_on_one_screen() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let _dwell = Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .start()
+        .unwrap();
+    let api = format!("http://127.0.0.1:{port}");
+    let (matched, held) = (first(&api, "matched").await, first(&api, "held_exit,unmatched_exit").await);
+
+    for (session, words) in [(&matched, "directly follows the entry of"), (&held, "matches it")] {
+        let id = session["exit_event_id"].as_str().unwrap();
+        let ran = explain(&[id, "--api", &api]);
+        let screen = text(&ran.stdout);
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+        assert!(screen.starts_with("event    exit 20") && screen.contains(id), "{screen}");
+        assert!(screen.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{screen}");
+        assert!(screen.lines().count() <= LINES_MAX, "{screen}");
+    }
+    let plate = matched["vehicle_plate"].as_str().unwrap();
+    let ran = explain(&[plate, "--lot", matched["lot_id"].as_str().unwrap(), "--api", &api, "--json", "--limit", "20"]);
+    let answer: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let mut explained = answer["explanations"].as_array().unwrap().iter();
+    assert!(explained.any(|one| one["session_id"] == matched["session_id"]), "{answer:#}");
+
+    let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
+    let saving = reqwest::Client::new().post(format!("{api}/save_summary")).header("content-type", "application/json");
+    saving.body(body).send().await.unwrap().error_for_status().unwrap();
+    let saved = explain(&["fin-123", "--api", &api]);
+    assert_eq!(saved.status.code(), Some(0), "{}", text(&saved.stderr));
+    assert!(text(&saved.stdout).contains("A client saved this stay as it is"), "{}", text(&saved.stdout));
+
+    let unknown = explain(&["9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "--api", &api]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        text(&unknown.stderr).contains("no event that is recorded has the id 9b810e76"),
+        "{}",
+        text(&unknown.stderr)
+    );
+    let stranger = explain(&["ZZZZ-0001-ZZ", "--api", &api]);
+    assert_eq!(stranger.status.code(), Some(1));
+    assert!(text(&stranger.stderr).contains("no session of this plate is known"), "{}", text(&stranger.stderr));
+}
+
+#[test]
+fn where_nobody_answers_and_what_is_no_event_have_exit_codes_of_their_own() {
+    let nobody = explain(&["ABC123", "--api", &format!("http://127.0.0.1:{}", free_port())]);
+    assert_eq!(nobody.status.code(), Some(69), "{}", text(&nobody.stderr));
+    assert_eq!(explain(&["ABC123", "--api", "ftp://somewhere"]).status.code(), Some(78));
+    assert_eq!(explain(&["-.-"]).status.code(), Some(2));
+}

@@ -1,0 +1,56 @@
+//! The help of every program and command fits a screen: examples first, the settings that it reads, exit codes last.
+
+use std::process::Command;
+
+use service_kit::config::ALL;
+
+/// What a person scrolls through at most; the whole pipeline reads every setting and has more.
+const LINES_MAX: usize = 60;
+/// Each command, a setting that it reads, if it shows any, and one that it does not.
+const COMMANDS: [(&str, &[&str], &str, &str); 16] = [
+    ("dwell", &["replay"], "--max-stay", "--amqp-url"),
+    ("dwell", &["publish"], "--amqp-url", "--hold"),
+    ("dwell", &["export"], "--summary-api-url", "--hold"),
+    ("dwell", &["explain"], "--summary-api-url", "--hold"),
+    ("dwell", &["tail"], "--summary-api-url", "--hold"),
+    ("dwell", &["dlq"], "--queue-dead", "--hold"),
+    ("dwell", &["dlq", "list"], "--queue-dead", "--hold"),
+    ("dwell", &["dlq", "requeue"], "--queue-dead", "--hold"),
+    ("dwell", &["completions"], "", "--stranger-share"),
+    ("dwell", &["validate"], "", "--stranger-share"),
+    ("dwell", &["doctor"], "", "--stranger-share"),
+    ("dwell", &["healthcheck"], "--listen", "--stranger-share"),
+    ("correlator", &[], "--redis-url", "--stranger-share"),
+    ("summary-api", &[], "--database-url", "--stranger-share"),
+    ("entry-service", &[], "--stranger-share", "--redis-url"),
+    ("exit-service", &[], "--stranger-share", "--redis-url"),
+];
+
+/// The short help of a program or of one of its commands.
+fn help_of(program: &str, words: &[&str]) -> String {
+    let ran = Command::new(testbed::binary(program).unwrap()).args(words).arg("-h").output().unwrap();
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn every_setting_is_in_the_help_of_a_service_that_reads_it() {
+    let help =
+        ["entry-service", "exit-service", "correlator", "summary-api"].map(|service| help_of(service, &[])).concat();
+
+    let missing: Vec<_> = ALL.iter().filter(|setting| !help.contains(&format!("--{} ", setting.flag()))).collect();
+
+    assert_eq!(missing, Vec::<&&_>::new());
+}
+
+#[test]
+fn help_begins_with_examples_shows_what_is_read_and_ends_with_exit_codes() {
+    for (program, words, read, unread) in COMMANDS {
+        let help = help_of(program, words);
+        let begin = format!("{program} {}", words.join(" "));
+        let example = help.strip_prefix("Examples:\n").and_then(|rest| rest.lines().next());
+        assert!(example.is_some_and(|example| example.contains(begin.trim_end())), "{begin}: {help}");
+        assert!(help.contains(read) && !help.contains(unread), "{begin}: {help}");
+        assert!(help.rsplit("\n\n").next().unwrap().contains("Exit codes: "), "{begin}: {help}");
+        assert!(help.lines().count() <= LINES_MAX, "{begin}: {help}");
+    }
+}
