@@ -29,11 +29,12 @@ fn dwell(arguments: &[&str], environment: (&str, &str)) -> Output {
     ran
 }
 
-async fn received(bus: &Arc<dyn Bus>, queue: Queue, count: usize) -> Vec<String> {
+/// What comes on a queue, until it is enough.
+async fn received(bus: &Arc<dyn Bus>, queue: Queue, is_enough: impl Fn(&[String]) -> bool) -> Vec<String> {
     let mut consumer = bus.consume(queue, 1_000).await.unwrap();
     let acknowledger = consumer.acknowledger();
-    let mut bodies = Vec::new();
-    while bodies.len() < count {
+    let mut bodies: Vec<String> = Vec::new();
+    while !is_enough(&bodies) {
         let deliveries = tokio::time::timeout(PATIENCE, consumer.receive(1_000)).await.unwrap().unwrap();
         bodies.extend(deliveries.iter().map(|delivery| String::from_utf8(delivery.body.to_vec()).unwrap()));
         let tags: Vec<_> = deliveries.iter().map(|delivery| delivery.tag).collect();
@@ -61,7 +62,7 @@ async fn check_queues(folder: &Path, variable: (&str, &str)) {
     let (bus, context) = open(variable);
     for (queue, events) in [(Queue::Entry, of(0)), (Queue::Exit, of(1))] {
         let arrays = [&events[..1_000], &events[1_000..]].map(|events| format!("[{}]", events.join(",")));
-        let bodies = received(&bus, queue, events.len() + 2).await;
+        let bodies = received(&bus, queue, |bodies| bodies.len() >= events.len() + 2).await;
         assert!(bodies[..events.len()] == events, "{queue:?} has other messages");
         assert!(bodies[events.len()..] == arrays, "{queue:?} has other arrays");
         assert_eq!(bus.depth(queue).await.unwrap(), Some(0));
@@ -76,7 +77,11 @@ async fn check_queues(folder: &Path, variable: (&str, &str)) {
 
     assert!(listed.contains("exit") && listed.contains("id is missing") && !listed.contains("SECRET1"), "{listed}");
     let (bus, _context) = open(variable);
-    assert_eq!(received(&bus, Queue::Exit, 1).await, ["SECRET1"]);
+    // A broker may deliver again what the consumer before acknowledged as it left.
+    let bodies = received(&bus, Queue::Exit, |bodies| bodies.iter().any(|body| body == "SECRET1")).await;
+    let strangers: Vec<&String> =
+        bodies.iter().filter(|body| *body != "SECRET1" && !body.contains("9b810e76")).collect();
+    assert!(strangers.is_empty(), "{strangers:?}");
     testbed::wait_until(PATIENCE, "the dead letters to be empty", async || {
         bus.depth(Queue::Dead).await.unwrap() == Some(0)
     })

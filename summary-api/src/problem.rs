@@ -209,6 +209,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Each single value that is wrong, where these are known.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.errors
+    }
+
     /// Which kind it is: a stable word for programs.
     pub(crate) const fn code(&self) -> &'static str {
         self.kind.code()

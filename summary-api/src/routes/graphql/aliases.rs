@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery};
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
-use async_graphql::{ServerError, ServerResult, Variables};
+use async_graphql::{ServerResult, Variables};
+
+use super::errors;
 
 /// The most aliases of one request.
 pub(super) const MOST: usize = 30;
@@ -32,7 +34,7 @@ impl Extension for Aliases {
         let count = of_document(&document);
         if count > MOST {
             let problem = format!("the request has {count} aliases; {MOST} is the most");
-            return Err(ServerError::new(problem, None));
+            return Err(errors::too_much(problem));
         }
         Ok(document)
     }

@@ -8,7 +8,7 @@ use parking::SessionId;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::schema::failed;
+use super::errors::failed;
 use crate::routes::{LotView, SessionView};
 use crate::service::{MAX_PAGE, Service};
 

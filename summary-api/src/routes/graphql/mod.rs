@@ -4,11 +4,13 @@
 //! - [`objects`]: the fields that lead from one object to another.
 //! - [`loaders`]: what many parts of one request ask for is asked of the ledger once.
 //! - [`aliases`]: refuses a request that asks the same thing under too many names.
+//! - [`errors`]: what went wrong, with GraphQL's names and a code.
 //! - [`explorer`]: a page to write a request on.
 //!
 //! Here is only HTTP. What is asked often is answered once: see [`answers`](crate::answers).
 
 mod aliases;
+mod errors;
 mod explorer;
 mod loaders;
 mod objects;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, InputValueError, InputValueResult, Result, Scalar, ScalarType, Value};
 use parking::SessionId;
 
+use super::errors::failed;
 use super::loaders;
-use super::schema::failed;
 use crate::routes::{EventView, LotView, Seconds, SessionView, StoryView};
 use crate::service::Service;
 

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::connection::{Connection, Edge};
-use async_graphql::{Context, EmptyMutation, EmptySubscription, Error, ErrorExtensions as _, Object, Request, Result};
+use async_graphql::{Context, EmptyMutation, EmptySubscription, Object, Request, Result};
 use uuid::Uuid;
 
 use super::aliases::Aliases;
+use super::errors::{self, failed, refused};
 use super::{loaders, objects};
 use crate::answers::Made;
 use crate::ledger::Page;
-use crate::problem::Problem;
 use crate::routes::query::Query as Parameters;
 use crate::routes::sessions::Asked;
 use crate::routes::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
 use crate::routes::{changes, explanation, statistics};
-use crate::service::{self, MAX_PAGE, Service};
+use crate::service::{MAX_PAGE, Service};
 
 /// The most fields on the way from the top to the bottom. The question that tools ask about a schema needs 15.
 pub(super) const DEPTH: usize = 16;
@@ -51,7 +51,8 @@ pub(super) async fn execute(schema: &Schema, request: Request) -> Made {
         }
         None => request,
     };
-    let answer = schema.execute(request).await;
+    let mut answer = schema.execute(request).await;
+    answer.errors = answer.errors.into_iter().map(errors::completed).collect();
     let bytes = serde_json::to_vec(&answer).expect("an answer is always JSON");
     Made { lasts: answer.errors.is_empty() && !fleeting.is_asked(), bytes: bytes.into() }
 }
@@ -69,16 +70,6 @@ impl Fleeting {
     fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
-}
-
-/// What went wrong, in the words of `/api/v1`, with the code of the problem beside them.
-fn refused(problem: &Problem) -> Error {
-    let code = problem.code();
-    Error::new(problem.detail()).extend_with(|_, extensions| extensions.set("code", code))
-}
-
-pub(super) fn failed(error: service::Error) -> Error {
-    refused(&Problem::from(error))
 }
 
 /// How many elements a page may have, for the complexity of what is in them.

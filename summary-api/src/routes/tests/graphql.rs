@@ -49,11 +49,11 @@ async fn data(api: &Api, query: &str, variables: Value) -> Value {
     answer["data"].clone()
 }
 
-async fn refused(api: &Api, query: &str, variables: Value) -> String {
+async fn refused(api: &Api, query: &str, variables: Value) -> Value {
     let answer = post(api, query, variables).await;
     let value: Value = answer.json();
     assert_eq!((answer.status, value["data"].is_null()), (200, true), "{query}: {value}");
-    value["errors"][0]["message"].as_str().unwrap().to_owned()
+    value["errors"][0].clone()
 }
 
 /// The selection of all that an object of GraphQL's answer is to have.
@@ -164,19 +164,30 @@ async fn a_request_that_asks_too_much_is_refused() {
     );
     let aliases = (0..31).map(|number| format!("a{number}: status {{ settled }}")).collect::<Vec<_>>().join(" ");
     let many = format!("{{ sessions(first: 1000) {{ nodes {{ {SESSION} supersedingSession {{ {SESSION} }} }} }} }}");
-    for (query, part) in [
-        (deep, "too deep"),
-        (format!("{{ {aliases} }}"), "31 aliases; 30 is the most"),
-        (many, "too complex"),
-        ("{ sessions(first: 1001) { nodes { state } } }".to_owned(), "from 1 to 1000"),
-        ("{ sessions(first: 0) { nodes { state } } }".to_owned(), "from 1 to 1000"),
-        ("{ sessions(states: [\"closed\"]) { nodes { state } } }".to_owned(), "is no state"),
-        ("{ sessions(after: \"xyz\") { nodes { state } } }".to_owned(), "is not a next_cursor"),
-        ("{ changes(after: 999) { nextAfter } }".to_owned(), "beyond the newest change"),
-        ("mutation { save }".to_owned(), "not configured for mutations"),
+    for (query, part, code) in [
+        (deep, "more than 16 fields within one another", "invalid-content"),
+        (format!("{{ {aliases} }}"), "31 aliases; 30 is the most", "invalid-content"),
+        (many, "more than 30000 fields", "invalid-content"),
+        (
+            "{ sessions(first: 1001) { nodes { state } } }".to_owned(),
+            "first \"1001\" is not a whole number",
+            "invalid-content",
+        ),
+        ("{ sessions(first: 0) { nodes { state } } }".to_owned(), "from 1 to 1000", "invalid-content"),
+        (
+            "{ sessions(states: [\"closed\"]) { nodes { state } } }".to_owned(),
+            "states \"closed\" is no state",
+            "invalid-content",
+        ),
+        ("{ sessions(after: \"xyz\") { nodes { state } } }".to_owned(), "is not an endCursor", "invalid-content"),
+        ("{ changes(after: 999) { nextAfter } }".to_owned(), "beyond the newest change", "invalid-content"),
+        ("mutation { save }".to_owned(), "not configured for mutations", "malformed"),
+        ("{ sessions { nodes ".to_owned(), "expected", "malformed"),
     ] {
-        let said = refused(&api, &query, json!({})).await;
+        let error = refused(&api, &query, json!({})).await;
+        let said = error["message"].as_str().unwrap();
         assert!(said.contains(part), "{query}: {said}");
+        assert_eq!(error["extensions"]["code"], code, "{query}: {said}");
     }
     let page = api.get("/metrics").await.text();
     for line in [

@@ -120,7 +120,7 @@ async fn statistics_and_gates_are_those_of_their_routes() {
 }
 
 #[tokio::test]
-async fn what_its_route_refuses_is_refused_in_the_same_words() {
+async fn what_its_route_refuses_is_refused_in_the_same_words_and_with_graphqls_names() {
     let api = stays().await;
     for (query, route) in [
         ("statistics(lotId: \"a b\") { lotId }", "statistics?lot_id=a%20b"),
@@ -132,8 +132,11 @@ async fn what_its_route_refuses_is_refused_in_the_same_words() {
         ("explanations(vehiclePlate: \"?\", lotId: \"a/b\") { text }", "explanations?vehicle_plate=%3F&lot_id=a/b"),
         ("explanations(vehiclePlate: \"A1\", first: 21) { text }", "explanations?vehicle_plate=A1&limit=21"),
     ] {
-        let expected = api.value(&format!("/api/v1/{route}")).await["detail"].clone();
-        assert_eq!(json!(refused(&api, &format!("{{ {query} }}"), json!({})).await), expected, "{query}");
+        let expected = api.value(&format!("/api/v1/{route}")).await["detail"].as_str().unwrap().to_owned();
+        let names = [("lot_id ", "lotId "), ("vehicle_plate ", "vehiclePlate "), ("limit ", "first ")];
+        let expected = names.iter().fold(expected, |text, (theirs, ours)| text.replace(theirs, ours));
+        let error = refused(&api, &format!("{{ {query} }}"), json!({})).await;
+        assert_eq!(error["message"], expected, "{query}");
     }
 }
 
@@ -163,7 +166,7 @@ async fn a_list_in_a_list_is_too_much_and_all_that_a_page_has_itself_is_not() {
         assert_eq!(answer.get("errors"), None, "{fits}");
     }
     for too_much in nested {
-        let said = refused(&api, &format!("{{ {too_much} }}"), json!({})).await;
-        assert!(said.contains("too complex"), "{too_much}: {said}");
+        let said = refused(&api, &format!("{{ {too_much} }}"), json!({})).await["message"].to_string();
+        assert!(said.contains("more than 30000 fields"), "{too_much}: {said}");
     }
 }

@@ -1,0 +1,73 @@
+//! `/api/docs/`: the description of the API to browse and to try. Swagger UI comes through Cargo and is part of this
+//! program; the page around it is ours. A browser that shows it asks nobody else.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::RawPathParams;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::get;
+use utoipa_swagger_ui::{Config, serve};
+
+use crate::problem::{Kind, Problem};
+
+/// Where it is.
+pub(crate) const PATH: &str = "/api/docs/";
+const PAGE: &str = "page.html";
+/// What is ours.
+const OURS: [(&str, &str, &str); 3] = [
+    (PAGE, "text/html; charset=utf-8", include_str!("assets/page.html")),
+    ("page.css", "text/css; charset=utf-8", include_str!("assets/page.css")),
+    ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
+];
+/// What the page loads of the library, which has more.
+const OF_THE_LIBRARY: [&str; 3] = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+/// The library sets styles on elements as it draws them: that much is allowed here beyond other pages.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The page and its files.
+pub(super) fn routes() -> Router {
+    Router::new()
+        .route("/api/docs", get(|| async { Redirect::permanent(PATH) }))
+        .route(PATH, get(|| std::future::ready(file(PAGE))))
+        .route(
+            "/api/docs/{file}",
+            get(|path: RawPathParams| {
+                let name = path.iter().next().map(|(_, name)| name.to_owned()).unwrap_or_default();
+                std::future::ready(file(&name))
+            }),
+        )
+}
+
+fn file(name: &str) -> Result<Response, Problem> {
+    let (media_type, bytes) = of_ours(name)
+        .or_else(|| of_the_library(name))
+        .ok_or_else(|| Problem::new(Kind::NotFound, "the description of the API has no such file"))?;
+    let media_type =
+        HeaderValue::from_str(&media_type).map_err(|_| Problem::new(Kind::Internal, Kind::Internal.meaning()))?;
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        // The same for as long as the program is; asked about after an hour, as another version may be there by then.
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
+    ];
+    Ok((headers, bytes.into_owned()).into_response())
+}
+
+type File = (Cow<'static, str>, Cow<'static, [u8]>);
+
+fn of_ours(name: &str) -> Option<File> {
+    let (_, media_type, text) = OURS.iter().find(|(ours, ..)| *ours == name)?;
+    Some((Cow::Borrowed(media_type), Cow::Borrowed(text.as_bytes())))
+}
+
+fn of_the_library(name: &str) -> Option<File> {
+    let name = OF_THE_LIBRARY.iter().find(|file| **file == name)?;
+    // The settings are for the library's own page.
+    let file = serve(name, Arc::new(Config::default())).ok()??;
+    Some((Cow::Owned(file.content_type), file.bytes))
+}
