@@ -64,7 +64,7 @@ pub(super) enum Request {
 pub(super) struct Merged {
     records: Vec<Record>,
     saves: Vec<Save>,
-    weight: usize,
+    events: usize,
 }
 
 /// The work of merged requests.
@@ -85,18 +85,23 @@ impl Merged {
     pub(super) fn add(&mut self, request: Request) {
         match request {
             Request::Record(asked) => {
-                self.weight += asked.work.0.iter().map(|unit| unit.events.len().max(1)).sum::<usize>();
+                self.events += asked.work.0.iter().map(|unit| unit.events.len().max(1)).sum::<usize>();
                 self.records.push(asked);
             }
             Request::Save(asked) => {
-                self.weight += 1;
+                self.events += 1;
                 self.saves.push(asked);
             }
         }
     }
 
+    /// How many events and summaries there are.
+    pub(super) fn events(&self) -> usize {
+        self.events
+    }
+
     pub(super) fn is_enough(&self) -> bool {
-        self.weight >= ENOUGH
+        self.events >= ENOUGH
     }
 
     pub(super) fn is_empty(&self) -> bool {

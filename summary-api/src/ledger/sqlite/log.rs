@@ -16,12 +16,24 @@ use rusqlite::wal::CheckpointMode;
 use super::schema;
 use crate::ledger::Error;
 
-/// The log goes back into the file when it has so many pages (200 MiB): many pages change often and go back once.
-pub(super) const MOST_PAGES: i32 = 51_200;
+/// A transaction with so many events is one of a backlog.
+const BACKLOG_EVENTS: usize = 500;
+
+/// The log goes back into the file when it has so many pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MostPages {
+    /// While a backlog is worked off: many pages change often, and go back once.
+    pub(super) of_backlog: i32,
+    /// Otherwise, when somebody waits for each transaction: little at once, which holds up few of them.
+    pub(super) otherwise: i32,
+}
+
+/// 200 MiB and 23 MiB.
+pub(super) const MOST_PAGES: MostPages = MostPages { of_backlog: 51_200, otherwise: 6_000 };
 
 /// The log of the connection that writes, and the thread that copies it.
 pub(super) struct Log {
-    most_pages: i32,
+    most_pages: MostPages,
     /// Pages in the log after the last commit.
     pages: Arc<AtomicI32>,
     is_copying: bool,
@@ -32,7 +44,7 @@ pub(super) struct Log {
 
 impl Log {
     /// The log of `connection`, whose file is at `path`.
-    pub(super) fn of(connection: &mut Connection, path: &Path, most_pages: i32) -> Result<Self, Error> {
+    pub(super) fn of(connection: &mut Connection, path: &Path, most_pages: MostPages) -> Result<Self, Error> {
         let pages = Arc::new(AtomicI32::new(0));
         let length = Arc::clone(&pages);
         // In the place of SQLite's own hook, which would copy all at once.
@@ -57,9 +69,11 @@ impl Log {
         Ok(Self { most_pages, pages, is_copying: false, copied, copy: Some(copy), thread: Some(thread) })
     }
 
-    /// To be called after each transaction.
-    pub(super) fn committed(&mut self, connection: &Connection) {
-        if self.pages.load(Ordering::Relaxed) < self.most_pages {
+    /// To be called after each transaction, with how many events it had.
+    pub(super) fn committed(&mut self, connection: &Connection, events: usize) {
+        let MostPages { of_backlog, otherwise } = self.most_pages;
+        let most_pages = if events >= BACKLOG_EVENTS { of_backlog } else { otherwise };
+        if self.pages.load(Ordering::Relaxed) < most_pages {
             return;
         }
         if !self.is_copying {
@@ -101,6 +115,7 @@ mod tests {
     use super::*;
 
     const MOST: i32 = 30;
+    const OF_BACKLOG: i32 = 3 * MOST;
 
     /// A table to write to, and the log of its file.
     fn open() -> (tempfile::TempDir, Connection, Log) {
@@ -108,7 +123,7 @@ mod tests {
         let path = folder.path().join("ledger.db");
         let (mut connection, _) = schema::open_writer(&path, Timestamp::from_millis(0)).unwrap();
         connection.execute_batch("CREATE TABLE note (text TEXT)").unwrap();
-        let log = Log::of(&mut connection, &path, MOST).unwrap();
+        let log = Log::of(&mut connection, &path, MostPages { of_backlog: OF_BACKLOG, otherwise: MOST }).unwrap();
         (folder, connection, log)
     }
 
@@ -122,7 +137,7 @@ mod tests {
             let before = log.pages.load(Ordering::Relaxed);
             connection.execute("INSERT INTO note VALUES (hex(randomblob(3000)))", []).unwrap();
             notes += 1;
-            log.committed(&connection);
+            log.committed(&connection, 1);
             let pages = log.pages.load(Ordering::Relaxed);
             begun_anew += i32::from(pages < before);
             longest = longest.max(pages);
@@ -134,20 +149,22 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_copies_the_log_alone_when_the_thread_has_ended() {
+    fn the_writer_copies_the_log_alone_when_the_thread_has_ended_and_later_in_a_backlog() {
         let (_folder, connection, mut log) = open();
         // As after a panic: both ends of the thread's channels are gone.
         log.copy.take();
         log.thread.take().unwrap().join().unwrap();
-        let mut longest = 0;
-        for is_copying in [false, true] {
-            log.is_copying = is_copying;
-            for _ in 0..100 {
-                connection.execute("INSERT INTO note VALUES (hex(randomblob(3000)))", []).unwrap();
-                longest = longest.max(log.pages.load(Ordering::Relaxed));
-                log.committed(&connection);
+        for (events, most) in [(1, MOST), (BACKLOG_EVENTS, OF_BACKLOG)] {
+            let mut longest = 0;
+            for is_copying in [false, true] {
+                log.is_copying = is_copying;
+                for _ in 0..100 {
+                    connection.execute("INSERT INTO note VALUES (hex(randomblob(3000)))", []).unwrap();
+                    longest = longest.max(log.pages.load(Ordering::Relaxed));
+                    log.committed(&connection, events);
+                }
             }
+            assert!((most..most + MOST).contains(&longest), "{events} events: {longest}");
         }
-        assert!((MOST..2 * MOST).contains(&longest), "{longest}");
     }
 }

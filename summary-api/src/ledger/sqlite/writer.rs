@@ -118,13 +118,14 @@ impl Store {
                 }
                 next = if merged.is_enough() { None } else { waiting.try_recv().ok() };
             }
+            let events = merged.events();
             self.write_all(merged);
             for lease in leases {
                 let (heads, call) = (&self.heads, &lease.work);
                 let found = transact(&mut self.connection, |transaction| due::lease(transaction, heads, call));
                 lease.answer(found);
             }
-            self.log.committed(&self.connection);
+            self.log.committed(&self.connection, events);
         }
     }
 
