@@ -132,7 +132,7 @@ pub(crate) async fn consume(arguments: ConsumeArguments) -> anyhow::Result<()> {
 
 async fn take(arguments: &Arc<ConsumeArguments>, queue: &str) -> anyhow::Result<Taken> {
     let connection = Connection::connect(&arguments.amqp, ConnectionProperties::default()).await?;
-    let (_, there) = open_queue(&connection, queue).await?;
+    let there = depth(&connection, queue).await?;
     let (count, is_done) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
     if there == 0 && arguments.seconds.is_none() {
         is_done.cancel();
@@ -161,15 +161,15 @@ async fn take(arguments: &Arc<ConsumeArguments>, queue: &str) -> anyhow::Result<
     Ok(all)
 }
 
-/// Waits for the queue, which its publishers make; a channel, and how many messages are there.
-async fn open_queue(connection: &Connection, queue: &str) -> anyhow::Result<(Channel, u64)> {
+/// Waits for the queue, which its publishers make; how many messages are there.
+async fn depth(connection: &Connection, queue: &str) -> anyhow::Result<u64> {
     let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
     let begun = Instant::now();
     loop {
         // A queue that is missing costs the channel.
         let channel = connection.create_channel().await?;
         match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
-            Ok(found) => return Ok((channel, u64::from(found.message_count()))),
+            Ok(found) => return Ok(u64::from(found.message_count())),
             Err(error) if begun.elapsed() > QUEUE_PATIENCE => return Err(error.into()),
             Err(_) => tokio::time::sleep(TICK).await,
         }

@@ -24,7 +24,7 @@ pub fn command() -> Command {
     let command = Command::new("completions")
         .about("Write a script that completes the command line")
         .before_help(EXAMPLES)
-        .after_help("Exit codes: 0 written; 1 standard output can't be written; 2 no shell, or an unknown one.")
+        .after_help("Exit codes: 0 written; 1 standard output can't be written; 2 no shell, or an unknown one; 78 wrong settings.")
         .arg(Arg::new(SHELL).required(true).value_parser(value_parser!(Shell)).help("For this shell"));
     config::reading(command, &[])
 }

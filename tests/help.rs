@@ -1,4 +1,4 @@
-//! The help of every program and command fits a screen: examples first, the settings that it reads, exit codes last.
+//! The help of every service and command stays short: examples first, the settings that it reads, exit codes last.
 
 use std::process::Command;
 

@@ -80,7 +80,7 @@ MARKS = [
         RED,
         'ALERTS{alertstate="firing", alertname!=""}',
         "{{alertname}}",
-        "See docs/runbooks: {{job}} {{queue}} {{reason}} {{dependency}}",
+        "See docs/runbooks: {{job}} {{queue}} {{reason}} {{dependency}} {{lot}} {{gate}}",
     ),
     mark(
         "New versions",

@@ -146,7 +146,7 @@ STATE = section(
     ),
     lines(
         "Memory of the cache in the process",
-        "Only without Redis: timelines that are cached in memory. At the limit the oldest make room, and cost a question to "
+        "Only without Redis: timelines that are cached in memory. At the limit those not used lately make room, and cost a question to "
         "the ledger when their vehicle comes again.",
         "bytes",
         ask(f"dwell_cache_memory_bytes{OF}", "{{instance}}"),
@@ -251,7 +251,7 @@ ANSWERS = section(
     lines(
         "GraphQL requests, by what the cache did",
         "hit: a kept answer; miss: a new one, which is kept; passed: one that is not kept, for it holds an error, the status "
-        "or the gates, or is too large; error: a new one, since Redis could not be asked (docs/runbooks/cache-away.md).",
+        "or the gates, is too large, finds no room, or none is to be kept; error: a new one, since Redis could not be asked (docs/runbooks/cache-away.md).",
         "cps",
         ask(rate("dwell_answer_cache_requests_total", "result"), "{{result}}"),
         width=12,

@@ -1,4 +1,4 @@
-"""What dashboards are made of: queries, panels, sections, variables, and the frame around them.
+"""What dashboards are made of: queries, panels, and sections with the places of their panels.
 
 Classic JSON of schema version 39, which Grafana 11, 12 and 13 load. What the panels ask, and what they say, is left to
 one file for each dashboard.

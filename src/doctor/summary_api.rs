@@ -2,7 +2,6 @@
 //!
 //! It is asked for what a correlator asks first; that changes nothing.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -14,6 +13,7 @@ use service_kit::config::{INTERNAL_TOKEN, Masked, SUMMARY_API_URL};
 use super::address::unreachable;
 use super::clock::{self, Said};
 use super::finding::Finding;
+use crate::api_client::deepest;
 
 pub(super) const SUBJECT: &str = "summary api";
 
@@ -23,9 +23,8 @@ pub(super) async fn check(url: &Masked, token: Option<&Masked>, timeout: Duratio
         Ok(answer) => answer,
         Err(error) => {
             let fix = unreachable("the summary API", url.expose(), SUMMARY_API_URL.name);
-            return vec![
-                Finding::ok(SUBJECT, url.to_string()).fails(format!("it does not answer: {}", deepest(&error)), fix),
-            ];
+            let why = if error.is_timeout() { "no answer in time".to_owned() } else { deepest(&error) };
+            return vec![Finding::ok(SUBJECT, url.to_string()).fails(format!("it does not answer: {why}"), fix)];
         }
     };
     let ours = (before, clock::now_ms());
@@ -60,8 +59,8 @@ fn answered(url: &Masked, status: StatusCode, headers: &HeaderMap, has_token: bo
                 "it wants a shared secret, and none is set here"
             },
             format!(
-                "set the same secret for the summary API and its correlators: export {}=$(openssl rand -hex 24), on both \
-                 sides, and start both again",
+                "make one secret (openssl rand -hex 24), set {} to it for the summary API and its correlators, and start \
+                 both again",
                 INTERNAL_TOKEN.name
             ),
         ),
@@ -87,17 +86,4 @@ fn answered(url: &Masked, status: StatusCode, headers: &HeaderMap, has_token: bo
 fn date_ms(headers: &HeaderMap) -> Option<i64> {
     let date = headers.get(DATE)?.to_str().ok()?;
     Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp_millis())
-}
-
-/// What the system said, below what the library makes of it.
-fn deepest(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(|cause| cause.source()) {
-        cause = Some(deeper);
-    }
-    if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else {
-        cause.map_or_else(|| "no answer".to_owned(), ToString::to_string)
-    }
 }

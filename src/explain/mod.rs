@@ -118,15 +118,14 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 async fn explain(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
     let client = Client::new(&address(matches, settings)?)?;
     let lot = matches.get_one::<LotId>(LOT);
-    let answer: ExplanationsView = match matches.get_one::<What>(WHAT) {
-        Some(What::Plate(plate)) => {
+    let answer: ExplanationsView = match matches.get_one::<What>(WHAT).expect("the argument is required") {
+        What::Plate(plate) => {
             let limit = matches.get_one::<u8>(LIMIT).map(ToString::to_string).unwrap_or_default();
             let mut query = vec![("vehicle_plate", plate.as_str()), ("limit", &limit)];
             query.extend(lot.map(|lot| ("lot_id", lot.as_str())));
             client.get("api/v1/explanations", &query, Patience::None).await?
         }
-        Some(What::Event(id)) => client.get(&format!("api/v1/events/{id}/explanation"), &[], Patience::None).await?,
-        None => ExplanationsView { explanations: Vec::new(), saved: Vec::new() },
+        What::Event(id) => client.get(&format!("api/v1/events/{id}/explanation"), &[], Patience::None).await?,
     };
     if answer.explanations.is_empty() && answer.saved.is_empty() {
         return Err(Error::NoSession { in_lot: lot.is_some() });

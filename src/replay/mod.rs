@@ -22,7 +22,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use parking::{Reason, Rules, State};
 use service_kit::config::{self, LOTS, MAX_STAY, OF_COMMANDS, RE_READ_WINDOW, UNREAD_PLATES};
 use service_kit::{Lifecycle, ServiceContext, Settings};
-use summary_api::config::{read_lots, read_rules};
+use summary_api::config::read_rules;
 
 use self::depot::Depot;
 use self::settling::{OUTCOMES, Tally};
@@ -139,7 +139,7 @@ impl Job {
     fn read(matches: &ArgMatches, settings: &Settings, lifecycle: Lifecycle) -> Result<Self, Error> {
         let (files, refused) = event_files::arguments_of(matches)?;
         let sessions = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
-        let rules = read_rules(settings, &read_lots(settings)?)?;
+        let rules = read_rules(settings, &settings.lots(&LOTS)?)?;
         Ok(Self { files, sessions, refused, rules, lifecycle })
     }
 

@@ -25,7 +25,7 @@ const LOT: &str = "lot";
 const AFTER_CHANGE: &str = "after";
 const JSON: &str = "json";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Three signs of life may be missed.
+/// Two signs of life may be missed: the third is due just then.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// So much of a refusal is read.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;

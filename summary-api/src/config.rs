@@ -62,7 +62,7 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong, its value (without secrets) and what is allowed.
     pub fn read(settings: &Settings) -> Result<Self, Error> {
-        let lots = read_lots(settings)?;
+        let lots = settings.lots(&config::LOTS)?;
         Ok(Self {
             ledger: ledger_place(settings)?,
             answer_cache: answer_cache(settings)?,
@@ -110,14 +110,6 @@ fn answer_cache(settings: &Settings) -> Result<AnswerCache, Error> {
         }
         _ => Ok(settings.choice(&config::ANSWER_CACHE, &words)?.unwrap_or(AnswerCache::Memory)),
     }
-}
-
-/// The lots of the file that `DWELL_LOTS` names; without it, three for a first look.
-///
-/// # Errors
-/// The file can't be read, or is not of the known shape.
-pub fn read_lots(settings: &Settings) -> Result<Lots, Error> {
-    settings.lots(&config::LOTS)
 }
 
 /// The rules: those of the settings, and each lot's own longest stay.

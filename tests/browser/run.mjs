@@ -4,8 +4,8 @@
 //   node tests/browser/run.mjs [--pictures FOLDER]
 //
 // Needs `npm ci` in this folder, Debian's chromium (CHROMIUM names another one), redis-server and target/release/dwell
-// (DWELL names another one). Exits 0 if everything holds, 1 and what does not if not. With --pictures it also writes the pictures of
-// the documentation.
+// (DWELL names another one). Exits 0 if everything holds, 1 and what does not if not. With --pictures it makes the pictures of
+// the documentation instead.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";

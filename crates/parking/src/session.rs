@@ -195,6 +195,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// When the event was that gives it: its entry, or else its exit.
+    pub fn given_at(&self) -> Option<Timestamp> {
+        self.entry_time.or(self.exit_time)
+    }
+
     /// Exit time minus entry time of a matched session, milliseconds.
     pub fn dwell_ms(&self) -> Option<i64> {
         match (self.state, self.entry_time, self.exit_time) {

@@ -12,7 +12,7 @@ pub(super) enum Outcome {
     Miss,
     /// By a new answer, which is not kept.
     Passed,
-    /// By a new answer, because Redis could not be asked.
+    /// By a new answer, because the shared ones could not be used.
     Error,
 }
 

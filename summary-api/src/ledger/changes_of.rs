@@ -18,7 +18,7 @@ const FAR_MS: i64 = 60_000;
 /// The changes of a session, in order.
 pub(super) async fn changes_of<L: Ledger + ?Sized>(ledger: &L, id: SessionId) -> Result<Vec<ChangeRow>, Error> {
     let Some(row) = ledger.session(id).await? else { return Ok(Vec::new()) };
-    let given = row.session.entry_time.or(row.session.exit_time);
+    let given = row.session.given_at();
     let events = ledger.vehicle_events(&row.session.vehicle, given, EVENTS_OF_VEHICLE).await?;
     let moments: Vec<Timestamp> = events.iter().map(|event| event.recorded_at).collect();
     let mut changes = Vec::new();

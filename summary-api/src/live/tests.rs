@@ -24,10 +24,6 @@ async fn numbers(subscription: &mut Subscription, count: usize) -> Vec<u64> {
     numbers
 }
 
-fn metric(fixture: &Fixture, name: &str) -> Option<i64> {
-    fixture.metric(name)
-}
-
 #[tokio::test]
 async fn who_comes_back_with_a_number_misses_nothing_however_old_it_is() {
     let fixture = Fixture::new().await;
@@ -44,7 +40,7 @@ async fn who_comes_back_with_a_number_misses_nothing_however_old_it_is() {
     assert_eq!(numbers(&mut from_the_beginning, 1_203).await, expected);
     assert_eq!(numbers(&mut from_the_middle, 503).await, expected[700..]);
     assert_eq!(numbers(&mut from_now, 3).await, expected[1_200..]);
-    assert_eq!(metric(&fixture, "dwell_live_sent_total"), Some(1_203 + 503 + 3));
+    assert_eq!(fixture.metric("dwell_live_sent_total"), Some(1_203 + 503 + 3));
 }
 
 #[tokio::test]
@@ -90,7 +86,7 @@ async fn who_takes_nothing_is_told_that_it_lags_and_may_go_on_with_its_number() 
     assert_eq!(numbers(&mut quick, QUEUE + 1).await, all);
 
     assert_eq!(slow.next().await.unwrap_err(), Ended::Lagged);
-    assert_eq!(metric(&fixture, "dwell_live_dropped_total"), Some(1));
+    assert_eq!(fixture.metric("dwell_live_dropped_total"), Some(1));
     let mut again = live.join(Some(slow.position()), None).await.unwrap();
     assert_eq!(numbers(&mut again, QUEUE + 1).await, all);
 }
@@ -128,14 +124,14 @@ async fn there_are_as_many_places_as_the_limit_says() {
     for _ in 0..CLIENTS {
         clients.push(live.join(None, None).await.unwrap());
     }
-    assert_eq!(metric(&fixture, "dwell_live_clients"), Some(256));
+    assert_eq!(fixture.metric("dwell_live_clients"), Some(256));
     assert!(matches!(live.join(None, None).await, Err(Refused::Full)));
 
     clients.pop();
 
     assert!(live.join(None, None).await.is_ok());
     clients.clear();
-    assert_eq!(metric(&fixture, "dwell_live_clients"), Some(0));
+    assert_eq!(fixture.metric("dwell_live_clients"), Some(0));
 }
 
 #[tokio::test]

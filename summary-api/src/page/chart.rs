@@ -85,7 +85,7 @@ impl Chart<'_> {
     /// Where a session is on the picture, if it is.
     fn bar<'a>(&self, row: &'a SessionRow) -> Option<Bar<'a>> {
         let session = &row.session;
-        let given = session.entry_time.or(session.exit_time)?;
+        let given = session.given_at()?;
         let (end, is_mark) = match session.state {
             State::Matched => (session.exit_time?, false),
             State::Open => (self.time.unwrap_or(given).max(given), false),
@@ -142,7 +142,7 @@ impl Bar<'_> {
                 let (entry, exit) = (clock(session.entry_time), clock(session.exit_time));
                 format!("{plate}: {entry} to {exit}, {}", words::length(dwell))
             }
-            None => format!("{plate}: {state}, {}", clock(session.entry_time.or(session.exit_time))),
+            None => format!("{plate}: {state}, {}", clock(session.given_at())),
         }
     }
 }

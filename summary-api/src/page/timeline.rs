@@ -79,7 +79,7 @@ async fn oldest(service: &Service, lot: &LotStatus, time: Timestamp) -> Result<T
 }
 
 fn given_at(row: &SessionRow) -> Option<Timestamp> {
-    row.session.entry_time.or(row.session.exit_time)
+    row.session.given_at()
 }
 
 /// The stays that are within a period or reach into it: those that are given in it, those inside since before, and of the

@@ -7,7 +7,6 @@ use async_graphql::SimpleObject;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use parking::LotId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -190,7 +189,7 @@ pub(super) async fn asked(service: &Service, query: &Query) -> Result<Statistics
 
 fn read(query: &Query) -> Result<StatisticsOf, Problem> {
     let mut faults = Faults::default();
-    let lot = query.one("lot_id", |text| LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text))));
+    let lot = query.one("lot_id", query::lot);
     let lot = lot.and_then(|lot| lot.ok_or_else(|| Fault::parameter("lot_id", "is missing: name a lot")));
     let lot = faults.check(lot);
     let from = faults.check(query.one("from", query::time)).flatten();

@@ -63,5 +63,5 @@ pub(super) fn near_of<'a>(
 
 /// When the event was that gave a session.
 pub(super) fn given(row: &SessionRow) -> Timestamp {
-    row.session.entry_time.or(row.session.exit_time).unwrap_or_default()
+    row.session.given_at().unwrap_or_default()
 }

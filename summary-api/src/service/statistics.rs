@@ -243,7 +243,7 @@ impl Service {
         let page = Page { limit: LOOKED_BEYOND, after: None, order: Order::OldestFirst };
         let oldest = self.sessions(&filter, page).await?;
         let given = oldest.iter().find(|row| row.source == Source::Events);
-        Ok(given.and_then(|row| row.session.entry_time.or(row.session.exit_time)))
+        Ok(given.and_then(|row| row.session.given_at()))
     }
 }
 

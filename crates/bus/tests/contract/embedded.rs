@@ -12,7 +12,8 @@ use service_kit::ServiceContext;
 use tempfile::TempDir;
 use testbed::wait_until;
 
-use crate::claims::{House, PATIENCE, SMALL, contract, drained, messages, numbers, within};
+use crate::claims::{House, SMALL, contract};
+use crate::numbered::{PATIENCE, drained, messages, numbers, within};
 
 contract!(Folder::new());
 

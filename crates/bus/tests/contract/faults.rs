@@ -8,7 +8,7 @@ use bus::{Bus, Consumer, Error, Queue, QueueType};
 use service_kit::ServiceContext;
 use testbed::{Proxy, RabbitMq, wait_until};
 
-use crate::claims::{PATIENCE, drained, messages, number, numbers, received, within};
+use crate::numbered::{PATIENCE, drained, messages, number, numbers, received, within};
 use crate::rabbitmq::{VirtualHost, config};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,4 +9,6 @@ mod embedded;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod numbered;
+#[cfg(test)]
 mod rabbitmq;

@@ -9,7 +9,8 @@ use service_kit::ServiceContext;
 use service_kit::config::Masked;
 use testbed::{RabbitMq, wait_until};
 
-use crate::claims::{House, PATIENCE, SMALL, contract, depth, drained, messages, number, within};
+use crate::claims::{House, SMALL, contract};
+use crate::numbered::{PATIENCE, depth, drained, messages, number, within};
 
 mod quorum {
     use super::*;

@@ -48,7 +48,7 @@ async fn all_rows(player: &Player) -> Vec<SessionRow> {
 
 fn is_asked_for(filter: &SessionFilter, row: &SessionRow) -> bool {
     let session = &row.session;
-    let given = session.entry_time.or(session.exit_time).unwrap();
+    let given = session.given_at().unwrap();
     filter.lot.as_ref().is_none_or(|lot| *lot == session.vehicle.lot)
         && filter.plate.as_ref().is_none_or(|plate| *plate == session.vehicle.plate)
         && (filter.states.contains(&session.state) || filter.states.is_empty() && session.state != State::Void)

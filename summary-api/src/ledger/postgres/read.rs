@@ -106,7 +106,7 @@ fn stored_session(row: &Row) -> Result<StoredSession, Failure> {
     })
 }
 
-/// Every lot that has events, by name.
+/// Every lot that has events or saved summaries, by name.
 pub(super) async fn lots(store: &Store) -> Result<Vec<LotRow>, Failure> {
     let client = store.connection().await?;
     let select = "SELECT lot_id, inside, time_ms FROM lot ORDER BY lot_id";

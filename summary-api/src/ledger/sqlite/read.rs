@@ -94,7 +94,7 @@ fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<uuid::
     Ok(bytes.map(uuid::Uuid::from_bytes))
 }
 
-/// Every lot that has events, by name.
+/// Every lot that has events or saved summaries, by name.
 pub(super) fn lots(connection: &Connection) -> Result<Vec<LotRow>, Error> {
     let mut statement = connection.prepare_cached("SELECT lot_id, inside, time_ms FROM lot ORDER BY lot_id")?;
     let mut rows = statement.query([])?;

@@ -2,8 +2,9 @@
 //
 // The current address is fetched again, and the elements with data-live are brought up to date in place, so that focus,
 // scroll and open details stay. The page says in data-refresh of its main part when: always, on a change that the live
-// feed tells of (or, without a feed, always) and every few seconds, since open stays grow, or never. The health in the header is in no feed and has to show within
-// three seconds, so every second either the page or the header alone is asked for.
+// feed tells of (or, without a feed, always) and every few seconds, since open stays grow, or never. The health in the
+// header is in no feed and has to show within three seconds, so every second either the page or the header alone is
+// asked for.
 "use strict";
 
 (() => {
@@ -112,24 +113,29 @@
       });
       const text = await answer.text();
       const fresh = new DOMParser().parseFromString(text, "text/html");
-      for (const element of document.querySelectorAll("[data-live]")) {
-        const newer = fresh.getElementById(element.id);
-        // A page that had content keeps it while the server can only say what is wrong.
-        if (newer && (answer.ok || element.id !== "main")) patch(element, newer);
-      }
       state.isLost = !answer.ok;
-      if (answer.ok && isPage) document.title = fresh.title;
-      if (answer.ok && refresh() !== "never") updated();
+      // Who paused meanwhile reads on undisturbed.
+      if (!state.isPaused) show(fresh, answer.ok, isPage);
       // A page that takes long to make, to send or to show is asked for less often.
       const tookMs = performance.now() - askedAt;
       if (isPage) state.pageAfter = askedAt + Math.max(tookMs * 5, text.length / BYTES_A_MS);
     } catch {
       state.isLost = true;
     }
-    state.hasChanged ||= isPage && state.isLost;
+    state.hasChanged ||= isPage && (state.isLost || state.isPaused);
     state.isAsking = false;
     say();
     soon();
+  }
+
+  function show(fresh, isOk, isPage) {
+    for (const element of document.querySelectorAll("[data-live]")) {
+      const newer = fresh.getElementById(element.id);
+      // A page that had content keeps it while the server can only say what is wrong.
+      if (newer && (isOk || element.id !== "main")) patch(element, newer);
+    }
+    if (isOk && isPage) document.title = fresh.title;
+    if (isOk && refresh() !== "never") updated();
   }
 
   function soon() {

@@ -44,7 +44,7 @@ pub(super) fn too_much(problem: String) -> ServerError {
     with_code(ServerError::new(problem, None), Kind::InvalidContent)
 }
 
-/// What the library refuses has no code, and does not say which limit it is.
+/// What the library refuses has no code, and does not say which limit it is; only its words tell one limit from another.
 pub(super) fn completed(error: ServerError) -> ServerError {
     match error.message.as_str() {
         "Query is too complex." => too_much(format!(

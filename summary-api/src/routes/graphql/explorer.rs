@@ -3,11 +3,11 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::page::CONTENT_SECURITY_POLICY;
+
 const PAGE: &str = include_str!("assets/explorer.html");
 const STYLE: &str = include_str!("assets/explorer.css");
 const SCRIPT: &str = include_str!("assets/explorer.js");
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn page() -> Response {
     file("text/html; charset=utf-8", PAGE)
@@ -24,7 +24,7 @@ pub(super) async fn script() -> Response {
 fn file(media_type: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     (headers, text).into_response()

@@ -12,9 +12,8 @@ use super::aliases::Aliases;
 use super::errors::{self, failed, refused};
 use super::{loaders, objects};
 use crate::answers::Made;
-use crate::ledger::Page;
 use crate::routes::query::Query as Parameters;
-use crate::routes::sessions::Asked;
+use crate::routes::sessions::{self, Asked};
 use crate::routes::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
 use crate::routes::{changes, explanation, statistics};
 use crate::service::{MAX_PAGE, Service};
@@ -120,12 +119,10 @@ impl Query {
         let states = states.unwrap_or_default().into_iter().map(|state| ("state", Some(state)));
         let parameters = parameters(arguments.into_iter().chain(states));
         let asked = Asked::read(&parameters, MAX_PAGE).map_err(|problem| refused(&problem))?;
-        let limit = asked.limit.unwrap_or(FIRST);
-        let page = Page { limit: limit + 1, after: asked.after, order: asked.order };
-        let rows = context.data::<Service>()?.sessions(&asked.filter, page).await.map_err(failed)?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut connection = Connection::new(after.is_some(), rows.len() > limit);
-        connection.edges.extend(rows.iter().take(limit).map(|row| {
+        let page = sessions::page(context.data::<Service>()?, &asked).await;
+        let (rows, next) = page.map_err(|problem| refused(&problem))?;
+        let mut connection = Connection::new(after.is_some(), next.is_some());
+        connection.edges.extend(rows.iter().map(|row| {
             let cursor = asked.list.after(row.session.id.as_uuid().as_bytes());
             Edge::new(cursor, SessionView::from(row))
         }));
@@ -137,7 +134,7 @@ impl Query {
         context.data::<loaders::SessionLoader>()?.load_one(id).await
     }
 
-    /// The lots that are known beforehand or have events, by name.
+    /// The lots that are known beforehand, have events or have saved summaries, by name.
     #[graphql(complexity = "most(None).saturating_mul(child_complexity).saturating_add(1)")]
     async fn lots(&self, context: &Context<'_>) -> Result<Vec<LotView>> {
         let lots = context.data::<Service>()?.lots().await.map_err(failed)?;

@@ -21,8 +21,8 @@ const RETRY: Duration = Duration::from_secs(1);
 ///
 /// An event's data is an element of `/api/v1/changes` and its id the change's number, so that an `EventSource` that comes
 /// back with `Last-Event-ID` misses nothing, however long it was away. Without a number it begins with what comes next. A
-/// client that is too slow gets the event `lagged`, at a stop the event `stopping`, and then the end; either way it goes
-/// on with the last id. After 15 seconds without a change comes a comment.
+/// client that is too slow gets the event `lagged`, at a stop the event `stopping`, when the ledger can't be read `failed`,
+/// and then the end; each time it goes on with the last id. After 15 seconds without a change comes a comment.
 #[utoipa::path(
     get, path = "/api/v1/live/events", tag = "changes",
     params(

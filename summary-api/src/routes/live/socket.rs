@@ -25,8 +25,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Follows the ledger: a WebSocket that sends each change as it is committed, as a text message.
 ///
 /// A message is an element of `/api/v1/changes`. Without `after` it begins with what comes next. A client that is too
-/// slow is closed with 1013, a stop closes with 1001; either way it goes on with the last `sequence` as `after`. One that
-/// does not take a message within five seconds is cut off. Pings come every 15 seconds. What a client sends is ignored.
+/// slow is closed with 1013, a stop closes with 1001, a ledger that can't be read with 1011; each time it goes on with the
+/// last `sequence` as `after`. One that does not take a message within five seconds is cut off. Pings come every 15 seconds. What a client sends is ignored.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "changes",
     params(
