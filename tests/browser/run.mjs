@@ -153,7 +153,7 @@ const tests = {
       await page.waitForRequest(`${origin}/header`);
       await page.waitForRequest(`${origin}/header`);
       assert(!asked.includes("/timeline"), address);
-      assert.equal(await page.textContent("#live-mode"), "Does not change", address);
+      assert.equal(await page.textContent("#live-mode"), "Not refreshed", address);
       await close();
     }
   },

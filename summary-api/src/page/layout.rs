@@ -41,7 +41,7 @@ pub(super) enum Refresh {
     Always,
     /// When a session has changed, and every few seconds, since open stays grow.
     OnChange,
-    /// It does not change, or would only say again what is wrong with its address.
+    /// It changes only with evidence that comes late, or would only say again what is wrong with its address.
     Never,
 }
 

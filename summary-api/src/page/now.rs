@@ -93,7 +93,7 @@ fn latest(service: &Service, rows: &[SessionRow]) -> Markup {
             @if rows.is_empty() {
                 p.empty { "No stay was matched lately. The next appears as soon as an exit finds its entry." }
             } @else {
-                (listing::table(service, "Newest matched stays", rows, Columns::Dwell))
+                (listing::table(service, "Newest matched stays, the last recorded first", rows, Columns::Dwell))
             }
         }
     }

@@ -37,6 +37,13 @@ struct Stays {
     is_cut: bool,
 }
 
+impl Stays {
+    /// Whether the other end of any of them may still come, so that the picture of a period that is over changes.
+    fn are_awaited(&self) -> bool {
+        self.rows.iter().any(|row| matches!(row.session.state, State::Open | State::HeldExit))
+    }
+}
+
 pub(super) async fn timeline(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
     let [span, date, from, to] = period::PARAMETERS;
     let query = Query::of_form(&uri, &["lot_id", span, date, from, to])?;
@@ -65,7 +72,7 @@ pub(super) async fn timeline(Extract(service): Extract<Service>, uri: Uri) -> Re
         }
     };
     let is_over = !around.follows && lot.time.is_some_and(|time| window.to <= time);
-    let refresh = if is_over { Refresh::Never } else { Refresh::OnChange };
+    let refresh = if is_over && !stays.are_awaited() { Refresh::Never } else { Refresh::OnChange };
     Ok(Page { refresh, ..Page::new("Timeline", PATH, content) }.answer(StatusCode::OK, &service))
 }
 
@@ -93,15 +100,23 @@ async fn stays(service: &Service, lot: &LotId, window: Window) -> Result<Stays, 
     let (within, before, open_before) = tokio::try_join!(
         service.sessions(&within, newest(BARS + 1)),
         service.sessions(&before, newest(LOOKED_BACK)),
-        service.sessions(&open_before, newest(BARS)),
+        service.sessions(&open_before, newest(BARS + 1)),
     )?;
+    Ok(newest_of(within, before, open_before, window))
+}
+
+/// As many of the newest stays as are drawn. Saved summaries are not drawn, but take places of the lists that were read: a
+/// list that is full says that there are older ones, however few of it are drawn.
+fn newest_of(within: Vec<SessionRow>, before: Vec<SessionRow>, open_before: Vec<SessionRow>, window: Window) -> Stays {
+    let most = usize::try_from(BARS).unwrap_or(usize::MAX);
+    let is_full = within.len() > most;
     let reaches_in = |row: &SessionRow| row.session.exit_time.is_some_and(|exit| exit >= window.from);
-    let before = before.into_iter().filter(reaches_in).chain(open_before);
+    // Behind a full list are stays of the period that are newer than these.
+    let before = before.into_iter().filter(reaches_in).chain(open_before).filter(|_| !is_full);
     let all = within.into_iter().chain(before).filter(|row| row.source == Source::Events);
     let all: BTreeMap<_, _> = all.map(|row| (row.session.id, row)).collect();
-    let most = usize::try_from(BARS).unwrap_or(usize::MAX);
     let cut = all.len().saturating_sub(most);
-    Ok(Stays { rows: all.into_values().skip(cut).collect(), is_cut: cut > 0 })
+    Stays { rows: all.into_values().skip(cut).collect(), is_cut: is_full || cut > 0 }
 }
 
 fn choices(lots: &[LotStatus], around: &Neighbours<'_>, period: Period, local: Local) -> Markup {
@@ -151,10 +166,10 @@ fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> M
                     @if stays.is_cut { li { span { "of " b { (stays.rows.len()) } " drawn" } } }
                 }
                 @if stays.is_cut {
-                    p.notice { (Mark::Warn) "Only the newest " (BARS) " stays are drawn; a shorter period has all of its own." }
+                    p.notice { (Mark::Warn) "Only the newest " (stays.rows.len()) " stays are drawn; a shorter period has all of its own." }
                 }
             }
-            @if stays.rows.is_empty() { p.empty { "No stay begins, ends or goes on in this time." } }
+            @if stays.rows.is_empty() && !stays.is_cut { p.empty { "No stay begins, ends or goes on in this time." } }
             div.scroll.picture.newest[follows] role="group" aria-label="Picture of the stays" tabindex="0" { (chart.svg()) }
         }
     }

@@ -10,8 +10,8 @@ use super::layout::Page;
 use super::listing::{self, Columns};
 use super::why::Whys;
 use super::{choice, words};
-use crate::problem::Problem;
-use crate::routes::query::Query;
+use crate::problem::{Kind, Problem};
+use crate::routes::query::{Query, quoted};
 use crate::routes::sessions::{self, Asked};
 use crate::service::{MAX_PAGE, Service};
 
@@ -25,7 +25,7 @@ const LIMIT: &str = "50";
 
 pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::of_form(&uri, &["lot_id", "state", "cursor"])?;
-    let chosen = query.all("state").next().unwrap_or_default().to_owned();
+    let chosen = query.one("state", state).map_err(|fault| Problem::with_faults(Kind::InvalidContent, vec![fault]))?;
     let asked = Asked::read(&query.or("state", UNMATCHED).or("limit", LIMIT), MAX_PAGE)?;
     let (rows, next_cursor) = sessions::page(&service, &asked).await?;
     let (lots, whys) = tokio::try_join!(service.lots(), Whys::of(&service, &rows))?;
@@ -38,9 +38,9 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
             (choice::field(&lots, lot, Some("All lots")))
             label { "State "
                 select name="state" {
-                    option value="" selected[chosen.is_empty()] { "All unmatched" }
+                    option value="" selected[chosen.is_none()] { "All unmatched" }
                     @for state in CHOICES {
-                        option value=(state) selected[chosen == state.as_str()] { (words::state(state)) }
+                        option value=(state) selected[chosen == Some(state)] { (words::state(state)) }
                     }
                 }
             }
@@ -51,7 +51,12 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
         } @else {
             (listing::table(&service, caption, &rows, Columns::Why(&whys)))
         }
-        (listing::pages(PATH, &[("lot_id", lot), ("state", &chosen)], asked.after.is_none(), next_cursor.as_deref()))
+        (listing::pages(PATH, &[("lot_id", lot), ("state", chosen.map_or("", State::as_str))], asked.after.is_none(), next_cursor.as_deref()))
     };
     Ok(Page::new("Unmatched", PATH, content).answer(StatusCode::OK, &service))
+}
+
+fn state(text: &str) -> Result<State, String> {
+    let known = CHOICES.into_iter().find(|state| state.as_str() == text);
+    known.ok_or_else(|| format!("{} is none of {}", quoted(text), CHOICES.map(State::as_str).join(", ")))
 }

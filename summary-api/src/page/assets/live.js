@@ -154,7 +154,7 @@
     const isStill = refresh() === "never";
     const kind = state.isPaused ? "paused" : state.isLost ? "lost" : isStill ? "still" : state.hasFeed ? "live" : "polling";
     const words = {
-      paused: "Paused", lost: "No answer: this may be old", still: "Does not change", live: "Live", polling: "Every second",
+      paused: "Paused", lost: "No answer: this may be old", still: "Not refreshed", live: "Live", polling: "Every second",
     }[kind];
     if (mode.textContent !== words) mode.textContent = words;
     document.getElementById("live").dataset.mode = kind;

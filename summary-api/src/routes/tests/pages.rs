@@ -1,5 +1,7 @@
 //! The operator's page over a real ledger: whole, escaped, in agreement with the API, and there when the ledger is not.
 
+mod timeline;
+
 use std::sync::Arc;
 
 use axum::http::{Method, header};
@@ -127,27 +129,6 @@ async fn numbers_on_the_page_are_those_of_the_api_and_of_the_metrics() {
 }
 
 #[tokio::test]
-async fn the_timeline_has_each_stay_that_reaches_into_the_period() {
-    let api = parked().await;
-    let bars = async |query: &str| {
-        let page = open(&api, &format!("/timeline?lot_id=P3&{query}")).await.text();
-        let picture =
-            page.split("<svg class=\"timeline\"").nth(1).unwrap().split("</figure>").next().unwrap().to_owned();
-        let mut plates: Vec<String> =
-            picture.split("<title>").skip(1).map(|title| title.split(':').next().unwrap().to_owned()).collect();
-        plates.sort();
-        plates
-    };
-    assert_eq!(bars("date=2024-09-24").await, ["INSIDE1", "LEFT1", "OVER1", "TWICE1", "TWICE1"]);
-    assert_eq!(
-        bars("from=2024-09-24T10:30:00Z&to=2024-09-24T10:40:00Z").await,
-        ["INSIDE1", "OVER1", "TWICE1"],
-        "an unmatched end is a moment, what is open goes on"
-    );
-    assert_eq!(bars("from=2024-09-24T10:50:00Z&to=2024-09-24T11:40:00Z").await, Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn what_is_unmatched_is_listed_with_why_page_by_page() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -201,6 +182,7 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
         ("/stays?reach=2d", 422, "none of 1d, 7d"),
         ("/stays?lot_id=P9", 404, "No lot P9 is known"),
         ("/unmatched?state=%3Cb%3E", 422, "&lt;b&gt;"),
+        ("/unmatched?state=matched", 422, "none of unmatched_exit, unmatched_entry, held_exit"),
         ("/unmatched?cursor=abc", 422, "not a next_cursor"),
         ("/search?plate=---", 422, "no letter and no digit"),
         ("/search?nothing=1", 400, "no parameter of this route"),
@@ -359,7 +341,7 @@ async fn a_page_says_when_it_is_to_be_asked_for_again_and_its_health_is_there_al
         ("/timeline?lot_id=P3", "on-change"),
         ("/timeline?lot_id=P3&date=2024-09-24", "on-change"),
         ("/timeline?lot_id=P3&date=2024-09-23", "never"),
-        ("/timeline?lot_id=P3&from=2024-09-24T09:00:00Z&to=2024-09-24T10:47:00Z", "never"),
+        ("/timeline?lot_id=P3&from=2024-09-24T09:00:00Z&to=2024-09-24T09:20:00Z", "never"),
     ] {
         let page = open(&api, path).await.text();
         assert!(page.contains(&format!("data-refresh=\"{refresh}\"")), "{path}");
@@ -368,14 +350,4 @@ async fn a_page_says_when_it_is_to_be_asked_for_again_and_its_health_is_there_al
     assert_eq!(header.status, 200);
     assert!(header.text().starts_with("<div class=\"health\" id=\"health\" data-live>"), "{}", header.text());
     assert!(header.text().len() < 1_000 && header.text().contains("no correlator reports"));
-}
-
-#[tokio::test]
-async fn another_lot_keeps_the_period_and_an_empty_one_is_said_to_be() {
-    let api = parked().await;
-    let page = open(&api, "/timeline?lot_id=P3&span=1h").await.text();
-    assert!(page.contains("<input type=\"hidden\" name=\"span\" value=\"1h\">"), "{page}");
-    assert!(!page.contains("No stay begins"));
-    let empty = open(&api, "/timeline?lot_id=P3&date=2024-09-20").await.text();
-    assert!(empty.contains("No stay begins, ends or goes on in this time.") && empty.contains("value=\"2024-09-20\""));
 }
