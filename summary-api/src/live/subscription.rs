@@ -103,11 +103,12 @@ impl Subscription {
     }
 
     /// Reads from the ledger. A page that is not full is the newest; what is committed from then on comes by the ring,
-    /// which is joined before the read, so that nothing falls between the two.
+    /// which is joined before the read, so that nothing falls between the two, and only once it is this client's turn: the
+    /// ring would run over while many others are read for.
     async fn read_on(&mut self) -> Result<(), Ended> {
         let inner = &self.place.inner;
-        let queue = inner.messages.subscribe();
         let turn = inner.catching_up.acquire().await.expect("the semaphore is never closed");
+        let queue = inner.messages.subscribe();
         match inner.service.changed_sessions(self.position, CATCH_UP_PAGE).await {
             Ok(page) => {
                 let is_newest = u32::try_from(page.len()).is_ok_and(|count| count < CATCH_UP_PAGE);

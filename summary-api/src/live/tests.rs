@@ -92,6 +92,29 @@ async fn who_takes_nothing_is_told_that_it_lags_and_may_go_on_with_its_number() 
 }
 
 #[tokio::test]
+async fn who_waits_for_a_turn_to_catch_up_does_not_lag_meanwhile() {
+    let fixture = Fixture::new().await;
+    let live = Live::start(&fixture.service, &fixture.context);
+    let mut vehicles = Vehicles::default();
+    let (mut quick, mut waits) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
+    fixture.service.record(entries(&mut vehicles, "P3", 1)).await.unwrap();
+    assert_eq!(numbers(&mut quick, 1).await, [1]);
+
+    let turn = live.inner.catching_up.acquire().await.unwrap();
+    let mut first = Box::pin(waits.next());
+    assert!(futures::poll!(&mut first).is_pending());
+    fixture.service.record(entries(&mut vehicles, "P4", QUEUE + 1)).await.unwrap();
+    assert_eq!(numbers(&mut quick, QUEUE + 1).await.len(), QUEUE + 1);
+    drop(turn);
+
+    assert_eq!(first.await.unwrap().sequence, 1);
+    let all: Vec<u64> = (2..).take(QUEUE + 2).collect();
+    assert_eq!(numbers(&mut waits, QUEUE + 1).await, all[..=QUEUE]);
+    fixture.service.record(entries(&mut vehicles, "P5", 1)).await.unwrap();
+    assert_eq!(numbers(&mut waits, 1).await, all[QUEUE + 1..]);
+}
+
+#[tokio::test]
 async fn when_far_too_much_is_recorded_the_feed_goes_on_at_the_newest_and_says_so() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
