@@ -14,8 +14,6 @@ use crate::ledger::{HOUR_MS, Hours, Order, Page, SessionFilter, Tally, hour_of, 
 pub const MAX_HOURS: i64 = 750;
 /// The most days that are told one by one.
 pub const MAX_DAYS: i64 = 400;
-/// A day of a time zone that is changing has so many hours at most.
-const LONGEST_DAY: i64 = 25;
 /// What is told when nobody says from when.
 const USUAL_HOURS: i64 = 24;
 const USUAL_DAYS: i64 = 30;
@@ -200,19 +198,28 @@ impl Zone {
     fn whole_of(self, asked: &StatisticsOf, now: Timestamp) -> Result<std::ops::Range<i64>, Error> {
         let (usual, most) = match asked.bucket {
             Bucket::Hour => (USUAL_HOURS, MAX_HOURS),
-            Bucket::Day => (USUAL_DAYS * 24, MAX_DAYS * LONGEST_DAY),
+            Bucket::Day => (USUAL_DAYS * 24, MAX_DAYS),
         };
         let to = asked.to.unwrap_or_else(|| now.plus_millis(1));
         let from = asked.from.unwrap_or_else(|| to.plus_millis(-usual * HOUR_MS));
         if to <= from {
             return Err(Error::Refused(format!("to, {to}, is not after from, {from}")));
         }
-        if hour_of(to) - hour_of(from) > most {
+        let hours = self.whole(asked.bucket, from, to);
+        if self.buckets(asked.bucket, &hours) > most {
             return Err(Error::Refused(format!(
                 "from {from} to {to} is too much to tell: allowed are {MAX_HOURS} hours, or {MAX_DAYS} days with bucket=day"
             )));
         }
-        Ok(self.whole(asked.bucket, from, to))
+        Ok(hours)
+    }
+
+    /// How many buckets these hours are.
+    fn buckets(self, bucket: Bucket, hours: &std::ops::Range<i64>) -> i64 {
+        match bucket {
+            Bucket::Hour => hours.end - hours.start,
+            Bucket::Day => (self.date(hours.end - 1) - self.date(hours.start)).num_days() + 1,
+        }
     }
 }
 
@@ -276,6 +283,25 @@ mod tests {
         let begins: Vec<String> = statistics.buckets.iter().map(|day| day.from.to_string()).collect();
         assert_eq!(begins, ["2024-10-25T22:00:00.000Z", "2024-10-26T22:00:00.000Z", "2024-10-27T23:00:00.000Z"]);
         assert_eq!(statistics.buckets.iter().map(BucketStatistics::hours).collect::<Vec<_>>(), [24, 25, 24]);
+    }
+
+    #[test]
+    fn exactly_as_many_buckets_are_told_as_the_limits_say() {
+        let told = |bucket, from: &str, to: Timestamp| {
+            let asked = StatisticsOf { lot: LotId::default(), from: Some(at(from)), to: Some(to), bucket };
+            let hours = BERLIN.whole_of(&asked, to).ok()?;
+            let buckets = Statistics::new(asked.lot, BERLIN, None, bucket, hours, &Hours::default()).buckets;
+            i64::try_from(buckets.len()).ok()
+        };
+        let half_past = "2024-01-01T00:30:00Z";
+        let hours = |hours: i64| at(half_past).plus_millis(hours * HOUR_MS);
+        assert_eq!(told(Bucket::Hour, half_past, hours(MAX_HOURS - 1)), Some(MAX_HOURS));
+        assert_eq!(told(Bucket::Hour, half_past, hours(MAX_HOURS)), None);
+
+        let midnight = "2024-01-01T00:00:00+01:00";
+        let last = at("2025-02-03T23:59:59+01:00");
+        assert_eq!(told(Bucket::Day, midnight, last), Some(MAX_DAYS));
+        assert_eq!(told(Bucket::Day, midnight, last.plus_millis(2_000)), None);
     }
 
     #[test]
