@@ -9,7 +9,7 @@ use super::cursor::List;
 use super::query::{self, Faults, Query};
 use super::views::{LotPage, LotView};
 use crate::problem::Problem;
-use crate::service::{MAX_PAGE, Service};
+use crate::service::{Error, LotStatus, MAX_PAGE, Service};
 
 /// Lists the lots that are known beforehand, have events or have saved summaries, by name.
 #[utoipa::path(
@@ -27,14 +27,30 @@ pub(super) async fn lots(State(service): State<Service>, uri: Uri) -> Result<Jso
     let limit = faults.check(query.one("limit", |text| query::limit(text, MAX_PAGE))).flatten().unwrap_or(MAX_PAGE);
     let after = faults.check(query.one("cursor", |text| after(list, text))).flatten();
     faults.none()?;
-    let all = service.lots().await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let start = after.map_or(0, |after| all.partition_point(|lot| lot.id <= after));
-    let rest = &all[start..];
-    let page = &rest[..limit.min(rest.len())];
-    let go_on_after = page.last().filter(|_| rest.len() > limit);
+    let (page, goes_on) = page(&service, after.as_ref(), limit).await?;
+    let go_on_after = page.last().filter(|_| goes_on);
     let next_cursor = go_on_after.map(|lot| list.after(lot.id.as_str().as_bytes()));
     Ok(Json(LotPage { lots: page.iter().map(LotView::from).collect(), next_cursor }))
+}
+
+/// The lots behind the one whose name is `after`, at most `limit` of them, which is a page unless it is there.
+pub(super) async fn behind(service: &Service, query: &Query) -> Result<Vec<LotView>, Problem> {
+    let mut faults = Faults::default();
+    let limit = faults.check(query.one("limit", |text| query::limit(text, MAX_PAGE))).flatten().unwrap_or(MAX_PAGE);
+    let after = faults.check(query.one("after", query::lot)).flatten();
+    faults.none()?;
+    let (page, _) = page(service, after.as_ref(), limit).await?;
+    Ok(page.iter().map(LotView::from).collect())
+}
+
+/// So many lots behind that one, and whether there are more.
+async fn page(service: &Service, after: Option<&LotId>, limit: u32) -> Result<(Vec<LotStatus>, bool), Error> {
+    let mut lots = service.lots().await?;
+    lots.drain(..after.map_or(0, |after| lots.partition_point(|lot| lot.id <= *after)));
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let goes_on = lots.len() > limit;
+    lots.truncate(limit);
+    Ok((lots, goes_on))
 }
 
 fn after(list: List, cursor: &str) -> Result<LotId, String> {

@@ -16,9 +16,12 @@ use crate::ledger::Dwells;
 use crate::problem::{Fault, Problem};
 use crate::service::{Bucket, BucketStatistics, MAX_HOURS, Service, Statistics, StatisticsOf};
 
-/// What a list of buckets adds to the complexity of a GraphQL request: as if all hours that can be asked for were in it.
-fn listed(of_bucket: usize) -> usize {
-    usize::try_from(MAX_HOURS).unwrap_or(usize::MAX).saturating_mul(of_bucket).saturating_add(1)
+/// The most buckets of dwells that there can be: 64 for each power of two that fits 63 bits, and 64 below.
+const DWELL_BUCKETS: i64 = 64 * (63 - 6 + 1);
+
+/// What a list adds to the complexity of a GraphQL request: as if it were as long as it can be.
+fn listed(most: i64, of_element: usize) -> usize {
+    usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(of_element).saturating_add(1)
 }
 
 /// What happened at a lot in one bucket of time.
@@ -125,7 +128,7 @@ pub struct StatisticsView {
     #[schema(required)]
     pub capacity: Option<u32>,
     /// The buckets, in order and without gaps.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[graphql(complexity = "listed(MAX_HOURS, child_complexity)")]
     pub buckets: Vec<BucketView>,
     /// All of them as one.
     #[schema(required)]
@@ -134,7 +137,7 @@ pub struct StatisticsView {
     #[graphql(complexity = "7 * 24 + 1")]
     pub arrivals: Vec<Vec<i64>>,
     /// All stays that ended, by how long they lasted; each bucket is at most a sixty-fourth wide.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[graphql(complexity = "listed(DWELL_BUCKETS, child_complexity)")]
     pub dwells: Vec<DwellBucketView>,
 }
 

@@ -16,6 +16,7 @@ mod loaders;
 mod objects;
 mod schema;
 
+use async_graphql::Variables;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -27,7 +28,7 @@ use utoipa_axum::routes;
 use super::body::{self, is_json, media_type, told};
 use super::query::Query;
 use crate::answers::{Answers, Question};
-use crate::problem::{Fault, Kind, Problem};
+use crate::problem::{Kind, Problem};
 use crate::service::Service;
 use schema::Schema;
 
@@ -112,25 +113,31 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
 )]
 async fn ask(State(graphql): State<GraphQl>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let query = Query::read(&uri, &["query", "variables", "operationName"])?;
-    let Some(text) = query.all("query").next().filter(|text| !text.trim().is_empty()) else {
+    let malformed = |fault| Problem::with_faults(Kind::Malformed, vec![fault]);
+    let as_it_is = |text: &str| Ok((!text.trim().is_empty()).then(|| text.to_owned()));
+    let text = query.one("query", as_it_is).map_err(malformed)?.flatten();
+    let variables = query.one("variables", variables).map_err(malformed)?.flatten();
+    let operation = query.one("operationName", as_it_is).map_err(malformed)?.flatten();
+    let Some(text) = text else {
         if accepts(&headers, "text/html") {
             return Ok(explorer::page());
         }
         let hint = "send the request in the body of a POST, or as the parameter query; a browser gets a page here";
         return Err(Problem::new(Kind::Malformed, hint));
     };
-    let variables = query.all("variables").next().filter(|text| !text.trim().is_empty());
-    let variables = variables.map(serde_json::from_str::<Value>).transpose().map_err(|_| {
-        Problem::with_faults(Kind::InvalidContent, vec![Fault::parameter("variables", "is not a JSON object")])
-    })?;
-    let mut request = async_graphql::Request::new(text);
-    if let Some(variables) = variables {
-        request = request.variables(async_graphql::Variables::from_json(variables));
-    }
-    if let Some(name) = query.all("operationName").next().filter(|name| !name.is_empty()) {
-        request = request.operation_name(name);
-    }
+    let mut request = async_graphql::Request::new(text).variables(variables.unwrap_or_default());
+    request.operation_name = operation;
     Ok(graphql.answer(request, &headers).await)
+}
+
+/// Variables in an address; none when the field of a form was left empty.
+fn variables(text: &str) -> Result<Option<Variables>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let members: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|_| "is not a JSON object".to_owned())?;
+    Ok(Some(Variables::from_json(Value::Object(members))))
 }
 
 /// What can be asked, in GraphQL's own language.

@@ -12,10 +12,11 @@ use super::aliases::Aliases;
 use super::errors::{self, failed, refused};
 use super::{loaders, objects};
 use crate::answers::Made;
+use crate::gates::MAX_GATES;
 use crate::routes::query::Query as Parameters;
 use crate::routes::sessions::{self, Asked};
 use crate::routes::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
-use crate::routes::{changes, explanation, statistics};
+use crate::routes::{changes, explanation, lots, statistics};
 use crate::service::{MAX_PAGE, Service};
 
 /// The most fields on the way from the top to the bottom. The question that tools ask about a schema needs 15.
@@ -135,10 +136,16 @@ impl Query {
     }
 
     /// The lots that are known beforehand, have events or have saved summaries, by name.
-    #[graphql(complexity = "most(None).saturating_mul(child_complexity).saturating_add(1)")]
-    async fn lots(&self, context: &Context<'_>) -> Result<Vec<LotView>> {
-        let lots = context.data::<Service>()?.lots().await.map_err(failed)?;
-        Ok(lots.iter().map(LotView::from).collect())
+    #[graphql(complexity = "most(Some(first.unwrap_or(MAX_PAGE))).saturating_mul(child_complexity).saturating_add(1)")]
+    async fn lots(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The most, at most 1000; 1000 without it")] first: Option<u32>,
+        #[graphql(desc = "Behind the lot of this name")] after: Option<String>,
+    ) -> Result<Vec<LotView>> {
+        let arguments = [("limit", first.map(|first| first.to_string())), ("after", after)];
+        let service = context.data::<Service>()?;
+        lots::behind(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
     }
 
     /// One lot.
@@ -178,8 +185,9 @@ impl Query {
         statistics::asked(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
     }
 
-    /// How each gate does whose events this process has recorded, by lot and gate.
-    #[graphql(complexity = "most(None).saturating_mul(child_complexity).saturating_add(1)")]
+    /// How each gate does whose events this process has recorded, by lot and gate: at most a thousand, and one that stands
+    /// for all beyond.
+    #[graphql(complexity = "(MAX_GATES + 1).saturating_mul(child_complexity).saturating_add(1)")]
     #[expect(clippy::unused_async, reason = "every field of GraphQL is asynchronous")]
     async fn gates(&self, context: &Context<'_>) -> Result<Vec<GateView>> {
         Fleeting::ask(context)?;

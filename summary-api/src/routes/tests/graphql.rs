@@ -18,6 +18,9 @@ use crate::{Access, Service};
 const SESSION: &str = "sessionId lotId vehiclePlate entryEventId entryDateTime exitEventId exitDateTime dwellSeconds state \
                        reason source entryGateId exitGateId supersededBy recordedAt updatedAt";
 
+const GATE: &str = "lotId gateId lastEventDateTime lastReceivedAt readsLastHour lateLastHour lateShareLastHour \
+                    reReadsLastHour meanConfidenceLastHour clockDifferenceSeconds reads late";
+
 /// Revised, matched, open and void sessions of several vehicles in two lots.
 async fn parked() -> Api {
     let api = Api::new().await;
@@ -164,10 +167,21 @@ async fn a_request_that_asks_too_much_is_refused() {
     );
     let aliases = (0..31).map(|number| format!("a{number}: status {{ settled }}")).collect::<Vec<_>>().join(" ");
     let many = format!("{{ sessions(first: 1000) {{ nodes {{ {SESSION} supersedingSession {{ {SESSION} }} }} }} }}");
+    let thrice = |field: &str| ["a", "b", "c"].map(|alias| format!("{alias}: {field}")).join(" ");
+    // A thousand of each have more than ten members; without pages that full, all three together stay far below the limit.
+    let gates = format!("{{ {} }}", thrice(&format!("gates {{ {GATE} }}")));
+    let lots = format!(
+        "{{ {} }}",
+        thrice(
+            "lots { id inside doubtful overstays entriesThisHour exitsThisHour entriesHourBefore exitsHourBefore matchedLastDay unmatchedLastDay }"
+        )
+    );
     for (query, part, code) in [
         (deep, "more than 16 fields within one another", "invalid-content"),
         (format!("{{ {aliases} }}"), "31 aliases; 30 is the most", "invalid-content"),
         (many, "more than 30000 fields", "invalid-content"),
+        (gates, "more than 30000 fields", "invalid-content"),
+        (lots, "more than 30000 fields", "invalid-content"),
         (
             "{ sessions(first: 1001) { nodes { state } } }".to_owned(),
             "first \"1001\" is not a whole number",
@@ -258,7 +272,39 @@ async fn requests_come_by_get_too_and_what_is_none_is_refused() {
     assert_eq!(post("application/json", "[]".to_owned()).await.status, 400);
     assert_eq!(post("application/json", " ".repeat(70_000)).await.status, 413);
     assert_eq!(api.get("/graphql").await.status, 400);
-    assert_eq!(api.get("/graphql?query=x&variables=%7B").await.status, 422);
+    for (query, part) in [
+        ("query=x&variables=%7B", "variables is not a JSON object"),
+        ("query=x&variables=%5B1%5D", "variables is not a JSON object"),
+        ("query=x&query=y", "query is there twice"),
+        ("query=x&operationName=A&operationName=B", "operationName is there twice"),
+        ("query=x&variables=%7B%7D&variables=%7B%7D", "variables is there twice"),
+    ] {
+        let answer = api.get(&format!("/graphql?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().contains(part), "{query}: {}", answer.text());
+    }
+    assert_eq!(post("application/json", json!({"query": "x", "variables": [1]}).to_string()).await.status, 400);
+}
+
+#[tokio::test]
+async fn lots_come_in_pages_by_name() {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    for lot in ["P3", "P4", "P5"] {
+        api.fixture.service.record(vec![vehicles.entry(lot, "CAR1", minute(0))]).await.unwrap();
+    }
+    let page = async |arguments: &str| {
+        let answered = data(&api, &format!("{{ lots{arguments} {{ id }} }}"), json!({})).await;
+        let lots = answered["lots"].as_array().unwrap().iter();
+        lots.map(|lot| lot["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = page("").await;
+    assert!(all.ends_with(&["P3", "P4", "P5"].map(str::to_owned)), "{all:?}");
+    assert_eq!(page("(first: 2)").await, all[..2]);
+    assert_eq!(page("(after: \"P3\")").await, ["P4", "P5"]);
+    let wrong = refused(&api, "{ lots(first: 0, after: \"a b\") { id } }", json!({})).await;
+    let said = wrong["message"].as_str().unwrap();
+    assert!(said.contains("first \"0\"") && said.contains("after \"a b\""), "{said}");
 }
 
 #[tokio::test]
