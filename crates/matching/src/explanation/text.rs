@@ -28,9 +28,12 @@ impl std::fmt::Debug for Naming<'_> {
     }
 }
 
-/// The first sentence of a text, and the others.
+/// The first sentence of a text, and the others. A gate's name may end with a dot, too; but only a sentence begins with a
+/// capital letter.
 pub fn first_sentence(text: &str) -> (&str, &str) {
-    text.find(". ").map_or((text, ""), |end| (&text[..=end], &text[end + 2..]))
+    let is_end = |place: &usize| text[place + 2..].starts_with(char::is_uppercase);
+    let end = text.match_indices(". ").map(|(place, _)| place).find(is_end);
+    end.map_or((text, ""), |end| (&text[..=end], &text[end + 2..]))
 }
 
 impl Explanation {

@@ -172,3 +172,19 @@ fn a_text_may_name_moments_as_people_do_and_leave_ids_away() {
     assert_eq!(rest, "An exit between the two that still arrives matches it.");
     assert_eq!(first_sentence(rest), (rest, ""));
 }
+
+#[test]
+fn a_gate_whose_name_ends_with_a_dot_ends_no_sentence() {
+    let event = entry(0);
+    let gate = |_: &EventKey| GateId::parse("in.").ok();
+    let naming = Naming { gate: &gate, time: &|time| time.to_string(), has_ids: false };
+
+    let text = explained(&settled(&[event]), &event).text(&vehicle(), &Rules::default(), naming);
+
+    let (first, rest) = first_sentence(&text);
+    assert_eq!(
+        first,
+        "The entry of 1970-01-01T00:00:00.000Z at in. is the newest read of the vehicle, which so counts as inside."
+    );
+    assert!(rest.starts_with("An exit up to "), "{rest}");
+}
