@@ -194,7 +194,7 @@ impl Dependency {
         match (before, after) {
             (Status::Down(_), Status::Up) => tracing::info!(dependency = self.name, "{} is up", self.name),
             (Status::NotYet, Status::Up) => tracing::debug!(dependency = self.name, "{} is up", self.name),
-            _ => {}
+            (Status::Up, _) | (_, Status::NotYet | Status::Down(_)) => {}
         }
     }
 

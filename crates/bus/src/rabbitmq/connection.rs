@@ -102,6 +102,13 @@ impl Failure {
         };
         Some((refusal, error.get_message().as_str()))
     }
+
+    /// The broker's refusal to let us in, if that is what it was. A limit of connections is no matter of settings, it passes.
+    pub(super) fn refusal_of_login(&self) -> Option<(Refusal, &str)> {
+        self.refusal().filter(|(refusal, said)| {
+            matches!(refusal, Refusal::Access | Refusal::VirtualHost) && !said.contains("limit")
+        })
+    }
 }
 
 impl From<Failure> for Problem {
@@ -183,11 +190,7 @@ impl Broker {
     }
 
     fn login_problem(&self, failure: Failure) -> Problem {
-        let said = match failure.refusal() {
-            // A limit of connections is no matter of settings, it passes.
-            Some((Refusal::Access | Refusal::VirtualHost, said)) if !said.contains("limit") => said,
-            _ => return failure.into(),
-        };
+        let Some((_, said)) = failure.refusal_of_login() else { return failure.into() };
         Problem::Config(format!(
             "RabbitMQ refuses {}: {said}; check user, password and virtual host in DWELL_AMQP_URL (an absent one means \
              guest, guest and /), and that the broker has this virtual host and lets this user into it",

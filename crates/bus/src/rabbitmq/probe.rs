@@ -83,10 +83,9 @@ pub async fn probe(url: &Masked, config: &BusConfig) -> Result<Vec<QueueFound>, 
 }
 
 fn login(failure: &Failure) -> ProbeError {
-    match failure.refusal() {
-        // A limit of connections passes.
-        Some((Refusal::Access, said)) if !said.contains("limit") => ProbeError::Login(said.to_owned()),
-        Some((Refusal::VirtualHost, said)) if !said.contains("limit") => ProbeError::VirtualHost(said.to_owned()),
+    match failure.refusal_of_login() {
+        Some((Refusal::Access, said)) => ProbeError::Login(said.to_owned()),
+        Some((Refusal::VirtualHost, said)) => ProbeError::VirtualHost(said.to_owned()),
         _ => ProbeError::Away(failure.to_string()),
     }
 }
