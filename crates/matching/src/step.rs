@@ -173,9 +173,9 @@ pub fn step(
     ended: &[EventKey],
 ) -> Result<Decision, TooOld> {
     if let ([key], []) = (arrivals, ended)
-        && let Some(decision) = newest::step(vehicle, timeline, limits, *key)
+        && let Some(newest) = newest::step(vehicle, timeline, limits, *key)
     {
-        return Ok(decision);
+        return Ok(newest.decision(timeline, limits));
     }
     general_step(vehicle, timeline, limits, arrivals, ended)
 }

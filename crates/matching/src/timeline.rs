@@ -5,7 +5,7 @@
 
 use parking::{Direction, EventKey, Timestamp};
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What has been decided about an event, as bits.
@@ -129,9 +129,16 @@ impl Timeline {
 
     /// This timeline and an event that is later than all of its own.
     pub(crate) fn with_newest(&self, event: TimelineEvent) -> Self {
-        let mut events = SmallVec::with_capacity(self.events.len() + 1);
-        events.extend_from_slice(&self.events);
-        events.push(event);
+        let events = match *self.events {
+            [] => smallvec![event],
+            [before] => SmallVec::from_buf([before, event]),
+            ref before => {
+                let mut events = SmallVec::with_capacity(before.len() + 1);
+                events.extend_from_slice(before);
+                events.push(event);
+                events
+            }
+        };
         Self { complete_after: self.complete_after, events }
     }
 

@@ -21,7 +21,7 @@ mod entry;
 mod name;
 mod table;
 
-pub use table::{Kept, Table};
+pub use table::{Address, Kept, Table};
 
 /// The most bytes of a cache unless told otherwise: some 800,000 vehicles of ten events each.
 pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -70,7 +70,11 @@ impl fmt::Debug for Memory {
 #[async_trait]
 impl Timelines for Memory {
     async fn load(&self, vehicles: &[Vehicle]) -> Option<Vec<Option<Snapshot>>> {
-        let kept = self.table().get(vehicles);
+        let kept = {
+            let mut table = self.table();
+            let addresses: Vec<Address> = vehicles.iter().map(|vehicle| table.address(vehicle)).collect();
+            table.get(&addresses)
+        };
         let found: Vec<_> = kept.into_iter().map(|kept| kept.map(snapshot)).collect();
         self.metrics.answered(&found);
         Some(found)
@@ -79,11 +83,12 @@ impl Timelines for Memory {
     async fn store(&self, snapshots: &[(Vehicle, Snapshot)]) {
         let mut table = self.table();
         for (vehicle, Snapshot { base, timeline }) in snapshots {
+            let vehicle = table.address(vehicle);
             // The digest is not kept, so it must be the one that comes out again.
             if base.digest == timeline.digest() {
-                table.put(vehicle, base.version, timeline);
+                table.put(&vehicle, base.version, timeline);
             } else {
-                table.remove(vehicle);
+                table.remove(&vehicle);
             }
             table.shrink_to(self.bytes_max);
         }

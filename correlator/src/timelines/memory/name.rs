@@ -16,8 +16,8 @@ pub(super) enum Name {
     Spelled(Box<Vehicle>),
 }
 
-/// Six bits a letter: in halves, so that a name has no room to waste.
-type PackedPlate = [u16; 6];
+/// Six bits a letter, eight letters in six bytes: no number in it is aligned, so that a name has no room to waste.
+type PackedPlate = [u8; 12];
 
 /// Gives names to vehicles, and numbers to their lots.
 #[derive(Debug)]
@@ -37,72 +37,84 @@ impl Default for Names {
 }
 
 impl Name {
-    fn packed(lot: u16, vehicle: &Vehicle) -> Self {
-        packed(vehicle.plate.as_str()).map_or_else(|| Self::spelled(vehicle), |plate| Self::Packed { lot, plate })
-    }
-
     fn spelled(vehicle: &Vehicle) -> Self {
         Self::Spelled(Box::new(vehicle.clone()))
     }
 }
 
 impl Names {
-    /// The name of a vehicle, whether it is kept or not.
-    pub(super) fn of(&self, vehicle: &Vehicle) -> Name {
-        self.number(&vehicle.lot).map_or_else(|| Name::spelled(vehicle), |lot| Name::packed(lot, vehicle))
-    }
-
-    /// The name of a vehicle that is to be kept: its lot gets a number, as long as there are numbers.
-    pub(super) fn give(&mut self, vehicle: &Vehicle) -> Name {
+    /// The name of a vehicle. Its lot gets a number, as long as there are numbers.
+    pub(super) fn of(&mut self, vehicle: &Vehicle) -> Name {
+        let Some(plate) = packed(vehicle.plate.as_str()) else { return Name::spelled(vehicle) };
         let lot = self.number(&vehicle.lot).or_else(|| self.add(&vehicle.lot));
-        lot.map_or_else(|| Name::spelled(vehicle), |lot| Name::packed(lot, vehicle))
+        lot.map_or_else(|| Name::spelled(vehicle), |lot| Name::Packed { lot, plate })
     }
 
+    #[cold]
     fn add(&mut self, lot: &LotId) -> Option<u16> {
         let number = u16::try_from(self.lots.len()).ok()?;
         self.lots.push(lot.clone());
-        let (lots, seed) = (&self.lots, self.seeds[0]);
-        let hash = |number: &u16| hash_of_lot(&lots[usize::from(*number)], seed);
+        let (lots, seeds) = (&self.lots, self.seeds);
+        let hash = |number: &u16| hash_of_text(lots[usize::from(*number)].as_str(), seeds);
         self.numbers.insert_unique(hash(&number), number, hash);
         Some(number)
     }
 
     pub(super) fn hash(&self, name: &Name) -> u64 {
-        let [seed, other_seed] = self.seeds;
         match name {
             Name::Packed { lot, plate } => {
-                let first = (joined(&plate[..3]) | u64::from(*lot) << 48) ^ seed;
-                let second = joined(&plate[3..]) ^ other_seed;
-                let [low, high] = halves(u128::from(first) * u128::from(second));
-                low ^ high
+                let [a, b, c, d, e, f, rest @ ..] = *plate;
+                let [g, h, i, j, k, l] = rest;
+                let [low, high] = lot.to_le_bytes();
+                let first = u64::from_le_bytes([a, b, c, d, e, f, low, high]);
+                folded([first, u64::from_le_bytes([g, h, i, j, k, l, 0, 0])], self.seeds)
             }
             Name::Spelled(vehicle) => {
-                let of_plate = xxh3_64_with_seed(vehicle.plate.as_str().as_bytes(), other_seed);
-                of_plate ^ hash_of_lot(&vehicle.lot, seed)
+                let of_lot = hash_of_text(vehicle.lot.as_str(), self.seeds);
+                hash_of_text(vehicle.plate.as_str(), [of_lot, self.seeds[1]])
             }
         }
     }
 
     fn number(&self, lot: &LotId) -> Option<u16> {
         let is_it = |number: &u16| self.lots[usize::from(*number)] == *lot;
-        self.numbers.find(hash_of_lot(lot, self.seeds[0]), is_it).copied()
+        self.numbers.find(hash_of_text(lot.as_str(), self.seeds), is_it).copied()
     }
 }
 
-fn hash_of_lot(lot: &LotId, seed: u64) -> u64 {
-    xxh3_64_with_seed(lot.as_str().as_bytes(), seed)
+/// Lots and plates hold no zero byte, so short texts that differ do so with zeros behind them, too.
+fn hash_of_text(text: &str, seeds: [u64; 2]) -> u64 {
+    match letters(text) {
+        Some(letters) => folded(letters, seeds),
+        None => xxh3_64_with_seed(text.as_bytes(), seeds[0]),
+    }
+}
+
+/// One multiplication, folded: for names of which nobody knows the seeds.
+fn folded([first, second]: [u64; 2], [seed, other_seed]: [u64; 2]) -> u64 {
+    let [low, high] = halves((u128::from(first ^ seed) * u128::from(second ^ other_seed)).to_le_bytes());
+    low ^ high
+}
+
+/// A text of up to 16 bytes with zeros behind it, in halves.
+fn letters(text: &str) -> Option<[u64; 2]> {
+    let mut letters = [0; 16];
+    letters.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+    Some(halves(letters))
+}
+
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
+    [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest)]
 }
 
 /// The plate in six bits a letter; `None` when it has other letters than `0-9A-Z`, or more than 16.
 fn packed(plate: &str) -> Option<PackedPlate> {
-    let mut letters = [0; 16];
-    letters.get_mut(..plate.len())?.copy_from_slice(plate.as_bytes());
-    let [first, second] = halves(u128::from_le_bytes(letters));
+    let [first, second] = letters(plate)?;
     let are_plain = count_plain(first) + count_plain(second) == plate.len();
-    let mut plate = [0; 6];
-    plate[..3].copy_from_slice(&quarters(squeezed(first))[..3]);
-    plate[3..].copy_from_slice(&quarters(squeezed(second))[..3]);
-    are_plain.then_some(plate)
+    let [a, b, c, d, e, f, _, _] = squeezed(first).to_le_bytes();
+    let [g, h, i, j, k, l, _, _] = squeezed(second).to_le_bytes();
+    are_plain.then_some([a, b, c, d, e, f, g, h, i, j, k, l])
 }
 
 /// How many of eight bytes are in `0-9A-Z`.
@@ -126,21 +138,6 @@ fn squeezed(bytes: u64) -> u64 {
     by_24 & 0x00FF_FFFF | (by_24 & 0x00FF_FFFF_0000_0000) >> 8
 }
 
-fn halves(number: u128) -> [u64; 2] {
-    let bytes = number.to_le_bytes();
-    let half = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
-    [half(0), half(8)]
-}
-
-fn quarters(number: u64) -> [u16; 4] {
-    let bytes = number.to_le_bytes();
-    [0, 2, 4, 6].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]))
-}
-
-fn joined(quarters: &[u16]) -> u64 {
-    quarters.iter().rev().fold(0, |number, quarter| number << 16 | u64::from(*quarter))
-}
-
 #[cfg(test)]
 mod tests {
     use parking::Plate;
@@ -154,7 +151,7 @@ mod tests {
 
     /// The letters that a packed plate stands for, one by one.
     fn spelled(plate: PackedPlate) -> String {
-        let bits = |place: usize| u8::try_from(plate[place / 16] >> (place % 16) & 1).unwrap();
+        let bits = |place: usize| plate[place / 8] >> (place % 8) & 1;
         let code = |letter: usize| (0..6).map(|bit| bits(letter * 6 + bit) << bit).sum::<u8>();
         let letter = |code: u8| char::from(if code < 0x30 { code | 0x40 } else { code });
         (0..16).map(code).take_while(|code| *code != 0).map(letter).collect()
@@ -164,7 +161,7 @@ mod tests {
     fn plates_of_ascii_are_packed_and_others_are_spelled() {
         let mut names = Names::default();
         for (plate, is_packed) in [("A", true), ("AB123CD", true), ("0123456789ABCDEF", true), ("京A12345", false)] {
-            let name = names.give(&vehicle("P3", plate));
+            let name = names.of(&vehicle("P3", plate));
             assert_eq!(matches!(name, Name::Packed { .. }), is_packed, "{plate}");
         }
     }
@@ -174,10 +171,10 @@ mod tests {
         let mut names = Names::default();
         let numbers = 1 + usize::from(u16::MAX);
         for number in 0..numbers {
-            names.give(&vehicle(&format!("L{number}"), "A1"));
+            names.of(&vehicle(&format!("L{number}"), "A1"));
         }
         let beyond = vehicle("one-more", "A1");
-        assert_eq!(names.give(&beyond), Name::Spelled(Box::new(beyond.clone())));
+        assert_eq!(names.of(&beyond), Name::Spelled(Box::new(beyond.clone())));
         assert_eq!(names.of(&beyond), Name::Spelled(Box::new(beyond)));
         let last = Name::Packed { lot: u16::MAX, plate: packed("A1").unwrap() };
         assert_eq!(names.of(&vehicle(&format!("L{}", u16::MAX), "A1")), last);

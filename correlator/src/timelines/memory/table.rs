@@ -23,6 +23,13 @@ pub struct Table {
     hand: usize,
 }
 
+/// Where a table has a vehicle, or would have it: made once for all that is done with the vehicle.
+#[derive(Debug)]
+pub struct Address {
+    name: Name,
+    hash: u64,
+}
+
 /// What the table has of a vehicle.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept {
@@ -37,15 +44,16 @@ const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + 2 * (size_of::<u32>() + 
 const _: () = assert!(ENTRY_BYTES <= 64);
 
 impl Table {
+    /// The address of a vehicle, whether it is kept or not.
+    pub fn address(&mut self, vehicle: &Vehicle) -> Address {
+        let name = self.names.of(vehicle);
+        Address { hash: self.names.hash(&name), name }
+    }
+
     /// What is kept of these vehicles, in their order.
-    pub fn get<'a>(&mut self, vehicles: impl IntoIterator<Item = &'a Vehicle>) -> Vec<Option<Kept>> {
+    pub fn get(&mut self, vehicles: &[Address]) -> Vec<Option<Kept>> {
         // First where all are, and only then what they are: so the processor waits for many of them at once.
-        let name = |vehicle| {
-            let name = self.names.of(vehicle);
-            (self.names.hash(&name), name)
-        };
-        let names: Vec<(u64, Name)> = vehicles.into_iter().map(name).collect();
-        let places: Vec<Option<usize>> = names.iter().map(|(hash, name)| self.find(*hash, name)).collect();
+        let places: Vec<Option<usize>> = vehicles.iter().map(|vehicle| self.find(vehicle)).collect();
         places.into_iter().map(|place| self.used(place?)).collect()
     }
 
@@ -56,11 +64,9 @@ impl Table {
     }
 
     /// Keeps a vehicle's timeline in place of an older one. What no gate or ledger gives is not kept.
-    pub fn put(&mut self, vehicle: &Vehicle, version: u64, timeline: &Timeline) {
-        let name = self.names.give(vehicle);
-        let hash = self.names.hash(&name);
-        let place = self.find(hash, &name);
-        let Some(mut entry) = Entry::new(name, version, timeline) else {
+    pub fn put(&mut self, vehicle: &Address, version: u64, timeline: &Timeline) {
+        let place = self.find(vehicle);
+        let Some(mut entry) = Entry::new(vehicle.name.clone(), version, timeline) else {
             self.remove(vehicle);
             return;
         };
@@ -72,14 +78,13 @@ impl Table {
             }
             self.entries[place] = Some(entry);
         } else {
-            self.insert(hash, entry);
+            self.insert(vehicle.hash, entry);
         }
     }
 
     /// Forgets a vehicle.
-    pub fn remove(&mut self, vehicle: &Vehicle) {
-        let name = self.names.of(vehicle);
-        if let Some(place) = self.find(self.names.hash(&name), &name) {
+    pub fn remove(&mut self, vehicle: &Address) {
+        if let Some(place) = self.find(vehicle) {
             self.clear(place);
         }
     }
@@ -111,9 +116,10 @@ impl Table {
         self.index.is_empty()
     }
 
-    fn find(&self, hash: u64, name: &Name) -> Option<usize> {
-        let is_it = |place: &u32| self.entries[*place as usize].as_ref().is_some_and(|entry| entry.name == *name);
-        self.index.find(hash, is_it).map(|place| *place as usize)
+    fn find(&self, vehicle: &Address) -> Option<usize> {
+        let is_it = |entry: &Entry| entry.name == vehicle.name;
+        let is_there = |place: &u32| self.entries[*place as usize].as_ref().is_some_and(is_it);
+        self.index.find(vehicle.hash, is_there).map(|place| *place as usize)
     }
 
     fn insert(&mut self, hash: u64, entry: Entry) {
@@ -166,8 +172,19 @@ mod tests {
         Timeline::new(None, (0..events).map(event).collect())
     }
 
+    fn put(table: &mut Table, number: u8, version: u64, events: i64) {
+        let address = table.address(&vehicle(number));
+        table.put(&address, version, &timeline(events));
+    }
+
+    fn remove(table: &mut Table, number: u8) {
+        let address = table.address(&vehicle(number));
+        table.remove(&address);
+    }
+
     fn get(table: &mut Table, number: u8) -> Option<Kept> {
-        table.get([&vehicle(number)]).remove(0)
+        let address = table.address(&vehicle(number));
+        table.get(&[address]).remove(0)
     }
 
     #[derive(Debug, Clone)]
@@ -193,11 +210,11 @@ mod tests {
             for call in calls {
                 match call {
                     Call::Put { vehicle: number, version, events } => {
-                        table.put(&vehicle(number), version, &timeline(events));
+                        put(&mut table, number, version, events);
                         model.insert(number, Kept { version, timeline: timeline(events) });
                     }
                     Call::Remove(number) => {
-                        table.remove(&vehicle(number));
+                        remove(&mut table, number);
                         model.remove(&number);
                     }
                     Call::Get(number) => prop_assert_eq!(get(&mut table, number), model.get(&number).cloned()),
@@ -206,7 +223,7 @@ mod tests {
             }
             for number in 0..40 {
                 prop_assert_eq!(get(&mut table, number), model.get(&number).cloned());
-                table.remove(&vehicle(number));
+                remove(&mut table, number);
             }
             prop_assert_eq!((table.len(), table.bytes()), (0, 0));
         }
@@ -217,7 +234,7 @@ mod tests {
             let mut table = Table::default();
             for call in calls {
                 if let Call::Put { vehicle: number, version, events } = call {
-                    table.put(&vehicle(number), version, &timeline(events));
+                    put(&mut table, number, version, events);
                     table.shrink_to(BYTES_MAX);
                     prop_assert!(table.bytes() <= BYTES_MAX);
                     prop_assert!(!table.is_empty());
@@ -230,7 +247,7 @@ mod tests {
     fn who_is_used_stays_when_room_is_sought() {
         let mut table = Table::default();
         for number in 1..=4 {
-            table.put(&vehicle(number), 1, &timeline(1));
+            put(&mut table, number, 1, 1);
         }
         get(&mut table, 2);
         table.shrink_to(table.bytes() / 4);
@@ -240,8 +257,8 @@ mod tests {
     #[test]
     fn what_can_not_be_packed_is_forgotten() {
         let mut table = Table::default();
-        table.put(&vehicle(1), 1, &timeline(1));
-        table.put(&vehicle(1), u64::MAX, &timeline(1));
+        put(&mut table, 1, 1, 1);
+        put(&mut table, 1, u64::MAX, 1);
         assert_eq!((get(&mut table, 1), table.bytes()), (None, 0));
     }
 }

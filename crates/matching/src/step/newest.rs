@@ -4,33 +4,58 @@
 //! events at the last instant, is left to the general way; both give the same wherever this one answers.
 
 use parking::{Direction, EventKey, Reason, State, Vehicle};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::{Changes, Decision, Resolved, change};
 use crate::canonical::{Limits, Stay, for_each_stay};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
+/// What a newest event changes.
+pub(super) struct Newest {
+    key: EventKey,
+    flags: Flags,
+    changes: Changes,
+    is_re_read: bool,
+}
+
 /// What `key` changes; `None` when that takes the general way.
-pub(super) fn step(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey) -> Option<Decision> {
+pub(super) fn step(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey) -> Option<Newest> {
     let events = timeline.events();
     if !timeline.reaches(key.time) || !is_plainly_later(events, &key) {
         return None;
     }
     let last = last_stay(events, limits)?;
-    let before = events.last().map(|event| event.key);
-    if before.is_some_and(|before| {
+    let is_re_read = events.last().is_some_and(|TimelineEvent { key: before, .. }| {
         before.direction == key.direction && key.time.millis_since(before.time) <= limits.re_read_window_ms
-    }) {
-        let mut decision = decision(timeline, limits, key, Flags::default(), Changes::new());
-        decision.re_reads = vec![0];
-        return Some(decision);
+    });
+    if is_re_read {
+        return Some(Newest { key, flags: Flags::default(), changes: Changes::new(), is_re_read });
     }
     // Only an entry that nothing follows can still change.
     let inside = last.filter(|stay| stay.exit.is_none()).map(|stay| Resolved::of(events, stay));
-    Some(match key.direction {
-        Direction::Entry => entered(vehicle, timeline, limits, key, inside),
-        Direction::Exit => left(vehicle, timeline, limits, key, inside),
-    })
+    let (flags, changes) = match key.direction {
+        Direction::Entry => (Flags::GAVE, entered(vehicle, key, inside)),
+        Direction::Exit => left(vehicle, limits, key, inside),
+    };
+    Some(Newest { key, flags, changes, is_re_read })
+}
+
+impl Newest {
+    /// The decision about an event that is all that arrived.
+    pub(super) fn decision(self, timeline: &Timeline, limits: Limits) -> Decision {
+        let Self { key, flags, changes, is_re_read } = self;
+        let mut after = timeline.with_newest(TimelineEvent { key, flags });
+        after.trim(limits);
+        Decision {
+            timeline: after,
+            new_events: SmallVec::from_buf([(0, flags)]),
+            re_reads: if is_re_read { vec![0] } else { Vec::new() },
+            flags: Vec::new(),
+            changes,
+            first_matched: u32::from(flags.has(Flags::COUNTED_MATCHED)),
+            first_unmatched: 0,
+        }
+    }
 }
 
 /// Whether the event follows all others, and the last of these is alone at its instant: so it is the last in the order
@@ -64,14 +89,7 @@ fn is_marked(events: &[TimelineEvent], stay: Stay) -> bool {
         && (stay.state != State::UnmatchedExit || exit_has(Flags::COUNTED_UNMATCHED))
 }
 
-#[inline]
-fn entered(
-    vehicle: &Vehicle,
-    timeline: &Timeline,
-    limits: Limits,
-    key: EventKey,
-    inside: Option<Resolved>,
-) -> Decision {
+fn entered(vehicle: &Vehicle, key: EventKey, inside: Option<Resolved>) -> Changes {
     let entry = Resolved { giving: key, entry: Some(key), exit: None, state: State::Open, reason: None };
     let mut changes = Changes::new();
     if let Some(inside) = inside {
@@ -79,19 +97,15 @@ fn entered(
         changes.push(change(vehicle, &re_entered, Some(inside.state)));
     }
     changes.push(change(vehicle, &entry, None));
-    decision(timeline, limits, key, Flags::GAVE, changes)
+    changes
 }
 
-#[inline]
-fn left(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey, inside: Option<Resolved>) -> Decision {
+fn left(vehicle: &Vehicle, limits: Limits, key: EventKey, inside: Option<Resolved>) -> (Flags, Changes) {
     if let Some(inside) = inside
         && key.time.millis_since(inside.giving.time) <= limits.max_stay_ms
     {
         let matched = Resolved { exit: Some(key), state: State::Matched, reason: None, ..inside };
-        let changes = smallvec![change(vehicle, &matched, Some(inside.state))];
-        let mut decision = decision(timeline, limits, key, Flags::COUNTED_MATCHED, changes);
-        decision.first_matched = 1;
-        return decision;
+        return (Flags::COUNTED_MATCHED, smallvec![change(vehicle, &matched, Some(inside.state))]);
     }
     let exit = Resolved { giving: key, entry: None, exit: Some(key), state: State::HeldExit, reason: None };
     let mut changes = Changes::new();
@@ -100,14 +114,7 @@ fn left(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey, i
         changes.push(change(vehicle, &too_long, Some(inside.state)));
     }
     changes.push(change(vehicle, &exit, None));
-    decision(timeline, limits, key, Flags::GAVE, changes)
-}
-
-#[inline]
-fn decision(timeline: &Timeline, limits: Limits, key: EventKey, flags: Flags, changes: Changes) -> Decision {
-    let mut after = timeline.with_newest(TimelineEvent { key, flags });
-    after.trim(limits);
-    Decision { timeline: after, new_events: smallvec![(0, flags)], changes, ..Decision::default() }
+    (Flags::GAVE, changes)
 }
 
 #[cfg(test)]
@@ -154,6 +161,7 @@ mod tests {
 
     fn agrees(timeline: &Timeline, key: EventKey) -> Result<bool, TestCaseError> {
         let Some(short) = step(&vehicle(), timeline, LIMITS, key) else { return Ok(false) };
+        let short = short.decision(timeline, LIMITS);
         prop_assert_eq!(Ok(short), general_step(&vehicle(), timeline, LIMITS, &[key], &[]));
         Ok(true)
     }
