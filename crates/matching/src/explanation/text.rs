@@ -67,9 +67,14 @@ impl Words<'_> {
                  matches it."
             )),
             (Cause::ReEntered, _, Some(next)) => capitalized(&format!(
-                "{speaker} is followed by {}: the exit between them was missed, and no stay is made up. An exit between \
-                 the two that still arrives matches it.",
-                self.read(&next)
+                "{speaker} is followed by {}: the exit between them was missed, and no stay is made up. {} that still \
+                 arrives matches it.",
+                self.read(&next),
+                if next.time.millis_since(passage.speaker.time) > self.max_stay_ms {
+                    format!("An exit up to {last_exit}")
+                } else {
+                    "An exit between the two".to_owned()
+                }
             )),
             (Cause::ExitTooLate, _, Some(next)) => capitalized(&format!(
                 "{speaker} is followed by {}, but {} later, and the longest stay here is {longest}. An exit up to \
@@ -85,12 +90,12 @@ impl Words<'_> {
                 "{speaker} follows {}, which took {}: between the two exits no entry is known. {}",
                 self.read(&other),
                 self.read(taken),
-                self.without_entry("an entry between the two exits")
+                self.without_entry(&self.entry_behind(&other))
             )),
             (Cause::ExitBefore, Some(other), _) => capitalized(&format!(
                 "{speaker} follows {}, which has no entry either: between the two exits no entry is known. {}",
                 self.read(&other),
-                self.without_entry("an entry between the two exits")
+                self.without_entry(&self.entry_behind(&other))
             )),
             (Cause::EntryTooOld, Some(entered), _) => capitalized(&format!(
                 "{speaker} follows {}, but {} later, and the longest stay here is {longest}. {}",
@@ -134,6 +139,15 @@ impl Words<'_> {
     fn entry_in_time(&self) -> String {
         let exited = self.explanation.passage.speaker.time;
         format!("an entry from {} on", (self.naming.time)(exited.plus_millis(self.max_stay_ms.saturating_neg())))
+    }
+
+    /// The entries that would match an exit which stands behind another one.
+    fn entry_behind(&self, other: &EventKey) -> String {
+        if self.explanation.passage.speaker.time.millis_since(other.time) > self.max_stay_ms {
+            self.entry_in_time()
+        } else {
+            "an entry between the two exits".to_owned()
+        }
     }
 
     fn re_read(&self) -> String {

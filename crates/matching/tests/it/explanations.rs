@@ -155,6 +155,21 @@ fn an_exit_that_is_held_says_so() {
 }
 
 #[test]
+fn what_is_still_awaited_between_two_reads_has_to_be_within_the_longest_stay() {
+    let far = settled(&[exit(50), exit(251), entry(300), entry(501)]);
+    let near = settled(&[exit(50), exit(250), entry(300), entry(500)]);
+    let ends = |timeline, event, end: &str| {
+        let text = told(timeline, &event);
+        assert!(text.ends_with(end), "{text}");
+    };
+
+    ends(&far, exit(251), "; an entry from 1970-01-01T00:00:00.051Z on that still arrives matches it.");
+    ends(&far, entry(300), ". An exit up to 1970-01-01T00:00:00.500Z that still arrives matches it.");
+    ends(&near, exit(250), "; an entry between the two exits that still arrives matches it.");
+    ends(&near, entry(300), ". An exit between the two that still arrives matches it.");
+}
+
+#[test]
 fn a_text_may_name_moments_as_people_do_and_leave_ids_away() {
     let events = [entry(0), entry(600_000)];
     let timeline = settled(&events);
