@@ -114,7 +114,12 @@ async fn open_ledger(
             ledger.agree_on(&config.rules).await?;
             Ok(ledger)
         };
-        match opened.await {
+        // An older ledger may be large, and bringing it up goes on at the next start where it was left.
+        let opened = tokio::select! {
+            () = context.lifecycle.stopping() => break,
+            opened = opened => opened,
+        };
+        match opened {
             Ok(ledger) => return Ok(Some(ledger)),
             Err(ledger::Error::Unavailable(reason)) => dependency.down(reason),
             Err(ledger::Error::Config(reason)) => return Err(service_kit::config::Error::Refused(reason).into()),

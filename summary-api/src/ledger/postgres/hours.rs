@@ -6,21 +6,20 @@
 use std::ops::Range;
 
 use deadpool_postgres::{GenericClient as _, Transaction};
-use parking::{LotId, State, Timestamp};
+use parking::{LotId, Source, State, Timestamp};
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
 
 use super::failure::Failure;
+use super::schema::TURN;
 use super::store::Store;
 use crate::ledger::list::IdRange;
 use crate::ledger::rollup::{Rollup, Standing};
 use crate::ledger::stored::{self, Code as _};
 use crate::ledger::{Counts, Dwells, Error, Hours, Recent, RecentOf, Tally};
 
-/// When all sessions are counted: hours that are kept in memory before they are written.
-const MOST_HOURS: usize = if cfg!(test) { 3 } else { 10_000 };
-/// When all sessions are counted: sessions that are read at once.
-const SESSIONS: i32 = 10_000;
+/// When all sessions are counted: so many in one transaction.
+const SESSIONS: i64 = if cfg!(test) { 3 } else { 10_000 };
 
 const MAKE: &str = "
     INSERT INTO lot_hour (lot_no, hour_no) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING";
@@ -44,6 +43,10 @@ const WRITE: &str = "
         lot_no, hour_no, entries, exits, matched, unmatched_exits, unmatched_entries, inside_ms, dwell_ms, dwells
     )
     WHERE h.lot_no = new.lot_no AND h.hour_no = new.hour_no";
+
+const UNCOUNTED: &str = "
+    SELECT session_id, lot_no, source, state, entry_ms, exit_ms FROM session
+    WHERE session_id > $1 ORDER BY session_id LIMIT $2";
 
 /// Locks the hours that change, and returns them as they will be, by lot and hour.
 pub(super) async fn lock(transaction: &Transaction<'_>, rollup: &Rollup) -> Result<Vec<(i64, i64, Tally)>, Failure> {
@@ -89,29 +92,30 @@ pub(super) async fn write(transaction: &Transaction<'_>, tallies: &[(i64, i64, T
     Ok(())
 }
 
-/// Counts the hours of all sessions that are there, in bounded memory.
-pub(super) async fn count_all(transaction: &Transaction<'_>) -> Result<(), Failure> {
-    let sessions = "SELECT lot_no, state, entry_ms, exit_ms FROM session WHERE source = 0 ORDER BY session_id";
-    let portal = transaction.bind(sessions, &[]).await?;
+/// Of the sessions that are in no hour yet, adds the next ones to their hours; how many, and none at the end.
+pub(super) async fn count_some(store: &Store) -> Result<usize, Failure> {
+    let mut client = store.connection().await?;
+    let transaction = client.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
+    let after = transaction.query_one("SELECT hours_missing_after FROM ledger", &[]).await?;
+    let Some(after) = after.try_get::<_, Option<Uuid>>(0)? else { return Ok(0) };
+    let sessions = transaction.query(UNCOUNTED, &[&after, &SESSIONS]).await?;
     let mut rollup = Rollup::default();
-    loop {
-        let rows = transaction.query_portal(&portal, SESSIONS).await?;
-        if rows.is_empty() {
-            break;
-        }
-        for row in &rows {
-            let time = |column: usize| -> Result<Option<Timestamp>, Failure> {
-                Ok(row.try_get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
-            };
-            let session = Standing { state: State::from_code(row.try_get(1)?)?, entry: time(2)?, exit: time(3)? };
-            rollup.add(row.try_get(0)?, session);
-            if rollup.len() >= MOST_HOURS {
-                let full = std::mem::take(&mut rollup);
-                write(transaction, &lock(transaction, &full).await?).await?;
-            }
+    for row in &sessions {
+        let time = |column: usize| -> Result<Option<Timestamp>, Failure> {
+            Ok(row.try_get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+        };
+        if Source::from_code(row.try_get(2)?)? != Source::Summary {
+            let session = Standing { state: State::from_code(row.try_get(3)?)?, entry: time(4)?, exit: time(5)? };
+            rollup.add(row.try_get(1)?, session);
         }
     }
-    write(transaction, &lock(transaction, &rollup).await?).await
+    write(&transaction, &lock(&transaction, &rollup).await?).await?;
+    let last = sessions.last().map(|row| row.try_get::<_, Uuid>(0)).transpose()?;
+    transaction.execute("UPDATE ledger SET hours_missing_after = $1", &[&last]).await?;
+    transaction.commit().await?;
+    client.end_well();
+    Ok(sessions.len())
 }
 
 const HOURS: &str = "

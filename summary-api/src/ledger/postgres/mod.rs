@@ -3,7 +3,7 @@
 //! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
 //! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
 //! what has ended, `read`, `list`, `hours`, `events` and `changes` answer questions, `store` lends connections, `schema`
-//! has the tables, `probe` only looks.
+//! has the tables, `upgrade` brings them to this program's version, `probe` only looks.
 
 use std::ops::Range;
 
@@ -34,6 +34,7 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod vehicles;
 mod write;
 mod writer;
@@ -54,13 +55,7 @@ impl PostgresLedger {
     /// knows, [`Error::Unavailable`] when the server is away.
     pub async fn open(database_url: &str, now: Timestamp) -> Result<Self, Error> {
         let store = Store::new(database_url)?;
-        let id = attempt(async || {
-            let mut connection = store.connection().await?;
-            let id = schema::prepare(&mut connection, now).await?;
-            connection.end_well();
-            Ok(id)
-        });
-        let id = id.await?;
+        let id = upgrade::prepare(&store, now).await?;
         store.expect(id);
         Ok(Self { id, writer: Writer::start(&store), store })
     }

@@ -1,11 +1,9 @@
-//! The tables of the ledger in `PostgreSQL`, and how they came to be.
+//! The tables of the ledger in `PostgreSQL`, and how they came to be. `upgrade` takes a ledger through the steps.
 
 use deadpool_postgres::{Object, Transaction};
-use parking::{LotId, Rules, Timestamp};
-use uuid::Uuid;
+use parking::{LotId, Rules};
 
 use super::failure::Failure;
-use super::hours;
 use crate::ledger::{Error, agreed, stored};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
@@ -15,7 +13,7 @@ use crate::ledger::{Error, agreed, stored};
 /// and again. No index of the sessions asks for their state: an open one that is matched then stays on its page, and no
 /// index is written. Open ones are in `open_stay`. Events are
 /// found by their ids through an index of many pages at once, which costs next to nothing to keep. A plate as read is bytes, because text of `PostgreSQL` can't hold every text.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     r#"
     CREATE SEQUENCE event_block INCREMENT BY 1048576;
     CREATE TABLE lot (
@@ -66,54 +64,42 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX event_id ON event USING brin (event_id uuid_bloom_ops (n_distinct_per_range = 2000))
         WITH (pages_per_range = 32, autosummarize = on);
 ",
-    LOT_HOUR,
-];
-
-/// What each hour of a lot saw. After this step the hours of the sessions that are there are counted.
-const LOT_HOUR: &str = "
+    "
     CREATE TABLE lot_hour (
         lot_no bigint NOT NULL, hour_no bigint NOT NULL, entries bigint NOT NULL DEFAULT 0,
         exits bigint NOT NULL DEFAULT 0, matched bigint NOT NULL DEFAULT 0, unmatched_exits bigint NOT NULL DEFAULT 0,
         unmatched_entries bigint NOT NULL DEFAULT 0, inside_ms bigint NOT NULL DEFAULT 0,
         dwell_ms bigint NOT NULL DEFAULT 0, dwells bytea NOT NULL DEFAULT '', PRIMARY KEY (lot_no, hour_no)
     ) WITH (fillfactor = 50);
+",
+    ONE_SCHEMA,
+];
+
+/// A program of another schema version can't record: what it leaves out, nobody would notice. Each says its version
+/// with each connection. The code of the error is that of a state that may pass, so such a program waits until it is
+/// replaced. One that knew no hours may have recorded before: all sessions are counted anew, and those behind
+/// `hours_missing_after` are in no hour yet.
+const ONE_SCHEMA: &str = "
+    DELETE FROM lot_hour;
+    ALTER TABLE ledger ADD COLUMN hours_missing_after uuid;
+    UPDATE ledger SET hours_missing_after = '00000000-0000-0000-0000-000000000000';
+    CREATE FUNCTION only_of_this_schema() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE needed text := (SELECT schema_version FROM ledger);
+    BEGIN
+        IF current_setting('dwell.schema_version', true) IS DISTINCT FROM needed THEN
+            RAISE EXCEPTION 'the ledger has the schema version % of a newer program, which has to take the place of this one',
+                needed USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER only_of_this_schema BEFORE INSERT OR UPDATE OR DELETE ON event
+        FOR EACH STATEMENT EXECUTE FUNCTION only_of_this_schema();
+    CREATE TRIGGER only_of_this_schema BEFORE INSERT OR UPDATE OR DELETE ON session
+        FOR EACH STATEMENT EXECUTE FUNCTION only_of_this_schema();
 ";
 
 /// Summary APIs that start at once take turns: a number that nobody else is likely to use.
-const TURN: i64 = 0x4457_454c_4c00_0001;
-
-/// Brings the tables to this program's version and returns the ledger's id. A current ledger is only read, so that a
-/// role without the right to make tables will do.
-pub(super) async fn prepare(client: &mut Object, now: Timestamp) -> Result<Uuid, Failure> {
-    let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
-    let version = stored_version(&transaction).await?;
-    if let Some(version) = version.filter(|version| *version > known_version()) {
-        return Err(newer(version).into());
-    }
-    if version.is_none() {
-        let made = "
-            CREATE TABLE ledger (
-                schema_version int NOT NULL, ledger_id uuid NOT NULL, created_ms bigint NOT NULL, rules text
-            )";
-        transaction.batch_execute(made).await?;
-        let first = "INSERT INTO ledger VALUES (0, gen_random_uuid(), $1)";
-        transaction.execute(first, &[&now.as_millis()]).await?;
-    }
-    let version = version.unwrap_or(0);
-    for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-        transaction.batch_execute(step).await?;
-        if *step == LOT_HOUR {
-            hours::count_all(&transaction).await?;
-        }
-    }
-    if version < known_version() {
-        transaction.execute("UPDATE ledger SET schema_version = $1", &[&known_version()]).await?;
-    }
-    let id = transaction.query_one("SELECT ledger_id FROM ledger", &[]).await?.try_get(0)?;
-    transaction.commit().await?;
-    Ok(id)
-}
+pub(super) const TURN: i64 = 0x4457_454c_4c00_0001;
 
 /// Whether a ledger is there, and that it is one which this program knows. Only reads.
 pub(super) async fn look(transaction: &Transaction<'_>) -> Result<bool, Failure> {
@@ -137,7 +123,7 @@ pub(super) async fn agree_on(client: &mut Object, rules: &Rules) -> Result<(), F
 }
 
 /// The schema version of a ledger; `None` when the database is empty.
-async fn stored_version(transaction: &Transaction<'_>) -> Result<Option<i32>, Failure> {
+pub(super) async fn stored_version(transaction: &Transaction<'_>) -> Result<Option<i32>, Failure> {
     let tables = "
         SELECT table_name::text FROM information_schema.tables
         WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'";
@@ -153,7 +139,7 @@ async fn stored_version(transaction: &Transaction<'_>) -> Result<Option<i32>, Fa
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-fn known_version() -> i32 {
+pub(super) fn known_version() -> i32 {
     i32::try_from(MIGRATIONS.len()).expect("a handful")
 }
 
@@ -165,7 +151,7 @@ fn foreign(tables: &[String]) -> Error {
     ))
 }
 
-fn newer(version: i32) -> Error {
+pub(super) fn newer(version: i32) -> Error {
     let known = known_version();
     Error::Config(format!(
         "the ledger has the schema version {version} of a newer program, and this one knows up to {known}: start the \

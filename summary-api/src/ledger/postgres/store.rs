@@ -12,6 +12,7 @@ use tokio_postgres::{Config, NoTls};
 use uuid::Uuid;
 
 use super::failure::Failure;
+use super::schema;
 use crate::ledger::Error;
 
 /// As many connections at most.
@@ -53,7 +54,8 @@ impl Store {
             ))
         };
         let mut config: Config = database_url.parse().map_err(|error| wrong(&error))?;
-        let options = config.get_options().map_or_else(|| OPTIONS.into(), |own| format!("{OPTIONS} {own}"));
+        let ours = format!("{OPTIONS} -c dwell.schema_version={}", schema::known_version());
+        let options = config.get_options().map_or_else(|| ours.clone(), |own| format!("{ours} {own}"));
         config.options(options).application_name("dwell");
         config.connect_timeout(PATIENCE).keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(ATTEMPT);
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -107,18 +109,26 @@ impl Store {
 }
 
 /// Makes attempts while that may help. What was attempted twice must come out the same.
-pub(super) async fn attempt<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Error>
+pub(super) async fn attempt<T, F>(attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    attempt_within(ATTEMPT, attempt).await
+}
+
+/// The same, with a limit of its own on each attempt.
+pub(super) async fn attempt_within<T, F>(limit: Duration, mut attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     let begun = Instant::now();
     let (mut attempts, mut wait) = (1, FIRST_WAIT);
     loop {
-        let result = tokio::time::timeout(ATTEMPT, attempt()).await;
+        let result = tokio::time::timeout(limit, attempt()).await;
         let failure = match result {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(failure)) => failure,
-            Err(_) => Failure::Passing(format!("PostgreSQL gave no answer in {ATTEMPT:?}")),
+            Err(_) => Failure::Passing(format!("PostgreSQL gave no answer in {limit:?}")),
         };
         let is_over = attempts == ATTEMPTS || begun.elapsed() > AGAIN_WITHIN;
         if is_over || matches!(failure, Failure::Lasting(_)) {

@@ -1,0 +1,116 @@
+//! A ledger of an older program is brought up whole, however large it is and whoever still writes to it.
+
+use std::time::Duration;
+
+use super::*;
+use crate::testing::{fill_some_hours, minute, vehicle};
+
+const ALWAYS: Range<i64> = 0..i64::MAX;
+
+/// Takes away what the last two steps have made, as in a ledger that knows no hours.
+const WITHOUT_HOURS: &str = "
+    DROP FUNCTION only_of_this_schema CASCADE; ALTER TABLE ledger DROP COLUMN hours_missing_after;
+    DROP TABLE lot_hour; UPDATE ledger SET schema_version = 3";
+
+/// The stays of 13 hours, and a saved summary, which counts in none.
+async fn fill(ledger: &PostgresLedger) -> LotId {
+    let lot = fill_some_hours(ledger).await;
+    let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(12 * 60), exit: minute(13 * 60) };
+    ledger.save_summary(summary, NOW).await.unwrap();
+    lot
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn the_hours_of_a_ledger_that_has_none_are_those_of_its_sessions() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let lot = fill(&ledger).await;
+    let before = ledger.hours(&lot, ALWAYS).await.unwrap();
+    server.query(&url, WITHOUT_HOURS).await.unwrap();
+
+    let upgraded = PostgresLedger::open(&url, NOW).await.unwrap();
+
+    assert_eq!(before.hours.len(), 13);
+    assert_eq!(upgraded.hours(&lot, ALWAYS).await, Ok(before));
+    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "5");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn hours_are_counted_in_pieces_and_whoever_comes_next_goes_on() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let lot = fill(&ledger).await;
+    let before = ledger.hours(&lot, ALWAYS).await.unwrap();
+    let uncounted = format!("DELETE FROM lot_hour; UPDATE ledger SET hours_missing_after = '{}'", Uuid::nil());
+    server.query(&url, &uncounted).await.unwrap();
+
+    let pieces = [hours::count_some(&ledger.store).await.unwrap(), hours::count_some(&ledger.store).await.unwrap()];
+    let so_far = ledger.hours(&lot, ALWAYS).await.unwrap();
+    let reopened = PostgresLedger::open(&url, NOW).await.unwrap();
+
+    assert_eq!(pieces, [3, 3]);
+    assert_eq!(so_far.hours.len(), 6);
+    assert_eq!(reopened.hours(&lot, ALWAYS).await, Ok(before));
+    assert_eq!(hours::count_some(&ledger.store).await.unwrap(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn the_steps_may_take_longer_than_any_other_statement() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    server.query(&url, WITHOUT_HOURS).await.unwrap();
+    let impatient = format!("{url}?options=-c%20statement_timeout%3D200ms");
+    let is_read = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'session'::regclass AND pid <> pg_backend_pid()";
+
+    let reading = server.query(&url, "SELECT count(*), pg_sleep(3) FROM session");
+    let opening = async {
+        let read = async || server.query(&url, is_read).await.unwrap() == "t";
+        testbed::wait_until(Duration::from_secs(30), "somebody to read the sessions", read).await;
+        PostgresLedger::open(&impatient, NOW).await
+    };
+    let (read, opened) = tokio::join!(reading, opening);
+
+    read.unwrap();
+    assert_eq!(opened.unwrap().id(), ledger.id());
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_program_of_an_older_schema_records_nothing_and_waits_to_be_replaced() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let older = PostgresLedger::open(&url, NOW).await.unwrap();
+    fill(&older).await;
+    let changes = older.last_change().await.unwrap();
+    let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(0), exit: minute(1) };
+    server.query(&url, "UPDATE ledger SET schema_version = 6").await.unwrap();
+
+    let refused = older.save_summary(summary.clone(), NOW).await.unwrap_err();
+    let due = older.due(9, &Rules::default(), minute(1_000_000), minute(2_000_000)).await.unwrap_err();
+
+    let text = "PostgreSQL says: the ledger has the schema version 6 of a newer program, which has to take the place of \
+                this one (55000)";
+    assert_eq!([refused, due], [(); 2].map(|()| Error::Unavailable(text.into())));
+    assert_eq!(older.last_change().await, Ok(changes));
+    server.query(&url, "UPDATE ledger SET schema_version = 5").await.unwrap();
+    assert!(older.save_summary(summary, NOW).await.unwrap().is_new);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_program_that_says_no_schema_records_nothing() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    fill(&PostgresLedger::open(&url, NOW).await.unwrap()).await;
+
+    for statement in ["UPDATE session SET state = 5", "UPDATE event SET flags = 0", "DELETE FROM event"] {
+        let refused = format!("{:#}", server.query(&url, statement).await.unwrap_err());
+        assert!(refused.contains("has the schema version 5"), "{statement}: {refused}");
+    }
+}
