@@ -214,8 +214,8 @@ pub(super) fn count(number: i64) -> Result<u64, Error> {
 }
 
 /// A number that is counted up, as a column has it.
-pub(super) fn column(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+pub(super) fn column(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

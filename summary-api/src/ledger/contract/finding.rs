@@ -1,6 +1,8 @@
 //! Events are found by their id and by their vehicle, and the changes of a session in the list of all.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::slice;
 
 use matching::{RecordedEvent, unread_unit};
 use parking::{GateEvent, SessionId, State, Vehicle};
@@ -15,6 +17,7 @@ contract![
     every_event_of_many_is_found_by_its_id_also_after_a_restart,
     a_reused_id_finds_the_first_events_that_have_it,
     what_is_decided_about_an_event_is_told_as_of_now,
+    what_is_decided_about_an_event_is_told_also_while_more_is_recorded,
     the_events_of_a_vehicle_come_by_time_around_a_moment,
     an_event_of_an_unread_plate_is_found_by_its_id_alone,
     the_changes_of_each_session_are_found_in_the_list_of_all,
@@ -120,6 +123,35 @@ async fn what_is_decided_about_an_event_is_told_as_of_now(store: Store) {
     for event in &events {
         let found = player.ledger.events_with_id(event.key.id).await.unwrap();
         assert!(expected.contains(&flags(&found[0])));
+    }
+}
+
+async fn what_is_decided_about_an_event_is_told_also_while_more_is_recorded(store: Store) {
+    let player = Player::on(&store).await;
+    for number in 0..40 {
+        let car = vehicle("P3", &format!("CAR{number}"));
+        let early = exit(&car, -5);
+        player.sees(slice::from_ref(&early), NOW).await;
+        for due in player.due(9, NOW.plus_millis(player.rules.hold_ms)).await {
+            player.ends(&due, NOW.plus_millis(player.rules.hold_ms)).await;
+        }
+        let decided = flags_of(&player, &early).await;
+        // So many that the timeline is cut, and the flags of the exit stand in its row.
+        let stays: Vec<GateEvent> =
+            (0..30).flat_map(|stay| [entry(&car, stay * 10), exit(&car, stay * 10 + 5)]).collect();
+        let is_recorded = Cell::new(false);
+
+        let recording = async {
+            player.sees(&stays, NOW).await;
+            is_recorded.set(true);
+        };
+        let asking = async {
+            while !is_recorded.get() {
+                let found = player.ledger.events_with_id(early.key.id).await.unwrap();
+                assert_eq!(found.iter().map(|row| row.flags).collect::<Vec<_>>(), [decided]);
+            }
+        };
+        tokio::join!(recording, asking);
     }
 }
 

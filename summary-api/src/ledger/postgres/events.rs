@@ -9,13 +9,13 @@ use super::failure::Failure;
 use super::store::Store;
 use super::vehicles;
 use crate::ledger::chain;
-use crate::ledger::stored::StoredEvent;
+use crate::ledger::stored::{self, StoredEvent};
 use crate::ledger::{EVENTS_OF_ID, Error, EventRow};
 
 /// The index tells pages that may have the id, which needs a kind of scan that is off elsewhere.
 pub(super) const BY_PAGES: &str = "SET LOCAL enable_bitmapscan = on; SET LOCAL enable_indexscan = off";
 
-pub(super) const WITH_ID: &str = "SELECT event_no FROM event WHERE event_id = $1";
+pub(super) const WITH_ID: &str = "SELECT event_no FROM event WHERE event_id = $1 ORDER BY event_no LIMIT $2";
 
 const WHOLE: &str = concat!(
     "SELECT ",
@@ -38,11 +38,10 @@ pub(super) async fn with_id(store: &Store, id: Uuid) -> Result<Vec<EventRow>, Fa
     let mut client = store.connection().await?;
     let transaction = client.transaction().await?;
     transaction.batch_execute(BY_PAGES).await?;
-    let found = transaction.query(&transaction.prepare_cached(WITH_ID).await?, &[&id]).await?;
+    let most = stored::column(EVENTS_OF_ID);
+    let found = transaction.query(&transaction.prepare_cached(WITH_ID).await?, &[&id, &most]).await?;
     transaction.commit().await?;
-    let mut numbers = found.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
-    numbers.sort_unstable();
-    numbers.truncate(EVENTS_OF_ID);
+    let numbers = found.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
     let events = whole(&*client, &numbers).await?;
     client.end_well();
     Ok(events)

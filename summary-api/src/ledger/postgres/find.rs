@@ -49,7 +49,7 @@ pub(super) async fn event_numbers(
     work: &Work<'_>,
 ) -> Result<i64, Failure> {
     let events: usize = work.units().map(|unit| unit.events.len()).sum();
-    let count = i64::try_from(events).unwrap_or(i64::MAX);
+    let count = stored::column(events);
     if count > BLOCK {
         return Err(Error::Corrupt(format!("{count} events are recorded at once, and {BLOCK} is the most")).into());
     }

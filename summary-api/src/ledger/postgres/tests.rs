@@ -189,11 +189,13 @@ async fn an_event_is_looked_for_in_those_pages_only_that_may_have_it() {
     let transaction = client.transaction().await.unwrap();
     transaction.batch_execute(events::BY_PAGES).await.unwrap();
 
-    let sql = events::WITH_ID.replace("$1", &format!("'{}'", Uuid::max()));
+    let sql = events::WITH_ID.replace("$1", &format!("'{}'", Uuid::max())).replace("$2", "16");
     let plan = transaction.query(&format!("EXPLAIN (COSTS OFF) {sql}"), &[]).await.unwrap();
 
     let plan: Vec<&str> = plan.iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|step| step.contains("Bitmap Index Scan on event_id")), "{plan:#?}");
+    // Of an id that very many events have, no more are kept than are told.
+    assert!(plan[0].starts_with("Limit"), "{plan:#?}");
 }
 
 /// Checks that a list is read from the end of an index, and not sorted.

@@ -285,7 +285,7 @@ async fn write_changes(
     if changes.is_empty() {
         return Ok(());
     }
-    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let count = column(changes.len());
     let sessions: Vec<Uuid> = changes.iter().map(|row| row.session.as_uuid()).collect();
     let versions: Vec<i64> = changes.iter().map(|row| column(row.vehicle_version)).collect();
     let from: Vec<Option<i16>> = changes.iter().map(|row| code_of(row.from)).collect();

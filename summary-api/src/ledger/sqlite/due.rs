@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use crate::ledger::list::IdRange;
-use crate::ledger::{Error, Pending, stored};
+use crate::ledger::stored::{self, column};
+use crate::ledger::{Error, Pending};
 
 /// Asks for what has ended at `now`, and leases it.
 #[derive(Debug)]
@@ -120,8 +121,4 @@ pub(super) fn pending(connection: &Connection, rules: &Rules) -> Result<Pending,
         overdue_stays += stored::count(stays)?;
     }
     Ok(Pending { held_exits: stored::count(held_exits)?, overdue_stays })
-}
-
-fn column(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

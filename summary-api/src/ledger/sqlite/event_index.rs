@@ -5,6 +5,8 @@
 //! rows of a bucket stand together, so that a look-up reads one stretch of small rows, and then the events that are in
 //! no block yet.
 
+use std::ops::ControlFlow;
+
 use parking::EventKey;
 use rusqlite::{Connection, TransactionBehavior, params};
 use uuid::Uuid;
@@ -12,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::vehicles::uuid;
 use crate::ledger::Error;
+use crate::ledger::stored::column;
 
 /// The events of a block, of which the last one's number is a multiple of it; tests have many blocks.
 const BLOCK_EVENTS: usize = if cfg!(test) { 5 } else { 65_536 };
@@ -24,7 +27,7 @@ const ENTRY_BYTES: usize = 6;
 
 const BUCKET: &str = "SELECT place, entries FROM event_index WHERE place BETWEEN ?1 AND ?2";
 
-const UNINDEXED: &str = "SELECT event_no FROM event WHERE event_no > ?1 AND event_id = ?2";
+const UNINDEXED: &str = "SELECT event_no FROM event WHERE event_no > ?1 AND event_id = ?2 ORDER BY event_no";
 
 /// The events that are in no block yet, as the writer knows them.
 #[derive(Debug, Default)]
@@ -86,11 +89,15 @@ pub(super) fn catch_up(connection: &mut Connection) -> Result<Unindexed, Error> 
     }
 }
 
-/// The numbers of events that may have this id, the smallest first: all that have it, hardly ever another.
-pub(super) fn numbers(connection: &Connection, id: Uuid) -> Result<Vec<i64>, Error> {
+/// Hands over the numbers of events that may have this id, the smallest first: all that have it, hardly ever another.
+/// Nothing is read behind the one at which `take` breaks.
+pub(super) fn look_up(
+    connection: &Connection,
+    id: Uuid,
+    mut take: impl FnMut(i64) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
     let hash = hash(id);
     let (bucket, short) = (bucket(hash), short(hash));
-    let mut numbers = Vec::new();
     let mut statement = connection.prepare_cached(BUCKET)?;
     let mut rows = statement.query(params![place(bucket, 0), place(bucket + 1, 0) - 1])?;
     while let Some(row) = rows.next()? {
@@ -98,16 +105,20 @@ pub(super) fn numbers(connection: &Connection, id: Uuid) -> Result<Vec<i64>, Err
         let entries = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
         let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
         let begin = entries.partition_point(|entry| entry[..4] < short[..]);
-        let same = entries[begin..].iter().take_while(|entry| entry[..4] == short);
-        numbers.extend(same.map(|entry| first + i64::from(u16::from_be_bytes([entry[4], entry[5]]))));
+        for entry in entries[begin..].iter().take_while(|entry| entry[..4] == short) {
+            if take(first + i64::from(u16::from_be_bytes([entry[4], entry[5]])))?.is_break() {
+                return Ok(());
+            }
+        }
     }
     let mut statement = connection.prepare_cached(UNINDEXED)?;
-    let unindexed = statement
-        .query_map(params![blocks(connection)? * column(BLOCK_EVENTS), id.as_bytes()], |row| row.get::<_, i64>(0))?;
-    for number in unindexed {
-        numbers.push(number?);
+    let mut rows = statement.query(params![blocks(connection)? * column(BLOCK_EVENTS), id.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        if take(row.get(0)?)?.is_break() {
+            break;
+        }
     }
-    Ok(numbers)
+    Ok(())
 }
 
 /// The rows of one block: in each the entries of a bucket, sorted.
@@ -167,8 +178,4 @@ fn short(hash: u64) -> [u8; 4] {
 
 fn place(bucket: usize, block: i64) -> i64 {
     (column(bucket) << BLOCK_BITS) + block
-}
-
-fn column(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

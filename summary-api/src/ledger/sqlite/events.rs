@@ -1,5 +1,7 @@
 //! Reads events whole: by their id, and around a time of their vehicle.
 
+use std::ops::ControlFlow;
+
 use matching::Timeline;
 use parking::{Timestamp, Vehicle};
 use rusqlite::{Connection, params};
@@ -16,23 +18,38 @@ pub(super) const WHOLE: &str = "
     SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags
     FROM event WHERE event_no = ?1";
 
-/// The events with an id, the first recorded first.
-pub(super) fn with_id(connection: &Connection, heads: &Heads, id: Uuid) -> Result<Vec<EventRow>, Error> {
-    let mut events = Vec::new();
-    for number in event_index::numbers(connection, id)? {
-        let (vehicle_number, event) = whole(connection, number)?;
-        if event.id == id {
-            let (vehicle, row) = vehicles::by_number(connection, heads, vehicle_number)?;
-            events.push(event.row(vehicle, &row.timeline)?);
-        }
-        if events.len() == EVENTS_OF_ID {
-            break;
-        }
-    }
-    Ok(events)
+/// An event by what never changes of it.
+#[derive(Debug)]
+pub(super) struct Found {
+    number: i64,
+    vehicle: Vehicle,
 }
 
-/// Events of a vehicle around a time, or the newest.
+/// The events with an id, the first recorded first.
+pub(super) fn with_id(connection: &Connection, id: Uuid) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    event_index::look_up(connection, id, |number| {
+        let (vehicle_number, event) = whole(connection, number)?;
+        if event.id == id {
+            found.push(Found { number, vehicle: vehicles::name(connection, vehicle_number)? });
+        }
+        Ok(if found.len() < EVENTS_OF_ID { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(found)
+}
+
+/// Events as they are now; nothing may have been read in this moment.
+pub(super) fn as_of_now(connection: &Connection, heads: &Heads, found: Vec<Found>) -> Result<Vec<EventRow>, Error> {
+    let vehicles = read::ahead(heads, found.iter().map(|found| &found.vehicle))?;
+    let row = |(Found { number, vehicle }, ahead)| {
+        let stored = read::stored(connection, &vehicle, ahead)?;
+        let stored = stored.ok_or_else(|| Error::Corrupt(format!("the vehicle of the event {number} is missing")))?;
+        whole(connection, number)?.1.row(vehicle, &stored.timeline)
+    };
+    found.into_iter().zip(vehicles).map(row).collect()
+}
+
+/// Events of a vehicle around a time, or the newest; nothing may have been read in this moment.
 pub(super) fn of_vehicle(
     connection: &Connection,
     heads: &Heads,
@@ -40,10 +57,8 @@ pub(super) fn of_vehicle(
     around: Option<Timestamp>,
     limit: u32,
 ) -> Result<Vec<EventRow>, Error> {
-    // Before anything is read, so that the rows are no older.
     let ahead = heads.states().get(vehicle)?;
-    let stored = ahead.map_or_else(|| read::find(connection, vehicle), |stored| Ok(Some(stored)))?;
-    let Some(stored) = stored else { return Ok(Vec::new()) };
+    let Some(stored) = read::stored(connection, vehicle, ahead)? else { return Ok(Vec::new()) };
     let chain = vehicles::chain(connection, stored.last_event)?;
     let numbers = chain::window(chain, around, limit).into_iter().map(|event| event.number);
     let row = |number, timeline: &Timeline| whole(connection, number)?.1.row(vehicle.clone(), timeline);

@@ -4,12 +4,12 @@
 //! of them; `write` and `due` say what such a transaction does. `readers` lends read-only connections to
 //! `read`, `list`, `hours`, `events` and `changes`, which never wait for the writer. `heads` has what is newer than the
 //! rows of vehicles, `event_index` finds events by their id. `log` takes the write-ahead log back into the file. `schema`
-//! has the tables, `probe` only looks.
+//! has the tables, `lock` keeps other processes away, `probe` only looks.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,6 +35,7 @@ mod events;
 mod heads;
 mod hours;
 mod list;
+mod lock;
 mod log;
 mod probe;
 mod read;
@@ -64,7 +65,7 @@ impl SqliteLedger {
     pub async fn open(path: &Path, now: Timestamp) -> Result<Self, Error> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
-            let lock = lock(&path)?;
+            let lock = lock::take(&path)?;
             make_private(&path)?;
             let (mut connection, id) = schema::open_writer(&path, now)?;
             let unindexed = event_index::catch_up(&mut connection)?;
@@ -142,8 +143,10 @@ impl Ledger for SqliteLedger {
     }
 
     async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error> {
+        let found = self.readers.read(move |connection| events::with_id(connection, id)).await?;
         let heads = Arc::clone(&self.heads);
-        self.readers.read(move |connection| events::with_id(connection, &heads, id)).await
+        // In a moment of its own: how far vehicles are ahead of their rows is asked before it begins.
+        self.readers.read(move |connection| events::as_of_now(connection, &heads, found)).await
     }
 
     async fn vehicle_events(
@@ -193,40 +196,6 @@ impl From<rusqlite::Error> for Error {
             _ => Self::Corrupt(error.to_string()),
         }
     }
-}
-
-/// Two writers would be safe in SQLite, but two summary APIs on one file are a mistake.
-fn lock(path: &Path) -> Result<File, Error> {
-    let beside = lock_file(path);
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
-    let file = opened.map_err(|error| {
-        let beside = beside.display();
-        Error::Config(format!(
-            "can't make {beside} ({error}): the ledger needs a folder that exists and can be written; make it, or name \
-             a file in another one in DWELL_DATABASE_URL"
-        ))
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(in_use(path)),
-        Err(TryLockError::Error(error)) => {
-            let beside = beside.display();
-            Err(Error::Config(format!("can't lock {beside} ({error}): keep the ledger on a local disk")))
-        }
-    }
-}
-
-fn lock_file(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
-}
-
-fn in_use(path: &Path) -> Error {
-    let ledger = path.display();
-    Error::InUse(format!(
-        "{ledger} is in use by another summary API: stop that one, or name another file in DWELL_DATABASE_URL"
-    ))
 }
 
 /// Plates are personal data: a new file is readable by its owner alone. SQLite gives its other files the same rights.

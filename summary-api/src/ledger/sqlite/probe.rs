@@ -1,9 +1,8 @@
 //! A look at a file that changes nothing: is it a ledger that this program knows, and is it free?
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{in_use, lock_file, schema};
+use super::{lock, schema};
 use crate::ledger::{Error, Probe};
 
 /// Looks at the file at `path`, which need not be there; its folder must.
@@ -20,22 +19,10 @@ fn look(path: &Path) -> Result<Probe, Error> {
         return Err(Error::Config(format!("there is no folder {folder}, and none is made for the ledger")));
     }
     // Kept while the file is read, so that nobody begins to write it just then.
-    let _lock = free(path, &lock_file(path))?;
+    let _lock = lock::take_if_any(path)?;
     let has_ledger = path.exists() && schema::look(path)?;
     let is_read_only = path.metadata().is_ok_and(|file| file.permissions().readonly());
     Ok(Probe { store: format!("SQLite at {}", path.display()), now: None, is_read_only, has_ledger })
-}
-
-/// The lock, if there is one and nobody has it.
-fn free(path: &Path, beside: &PathBuf) -> Result<Option<File>, Error> {
-    let Ok(lock) = File::open(beside) else { return Ok(None) };
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(TryLockError::WouldBlock) => Err(in_use(path)),
-        Err(TryLockError::Error(error)) => {
-            Err(Error::Config(format!("can't lock {} ({error}): keep the ledger on a local disk", beside.display())))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -48,7 +35,7 @@ mod tests {
         let path = folder.path().join("ledger.sqlite");
 
         assert!(!look(&path).unwrap().has_ledger);
-        assert!(!path.exists() && !lock_file(&path).exists());
+        assert!(!path.exists() && !lock::file(&path).exists());
         drop(schema::open_writer(&path, parking::Timestamp::default()).unwrap());
         assert!(look(&path).unwrap().has_ledger);
 
@@ -64,7 +51,7 @@ mod tests {
     fn a_ledger_that_somebody_has_is_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");
-        let holder = super::super::lock(&path).unwrap();
+        let holder = lock::take(&path).unwrap();
 
         assert!(matches!(look(&path), Err(Error::InUse(text)) if text.contains("DWELL_DATABASE_URL")));
         drop(holder);

@@ -7,25 +7,19 @@ use rusqlite::{Connection, Row, params};
 use super::heads::Heads;
 use super::vehicles;
 use crate::ledger::batch::StoredVehicle;
-use crate::ledger::stored::{self, StoredEnd, StoredSession};
+use crate::ledger::stored::{StoredEnd, StoredSession, count, lot_id};
 use crate::ledger::{Error, LotRow, SessionRow};
 
-/// The snapshots of many vehicles, in the order asked for.
+/// The snapshots of many vehicles, in the order asked for; nothing may have been read in this moment.
 pub(super) fn load(
     connection: &Connection,
     heads: &Heads,
     requests: &[LoadRequest],
     rules: &Rules,
 ) -> Result<Vec<Snapshot>, Error> {
-    // Before anything is read, so that the rows are no older.
-    let ahead: Vec<Option<StoredVehicle>> = {
-        let states = heads.states();
-        requests.iter().map(|request| states.get(&request.vehicle)).collect::<Result<_, _>>()?
-    };
+    let ahead = ahead(heads, requests.iter().map(|request| &request.vehicle))?;
     let load = |(LoadRequest { vehicle, reaching }, ahead): (&LoadRequest, Option<StoredVehicle>)| {
-        let Some(stored) = ahead.map_or_else(|| find(connection, vehicle), |stored| Ok(Some(stored)))? else {
-            return Ok(Snapshot::default());
-        };
+        let Some(stored) = stored(connection, vehicle, ahead)? else { return Ok(Snapshot::default()) };
         match reaching {
             Some(time) if !stored.timeline.reaches(*time) => {
                 vehicles::reaching(connection, &stored, *time, Limits::of(rules, &vehicle.lot))
@@ -36,8 +30,25 @@ pub(super) fn load(
     requests.iter().zip(ahead).map(load).collect()
 }
 
-/// What is stored of a vehicle in its row.
-pub(super) fn find(connection: &Connection, vehicle: &Vehicle) -> Result<Option<StoredVehicle>, Error> {
+/// The states of vehicles that are ahead of their rows. They are taken before anything is read, so that the rows are no
+/// older: a state that is newer than the rows would be asked for what they do not have.
+pub(super) fn ahead<'a>(
+    heads: &Heads,
+    vehicles: impl Iterator<Item = &'a Vehicle>,
+) -> Result<Vec<Option<StoredVehicle>>, Error> {
+    let states = heads.states();
+    vehicles.map(|vehicle| states.get(vehicle)).collect()
+}
+
+/// What is stored of a vehicle: its state ahead of its row, or else its row.
+pub(super) fn stored(
+    connection: &Connection,
+    vehicle: &Vehicle,
+    ahead: Option<StoredVehicle>,
+) -> Result<Option<StoredVehicle>, Error> {
+    if ahead.is_some() {
+        return Ok(ahead);
+    }
     let Some(lot_number) = vehicles::lot_number(connection, &vehicle.lot)? else { return Ok(None) };
     vehicles::find(connection, vehicle.plate.as_str(), lot_number)
 }
@@ -101,8 +112,8 @@ pub(super) fn lots(connection: &Connection) -> Result<Vec<LotRow>, Error> {
     let mut lots = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, time_ms): (String, Option<i64>) = (row.get(0)?, row.get(2)?);
-        let (id, time) = (stored::lot_id(&name)?, time_ms.map(Timestamp::from_millis));
-        lots.push(LotRow { id, inside: stored::count(row.get(1)?)?, time });
+        let (id, time) = (lot_id(&name)?, time_ms.map(Timestamp::from_millis));
+        lots.push(LotRow { id, inside: count(row.get(1)?)?, time });
     }
     Ok(lots)
 }

@@ -1,6 +1,7 @@
 //! What only the ledger in a file promises; the rest is in the contract.
 
 use std::io::{BufRead as _, BufReader};
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
@@ -11,7 +12,7 @@ use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
 use crate::ledger::list::Scan;
 use crate::ledger::{Order, stored};
-use crate::testing::fill_some_hours;
+use crate::testing::{Vehicles, fill_some_hours, minute};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -124,7 +125,8 @@ async fn no_statement_is_prepared_again_for_another_value() {
     let path = folder.path().join("ledger.db");
     let _ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     let connection = Connection::open(&path).unwrap();
-    let of_vehicles = [vehicles::FIND, vehicles::BY_NUMBER, vehicles::BY_PLATE, vehicles::LOT, vehicles::EVENT];
+    let of_vehicles =
+        [vehicles::FIND, vehicles::BY_NUMBER, vehicles::BY_PLATE, vehicles::NAME, vehicles::LOT, vehicles::EVENT];
     let of_sessions = [read::SESSION, read::PLATE, read::END, events::WHOLE];
     for sql in of_vehicles.into_iter().chain(of_sessions) {
         let mut statement = connection.prepare(sql).unwrap();
@@ -163,6 +165,32 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
     let rows: i64 =
         Connection::open(&path).unwrap().query_row("SELECT count(*) FROM event_index", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 4 * 256, "of 23 events in blocks of five, three are in none yet");
+}
+
+#[tokio::test]
+async fn a_look_up_by_an_id_that_many_events_have_reads_no_more_than_it_is_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
+    // Of 33 in blocks of five, three are in none yet. All are the first of a correlator's, and so have one id.
+    for number in 0..33 {
+        let unit = Vehicles::default().entry("P3", &format!("CAR{number}"), minute(0));
+        ledger.record(vec![unit], &Rules::default(), NOW).await.unwrap();
+    }
+    let connection = schema::open_reader(&path).unwrap();
+    let taken = |most: usize| {
+        let mut numbers = Vec::new();
+        let take = |number| {
+            numbers.push(number);
+            Ok(if numbers.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        };
+        event_index::look_up(&connection, Uuid::from_u128(1), take).unwrap();
+        numbers
+    };
+
+    for most in [1, 5, 16, 31, 33, 99] {
+        assert_eq!(taken(most), (1..=33).take(most).collect::<Vec<i64>>());
+    }
 }
 
 const LEDGER_TO_FILL: &str = "TEST_LEDGER_TO_FILL";

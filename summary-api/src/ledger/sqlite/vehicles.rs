@@ -25,6 +25,8 @@ pub(super) const BY_PLATE: &str = "
     SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline, plate
     FROM vehicle WHERE plate = ?1";
 
+pub(super) const NAME: &str = "SELECT plate, lot_no FROM vehicle WHERE vehicle_no = ?1";
+
 pub(super) const LOT: &str = "SELECT lot_id FROM lot WHERE lot_no = ?1";
 
 pub(super) const EVENT: &str = "SELECT previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = ?1";
@@ -48,6 +50,15 @@ pub(super) fn find(connection: &Connection, plate: &str, lot_number: i64) -> Res
     rows.next()?.map(stored_vehicle).transpose()
 }
 
+/// The lot and the plate of a vehicle.
+pub(super) fn name(connection: &Connection, number: i64) -> Result<Vehicle, Error> {
+    let mut statement = connection.prepare_cached(NAME)?;
+    let mut rows = statement.query(params![number])?;
+    let row = rows.next()?.ok_or_else(|| missing(number))?;
+    let plate: String = row.get(0)?;
+    Ok(Vehicle { lot: lot(connection, row.get(1)?)?, plate: stored::plate(&plate)? })
+}
+
 /// A vehicle by its number.
 pub(super) fn by_number(
     connection: &Connection,
@@ -57,7 +68,7 @@ pub(super) fn by_number(
     let states = heads.states();
     let mut statement = connection.prepare_cached(BY_NUMBER)?;
     let mut rows = statement.query(params![number])?;
-    let row = rows.next()?.ok_or_else(|| Error::Corrupt(format!("the vehicle {number} is missing")))?;
+    let row = rows.next()?.ok_or_else(|| missing(number))?;
     named_vehicle(connection, row, &states)
 }
 
@@ -108,6 +119,10 @@ pub(super) fn reaching(
 /// A UUID from its bytes.
 pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     Ok(Uuid::from_bytes(row.get(column)?))
+}
+
+fn missing(number: i64) -> Error {
+    Error::Corrupt(format!("the vehicle {number} is missing"))
 }
 
 fn named_vehicle(connection: &Connection, row: &Row<'_>, states: &States) -> Result<(Vehicle, StoredVehicle), Error> {
