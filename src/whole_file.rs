@@ -4,12 +4,20 @@
 //! and is written to as it is, and so is standard output, which is called `-`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
+
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
 /// What standard output is called on the command line.
 pub(crate) const STDOUT: &str = "-";
+/// Whole pages on every machine.
 const BUFFER_BYTES: usize = 256 * 1024;
+/// `RWF_DONTCACHE` of Linux: what is written goes to the disk at once, as it has to in the end, and its pages are used
+/// again. A large file would else take fresh memory for each of its pages, and push other files out of the memory.
+const DONT_CACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
+/// Tells `pwritev2` to write where the last write ended.
+const AT_THE_END: u64 = u64::MAX;
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +34,20 @@ pub struct Error {
 #[derive(Debug)]
 pub(crate) struct WholeFile {
     place: String,
-    out: BufWriter<Target>,
+    target: Target,
+    /// What is still to be written, less than [`BUFFER_BYTES`].
+    pending: Vec<u8>,
     /// Where it is for now, and where it belongs.
     moves: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Debug)]
 enum Target {
-    File(File),
+    File {
+        file: File,
+        /// Its pages stay in memory.
+        is_cached: bool,
+    },
     Stdout(io::Stdout),
 }
 
@@ -42,14 +56,30 @@ impl WholeFile {
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let place = if path.as_os_str() == STDOUT { "standard output".to_owned() } else { path.display().to_string() };
         match open(path) {
-            Ok((target, moves)) => Ok(Self { place, out: BufWriter::with_capacity(BUFFER_BYTES, target), moves }),
+            Ok((target, moves)) => Ok(Self { place, target, pending: Vec::with_capacity(BUFFER_BYTES), moves }),
             Err(source) => Err(Error { place, source }),
         }
     }
 
     /// Adds bytes at the end.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out.write_all(bytes).map_err(|source| Error { place: self.place.clone(), source })
+        self.append(bytes).map_err(|source| Error { place: self.place.clone(), source })
+    }
+
+    /// Only whole buffers are written: a page that was written in part would have to be read again for the rest.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let room = BUFFER_BYTES - self.pending.len();
+        let Some((first, others)) = bytes.split_at_checked(room) else {
+            self.pending.extend_from_slice(bytes);
+            return Ok(());
+        };
+        self.pending.extend_from_slice(first);
+        self.target.write_all(&self.pending)?;
+        self.pending.clear();
+        let (whole, rest) = others.split_at(others.len() / BUFFER_BYTES * BUFFER_BYTES);
+        self.target.write_all(whole)?;
+        self.pending.extend_from_slice(rest);
+        Ok(())
     }
 
     /// Makes the file durable and puts it in its place.
@@ -59,9 +89,11 @@ impl WholeFile {
     }
 
     fn place_it(&mut self) -> io::Result<()> {
-        self.out.flush()?;
+        self.target.write_all(&self.pending)?;
+        self.pending.clear();
+        self.target.flush()?;
         let Some((temporary, path)) = &self.moves else { return Ok(()) };
-        if let Target::File(file) = self.out.get_ref() {
+        if let Target::File { file, .. } = &self.target {
             file.sync_all()?;
         }
         fs::rename(temporary, path)?;
@@ -82,14 +114,22 @@ impl Drop for WholeFile {
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::File(file) => file.write(bytes),
+            Self::File { file, is_cached: true } => file.write(bytes),
+            Self::File { file, is_cached } => match pwritev2(&*file, &[IoSlice::new(bytes)], AT_THE_END, DONT_CACHE) {
+                // Not every kernel and file system knows it.
+                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => {
+                    *is_cached = true;
+                    file.write(bytes)
+                }
+                written => Ok(written?),
+            },
             Self::Stdout(stdout) => stdout.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::File(file) => file.flush(),
+            Self::File { file, .. } => file.flush(),
             Self::Stdout(stdout) => stdout.flush(),
         }
     }
@@ -104,12 +144,13 @@ fn open(path: &Path) -> io::Result<Opened> {
     // A link stays a link: what it points to is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
-        return Ok((Target::File(OpenOptions::new().write(true).open(&path)?), None));
+        let file = OpenOptions::new().write(true).open(&path)?;
+        return Ok((Target::File { file, is_cached: true }, None));
     }
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let file = File::create(&temporary)?;
-    Ok((Target::File(file), Some((temporary, path))))
+    Ok((Target::File { file, is_cached: false }, Some((temporary, path))))
 }
 
 #[cfg(test)]
@@ -136,6 +177,26 @@ mod tests {
 
         assert_eq!((before.as_str(), fs::read_to_string(&path).unwrap().as_str()), ("old", "new"));
         assert_eq!(names(folder.path()), ["out.csv"]);
+    }
+
+    #[test]
+    fn pieces_of_any_size_come_one_behind_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let sizes =
+            [1, BUFFER_BYTES - 1, 1, 0, BUFFER_BYTES, 7, 3 * BUFFER_BYTES + 5, BUFFER_BYTES - 12, 2 * BUFFER_BYTES, 9];
+        let text: Vec<u8> = (0..sizes.iter().sum()).map(|place: usize| place.to_le_bytes()[place % 3]).collect();
+
+        let mut file = WholeFile::create(&path).unwrap();
+        let mut rest = &text[..];
+        for size in sizes {
+            let (piece, others) = rest.split_at(size);
+            file.write(piece).unwrap();
+            rest = others;
+        }
+        file.finish().unwrap();
+
+        assert!(fs::read(&path).unwrap() == text);
     }
 
     #[test]
