@@ -28,6 +28,8 @@ pub(super) struct Depot {
     free: Mutex<Vec<Block>>,
     file: OnceLock<File>,
     file_bytes: AtomicU64,
+    /// Where blocks stood in the file that were read again: what is written there takes no fresh memory of the system.
+    free_offsets: Mutex<Vec<u64>>,
 }
 
 impl Depot {
@@ -39,6 +41,7 @@ impl Depot {
             free: Mutex::default(),
             file: OnceLock::new(),
             file_bytes: AtomicU64::new(0),
+            free_offsets: Mutex::default(),
         }
     }
 
@@ -49,6 +52,12 @@ impl Depot {
     fn give_back(&self, mut block: Block) {
         block.clear();
         locked(&self.free).push(block);
+    }
+
+    /// Where in the file there is room for a block.
+    fn offset(&self) -> u64 {
+        let free = locked(&self.free_offsets).pop();
+        free.unwrap_or_else(|| self.file_bytes.fetch_add((BLOCK_WORDS * WORD_BYTES) as u64, Ordering::Relaxed))
     }
 
     fn takes_another(&self) -> bool {
@@ -131,6 +140,7 @@ impl<'a, const WORDS: usize> Shelves<'a, WORDS> {
         for Spilled { offset, words } in spilled {
             let bytes = &mut bytes[..words * WORD_BYTES];
             self.depot.file()?.read_exact_at(bytes, offset).map_err(|error| self.depot.failed(error))?;
+            locked(&self.depot.free_offsets).push(offset);
             let record = |bytes: &[[u8; WORD_BYTES]]| std::array::from_fn(|word| u64::from_ne_bytes(bytes[word]));
             records.extend(bytes.as_chunks().0.chunks_exact(WORDS).map(record));
         }
@@ -142,9 +152,11 @@ impl<'a, const WORDS: usize> Shelves<'a, WORDS> {
     }
 
     fn spill(&self, place: usize, block: &Block, bytes: &mut Vec<u8>) -> Result<(), Error> {
-        bytes.clear();
-        bytes.extend(block.iter().flat_map(|word| word.to_ne_bytes()));
-        let offset = self.depot.file_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        bytes.resize(block.len() * WORD_BYTES, 0);
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(block) {
+            *bytes = word.to_ne_bytes();
+        }
+        let offset = self.depot.offset();
         self.depot.file()?.write_all_at(bytes, offset).map_err(|error| self.depot.failed(error))?;
         locked(&self.shelves[place]).spilled.push(Spilled { offset, words: block.len() });
         Ok(())
@@ -224,6 +236,23 @@ mod tests {
         for memory_bytes in [0, 3 * BLOCK_WORDS * WORD_BYTES, usize::MAX] {
             assert!(stored(memory_bytes) == expected, "with {memory_bytes} bytes");
         }
+    }
+
+    #[test]
+    fn room_in_the_file_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let depot = Depot::new(folder.path(), 0);
+        let mut records = Vec::new();
+        let mut sizes = Vec::new();
+        for _ in 0..3 {
+            let shelves = Shelves::new(&depot, 1);
+            let mut filler = shelves.filler();
+            (0..10_000).for_each(|number| filler.push(0, &[number; 4]).unwrap());
+            filler.finish();
+            shelves.take(0, &mut records).unwrap();
+            sizes.push(depot.file().unwrap().metadata().unwrap().len());
+        }
+        assert!(sizes[0] > 0 && sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
     }
 
     #[test]
