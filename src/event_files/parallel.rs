@@ -21,15 +21,19 @@ use crate::turns::{Turn, Turns};
 pub struct Seen<'a> {
     /// The lot's name, in ASCII.
     pub lot: &'a [u8],
-    /// The plate in its normal form.
-    pub plate: &'a str,
+    /// The plate in its normal form, in UTF-8.
+    pub plate: &'a [u8],
     /// The time, the direction and the id.
     pub key: &'a EventKey,
 }
 
 impl<'a> Seen<'a> {
     fn of(event: &'a GateEvent) -> Self {
-        Self { lot: event.vehicle.lot.as_str().as_bytes(), plate: event.vehicle.plate.as_str(), key: &event.key }
+        Self {
+            lot: event.vehicle.lot.as_str().as_bytes(),
+            plate: event.vehicle.plate.as_str().as_bytes(),
+            key: &event.key,
+        }
     }
 }
 
@@ -161,7 +165,7 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let line = rest[..end].trim_ascii_end();
             if let Some(event) = parse_plain_line(rest, line.len()) {
-                take(Seen { lot: event.lot(), plate: event.plate().as_str(), key: event.key() })?;
+                take(Seen { lot: event.lot(), plate: event.plate(), key: event.key() })?;
             } else {
                 ndjson::read_line(file, number, line, &mut |item| match item {
                     Item::Event { event, .. } => take(Seen::of(&event)),

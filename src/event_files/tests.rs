@@ -190,7 +190,7 @@ fn read_by_threads(contents: &[String]) -> (Vec<String>, Vec<String>) {
         &Progress::of_things("reading"),
         &mut takers,
         |plates, seen| {
-            plates.push(seen.plate.to_owned());
+            plates.push(String::from_utf8(seen.plate.to_vec()).unwrap());
             ControlFlow::Continue(())
         },
         |line| {

@@ -73,7 +73,7 @@ impl<'a> Intake<'a> {
         Self { naming: names.naming(), filler: shelves.filler(), count: 0, sample: Vec::new() }
     }
 
-    pub(super) fn take(&mut self, lot: &[u8], plate: &str, key: &EventKey) -> Result<(), Error> {
+    pub(super) fn take(&mut self, lot: &[u8], plate: &[u8], key: &EventKey) -> Result<(), Error> {
         let vehicle = self.naming.key(lot, plate, key.time)?;
         if self.count.is_multiple_of(SAMPLE) {
             self.sample.push(key.time);

@@ -24,6 +24,9 @@ const PLAIN_PLATES: u64 = BASE.pow(LETTER_COUNT);
 /// In the place of a lot's number: the vehicle is in the list.
 const LISTED: u64 = u64::MAX / PLAIN_PLATES - 1;
 
+/// So many lots are found at once.
+const RECENT: usize = 256;
+
 /// What each byte counts as a letter of a plain plate, from 1; 0 is no such letter.
 const LETTER_VALUES: [u8; 256] = {
     let mut values = [0; 256];
@@ -50,14 +53,14 @@ const PAIRS: [[u8; 2]; (LETTERS.len() + 1) * (LETTERS.len() + 1)] = {
 };
 
 /// The number of a plain plate.
-pub(super) fn plain_plate(plate: &str) -> Option<u64> {
+pub(super) fn plain_plate(plate: &[u8]) -> Option<u64> {
     if plate.len() > PLAIN_LETTERS {
         return None;
     }
     let mut number = 0;
     let mut are_letters = true;
-    for byte in plate.bytes() {
-        let value = LETTER_VALUES[usize::from(byte)];
+    for byte in plate {
+        let value = LETTER_VALUES[usize::from(*byte)];
         are_letters &= value != 0;
         number = number * BASE + u64::from(value);
     }
@@ -101,6 +104,8 @@ pub(super) struct Naming<'a> {
     /// Lots that this thread has met: their own numbers here, and those they have for all.
     lots: Texts,
     numbers: Vec<u32>,
+    /// Lots with a short name that were met lately: the name, and their own number here.
+    recent: [(u64, u32); RECENT],
     /// The time of the newest event of each of these lots.
     newest: Vec<Timestamp>,
     text: Vec<u8>,
@@ -108,7 +113,14 @@ pub(super) struct Naming<'a> {
 
 impl Names {
     pub(super) fn naming(&self) -> Naming<'_> {
-        Naming { names: self, lots: Texts::default(), numbers: Vec::new(), newest: Vec::new(), text: Vec::new() }
+        Naming {
+            names: self,
+            lots: Texts::default(),
+            numbers: Vec::new(),
+            recent: [(0, 0); RECENT],
+            newest: Vec::new(),
+            text: Vec::new(),
+        }
     }
 
     /// The names, once all are known.
@@ -125,10 +137,9 @@ impl Names {
 
 impl Naming<'_> {
     /// The key of the vehicle; `time` is that of an event in its lot.
-    pub(super) fn key(&mut self, lot: &[u8], plate: &str, time: Timestamp) -> Result<VehicleKey, Error> {
-        let own = self.lots.number(lot)? as usize;
-        if own == self.numbers.len() {
-            self.numbers.push(number_for_all(&self.names.lots, lot)?);
+    pub(super) fn key(&mut self, lot: &[u8], plate: &[u8], time: Timestamp) -> Result<VehicleKey, Error> {
+        let own = self.own_number(lot)?;
+        if own == self.newest.len() {
             self.newest.push(time);
         }
         self.newest[own] = self.newest[own].max(time);
@@ -140,14 +151,37 @@ impl Naming<'_> {
         }
         self.text.clear();
         self.text.extend_from_slice(&self.numbers[own].to_le_bytes());
-        self.text.extend_from_slice(plate.as_bytes());
+        self.text.extend_from_slice(plate);
         Ok(LISTED * PLAIN_PLATES + u64::from(number_for_all(&self.names.listed, &self.text)?))
+    }
+
+    fn own_number(&mut self, lot: &[u8]) -> Result<usize, Error> {
+        // As a number, a short name tells itself: it has no zero byte, and is never empty.
+        let name = lot.iter().fold(0, |name: u64, byte| name << u8::BITS | u64::from(*byte));
+        let is_short = lot.len() <= size_of::<u64>();
+        let recent = hash_of_name(name);
+        if self.recent[recent].0 == name && is_short {
+            return Ok(self.recent[recent].1 as usize);
+        }
+        let own = self.lots.number(lot)?;
+        if own as usize == self.numbers.len() {
+            self.numbers.push(number_for_all(&self.names.lots, lot)?);
+        }
+        if is_short {
+            self.recent[recent] = (name, own);
+        }
+        Ok(own as usize)
     }
 
     /// The number of each lot that this thread met, and the time of its newest event there.
     pub(super) fn newest(&self) -> impl Iterator<Item = (usize, Timestamp)> {
         self.numbers.iter().map(|number| *number as usize).zip(self.newest.iter().copied())
     }
+}
+
+/// A place among the [`RECENT`].
+fn hash_of_name(name: u64) -> usize {
+    usize::try_from(name.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())).unwrap_or(0)
 }
 
 fn number_for_all(texts: &Mutex<Texts>, text: &[u8]) -> Result<u32, Error> {
@@ -242,10 +276,10 @@ mod tests {
         let (mut one, mut other) = (names.naming(), names.naming());
         let time = Timestamp::from_millis(0);
 
-        let ours = known.map(|(lot, plate)| one.key(lot.as_bytes(), plate, time).unwrap());
+        let ours = known.map(|(lot, plate)| one.key(lot.as_bytes(), plate.as_bytes(), time).unwrap());
         let mut theirs = known;
         theirs.reverse();
-        let mut theirs = theirs.map(|(lot, plate)| other.key(lot.as_bytes(), plate, time).unwrap());
+        let mut theirs = theirs.map(|(lot, plate)| other.key(lot.as_bytes(), plate.as_bytes(), time).unwrap());
         theirs.reverse();
 
         assert_eq!(ours, theirs);
@@ -261,7 +295,7 @@ mod tests {
         let names = Names::default();
         let mut naming = names.naming();
         for (lot, millis) in [("P1", 5), ("P3", 9), ("P1", 7), ("P1", 6)] {
-            naming.key(lot.as_bytes(), "A", Timestamp::from_millis(millis)).unwrap();
+            naming.key(lot.as_bytes(), b"A", Timestamp::from_millis(millis)).unwrap();
         }
         let newest: Vec<_> = naming.newest().map(|(lot, time)| (lot, time.as_millis())).collect();
         assert_eq!(newest, [(0, 7), (1, 9)]);
@@ -269,14 +303,17 @@ mod tests {
 
     #[test]
     fn the_last_plain_plate_is_the_longest() {
-        assert_eq!(plain_plate("ZZZZZZZZZZ"), Some(PLAIN_PLATES - 1));
-        assert_eq!(["", "0", "Z", "00", "äb"].map(plain_plate), [Some(0), Some(1), Some(36), Some(38), None]);
+        assert_eq!(plain_plate(b"ZZZZZZZZZZ"), Some(PLAIN_PLATES - 1));
+        assert_eq!(
+            ["", "0", "Z", "00", "äb"].map(|plate| plain_plate(plate.as_bytes())),
+            [Some(0), Some(1), Some(36), Some(38), None]
+        );
     }
 
     proptest! {
         #[test]
         fn a_plain_plate_and_its_number_are_one(plate in "[0-9A-Z]{0,10}") {
-            let number = plain_plate(&plate).unwrap();
+            let number = plain_plate(plate.as_bytes()).unwrap();
             let mut room = PlateRoom::default();
             prop_assert_eq!(text_of(number, &mut room), plate);
         }

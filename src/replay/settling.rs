@@ -111,8 +111,8 @@ impl<'a> Terms<'a> {
     pub(super) fn new(rules: &'a Rules, names: &'a KnownNames, survey: &Survey, spans: &'a Spans) -> Self {
         let of_lot = |(lot, newest): (_, &Timestamp)| (Limits::of(rules, lot), *newest);
         let of_lots = names.lots().iter().zip(&survey.newest).map(of_lot).collect();
-        let zeros = (1..=PLAIN_LETTERS).filter_map(|length| plain_plate(&"0".repeat(length)));
-        let listed = rules.unread_plates.iter().filter_map(|plate| plain_plate(plate.as_str()));
+        let zeros = (1..=PLAIN_LETTERS).filter_map(|length| plain_plate("0".repeat(length).as_bytes()));
+        let listed = rules.unread_plates.iter().filter_map(|plate| plain_plate(plate.as_str().as_bytes()));
         let mut unread: Vec<u64> = zeros.chain(listed).collect();
         unread.sort_unstable();
         Self { rules, names, spans, of_lots, unread }
@@ -240,7 +240,7 @@ mod tests {
                 ..Rules::default()
             };
             let names = Names::default();
-            let vehicle = names.naming().key(b"P1", &plate, Timestamp::default()).unwrap();
+            let vehicle = names.naming().key(b"P1", plate.as_bytes(), Timestamp::default()).unwrap();
             let (names, spans) = (names.finish(), Spans { ends: Vec::new() });
             let survey = Survey { newest: vec![Timestamp::default()], ..Survey::default() };
 

@@ -23,35 +23,16 @@ impl Plate {
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence and without the plate.
-    #[inline]
     pub fn from_read(as_read: &str) -> Result<Self, &'static str> {
         if as_read.len() > LONGEST_AS_READ {
             return Err("is longer than 256 bytes");
         }
-        let (normal, length) = if let Some(normal) = normal_ascii(as_read.as_bytes()) {
-            let length = normal.len();
-            (normal, length)
-        } else {
-            let normal = normal_unicode(as_read);
-            let length = normal.chars().take(LONGEST + 1).count();
-            (normal, length)
-        };
-        match length {
-            0 => Err("has no letter and no digit"),
-            1..=LONGEST => Ok(Self(normal)),
-            _ => Err("has more than 16 letters and digits"),
+        if let Some(normal) = NormalPlate::of_ascii(as_read.as_bytes()) {
+            return normal.map(Self::from);
         }
-    }
-
-    /// As [`from_read`](Self::from_read); bytes that are not UTF-8 are no plate either.
-    #[inline]
-    pub(crate) fn from_read_bytes(as_read: &[u8]) -> Option<Self> {
-        match normal_ascii(as_read) {
-            Some(normal) if as_read.len() <= LONGEST_AS_READ && (1..=LONGEST).contains(&normal.len()) => {
-                Some(Self(normal))
-            }
-            _ => Self::from_read(std::str::from_utf8(as_read).ok()?).ok(),
-        }
+        let normal = normal_unicode(as_read);
+        check_length(normal.chars().take(LONGEST + 1).count())?;
+        Ok(Self(normal))
     }
 
     /// The letters and digits.
@@ -79,26 +60,71 @@ const NORMAL_LETTERS: [u8; 256] = {
     letters
 };
 
-/// Room for a plate with one letter too many, and for those behind it. All of it is ASCII at any time, and its size is
-/// one that is checked to be UTF-8 at once.
-#[repr(align(16))]
-struct Room([u8; 32]);
-
-/// Cut behind the first letter that is too many; `None` for what is not ASCII.
-#[inline]
-fn normal_ascii(as_read: &[u8]) -> Option<CompactString> {
-    let mut kept = Room([0; 32]);
-    let mut length = 0;
-    let mut all_bits = 0;
-    for byte in as_read {
-        // What is dropped is overwritten by the next letter: no branch on what a plate is made of.
-        let letter = NORMAL_LETTERS[usize::from(*byte)];
-        kept.0[length.min(LONGEST + 1)] = letter;
-        length += usize::from(letter != 0);
-        all_bits |= byte;
+fn check_length(letters: usize) -> Result<(), &'static str> {
+    match letters {
+        0 => Err("has no letter and no digit"),
+        1..=LONGEST => Ok(()),
+        _ => Err("has more than 16 letters and digits"),
     }
-    let kept = std::str::from_utf8(&kept.0).expect("letters and digits of ASCII are UTF-8");
-    all_bits.is_ascii().then(|| kept[..length.min(LONGEST + 1)].into())
+}
+
+/// What a [`Plate`] says, where it stands: without the cost of making one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NormalPlate {
+    /// In UTF-8, and zeros behind it.
+    letters: [u8; LONGEST_NORMAL],
+    length: usize,
+}
+
+/// The most bytes of a normal form.
+const LONGEST_NORMAL: usize = LONGEST * char::MAX_LEN_UTF8;
+
+impl NormalPlate {
+    /// The normal form of a plate as read, which must be UTF-8.
+    #[inline]
+    pub(crate) fn of(as_read: &[u8]) -> Option<Self> {
+        match Self::of_ascii(as_read) {
+            Some(normal) => normal.ok().filter(|_| as_read.len() <= LONGEST_AS_READ),
+            None => Plate::from_read(std::str::from_utf8(as_read).ok()?).ok().map(|plate| Self::of_plate(&plate)),
+        }
+    }
+
+    /// `None` for what is not ASCII.
+    #[inline]
+    fn of_ascii(as_read: &[u8]) -> Option<Result<Self, &'static str>> {
+        let mut letters = [0; LONGEST_NORMAL];
+        let mut length = 0;
+        let mut all_bits = 0;
+        for byte in as_read {
+            // What is dropped is overwritten by the next letter: no branch on what a plate is made of. One that is too
+            // many is seen by the length.
+            let letter = NORMAL_LETTERS[usize::from(*byte)];
+            letters[length.min(LONGEST)] = letter;
+            length += usize::from(letter != 0);
+            all_bits |= byte;
+        }
+        all_bits.is_ascii().then(|| check_length(length).map(|()| Self { letters, length }))
+    }
+
+    fn of_plate(plate: &Plate) -> Self {
+        let text = plate.as_str().as_bytes();
+        let mut letters = [0; LONGEST_NORMAL];
+        letters[..text.len()].copy_from_slice(text);
+        Self { letters, length: text.len() }
+    }
+
+    /// The letters and digits in UTF-8.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.letters[..self.length]
+    }
+}
+
+impl From<NormalPlate> for Plate {
+    fn from(normal: NormalPlate) -> Self {
+        let text = std::str::from_utf8(normal.as_bytes()).expect("it was made of letters and digits");
+        Self(text.into())
+    }
 }
 
 /// Upper case can undo NFKC and the other way round, so both are repeated until nothing changes.
@@ -154,7 +180,8 @@ mod tests {
         #[test]
         fn the_short_way_for_ascii_agrees_with_the_general_one(as_read in "[ -~]{0,24}") {
             let general = normal_unicode(&as_read);
-            prop_assert_eq!(normal_ascii(as_read.as_bytes()).unwrap(), &general[..general.len().min(LONGEST + 1)]);
+            let expected = check_length(general.len()).map(|()| Plate(general));
+            prop_assert_eq!(NormalPlate::of_ascii(as_read.as_bytes()).unwrap().map(Plate::from), expected);
         }
     }
 }

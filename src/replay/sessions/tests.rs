@@ -33,7 +33,7 @@ fn replayed(events: &[GateEvent], rules: &Rules, span_count: u64) -> (Vec<Sessio
     let mut intakes = [Intake::new(&names, &shelves), Intake::new(&names, &shelves)];
     for (place, event) in events.iter().enumerate() {
         let Vehicle { lot, plate } = &event.vehicle;
-        intakes[place % 2].take(lot.as_str().as_bytes(), plate.as_str(), &event.key).unwrap();
+        intakes[place % 2].take(lot.as_str().as_bytes(), plate.as_str().as_bytes(), &event.key).unwrap();
     }
     for intake in intakes {
         intake.finish(&mut survey);

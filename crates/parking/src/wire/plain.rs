@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{MEMBERS, Member, check_confidence};
 use crate::lot::is_name;
-use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Vehicle, time};
+use crate::plate::NormalPlate;
+use crate::{Direction, EventKey, GateEvent, GateId, LotId, Vehicle, time};
 
 /// A gate event that passed every check; its names still stand in the text that it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +17,7 @@ pub struct PlainEvent<'a> {
     key: EventKey,
     /// ASCII, as the gate is.
     lot: &'a [u8],
-    plate: Plate,
+    plate: NormalPlate,
     plate_as_read: &'a [u8],
     gate: &'a [u8],
     confidence: Option<f32>,
@@ -33,16 +34,16 @@ impl PlainEvent<'_> {
         self.lot
     }
 
-    /// The plate in its normal form.
-    pub fn plate(&self) -> &Plate {
-        &self.plate
+    /// The plate in its normal form, in UTF-8.
+    pub fn plate(&self) -> &[u8] {
+        self.plate.as_bytes()
     }
 
     /// The event with names of its own.
     pub fn into_event(self) -> GateEvent {
         let text = |bytes| std::str::from_utf8(bytes).expect("it was checked when it was read");
         GateEvent {
-            vehicle: Vehicle { lot: LotId::of_name(text(self.lot)), plate: self.plate },
+            vehicle: Vehicle { lot: LotId::of_name(text(self.lot)), plate: self.plate.into() },
             key: self.key,
             plate_as_read: text(self.plate_as_read).into(),
             gate: (!self.gate.is_empty()).then(|| GateId::of_name(text(self.gate))),
@@ -74,7 +75,12 @@ pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
     let time = time::parse(time).ok()?;
     let id = Some(values.of(Member::Id)).filter(|id| id.len() == ID_BYTES)?;
     let id = Uuid::try_parse_ascii(id).ok().filter(|id| !id.is_nil())?;
-    let plate_as_read = Some(values.of(Member::VehiclePlate)).filter(|plate| is_plain(plate))?;
+    let plate_as_read = values.of(Member::VehiclePlate);
+    let plate = NormalPlate::of(plate_as_read)?;
+    // Letters and digits alone stand for themselves.
+    if plate.as_bytes().len() != plate_as_read.len() && !is_plain(plate_as_read) {
+        return None;
+    }
     let (lot, gate) = (values.of(Member::LotId), values.of(Member::GateId));
     if !(lot.is_empty() || is_name(lot)) || !(gate.is_empty() || is_name(gate)) {
         return None;
@@ -86,7 +92,7 @@ pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
     Some(PlainEvent {
         key: EventKey { time, direction, id },
         lot: if lot.is_empty() { LotId::MAIN.as_bytes() } else { lot },
-        plate: Plate::from_read_bytes(plate_as_read)?,
+        plate,
         plate_as_read,
         gate,
         confidence,
@@ -106,34 +112,28 @@ impl<'a> Values<'a> {
         let mut values = Self([&[]; MEMBERS.len()]);
         let mut seen = 0_u32;
         cursor.next_is(b'{')?;
+        cursor.next_is(b'"')?;
         loop {
-            cursor.next_is(b'"')?;
-            let name = cursor.name()?;
-            cursor.next_is(b':')?;
-            match name {
-                Name::Member(member) if seen & (1 << member) == 0 => {
-                    seen |= 1 << member;
-                    values.0[member] = cursor.value_of(member)?;
+            if let Some(member) = cursor.member() {
+                if seen & (1 << member) != 0 {
+                    return None;
                 }
-                Name::Member(_) => return None,
-                Name::Other => cursor.skip_value()?,
+                seen |= 1 << member;
+                values.0[member] = cursor.value_of(member)?;
+            } else {
+                cursor.skip_string()?;
+                cursor.skip_value()?;
+            }
+            if cursor.takes(*b",\"") {
+                continue;
             }
             match cursor.next()? {
-                b',' => {}
+                b',' => cursor.next_is(b'"')?,
                 b'}' => return cursor.next().is_none().then_some(values),
                 _ => return None,
             }
         }
     }
-}
-
-/// What a member's name is.
-#[derive(Clone, Copy)]
-enum Name {
-    /// The one at this place in [`MEMBERS`].
-    Member(usize),
-    /// One that is ignored.
-    Other,
 }
 
 /// A value without quotes.
@@ -143,7 +143,7 @@ enum Bare<'a> {
     Null,
 }
 
-/// Reads strings sixteen bytes at a time and without a branch on where they end, which would be guessed wrong.
+/// Reads without a branch on which member comes or how long its value is: such a branch would be guessed wrong.
 struct Cursor<'a> {
     text: &'a [u8],
     end: usize,
@@ -177,47 +177,55 @@ impl<'a> Cursor<'a> {
         (self.next()? == expected).then_some(())
     }
 
-    /// The bytes from `place` on, the first of them the lowest, and zeros behind the end of the text.
+    /// Takes two bytes if they stand next, with no white space between them.
     #[inline]
-    fn window(&self, place: usize) -> Option<u128> {
-        let rest = self.text.get(place..)?;
-        Some(u128::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| padded_of(rest))))
+    fn takes(&mut self, both: [u8; 2]) -> bool {
+        let is_next = self.window(self.at) == both;
+        self.at += if is_next { both.len() } else { 0 };
+        is_next
     }
 
-    /// What stands behind an opening quote, up to the next quote after `unseen` bytes. Whether it has escapes or control
-    /// characters, and a quote among the unseen, is left to be checked.
+    /// Takes a name behind its opening quote, with the closing one, when it is a member's: its place in [`MEMBERS`].
+    #[inline]
+    fn member(&mut self) -> Option<usize> {
+        let window = u128::from_le_bytes(self.window(self.at));
+        let Name { text, mask, bytes, member } = NAMES[slot_of(window)];
+        let is_member = window & mask == text;
+        self.at += if is_member { bytes } else { 0 };
+        is_member.then_some(member)
+    }
+
+    /// So many bytes from `place` on, and zeros behind the end of the text.
+    #[inline]
+    fn window<const BYTES: usize>(&self, place: usize) -> [u8; BYTES] {
+        let rest = self.text.get(place..).unwrap_or(&[]);
+        rest.first_chunk().copied().unwrap_or_else(|| padded_of(rest))
+    }
+
+    /// Takes what stands behind an opening quote, and the next quote after `unseen` bytes. Whether it has escapes or
+    /// control characters, and a quote among the unseen, is left to be checked.
     #[inline]
     fn string(&mut self, unseen: usize) -> Option<&'a [u8]> {
         let start = self.at;
         let mut place = start + unseen;
-        let mut quotes = quotes_of(self.window(place)?);
+        let mut quotes = quotes_of(self.window(place));
         while quotes == 0 {
-            place += WINDOW;
-            quotes = quotes_of(self.window(place)?);
+            place += size_of::<u64>();
+            if place >= self.end {
+                return None;
+            }
+            quotes = quotes_of(self.window(place));
         }
         place += (quotes.trailing_zeros() / u8::BITS) as usize;
         self.at = place + 1;
         (place < self.end).then(|| &self.text[start..place])
     }
 
-    #[inline]
-    fn name(&mut self) -> Option<Name> {
-        let window = self.window(self.at)?;
-        let name = self.string(0)?;
-        let length = name.len().min(WINDOW - 1);
-        let (member, padded) = MEMBER_OF_LENGTH[length];
-        if window & MASKS[length] == padded && name.len() < WINDOW {
-            return Some(Name::Member(member));
-        }
-        is_plain_text(name).then_some(Name::Other)
-    }
-
-    /// The value of a member that is known; nothing for `null`.
+    /// The colon and the value of a member that is known; nothing for `null`.
     #[inline]
     fn value_of(&mut self, member: usize) -> Option<&'a [u8]> {
         let is_number = member == Member::Confidence as usize;
-        if self.peek()? == b'"' {
-            self.at += 1;
+        if self.begins_string()? {
             return self.string(CHECKED_BYTES[member]).filter(|value| !value.is_empty() && !is_number);
         }
         match self.bare_value()? {
@@ -227,10 +235,25 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes the colon, and the quote if a string follows.
+    #[inline]
+    fn begins_string(&mut self) -> Option<bool> {
+        if self.takes(*b":\"") {
+            return Some(true);
+        }
+        self.next_is(b':')?;
+        let is_string = self.peek()? == b'"';
+        self.at += usize::from(is_string);
+        Some(is_string)
+    }
+
+    fn skip_string(&mut self) -> Option<()> {
+        is_plain_text(self.string(0)?).then_some(())
+    }
+
     fn skip_value(&mut self) -> Option<()> {
-        if self.peek()? == b'"' {
-            self.at += 1;
-            return is_plain_text(self.string(0)?).then_some(());
+        if self.begins_string()? {
+            return self.skip_string();
         }
         self.bare_value().map(|_| ())
     }
@@ -256,9 +279,9 @@ impl<'a> Cursor<'a> {
 /// The highest bit of each byte that is a quote. Only the lowest of the bits is to be relied on: a borrow may set others
 /// above it.
 #[inline]
-const fn quotes_of(window: u128) -> u128 {
-    const EACH: u128 = u128::MAX / 0xff;
-    let others = window ^ (EACH * b'"' as u128);
+const fn quotes_of(window: [u8; size_of::<u64>()]) -> u64 {
+    const EACH: u64 = u64::MAX / 0xff;
+    let others = u64::from_le_bytes(window) ^ (EACH * b'"' as u64);
     others.wrapping_sub(EACH) & !others & (EACH << 7)
 }
 
@@ -302,35 +325,47 @@ fn length_of_number(text: &[u8]) -> Option<usize> {
     (!matches!(text.get(end), Some(b'e' | b'E'))).then_some(end)
 }
 
-const WINDOW: usize = size_of::<u128>();
+/// A member's name as it stands behind an opening quote.
+#[derive(Clone, Copy)]
+struct Name {
+    /// The name and its closing quote, as a number.
+    text: u128,
+    /// The bits that count.
+    mask: u128,
+    bytes: usize,
+    /// Its place in [`MEMBERS`].
+    member: usize,
+}
 
-/// The one member of each length, by its place in [`MEMBERS`], and its name as a number. No two are equally long.
-const MEMBER_OF_LENGTH: [(usize, u128); WINDOW] = {
-    // No name is as long as this number of bytes that are all set.
-    let mut of_length = [(0, u128::MAX); WINDOW];
-    let mut place = 0;
-    while place < MEMBERS.len() {
-        let name = MEMBERS[place].as_bytes();
-        assert!(of_length[name.len()].1 == u128::MAX, "two members with names of one length");
-        of_length[name.len()] = (place, u128::from_le_bytes(padded_of(name)));
-        place += 1;
+const SLOTS: usize = 32;
+
+/// Where a name that begins like this stands in [`NAMES`], if it is there.
+#[inline]
+const fn slot_of(window: u128) -> usize {
+    (window ^ (window >> u8::BITS)) as usize % SLOTS
+}
+
+/// The members by [`slot_of`] their names, which no two share.
+const NAMES: [Name; SLOTS] = {
+    // Nothing is equal to this one: no bit counts, and its text has one.
+    let mut names = [Name { text: 1, mask: 0, bytes: 0, member: 0 }; SLOTS];
+    let mut member = 0;
+    while member < MEMBERS.len() {
+        let name = MEMBERS[member].as_bytes();
+        let mut text = padded_of(name);
+        text[name.len()] = b'"';
+        let text = u128::from_le_bytes(text);
+        let slot = slot_of(text);
+        assert!(names[slot].mask == 0, "two members share a slot");
+        let bytes = name.len() + 1;
+        names[slot] = Name { text, mask: u128::MAX >> ((size_of::<u128>() - bytes) * 8), bytes, member };
+        member += 1;
     }
-    of_length
+    names
 };
 
-/// The bytes of a name of each length.
-const MASKS: [u128; WINDOW] = {
-    let mut masks = [0; WINDOW];
-    let mut length = 1;
-    while length < WINDOW {
-        masks[length] = masks[length - 1] << u8::BITS | 0xff;
-        length += 1;
-    }
-    masks
-};
-
-const fn padded_of(name: &[u8]) -> [u8; WINDOW] {
-    let mut padded = [0; WINDOW];
-    padded.split_at_mut(name.len()).0.copy_from_slice(name);
+const fn padded_of<const BYTES: usize>(text: &[u8]) -> [u8; BYTES] {
+    let mut padded = [0; BYTES];
+    padded.split_at_mut(text.len()).0.copy_from_slice(text);
     padded
 }
