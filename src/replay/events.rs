@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Error;
 use super::depot::{Filler, Shelves};
 use super::names::{Names, Naming, VehicleKey};
+use super::spread::{Spread, place_bits};
 
 /// Vehicle, moment and the two halves of the id. The moment is the time in milliseconds and one bit of direction, so
 /// records are sorted as the events of a vehicle are.
@@ -106,41 +107,16 @@ impl<'a> Intake<'a> {
 pub(super) struct Sorter {
     taken: Vec<EventRecord>,
     sorted: Vec<EventRecord>,
-    /// First how many events belong to each place, then where the next one of it goes, and so in the end where it ends.
-    ends: Vec<u32>,
+    spread: Spread,
 }
 
 impl Sorter {
     /// Empties the shelf. The events of one vehicle stand together in the order of their keys, the vehicles in none.
     pub(super) fn sorted(&mut self, shelves: &Shelves<'_, EVENT_WORDS>, place: usize) -> Result<&[EventRecord], Error> {
         shelves.take(place, &mut self.taken)?;
-        let Self { taken, sorted, ends } = self;
-        // About two events for each place: most are put in order by putting them there.
-        let bits = (taken.len() / 2).max(1).ilog2();
-        ends.clear();
-        ends.resize(1 << bits, 0);
-        for record in &*taken {
-            ends[place_of(record[0], bits)] += 1;
-        }
-        let mut sum = 0;
-        for end in &mut *ends {
-            sum += std::mem::replace(end, sum);
-        }
-        sorted.resize(taken.len(), EventRecord::default());
-        for record in &*taken {
-            let end = &mut ends[place_of(record[0], bits)];
-            sorted[*end as usize] = *record;
-            *end += 1;
-        }
-        let mut start = 0;
-        for end in &*ends {
-            let end = *end as usize;
-            if end - start > 1 {
-                sorted[start..end].sort_unstable();
-            }
-            start = end;
-        }
-        Ok(sorted)
+        let bits = place_bits(self.taken.len());
+        self.spread.sort(&self.taken, &mut self.sorted, 1 << bits, |record| place_of(record[0], bits));
+        Ok(&self.sorted)
     }
 }
 

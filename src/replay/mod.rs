@@ -12,6 +12,7 @@ mod events;
 mod names;
 mod sessions;
 mod settling;
+mod spread;
 mod work;
 
 use std::io;

@@ -7,8 +7,11 @@ use uuid::Uuid;
 
 use super::names::{KnownNames, PlateRoom};
 use super::settling::{SessionRecord, giving_of};
+use super::spread::{Spread, place_bits};
 use crate::session_file::Row;
 
+/// The time of a session's id stands in its first 48 bits.
+const TIME_SHIFT: u32 = u128::BITS - 48;
 /// So many records are fetched at once: they lie far apart, and the processor waits for all of them together.
 const FETCHED: usize = 64;
 
@@ -17,6 +20,8 @@ const FETCHED: usize = 64;
 pub(super) struct Order {
     /// Each id, as a number to be compared at once, and its session's place.
     ids: Vec<(u128, u32)>,
+    sorted: Vec<(u128, u32)>,
+    spread: Spread,
     identity: Vec<u8>,
     fetched: Vec<SessionRecord>,
 }
@@ -32,14 +37,26 @@ impl Order {
                 SessionId::of_names(lot, names.plate(record[0], &mut room), &giving_key(record), &mut self.identity);
             (id.as_uuid().as_u128(), place)
         }));
-        self.ids.sort_unstable();
-        for ids in self.ids.chunks(FETCHED) {
+        self.sort();
+        for ids in self.sorted.chunks(FETCHED) {
             self.fetched.clear();
             self.fetched.extend(ids.iter().map(|(_, place)| records[*place as usize]));
             for ((id, _), record) in ids.iter().zip(&self.fetched) {
                 visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), record, names, &mut room));
             }
         }
+    }
+
+    /// By time, which ids begin with, and then as a whole.
+    fn sort(&mut self) {
+        let time = |id: u128| u64::try_from(id >> TIME_SHIFT).unwrap_or(u64::MAX);
+        let times = self.ids.iter().map(|(id, _)| time(*id));
+        let (first, last) = times.fold((u64::MAX, 0), |(first, last), time| (first.min(time), last.max(time)));
+        let span = last.saturating_sub(first);
+        let shift = (u64::BITS - span.leading_zeros()).saturating_sub(place_bits(self.ids.len()));
+        let place_of = |id: u128| usize::try_from((time(id) - first) >> shift).unwrap_or(usize::MAX);
+        let places = usize::try_from(span >> shift).unwrap_or(0) + 1;
+        self.spread.sort(&self.ids, &mut self.sorted, places, |(id, _)| place_of(*id));
     }
 }
 
