@@ -1,5 +1,6 @@
 //! Parts of a URL for the commands that a person may copy. Never a password.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// `HOST PORT` of a URL, as the command line wants them; empty when it has none.
@@ -23,15 +24,23 @@ pub(super) fn unreachable(server: &str, url: &str, setting: &str) -> String {
     format!("start {server}, or correct host and port in {setting}; to see whether it can be reached: nc -vz {place}")
 }
 
-/// The user of a URL.
+/// The user of a URL, as the server knows it.
 pub(super) fn user(url: &str) -> String {
-    Url::parse(url).map(|url| url.username().to_owned()).unwrap_or_default()
+    Url::parse(url).map(|url| decoded(url.username())).unwrap_or_default()
 }
 
-/// The first part of a URL's path, for instance a virtual host.
+/// The path of a URL, for instance a virtual host or a database, as the server knows it.
 pub(super) fn path(url: &str) -> String {
-    let path = Url::parse(url).map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
-    path.replace("%2f", "/").replace("%2F", "/")
+    Url::parse(url).map(|url| decoded(url.path().strip_prefix('/').unwrap_or_default())).unwrap_or_default()
+}
+
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
+
+/// A name as one word of a shell's command.
+pub(super) fn word(name: &str) -> String {
+    format!("'{}'", name.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -43,6 +52,13 @@ mod tests {
         assert_eq!(host_and_port("amqp://u:hidden@broker/%2f"), "broker 5672");
         assert_eq!(host_and_port("redis://[::1]:1/0"), "::1 1");
         assert_eq!(host_and_port("http://api"), "api 80");
+    }
+
+    #[test]
+    fn names_are_those_that_the_server_knows() {
         assert_eq!((user("amqp://u:hidden@b"), path("amqp://u@b/%2flots")), ("u".to_owned(), "/lots".to_owned()));
+        let url = "postgres://o%27neill%40park:hidden@db/parking%20lots";
+        assert_eq!((user(url), path(url)), ("o'neill@park".to_owned(), "parking lots".to_owned()));
+        assert_eq!(word(&user(url)), r"'o'\''neill@park'");
     }
 }

@@ -3,7 +3,7 @@
 use service_kit::config::{DATABASE_URL, Masked};
 use summary_api::ledger::{self, Error};
 
-use super::address::{host_and_port, path, unreachable, user};
+use super::address::{host_and_port, path, unreachable, user, word};
 use super::clock::{self, Said};
 use super::finding::Finding;
 
@@ -50,13 +50,16 @@ fn refused(url: &Masked, error: &Error) -> Finding {
              beside this process, for instance with stunnel"
         ),
         _ if said.contains("(28P01)") || said.contains("(28000)") => format!(
-            "correct user and password in {name}; to try them: {}; to set a password, in psql: \\password {}",
+            "correct user and password in {name}; to try them: {}; to set a password, in psql: \\password \"{}\"",
             psql(url),
             user(url.expose())
         ),
         _ if said.contains("(3D000)") => {
             let (host, port) = place(url);
-            format!("correct the database in {name}, or make it: createdb -h {host} -p {port} '{}'", path(url.expose()))
+            format!(
+                "correct the database in {name}, or make it: createdb -h {host} -p {port} {}",
+                word(&path(url.expose()))
+            )
         }
         Error::Unavailable(_) => unreachable("the database", url.expose(), name),
         Error::InUse(_) => format!("stop the other summary API, or name another file in {name}"),
@@ -75,5 +78,22 @@ fn place(url: &Masked) -> (String, String) {
 
 fn psql(url: &Masked) -> String {
     let (host, port) = place(url);
-    format!("psql -h {host} -p {port} -U '{}' '{}'", user(url.expose()), path(url.expose()))
+    format!("psql -h {host} -p {port} -U {} {}", word(&user(url.expose())), word(&path(url.expose())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_name_user_and_database_as_the_server_does() {
+        let url = Masked::url("postgres://park%40ing:hidden@db:6000/the%20ledger");
+        let fix = |said: &str| refused(&url, &Error::Config(said.to_owned())).fix.unwrap();
+
+        let login = "correct user and password in DWELL_DATABASE_URL; to try them: psql -h db -p 6000 -U 'park@ing' \
+                     'the ledger'; to set a password, in psql: \\password \"park@ing\"";
+        assert_eq!(fix("refused (28P01)"), login);
+        let made = "correct the database in DWELL_DATABASE_URL, or make it: createdb -h db -p 6000 'the ledger'";
+        assert_eq!(fix("no such database (3D000)"), made);
+    }
 }

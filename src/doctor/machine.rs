@@ -51,16 +51,14 @@ pub(super) fn data_folder(folder: &Path, is_running: bool) -> Vec<Finding> {
     let there = folder.ancestors().find(|ancestor| ancestor.exists()).filter(|there| !there.as_os_str().is_empty());
     let there = there.unwrap_or_else(|| Path::new("."));
     let seen = |text: &str| Finding::ok("data folder", format!("{shown} {text}"));
-    if let Err(error) = can_be_written(there) {
-        let cause = format!("{} can't be written: {error}", there.display());
-        let fix = format!(
-            "give it to the user who runs dwell (chown, chmod u+rwx '{}'), or choose another folder with DWELL_DATA_DIR \
-             (--data-dir)",
-            there.display()
-        );
-        return vec![seen("can't be used").fails(cause, fix)];
-    }
-    let state = match (there == folder, is_locked(folder)) {
+    let is_locked = match try_out(there).and_then(|()| is_locked(folder)) {
+        Ok(is_locked) => is_locked,
+        Err(trouble) => {
+            let (cause, fix) = trouble.cause_and_fix(there);
+            return vec![seen("can't be used").fails(cause, fix)];
+        }
+    };
+    let state = match (there == folder, is_locked) {
         (false, _) => seen("is made at the first start"),
         (true, false) => seen("can be written and is free"),
         (true, true) if is_running => seen("is in use by the service that listens here"),
@@ -79,17 +77,54 @@ pub(super) fn data_folder(folder: &Path, is_running: bool) -> Vec<Finding> {
     findings
 }
 
-/// Writes a file and takes it away again: rights alone do not say it, as on a disk that is mounted read-only.
-fn can_be_written(folder: &Path) -> std::io::Result<()> {
+/// Why nothing can be kept in a folder.
+#[derive(Debug)]
+enum Trouble {
+    NotWritable(std::io::Error),
+    /// Its file system takes no locks, so that two processes might have it.
+    NoLocks(std::io::Error),
+}
+
+impl Trouble {
+    fn cause_and_fix(&self, folder: &Path) -> (String, String) {
+        let shown = folder.display();
+        match self {
+            Self::NotWritable(error) => (
+                format!("{shown} can't be written: {error}"),
+                format!(
+                    "give it to the user who runs dwell (chown, chmod u+rwx '{shown}'), or choose another folder with \
+                     DWELL_DATA_DIR (--data-dir)"
+                ),
+            ),
+            Self::NoLocks(error) => (
+                format!("files in {shown} can't be locked: {error}"),
+                "choose a folder on a local disk with DWELL_DATA_DIR (--data-dir)".to_owned(),
+            ),
+        }
+    }
+}
+
+/// Writes and locks a file and takes it away again: rights alone do not say it, as on a disk that is mounted read-only.
+fn try_out(folder: &Path) -> Result<(), Trouble> {
     let trial = folder.join(format!(".dwell-doctor-{}", std::process::id()));
-    File::options().create_new(true).write(true).open(&trial)?;
-    std::fs::remove_file(&trial)
+    let file = File::options().create_new(true).write(true).open(&trial).map_err(Trouble::NotWritable)?;
+    let locked = is_taken(file.try_lock());
+    std::fs::remove_file(&trial).map_err(Trouble::NotWritable)?;
+    locked.map(drop)
 }
 
 /// Whether somebody has the lock. A missing one is not made; a free one is held no longer than this look takes.
-fn is_locked(folder: &Path) -> bool {
-    let Ok(lock) = File::open(folder.join("lock")) else { return false };
-    matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+fn is_locked(folder: &Path) -> Result<bool, Trouble> {
+    let Ok(lock) = File::open(folder.join("lock")) else { return Ok(false) };
+    is_taken(lock.try_lock())
+}
+
+fn is_taken(tried: Result<(), TryLockError>) -> Result<bool, Trouble> {
+    match tried {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(Trouble::NoLocks(error)),
+    }
 }
 
 fn room(folder: &Path, free_bytes: u64) -> Finding {
@@ -142,6 +177,16 @@ mod tests {
 
         assert_eq!(found.each_ref().map(|one| one.verdict), [Verdict::Ok, Verdict::Failed]);
         assert!(found[1].fix.as_ref().unwrap().contains("fuser -v"));
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_locks_is_not_taken_for_free() {
+        let unsupported = TryLockError::Error(ErrorKind::Unsupported.into());
+
+        let (cause, fix) = is_taken(Err(unsupported)).unwrap_err().cause_and_fix(Path::new("/data"));
+
+        assert_eq!(cause, "files in /data can't be locked: unsupported");
+        assert!(fix.contains("a local disk with DWELL_DATA_DIR"), "{fix}");
     }
 
     #[test]

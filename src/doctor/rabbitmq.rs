@@ -5,7 +5,7 @@
 use bus::{BusConfig, ProbeError, Queue, QueueFound, QueueState};
 use service_kit::config::{AMQP_URL, Masked};
 
-use super::address::{path, unreachable, user};
+use super::address::{path, unreachable, user, word};
 use super::finding::Finding;
 
 pub(super) const SUBJECT: &str = "rabbitmq";
@@ -30,6 +30,12 @@ fn account(url: &Masked) -> String {
     Some(user(url.expose())).filter(|user| !user.is_empty()).unwrap_or_else(|| "guest".to_owned())
 }
 
+/// The command that lets the user do all there.
+fn set_permissions(url: &Masked) -> String {
+    let (host, user) = (word(&virtual_host(url)), word(&account(url)));
+    format!("rabbitmqctl set_permissions -p {host} {user} '.*' '.*' '.*'")
+}
+
 fn not_in(url: &Masked, error: &ProbeError) -> Finding {
     let (host, user) = (virtual_host(url), account(url));
     let seen = Finding::ok(SUBJECT, url.to_string());
@@ -39,16 +45,18 @@ fn not_in(url: &Masked, error: &ProbeError) -> Finding {
             format!("the broker refuses the user '{user}' with this password: {said}"),
             format!(
                 "correct user and password in {} (write @ as %40, / as %2f), or on the broker: rabbitmqctl change_password \
-                 '{user}' NEW-PASSWORD; guest may come from the broker's own machine only",
-                AMQP_URL.name
+                 {} NEW-PASSWORD; guest may come from the broker's own machine only",
+                AMQP_URL.name,
+                word(&user)
             ),
         ),
         ProbeError::VirtualHost(_) => seen.fails(
             format!("there is no virtual host '{host}', or the user '{user}' may not use it: {said}"),
             format!(
-                "correct the path in {}, or on the broker: rabbitmqctl add_vhost '{host}'; rabbitmqctl set_permissions -p \
-                 '{host}' '{user}' '.*' '.*' '.*'",
-                AMQP_URL.name
+                "correct the path in {}, or on the broker: rabbitmqctl add_vhost {}; {}",
+                AMQP_URL.name,
+                word(&host),
+                set_permissions(url)
             ),
         ),
         ProbeError::Address(_) => seen.fails(said, format!("set {} to {}", AMQP_URL.name, AMQP_URL.allowed)),
@@ -57,7 +65,7 @@ fn not_in(url: &Masked, error: &ProbeError) -> Finding {
 }
 
 fn queue(url: &Masked, found: &QueueFound) -> Finding {
-    let (host, user, name) = (virtual_host(url), account(url), &found.name);
+    let name = &found.name;
     let seen = |text: String| Finding::ok(format!("queue {name}"), text);
     match &found.state {
         QueueState::Found { messages, consumers } => {
@@ -80,14 +88,16 @@ fn queue(url: &Masked, found: &QueueFound) -> Finding {
             format!("no service can declare it: RabbitMQ says \"{said}\"; ours are {ours}"),
             format!(
                 "take the queue as it is: DWELL_QUEUE_DECLARE=passive; or set the DWELL_QUEUE_TYPE that it has (quorum or \
-                 classic); or delete it while it is empty: rabbitmqctl delete_queue -p '{host}' '{name}' --if-empty"
+                 classic); or delete it while it is empty: rabbitmqctl delete_queue -p {} {} --if-empty",
+                word(&virtual_host(url)),
+                word(name)
             ),
         ),
         QueueState::NoRight { said } => seen("can't be declared".to_owned()).fails(
-            format!("the user '{user}' has no right to it: RabbitMQ says \"{said}\""),
+            format!("the user '{}' has no right to it: RabbitMQ says \"{said}\"", account(url)),
             format!(
-                "on the broker: rabbitmqctl set_permissions -p '{host}' '{user}' '.*' '.*' '.*'; or make the queues and set \
-                 DWELL_QUEUE_DECLARE=passive"
+                "on the broker: {}; or make the queues and set DWELL_QUEUE_DECLARE=passive",
+                set_permissions(url)
             ),
         ),
     }

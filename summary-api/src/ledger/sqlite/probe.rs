@@ -48,6 +48,22 @@ mod tests {
     }
 
     #[test]
+    fn a_look_leaves_nothing_beside_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("50% of #1?.sqlite");
+        drop(schema::open_writer(&path, parking::Timestamp::default()).unwrap());
+        let files = || {
+            let names = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let before = files();
+
+        assert!(look(&path).unwrap().has_ledger);
+
+        assert_eq!(files(), before);
+    }
+
+    #[test]
     fn a_ledger_that_somebody_has_is_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");

@@ -1,10 +1,12 @@
 //! The tables of the ledger in SQLite, how they came to be, and how a file is opened.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
 use parking::{LotId, Rules, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use url::Url;
 use uuid::Uuid;
 
 use super::{heads, hours, read};
@@ -86,11 +88,26 @@ pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uu
 
 /// Whether the file has a ledger, and that it is one which this program knows. Only reads.
 pub(super) fn look(path: &Path) -> Result<bool, Error> {
-    match open_reader(path).and_then(|connection| stored_version(&connection)) {
+    match open_to_look(path).and_then(|connection| stored_version(&connection)) {
         Err(Error::Corrupt(problem)) => Err(foreign(path, &problem)),
         Ok(Some(version)) if version > known_version() => Err(newer(path, version)),
         version => Ok(version?.is_some()),
     }
+}
+
+/// Opens a connection that leaves nothing beside the file. A reader makes a write-ahead log where there is none, and keeps
+/// it; one that is told that nobody writes the file does without.
+fn open_to_look(path: &Path) -> Result<Connection, Error> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return open_reader(path);
+    }
+    let unusable = |problem: &dyn Display| Error::Config(format!("{} can't be opened: {problem}", path.display()));
+    let whole = std::path::absolute(path).map_err(|error| unusable(&error))?;
+    let url = Url::from_file_path(whole).map_err(|()| unusable(&"its path has no root"))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(format!("{url}?immutable=1"), flags)?)
 }
 
 /// Opens a connection that takes the write-ahead log into the file, and writes nothing else.
