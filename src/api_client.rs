@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
-use reqwest::StatusCode;
+use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::config::{self, OF_COMMANDS, SUMMARY_API_URL, mask};
@@ -18,6 +18,8 @@ const DEFAULT_API: &str = "http://127.0.0.1:5000";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// So much of a refusal is read.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// So often a request is sent, when it is worth trying again.
 const ATTEMPTS: u32 = 8;
 /// So much of a refusal is shown.
@@ -58,21 +60,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// What answers there is not what was expected; the problem is told without a plate.
-    pub(crate) fn strange(address: String, problem: String) -> Self {
-        Self::Strange { address, problem }
-    }
-
-    /// Nobody answers there.
-    pub(crate) fn unavailable(address: &str, error: &reqwest::Error) -> Self {
-        let cause = deepest(error);
-        let reason = format!(
-            "{address} does not answer ({cause}); start dwell or the summary API, or name its address with --api or \
-             DWELL_SUMMARY_API_URL"
-        );
-        Self::Unavailable(Unavailable { name: "the summary API", reason })
-    }
-
     /// Whether it is worth asking again.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
@@ -98,14 +85,24 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// For answers that come at once.
     pub(crate) fn new(address: &str) -> Result<Self, Error> {
+        Self::with(address, reqwest::Client::builder().timeout(ANSWER_MAX))
+    }
+
+    /// For answers without end, of which something comes at least so often.
+    pub(crate) fn of_streams(address: &str, silence_max: Duration) -> Result<Self, Error> {
+        Self::with(address, reqwest::Client::builder().read_timeout(silence_max))
+    }
+
+    fn with(address: &str, http: ClientBuilder) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Address { address: mask(address), problem };
         let mut base = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
         // The summary API stands beside us: a proxy of the environment is meant for the world outside.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).build();
+        let http = http.no_proxy().connect_timeout(CONNECT_MAX).build();
         Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base })
     }
 
@@ -131,21 +128,13 @@ impl Client {
     }
 
     async fn get_once<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
-        let mut url = self.base.join(path).map_err(|error| self.strange(error.to_string()))?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut response = self.http.get(url).send().await.map_err(|error| self.unavailable(&error))?;
+        let mut response = self.open(path, query).await?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unavailable(&error))? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(self.strange(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes")));
             }
             body.extend_from_slice(&chunk);
-        }
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(Error::Status { address: self.address(), status, detail: detail(&body) });
         }
         // The text of serde's errors may quote a plate.
         serde_json::from_slice(&body).map_err(|error| {
@@ -157,16 +146,43 @@ impl Client {
         })
     }
 
+    /// The answer that begins to a GET of `path`; a refusal is an error.
+    pub(crate) async fn open(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Error> {
+        let mut url = self.base.join(path).map_err(|error| self.strange(error.to_string()))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut response = self.http.get(url).send().await.map_err(|error| self.unavailable(&error))?;
+        let status = response.status();
+        if status == StatusCode::OK {
+            return Ok(response);
+        }
+        let mut body = Vec::new();
+        while body.len() < REFUSAL_BYTES_MAX
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend_from_slice(&chunk);
+        }
+        Err(Error::Status { address: self.address(), status, detail: detail(&body) })
+    }
+
     fn address(&self) -> String {
         mask(self.base.as_str())
     }
 
-    fn strange(&self, problem: String) -> Error {
-        Error::strange(self.address(), problem)
+    /// What answers there is not what was expected; the problem is told without a plate.
+    pub(crate) fn strange(&self, problem: String) -> Error {
+        Error::Strange { address: self.address(), problem }
     }
 
+    /// Nobody answers there.
     fn unavailable(&self, error: &reqwest::Error) -> Error {
-        Error::unavailable(&self.address(), error)
+        let (address, cause) = (self.address(), deepest(error));
+        let reason = format!(
+            "{address} does not answer ({cause}); start dwell or the summary API, or name its address with --api or \
+             DWELL_SUMMARY_API_URL"
+        );
+        Error::Unavailable(Unavailable { name: "the summary API", reason })
     }
 }
 
@@ -208,7 +224,7 @@ pub(crate) fn deepest(error: &reqwest::Error) -> String {
 }
 
 /// What a problem document says, or the beginning of what else is there.
-pub(crate) fn detail(body: &[u8]) -> String {
+fn detail(body: &[u8]) -> String {
     let problem: Option<Value> = serde_json::from_slice(body).ok();
     let member = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let said = member("detail").or_else(|| member("title"));

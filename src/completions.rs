@@ -1,10 +1,10 @@
 //! `dwell completions`: what a shell needs to complete the command line.
 
-use std::io::{ErrorKind, Write as _};
-
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 use service_kit::config;
+
+use crate::output;
 
 const SHELL: &str = "SHELL";
 
@@ -38,9 +38,6 @@ pub fn run(matches: &ArgMatches, mut program: Command) -> Result<(), Error> {
     let mut script = Vec::new();
     let name = program.get_name().to_owned();
     clap_complete::generate(*shell, &mut program, name, &mut script);
-    match std::io::stdout().lock().write_all(&script) {
-        // Whoever reads only the first lines has all that was wanted.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    output::write(&script)?;
+    Ok(())
 }

@@ -3,7 +3,6 @@
 //! Why a message is a dead letter was said by who put it there. A list leaves every letter where it is; a requeued one is
 //! confirmed by its queue before it leaves the dead letters, so that at worst it is there twice.
 
-use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use service_kit::{ServiceContext, Settings};
 use uuid::Uuid;
 
+use crate::output;
 use crate::progress::{Progress, counted};
 use crate::queues::{self, Queues};
 
@@ -160,9 +160,7 @@ async fn list(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
     }
     let (is_json, with_bodies) = (matches.get_flag(JSON), matches.get_flag(SHOW_BODIES));
     let shown = if is_json { as_json(&seen, with_bodies) } else { as_table(&seen, with_bodies) };
-    let written = std::io::stdout().lock().write_all(shown.as_bytes());
-    // Whoever reads only the first lines has all that was wanted.
-    written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(error)) })?;
+    output::write(shown.as_bytes()).map_err(Error::Output)?;
     let name = queues.name(Queue::Dead);
     let count = counted(seen.len() as u64, "message");
     let place = queues.place();

@@ -17,7 +17,7 @@ mod redis;
 mod settings;
 mod summary_api;
 
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +31,7 @@ use service_kit::config::{AMQP_URL, DATA_DIR, INTERNAL_TOKEN, OTLP_ENDPOINT, RED
 use service_kit::{Settings, config};
 
 use self::finding::{Finding, Verdict, exit_code};
+use crate::output;
 
 const VALIDATE: &str = "validate";
 const DOCTOR: &str = "doctor";
@@ -118,11 +119,8 @@ pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
     }
     let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let said = if own.get_flag(JSON) { print::json(&findings) } else { print::text(&findings, is_coloured) };
-    Some(match std::io::stdout().lock().write_all(said.as_bytes()) {
-        // Whoever reads only the first lines has all that was wanted.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::from(exit_code(&findings)),
-    })
+    let is_written = output::write(said.as_bytes()).is_ok();
+    Some(if is_written { ExitCode::from(exit_code(&findings)) } else { ExitCode::FAILURE })
 }
 
 /// Settings that are right need no line each.

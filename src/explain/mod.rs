@@ -4,8 +4,6 @@
 
 mod screen;
 
-use std::io::{ErrorKind, Write as _};
-
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use parking::{LotId, Plate};
 use service_kit::config;
@@ -14,6 +12,7 @@ use summary_api::routes::ExplanationsView;
 use uuid::Uuid;
 
 use crate::api_client::{self, Client, Patience, address};
+use crate::output;
 
 const WHAT: &str = "what";
 const LOT: &str = "lot";
@@ -131,9 +130,8 @@ async fn explain(matches: &ArgMatches, settings: &Settings) -> Result<(), Error>
         return Err(Error::NoSession { in_lot: lot.is_some() });
     }
     let text = if matches.get_flag(JSON) { as_json(&answer) } else { screen::of_all(&answer) };
-    let written = std::io::stdout().lock().write_all(text.as_bytes());
-    // Whoever reads only the first lines has all that was wanted.
-    written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(error)) })
+    output::write(text.as_bytes()).map_err(Error::Output)?;
+    Ok(())
 }
 
 fn as_json(answer: &ExplanationsView) -> String {

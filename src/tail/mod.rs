@@ -6,29 +6,25 @@
 mod events;
 mod line;
 
-use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::LotId;
-use reqwest::{Response, StatusCode};
-use service_kit::config::{self, mask};
+use reqwest::Response;
+use service_kit::config;
 use service_kit::{Backoff, ServiceContext, Settings};
 use summary_api::routes::{ChangeView, LotPage};
-use url::Url;
 
 use self::events::{Event, Events};
 use crate::api_client::{self, Client, Patience, address};
+use crate::output;
 use crate::progress::Progress;
 
 const LOT: &str = "lot";
 const AFTER_CHANGE: &str = "after";
 const JSON: &str = "json";
-const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Two signs of life may be missed: the third is due just then.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
-/// So much of a refusal is read.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,28 +87,23 @@ pub fn command() -> Command {
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let following = Box::pin(follow(matches, settings));
     tokio::select! {
-        done = following => match done {
-            // Whoever reads only the first lines has all that was wanted.
-            Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            done => Ok(done?),
-        },
+        done = following => Ok(done?),
         () = context.lifecycle.stopping() => Ok(()),
     }
 }
 
 async fn follow(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
-    let address = address(matches, settings)?;
-    let mut feed = Feed::new(&address, matches)?;
+    let mut feed = Feed::new(&address(matches, settings)?, matches)?;
     let is_json = matches.get_flag(JSON);
     let said = Progress::of_waiting("following");
     let mut answer = feed.open().await?;
     if let Some(lot) = matches.get_one::<LotId>(LOT) {
-        warn_of_unknown(lot, &address, &said).await;
+        warn_of_unknown(lot, &feed.client, &said).await;
     }
     let mut backoff = Backoff::default();
     loop {
         let shown = feed.position;
-        let why = feed.show(answer, is_json).await?;
+        let Some(why) = feed.show(answer, is_json).await? else { return Ok(()) };
         if feed.position != shown {
             backoff.reset();
         }
@@ -130,9 +121,8 @@ async fn follow(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> 
 
 /// A lot without sessions may have some later, so it is followed all the same; a slip in its name should not wait in
 /// silence.
-async fn warn_of_unknown(lot: &LotId, address: &str, said: &Progress) {
-    let asked = async { Client::new(address)?.get::<LotPage>("api/v1/lots", &[], Patience::None).await };
-    match asked.await {
+async fn warn_of_unknown(lot: &LotId, client: &Client, said: &Progress) {
+    match client.get::<LotPage>("api/v1/lots", &[], Patience::None).await {
         Ok(page) => {
             if let Some(warning) = unknown(lot, &page) {
                 said.say(&warning);
@@ -159,49 +149,35 @@ fn unknown(lot: &LotId, page: &LotPage) -> Option<String> {
 
 /// The feed at one address, and how far it was shown.
 struct Feed {
-    http: reqwest::Client,
-    url: Url,
+    client: Client,
+    lot: Option<LotId>,
     position: Option<u64>,
 }
 
 impl Feed {
     fn new(address: &str, matches: &ArgMatches) -> Result<Self, Error> {
-        let strange = |problem: String| api_client::Error::strange(mask(address), problem);
-        let base = if address.ends_with('/') { address.to_owned() } else { format!("{address}/") };
-        let url = Url::parse(&base).and_then(|base| base.join("api/v1/live/events"));
-        let mut url = url.map_err(|error| strange(error.to_string()))?;
-        if let Some(lot) = matches.get_one::<LotId>(LOT) {
-            url.query_pairs_mut().append_pair("lot_id", lot.as_str());
-        }
-        // The summary API stands beside us: a proxy of the environment is meant for the world outside.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_MAX).read_timeout(SILENCE_MAX).build();
-        let http = http.map_err(|error| strange(error.to_string()))?;
-        Ok(Self { http, url, position: matches.get_one::<u64>(AFTER_CHANGE).copied() })
+        let client = Client::of_streams(address, SILENCE_MAX)?;
+        let lot = matches.get_one::<LotId>(LOT).cloned();
+        Ok(Self { client, lot, position: matches.get_one::<u64>(AFTER_CHANGE).copied() })
     }
 
     /// The answer that the feed comes in.
     async fn open(&self) -> Result<Response, Error> {
-        let request = self.http.get(self.url.clone());
-        let request = match self.position {
-            Some(position) => request.header("last-event-id", position),
-            None => request,
-        };
-        let answer = request.send().await.map_err(|error| api_client::Error::unavailable(&self.address(), &error))?;
-        if answer.status() != StatusCode::OK {
-            return Err(self.refused(answer).await);
-        }
-        Ok(answer)
+        let position = self.position.map(|position| position.to_string());
+        let parameters = [("after", position.as_deref()), ("lot_id", self.lot.as_ref().map(LotId::as_str))];
+        let given: Vec<_> = parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        Ok(self.client.open("api/v1/live/events", &given).await?)
     }
 
-    /// Shows what comes until the connection ends; says why it did.
-    async fn show(&mut self, mut answer: Response, is_json: bool) -> Result<String, Error> {
+    /// Shows what comes until the connection ends, and says why it did; `None` when nobody reads on.
+    async fn show(&mut self, mut answer: Response, is_json: bool) -> Result<Option<String>, Error> {
         let mut events = Events::default();
         let mut why = "the connection has ended".to_owned();
         loop {
             let chunk = match answer.chunk().await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok(why),
-                Err(error) => return Ok(format!("the connection broke off ({})", api_client::deepest(&error))),
+                Ok(None) => return Ok(Some(why)),
+                Err(error) => return Ok(Some(format!("the connection broke off ({})", api_client::deepest(&error)))),
             };
             let arrived = events.push(&chunk).map_err(|problem| self.strange(problem.to_owned()))?;
             let mut lines = String::new();
@@ -213,7 +189,9 @@ impl Feed {
                     }
                 }
             }
-            write(lines).await?;
+            if !write(lines).await? {
+                return Ok(None);
+            }
         }
     }
 
@@ -238,38 +216,17 @@ impl Feed {
         Ok(())
     }
 
-    fn address(&self) -> String {
-        let mut base = self.url.clone();
-        base.set_query(None);
-        mask(base.as_str())
-    }
-
     fn strange(&self, problem: String) -> Error {
-        api_client::Error::strange(self.address(), problem).into()
-    }
-
-    async fn refused(&self, mut answer: Response) -> Error {
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > REFUSAL_BYTES_MAX {
-                break;
-            }
-        }
-        let (status, detail) = (answer.status(), api_client::detail(&body));
-        api_client::Error::Status { address: self.address(), status, detail }.into()
+        self.client.strange(problem).into()
     }
 }
 
 /// Writes to standard output, off the async threads: a reader that pauses must not keep Ctrl-C from being heard.
-async fn write(text: String) -> Result<(), Error> {
+async fn write(text: String) -> Result<bool, Error> {
     if text.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
-    let written = tokio::task::spawn_blocking(move || {
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush())
-    });
+    let written = tokio::task::spawn_blocking(move || output::write(text.as_bytes()));
     written.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(Error::Output)
 }
 
