@@ -2,10 +2,15 @@
 
 use std::process::{Command, Output};
 
+use bus::Queue;
+use parking::Rules;
 use serde_json::Value;
-use testbed::{Program, free_port, wait_for};
+use service_kit::ServiceContext;
+use summary_api::Access;
+use testbed::free_port;
 
-use crate::support::{PATIENCE, json};
+use crate::support::pipeline::Pipeline;
+use crate::support::{dwell_alone, first_session};
 
 /// What fits on one screen.
 const LINES_MAX: usize = 40;
@@ -19,21 +24,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-async fn first(api: &str, state: &str) -> Value {
-    let url = format!("{api}/api/v1/sessions?state={state}&limit=1");
-    wait_for(PATIENCE, state, async || json(&url).await.and_then(|list| list["sessions"].get(0).cloned())).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_and_a_plate_are_explained_on_one_screen() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let _dwell = Program::new(testbed::binary("dwell").unwrap())
-        .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
-        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
-        .start()
-        .unwrap();
+    let _dwell = dwell_alone(folder.path(), port);
     let api = format!("http://127.0.0.1:{port}");
-    let (matched, held) = (first(&api, "matched").await, first(&api, "held_exit,unmatched_exit").await);
+    let first = async |states: &str| first_session(&format!("{api}/api/v1/sessions?state={states}&limit=1")).await;
+    let (matched, held) = (first("matched").await, first("held_exit,unmatched_exit").await);
 
     for (session, words) in [(&matched, "directly follows the entry of"), (&held, "matches it")] {
         let id = session["exit_event_id"].as_str().unwrap();
@@ -67,6 +64,26 @@ async fn an_event_and_a_plate_are_explained_on_one_screen() {
     let stranger = explain(&["ZZZZ-0001-ZZ", "--api", &api]);
     assert_eq!(stranger.status.code(), Some(1));
     assert!(text(&stranger.stderr).contains("no session of this plate is known"), "{}", text(&stranger.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plate_that_is_nearly_the_same_is_shown() {
+    let pipeline = Pipeline::new(Rules { hold_ms: 200, ..Rules::default() }).await;
+    let entry = r#"{"id":"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2","vehicle_plate":"0LD12E4","entry_date_time":"2024-09-24T09:00:00Z"}"#;
+    let exit = r#"{"id":"ea90a8f0-d66b-429e-aa8a-c4ba05805975","vehicle_plate":"OLD1234","exit_date_time":"2024-09-24T10:00:00Z"}"#;
+    pipeline.publish(Queue::Entry, [entry.as_bytes().to_vec()]).await;
+    pipeline.publish(Queue::Exit, [exit.as_bytes().to_vec()]).await;
+    pipeline.settle(pipeline.recorder()).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    let router = summary_api::router(&pipeline.service, Access::Open, &ServiceContext::for_testing());
+    tokio::spawn(axum::serve(listener, router).into_future());
+
+    let ran = tokio::task::block_in_place(|| explain(&["OLD1234", "--api", &api]));
+
+    let screen = text(&ran.stdout);
+    let near = screen.split_once("\nnear ").unwrap_or_else(|| panic!("{screen}{}", text(&ran.stderr))).1;
+    assert!(near.contains("  0LD12E4   ") && near.contains("  open 2024-09-24T09:00:00.000Z  session "), "{screen}");
 }
 
 #[test]

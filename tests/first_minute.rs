@@ -4,24 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testbed::{Program, Signal, free_port, wait_for};
+use testbed::{Program, Signal, free_port};
 
-use crate::support::{PATIENCE, json};
+use crate::support::{PATIENCE, dwell_alone, first_session, json};
 
 const FIRST_MATCH_MAX: Duration = Duration::from_secs(5);
-
-fn start(folder: &tempfile::TempDir, port: u16) -> Program {
-    Program::new(testbed::binary("dwell").unwrap())
-        .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
-        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
-        .start()
-        .unwrap()
-}
-
-/// The first session of a list, once there is one.
-async fn first(url: &str) -> Value {
-    wait_for(PATIENCE, "a session", async || json(url).await.and_then(|list| list["sessions"].get(0).cloned())).await
-}
 
 /// Every session that stands, by id, page after page.
 async fn all_sessions(api: &str) -> BTreeMap<String, Value> {
@@ -44,9 +31,9 @@ async fn all_sessions(api: &str) -> BTreeMap<String, Value> {
 async fn the_first_matched_session_is_there_within_five_seconds() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let begin = Instant::now();
-    let _dwell = start(&folder, port);
+    let _dwell = dwell_alone(folder.path(), port);
 
-    let session = first(&format!("http://127.0.0.1:{port}/api/v1/sessions?state=matched&limit=1")).await;
+    let session = first_session(&format!("http://127.0.0.1:{port}/api/v1/sessions?state=matched&limit=1")).await;
 
     let taken = begin.elapsed();
     assert!(taken < FIRST_MATCH_MAX, "it took {taken:?}");
@@ -57,13 +44,13 @@ async fn the_first_matched_session_is_there_within_five_seconds() {
 async fn a_kill_loses_no_session_and_repeats_none() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let api = format!("http://127.0.0.1:{port}");
-    let mut killed = start(&folder, port);
-    first(&format!("{api}/api/v1/sessions?state=matched&limit=1")).await;
+    let mut killed = dwell_alone(folder.path(), port);
+    first_session(&format!("{api}/api/v1/sessions?state=matched&limit=1")).await;
     let before = all_sessions(&api).await;
     killed.kill().unwrap();
 
-    let _again = start(&folder, port);
-    first(&format!("{api}/api/v1/sessions?limit=1")).await;
+    let _again = dwell_alone(folder.path(), port);
+    first_session(&format!("{api}/api/v1/sessions?limit=1")).await;
     let after = all_sessions(&api).await;
 
     let closed = |session: &Value| session["state"] == "matched";
@@ -81,7 +68,7 @@ async fn a_kill_loses_no_session_and_repeats_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_banner_stays_in_sight_of_a_first_look() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut dwell = start(&folder, port);
+    let mut dwell = dwell_alone(folder.path(), port);
 
     for words in ["dwell is ready", "decisions "] {
         dwell.wait_for_line(words, PATIENCE).await.unwrap();
@@ -98,8 +85,8 @@ async fn the_banner_stays_in_sight_of_a_first_look() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_drains_and_says_what_was_done() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut dwell = start(&folder, port);
-    first(&format!("http://127.0.0.1:{port}/api/v1/sessions?state=matched&limit=1")).await;
+    let mut dwell = dwell_alone(folder.path(), port);
+    first_session(&format!("http://127.0.0.1:{port}/api/v1/sessions?state=matched&limit=1")).await;
 
     dwell.signal(Signal::INT).unwrap();
     let line = dwell.wait_for_line("stopped: ", PATIENCE).await.unwrap();
@@ -112,11 +99,11 @@ async fn ctrl_c_drains_and_says_what_was_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_data_folder_and_a_taken_port_are_named_with_the_remedy() {
     let (folder, other, port) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), free_port());
-    let _first = start(&folder, port);
-    first(&format!("http://127.0.0.1:{port}/api/v1/sessions?limit=1")).await;
+    let _first = dwell_alone(folder.path(), port);
+    first_session(&format!("http://127.0.0.1:{port}/api/v1/sessions?limit=1")).await;
 
-    let mut same_folder = start(&folder, free_port());
-    let mut same_port = start(&other, port);
+    let mut same_folder = dwell_alone(folder.path(), free_port());
+    let mut same_port = dwell_alone(other.path(), port);
     let codes = [same_folder.wait(PATIENCE).await.unwrap().code(), same_port.wait(PATIENCE).await.unwrap().code()];
 
     assert_eq!(codes, [Some(69), Some(69)], "{}{}", same_folder.output(), same_port.output());

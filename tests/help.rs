@@ -1,5 +1,6 @@
 //! The help of every service and command stays short: examples first, the settings that it reads, exit codes last.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use service_kit::config::ALL;
@@ -30,6 +31,18 @@ const COMMANDS: [(&str, &[&str], &str, &str); 16] = [
 fn help_of(program: &str, words: &[&str]) -> String {
     let ran = Command::new(testbed::binary(program).unwrap()).args(words).arg("-h").output().unwrap();
     String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn each_shell_gets_a_script_that_completes_every_command() {
+    let commands: BTreeSet<&str> = COMMANDS.iter().filter_map(|(_, words, ..)| words.first().copied()).collect();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_dwell")).args(["completions", shell]).output().unwrap();
+        let script = String::from_utf8(ran.stdout).unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{shell}");
+        let missing: Vec<_> = commands.iter().filter(|command| !script.contains(*command)).collect();
+        assert!(missing.is_empty() && script.contains("sessions"), "{shell} does not complete {missing:?}: {script}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod every_exit_finds_its_entry;
 mod explains;
 mod files_reach_the_queues;
 mod first_minute;
+mod heartbeat;
 mod help;
 mod hot_vehicles;
 mod layers;

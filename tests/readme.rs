@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testbed::{Program, free_port};
 
-use crate::support::ready;
+use crate::support::{dwell_alone, ready};
 
 const README: &str = include_str!("../README.md");
 const API: &str = include_str!("../docs/api.md");
@@ -29,11 +29,7 @@ fn curls(text: &str) -> Vec<String> {
 #[ignore = "needs curl: ci/test"]
 async fn every_curl_of_the_documentation_answers() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let _dwell = Program::new(testbed::binary("dwell").unwrap())
-        .env("DWELL_DATA_DIR", folder.path().to_str().unwrap())
-        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
-        .start()
-        .unwrap();
+    let _dwell = dwell_alone(folder.path(), port);
     ready(port).await;
     let (readme, api) = (curls(README), curls(API));
     assert!(readme.len() >= 3 && api.len() >= 4, "{readme:?} {api:?}");

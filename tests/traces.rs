@@ -172,6 +172,32 @@ async fn a_dead_letter_names_the_trace_of_the_work_that_refused_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_belongs_to_the_first_work_that_it_comes_from_and_links_to_the_others() {
+    let (mut pipeline, (address, received)) = (Pipeline::new(Rules::default()).await, collector().await);
+    let settings = Settings::from_variables([("DWELL_OTLP_ENDPOINT", address.as_str())]).unwrap();
+    pipeline.context.traces = Traces::from_settings(&settings, "test", &pipeline.context.registry).unwrap();
+    let works = ["1", "2", "3"].map(|digit| CALLER.replace("0af7", &digit.repeat(4)));
+    let of_work = |(number, work): (u128, &String)| bus::Message {
+        trace: TraceContext::parse(work),
+        ..bus::Message::new(EVENT.replace("9b810e76", &format!("{number:08x}")))
+    };
+    // Two of the messages come from one work.
+    let messages = (1..).zip([&works[0], &works[1], &works[1], &works[2]]).map(of_work).collect();
+    pipeline.bus.publish(Queue::Entry, messages).await.unwrap();
+
+    pipeline.settle(pipeline.recorder()).await;
+
+    let batch = wait_for(PATIENCE, "the span of the batch", async || {
+        let spans = received.lock().unwrap();
+        spans.iter().find(|(_, span)| span.name == WAY[1]).map(|(_, span)| span.clone())
+    })
+    .await;
+    let links: Vec<String> = batch.links.iter().map(|link| id(&link.trace_id)).collect();
+    let trace = |work: &String| TraceContext::parse(work).unwrap().trace_id().to_string();
+    assert_eq!((id(&batch.trace_id), links), (trace(&works[0]), vec![trace(&works[1]), trace(&works[2])]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_holds_nothing_up() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = format!("http://127.0.0.1:{}", free_port());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use testbed::{Program, free_port, wait_until};
+use testbed::{Program, free_port, wait_for, wait_until};
 
 pub(crate) mod pipeline;
 
@@ -98,6 +98,15 @@ pub(crate) fn settled(api: &str) -> String {
     dwell(&["export", "--api", api, "--sessions", "-", "--settled", "--timeout", "10m"], &[])
 }
 
+/// The whole pipeline in one process, on embedded parts.
+pub(crate) fn dwell_alone(folder: &Path, port: u16) -> Program {
+    Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_DATA_DIR", folder.to_str().unwrap())
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .start()
+        .unwrap()
+}
+
 /// A summary API of its own process.
 pub(crate) fn summary_api(database_url: &str, port: u16, folder: &Path) -> Program {
     let program = Program::new(testbed::binary("summary-api").unwrap())
@@ -125,6 +134,11 @@ pub(crate) fn correlator(amqp_url: &str, redis_url: &str, api_port: u16, folder:
 /// The answer of an API as JSON.
 pub(crate) async fn json(url: &str) -> Option<serde_json::Value> {
     reqwest::get(url).await.ok()?.json().await.ok()
+}
+
+/// The first session of a list, once there is one.
+pub(crate) async fn first_session(url: &str) -> serde_json::Value {
+    wait_for(PATIENCE, "a session", async || json(url).await.and_then(|list| list["sessions"].get(0).cloned())).await
 }
 
 /// The value of an unlabelled metric on a page.

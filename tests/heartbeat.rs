@@ -1,0 +1,94 @@
+//! Each correlator reports once a second, whether or not the broker counts its queues; what it counts is told of that queue.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Bus, Consumer, Error, Message, Queue};
+use parking::Rules;
+use service_kit::{Settings, metrics};
+use testbed::{wait_for, wait_until};
+
+use crate::support::PATIENCE;
+use crate::support::pipeline::Pipeline;
+
+/// What a broker says of its queues.
+#[derive(Debug, Clone, Copy)]
+enum Depths {
+    /// Nothing, without end.
+    Silent,
+    /// That it is not known: the broker is away.
+    NotKnown,
+    /// So many messages.
+    Known(fn(Queue) -> u64),
+}
+
+/// A bus that counts in its own way, and else is the one within.
+#[derive(Debug)]
+struct Counting {
+    inner: Arc<dyn Bus>,
+    depths: Depths,
+}
+
+#[async_trait]
+impl Bus for Counting {
+    async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error> {
+        self.inner.publish(queue, messages).await
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
+        self.inner.consume(queue, prefetch).await
+    }
+
+    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
+        match self.depths {
+            Depths::Silent => std::future::pending().await,
+            Depths::NotKnown => Ok(None),
+            Depths::Known(depth) => Ok(Some(depth(queue))),
+        }
+    }
+}
+
+/// A correlator on a bus that counts so.
+async fn correlator(depths: Depths) -> Pipeline {
+    let pipeline = Pipeline::new(Rules::default()).await;
+    let bus = Arc::new(Counting { inner: Arc::clone(&pipeline.bus), depths });
+    let config = correlator::Config::from_settings(&Settings::from_variables([]).unwrap()).unwrap();
+    correlator::start(config, bus, Arc::new(pipeline.recorder()), &pipeline.context).await.unwrap();
+    pipeline
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correlator_goes_on_reporting_while_the_broker_is_silent_or_away() {
+    for depths in [Depths::Silent, Depths::NotKnown] {
+        let pipeline = correlator(depths).await;
+        let report = || pipeline.service.correlators().into_iter().next();
+        let mut last = None;
+        for _ in 0..3 {
+            let next = wait_for(PATIENCE, "another report", async || {
+                report().filter(|report| last.is_none_or(|last| report.reported_at > last))
+            })
+            .await;
+            let status = &next.status;
+            assert_eq!((status.entry_ready, status.exit_ready, status.in_flight), (None, None, 0), "{depths:?}");
+            last = Some(next.reported_at);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_metric_of_a_queue_is_of_that_queue() {
+    let pipeline = correlator(Depths::Known(|queue| match queue {
+        Queue::Entry => 3,
+        Queue::Exit => 5,
+        Queue::Dead => 7,
+    }))
+    .await;
+    let shown =
+        ["dwell_queue_ready{queue=\"entry\"} 3", "dwell_queue_ready{queue=\"exit\"} 5", "dwell_dead_letters_waiting 7"];
+
+    wait_until(PATIENCE, "the depths to be shown", async || {
+        let page = metrics::render(&pipeline.context.registry);
+        shown.iter().all(|series| page.lines().any(|line| line == *series))
+    })
+    .await;
+}
