@@ -63,11 +63,11 @@ impl Names {
     pub(super) fn hash(&self, name: &Name) -> u64 {
         match name {
             Name::Packed { lot, plate } => {
-                let [a, b, c, d, e, f, rest @ ..] = *plate;
-                let [g, h, i, j, k, l] = rest;
-                let [low, high] = lot.to_le_bytes();
-                let first = u64::from_le_bytes([a, b, c, d, e, f, low, high]);
-                folded([first, u64::from_le_bytes([g, h, i, j, k, l, 0, 0])], self.seeds)
+                let (mut first, mut second) = ([0; 8], [0; 8]);
+                first[..6].copy_from_slice(&plate[..6]);
+                first[6..].copy_from_slice(&lot.to_le_bytes());
+                second[..6].copy_from_slice(&plate[6..]);
+                folded([first, second].map(u64::from_le_bytes), self.seeds)
             }
             Name::Spelled(vehicle) => {
                 let of_lot = hash_of_text(vehicle.lot.as_str(), self.seeds);
@@ -104,17 +104,18 @@ fn letters(text: &str) -> Option<[u64; 2]> {
 }
 
 fn halves(bytes: [u8; 16]) -> [u64; 2] {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
-    [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest)]
+    let (halves, _) = bytes.as_chunks();
+    [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
 }
 
 /// The plate in six bits a letter; `None` when it has other letters than `0-9A-Z`, or more than 16.
 fn packed(plate: &str) -> Option<PackedPlate> {
     let [first, second] = letters(plate)?;
     let are_plain = count_plain(first) + count_plain(second) == plate.len();
-    let [a, b, c, d, e, f, _, _] = squeezed(first).to_le_bytes();
-    let [g, h, i, j, k, l, _, _] = squeezed(second).to_le_bytes();
-    are_plain.then_some([a, b, c, d, e, f, g, h, i, j, k, l])
+    let mut plate = [0; 12];
+    plate[..6].copy_from_slice(&squeezed(first).to_le_bytes()[..6]);
+    plate[6..].copy_from_slice(&squeezed(second).to_le_bytes()[..6]);
+    are_plain.then_some(plate)
 }
 
 /// How many of eight bytes are in `0-9A-Z`.
