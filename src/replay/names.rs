@@ -312,6 +312,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn every_lot_keeps_its_name_however_many_there_are(
+            lots in prop::collection::vec("[A-Za-z0-9._-]{1,3}|[A-Za-z0-9._-]{7,18}", 1..700),
+        ) {
+            let names = Names::default();
+            let mut naming = names.naming();
+            let mut key = |lot: &String| naming.key(lot.as_bytes(), b"A", Timestamp::default()).unwrap();
+            let keys: Vec<VehicleKey> = lots.iter().chain(&lots).map(&mut key).collect();
+            let names = names.finish();
+            let named: Vec<&str> = keys.iter().map(|key| names.lots()[names.lot(*key)].as_str()).collect();
+            prop_assert_eq!(named, [&lots[..], &lots[..]].concat());
+        }
+
+        #[test]
         fn a_plain_plate_and_its_number_are_one(plate in "[0-9A-Z]{0,10}") {
             let number = plain_plate(plate.as_bytes()).unwrap();
             let mut room = PlateRoom::default();
