@@ -78,10 +78,16 @@ impl Timestamp {
     }
 }
 
+/// The form of `Display` as chrono knows it, for times of any year.
+const FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
+
 impl fmt::Display for Timestamp {
     /// `2024-09-24T09:00:00.125Z`, always with three decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.to_datetime().format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        match std::str::from_utf8(&self.to_rfc3339()) {
+            Ok(text) if (0..=LAST_MILLIS).contains(&self.0) => f.write_str(text),
+            _ => write!(f, "{}", self.to_datetime().format(FORMAT)),
+        }
     }
 }
 
@@ -292,11 +298,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_time_of_any_year_is_written() {
+        assert_eq!(Timestamp::from_millis(-150).to_string(), "1969-12-31T23:59:59.850Z");
+        assert_eq!(Timestamp::from_millis(LAST_MILLIS).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_millis(LAST_MILLIS + 1).to_string(), "+10000-01-01T00:00:00.000Z");
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(millis in 0..=LAST_MILLIS) {
             let moment = Timestamp::from_millis(millis);
             prop_assert_eq!(Timestamp::parse_rfc3339(&moment.to_string()), Ok(moment));
+            prop_assert_eq!(moment.to_string(), moment.to_datetime().format(FORMAT).to_string());
             prop_assert_eq!(moment.to_rfc3339().to_vec(), moment.to_string().into_bytes());
         }
 

@@ -30,7 +30,6 @@ mod whole;
 use axum::Router;
 use axum::extract::RawPathParams;
 use axum::http::HeaderMap;
-use axum::middleware::from_fn;
 use service_kit::ServiceContext;
 use service_kit::traces::{TRACEPARENT, TraceContext};
 use utoipa_axum::router::OpenApiRouter;
@@ -95,7 +94,7 @@ fn routes(service: &Service, access: Access, answers: Answers, context: &Service
     let graphql = graphql::routes().with_state(GraphQl::new(service, answers));
     let public = public().with_state(service.clone());
     let (router, _) = public.merge(internal).merge(live).merge(graphql).split_for_parts();
-    openapi::serve(router.merge(reference::routes())).layer(from_fn(etag::tag))
+    openapi::serve(router.merge(reference::routes()))
 }
 
 /// The work that a request is a part of, if whoever asks says so.

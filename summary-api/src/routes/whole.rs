@@ -17,6 +17,7 @@ use service_kit::{Health, ServiceContext};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
+use super::etag::Tagged;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::page;
@@ -112,14 +113,14 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// Turns every error that is no problem yet into one, the framework's own included, tells it as a page to who asks for
-/// one, and guards the answer.
+/// one, tags what a client may have already, and guards the answer.
 async fn finish(State(health): State<Health>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
     let wants_page = page::is_wanted(&request);
-    let answered = next.run(request).await;
-    let is_error = is_error(&answered);
-    let is_problem = answered.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == problem::MEDIA_TYPE);
-    let mut response = answered;
+    let tagged = Tagged::of(&request);
+    let mut response = next.run(request).await;
+    let is_error = is_error(&response);
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == problem::MEDIA_TYPE);
     let service = response.extensions_mut().remove::<Service>();
     if is_error && !is_problem && !is_readiness {
         let allow = response.headers_mut().remove(header::ALLOW);
@@ -130,6 +131,9 @@ async fn finish(State(health): State<Health>, request: Request, next: Next) -> R
     }
     if is_error && wants_page {
         response = page::of_problem(&response, &health, service.as_ref());
+    }
+    if let Some(tagged) = tagged {
+        response = tagged.tag(response).await;
     }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

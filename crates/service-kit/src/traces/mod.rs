@@ -7,6 +7,7 @@
 mod context;
 mod export;
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, TraceContextExt as _, TracerProvider};
@@ -85,13 +86,13 @@ impl Traces {
         links: &[TraceContext],
     ) -> Span {
         let Some((_, tracer)) = &self.exported else {
-            return Span { context: after.unwrap_or_default(), exported: None };
+            return Span { context: after.map_or_else(OnceCell::new, OnceCell::from), exported: None };
         };
         let links = links.iter().take(LINKS_MAX).map(|link| Link::with_context(link.remote())).collect();
         let parent = after.map_or_else(Context::new, |after| Context::new().with_remote_span_context(after.remote()));
         let builder = SpanBuilder::from_name(name).with_kind(kind.of_span()).with_links(links);
         let span = builder.start_with_context(tracer, &parent);
-        Span { context: TraceContext::of(span.span_context()), exported: Some(span) }
+        Span { context: TraceContext::of(span.span_context()).into(), exported: Some(span) }
     }
 
     /// Sends what is not sent yet, and ends. Waits, but not for long.
@@ -107,14 +108,15 @@ impl Traces {
 /// A piece of work under way.
 #[derive(Debug)]
 pub struct Span {
-    context: TraceContext,
+    /// Made up when it is asked for: random numbers cost a call to the system, and nobody may want them.
+    context: OnceCell<TraceContext>,
     exported: Option<opentelemetry_sdk::trace::Span>,
 }
 
 impl Span {
     /// Where what follows from it belongs.
     pub fn context(&self) -> TraceContext {
-        self.context
+        *self.context.get_or_init(TraceContext::new)
     }
 
     /// Notes a count.
@@ -138,6 +140,7 @@ mod tests {
         let alone = traces.begin(Kind::Consumes, "settle", None);
 
         assert_eq!((Some(batch.context()), traces.is_on()), (gate, false));
+        assert_eq!(alone.context(), alone.context());
         assert!(!alone.context().is_sampled());
     }
 }
