@@ -7,7 +7,7 @@
 mod context;
 mod export;
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, TraceContextExt as _, TracerProvider};
@@ -86,7 +86,7 @@ impl Traces {
         links: &[TraceContext],
     ) -> Span {
         let Some((_, tracer)) = &self.exported else {
-            return Span { context: after.map_or_else(OnceCell::new, OnceCell::from), exported: None };
+            return Span { context: after.map_or_else(OnceLock::new, OnceLock::from), exported: None };
         };
         let links = links.iter().take(LINKS_MAX).map(|link| Link::with_context(link.remote())).collect();
         let parent = after.map_or_else(Context::new, |after| Context::new().with_remote_span_context(after.remote()));
@@ -109,7 +109,7 @@ impl Traces {
 #[derive(Debug)]
 pub struct Span {
     /// Made up when it is asked for: random numbers cost a call to the system, and nobody may want them.
-    context: OnceCell<TraceContext>,
+    context: OnceLock<TraceContext>,
     exported: Option<opentelemetry_sdk::trace::Span>,
 }
 
