@@ -257,6 +257,9 @@ async fn the_hours_of_a_ledger_that_has_none_yet_are_those_of_its_sessions() {
     let path = folder.path().join("ledger.db");
     let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     let lot = fill_some_hours(&ledger).await;
+    // Behind those that are written when three hours are full.
+    let last = Vehicles::default().entry("P3", "LATE", minute(20 * 60));
+    ledger.record(vec![last], &Rules::default(), NOW).await.unwrap();
     let before = ledger.hours(&lot, 0..i64::MAX).await.unwrap();
     drop(ledger);
 
@@ -265,6 +268,6 @@ async fn the_hours_of_a_ledger_that_has_none_yet_are_those_of_its_sessions() {
     hours::count_all(&connection).unwrap();
     drop(connection);
 
-    assert_eq!(before.hours.len(), 13);
+    assert_eq!(before.hours.len(), 14);
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().hours(&lot, 0..i64::MAX).await, Ok(before));
 }
