@@ -4,8 +4,8 @@
 //! is said by `matching`; reading the files is [`event_files`]'s, writing the sessions [`session_file`](crate::session_file)'s.
 //!
 //! Events are put on shelves by vehicle (`events`), each shelf is decided on (`settling`) and its sessions are put on
-//! shelves by time, each of which is sorted and written (`sessions`). `work` does this on all processors, and the
-//! `depot` keeps the shelves in bounded memory.
+//! shelves by time, each of which is sorted and written (`sessions`). `names` has vehicles as numbers, `spread` sorts what
+//! a shelf holds, `work` does all of it on all processors, and the `depot` keeps the shelves in bounded memory.
 
 mod depot;
 mod events;

@@ -24,7 +24,7 @@ const PLAIN_PLATES: u64 = BASE.pow(LETTER_COUNT);
 /// In the place of a lot's number: the vehicle is in the list.
 const LISTED: u64 = u64::MAX / PLAIN_PLATES - 1;
 
-/// So many lots are found at once.
+/// Of so many lots with a short name the number is at hand, without a search for the name.
 const RECENT: usize = 256;
 
 /// What each byte counts as a letter of a plain plate, from 1; 0 is no such letter.
