@@ -66,14 +66,16 @@ async function newestStay(origin) {
   return ["session", `/sessions/${sessions[0].session_id}`, { colorScheme: "light" }];
 }
 
-/** Waits until the past is recorded: a lot's own time is now, queues are empty, and no exit is held any more. */
+/** Waits until the past is recorded: a lot's own time is now, queues are empty, no exit is held any more, and how long stays
+usually last is known, which is looked at once a minute. */
 async function isSettled(origin) {
   const ask = async (what) => (await fetch(`${origin}/api/v1/${what}`)).json();
   for (;;) {
     const [{ correlators, pending, now }, { lots }] = await Promise.all([ask("status"), ask("lots")]);
     const waiting = correlators.map((one) => one.entry_ready + one.exit_ready + one.in_flight);
     const behindMs = Date.parse(now) - Math.max(...lots.map((lot) => Date.parse(lot.time) || 0));
-    if (behindMs < 120_000 && waiting.every((count) => count < 5) && pending.held_exits < 3) return;
+    const areUsualKnown = lots.every((lot) => lot.doubtful !== null);
+    if (behindMs < 120_000 && waiting.every((count) => count < 5) && pending.held_exits < 3 && areUsualKnown) return;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
