@@ -103,8 +103,16 @@ pub struct UnknownWord(&'static str);
 #[serde(transparent)]
 pub struct SessionId(Uuid);
 
-/// Enough for every identity of a lot and a plate that were checked.
+/// The most bytes of a lot or a plate that were checked.
+const LONGEST_NAME: usize = 64;
+/// Enough for every identity of names that are not longer.
 const IDENTITY_BYTES: usize = 192;
+
+/// What gives a session: the first word of its identity, with zeros behind it.
+type Giving = [u8; 8];
+const ENTRY: Giving = *b"entry\0\0\0";
+const EXIT: Giving = *b"exit\0\0\0\0";
+const SUMMARY: Giving = *b"summary\0";
 
 impl SessionId {
     /// The id of the session that an event of `vehicle` gives: its entry, or else its exit.
@@ -113,47 +121,54 @@ impl SessionId {
     }
 
     /// The same for a vehicle by its lot and its plate in normal form; `room` is for identities that are unusually long.
+    #[inline]
     pub fn of_names(lot: &str, plate: &str, key: &EventKey, room: &mut Vec<u8>) -> Self {
-        let direction: &[u8] = match key.direction {
-            Direction::Entry => b"entry",
-            Direction::Exit => b"exit",
+        let giving = match key.direction {
+            Direction::Entry => ENTRY,
+            Direction::Exit => EXIT,
         };
-        Self::derive(key.time, &[direction, lot.as_bytes(), plate.as_bytes(), key.id.as_bytes()], room)
+        Self::derive(key.time, giving, [lot, plate], *key.id.as_bytes(), room)
     }
 
     /// The id of a session that a client saved as a summary: by lot, plate and both times.
     pub fn of_summary(vehicle: &Vehicle, entry: Timestamp, exit: Timestamp) -> Self {
-        let exit_millis = exit.as_millis().to_be_bytes();
-        Self::derive(
-            entry,
-            &[b"summary", vehicle.lot.as_str().as_bytes(), vehicle.plate.as_str().as_bytes(), &exit_millis],
-            &mut Vec::new(),
-        )
+        let names = [vehicle.lot.as_str(), vehicle.plate.as_str()];
+        Self::derive(entry, SUMMARY, names, exit.as_millis().to_be_bytes(), &mut Vec::new())
     }
 
-    /// `parts` hold no zero byte but in the last, so joining them with one keeps different identities apart.
-    fn derive(time: Timestamp, parts: &[&[u8]], room: &mut Vec<u8>) -> Self {
+    /// The parts hold no zero byte but the last, so ending each with one keeps different identities apart.
+    #[inline]
+    fn derive<const LAST: usize>(
+        time: Timestamp,
+        giving: Giving,
+        [lot, plate]: [&str; 2],
+        last: [u8; LAST],
+        room: &mut Vec<u8>,
+    ) -> Self {
         let millis = time.as_millis().unsigned_abs();
-        let mut in_place = [0; IDENTITY_BYTES];
-        let length = size_of::<u64>() + parts.iter().map(|part| part.len() + 1).sum::<usize>();
-        let identity = if let Some(in_place) = in_place.get_mut(..length) {
-            in_place
+        let giving_length = giving.iter().position(|byte| *byte == 0).unwrap_or(giving.len());
+        let hash = if lot.len() <= LONGEST_NAME && plate.len() <= LONGEST_NAME {
+            let mut identity = [0; IDENTITY_BYTES];
+            identity[..8].copy_from_slice(&millis.to_be_bytes());
+            identity[8..16].copy_from_slice(&giving);
+            let lot_at = 8 + giving_length + 1;
+            identity[lot_at..lot_at + lot.len()].copy_from_slice(lot.as_bytes());
+            let plate_at = lot_at + lot.len() + 1;
+            identity[plate_at..plate_at + plate.len()].copy_from_slice(plate.as_bytes());
+            let last_at = plate_at + plate.len() + 1;
+            identity[last_at..last_at + LAST].copy_from_slice(&last);
+            xxh3_128(&identity[..last_at + LAST + 1])
         } else {
             room.clear();
-            room.resize(length, 0);
-            room.as_mut_slice()
+            room.extend(millis.to_be_bytes());
+            for part in [&giving[..giving_length], lot.as_bytes(), plate.as_bytes(), &last] {
+                room.extend_from_slice(part);
+                room.push(0);
+            }
+            xxh3_128(room)
         };
-        let (begin, mut rest) = identity.split_at_mut(size_of::<u64>());
-        begin.copy_from_slice(&millis.to_be_bytes());
-        for part in parts {
-            let (place, behind) = rest.split_at_mut(part.len());
-            place.copy_from_slice(part);
-            // The zero that ends the part is there already.
-            rest = &mut behind[1..];
-        }
-        let mut bytes = xxh3_128(identity).to_be_bytes();
-        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        let bits = u128::from(millis) << 80 | hash & (u128::MAX >> 48);
+        Self(uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid())
     }
 
     /// The id as a UUID.
@@ -227,6 +242,21 @@ mod tests {
         let id = SessionId::of_event(&vehicle("P3", "ABC123"), &key(1_727_168_400_125, Direction::Entry));
         assert_eq!(id.to_string(), "01922342-4afd-8a2e-ab23-969652be6075");
         assert_eq!(id.as_uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn the_id_of_long_names_is_made_as_that_of_short_ones() {
+        let key = key(1_727_168_400_125, Direction::Exit);
+        for (lot, plate) in [(1, 1), (64, 64), (64, 65), (65, 64), (300, 300)] {
+            let (lot, plate) = ("L".repeat(lot), "京".repeat(plate));
+            let millis = 1_727_168_400_125_u64.to_be_bytes();
+            let names = format!("exit\0{lot}\0{plate}\0");
+            let identity = [&millis, names.as_bytes(), key.id.as_bytes(), &[0]].concat();
+            let mut expected = xxh3_128(&identity).to_be_bytes();
+            expected[..6].copy_from_slice(&millis[2..]);
+            let expected = uuid::Builder::from_custom_bytes(expected).into_uuid();
+            assert_eq!(SessionId::of_names(&lot, &plate, &key, &mut vec![7; 9]).as_uuid(), expected);
+        }
     }
 
     #[test]
