@@ -50,6 +50,19 @@ impl Stay {
     fn of_entry(entry: usize, state: State, reason: Option<Reason>) -> Self {
         Self { entry: Some(entry), exit: None, state, reason }
     }
+
+    /// The session of an entry with nothing after it, or of an exit without an entry.
+    #[inline]
+    pub(crate) fn of_one(place: usize, direction: Direction, has_ended: bool) -> Self {
+        match (direction, has_ended) {
+            (Direction::Entry, false) => Self::of_entry(place, State::Open, None),
+            (Direction::Entry, true) => Self::of_entry(place, State::UnmatchedEntry, Some(Reason::MaxStay)),
+            (Direction::Exit, false) => Self { entry: None, exit: Some(place), state: State::HeldExit, reason: None },
+            (Direction::Exit, true) => {
+                Self { entry: None, exit: Some(place), state: State::UnmatchedExit, reason: None }
+            }
+        }
+    }
 }
 
 /// Visits the sessions of `events` (one vehicle's, sorted by key), in the order of the events that give them.
@@ -81,15 +94,12 @@ pub fn for_each_stay(
                 if let Some(entry) = before {
                     visit(Stay::of_entry(entry, State::UnmatchedEntry, Some(Reason::MaxStay)));
                 }
-                let state = if has_ended(event) { State::UnmatchedExit } else { State::HeldExit };
-                visit(Stay { entry: None, exit: Some(first), state, reason: None });
+                visit(Stay::of_one(first, Direction::Exit, has_ended(event)));
             }
         }
     });
     if let Some(entry) = inside {
-        let ended = has_ended(&events[entry]);
-        let (state, reason) = if ended { (State::UnmatchedEntry, Some(Reason::MaxStay)) } else { (State::Open, None) };
-        visit(Stay::of_entry(entry, state, reason));
+        visit(Stay::of_one(entry, Direction::Entry, has_ended(&events[entry])));
     }
 }
 

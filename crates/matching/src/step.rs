@@ -173,14 +173,15 @@ pub fn step(
     ended: &[EventKey],
 ) -> Result<Decision, TooOld> {
     if let ([key], []) = (arrivals, ended)
-        && let Some(newest) = newest::step(vehicle, timeline, limits, *key)
+        && let Some(newest) = newest::step(timeline, limits, key)
     {
-        return Ok(newest.decision(timeline, limits));
+        return Ok(newest.decision(vehicle, timeline, limits));
     }
     general_step(vehicle, timeline, limits, arrivals, ended)
 }
 
 /// The step for whatever arrives: the difference between the sessions before and after.
+#[inline(never)]
 fn general_step(
     vehicle: &Vehicle,
     timeline: &Timeline,
@@ -281,17 +282,17 @@ fn changed_flags(before: &Timeline, after: &Timeline) -> Vec<(EventKey, Flags)> 
 
 /// A session with the keys of its events in place of their places.
 #[derive(Debug, Clone, Copy)]
-struct Resolved {
-    giving: EventKey,
-    entry: Option<EventKey>,
-    exit: Option<EventKey>,
+struct Resolved<'a> {
+    giving: &'a EventKey,
+    entry: Option<&'a EventKey>,
+    exit: Option<&'a EventKey>,
     state: State,
     reason: Option<Reason>,
 }
 
-impl Resolved {
-    fn of(events: &[TimelineEvent], stay: Stay) -> Self {
-        let key = |place: usize| events[place].key;
+impl<'a> Resolved<'a> {
+    fn of(events: &'a [TimelineEvent], stay: Stay) -> Self {
+        let key = |place: usize| &events[place].key;
         Self {
             giving: key(stay.giving()),
             entry: stay.entry.map(key),
@@ -302,7 +303,7 @@ impl Resolved {
     }
 }
 
-fn resolve(timeline: &Timeline, stays: &[Stay]) -> Vec<Resolved> {
+fn resolve<'a>(timeline: &'a Timeline, stays: &[Stay]) -> Vec<Resolved<'a>> {
     let mut resolved: Vec<_> = stays.iter().map(|stay| Resolved::of(timeline.events(), *stay)).collect();
     resolved.sort_unstable_by_key(|session| session.giving);
     resolved
@@ -318,14 +319,14 @@ fn changes(vehicle: &Vehicle, before: &Timeline, after: &Timeline, limits: Limit
             (None, None) => return changes,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(old), Some(new)) => old.giving.cmp(&new.giving),
+            (Some(old), Some(new)) => old.giving.cmp(new.giving),
         };
         let gone = if order.is_le() { olds.next() } else { None };
         let there = if order.is_ge() { news.next() } else { None };
         changes.extend(match (gone, there) {
-            (Some(gone), None) => Some(void(vehicle, gone, successor(vehicle, after, limits, &new, &gone.giving))),
+            (Some(gone), None) => Some(void(vehicle, gone, successor(vehicle, after, limits, &new, gone.giving))),
             (None, Some(there)) => {
-                let stood_before = flags_of(before, &there.giving).has(Flags::GAVE);
+                let stood_before = flags_of(before, there.giving).has(Flags::GAVE);
                 Some(change(vehicle, there, stood_before.then_some(State::Void)))
             }
             (Some(gone), Some(there)) => {
@@ -337,20 +338,21 @@ fn changes(vehicle: &Vehicle, before: &Timeline, after: &Timeline, limits: Limit
     }
 }
 
-fn change(vehicle: &Vehicle, session: &Resolved, from: Option<State>) -> SessionChange {
+#[inline]
+fn change(vehicle: &Vehicle, session: &Resolved<'_>, from: Option<State>) -> SessionChange {
     SessionChange {
-        session: SessionId::of_event(vehicle, &session.giving),
+        session: SessionId::of_event(vehicle, session.giving),
         from,
         to: session.state,
         reason: session.reason,
         rule: Rule::of(session.state, session.reason),
-        entry: session.entry.map(EventRef::from),
-        exit: session.exit.map(EventRef::from),
+        entry: session.entry.copied().map(EventRef::from),
+        exit: session.exit.copied().map(EventRef::from),
         superseded_by: None,
     }
 }
 
-fn void(vehicle: &Vehicle, session: &Resolved, superseded_by: Option<SessionId>) -> SessionChange {
+fn void(vehicle: &Vehicle, session: &Resolved<'_>, superseded_by: Option<SessionId>) -> SessionChange {
     SessionChange {
         to: State::Void,
         reason: None,
@@ -365,11 +367,11 @@ fn successor(
     vehicle: &Vehicle,
     after: &Timeline,
     limits: Limits,
-    sessions: &[Resolved],
+    sessions: &[Resolved<'_>],
     key: &EventKey,
 ) -> Option<SessionId> {
     let place = after.position(key)?;
-    let speaker = after.events()[speaker_of(after.events(), limits.re_read_window_ms, place)].key;
+    let speaker = &after.events()[speaker_of(after.events(), limits.re_read_window_ms, place)].key;
     let owner = sessions.iter().find(|session| session.entry == Some(speaker) || session.exit == Some(speaker))?;
-    Some(SessionId::of_event(vehicle, &owner.giving))
+    Some(SessionId::of_event(vehicle, owner.giving))
 }

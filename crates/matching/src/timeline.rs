@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::canonical::Limits;
+
 /// What has been decided about an event, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -85,8 +87,15 @@ impl Timeline {
     }
 
     /// The same of events that are copied from `events`.
+    #[inline]
     pub fn of_events(complete_after: Option<Timestamp>, events: impl IntoIterator<Item = TimelineEvent>) -> Self {
         Self::from_unsorted(complete_after, events.into_iter().collect())
+    }
+
+    /// The same of one event, where `is_cut` says that it was cut right there.
+    #[inline]
+    pub fn of_one(event: TimelineEvent, is_cut: bool) -> Self {
+        Self { complete_after: is_cut.then_some(event.key.time), events: smallvec![event] }
     }
 
     fn from_unsorted(complete_after: Option<Timestamp>, mut events: SmallVec<[TimelineEvent; 2]>) -> Self {
@@ -97,6 +106,7 @@ impl Timeline {
     }
 
     /// The events, sorted by key.
+    #[inline]
     pub fn events(&self) -> &[TimelineEvent] {
         &self.events
     }
@@ -127,19 +137,26 @@ impl Timeline {
         }
     }
 
-    /// This timeline and an event that is later than all of its own.
-    pub(crate) fn with_newest(&self, event: TimelineEvent) -> Self {
-        let events = match *self.events {
-            [] => smallvec![event],
-            [before] => SmallVec::from_buf([before, event]),
-            ref before => {
-                let mut events = SmallVec::with_capacity(before.len() + 1);
-                events.extend_from_slice(before);
-                events.push(event);
-                events
-            }
-        };
+    /// This timeline and an event that is later than all of its own, cut when it is long.
+    #[inline]
+    pub(crate) fn with_newest(&self, key: &EventKey, flags: Flags, limits: Limits) -> Self {
+        if self.events.len() > 1 {
+            return self.with_another(TimelineEvent { key: *key, flags }, limits);
+        }
+        // Of an event alone it is there twice, behind the end: so that both cases are one, without a branch.
+        let (first, first_flags) = self.events.first().map_or((key, flags), |before| (&before.key, before.flags));
+        let events = [TimelineEvent { key: *first, flags: first_flags }, TimelineEvent { key: *key, flags }];
+        let events = SmallVec::from_buf_and_len(events, self.events.len() + 1);
         Self { complete_after: self.complete_after, events }
+    }
+
+    fn with_another(&self, event: TimelineEvent, limits: Limits) -> Self {
+        let mut events = SmallVec::with_capacity(self.events.len() + 1);
+        events.extend_from_slice(&self.events);
+        events.push(event);
+        let mut timeline = Self { complete_after: self.complete_after, events };
+        timeline.trim(limits);
+        timeline
     }
 
     /// Drops the events before `place`, where a session begins alone at its instant.

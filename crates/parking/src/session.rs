@@ -116,6 +116,7 @@ const SUMMARY: Giving = *b"summary\0";
 
 impl SessionId {
     /// The id of the session that an event of `vehicle` gives: its entry, or else its exit.
+    #[inline]
     pub fn of_event(vehicle: &Vehicle, key: &EventKey) -> Self {
         Self::of_names(vehicle.lot.as_str(), vehicle.plate.as_str(), key, &mut Vec::new())
     }
@@ -123,52 +124,13 @@ impl SessionId {
     /// The same for a vehicle by its lot and its plate in normal form; `room` is for identities that are unusually long.
     #[inline]
     pub fn of_names(lot: &str, plate: &str, key: &EventKey, room: &mut Vec<u8>) -> Self {
-        let giving = match key.direction {
-            Direction::Entry => ENTRY,
-            Direction::Exit => EXIT,
-        };
-        Self::derive(key.time, giving, [lot, plate], *key.id.as_bytes(), room)
+        Self(Uuid::from_u128(number_of_event([lot, plate], key, room)))
     }
 
     /// The id of a session that a client saved as a summary: by lot, plate and both times.
     pub fn of_summary(vehicle: &Vehicle, entry: Timestamp, exit: Timestamp) -> Self {
         let names = [vehicle.lot.as_str(), vehicle.plate.as_str()];
-        Self::derive(entry, SUMMARY, names, exit.as_millis().to_be_bytes(), &mut Vec::new())
-    }
-
-    /// The parts hold no zero byte but the last, so ending each with one keeps different identities apart.
-    #[inline]
-    fn derive<const LAST: usize>(
-        time: Timestamp,
-        giving: Giving,
-        [lot, plate]: [&str; 2],
-        last: [u8; LAST],
-        room: &mut Vec<u8>,
-    ) -> Self {
-        let millis = time.as_millis().unsigned_abs();
-        let giving_length = giving.iter().position(|byte| *byte == 0).unwrap_or(giving.len());
-        let hash = if lot.len() <= LONGEST_NAME && plate.len() <= LONGEST_NAME {
-            let mut identity = [0; IDENTITY_BYTES];
-            identity[..8].copy_from_slice(&millis.to_be_bytes());
-            identity[8..16].copy_from_slice(&giving);
-            let lot_at = 8 + giving_length + 1;
-            identity[lot_at..lot_at + lot.len()].copy_from_slice(lot.as_bytes());
-            let plate_at = lot_at + lot.len() + 1;
-            identity[plate_at..plate_at + plate.len()].copy_from_slice(plate.as_bytes());
-            let last_at = plate_at + plate.len() + 1;
-            identity[last_at..last_at + LAST].copy_from_slice(&last);
-            xxh3_128(&identity[..last_at + LAST + 1])
-        } else {
-            room.clear();
-            room.extend(millis.to_be_bytes());
-            for part in [&giving[..giving_length], lot.as_bytes(), plate.as_bytes(), &last] {
-                room.extend_from_slice(part);
-                room.push(0);
-            }
-            xxh3_128(room)
-        };
-        let bits = u128::from(millis) << 80 | hash & (u128::MAX >> 48);
-        Self(uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid())
+        Self(Uuid::from_u128(number(entry, SUMMARY, names, exit.as_millis().to_be_bytes(), &mut Vec::new())))
     }
 
     /// The id as a UUID.
@@ -180,6 +142,51 @@ impl SessionId {
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
     }
+}
+
+fn number_of_event(names: [&str; 2], key: &EventKey, room: &mut Vec<u8>) -> u128 {
+    let giving = match key.direction {
+        Direction::Entry => ENTRY,
+        Direction::Exit => EXIT,
+    };
+    number(key.time, giving, names, *key.id.as_bytes(), room)
+}
+
+/// The id as a number, which a processor hands over in registers.
+///
+/// The parts hold no zero byte but the last, so ending each with one keeps different identities apart.
+#[inline]
+fn number<const LAST: usize>(
+    time: Timestamp,
+    giving: Giving,
+    [lot, plate]: [&str; 2],
+    last: [u8; LAST],
+    room: &mut Vec<u8>,
+) -> u128 {
+    let millis = time.as_millis().unsigned_abs();
+    let giving_length = giving.iter().position(|byte| *byte == 0).unwrap_or(giving.len());
+    let hash = if lot.len() <= LONGEST_NAME && plate.len() <= LONGEST_NAME {
+        let mut identity = [0; IDENTITY_BYTES];
+        identity[..8].copy_from_slice(&millis.to_be_bytes());
+        identity[8..16].copy_from_slice(&giving);
+        let lot_at = 8 + giving_length + 1;
+        identity[lot_at..lot_at + lot.len()].copy_from_slice(lot.as_bytes());
+        let plate_at = lot_at + lot.len() + 1;
+        identity[plate_at..plate_at + plate.len()].copy_from_slice(plate.as_bytes());
+        let last_at = plate_at + plate.len() + 1;
+        identity[last_at..last_at + LAST].copy_from_slice(&last);
+        xxh3_128(&identity[..last_at + LAST + 1])
+    } else {
+        room.clear();
+        room.extend(millis.to_be_bytes());
+        for part in [&giving[..giving_length], lot.as_bytes(), plate.as_bytes(), &last] {
+            room.extend_from_slice(part);
+            room.push(0);
+        }
+        xxh3_128(room)
+    };
+    let bits = u128::from(millis) << 80 | hash & (u128::MAX >> 48);
+    uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid().as_u128()
 }
 
 impl fmt::Display for SessionId {

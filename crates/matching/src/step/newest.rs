@@ -4,58 +4,101 @@
 //! events at the last instant, is left to the general way; both give the same wherever this one answers.
 
 use parking::{Direction, EventKey, Reason, State, Vehicle};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
-use super::{Changes, Decision, Resolved, change};
+use super::{Changes, Decision, Resolved, SessionChange, change};
 use crate::canonical::{Limits, Stay, for_each_stay};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 /// What a newest event changes.
-pub(super) struct Newest {
-    key: EventKey,
+pub(super) struct Newest<'a> {
+    key: &'a EventKey,
     flags: Flags,
-    changes: Changes,
-    is_re_read: bool,
+    /// The session that it is in; `None` when it is a re-read.
+    session: Option<Changed<'a>>,
+    /// The session before, of an entry whose exit this event shows to be missed.
+    missed: Option<Changed<'a>>,
+}
+
+/// A session from now on, and what it was before.
+struct Changed<'a> {
+    to: Resolved<'a>,
+    from: Option<State>,
 }
 
 /// What `key` changes; `None` when that takes the general way.
-pub(super) fn step(vehicle: &Vehicle, timeline: &Timeline, limits: Limits, key: EventKey) -> Option<Newest> {
+#[inline]
+pub(super) fn step<'a>(timeline: &'a Timeline, limits: Limits, key: &'a EventKey) -> Option<Newest<'a>> {
     let events = timeline.events();
-    if !timeline.reaches(key.time) || !is_plainly_later(events, &key) {
+    if !timeline.reaches(key.time) || !is_plainly_later(events, key) {
         return None;
     }
-    let last = last_stay(events, limits)?;
-    let is_re_read = events.last().is_some_and(|TimelineEvent { key: before, .. }| {
-        before.direction == key.direction && key.time.millis_since(before.time) <= limits.re_read_window_ms
-    });
-    if is_re_read {
-        return Some(Newest { key, flags: Flags::default(), changes: Changes::new(), is_re_read });
+    let inside = inside(events, limits)?;
+    if events.last().is_some_and(|last| is_re_read(&last.key, key, limits)) {
+        return Some(Newest { key, flags: Flags::default(), session: None, missed: None });
     }
-    // Only an entry that nothing follows can still change.
-    let inside = last.filter(|stay| stay.exit.is_none()).map(|stay| Resolved::of(events, stay));
-    let (flags, changes) = match key.direction {
-        Direction::Entry => (Flags::GAVE, entered(vehicle, key, inside)),
-        Direction::Exit => left(vehicle, limits, key, inside),
-    };
-    Some(Newest { key, flags, changes, is_re_read })
+    Some(match (key.direction, inside) {
+        (Direction::Entry, inside) => Newest {
+            key,
+            flags: Flags::GAVE,
+            session: Some(Changed::entered(key)),
+            missed: inside.map(|inside| inside.missed(Reason::ReEntered)),
+        },
+        (Direction::Exit, Some(inside)) if key.time.millis_since(inside.entry.time) <= limits.max_stay_ms => {
+            Newest { key, flags: Flags::COUNTED_MATCHED, session: Some(inside.left(key)), missed: None }
+        }
+        (Direction::Exit, inside) => Newest {
+            key,
+            flags: Flags::GAVE,
+            session: Some(Changed::held(key)),
+            missed: inside.filter(|inside| inside.state == State::Open).map(|inside| inside.missed(Reason::MaxStay)),
+        },
+    })
 }
 
-impl Newest {
+impl Newest<'_> {
     /// The decision about an event that is all that arrived.
-    pub(super) fn decision(self, timeline: &Timeline, limits: Limits) -> Decision {
-        let Self { key, flags, changes, is_re_read } = self;
-        let mut after = timeline.with_newest(TimelineEvent { key, flags });
-        after.trim(limits);
-        Decision {
-            timeline: after,
-            new_events: SmallVec::from_buf([(0, flags)]),
-            re_reads: if is_re_read { vec![0] } else { Vec::new() },
+    #[inline]
+    pub(super) fn decision(&self, vehicle: &Vehicle, timeline: &Timeline, limits: Limits) -> Decision {
+        let Self { key, flags, session, missed } = self;
+        let decision = |changes, re_reads| Decision {
+            timeline: timeline.with_newest(key, *flags, limits),
+            new_events: SmallVec::from_buf([(0, *flags)]),
+            re_reads,
             flags: Vec::new(),
             changes,
             first_matched: u32::from(flags.has(Flags::COUNTED_MATCHED)),
             first_unmatched: 0,
+        };
+        match (missed, session) {
+            (None, Some(session)) => decision(Changes::from_buf([session.change(vehicle)]), Vec::new()),
+            (missed, Some(session)) => {
+                decision(missed.iter().chain([session]).map(|session| session.change(vehicle)).collect(), Vec::new())
+            }
+            (_, None) => decision(Changes::new(), vec![0]),
         }
     }
+}
+
+impl<'a> Changed<'a> {
+    fn entered(key: &'a EventKey) -> Self {
+        let to = Resolved { giving: key, entry: Some(key), exit: None, state: State::Open, reason: None };
+        Self { to, from: None }
+    }
+
+    fn held(key: &'a EventKey) -> Self {
+        let to = Resolved { giving: key, entry: None, exit: Some(key), state: State::HeldExit, reason: None };
+        Self { to, from: None }
+    }
+
+    #[inline]
+    fn change(&self, vehicle: &Vehicle) -> SessionChange {
+        change(vehicle, &self.to, self.from)
+    }
+}
+
+fn is_re_read(before: &EventKey, key: &EventKey, limits: Limits) -> bool {
+    before.direction == key.direction && key.time.millis_since(before.time) <= limits.re_read_window_ms
 }
 
 /// Whether the event follows all others, and the last of these is alone at its instant: so it is the last in the order
@@ -68,53 +111,59 @@ fn is_plainly_later(events: &[TimelineEvent], key: &EventKey) -> bool {
     }
 }
 
-/// The last session, if there is one; `None` when flags would change that have nothing to do with the new event.
-#[expect(clippy::option_option, reason = "no sessions, and sessions that are not marked, are two things")]
-#[inline]
-fn last_stay(events: &[TimelineEvent], limits: Limits) -> Option<Option<Stay>> {
-    let mut last = None;
-    let mut are_marked = true;
-    let has_ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
-    for_each_stay(events, limits, has_ended, |stay| {
-        are_marked &= is_marked(events, stay);
-        last = Some(stay);
-    });
-    are_marked.then_some(last)
+/// An entry that nothing follows: only its session can still change.
+struct Inside<'a> {
+    entry: &'a EventKey,
+    state: State,
 }
 
+impl<'a> Inside<'a> {
+    fn left(&self, exit: &'a EventKey) -> Changed<'a> {
+        let (entry, state) = (self.entry, State::Matched);
+        let to = Resolved { giving: entry, entry: Some(entry), exit: Some(exit), state, reason: None };
+        Changed { to, from: Some(self.state) }
+    }
+
+    fn missed(&self, reason: Reason) -> Changed<'a> {
+        let (entry, state) = (self.entry, State::UnmatchedEntry);
+        let to = Resolved { giving: entry, entry: Some(entry), exit: None, state, reason: Some(reason) };
+        Changed { to, from: Some(self.state) }
+    }
+}
+
+/// Who is inside, if anybody is; `None` when flags would change that have nothing to do with the new event.
+#[expect(clippy::option_option, reason = "nobody inside, and sessions that are not marked, are two things")]
+#[inline]
+fn inside(events: &[TimelineEvent], limits: Limits) -> Option<Option<Inside<'_>>> {
+    let has_ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
+    let inside_of = |stay: Stay| {
+        let is_inside = stay.exit.is_none();
+        is_inside.then(|| Inside { entry: &events[stay.giving()].key, state: stay.state })
+    };
+    match events {
+        [] => Some(None),
+        [event] => {
+            let stay = Stay::of_one(0, event.key.direction, has_ended(event));
+            is_marked(events, stay).then(|| inside_of(stay))
+        }
+        several => {
+            let mut last = None;
+            let mut are_marked = true;
+            for_each_stay(several, limits, has_ended, |stay| {
+                are_marked &= is_marked(events, stay);
+                last = Some(stay);
+            });
+            are_marked.then(|| last.and_then(inside_of))
+        }
+    }
+}
+
+#[inline]
 fn is_marked(events: &[TimelineEvent], stay: Stay) -> bool {
     let exit_has = |flag| stay.exit.is_none_or(|exit| events[exit].flags.has(flag));
     events[stay.giving()].flags.has(Flags::GAVE)
         && (stay.state != State::Matched || exit_has(Flags::COUNTED_MATCHED))
         && (stay.state != State::UnmatchedExit || exit_has(Flags::COUNTED_UNMATCHED))
-}
-
-fn entered(vehicle: &Vehicle, key: EventKey, inside: Option<Resolved>) -> Changes {
-    let entry = Resolved { giving: key, entry: Some(key), exit: None, state: State::Open, reason: None };
-    let mut changes = Changes::new();
-    if let Some(inside) = inside {
-        let re_entered = Resolved { state: State::UnmatchedEntry, reason: Some(Reason::ReEntered), ..inside };
-        changes.push(change(vehicle, &re_entered, Some(inside.state)));
-    }
-    changes.push(change(vehicle, &entry, None));
-    changes
-}
-
-fn left(vehicle: &Vehicle, limits: Limits, key: EventKey, inside: Option<Resolved>) -> (Flags, Changes) {
-    if let Some(inside) = inside
-        && key.time.millis_since(inside.giving.time) <= limits.max_stay_ms
-    {
-        let matched = Resolved { exit: Some(key), state: State::Matched, reason: None, ..inside };
-        return (Flags::COUNTED_MATCHED, smallvec![change(vehicle, &matched, Some(inside.state))]);
-    }
-    let exit = Resolved { giving: key, entry: None, exit: Some(key), state: State::HeldExit, reason: None };
-    let mut changes = Changes::new();
-    if let Some(inside) = inside.filter(|inside| inside.state == State::Open) {
-        let too_long = Resolved { state: State::UnmatchedEntry, reason: Some(Reason::MaxStay), ..inside };
-        changes.push(change(vehicle, &too_long, Some(inside.state)));
-    }
-    changes.push(change(vehicle, &exit, None));
-    (Flags::GAVE, changes)
 }
 
 #[cfg(test)]
@@ -160,8 +209,8 @@ mod tests {
     }
 
     fn agrees(timeline: &Timeline, key: EventKey) -> Result<bool, TestCaseError> {
-        let Some(short) = step(&vehicle(), timeline, LIMITS, key) else { return Ok(false) };
-        let short = short.decision(timeline, LIMITS);
+        let Some(short) = step(timeline, LIMITS, &key) else { return Ok(false) };
+        let short = short.decision(&vehicle(), timeline, LIMITS);
         prop_assert_eq!(Ok(short), general_step(&vehicle(), timeline, LIMITS, &[key], &[]));
         Ok(true)
     }
