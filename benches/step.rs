@@ -119,7 +119,7 @@ trait OpenVehicles {
     fn name(&mut self, arrival: &Arrival) -> Self::Name;
 
     /// Takes events of different vehicles; returns how many exits found their entry.
-    fn take(&mut self, batch: &[Arrival], names: &[Self::Name]) -> u64;
+    fn take(&mut self, batch: &[Arrival], names: &mut [Self::Name]) -> u64;
 }
 
 fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> anyhow::Result<Cost> {
@@ -131,7 +131,7 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
         time += 1;
         let arrival = arrival(*vehicle, Direction::Entry, time, dice.id())?;
         let name = table.name(&arrival);
-        table.take(&[arrival], &[name]);
+        table.take(&[arrival], &mut [name]);
     }
     let bytes = (resident()? - before) / measure::number(arguments.open);
     let mut next_vehicle = arguments.open;
@@ -155,10 +155,10 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
             }
         }
         let begun = Instant::now();
-        let names: Vec<_> = chunk.iter().map(|arrival| table.name(arrival)).collect();
+        let mut names: Vec<_> = chunk.iter().map(|arrival| table.name(arrival)).collect();
         spent_naming += begun.elapsed();
         let begun = Instant::now();
-        for (arrivals, names) in chunk.chunks(batch).zip(names.chunks(batch)) {
+        for (arrivals, names) in chunk.chunks(batch).zip(names.chunks_mut(batch)) {
             matched += table.take(arrivals, names);
         }
         spent += begun.elapsed();
@@ -237,7 +237,7 @@ impl OpenVehicles for EntryTimes {
         arrival.packed
     }
 
-    fn take(&mut self, batch: &[Arrival], names: &[u64]) -> u64 {
+    fn take(&mut self, batch: &[Arrival], names: &mut [u64]) -> u64 {
         batch.iter().zip(names).map(|(arrival, name)| u64::from(self.take_one(arrival, *name))).sum()
     }
 }
@@ -272,7 +272,7 @@ impl OpenVehicles for Timelines {
         self.inside.address(&arrival.vehicle)
     }
 
-    fn take(&mut self, batch: &[Arrival], names: &[Address]) -> u64 {
+    fn take(&mut self, batch: &[Arrival], names: &mut [Address]) -> u64 {
         let kept = self.inside.get(names);
         let taken = batch.iter().zip(names).zip(kept);
         taken.map(|((arrival, name), kept)| u64::from(self.take_one(arrival, name, kept))).sum()

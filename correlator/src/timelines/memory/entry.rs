@@ -12,6 +12,14 @@ use super::name::Name;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: Name,
+    pub(super) content: Content,
+}
+
+const _: () = assert!(size_of::<Option<Entry>>() == 48);
+
+/// What is kept of a vehicle.
+#[derive(Debug)]
+pub(super) struct Content {
     events: Events,
     version: u32,
     /// The timeline is complete after its first event only.
@@ -19,8 +27,6 @@ pub(super) struct Entry {
     /// It was used since the last time that room was sought.
     pub(super) is_recent: bool,
 }
-
-const _: () = assert!(size_of::<Option<Entry>>() == 48);
 
 #[derive(Debug)]
 enum Events {
@@ -44,8 +50,20 @@ const EXIT: u8 = 0x80;
 const ALLOCATION: usize = 16;
 
 impl Entry {
-    /// The entry of a vehicle; `None` for what no gate or ledger gives, such as a time before 1970.
-    pub(super) fn new(name: Name, version: u64, timeline: &Timeline) -> Option<Self> {
+    /// The memory that it takes beside its own place.
+    pub(super) fn bytes_elsewhere(&self) -> usize {
+        let of_name = match &self.name {
+            Name::Packed { .. } => 0,
+            Name::Spelled(vehicle) => size_of_val::<parking::Vehicle>(vehicle) + ALLOCATION,
+        };
+        of_name + self.content.bytes_elsewhere()
+    }
+}
+
+impl Content {
+    /// A vehicle's version and timeline; `None` for what no gate or ledger gives, such as a time before 1970.
+    #[inline]
+    pub(super) fn new(version: u64, timeline: &Timeline) -> Option<Self> {
         let version = u32::try_from(version).ok()?;
         let is_cut = match timeline.complete_after() {
             None => false,
@@ -56,33 +74,29 @@ impl Entry {
             [one] => Events::One(PackedEvent::new(one)?),
             several => Events::Several(several.iter().map(PackedEvent::new).collect::<Option<_>>()?),
         };
-        Some(Self { name, events, version, is_cut, is_recent: false })
+        Some(Self { events, version, is_cut, is_recent: false })
     }
 
     pub(super) fn version(&self) -> u64 {
         self.version.into()
     }
 
+    #[inline]
     pub(super) fn timeline(&self) -> Timeline {
-        let events = match &self.events {
-            Events::One(one) => std::slice::from_ref(one),
-            Events::Several(several) => several,
-        };
-        let complete_after = events.first().filter(|_| self.is_cut).map(PackedEvent::time);
-        Timeline::of_events(complete_after, events.iter().map(PackedEvent::event))
+        match &self.events {
+            Events::One(one) => Timeline::of_one(one.event(), self.is_cut),
+            Events::Several(several) => {
+                let complete_after = several.first().filter(|_| self.is_cut).map(PackedEvent::time);
+                Timeline::of_events(complete_after, several.iter().map(PackedEvent::event))
+            }
+        }
     }
 
-    /// The memory that it takes beside its own place.
-    pub(super) fn bytes_elsewhere(&self) -> usize {
-        let of_name = match &self.name {
-            Name::Packed { .. } => 0,
-            Name::Spelled(vehicle) => size_of_val::<parking::Vehicle>(vehicle) + ALLOCATION,
-        };
-        let of_events = match &self.events {
+    fn bytes_elsewhere(&self) -> usize {
+        match &self.events {
             Events::One(_) => 0,
             Events::Several(several) => size_of_val::<[PackedEvent]>(several) + ALLOCATION,
-        };
-        of_name + of_events
+        }
     }
 }
 
@@ -109,14 +123,9 @@ impl PackedEvent {
 
 #[cfg(test)]
 mod tests {
-    use parking::{LotId, Plate, Vehicle};
     use proptest::prelude::*;
 
     use super::*;
-
-    fn name() -> Name {
-        Name::Spelled(Box::new(Vehicle { lot: LotId::default(), plate: Plate::from_read("A1").unwrap() }))
-    }
 
     fn event() -> impl Strategy<Value = TimelineEvent> {
         (0..253_402_300_799_999_i64, any::<bool>(), any::<u128>(), 0..16_u8).prop_map(|(time, out, id, flags)| {
@@ -136,14 +145,14 @@ mod tests {
             events.sort_by_key(|event| event.key);
             let complete_after = events.first().filter(|_| is_cut).map(|event| event.key.time);
             let timeline = Timeline::new(complete_after, events);
-            let entry = Entry::new(name(), version, &timeline).unwrap();
-            prop_assert_eq!((entry.version(), entry.timeline()), (version, timeline));
+            let content = Content::new(version, &timeline).unwrap();
+            prop_assert_eq!((content.version(), content.timeline()), (version, timeline));
         }
 
         #[test]
         fn what_does_not_fit_is_not_taken(event in event(), before in 1..1_000_i64) {
             let taken = |version, complete_after, event| {
-                Entry::new(name(), version, &Timeline::new(complete_after, vec![event])).is_some()
+                Content::new(version, &Timeline::new(complete_after, vec![event])).is_some()
             };
             let before_1970 = EventKey { time: Timestamp::from_millis(-before), ..event.key };
             let before_event = event.key.time.plus_millis(-before);

@@ -72,8 +72,8 @@ impl Timelines for Memory {
     async fn load(&self, vehicles: &[Vehicle]) -> Option<Vec<Option<Snapshot>>> {
         let kept = {
             let mut table = self.table();
-            let addresses: Vec<Address> = vehicles.iter().map(|vehicle| table.address(vehicle)).collect();
-            table.get(&addresses)
+            let mut addresses: Vec<Address> = vehicles.iter().map(|vehicle| table.address(vehicle)).collect();
+            table.get(&mut addresses)
         };
         let found: Vec<_> = kept.into_iter().map(|kept| kept.map(snapshot)).collect();
         self.metrics.answered(&found);

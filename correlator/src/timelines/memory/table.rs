@@ -4,10 +4,11 @@
 //! and takes out the first that was not used since it last came by.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Slot;
 use matching::Timeline;
 use parking::Vehicle;
 
-use super::entry::Entry;
+use super::entry::{Content, Entry};
 use super::name::{Name, Names};
 
 /// Timelines by vehicle, packed.
@@ -28,6 +29,8 @@ pub struct Table {
 pub struct Address {
     name: Name,
     hash: u64,
+    /// Where the vehicle was when it was located. It may have left since.
+    place: Option<u32>,
 }
 
 /// What the table has of a vehicle.
@@ -47,45 +50,60 @@ impl Table {
     /// The address of a vehicle, whether it is kept or not.
     pub fn address(&mut self, vehicle: &Vehicle) -> Address {
         let name = self.names.of(vehicle);
-        Address { hash: self.names.hash(&name), name }
+        Address { hash: self.names.hash(&name), name, place: None }
     }
 
-    /// What is kept of these vehicles, in their order.
-    pub fn get(&mut self, vehicles: &[Address]) -> Vec<Option<Kept>> {
-        // First where all are, and only then what they are: so the processor waits for many of them at once.
-        let places: Vec<Option<usize>> = vehicles.iter().map(|vehicle| self.find(vehicle)).collect();
-        places.into_iter().map(|place| self.used(place?)).collect()
+    /// What is kept of these vehicles, in their order. Their addresses remember where it is.
+    pub fn get(&mut self, vehicles: &mut [Address]) -> Vec<Option<Kept>> {
+        // First what the hash alone leads to, which is nearly always it, then whether it is, and only then what is there:
+        // so the processor waits for the memory of many at once.
+        for vehicle in vehicles.iter_mut() {
+            vehicle.place = self.index.find(vehicle.hash, |_| true).copied();
+        }
+        for vehicle in vehicles.iter_mut() {
+            vehicle.place = vehicle.place.and_then(|place| self.mark(place, vehicle).or_else(|| self.search(vehicle)));
+        }
+        vehicles.iter().map(|vehicle| self.used(vehicle.place?)).collect()
     }
 
-    fn used(&mut self, place: usize) -> Option<Kept> {
-        let entry = self.entries[place].as_mut()?;
-        entry.is_recent = true;
-        Some(Kept { version: entry.version(), timeline: entry.timeline() })
+    fn mark(&mut self, place: u32, vehicle: &Address) -> Option<u32> {
+        let entry = self.entries.get_mut(place as usize)?.as_mut()?;
+        if entry.name != vehicle.name {
+            return None;
+        }
+        entry.content.is_recent = true;
+        Some(place)
+    }
+
+    fn used(&mut self, place: u32) -> Option<Kept> {
+        let content = &mut self.entries[place as usize].as_mut()?.content;
+        content.is_recent = true;
+        Some(Kept { version: content.version(), timeline: content.timeline() })
     }
 
     /// Keeps a vehicle's timeline in place of an older one. What no gate or ledger gives is not kept.
     pub fn put(&mut self, vehicle: &Address, version: u64, timeline: &Timeline) {
-        let place = self.find(vehicle);
-        let Some(mut entry) = Entry::new(vehicle.name.clone(), version, timeline) else {
+        let Some(mut content) = Content::new(version, timeline) else {
             self.remove(vehicle);
             return;
         };
-        self.bytes_elsewhere += entry.bytes_elsewhere();
-        if let Some(place) = place {
-            if let Some(before) = &self.entries[place] {
-                entry.is_recent = before.is_recent;
-                self.bytes_elsewhere -= before.bytes_elsewhere();
-            }
-            self.entries[place] = Some(entry);
+        let place = self.place_for(vehicle);
+        let slot = &mut self.entries[place as usize];
+        if let Some(entry) = slot {
+            self.bytes_elsewhere -= entry.bytes_elsewhere();
+            content.is_recent = entry.content.is_recent;
+            entry.content = content;
+            self.bytes_elsewhere += entry.bytes_elsewhere();
         } else {
-            self.insert(vehicle.hash, entry);
+            let entry = slot.insert(Entry { name: vehicle.name.clone(), content });
+            self.bytes_elsewhere += entry.bytes_elsewhere();
         }
     }
 
     /// Forgets a vehicle.
     pub fn remove(&mut self, vehicle: &Address) {
         if let Some(place) = self.find(vehicle) {
-            self.clear(place);
+            self.clear(place, vehicle.hash);
         }
     }
 
@@ -95,8 +113,11 @@ impl Table {
             self.hand = (self.hand + 1) % self.entries.len();
             match &mut self.entries[self.hand] {
                 None => {}
-                Some(entry) if entry.is_recent => entry.is_recent = false,
-                Some(_) => self.clear(self.hand),
+                Some(entry) if entry.content.is_recent => entry.content.is_recent = false,
+                Some(entry) => {
+                    let hash = self.names.hash(&entry.name);
+                    self.clear(place_number(self.hand), hash);
+                }
             }
         }
     }
@@ -116,34 +137,60 @@ impl Table {
         self.index.is_empty()
     }
 
-    fn find(&self, vehicle: &Address) -> Option<usize> {
-        let is_it = |entry: &Entry| entry.name == vehicle.name;
-        let is_there = |place: &u32| self.entries[*place as usize].as_ref().is_some_and(is_it);
-        self.index.find(vehicle.hash, is_there).map(|place| *place as usize)
+    #[inline]
+    fn is_at(&self, place: u32, vehicle: &Address) -> bool {
+        self.entries.get(place as usize).and_then(Option::as_ref).is_some_and(|entry| entry.name == vehicle.name)
     }
 
-    fn insert(&mut self, hash: u64, entry: Entry) {
-        let place = if let Some(place) = self.free.pop() {
-            self.entries[place as usize] = Some(entry);
-            place
-        } else {
-            let place = u32::try_from(self.entries.len()).expect("memory ends before the numbers of places do");
-            self.entries.push(Some(entry));
-            place
-        };
-        let (entries, names) = (&self.entries, &self.names);
-        let hash_of = |place: &u32| entries[*place as usize].as_ref().map_or(0, |entry| names.hash(&entry.name));
-        self.index.insert_unique(hash, place, hash_of);
+    #[inline]
+    fn find(&self, vehicle: &Address) -> Option<u32> {
+        vehicle.place.filter(|place| self.is_at(*place, vehicle)).or_else(|| self.search(vehicle))
     }
 
-    fn clear(&mut self, place: usize) {
-        let Some(entry) = self.entries[place].take() else { return };
-        self.bytes_elsewhere -= entry.bytes_elsewhere();
-        if let Ok(slot) = self.index.find_entry(self.names.hash(&entry.name), |other| *other as usize == place) {
-            let (place, _) = slot.remove();
+    fn search(&self, vehicle: &Address) -> Option<u32> {
+        self.index.find(vehicle.hash, |place| self.is_at(*place, vehicle)).copied()
+    }
+
+    /// The place of a vehicle, or a free one that from now on is its place.
+    #[inline]
+    fn place_for(&mut self, vehicle: &Address) -> u32 {
+        match vehicle.place.filter(|place| self.is_at(*place, vehicle)) {
+            Some(place) => place,
+            None => self.place_or_room(vehicle),
+        }
+    }
+
+    fn place_or_room(&mut self, vehicle: &Address) -> u32 {
+        let Self { entries, names, index, free, .. } = self;
+        let name = |place: u32| entries[place as usize].as_ref().map(|entry| &entry.name);
+        let is_it = |place: &u32| name(*place) == Some(&vehicle.name);
+        let hash_of = |place: &u32| name(*place).map_or(0, |name| names.hash(name));
+        match index.entry(vehicle.hash, is_it, hash_of) {
+            Slot::Occupied(slot) => *slot.get(),
+            Slot::Vacant(slot) => {
+                let place = free.pop().unwrap_or_else(|| {
+                    entries.push(None);
+                    place_number(entries.len() - 1)
+                });
+                slot.insert(place);
+                place
+            }
+        }
+    }
+
+    fn clear(&mut self, place: u32, hash: u64) {
+        let entry = &mut self.entries[place as usize];
+        self.bytes_elsewhere -= entry.as_ref().map_or(0, Entry::bytes_elsewhere);
+        *entry = None;
+        if let Ok(slot) = self.index.find_entry(hash, |other| *other == place) {
+            slot.remove();
             self.free.push(place);
         }
     }
+}
+
+fn place_number(place: usize) -> u32 {
+    u32::try_from(place).expect("memory ends before the numbers of places do")
 }
 
 #[cfg(test)]
@@ -184,7 +231,7 @@ mod tests {
 
     fn get(table: &mut Table, number: u8) -> Option<Kept> {
         let address = table.address(&vehicle(number));
-        table.get(&[address]).remove(0)
+        table.get(&mut [address]).remove(0)
     }
 
     #[derive(Debug, Clone)]
