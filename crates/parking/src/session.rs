@@ -175,7 +175,7 @@ fn number<const LAST: usize>(
         identity[plate_at..plate_at + plate.len()].copy_from_slice(plate.as_bytes());
         let last_at = plate_at + plate.len() + 1;
         identity[last_at..last_at + LAST].copy_from_slice(&last);
-        xxh3_128(&identity[..last_at + LAST + 1])
+        xxh3_128(&identity[..=last_at + LAST])
     } else {
         room.clear();
         room.extend(millis.to_be_bytes());
