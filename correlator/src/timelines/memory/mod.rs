@@ -3,7 +3,7 @@
 //! It holds what fits into a number of bytes and then gives up what was not used lately; finding what it gave up in
 //! the ledger is left to the caller. Nothing in it outlives the process.
 //!
-//! `table` keeps the vehicles, each in few bytes: `entry` packs a timeline, `name` a vehicle.
+//! `table` keeps the vehicles, each in few bytes: `entry` packs a timeline, `name` a vehicle, `index` finds them.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use super::Timelines;
 use super::metrics::Metrics;
 
 mod entry;
+mod index;
 mod name;
 mod table;
 

@@ -3,12 +3,11 @@
 //! Entries lie side by side, whatever room the index has to spare. When room is sought, a hand goes round over them
 //! and takes out the first that was not used since it last came by.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Slot;
 use matching::Timeline;
 use parking::Vehicle;
 
 use super::entry::{Content, Entry};
+use super::index::{self, Index};
 use super::name::{Name, Names};
 
 /// Timelines by vehicle, packed.
@@ -19,7 +18,7 @@ pub struct Table {
     /// Places in `entries` that are free.
     free: Vec<u32>,
     /// Places in `entries`, by name.
-    index: HashTable<u32>,
+    index: Index,
     bytes_elsewhere: usize,
     hand: usize,
 }
@@ -42,8 +41,8 @@ pub struct Kept {
     pub timeline: Timeline,
 }
 
-/// An entry and its share of the index, which is half full or fuller.
-const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + 2 * (size_of::<u32>() + 1);
+/// An entry and its share of the index, at most.
+const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + index::BYTES;
 const _: () = assert!(ENTRY_BYTES <= 64);
 
 impl Table {
@@ -55,18 +54,19 @@ impl Table {
 
     /// What is kept of these vehicles, in their order. Their addresses remember where it is.
     pub fn get(&mut self, vehicles: &mut [Address]) -> Vec<Option<Kept>> {
-        // First what the hash alone leads to, which is nearly always it, then whether it is, and only then what is there:
-        // so the processor waits for the memory of many at once.
+        // First what the hash alone leads to, which is nearly always it; then whether it is; only then what is there: so the
+        // processor waits for the memory of many at once.
         for vehicle in vehicles.iter_mut() {
-            vehicle.place = self.index.find(vehicle.hash, |_| true).copied();
+            vehicle.place = self.index.find(vehicle.hash, |_| true);
         }
         for vehicle in vehicles.iter_mut() {
-            vehicle.place = vehicle.place.and_then(|place| self.mark(place, vehicle).or_else(|| self.search(vehicle)));
+            vehicle.place = vehicle.place.and_then(|place| self.touch(place, vehicle).or_else(|| self.search(vehicle)));
         }
         vehicles.iter().map(|vehicle| self.used(vehicle.place?)).collect()
     }
 
-    fn mark(&mut self, place: u32, vehicle: &Address) -> Option<u32> {
+    /// The place, if it is that of the vehicle. Marking the entry brings its other end, which may be in another line.
+    fn touch(&mut self, place: u32, vehicle: &Address) -> Option<u32> {
         let entry = self.entries.get_mut(place as usize)?.as_mut()?;
         if entry.name != vehicle.name {
             return None;
@@ -87,7 +87,7 @@ impl Table {
             self.remove(vehicle);
             return;
         };
-        let place = self.place_for(vehicle);
+        let place = self.find(vehicle).unwrap_or_else(|| self.room_for(vehicle));
         let slot = &mut self.entries[place as usize];
         if let Some(entry) = slot {
             self.bytes_elsewhere -= entry.bytes_elsewhere();
@@ -109,7 +109,7 @@ impl Table {
 
     /// Forgets vehicles that were not used lately until the table takes so many bytes at most.
     pub fn shrink_to(&mut self, bytes_max: u64) {
-        while self.bytes() > bytes_max && !self.index.is_empty() {
+        while self.bytes() > bytes_max && !self.is_empty() {
             self.hand = (self.hand + 1) % self.entries.len();
             match &mut self.entries[self.hand] {
                 None => {}
@@ -134,7 +134,7 @@ impl Table {
 
     /// Whether no vehicle is kept.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.len() == 0
     }
 
     #[inline]
@@ -148,44 +148,28 @@ impl Table {
     }
 
     fn search(&self, vehicle: &Address) -> Option<u32> {
-        self.index.find(vehicle.hash, |place| self.is_at(*place, vehicle)).copied()
+        self.index.find(vehicle.hash, |place| self.is_at(place, vehicle))
     }
 
-    /// The place of a vehicle, or a free one that from now on is its place.
+    /// A free place, which from now on is that of the vehicle.
     #[inline]
-    fn place_for(&mut self, vehicle: &Address) -> u32 {
-        match vehicle.place.filter(|place| self.is_at(*place, vehicle)) {
-            Some(place) => place,
-            None => self.place_or_room(vehicle),
-        }
-    }
-
-    fn place_or_room(&mut self, vehicle: &Address) -> u32 {
-        let Self { entries, names, index, free, .. } = self;
-        let name = |place: u32| entries[place as usize].as_ref().map(|entry| &entry.name);
-        let is_it = |place: &u32| name(*place) == Some(&vehicle.name);
-        let hash_of = |place: &u32| name(*place).map_or(0, |name| names.hash(name));
-        match index.entry(vehicle.hash, is_it, hash_of) {
-            Slot::Occupied(slot) => *slot.get(),
-            Slot::Vacant(slot) => {
-                let place = free.pop().unwrap_or_else(|| {
-                    entries.push(None);
-                    place_number(entries.len() - 1)
-                });
-                slot.insert(place);
-                place
-            }
-        }
+    fn room_for(&mut self, vehicle: &Address) -> u32 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            place_number(self.entries.len() - 1)
+        });
+        let (entries, names) = (&self.entries, &self.names);
+        let hash_of = |place| entries[place as usize].as_ref().map_or(0, |entry: &Entry| names.hash(&entry.name));
+        self.index.insert(vehicle.hash, place, hash_of);
+        place
     }
 
     fn clear(&mut self, place: u32, hash: u64) {
-        let entry = &mut self.entries[place as usize];
-        self.bytes_elsewhere -= entry.as_ref().map_or(0, Entry::bytes_elsewhere);
-        *entry = None;
-        if let Ok(slot) = self.index.find_entry(hash, |other| *other == place) {
-            slot.remove();
-            self.free.push(place);
-        }
+        let Some(entry) = &self.entries[place as usize] else { return };
+        self.bytes_elsewhere -= entry.bytes_elsewhere();
+        self.entries[place as usize] = None;
+        self.index.remove(hash, place);
+        self.free.push(place);
     }
 }
 
@@ -273,6 +257,29 @@ mod tests {
                 remove(&mut table, number);
             }
             prop_assert_eq!((table.len(), table.bytes()), (0, 0));
+        }
+
+        #[test]
+        fn an_address_leads_to_its_vehicle_whatever_has_happened_since(calls in prop::collection::vec(call(), 0..300)) {
+            let (mut table, mut model) = (Table::default(), HashMap::new());
+            let mut addresses: Vec<Address> = (0..40).map(|number| table.address(&vehicle(number))).collect();
+            for call in calls {
+                match call {
+                    Call::Put { vehicle: number, version, events } => {
+                        table.put(&addresses[usize::from(number)], version, &timeline(events));
+                        model.insert(number, Kept { version, timeline: timeline(events) });
+                    }
+                    Call::Remove(number) => {
+                        table.remove(&addresses[usize::from(number)]);
+                        model.remove(&number);
+                    }
+                    Call::Get(_) => {
+                        let expected: Vec<_> = (0..40).map(|number| model.get(&number).cloned()).collect();
+                        prop_assert_eq!(table.get(&mut addresses), expected);
+                    }
+                }
+                prop_assert_eq!(table.len(), model.len());
+            }
         }
 
         #[test]
