@@ -6,11 +6,13 @@ use testbed::{RabbitMq, Redis, free_port, wait_until};
 
 use crate::support::{PATIENCE, correlator, dwell, json, ready, summary_api};
 
-/// Declares nothing and publishes through the default exchange, as any client may.
+/// Declares nothing and publishes through the default exchange, as any client may, with confirms: without them a
+/// quorum queue may drop what a channel sent just before it closed.
 const PRODUCER: &str = r#"
 import json, sys, pika
 connection = pika.BlockingConnection(pika.URLParameters(sys.argv[1]))
 channel = connection.channel()
+channel.confirm_delivery()
 def put(queue, body):
     channel.basic_publish(exchange="", routing_key=queue, body=body if isinstance(body, bytes) else json.dumps(body))
 def event(number, member, minute, **more):

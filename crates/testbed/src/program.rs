@@ -45,7 +45,7 @@ pub struct ProgramBuilder {
     command: Command,
 }
 
-/// A running program. It is killed, with all that it started, when it is dropped.
+/// A running program. It is killed, with all that it started, when it is dropped; by a panic, its last lines are shown.
 #[derive(Debug)]
 pub struct Program {
     name: String,
@@ -242,7 +242,12 @@ impl Program {
 }
 
 impl Drop for Program {
+    #[expect(clippy::print_stderr, reason = "the test harness shows it with the panic")]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A test that fails may have waited for this program.
+            eprintln!("{} (process {}): {}", self.name, self.pid(), self.last_lines());
+        }
         if self.status.is_none() {
             // What cannot be killed here falls to the guardian.
             drop(kill_family(&mut self.child));

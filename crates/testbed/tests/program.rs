@@ -1,5 +1,6 @@
 //! Programs under test: their output, their end, and that nothing of them is left.
 
+use std::process::Command;
 use std::time::Duration;
 
 use testbed::{Program, Signal};
@@ -52,6 +53,23 @@ async fn a_dropped_program_is_gone_with_its_children() {
 
     let status = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
     assert!(status.is_empty() || status.contains(") Z "), "{status}");
+}
+
+#[tokio::test]
+async fn a_test_that_fails_shows_the_last_lines_of_its_programs() {
+    const THIS: &str = "a_test_that_fails_shows_the_last_lines_of_its_programs";
+    const FAILING: &str = "TESTBED_TEST_FAILS";
+    if std::env::var_os(FAILING).is_some() {
+        let mut program = shell("echo 'port 5000 is taken'; sleep 300").start().unwrap();
+        program.wait_for_line("5000", PATIENCE).await.unwrap();
+        panic!("on purpose");
+    }
+
+    let failed =
+        Command::new(std::env::current_exe().unwrap()).args(["--exact", THIS]).env(FAILING, "1").output().unwrap();
+
+    let said = String::from_utf8(failed.stdout).unwrap();
+    assert!(said.contains("its output ends with:\nport 5000 is taken\n"), "{said}");
 }
 
 #[test]
