@@ -45,7 +45,8 @@ pub struct ProgramBuilder {
     command: Command,
 }
 
-/// A running program. It is killed, with all that it started, when it is dropped; by a panic, its last lines are shown.
+/// A running program. It is killed, with all that it started, when it is dropped; a panic that
+/// drops it also shows its last lines.
 #[derive(Debug)]
 pub struct Program {
     name: String,
