@@ -150,8 +150,12 @@ async fn take(arguments: &Arc<ConsumeArguments>, queue: &str) -> anyhow::Result<
         lines.spawn(async move { line.take(&arguments).await });
     }
     let mut all = Taken::default();
-    while let Some(taken) = lines.join_next().await {
-        all.add(taken??);
+    // A channel that is dropped is closed in the background, and that can fail the close of its connection.
+    let mut channels = Vec::new();
+    while let Some(done) = lines.join_next().await {
+        let (taken, channel) = done??;
+        all.add(taken);
+        channels.push(channel);
     }
     if arguments.seconds.is_none() && count.load(Ordering::Relaxed) < there {
         bail!("only {} of {there} messages of {queue} came", count.load(Ordering::Relaxed));
@@ -188,7 +192,7 @@ struct Line {
 }
 
 impl Line {
-    async fn take(&self, arguments: &ConsumeArguments) -> anyhow::Result<Taken> {
+    async fn take(self, arguments: &ConsumeArguments) -> anyhow::Result<(Taken, Channel)> {
         let channels = arguments.channels();
         self.channel.basic_qos(arguments.prefetch / channels, BasicQosOptions::default()).await?;
         let (name, options) = (self.queue.as_str().into(), BasicConsumeOptions::default());
@@ -229,7 +233,7 @@ impl Line {
         if last > 0 && length.is_none() {
             self.channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
         }
-        Ok(taken)
+        Ok((taken, self.channel))
     }
 }
 
