@@ -21,7 +21,7 @@ const LINES_KEPT: usize = 100_000;
 const LINES_SHOWN: usize = 40;
 const POLL: Duration = Duration::from_millis(10);
 
-/// Finds one of the workspace's programs beside the running test, as `target/release/correlator`.
+/// Finds one of the workspace's programs beside the running test, as `target/ci/correlator`.
 ///
 /// In the tests of the package that the program belongs to, `env!("CARGO_BIN_EXE_correlator")` is as good.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
