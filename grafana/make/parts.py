@@ -54,7 +54,7 @@ def panel(kind, title, description, unit, queries, width, defaults, options):
 
 def steps(thresholds):
     """Thresholds: the first colour holds from the beginning on, each other one from its value on."""
-    first, *others = thresholds
+    (first,), *others = thresholds
     listed = [{"color": first, "value": None}, *({"color": colour, "value": value} for value, colour in others)]
     return {"mode": "absolute", "steps": listed}
 

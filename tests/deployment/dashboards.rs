@@ -271,6 +271,7 @@ fn a_number_has_colours_whose_values_rise() {
                 let values: Vec<_> = steps.iter().map(|step| step["value"].as_f64()).collect();
                 assert!(values[0].is_none() && values[1..].iter().all(Option::is_some), "{file}: {title}: {values:?}");
                 assert!(values.is_sorted(), "{file}: {title}: {values:?}");
+                assert!(steps.iter().all(|step| step["color"].is_string()), "{file}: {title}: {steps:?}");
             }
         }
     }

@@ -117,7 +117,10 @@ fn prometheus_finds_its_rules_in_the_container_as_in_the_repository() {
     let configuration = yaml("prometheus.yml");
     let named: Vec<_> = sequence(&configuration, "rule_files").map(|file| file.as_str().unwrap()).collect();
     assert_eq!(named, [RECORDING, ALERTS]);
-    let mounts = &compose().services["prometheus"].volumes;
+    assert_eq!(text(&configuration["global"]["external_labels"], "runbooks"), "${RUNBOOKS_URL}");
+    let compose = compose();
+    assert_eq!(compose.services["prometheus"].environment["RUNBOOKS_URL"], "${RUNBOOKS_URL:-}");
+    let mounts = &compose.services["prometheus"].volumes;
     let folder = Path::new(RECORDING).parent().unwrap().display();
     assert!(mounts.contains(&format!("./prometheus.yml:{FOLDER}/prometheus.yml:ro")));
     assert!(mounts.contains(&format!("./{folder}:{FOLDER}/{folder}:ro")), "{mounts:?}");
@@ -134,6 +137,12 @@ fn rules_name_only_metrics_that_the_services_have() {
     }
 }
 
+/// The link of an alert to its page: below the address that Prometheus is given, else a path in this repository.
+fn link(page: &str) -> String {
+    let name = page.strip_prefix(PAGES).unwrap();
+    format!("{{{{ with $externalLabels.runbooks }}}}{{{{ . }}}}{{{{ else }}}}{PAGES}{{{{ end }}}}{name}")
+}
+
 #[test]
 fn every_alert_has_a_runbook_page() {
     let mut explained = BTreeSet::from([format!("{PAGES}/README.md")]);
@@ -141,15 +150,15 @@ fn every_alert_has_a_runbook_page() {
     for rule in rules(ALERTS) {
         let name = text(&rule, "alert");
         let annotations = &rule["annotations"];
-        let url = text(annotations, "runbook_url");
-        assert_eq!(url, page(name));
-        assert!(read(url).starts_with(&format!("# {name}\n")), "{url} is about something else");
-        let file = url.rsplit('/').next().unwrap();
+        let page = page(name);
+        assert_eq!(text(annotations, "runbook_url"), link(&page));
+        assert!(read(&page).starts_with(&format!("# {name}\n")), "{page} is about something else");
+        let file = page.rsplit('/').next().unwrap();
         assert!(index.contains(&format!("[{name}]({file})")), "{name} is not in the index");
         assert!(!text(annotations, "summary").is_empty(), "{name}");
         assert!(text(annotations, "description").contains("$value"), "{name} does not tell its value");
         assert!(["page", "ticket"].contains(&text(&rule["labels"], "severity")), "{name}");
-        explained.insert(url.to_owned());
+        explained.insert(page);
     }
     assert_eq!(files(PAGES, ".md"), explained, "a page is about no alert");
 }
