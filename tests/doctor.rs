@@ -129,6 +129,7 @@ async fn a_summary_api_that_refuses_is_another_or_is_away_says_so() {
 
     fails(name, &status("401 Unauthorized").await, "summary api", "wants a shared secret", "DWELL_INTERNAL_TOKEN");
     fails(name, &status("404 Not Found").await, "summary api", "another program", "curl -i");
+    fails(name, &status("421 Misdirected Request").await, "summary api", "not reached by", "DWELL_PUBLIC_HOSTS");
     let nobody = format!("http://127.0.0.1:{}", free_port());
     fails(name, &nobody, "summary api", "does not answer", "nc -vz 127.0.0.1");
 

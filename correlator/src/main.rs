@@ -7,7 +7,7 @@ use correlator::recorder::http::{HttpRecorder, Limits};
 use correlator::{Config, DEFAULT_PORT};
 use service_kit::config::{
     self, AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OF_SERVICES, PREFETCH,
-    REDIS_URL, SUMMARY_API_URL, Setting,
+    PUBLIC_HOSTS, REDIS_URL, SUMMARY_API_URL, Setting,
 };
 use service_kit::{ServiceContext, Settings, announce, http};
 
@@ -37,9 +37,10 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let token = settings.secret(&INTERNAL_TOKEN)?;
     let recorder = HttpRecorder::new(&url, token.as_ref(), Limits::default())?;
     let listen = settings.listen(&LISTEN, DEFAULT_PORT)?;
+    let hosts = settings.hosts(&PUBLIC_HOSTS)?;
     let bus = bus::BusConfig::from_settings(NAME, &settings)?;
     announce::starting(NAME, &settings);
-    http::start_observability(&listen, &context).await?;
+    http::start_observability(&listen, hosts, &context).await?;
     let bus = bus::open(&bus, &context)?;
     correlator::start(config, bus, Arc::new(recorder), &context).await?;
     announce::when_ready(NAME, &context);

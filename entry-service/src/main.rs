@@ -26,10 +26,11 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     settings.required(&config::AMQP_URL)?;
     let bus = BusConfig::from_settings(NAME, &settings)?;
     let listen = settings.listen(&config::LISTEN, PORT)?;
+    let hosts = settings.hosts(&config::PUBLIC_HOSTS)?;
     entry_service::check(&settings)?;
     announce::starting(NAME, &settings);
     let bus = bus::open(&bus, &context)?;
-    http::start_observability(&listen, &context).await?;
+    http::start_observability(&listen, hosts, &context).await?;
     announce::when_ready(NAME, &context);
     entry_service::run(&settings, bus, &context).await?;
     Ok(())

@@ -332,6 +332,15 @@ LIMITS = section(
         width=6,
         columns={"service": "service", "version": "version", "instance": "process"},
     ),
+    lines(
+        "Requests refused and connections closed early",
+        "Requests refused before any route, and connections closed to make room for others: slow or greedy clients, web "
+        "pages of other sites, and hosts that DWELL_PUBLIC_HOSTS does not name. See docs/operations.md.",
+        "cps",
+        ask(f"sum by (reason) (rate(dwell_http_requests_refused_total{OF}[{RATE}]))", "refused: {{reason}}"),
+        ask(f"sum by (state) (rate(dwell_http_connections_closed_early_total{OF}[{RATE}]))", "closed: {{state}}"),
+        width=24,
+    ),
 )
 
 DASHBOARD = dashboard(

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use matching::wire::{MEDIA_TYPE, TERMS};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Client, StatusCode, redirect};
-use service_kit::config::{INTERNAL_TOKEN, Masked, SUMMARY_API_URL};
+use service_kit::config::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL};
 
 use super::address::unreachable;
 use super::clock::{self, Said};
@@ -70,6 +70,14 @@ fn answered(url: &Masked, status: StatusCode, headers: &HeaderMap, has_token: bo
                 "write scheme, host and port only in {name}, for instance http://127.0.0.1:5000; to see who answers: curl -i \
                  {}/readyz",
                 url.to_string().trim_end_matches('/')
+            ),
+        ),
+        StatusCode::MISDIRECTED_REQUEST => seen.fails(
+            "it is not reached by the host name in this address, unless a valid secret is shown",
+            format!(
+                "add the host name to {} of the summary API and start it again, or write its IP address in {name}, or set \
+                 {} to the secret of the summary API",
+                PUBLIC_HOSTS.name, INTERNAL_TOKEN.name
             ),
         ),
         _ if status.is_redirection() => seen.fails(

@@ -227,7 +227,7 @@ impl HttpRecorder {
             401 | 403 => Error::Refused(format!(
                 "{said}: DWELL_INTERNAL_TOKEN must be set, to the same value for the summary API and its correlators"
             )),
-            300..=399 | 404 | 405 => {
+            300..=399 | 404 | 405 | 421 => {
                 Error::Refused(format!("{said}: DWELL_SUMMARY_API_URL must be the address of a summary API"))
             }
             _ => Error::Refused(format!("{said}: summary API and correlator must be of the same version")),

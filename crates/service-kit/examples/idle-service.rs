@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use service_kit::config::{self, LISTEN, LOTS};
+use service_kit::config::{self, LISTEN, LOTS, PUBLIC_HOSTS};
 use service_kit::{ServiceContext, Settings, announce, http};
 
 const NAME: &str = "idle-service";
@@ -28,7 +28,8 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let listener = http::bind(&settings.listen(&LISTEN, 2199)?).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     let routes = http::observability_routes(registry.clone(), health);
-    let serving = http::Server::default().shown_in(&registry)?.serve(listener, routes, lifecycle.clone());
+    let guard = http::Guard::new(settings.hosts(&PUBLIC_HOSTS)?);
+    let serving = http::Server::new(guard).shown_in(&registry)?.serve(listener, routes, lifecycle.clone());
     lifecycle.spawn("http", async move {
         serving.await;
         Ok(())

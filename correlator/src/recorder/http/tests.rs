@@ -111,6 +111,7 @@ async fn what_may_pass_is_unavailable_and_what_a_person_must_change_is_refused()
         (403, "DWELL_INTERNAL_TOKEN"),
         (302, "DWELL_SUMMARY_API_URL"),
         (404, "DWELL_SUMMARY_API_URL"),
+        (421, "DWELL_SUMMARY_API_URL"),
         (415, "same version"),
         (422, "same version"),
         (200, "same version"),

@@ -6,6 +6,7 @@
 mod command;
 mod effective;
 mod error;
+mod hosts;
 mod listen;
 mod masked;
 pub mod table;
@@ -14,6 +15,8 @@ mod typed;
 pub use command::{HEALTHCHECK, command, flags, reading, with_default};
 pub use effective::Effective;
 pub use error::Error;
+pub(crate) use hosts::Host;
+pub use hosts::PublicHosts;
 pub use listen::{Listen, is_loopback};
 pub use masked::{Masked, mask};
 pub use table::*;

@@ -117,6 +117,13 @@ pub const LISTEN: Setting = Setting::new(
     "host:port, for instance 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000",
     "Address that this service listens on",
 );
+/// The names that this service has.
+pub const PUBLIC_HOSTS: Setting = Setting::new(
+    "DWELL_PUBLIC_HOSTS",
+    None,
+    "host names without scheme and port, separated by commas, for instance parking.example,api",
+    "Host names that this service is reached by, besides localhost and IP addresses",
+);
 /// Where what must outlive the process is kept.
 pub const DATA_DIR: Setting = Setting::new(
     "DWELL_DATA_DIR",
@@ -239,6 +246,7 @@ pub const STRANGER_SHARE: Setting = Setting::new(
 /// Every setting, in the order of `--help`.
 pub const ALL: &[&Setting] = &[
     &LISTEN,
+    &PUBLIC_HOSTS,
     &AMQP_URL,
     &QUEUE_ENTRY,
     &QUEUE_EXIT,
@@ -276,7 +284,7 @@ pub const ALL: &[&Setting] = &[
 ];
 
 /// What every service reads, whatever it does.
-pub const OF_SERVICES: &[&Setting] = &[&LISTEN, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
+pub const OF_SERVICES: &[&Setting] = &[&LISTEN, &PUBLIC_HOSTS, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
 /// What whoever uses the queues reads.
 pub const OF_QUEUES: &[&Setting] = &[&AMQP_URL, &QUEUE_ENTRY, &QUEUE_EXIT, &QUEUE_DEAD, &QUEUE_TYPE, &QUEUE_DECLARE];
 /// What simulated gates read.

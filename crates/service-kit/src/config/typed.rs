@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking::Lots;
 
 use super::error::nearest;
-use super::{Error, Listen, Masked, Setting, Settings};
+use super::{Error, Listen, Masked, PublicHosts, Setting, Settings};
 
 impl Settings {
     /// The value as it is, if there is one.
@@ -103,6 +103,12 @@ impl Settings {
         let toml = std::fs::read_to_string(path)
             .map_err(|error| self.wrong(setting, format!("the file can't be read ({error})")))?;
         Lots::parse(&toml).map_err(|error| self.wrong_of(setting, error.to_string(), CONTENT))
+    }
+
+    /// Host names separated by commas.
+    pub fn hosts(&self, setting: &Setting) -> Result<PublicHosts, Error> {
+        let names = self.list(setting);
+        PublicHosts::parse(names.iter().map(String::as_str)).map_err(|fault| self.wrong(setting, fault))
     }
 
     /// Values separated by commas; blanks around them and empty ones do not count.

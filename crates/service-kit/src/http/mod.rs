@@ -2,12 +2,19 @@
 //!
 //! Everything else that a service answers, its own routes and problem texts, is left to the service.
 
+mod guard;
+mod limits;
+mod places;
 mod probe;
+mod refusal;
 mod requests;
 mod server;
+mod stream;
 
+pub use guard::Guard;
+pub use limits::Limits;
 pub use probe::{PROBE_DEADLINE, ProbeError, probe_ready};
-pub use server::{Limits, Server, serve};
+pub use server::{Server, serve};
 
 use std::io::ErrorKind;
 
@@ -19,9 +26,12 @@ use axum::routing::get;
 use std::future::ready;
 use tokio::net::TcpListener;
 
-use crate::config::Listen;
+use crate::config::{Listen, PublicHosts};
 use crate::metrics::{self, Registry};
 use crate::{Health, ServiceContext};
+
+/// The paths of [`observability_routes`]: they hold nothing secret, and answer also when everything else is busy.
+const OBSERVABILITY: [&str; 3] = ["/metrics", "/livez", "/readyz"];
 
 /// Why a port cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -63,18 +73,24 @@ fn remedy(error: &std::io::Error, address: &Listen) -> String {
 
 /// `/metrics`, `/livez` and `/readyz` (503 until all that is needed is up; `?verbose` says what is not).
 pub fn observability_routes(registry: Registry, health: Health) -> Router {
+    let [metrics, livez, readyz] = OBSERVABILITY;
     Router::new()
-        .route("/metrics", get(move || ready(page(&registry))))
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(move |RawQuery(query): RawQuery| ready(readiness(&health, query.as_deref()))))
+        .route(metrics, get(move || ready(page(&registry))))
+        .route(livez, get(|| async { "ok\n" }))
+        .route(readyz, get(move |RawQuery(query): RawQuery| ready(readiness(&health, query.as_deref()))))
 }
 
 /// Opens the port and serves [`observability_routes`] there until the stop: all that a service without an API of its own shows.
-pub async fn start_observability(address: &Listen, context: &ServiceContext) -> Result<(), StartError> {
+pub async fn start_observability(
+    address: &Listen,
+    hosts: PublicHosts,
+    context: &ServiceContext,
+) -> Result<(), StartError> {
     let listener = bind(address).await?;
     tracing::info!(%address, "metrics and health are shown here");
     let routes = observability_routes(context.registry.clone(), context.health.clone());
-    let serving = Server::default().shown_in(&context.registry)?.serve(listener, routes, context.lifecycle.clone());
+    let server = Server::new(Guard::new(hosts)).shown_in(&context.registry)?;
+    let serving = server.serve(listener, routes, context.lifecycle.clone());
     context.lifecycle.spawn("http", async move {
         serving.await;
         Ok(())

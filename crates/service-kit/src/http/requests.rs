@@ -1,18 +1,19 @@
-//! The bodies of requests and replies, with what a connection must know of them: how long they take, and whether one
-//! is under way.
+//! The bodies of requests and replies, which tell the [`Place`] of their connection when a request has arrived whole
+//! and when it has been answered.
 //!
 //! The connections themselves are the server's.
 
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
+
+use super::places::Place;
 
 /// A request body that did not arrive in time.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +25,16 @@ pub(super) struct TimedBody {
     body: Incoming,
     limit: Duration,
     deadline: Pin<Box<Sleep>>,
+    place: Arc<Place>,
 }
 
 impl TimedBody {
     /// The body of a request, of which all must arrive within `limit` from now.
-    pub(super) fn within(body: Incoming, limit: Duration) -> Body {
+    pub(super) fn within(body: Incoming, limit: Duration, place: Arc<Place>) -> Body {
         if body.is_end_stream() {
             return Body::empty();
         }
-        Body::new(Self { body, limit, deadline: Box::pin(tokio::time::sleep(limit)) })
+        Body::new(Self { body, limit, deadline: Box::pin(tokio::time::sleep(limit)), place })
     }
 }
 
@@ -44,13 +46,15 @@ impl HttpBody for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        // The deadline first: it also holds for a client that sends faster than the route reads.
+        if self.deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(TooSlow(self.limit).into())));
         }
-        match self.deadline.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(TooSlow(self.limit).into()))),
-            Poll::Pending => Poll::Pending,
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) {
+            self.place.body_finished();
         }
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -62,34 +66,38 @@ impl HttpBody for TimedBody {
     }
 }
 
-/// How many requests a connection has under way.
-#[derive(Debug, Clone, Default)]
-pub(super) struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    /// Begins a request, which is under way for as long as what is returned lives.
-    pub(super) fn begin(&self) -> Request {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Request(self.clone())
-    }
-
-    /// Whether a request is under way.
-    pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::SeqCst) > 0
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        self.place.body_finished();
     }
 }
 
-/// A request that is under way.
+/// A request that is being answered, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Request(UnderWay);
+pub(super) struct Request(Option<Arc<Place>>);
+
+impl Request {
+    /// The request that the connection at `place` has begun.
+    pub(super) fn at(place: Arc<Place>) -> Self {
+        Self(Some(place))
+    }
+
+    /// The connection goes on in another protocol, so the answer never ends.
+    pub(super) fn never_ends(mut self) -> Self {
+        self.0 = None;
+        self
+    }
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        if let Some(place) = &self.0 {
+            place.answered();
+        }
     }
 }
 
-/// A reply body whose request is under way until the body is done.
+/// A reply body, with whose end the request has been answered.
 pub(super) struct ReplyBody {
     body: Body,
     _request: Request,

@@ -1,106 +1,87 @@
 //! Serving a router on a port, within limits that slow or greedy clients cannot exceed, until the stop.
 //!
-//! A client that is slow to send its head or body, or that takes nothing of its answer, is cut off; at the limit of
-//! connections new ones wait in the system's queue. Limits on sizes are left to the routes.
+//! Each request is checked by the [`Guard`] before the router sees it. Which connections make room for others is left to
+//! [`places`](super::places), limits on sizes to the routes.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
+use axum::response::Response;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
 
-use super::requests::{ReplyBody, TimedBody, UnderWay};
+use super::OBSERVABILITY;
+use super::guard::Guard;
+use super::limits::{Limits, Metrics};
+use super::places::{Place, Places};
+use super::refusal::Refusal;
+use super::requests::{self, ReplyBody, TimedBody};
+use super::stream::Stream;
 use crate::metrics::{self, Registry};
 use crate::{Backoff, Lifecycle};
 
 /// A connection without a request gets this long after the stop, in case a request is arriving right then.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
 
-/// What clients may take of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at once.
-    pub connections: u32,
-    /// How long the head of a request may take. A connection may also lie idle this long.
-    pub head: Duration,
-    /// How long the body of a request may take.
-    pub body: Duration,
-    /// How long a client may take nothing of an answer that is sent to it.
-    pub answer: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1_024,
-            head: Duration::from_secs(20),
-            body: Duration::from_secs(15),
-            // Less than a stop may take, so that such a client does not hold it.
-            answer: Duration::from_secs(8),
-        }
-    }
-}
-
-/// Serves `router` within the default [`Limits`] until the soft stop; requests under way may then finish until the hard
-/// stop. A reply that streams without end has to watch the stop itself.
+/// Serves `router` for `localhost` and IP addresses, within the default [`Limits`], until the soft stop; requests under
+/// way may then finish until the hard stop. A reply that streams without end has to watch the stop itself.
 pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) {
     Server::default().serve(listener, router, lifecycle).await;
 }
 
-/// A server with limits, which it can show as metrics.
+/// A server with a guard and limits, which it can show as metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
+    guard: Guard,
     limits: Limits,
-    open: Option<IntGauge>,
+    metrics: Option<Metrics>,
 }
 
 impl Server {
-    /// A server with these limits.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, open: None }
+    /// A server that serves what this guard lets through, within the default limits.
+    pub fn new(guard: Guard) -> Self {
+        Self { guard, ..Self::default() }
     }
 
-    /// Shows the connections, and how many there may be, as metrics.
-    pub fn shown_in(mut self, registry: &Registry) -> Result<Self, metrics::Error> {
-        let max = metrics::gauge(registry, "dwell_http_connections_max", "Connections that may be open at once")?;
-        max.set(i64::from(self.limits.connections));
-        self.open = Some(metrics::gauge(registry, "dwell_http_connections", "Connections that are open")?);
-        Ok(self)
+    /// Sets other limits.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Shows the limits, and how close clients are to them, as metrics.
+    pub fn shown_in(self, registry: &Registry) -> Result<Self, metrics::Error> {
+        let metrics = Some(Metrics::new(registry, &self.limits)?);
+        Ok(Self { metrics, ..self })
     }
 
     /// Serves `router` until the soft stop; requests under way may then finish until the hard stop.
     pub async fn serve(self, listener: TcpListener, router: Router, lifecycle: Lifecycle) {
-        let permits = usize::try_from(self.limits.connections).unwrap_or(Semaphore::MAX_PERMITS);
-        let free = Arc::new(Semaphore::new(permits));
+        let places = Places::new(self.limits, self.metrics.clone());
+        let server = Arc::new(self);
         let connections = TaskTracker::new();
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
-        while let Some(accepted) = accept(&listener, &free, &lifecycle).await {
+        while let Some(accepted) = accept(&listener, &places, &lifecycle).await {
             match accepted {
-                Ok((stream, permit)) => {
+                Ok((socket, place)) => {
                     backoff.reset();
-                    let connection = Connection { stream, limits: self.limits, lifecycle: lifecycle.clone() };
-                    let open = Open::count(self.open.clone(), permit);
-                    let router = router.clone();
-                    connections.spawn(async move {
-                        connection.run(router).await;
-                        drop(open);
-                    });
+                    let (server, router, lifecycle) = (Arc::clone(&server), router.clone(), lifecycle.clone());
+                    connections.spawn(async move { server.connection(socket, place, router, &lifecycle).await });
                 }
                 Err(error) => {
-                    // Most often too many open files: connections that end make room again.
+                    // Most often too many open files: a connection that ends makes room again.
                     tracing::warn!(%error, "cannot accept a connection");
+                    places.make_room();
                     backoff.wait(&lifecycle).await;
                 }
             }
@@ -109,17 +90,86 @@ impl Server {
         connections.close();
         connections.wait().await;
     }
+
+    async fn connection(self: Arc<Self>, socket: TcpStream, place: Place, router: Router, lifecycle: &Lifecycle) {
+        let place = Arc::new(place);
+        // A client that goes away in the middle, or talks nonsense, is its own affair.
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "connection without nodelay");
+        }
+        let stream = Stream::new(socket, Arc::clone(&place), &self.limits);
+        let idle = self.limits.idle;
+        let asked = Arc::clone(&place);
+        let service = service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked)));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // The head itself has a shorter deadline, which the stream holds.
+            .header_read_timeout(idle)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            // What has already arrived is read before the connection may be closed for others.
+            biased;
+            ended = connection.as_mut() => ended,
+            () = place.ended() => Ok(()),
+            () = lifecycle.stopping() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = lifecycle.aborted() => Ok(()),
+                    () = no_more_requests(&place) => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    /// Answers a request, or refuses it.
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        router: Router,
+        place: Arc<Place>,
+    ) -> Result<Response<ReplyBody>, Infallible> {
+        let (head, body) = request.into_parts();
+        let refused = self.guard.check(&head).err();
+        let counts = refused.is_none() && !OBSERVABILITY.contains(&head.uri.path());
+        let has_room = place.begin(!body.is_end_stream(), counts);
+        let this_one = requests::Request::at(Arc::clone(&place));
+        let refused = refused.or_else(|| (!has_room).then(|| Refusal::full(self.limits.requests())));
+        let response = if let Some(refusal) = refused {
+            self.refuse(refusal)
+        } else {
+            let body = TimedBody::within(body, self.limits.body, place);
+            TowerToHyperService::new(router).call(Request::from_parts(head, body)).await?
+        };
+        let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let this_one = if is_upgrade { this_one.never_ends() } else { this_one };
+        Ok(response.map(|body| ReplyBody::new(body, this_one)))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response {
+        tracing::debug!(reason = refusal.reason(), "a request is refused");
+        if let Some(metrics) = &self.metrics {
+            metrics.refused.with_label_values(&[refusal.reason()]).inc();
+        }
+        refusal.into_response()
+    }
 }
 
 /// The next connection, as soon as there may be one more; none after the stop.
 async fn accept(
     listener: &TcpListener,
-    free: &Arc<Semaphore>,
+    places: &Places,
     lifecycle: &Lifecycle,
-) -> Option<std::io::Result<(TcpStream, OwnedSemaphorePermit)>> {
+) -> Option<std::io::Result<(TcpStream, Place)>> {
     let next = async {
-        let permit = Arc::clone(free).acquire_owned().await.expect("the semaphore is never closed");
-        listener.accept().await.map(|(stream, _)| (stream, permit))
+        let (socket, from) = listener.accept().await?;
+        let address: IpAddr = from.ip();
+        Ok((socket, places.admit(address).await))
     };
     tokio::select! {
         biased;
@@ -128,85 +178,13 @@ async fn accept(
     }
 }
 
-/// Counts a connection while it is open.
-struct Open {
-    gauge: Option<IntGauge>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Open {
-    fn count(gauge: Option<IntGauge>, permit: OwnedSemaphorePermit) -> Self {
-        if let Some(gauge) = &gauge {
-            gauge.inc();
-        }
-        Self { gauge, _permit: permit }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some(gauge) = &self.gauge {
-            gauge.dec();
-        }
-    }
-}
-
-struct Connection {
-    stream: TcpStream,
-    limits: Limits,
-    lifecycle: Lifecycle,
-}
-
-impl Connection {
-    async fn run(self, router: Router) {
-        let under_way = UnderWay::default();
-        let requests = under_way.clone();
-        let Limits { head, body, answer, .. } = self.limits;
-        let router = TowerToHyperService::new(router);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let this_one = requests.begin();
-            let reply = router.call(request.map(|incoming| TimedBody::within(incoming, body)));
-            async move {
-                let reply = reply.await?;
-                Ok::<_, Infallible>(reply.map(|body| ReplyBody::new(body, this_one)))
-            }
-        });
-        // A client that goes away in the middle, or talks nonsense, is its own affair.
-        if let Err(error) = self.stream.set_nodelay(true) {
-            tracing::debug!(%error, "connection without nodelay");
-        }
-        let mut stream = TimeoutStream::new(self.stream);
-        stream.set_write_timeout(Some(answer));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service)
-            .with_upgrades();
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.lifecycle.stopping() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = self.lifecycle.aborted() => Ok(()),
-                    () = no_more_requests(&under_way) => Ok(()),
-                }
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "connection ended");
-        }
-    }
-}
-
 /// Waits until it is clear that a connection without a request gets none any more, so that a client that sent half a
 /// head does not hold the drain. A connection with a request is ended by its reply.
-async fn no_more_requests(under_way: &UnderWay) {
-    if !under_way.any() {
+async fn no_more_requests(place: &Place) {
+    if !place.has_request() {
         tokio::time::sleep(LAST_REQUEST).await;
     }
-    if under_way.any() {
+    if place.has_request() {
         std::future::pending::<()>().await;
     }
 }

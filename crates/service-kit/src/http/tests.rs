@@ -1,4 +1,7 @@
-//! Claims about the routes for operators, and about serving within limits.
+//! Claims about the routes for operators, and about serving until the stop.
+
+mod guarded;
+mod slow_clients;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +28,7 @@ impl Running {
         let listener = bind(&Listen::loopback(0)).await.unwrap();
         let address = Listen::from(listener.local_addr().unwrap());
         let all = observability_routes(context.registry.clone(), context.health.clone()).merge(router);
-        let server = Server::new(limits).shown_in(&context.registry).unwrap();
+        let server = Server::default().within(limits).shown_in(&context.registry).unwrap();
         let ended = tokio::spawn(server.serve(listener, all, context.lifecycle.clone()));
         Self { address, context, ended }
     }
@@ -119,7 +122,7 @@ async fn stop_lets_the_request_under_way_finish_and_takes_no_other() {
     });
     let running = Running::with(Router::new().route("/slow", slow), Limits::default()).await;
     let mut stream = running.connect().await;
-    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     begun.await.unwrap();
 
     running.context.lifecycle.stop();
@@ -146,69 +149,10 @@ async fn request_that_never_ends_is_cut_off_by_the_hard_stop() {
     let forever = get(std::future::pending::<&'static str>);
     let running = Running::with(Router::new().route("/forever", forever), Limits::default()).await;
     let mut stream = running.connect().await;
-    stream.write_all(b"GET /forever HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /forever HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
 
     running.context.lifecycle.abort();
     running.ends().await;
-}
-
-#[tokio::test]
-async fn slow_head_is_cut_off() {
-    let running = Running::with(Router::new(), Limits { head: Duration::from_millis(50), ..Limits::default() }).await;
-    let mut stream = running.connect().await;
-    stream.write_all(b"GET /livez HT").await.unwrap();
-    assert_eq!(rest_of(stream).await, "");
-}
-
-#[tokio::test]
-async fn slow_body_is_refused() {
-    let swallow = axum::routing::post(|body: axum::body::Bytes| async move { body.len().to_string() });
-    let limits = Limits { body: Duration::from_millis(50), ..Limits::default() };
-    let running = Running::with(Router::new().route("/swallow", swallow), limits).await;
-    let mut stream = running.connect().await;
-    stream.write_all(b"POST /swallow HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
-
-    let answer = rest_of(stream).await;
-
-    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-}
-
-#[tokio::test]
-async fn client_that_takes_nothing_of_its_answer_is_cut_off() {
-    let endless = get(|| async {
-        let frames = std::iter::repeat_with(|| Ok::<_, std::convert::Infallible>(vec![b'x'; 64 * 1024]));
-        axum::body::Body::from_stream(futures::stream::iter(frames))
-    });
-    let limits = Limits { answer: Duration::from_millis(50), ..Limits::default() };
-    let running = Running::with(Router::new().route("/endless", endless), limits).await;
-    let mut stream = running.connect().await;
-    stream.write_all(b"GET /endless HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
-
-    let cut_off = async {
-        while !running.get("/metrics").await.1.contains("dwell_http_connections 1\n") {
-            tokio::task::yield_now().await;
-        }
-    };
-
-    tokio::time::timeout(DEADLINE, cut_off).await.expect("only the connection that asks is left");
-}
-
-#[tokio::test]
-async fn connection_above_the_limit_waits_for_one_that_ends() {
-    let running = Running::with(Router::new(), Limits { connections: 1, ..Limits::default() }).await;
-    let mut first = running.connect().await;
-    first.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
-    let mut begin = [0; 15];
-    first.read_exact(&mut begin).await.unwrap();
-    assert_eq!(&begin, b"HTTP/1.1 200 OK");
-    let mut second = running.connect().await;
-    second.write_all(b"GET /livez HTTP/1.0\r\n\r\n").await.unwrap();
-    let early = tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await;
-
-    drop(first);
-
-    assert!(early.is_err(), "the second connection was served beside the first");
-    assert!(rest_of(second).await.ends_with("ok\n"));
 }
 
 #[tokio::test]

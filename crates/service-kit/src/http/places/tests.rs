@@ -1,0 +1,135 @@
+//! Claims about which connection makes room for another one.
+
+use super::*;
+
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn places(connections: u32, unfinished_per_address: u32) -> Places {
+    Places::new(Limits { connections, reserved: 1, unfinished_per_address, ..Limits::default() }, None)
+}
+
+impl Places {
+    fn place(&self, address: &str) -> Place {
+        self.try_admit(address.parse().unwrap()).expect("a free place")
+    }
+
+    fn idle(&self) -> Place {
+        let place = self.place("10.0.0.1");
+        place.begin(false, true);
+        place.answered();
+        place
+    }
+}
+
+fn ended(places: &[&Place]) -> Vec<bool> {
+    places.iter().map(|place| place.is_ending()).collect()
+}
+
+#[test]
+fn idle_connections_go_first_then_unfinished_requests_then_answers_that_nobody_reads() {
+    let all = places(5, 100);
+    let unread = all.idle();
+    unread.set_stalled(true);
+    let (head, idle, younger_idle) = (all.place("10.0.0.2"), all.idle(), all.idle());
+    let answering = all.place("10.0.0.3");
+    answering.begin(false, true);
+    let order = [&idle, &younger_idle, &head, &unread];
+
+    for (place, gone) in order.into_iter().zip(1..) {
+        assert!(all.try_admit(HERE).is_none());
+        assert_eq!(ended(&order), [1, 2, 3, 4].map(|number| number == gone));
+        // It ends, and another one that can't be spared takes its place.
+        all.table().set(place.id, Phase::Idle);
+        all.table().open.remove(&place.id);
+        let next = all.try_admit(HERE).unwrap();
+        next.begin(false, false);
+        std::mem::forget(next);
+    }
+    assert!(all.try_admit(HERE).is_none());
+    assert_eq!(ended(&[&answering]), [false]);
+}
+
+#[test]
+fn only_one_connection_ends_for_one_that_waits() {
+    let all = places(2, 100);
+    let idle = [all.idle(), all.idle()];
+
+    assert!(all.try_admit(HERE).is_none() && all.try_admit(HERE).is_none());
+
+    assert_eq!(ended(&[&idle[0], &idle[1]]), [true, false]);
+    let [first, second] = idle;
+    drop(first);
+    let _place = all.try_admit(HERE).unwrap();
+    assert_eq!(ended(&[&second]), [false]);
+}
+
+#[test]
+fn a_connection_that_is_told_to_end_goes_on_when_what_it_waited_for_has_arrived() {
+    let all = places(1, 100);
+    let head = all.place("10.0.0.1");
+    assert!(all.try_admit(HERE).is_none());
+    assert_eq!(ended(&[&head]), [true]);
+
+    assert!(head.begin(false, false));
+
+    assert_eq!((ended(&[&head]), all.table().ending), (vec![false], 0));
+    assert!(all.try_admit(HERE).is_none());
+    head.answered();
+    assert!(all.try_admit(HERE).is_none());
+    assert_eq!(ended(&[&head]), [true]);
+}
+
+#[test]
+fn the_share_of_an_address_is_of_its_unfinished_requests_alone() {
+    let all = places(100, 2);
+    let [first, second, third] = ["10.0.0.7"; 3].map(|address| all.place(address));
+    let (elsewhere, _idle) = (all.place("10.0.0.8"), all.idle());
+    assert_eq!(ended(&[&first, &second, &third, &elsewhere]), [true, false, false, false]);
+
+    second.begin(true, true);
+    third.begin(false, true);
+    let fourth = all.place("10.0.0.7");
+    assert_eq!(ended(&[&second, &third, &fourth]), [false, false, false]);
+
+    let fifth = all.place("10.0.0.7");
+    assert_eq!(ended(&[&second, &third, &fourth, &fifth]), [true, false, false, false]);
+    assert_eq!(all.table().unfinished.values().sum::<u32>(), 3);
+}
+
+#[test]
+fn addresses_of_one_ipv6_network_and_mapped_ones_are_one_address() {
+    let of = |text: &str| network(text.parse().unwrap()).to_string();
+    assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    assert_eq!(of("2001:db8:1:2:ffff::1"), of("2001:db8:1:2::1"));
+    assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
+    assert_eq!(of("::ffff:10.0.0.1"), "10.0.0.1");
+}
+
+#[test]
+fn requests_leave_the_reserve_to_health_and_metrics() {
+    let all = places(3, 100);
+    let [first, second, third] = [HERE; 3].map(|address| all.try_admit(address).unwrap());
+    assert_eq!([first.begin(true, true), second.begin(false, true), third.begin(false, true)], [true, true, false]);
+    third.answered();
+    assert!(third.begin(false, false));
+
+    first.body_finished();
+    first.answered();
+    third.answered();
+    assert!(third.begin(false, true));
+}
+
+#[test]
+fn nothing_is_left_of_connections_that_have_ended() {
+    let all = places(10, 1);
+    let (idle, head, body) = (all.idle(), all.place("10.0.0.1"), all.place("10.0.0.2"));
+    body.begin(true, true);
+    let beyond = all.place("10.0.0.2");
+    assert_eq!(all.table().ending, 1);
+
+    drop([idle, head, body, beyond]);
+
+    let table = all.table();
+    assert!(table.open.is_empty() && table.unfinished.is_empty());
+    assert_eq!((table.requests, table.ending), (0, 0));
+}

@@ -1,0 +1,81 @@
+//! The answers of a listener that refuses a request before its routes see it: `application/problem+json` (RFC 9457).
+//!
+//! Whether a request is refused is decided in [`guard`](super::guard) and [`places`](super::places).
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::json;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    reason: &'static str,
+    detail: String,
+}
+
+impl Refusal {
+    /// Every reason, as a metric names it.
+    pub(super) const REASONS: [&'static str; 4] = ["bad_host", "foreign_host", "cross_site", "full"];
+
+    /// The request does not say which host it is for.
+    pub(super) fn bad_host(detail: &str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, reason: "bad_host", detail: detail.to_owned() }
+    }
+
+    /// The request is for a host that is not this service's.
+    pub(super) fn foreign_host(host: &str) -> Self {
+        let detail = format!(
+            "{host:?} is not a host name of this service: use localhost or an IP address, or add the name to \
+             DWELL_PUBLIC_HOSTS (--public-hosts) of the service"
+        );
+        Self { status: StatusCode::MISDIRECTED_REQUEST, reason: "foreign_host", detail }
+    }
+
+    /// A page of another site sent the request.
+    pub(super) fn cross_site() -> Self {
+        let detail = "a web page of another site sent this request (Origin, Sec-Fetch-Site); its links may lead to pages \
+                      only, so enter this address yourself. If this is your own page behind a reverse proxy: the proxy \
+                      has to pass Host as the browser sent it, or DWELL_PUBLIC_HOSTS has to name the public host";
+        Self { status: StatusCode::FORBIDDEN, reason: "cross_site", detail: detail.to_owned() }
+    }
+
+    /// All places are taken by requests that are being answered.
+    pub(super) fn full(requests: u32) -> Self {
+        let detail = format!("{requests} requests are being answered, which is the limit; try again later");
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "full", detail }
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The word for it in a metric.
+    pub(super) fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The answer, after which the connection ends: the rest of the request is not read.
+    pub(super) fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let status = self.status.as_u16();
+        let problem = json!({"type": "about:blank", "title": title, "status": status, "detail": self.detail});
+        let mut response = Response::new(Body::from(problem.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::CONNECTION, "close"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
