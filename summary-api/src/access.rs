@@ -3,7 +3,8 @@
 //! The public routes need no secret. What a refusal looks like is left to [`problem`](crate::problem).
 
 use axum::http::{HeaderMap, header};
-use service_kit::config::Masked;
+use service_kit::config::{Masked, PublicHosts};
+use service_kit::http::Guard;
 use subtle::ConstantTimeEq;
 
 use crate::problem::{Kind, Problem};
@@ -44,6 +45,16 @@ impl Access {
                 )),
             },
         }
+    }
+}
+
+impl Access {
+    /// Which requests the listener serves: a correlator that shows the secret may call the API by any name.
+    pub(crate) fn guard(self, hosts: PublicHosts, is_page: fn(&str) -> bool) -> Guard {
+        let trusts = move |path: &str, headers: &HeaderMap| {
+            path.starts_with("/internal/") && matches!(self, Self::Token(_)) && self.check(headers).is_ok()
+        };
+        Guard::new(hosts).with_pages(is_page).trusting(trusts)
     }
 }
 

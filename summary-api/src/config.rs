@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parking::{Lots, Plate, Rules};
-use service_kit::config::{self, Listen, Masked};
+use service_kit::config::{self, Listen, Masked, PublicHosts};
 use service_kit::{Settings, config::Error};
 
 use crate::access::Access;
@@ -48,6 +48,8 @@ pub struct Config {
     pub answer_cache: AnswerCache,
     /// The address of the API.
     pub listen: Listen,
+    /// The host names that the API is reached by.
+    pub public_hosts: PublicHosts,
     /// The rules that all correlators of this ledger decide by.
     pub rules: Rules,
     /// The lots that are known beforehand.
@@ -67,6 +69,7 @@ impl Config {
             ledger: ledger_place(settings)?,
             answer_cache: answer_cache(settings)?,
             listen: settings.listen(&config::LISTEN, PORT)?,
+            public_hosts: settings.hosts(&config::PUBLIC_HOSTS)?,
             rules: read_rules(settings, &lots)?,
             lots,
             internal_token: settings.secret(&config::INTERNAL_TOKEN)?,
@@ -212,6 +215,7 @@ mod tests {
             ("DWELL_UNREAD_PLATES", "NOPLATE,-"),
             ("DWELL_INTERNAL_TOKEN", "hidden"),
             ("DWELL_LISTEN", "5000"),
+            ("DWELL_PUBLIC_HOSTS", "api,https://parking.example"),
         ] {
             let text = refusal(name, value);
             assert!(text.contains(name) && !text.contains("hidden"), "{text}");

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     TooSlow,
     TooLarge,
     UnsupportedMediaType,
+    UnsupportedEncoding,
     InvalidContent,
     Internal,
     Unavailable,
@@ -44,6 +45,7 @@ impl Kind {
         Self::TooSlow,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::UnsupportedEncoding,
         Self::InvalidContent,
         Self::Internal,
         Self::Unavailable,
@@ -79,6 +81,11 @@ impl Kind {
                 "unsupported-media-type",
                 "The route does not take this content type",
             ),
+            Self::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-encoding",
+                "The route takes no encoded (compressed) body",
+            ),
             Self::InvalidContent => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-content", "The request can be read, but a value is wrong")
             }
@@ -99,8 +106,7 @@ impl Kind {
                 "/internal/v1 needs the header Authorization: Bearer with the summary API's DWELL_INTERNAL_TOKEN."
             }
             Self::Forbidden => {
-                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN takes nothing on /internal/v1. The \
-                 live feed is not opened for a page of another site."
+                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN takes nothing on /internal/v1."
             }
             Self::NotFound => {
                 "No route has this path, or no session or event has this id. /openapi.json lists all routes."
@@ -111,6 +117,7 @@ impl Kind {
             }
             Self::TooLarge => "The detail says how many bytes the route takes.",
             Self::UnsupportedMediaType => "The detail says which Content-Type it takes.",
+            Self::UnsupportedEncoding => "Send the body as it is, without the header Content-Encoding.",
             Self::InvalidContent => "errors names each value that is missing or wrong, and what is allowed.",
             Self::Internal => "A fault of the program or of its store. Its log says more.",
             Self::Unavailable => {
@@ -240,6 +247,7 @@ impl IntoResponse for Problem {
             Kind::Unavailable | Kind::Full => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))
             }
+            Kind::UnsupportedEncoding => headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
             Kind::Malformed
             | Kind::Forbidden
             | Kind::NotFound

@@ -63,17 +63,13 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     }
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(address, "the summary API listens on http://{address}");
-    let service = start(&config, listener, &context).await?;
-    if service.is_some() {
+    if start(&config, listener, &context).await?.is_some() {
         announce::when_ready(NAME, &context);
     }
     // The lock on the folder is held for as long as anything may still be written.
     context.lifecycle.stopping().await;
     while context.lifecycle.running().iter().any(|task| task == TASK) {
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    if let Some(service) = service {
-        service.close().await;
     }
     Ok(())
 }
@@ -86,7 +82,8 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     // Before anybody can ask: until the ledger is open and its routes are there, this process is not ready.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
-    let server = Server::default().shown_in(&context.registry)?;
+    let guard = config.access().guard(config.public_hosts.clone(), routes::is_page);
+    let server = Server::new(guard).shown_in(&context.registry)?;
     let serving = server.serve(listener, routes::waiting(Arc::clone(&ready), context), context.lifecycle.clone());
     context.lifecycle.spawn(TASK, async move {
         serving.await;

@@ -36,9 +36,6 @@ pub use rollup::{Counts, HOUR_MS, Tally, hour_of, start_of};
 pub const EVENTS_OF_ID: usize = 16;
 /// The most events of a vehicle that are read whole at once.
 pub const EVENTS_OF_VEHICLE: u32 = 1_000;
-/// How far the clocks of the machines of one ledger may differ. A stored moment that is further in the future was written
-/// by a clock that was wrong: a hold that began then has ended, and a lease from then holds nothing.
-const CLOCKS_DIFFER_MS: i64 = 10_000;
 /// The most changes of a session that are read from one part of the list.
 pub const CHANGES_OF_SESSION: u32 = 1_000;
 
@@ -252,8 +249,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn record(&self, units: Vec<Unit>, rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error>;
 
     /// Leases up to `most` vehicles of which something awaited has ended at `now`; until `lease_until` they are not
-    /// given out again. `ended` names only what has ended; snapshots reach back to it. Holds that began in the future
-    /// have ended, and leases that end later than any lease of now don't count: a clock was wrong when they were written.
+    /// given out again. `ended` names only what has ended; snapshots reach back to it.
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error>;
 
     /// What is still awaited.
@@ -318,20 +314,6 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         changes_of::changes_of(self, session).await
     }
 
-    /// Whether the store answers, is the one that was opened, and keeps what is written: when the last attempt to write
-    /// failed, another one is made. To be called about once a second.
+    /// Whether the store answers.
     async fn ping(&self) -> Result<(), Error>;
-
-    /// Whether the store still is where it was opened, as far as that can be told at once and without asking it.
-    fn check_place(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// The size of the write-ahead log that this process keeps for the store; 0 when that is the store's own matter.
-    fn log_bytes(&self) -> u64 {
-        0
-    }
-
-    /// Does what was begun, takes what is only in logs into the store, and ends; later calls fail.
-    async fn close(&self) {}
 }

@@ -46,6 +46,13 @@ pub(crate) use timeline::BARS as TIMELINE_BARS;
 /// The addresses of pages, and of the part of them that is always asked for again.
 pub(crate) const ROUTES: [&str; 7] = ["/", "/timeline", "/stays", "/unmatched", "/search", "/sessions/{id}", "/header"];
 
+/// Whether a path is that of a page as a whole.
+pub(crate) fn is_page(path: &str) -> bool {
+    let [now, timeline, stays, unmatched, search, ..] = ROUTES;
+    let is_session = |id: &str| !id.is_empty() && !id.contains('/');
+    [now, timeline, stays, unmatched, search].contains(&path) || path.strip_prefix("/sessions/").is_some_and(is_session)
+}
+
 /// The routes of pages.
 pub(crate) fn routes(service: &Service) -> Router {
     let [now, timeline, stays, unmatched, search, session, header] = ROUTES;

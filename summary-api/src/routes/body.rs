@@ -1,4 +1,4 @@
-//! Reading a request's body: its content type, its size, and that it arrives at all.
+//! Reading a request's body: its content type and encoding, its size, and that it arrives at all.
 
 use std::error::Error as StdError;
 
@@ -35,8 +35,22 @@ pub(super) fn is_json(media_type: &str) -> bool {
 /// The whole body, of at most `limit` bytes.
 ///
 /// # Errors
-/// It is larger, or does not arrive.
-pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// It is encoded, is larger, or does not arrive.
+pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    read_keeping(headers, body, limit, |_| Ok(())).await
+}
+
+/// Like [`read`], but asks `keep` before it keeps this many more bytes in memory.
+///
+/// # Errors
+/// It is encoded, is larger, does not arrive, or may not be kept.
+pub(super) async fn read_keeping(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    mut keep: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
+    not_encoded(headers)?;
     let mut frames = body.into_data_stream();
     let mut whole: Vec<u8> = Vec::new();
     let mut size: usize = 0;
@@ -44,6 +58,7 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
         let frame = frame.map_err(|error| not_whole(&error))?;
         size = size.saturating_add(frame.len());
         if size <= limit {
+            keep(frame.len())?;
             whole.extend_from_slice(&frame);
         } else if size > limit.saturating_add(THROWN_AWAY_BYTES) {
             break;
@@ -58,6 +73,20 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
         ));
     }
     Ok(whole.into())
+}
+
+/// Refuses a body that is compressed, or encoded in any other way: its bytes would be taken for the content itself.
+fn not_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let encodings = values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).map(str::trim);
+    for encoding in encodings {
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            let encoding = super::query::quoted(encoding);
+            let problem = format!("the body is encoded as {encoding}; send it without Content-Encoding");
+            return Err(Problem::new(Kind::UnsupportedEncoding, problem));
+        }
+    }
+    Ok(())
 }
 
 /// The server gives up a body that takes too long with an error of its own; all others are the connection's.
@@ -75,11 +104,15 @@ fn not_whole(error: &axum::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[tokio::test]
     async fn a_body_may_be_as_large_as_its_limit_and_no_larger() {
-        let read = async |size: usize| read(Body::from(vec![b'x'; size]), 1_000).await.map(|body| body.len());
+        let read = async |size: usize| {
+            read(&HeaderMap::new(), Body::from(vec![b'x'; size]), 1_000).await.map(|body| body.len())
+        };
         assert_eq!([read(0).await, read(1_000).await], [Ok(0), Ok(1_000)]);
         for size in [1_001, 1_000_000, 100_000_000] {
             assert_eq!(read(size).await.unwrap_err().status(), 413);
@@ -89,13 +122,32 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_the_server_has_given_up_is_too_slow() {
         let given_up = futures::stream::iter([Ok("{"), Err("the request body did not arrive within 15 s")]);
-        assert_eq!(read(Body::from_stream(given_up), 1_000).await.unwrap_err().status(), 408);
+        let read = read(&HeaderMap::new(), Body::from_stream(given_up), 1_000).await;
+        assert_eq!(read.unwrap_err().status(), 408);
+    }
+
+    #[tokio::test]
+    async fn a_body_with_any_encoding_but_identity_is_refused_as_such() {
+        let status = async |encodings: &[&'static str]| {
+            let named = encodings.iter().map(|value| (header::CONTENT_ENCODING, HeaderValue::from_static(value)));
+            let mut headers = HeaderMap::new();
+            for (name, value) in named {
+                headers.append(name, value);
+            }
+            read(&headers, Body::from("{}"), 1_000).await.map_err(|problem| problem.status().as_u16())
+        };
+        for encodings in [&["gzip"][..], &["GZIP"], &["br"], &["zstd"], &["identity, gzip"], &["identity", "deflate"]] {
+            assert_eq!(status(encodings).await, Err(415), "{encodings:?}");
+        }
+        for encodings in [&[][..], &[""], &["identity"], &["Identity, identity"]] {
+            assert_eq!(status(encodings).await.unwrap(), "{}", "{encodings:?}");
+        }
     }
 
     #[test]
     fn variants_of_json_are_json() {
         let is = |value: &'static str| {
-            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, axum::http::HeaderValue::from_static(value))]);
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
             is_json(&media_type(&headers))
         };
         assert!(is("application/json") && is("Application/JSON; charset=utf-8") && is("application/merge+json"));

@@ -1,7 +1,8 @@
 //! `/internal/v1`: what correlators use. Bodies and answers are postcard, see [`matching::wire`].
 //!
-//! A body may be large, so only a few calls are read and worked on at once; the others wait their turn. A call's turn
-//! ends when the ledger is done with it, also when its client has gone or was told that it takes too long.
+//! A body may be large, so the memory of all of them is bounded, and only a few calls are decoded and worked on at once;
+//! the others wait their turn. A body is read before its call's turn, so that a slow client delays nobody else. The turn
+//! ends when the ledger is done with the call, also when its client has gone or was told that it takes too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::bodies::Bodies;
 use super::schemas::Postcard;
 use super::{body, caller};
 use crate::access::Access;
@@ -22,6 +24,8 @@ use crate::service::Service;
 
 /// So many calls are worked on at once.
 pub const INTERNAL_CALLS: usize = 16;
+/// The memory of bodies that are being read or wait for their turn, bytes: some of the largest, thousands of the usual.
+pub const INTERNAL_BODIES_BYTES: usize = 4 * wire::MAX_BODY_BYTES;
 /// The longest that a call waits for its turn.
 const TURN_DEADLINE: Duration = Duration::from_secs(5);
 /// The largest body of `due`, bytes.
@@ -35,11 +39,13 @@ pub(super) struct Internal {
     service: Service,
     access: Arc<Access>,
     turns: Arc<Semaphore>,
+    bodies: Bodies,
 }
 
 impl Internal {
     pub(super) fn new(service: Service, access: Access) -> Self {
-        Self { service, access: Arc::new(access), turns: Arc::new(Semaphore::new(INTERNAL_CALLS)) }
+        let turns = Arc::new(Semaphore::new(INTERNAL_CALLS));
+        Self { service, access: Arc::new(access), turns, bodies: Bodies::within(INTERNAL_BODIES_BYTES) }
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -51,7 +57,8 @@ impl Internal {
     /// Checks and decodes a call that the ledger is not asked for.
     async fn take<T: DeserializeOwned>(&self, request: Request, limit: usize) -> Result<T, Problem> {
         self.check(request.headers())?;
-        decode(request, limit).await
+        let (head, request_body) = request.into_parts();
+        decode(&body::read(&head.headers, request_body, limit).await?)
     }
 
     /// Checks and decodes a call that asks the ledger; it is its turn until the permit is dropped.
@@ -61,8 +68,11 @@ impl Internal {
         limit: usize,
     ) -> Result<(T, OwnedSemaphorePermit), Problem> {
         self.check(request.headers())?;
+        let (bytes, held) = self.bodies.read(request, limit).await?;
         let turn = self.turn().await?;
-        Ok((decode(request, limit).await?, turn))
+        let value = decode(&bytes)?;
+        drop(held);
+        Ok((value, turn))
     }
 
     /// The secret and the format, which are wrong before anything is read.
@@ -83,9 +93,8 @@ impl Internal {
     }
 }
 
-async fn decode<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
-    let bytes = body::read(request.into_body(), limit).await?;
-    match postcard::take_from_bytes(&bytes) {
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok(_) | Err(_) => Err(Problem::new(Kind::Malformed, "the body is not what this call takes")),
     }

@@ -3,6 +3,7 @@
 //! Each area has a file of its own; the page for people is `page`'s. What holds for all: a problem for every error, a deadline, no panic that reaches
 //! the client, a duration in the metrics. Deciding and storing are left to [`Service`].
 
+mod bodies;
 mod body;
 mod changes;
 pub(crate) mod cursor;
@@ -39,6 +40,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::live::Live;
+use crate::page;
 use crate::problem::{Fault, Kind, Problem};
 use crate::service::Service;
 use graphql::GraphQl;
@@ -47,7 +49,7 @@ use internal::Internal;
 pub use changes::{ChangePage, ChangeView};
 pub use gates::{GateList, GateView};
 pub(crate) use graphql::limits as graphql_limits;
-pub use internal::INTERNAL_CALLS;
+pub use internal::{INTERNAL_BODIES_BYTES, INTERNAL_CALLS};
 pub use openapi::openapi;
 pub use save_summary::{BODY_BYTES as SUMMARY_BODY_BYTES, Saved, SummaryBody};
 pub use statistics::{BucketView, DwellBucketView, StatisticsView};
@@ -95,6 +97,11 @@ fn routes(service: &Service, access: Access, answers: Answers, context: &Service
     let public = public().with_state(service.clone());
     let (router, _) = public.merge(internal).merge(live).merge(graphql).split_for_parts();
     openapi::serve(router.merge(reference::routes()))
+}
+
+/// Whether a path is one that a link of another site may lead to.
+pub(crate) fn is_page(path: &str) -> bool {
+    page::is_page(path) || path == reference::PATH
 }
 
 /// The work that a request is a part of, if whoever asks says so.

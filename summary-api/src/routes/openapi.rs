@@ -18,7 +18,8 @@ use crate::problem::{self, Fault, Kind, Problem, ProblemView};
     info(
         title = "Dwell summary API",
         description = "Parking sessions: which exit belongs to which entry, and how long the stay was. Every error is an \
-                       application/problem+json (RFC 9457).",
+                       application/problem+json (RFC 9457). Before any route, a request for a foreign host is answered \
+                       with 421, one of a web page of another site with 403, and one without a valid Host with 400.",
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(description_of_itself, metrics, livez, readyz),
@@ -134,13 +135,12 @@ fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
     let is_streamed = path == "/api/v1/sessions";
     let answers = move |kind: &Kind| match kind {
         Kind::Malformed => has_body || is_list,
-        Kind::Unauthorized => is_internal,
-        Kind::Forbidden => is_internal || is_live,
+        Kind::Unauthorized | Kind::Forbidden => is_internal,
         Kind::NotFound => is_one,
-        Kind::TooSlow | Kind::TooLarge | Kind::UnsupportedMediaType => has_body,
+        Kind::TooSlow | Kind::TooLarge | Kind::UnsupportedMediaType | Kind::UnsupportedEncoding => has_body,
         Kind::InvalidContent => has_body || is_list || is_one,
         Kind::Internal | Kind::Unavailable => true,
-        Kind::Full => is_live || is_streamed,
+        Kind::Full => is_live || is_streamed || (is_internal && has_body),
         Kind::MethodNotAllowed => false,
     };
     Kind::ALL.iter().copied().filter(answers)

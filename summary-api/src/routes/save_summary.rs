@@ -69,7 +69,7 @@ pub(super) async fn save_summary(State(service): State<Service>, request: Reques
             format!("{told}, but the body must be JSON: add the header Content-Type: application/json"),
         ));
     }
-    let json = body::read(request_body, BODY_BYTES).await?;
+    let json = body::read(&head.headers, request_body, BODY_BYTES).await?;
     let saved = service.save_summary(parse(&json)?, caller(&head.headers)).await?;
     Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row) }))
 }

@@ -7,11 +7,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, stream};
 use service_kit::http::observability_routes;
 use service_kit::{Health, ServiceContext};
 use tokio::time::Instant;
@@ -58,7 +59,10 @@ pub(crate) fn waiting(ready: Arc<OnceLock<Router>>, context: &ServiceContext) ->
         let ready = ready.get().cloned();
         async move {
             match ready {
-                Some(router) => never_fails(router.oneshot(request).await),
+                Some(router) => {
+                    let method = request.method().clone();
+                    with_unknown_length(&method, never_fails(router.oneshot(request).await))
+                }
                 None => Problem::new(Kind::Unavailable, "the ledger is not open yet").into_response(),
             }
         }
@@ -68,6 +72,15 @@ pub(crate) fn waiting(ready: Arc<OnceLock<Router>>, context: &ServiceContext) ->
 
 fn never_fails(response: Result<Response, Infallible>) -> Response {
     response.unwrap_or_else(|never| match never {})
+}
+
+/// The inner router has taken away the body that answers a HEAD, and says its length where it is known. The outer one
+/// would take a stream for an empty body, and say so.
+fn with_unknown_length(method: &Method, response: Response) -> Response {
+    if method == Method::HEAD && !response.headers().contains_key(header::CONTENT_LENGTH) {
+        return response.map(|_| Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()));
+    }
+    response
 }
 
 fn whole(api: Router, context: &ServiceContext) -> Router {

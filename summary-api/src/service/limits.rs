@@ -13,7 +13,6 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
     let mut limits = vec![
         ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
         ("due_lease_seconds", LEASE.as_secs()),
-        ("ledger_log_bytes", crate::metrics::LOG_LARGE_BYTES),
         ("page_sessions", u64::from(MAX_PAGE)),
         ("explained_events", count(EVENTS_OF_ID)),
         ("explained_sessions", u64::from(story::MAX_EXPLAINED)),
@@ -30,6 +29,7 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("summaries_being_saved", count(SAVES)),
         ("session_streams", count(STREAMS)),
         ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
+        ("internal_bodies_bytes", count(crate::routes::INTERNAL_BODIES_BYTES)),
         ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
         ("internal_calls", count(crate::routes::INTERNAL_CALLS)),
         ("timeline_bars", u64::from(crate::page::TIMELINE_BARS)),

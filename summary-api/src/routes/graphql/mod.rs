@@ -87,7 +87,7 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
         let problem = format!("the route takes application/json; {}", told(&content_type));
         return Err(Problem::new(Kind::UnsupportedMediaType, problem));
     }
-    let body = body::read(body, BODY_BYTES).await?;
+    let body = body::read(&headers, body, BODY_BYTES).await?;
     // Read as an object first: the members of a request would be taken from an array, too.
     let request = serde_json::from_slice::<serde_json::Map<String, Value>>(&body);
     let request = request.and_then(|members| serde_json::from_value(Value::Object(members))).map_err(|error| {

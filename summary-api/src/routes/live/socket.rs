@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Asked, HEARTBEAT, of_the_same_site};
+use super::{Asked, HEARTBEAT};
 use crate::live::{Ended, Live, Subscription};
 use crate::problem::{Kind, Problem};
 use crate::routes::changes;
@@ -46,7 +46,6 @@ pub(super) async fn live(
         let hint = "this address is a WebSocket; /api/v1/live/events has the same as server-sent events";
         Problem::new(Kind::Malformed, format!("{hint} ({problem})"))
     })?;
-    of_the_same_site(&headers)?;
     changes::not_beyond(live.service(), asked.after.unwrap_or(0)).await?;
     let subscription = live.join(asked.after, asked.lot).await?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE_BYTES).max_frame_size(LARGEST_MESSAGE_BYTES);

@@ -1,8 +1,13 @@
 //! `/internal/v1`: formats, sizes, the secret.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::Method;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use futures::StreamExt as _;
 use matching::{
     Applied, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire,
 };
@@ -19,6 +24,8 @@ use crate::testing::{BrokenLedger, How, Vehicles, minute, vehicle};
 use crate::{Access, Service};
 
 const TOKEN: &str = "0123456789abcdef";
+/// How soon a call is served, whatever others do.
+const PROMPTLY: Duration = Duration::from_secs(1);
 
 async fn call(api: &Api, path: &str, body: &impl Serialize) -> Answer {
     let headers = [("content-type", wire::MEDIA_TYPE)];
@@ -151,6 +158,32 @@ async fn a_plate_that_is_not_normal_never_reaches_the_ledger() {
 
     assert_eq!(answer.status, 422);
     assert!(!answer.text().to_lowercase().contains("abc"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn slow_bodies_take_no_turn_from_other_calls() {
+    let api = Api::new().await;
+    let headers = [("content-type", wire::MEDIA_TYPE)];
+    let whole = postcard::to_stdvec(&vec![Vehicles::default().entry("P3", "SLOW1", minute(0))]).unwrap();
+    let slow = (0..4 * INTERNAL_CALLS).map(|_| {
+        let half = futures::stream::iter([Ok::<_, Infallible>(whole[..whole.len() / 2].to_vec())]);
+        let half = Body::from_stream(half.chain(futures::stream::pending()));
+        tokio::spawn(send_owned(api.router.clone(), request(Method::POST, wire::RECORD, &headers, half)))
+    });
+    let slow: Vec<_> = slow.collect();
+    tokio::task::yield_now().await;
+
+    let units = vec![Vehicles::default().entry("P3", "ABC123", minute(0))];
+    let record = call(&api, wire::RECORD, &units);
+    let answer = tokio::time::timeout(PROMPTLY, record).await.expect("another call is served at once");
+
+    assert_eq!(answer.status, 200);
+    assert!(slow.iter().all(|call| !call.is_finished()));
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+async fn send_owned(router: Router, request: Request<Body>) -> Answer {
+    send(&router, request).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod changes;
 mod description;
 mod graphql;
+mod guarded;
 mod internal;
 mod lists;
 mod live;
