@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bus::{Delivery, Queue, Tag};
 use bytes::Bytes;
-use parking::wire::parse_message;
+use parking::wire::{Dropped, parse_message};
 use parking::{GateEvent, Refusal, Timestamp};
 use service_kit::traces::TraceContext;
 use tokio::time::Instant;
@@ -54,8 +54,14 @@ pub(crate) struct Refused {
     pub(crate) refusal: Refusal,
 }
 
-/// Takes a message apart, and adds what is in it.
-pub(crate) fn read(queue: Queue, delivery: &Delivery, now: Timestamp, arrivals: &mut impl Extend<Arrival>) {
+/// Takes a message apart, and adds what is in it. `count_dropped` gets the members that events had to be taken without.
+pub(crate) fn read(
+    queue: Queue,
+    delivery: &Delivery,
+    now: Timestamp,
+    arrivals: &mut impl Extend<Arrival>,
+    mut count_dropped: impl FnMut(Dropped),
+) {
     let body = &delivery.body;
     let (elements, refusal) = match parse_message(body) {
         Err(refusal) => (Vec::new(), Some(refusal)),
@@ -67,7 +73,10 @@ pub(crate) fn read(queue: Queue, delivery: &Delivery, now: Timestamp, arrivals: 
     let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
     arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
     arrivals.extend(elements.into_iter().map(|element| {
-        let event = element.event.and_then(|event| not_ahead(event, now));
+        let event = element.event.and_then(|parsed| {
+            count_dropped(parsed.dropped);
+            not_ahead(parsed.event, now)
+        });
         arrival(event.map_err(|refusal| Refused { body: body.slice_ref(element.json), refusal }))
     }));
 }
@@ -87,7 +96,7 @@ fn not_ahead(event: GateEvent, now: Timestamp) -> Result<GateEvent, Refusal> {
 #[cfg(test)]
 pub(crate) fn read_all(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec<Arrival> {
     let mut arrivals = Vec::new();
-    read(queue, delivery, now, &mut arrivals);
+    read(queue, delivery, now, &mut arrivals, |_| {});
     arrivals
 }
 
@@ -127,6 +136,14 @@ mod tests {
     fn an_event_more_than_five_minutes_ahead_is_refused() {
         assert_eq!(members(event("2024-09-24T09:05:00Z")), [Ok(1_727_168_700_000)]);
         assert_eq!(members(event("2024-09-24T09:05:00.001Z")), [Err("future")]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_message_is_ignored() {
+        let event = event("2024-09-24T09:00:00Z");
+        let expected = [Ok(1_727_168_400_000)];
+        assert_eq!(members(format!("\u{feff}{event}")), expected);
+        assert_eq!(members(format!("\u{feff}[{event}]")), expected);
     }
 
     #[test]

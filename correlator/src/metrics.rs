@@ -1,6 +1,7 @@
 //! What the correlator counts and measures. The doc of each field is the metric's help text.
 
 use bus::Queue;
+use parking::wire::Dropped;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
@@ -14,6 +15,7 @@ pub(crate) struct Metrics {
     latency: Histogram,
     received: IntCounterVec,
     dead_letters: IntCounterVec,
+    dropped: IntCounterVec,
     known: IntCounter,
     lost_units: IntCounter,
     retries: IntCounterVec,
@@ -45,6 +47,12 @@ impl Metrics {
                 "dwell_dead_letters_total",
                 "Events and messages sent to the dead-letter queue, by the member that is wrong",
                 &["reason"],
+            )?,
+            dropped: metrics::counter_vec(
+                registry,
+                "dwell_optional_members_dropped_total",
+                "Optional members of gate events that could not be used; the events were taken without them",
+                &["member"],
             )?,
             known: counter("dwell_events_known_total", "Events received that the ledger had already")?,
             lost_units: counter(
@@ -79,17 +87,25 @@ impl Metrics {
                 "Messages received and not yet acknowledged",
             )?,
         };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// A series that begins with its first count has no increase to see there.
+    fn begin_at_zero(&self) {
         for queue in [Queue::Entry, Queue::Exit] {
-            metrics.received.with_label_values(&[queue.as_str()]);
-            metrics.ready.with_label_values(&[queue.as_str()]);
+            self.received.with_label_values(&[queue.as_str()]);
+            self.ready.with_label_values(&[queue.as_str()]);
         }
         for call in Call::ALL {
-            metrics.retries.with_label_values(&[call.as_str()]);
+            self.retries.with_label_values(&[call.as_str()]);
         }
         for reason in ["body", "future", "timeline"] {
-            metrics.dead_letters.with_label_values(&[reason]);
+            self.dead_letters.with_label_values(&[reason]);
         }
-        Ok(metrics)
+        for member in Dropped::MEMBERS {
+            self.dropped.with_label_values(&[member]);
+        }
     }
 
     pub(crate) fn received(&self, queue: Queue, events: usize) {
@@ -106,6 +122,12 @@ impl Metrics {
 
     pub(crate) fn dead_letter(&self, reason: &str) {
         self.dead_letters.with_label_values(&[reason]).inc();
+    }
+
+    pub(crate) fn dropped(&self, dropped: Dropped) {
+        for member in dropped.members() {
+            self.dropped.with_label_values(&[member]).inc();
+        }
     }
 
     pub(crate) fn known_already(&self, events: usize) {
@@ -134,5 +156,22 @@ impl Metrics {
 
     pub(crate) fn in_flight(&self, messages: usize) {
         self.in_flight.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_were_dropped_are_counted_by_name() {
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+
+        metrics.dropped(Dropped { gate_id: true, confidence: true });
+        metrics.dropped(Dropped { gate_id: false, confidence: true });
+        metrics.dropped(Dropped::default());
+
+        let counted = Dropped::MEMBERS.map(|member| metrics.dropped.with_label_values(&[member]).get());
+        assert_eq!((Dropped::MEMBERS, counted), (["gate_id", "confidence"], [1, 2]));
     }
 }

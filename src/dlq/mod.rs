@@ -9,7 +9,7 @@ use std::time::Duration;
 use bus::{Acknowledger, Consumer, Delivery, Message, Queue, Tag};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::Direction;
-use parking::wire::parse_message;
+use parking::wire::{parse_message, without_byte_order_mark};
 use serde_json::{Value, json};
 use service_kit::{ServiceContext, Settings};
 use uuid::Uuid;
@@ -214,7 +214,7 @@ fn note(letter: &Delivery) -> (String, String) {
 }
 
 fn event_id(body: &[u8]) -> Option<Uuid> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body: Value = serde_json::from_slice(without_byte_order_mark(body)).ok()?;
     body.get("id")?.as_str()?.parse().ok()
 }
 
@@ -271,7 +271,7 @@ fn origin(queues: &Queues, letter: &Delivery) -> Option<Queue> {
         .find(|queue| noted == Some(queue.as_str()) || noted == Some(queues.name(*queue)));
     by_note.or_else(|| {
         let elements = parse_message(&letter.body).ok()?;
-        let direction = elements.into_iter().find_map(|element| element.event.ok())?.key.direction;
+        let direction = elements.into_iter().find_map(|element| element.event.ok())?.event.key.direction;
         Some(if direction == Direction::Entry { Queue::Entry } else { Queue::Exit })
     })
 }

@@ -1,13 +1,20 @@
-//! Reads files of gate events: NDJSON or CSV, plain or gzip, by file name or `-` for standard input.
+//! Reads files of gate events: JSON or CSV, plain or gzip, by file name or `-` for standard input.
 //!
 //! Format and compression are seen from the content, never from the name. Each event is given with the JSON text that
-//! it stood in, each line that can't be taken with the reason: nothing is passed over in silence but blank lines.
-//! [`RefusedLines`] keeps account of those. What an event means for the rest is left to the caller.
+//! it stood in, each line that can't be taken with the reason ([`RefusedLines`] keeps account of those). Nothing is passed
+//! over in silence but blank lines: repeated headers, members that were dropped and files without events are told on
+//! standard error, and when no file has an event the reading fails. What an event means is left to the caller.
 
+mod columns;
 mod csv;
-mod ndjson;
+mod fields;
+mod format;
+mod gzip;
+mod json;
 mod parallel;
 mod refused;
+mod scan;
+mod sink;
 mod source;
 
 use std::io;
@@ -20,7 +27,9 @@ use parking::{GateEvent, Refusal};
 pub use parallel::{Seen, read_in_parallel};
 pub use refused::{RefusedLines, Verdict};
 
-use self::source::{Format, Source};
+use self::format::Format;
+use self::sink::Sink;
+use self::source::Source;
 use crate::progress::Progress;
 
 /// What standard input is called on the command line.
@@ -59,7 +68,36 @@ pub enum Error {
         /// The last whole line, from 1.
         line: u64,
     },
-    /// Neither NDJSON nor CSV of gate events.
+    /// Behind the gzip data is something else than more of it or padding.
+    #[error(
+        "{file} has garbage behind the end of the gzip data, at byte {at}: something else was appended to it; get a whole \
+         copy of it, or take what is before (head -c {at})"
+    )]
+    BehindGzip {
+        /// The file.
+        file: String,
+        /// How many bytes are before it.
+        at: u64,
+    },
+    /// A JSON array of several lines that can't be read to its end.
+    #[error(
+        "{file}:{line}: the JSON array that begins at line {begun} is broken here, or not closed; get a whole copy of it, or write one event a line (jq -c '.[]')"
+    )]
+    BrokenArray {
+        /// The file.
+        file: String,
+        /// Where, from 1.
+        line: u64,
+        /// Where it begins, from 1.
+        begun: u64,
+    },
+    /// None of the files has an event, nor anything that could be one.
+    #[error("there is no event to read: {reasons}")]
+    NoEvents {
+        /// Which files those are, and why.
+        reasons: String,
+    },
+    /// Neither JSON nor CSV of gate events.
     #[error(
         "{file} is no file of gate events: {reason}; a line is a JSON object, or the file begins with a CSV header \
          that has id, vehicle_plate and entry_date_time or exit_date_time, separated by commas"
@@ -115,24 +153,38 @@ pub struct Refused<'a> {
 /// Reads the files one after the other, until `visit` breaks off.
 ///
 /// # Errors
-/// The first file that can't be read to its end.
+/// The first file that can't be read to its end; there is no event in any of them.
 pub fn read(
     files: &[PathBuf],
     progress: &Progress,
     visit: &mut impl FnMut(Item<'_>) -> ControlFlow<()>,
 ) -> Result<(), Error> {
+    let mut sink = Sink::new(visit);
     for file in files {
         let mut source = Source::open(file, progress)?;
-        let read = match source.format() {
-            Format::Ndjson => ndjson::read(&mut source, visit)?,
-            Format::Csv => csv::read(&mut source, visit)?,
-            Format::Empty => ControlFlow::Continue(()),
-        };
-        if read.is_break() {
-            break;
+        if read_records(&mut source, &mut sink)?.is_break() {
+            return Ok(());
         }
     }
-    Ok(())
+    sink.account.tell(progress)
+}
+
+/// Reads a file from its beginning to its end.
+fn read_records(
+    source: &mut Source,
+    sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
+) -> Result<ControlFlow<()>, Error> {
+    let had_items = std::mem::take(&mut sink.account.has_items);
+    let (read, problem) = match source.format() {
+        Format::Lines | Format::Array => (json::read(source, sink)?, "has only blank lines"),
+        Format::Csv => (csv::read(source, sink)?, "has a header and no record"),
+        Format::Empty(problem) => (ControlFlow::Continue(()), problem),
+    };
+    if !sink.account.has_items {
+        sink.account.is_empty(source.name(), problem);
+    }
+    sink.account.has_items |= had_items;
+    Ok(read)
 }
 
 /// The flags of a command that reads files of gate events.
@@ -143,7 +195,7 @@ pub fn arguments() -> [Arg; 2] {
             .required(true)
             .num_args(1..)
             .value_parser(value_parser!(PathBuf))
-            .help("Files of gate events: NDJSON or CSV, plain or gzip; - is standard input"),
+            .help("Files of gate events: JSON or CSV, plain or gzip; - is standard input"),
         Arg::new(REFUSED)
             .long(REFUSED)
             .value_name("FILE")

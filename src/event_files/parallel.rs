@@ -1,7 +1,8 @@
 //! Reads files of gate events with several threads.
 //!
-//! The threads take turns to get the next block of lines of an NDJSON file, or the whole of a CSV file, whose records
-//! can't be told apart without reading all before them. Events come in no order; refused lines in that of the files.
+//! The threads take turns to get the next block of lines of a JSON file, or the whole of a file whose records can't be told
+//! apart without reading all before them: CSV, or a JSON array of several lines. Events come in no order; refused lines in
+//! that of the files.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -11,8 +12,11 @@ use std::thread;
 use parking::wire::parse_plain_line;
 use parking::{EventKey, GateEvent};
 
-use super::source::{Block, Format, Source};
-use super::{Error, Item, Refused, csv, ndjson};
+use super::format::Format;
+use super::json::{Documents, LinesOf};
+use super::sink::{Account, Sink};
+use super::source::{Block, Source};
+use super::{Error, Item, Refused, read_records};
 use crate::progress::Progress;
 use crate::turns::{Turn, Turns};
 
@@ -48,7 +52,8 @@ pub fn read_in_parallel<T: Send>(
     take: impl Fn(&mut T, Seen<'_>) -> ControlFlow<()> + Sync,
     refuse: impl FnMut(&Refused<'_>) -> ControlFlow<()> + Send,
 ) -> Result<(), Error> {
-    let supply = Supply { files, progress, current: None, next_number: 0, verdict: Ok(()) };
+    let account = Account::default();
+    let supply = Supply { files, progress, current: None, next_number: 0, account, verdict: Ok(()) };
     let reading = Reading { supply: Mutex::new(supply), turns: Turns::default(), refuse: Mutex::new(refuse) };
     thread::scope(|scope| {
         for taker in takers {
@@ -56,17 +61,20 @@ pub fn read_in_parallel<T: Send>(
             scope.spawn(move || reading.work(|seen| take(taker, seen)));
         }
     });
-    reading.supply.into_inner().unwrap_or_else(PoisonError::into_inner).verdict
+    let Supply { account, verdict, .. } = reading.supply.into_inner().unwrap_or_else(PoisonError::into_inner);
+    verdict?;
+    account.tell(progress)
 }
 
 /// What is still to be read.
 struct Supply<'a> {
     files: &'a [PathBuf],
     progress: &'a Progress,
-    /// The NDJSON file that blocks are taken from.
+    /// The file of lines that blocks are taken from.
     current: Option<Source>,
     /// Counts what was given out.
     next_number: u64,
+    account: Account,
     verdict: Result<(), Error>,
 }
 
@@ -102,9 +110,9 @@ impl Supply<'_> {
             self.files = others;
             let source = Source::open(file, self.progress)?;
             match source.format() {
-                Format::Ndjson => self.current = Some(source),
-                Format::Csv => return Ok(Some(Piece::Records(source))),
-                Format::Empty => {}
+                Format::Lines => self.current = Some(source),
+                Format::Csv | Format::Array => return Ok(Some(Piece::Records(source))),
+                Format::Empty(problem) => self.account.is_empty(source.name(), problem),
             }
         }
     }
@@ -132,22 +140,23 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
             let next = self.supply().next(&mut block);
             let Some((number, piece)) = next else { return };
             let turn = self.turns.of(number);
-            let mut visit = |item: Item<'_>| match item {
-                Item::Event { event, .. } => take(Seen::of(&event)),
-                Item::Refused(refused) => self.refuse(&turn, &refused),
-            };
+            let mut account = Account::default();
             let read = match piece {
-                Piece::Records(mut source) => csv::read(&mut source, &mut visit),
-                Piece::Lines { file } => Ok(self.lines(&file, &block, &turn, &mut take)),
-            };
-            match read {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => self.supply().stop(),
-                Err(error) => {
-                    let mut supply = self.supply();
-                    supply.stop();
-                    supply.verdict = Err(error);
+                Piece::Lines { file } => self.lines(&file, &block, &turn, &mut take, &mut account),
+                Piece::Records(mut source) => {
+                    let mut sink = Sink::new(|item: Item<'_>| self.visit(&turn, item, &mut take));
+                    let read = read_records(&mut source, &mut sink);
+                    account = sink.account;
+                    read
                 }
+            };
+            let mut supply = self.supply();
+            supply.account.add(account);
+            if !matches!(read, Ok(ControlFlow::Continue(()))) {
+                supply.stop();
+            }
+            if let Err(error) = read {
+                supply.verdict = Err(error);
             }
         }
     }
@@ -158,28 +167,47 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
         block: &Block,
         turn: &Turn<'_>,
         take: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+        account: &mut Account,
+    ) -> Result<ControlFlow<()>, Error> {
         let mut rest = block.text();
         let mut number = block.first_line;
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let line = rest[..end].trim_ascii_end();
-            if let Some(event) = parse_plain_line(rest, line.len()) {
-                take(Seen { lot: event.lot(), plate: event.plate(), key: event.key() })?;
+            let visited = if let Some(event) = parse_plain_line(rest, line.len()) {
+                number += 1;
+                rest = &rest[(end + 1).min(rest.len())..];
+                account.has_items = true;
+                take(Seen { lot: event.lot(), plate: event.plate(), key: event.key() })
             } else {
-                ndjson::read_line(file, number, line, &mut |item| match item {
-                    Item::Event { event, .. } => take(Seen::of(&event)),
-                    Item::Refused(refused) => self.refuse(turn, &refused),
-                })?;
+                let mut documents = Documents::new(LinesOf { file, rest }, number);
+                let mut sink = Sink::new(|item: Item<'_>| self.visit(turn, item, take));
+                let visited = documents.visit_next(&mut sink)?;
+                account.add(sink.account);
+                let (line, unread) = documents.place();
+                number = line;
+                rest = &rest[rest.len() - documents.lines().rest.len() - unread..];
+                visited
+            };
+            if visited.is_break() {
+                return Ok(visited);
             }
-            number += 1;
-            rest = &rest[(end + 1).min(rest.len())..];
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn refuse(&self, turn: &Turn<'_>, refused: &Refused<'_>) -> ControlFlow<()> {
-        turn.wait();
-        (self.refuse.lock().unwrap_or_else(PoisonError::into_inner))(refused)
+    fn visit(
+        &self,
+        turn: &Turn<'_>,
+        item: Item<'_>,
+        take: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match item {
+            Item::Event { event, .. } => take(Seen::of(&event)),
+            Item::Refused(refused) => {
+                turn.wait();
+                (self.refuse.lock().unwrap_or_else(PoisonError::into_inner))(&refused)
+            }
+        }
     }
 }

@@ -28,8 +28,8 @@ pub struct Error {
 pub struct RefusedLines {
     count: u64,
     file: Option<(String, WholeFile)>,
-    /// The file whose CSV header was collected last.
-    header_of: Option<String>,
+    /// The CSV header that was collected last.
+    header: Option<Vec<u8>>,
     progress: Progress,
 }
 
@@ -38,7 +38,7 @@ impl RefusedLines {
     pub fn new(path: Option<&Path>, progress: &Progress) -> Result<Self, whole_file::Error> {
         let file =
             path.map(|path| WholeFile::create(path).map(|file| (path.display().to_string(), file))).transpose()?;
-        Ok(Self { count: 0, file, header_of: None, progress: progress.clone() })
+        Ok(Self { count: 0, file, header: None, progress: progress.clone() })
     }
 
     /// Takes one more.
@@ -52,9 +52,9 @@ impl RefusedLines {
         }
         let Some((_, collected)) = &mut self.file else { return Ok(()) };
         if let Some(header) = refused.header
-            && self.header_of.as_deref() != Some(file)
+            && self.header.as_deref() != Some(header)
         {
-            self.header_of = Some((*file).to_owned());
+            self.header = Some(header.to_vec());
             collected.write(header)?;
             collected.write(b"\n")?;
         }

@@ -1,4 +1,4 @@
-//! The bytes of a file: opened, decompressed, without byte order mark, and cut into lines.
+//! The bytes of a file: opened, decompressed, and cut into lines, which end with LF, CRLF or CR.
 //!
 //! What stands on a line is left to the readers of the formats.
 
@@ -6,29 +6,20 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
+use parking::wire::without_byte_order_mark;
 
+use super::format::{Format, format_of};
+use super::gzip::{self, Garbage, Gunzip};
 use super::{Error, LINE_BYTES_MAX, is_stdin};
 use crate::progress::Progress;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Fits into a processor's cache until its lines are read.
 const BLOCK_BYTES: usize = 512 * 1024;
+/// A block that has grown so far without a place between two documents ends with a line.
+const GROWN_BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// So much of the beginning is looked at to tell the format.
 const HEAD_BYTES: usize = 64 * 1024;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// How the events of a file are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// A JSON object, or an array of them, a line.
-    Ndjson,
-    /// A header, then an event a record.
-    Csv,
-    /// There is nothing in it.
-    Empty,
-}
 
 /// A file that is being read.
 pub(super) struct Source {
@@ -40,7 +31,7 @@ pub(super) struct Source {
     rest: Vec<u8>,
 }
 
-/// Whole lines of a file.
+/// Whole lines of a file, and whole documents of JSON, as long as these are no longer than [`GROWN_BLOCK_BYTES`].
 #[derive(Debug, Default)]
 pub(super) struct Block {
     /// Longer than what is in it, so that it can be read into again.
@@ -54,6 +45,46 @@ impl Block {
     pub(super) fn text(&self) -> &[u8] {
         &self.room[..self.filled]
     }
+
+    /// Has the lines behind `from` end with LF: JSON has CR as white space only.
+    fn end_lines(&mut self, from: usize) {
+        let mut at = from.saturating_sub(1);
+        while let Some(found) = memchr::memchr(b'\r', &self.room[at..self.filled]) {
+            at += found + 1;
+            if at < self.filled && self.room[at] != b'\n' {
+                self.room[at - 1] = b'\n';
+            }
+        }
+    }
+
+    /// Behind the last line end after `from` that stands between two documents, or in a block that has grown, the last one.
+    fn last_end(&self, from: usize) -> Option<usize> {
+        let text = self.text();
+        let mut ends = memchr::memrchr_iter(b'\n', &text[from..]).map(|at| from + at + 1);
+        if text.len() > GROWN_BLOCK_BYTES {
+            return ends.next();
+        }
+        ends.find(|end| {
+            let (before, behind) = text.split_at(*end);
+            let next = without_byte_order_mark(behind.trim_ascii_start()).first();
+            matches!(before.trim_ascii_end().last(), Some(b'}' | b']')) && matches!(next, Some(b'{' | b'['))
+        })
+    }
+}
+
+/// The length of the first line of `text`, with its end.
+pub(super) fn length_of_line(text: &[u8]) -> usize {
+    match memchr::memchr2(b'\n', b'\r', text) {
+        None => text.len(),
+        Some(end) if text[end..].starts_with(b"\r\n") => end + 2,
+        Some(end) => end + 1,
+    }
+}
+
+/// How many lines end in `text`.
+pub(super) fn line_ends(text: &[u8]) -> u64 {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', text);
+    ends.filter(|end| !(text[*end] == b'\r' && text.get(end + 1) == Some(&b'\n'))).count() as u64
 }
 
 impl Source {
@@ -66,15 +97,12 @@ impl Source {
             Box::new(File::open(path).map_err(|source| Error::Open { file: name.clone(), source })?)
         };
         let mut source =
-            Self { name, reader: Box::new(io::empty()), format: Format::Empty, lines: 0, rest: Vec::new() };
+            Self { name, reader: Box::new(io::empty()), format: Format::Lines, lines: 0, rest: Vec::new() };
         let raw = Counted { inner: raw, progress: progress.clone() };
         source.reader = decompressed(raw).map_err(|error| source.failed(error))?;
         let mut head = Vec::new();
         (&mut source.reader).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|error| source.failed(error))?;
-        if head.starts_with(BYTE_ORDER_MARK) {
-            head.drain(..BYTE_ORDER_MARK.len());
-        }
-        source.format = format_of(&head);
+        source.format = format_of(&head).map_err(|reason| source.unknown_format(reason))?;
         source.reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(source.reader)));
         Ok(source)
     }
@@ -91,17 +119,38 @@ impl Source {
     /// Adds the next line, with its end, to `text`; false at the end of the file.
     pub(super) fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error> {
         let before = text.len();
-        let room = LINE_BYTES_MAX + 1;
-        let read = (&mut self.reader).take(room as u64).read_until(b'\n', text);
-        let read = read.map_err(|error| self.failed(error))?;
-        if read == 0 {
-            return Ok(false);
+        loop {
+            let bytes = self.fill()?;
+            let end = memchr::memchr2(b'\n', b'\r', bytes);
+            let taken = end.map_or(bytes.len(), |end| end + 1);
+            text.extend_from_slice(&bytes[..taken]);
+            self.reader.consume(taken);
+            let is_whole = end.is_some() || (taken == 0 && text.len() > before);
+            self.lines += u64::from(is_whole);
+            if text.ends_with(b"\r") && end.is_some() && self.fill()?.first() == Some(&b'\n') {
+                text.push(b'\n');
+                self.reader.consume(1);
+            }
+            if is_whole || taken == 0 {
+                return Ok(is_whole);
+            }
+            if text.len() - before > LINE_BYTES_MAX {
+                return Err(Error::LongLine { file: self.name.clone(), line: self.lines + 1 });
+            }
         }
-        self.lines += 1;
-        if text.len() - before == room {
-            return Err(Error::LongLine { file: self.name.clone(), line: self.lines });
+    }
+
+    /// What can be read at once; nothing at the end of the file.
+    fn fill(&mut self) -> Result<&[u8], Error> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
         }
-        Ok(true)
+        // It is filled, so that nothing is read here.
+        self.reader.fill_buf().map_err(|source| Error::Read { file: self.name.clone(), line: self.lines, source })
     }
 
     /// Reads whole lines, about [`BLOCK_BYTES`] of them; false at the end of the file. Not to be mixed with
@@ -130,15 +179,15 @@ impl Source {
             };
             let before = block.filled;
             block.filled += read;
+            block.end_lines(before);
             if read == 0 {
                 break;
             }
-            let last_end = memchr::memrchr(b'\n', &block.room[before..block.filled]);
-            if let Some(end) = last_end
-                && block.filled * 2 > block.room.len()
+            if block.filled * 2 > block.room.len()
+                && let Some(end) = block.last_end(before)
             {
-                self.rest.extend_from_slice(&block.room[before + end + 1..block.filled]);
-                block.filled = before + end + 1;
+                self.rest.extend_from_slice(&block.room[end..block.filled]);
+                block.filled = end;
                 break;
             }
         }
@@ -152,10 +201,11 @@ impl Source {
 
     fn failed(&self, source: io::Error) -> Error {
         let (file, line) = (self.name.clone(), self.lines);
-        if source.kind() == io::ErrorKind::UnexpectedEof {
-            Error::CutOff { file, line }
-        } else {
-            Error::Read { file, line, source }
+        let garbage = source.get_ref().and_then(|inner| inner.downcast_ref::<Garbage>());
+        match garbage {
+            Some(Garbage { at }) => Error::BehindGzip { file, at: *at },
+            None if source.kind() == io::ErrorKind::UnexpectedEof => Error::CutOff { file, line },
+            None => Error::Read { file, line, source },
         }
     }
 }
@@ -176,21 +226,11 @@ impl<R: Read> Read for Counted<R> {
 
 fn decompressed(mut raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut magic = Vec::new();
-    (&mut raw).take(GZIP.len() as u64).read_to_end(&mut magic)?;
-    let is_gzip = magic == GZIP;
+    (&mut raw).take(gzip::MAGIC.len() as u64).read_to_end(&mut magic)?;
+    let is_gzip = magic == gzip::MAGIC;
     let whole = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(magic).chain(raw));
     if is_gzip {
-        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(whole))));
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, Gunzip::new(whole))));
     }
     Ok(Box::new(whole))
-}
-
-/// One line of JSON anywhere near the beginning is enough: a file of events may begin with a broken line.
-fn format_of(head: &[u8]) -> Format {
-    let mut lines =
-        head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).peekable();
-    if lines.peek().is_none() {
-        return if head.len() == HEAD_BYTES { Format::Ndjson } else { Format::Empty };
-    }
-    if lines.any(|line| matches!(line.first(), Some(b'{' | b'['))) { Format::Ndjson } else { Format::Csv }
 }

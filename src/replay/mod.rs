@@ -46,9 +46,10 @@ Examples:
   zcat archive.gz | dwell replay - --sessions - --max-stay 12h | head";
 
 const AFTER: &str = "\
-An event is a JSON object on a line of its own (or an array of them), or a CSV record below a header with the same
-members: id, vehicle_plate, entry_date_time or exit_date_time, and if known lot_id, gate_id, confidence. Equal events
-count once, and the order of events and files does not matter. The rows are in the order of their session_id.
+An event is a JSON object (on a line of its own, on several, or in an array), or a CSV record below a header with the
+same members: id, vehicle_plate, entry_date_time or exit_date_time, and if known lot_id, gate_id, confidence. Equal
+events count once, and the order of events and files does not matter. The rows are in the order of their session_id.
+docs/files.md has the details.
 
 Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES and DWELL_LOTS (max_stay of a lot) count.
 A lot's own time is that of its newest event in all files together.

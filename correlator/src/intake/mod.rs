@@ -140,7 +140,8 @@ impl Intake {
         self.progress.received(queue, deliveries.len());
         let before = self.merge.len(side);
         for delivery in deliveries {
-            arrival::read(queue, &delivery, now, self.merge.of_mut(side));
+            let metrics = &self.metrics;
+            arrival::read(queue, &delivery, now, self.merge.of_mut(side), |dropped| metrics.dropped(dropped));
         }
         let arrived = self.merge.len(side) - before;
         self.metrics.received(queue, arrived);

@@ -86,6 +86,8 @@ struct Written {
     arrivals_per_hour: Option<Spanned<f64>>,
 }
 
+/// What editors on Windows begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The traffic of a lot that says nothing else: enough to look at, vehicles an hour.
 const ARRIVALS_PER_HOUR: f64 = 600.0;
 /// The most that the simulator makes for one lot, vehicles an hour.
@@ -97,6 +99,7 @@ impl Lots {
     /// # Errors
     /// Where the text is not of the known shape, or which value of which lot is wrong.
     pub fn parse(toml: &str) -> Result<Self, LotsError> {
+        let toml = toml.trim_start_matches(BYTE_ORDER_MARK);
         let file: File = toml::from_str(toml).map_err(|error| LotsError::Shape(error.to_string()))?;
         let mut lots = BTreeMap::new();
         for written in file.lot {
@@ -201,6 +204,14 @@ mod tests {
         };
         assert_eq!(lots.get(&expected.id), Some(&expected));
         assert_eq!(lots.iter().map(|lot| lot.id.to_string()).collect::<Vec<_>>(), ["P10", "P3"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_lots_file_is_ignored() {
+        assert_eq!(Lots::parse(&format!("\u{feff}{FILE}")), Lots::parse(FILE));
+        assert!(Lots::parse(FILE).is_ok());
+        let twice = format!("\u{feff}{}", FILE.replace("P10", "P3"));
+        assert_eq!(Lots::parse(&twice).unwrap_err().to_string(), "line 10: lot P3: is there twice");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The wire format of gate events: one JSON object, or an array of them, in one message.
 //!
 //! Reading is strict about what matters (ids, times, lengths, repeated members) and silent about extra
-//! members. Of an array each element is judged alone, so one bad event takes no good one with it.
+//! members. Of an array each element is judged alone, so one bad event takes no good one with it. An optional member
+//! that can't be used is [`Dropped`]; the event is taken. A byte order mark before a body or an event is ignored.
 //! Events of the common shape take a short way ([`parse_plain`]); the general parser is the judge of all others.
 //! CSV files have the same members as columns: their reader fills [`Members`] and calls [`Members::check`].
 
@@ -15,9 +16,11 @@ use uuid::Uuid;
 use crate::refusal::told;
 use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Timestamp, Vehicle};
 
+mod dropped;
 mod elements;
 mod plain;
 
+pub use self::dropped::Dropped;
 pub use self::plain::{PlainEvent, parse_plain, parse_plain_line};
 
 /// The largest message body that is taken, bytes.
@@ -38,10 +41,19 @@ pub struct Members<'a> {
     pub exit_date_time: Option<Cow<'a, str>>,
     /// The lot's name.
     pub lot_id: Option<Cow<'a, str>>,
-    /// The gate's name.
+    /// The gate's name; dropped when it can't be one.
     pub gate_id: Option<Cow<'a, str>>,
-    /// A number from 0 to 1.
+    /// A number from 0 to 1; dropped when it is none.
     pub confidence: Option<Cow<'a, str>>,
+}
+
+/// A gate event and the optional members that it had to be taken without.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedEvent {
+    /// The event.
+    pub event: GateEvent,
+    /// What could not be used.
+    pub dropped: Dropped,
 }
 
 impl Members<'_> {
@@ -49,21 +61,28 @@ impl Members<'_> {
     ///
     /// # Errors
     /// The first member that is wrong, and why.
-    pub fn check(&self) -> Result<GateEvent, Refusal> {
+    pub fn check(&self) -> Result<ParsedEvent, Refusal> {
         let id = check_id(required("id", self.id.as_ref())?)?;
         let plate_as_read = required("vehicle_plate", self.vehicle_plate.as_ref())?;
         let plate = Plate::from_read(plate_as_read).map_err(|problem| Refusal::new("vehicle_plate", problem))?;
         let (direction, time) = self.passage()?;
-        let lot = optional("lot_id", self.lot_id.as_ref(), LotId::parse)?.unwrap_or_default();
-        let gate = optional("gate_id", self.gate_id.as_ref(), GateId::parse)?;
-        let confidence = optional("confidence", self.confidence.as_ref(), check_confidence)?;
-        Ok(GateEvent {
+        let lot = self.lot()?;
+        let mut dropped = Dropped::default();
+        let gate = usable(self.gate_id.as_ref(), GateId::parse, &mut dropped.gate_id);
+        let confidence = usable(self.confidence.as_ref(), check_confidence, &mut dropped.confidence);
+        let event = GateEvent {
             vehicle: Vehicle { lot, plate },
             key: EventKey { time, direction, id },
             plate_as_read: plate_as_read.into(),
             gate,
             confidence,
-        })
+        };
+        Ok(ParsedEvent { event, dropped })
+    }
+
+    fn lot(&self) -> Result<LotId, Refusal> {
+        let Some(text) = &self.lot_id else { return Ok(LotId::default()) };
+        LotId::parse(text).map_err(|problem| Refusal::new("lot_id", format!("{} {problem}", told(text))))
     }
 
     fn passage(&self) -> Result<(Direction, Timestamp), Refusal> {
@@ -93,13 +112,15 @@ fn required<'a>(member: &'static str, text: Option<&'a Cow<'_, str>>) -> Result<
     text.map(|text| &**text).ok_or_else(|| Refusal::new(member, "is missing"))
 }
 
-fn optional<T>(
-    member: &'static str,
+/// The value of an optional member; one that can't be used is absent, and noted in `is_dropped`.
+fn usable<T>(
     text: Option<&Cow<'_, str>>,
     check: fn(&str) -> Result<T, &'static str>,
-) -> Result<Option<T>, Refusal> {
-    text.map(|text| check(text).map_err(|problem| Refusal::new(member, format!("{} {problem}", told(text)))))
-        .transpose()
+    is_dropped: &mut bool,
+) -> Option<T> {
+    let value = check(text?).ok();
+    *is_dropped = value.is_none();
+    value
 }
 
 fn check_id(text: &str) -> Result<Uuid, Refusal> {
@@ -125,7 +146,7 @@ fn check_confidence(text: &str) -> Result<f32, &'static str> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Element<'a> {
     /// The event, or what is wrong with it.
-    pub event: Result<GateEvent, Refusal>,
+    pub event: Result<ParsedEvent, Refusal>,
     /// The element's own JSON text.
     pub json: &'a [u8],
 }
@@ -138,6 +159,7 @@ pub fn parse_message(body: &[u8]) -> Result<Vec<Element<'_>>, Refusal> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Refusal::new("body", format!("has {} bytes; allowed are {MAX_BODY_BYTES}", body.len())));
     }
+    let body = without_byte_order_mark(body);
     if body.trim_ascii_start().first() != Some(&b'[') {
         return Ok(vec![Element { event: Ok(parse_event(body)?), json: body }]);
     }
@@ -151,16 +173,26 @@ pub fn parse_message(body: &[u8]) -> Result<Vec<Element<'_>>, Refusal> {
     Ok(elements.into_iter().map(|json| Element { event: parse_event(json), json }).collect())
 }
 
+/// The text behind a byte order mark, which Windows programs write and concatenating files repeats.
+pub fn without_byte_order_mark(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = text.strip_prefix(b"\xef\xbb\xbf") {
+        text = rest;
+    }
+    text
+}
+
 /// Reads one gate event, a JSON object.
 ///
 /// # Errors
 /// The member that is wrong, and why; `body` when it is no JSON object.
-pub fn parse_event(json: &[u8]) -> Result<GateEvent, Refusal> {
-    parse_plain(json).map_or_else(|| parse_any(json), |event| Ok(event.into_event()))
+pub fn parse_event(json: &[u8]) -> Result<ParsedEvent, Refusal> {
+    let whole = |event: PlainEvent<'_>| ParsedEvent { event: event.into_event(), dropped: Dropped::default() };
+    parse_plain(json).map_or_else(|| parse_any(json), |event| Ok(whole(event)))
 }
 
 /// The general parser: the judge of what is an event, and the one that says what is wrong.
-fn parse_any(json: &[u8]) -> Result<GateEvent, Refusal> {
+fn parse_any(json: &[u8]) -> Result<ParsedEvent, Refusal> {
+    let json = without_byte_order_mark(json);
     if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(Refusal::new("body", "is not a JSON object"));
     }
@@ -169,20 +201,16 @@ fn parse_any(json: &[u8]) -> Result<GateEvent, Refusal> {
         return Err(Refusal::new(member, "is there twice"));
     }
     let text = |member| raw.text(member);
-    let confidence = match raw.of(Member::Confidence).map(RawValue::get) {
-        Some(number) if !number.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
-            return Err(Refusal::new("confidence", "is not a number from 0 to 1"));
-        }
-        number => number.map(Cow::Borrowed),
-    };
     let members = Members {
         id: text(Member::Id)?,
         vehicle_plate: text(Member::VehiclePlate)?,
         entry_date_time: text(Member::EntryDateTime)?,
         exit_date_time: text(Member::ExitDateTime)?,
         lot_id: text(Member::LotId)?,
-        gate_id: text(Member::GateId)?,
-        confidence,
+        // What is no string is of as little use as an empty one, and dropped like it.
+        gate_id: text(Member::GateId).unwrap_or(Some(Cow::Borrowed(""))),
+        // As it stands: a number in quotes is no number.
+        confidence: raw.of(Member::Confidence).map(|value| Cow::Borrowed(value.get())),
     };
     members.check()
 }

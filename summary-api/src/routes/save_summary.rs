@@ -5,6 +5,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use parking::wire::without_byte_order_mark;
 use parking::{LotId, Plate, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -84,6 +85,7 @@ struct Members<'a> {
 }
 
 fn parse(json: &[u8]) -> Result<Summary, Problem> {
+    let json = without_byte_order_mark(json);
     if json.trim_ascii_start().first() != Some(&b'{') {
         // Other JSON than an object can be read, but is wrong.
         let refusal = Problem::new(Kind::InvalidContent, "the body is not a JSON object");

@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use parking::wire::without_byte_order_mark;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -89,7 +90,7 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
     }
     let body = body::read(&headers, body, BODY_BYTES).await?;
     // Read as an object first: the members of a request would be taken from an array, too.
-    let request = serde_json::from_slice::<serde_json::Map<String, Value>>(&body);
+    let request = serde_json::from_slice::<serde_json::Map<String, Value>>(without_byte_order_mark(&body));
     let request = request.and_then(|members| serde_json::from_value(Value::Object(members))).map_err(|error| {
         let hint = "a GraphQL request is one JSON object with the member query";
         let place = format!("line {} column {}", error.line(), error.column());

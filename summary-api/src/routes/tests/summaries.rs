@@ -8,6 +8,17 @@ const FIN: &str =
     r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
 
 #[tokio::test]
+async fn a_byte_order_mark_before_a_summary_is_ignored() {
+    let api = Api::new().await;
+
+    let marked = api.post_json("/save_summary", format!("\u{feff}{FIN}")).await;
+    let plain = api.post_json("/save_summary", FIN).await;
+
+    assert_eq!((marked.status, plain.status), (200, 200));
+    assert_eq!(marked.json::<Value>(), plain.json::<Value>());
+}
+
+#[tokio::test]
 async fn the_same_summary_twice_is_one_session_of_25_hours() {
     let api = Api::new().await;
 

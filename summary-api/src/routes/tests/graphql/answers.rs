@@ -12,6 +12,15 @@ fn counted(api: &Api) -> [i64; 4] {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_before_a_request_is_ignored() {
+    let api = Api::new().await;
+
+    let answer = api.post_json("/graphql", format!("\u{feff}{}", json!({"query": "{ __typename }"}))).await;
+
+    assert_eq!((answer.status, answer.json::<Value>()), (200, json!({"data": {"__typename": "Query"}})));
+}
+
+#[tokio::test]
 async fn who_saved_a_summary_or_recorded_an_event_sees_it_at_once() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();

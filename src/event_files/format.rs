@@ -1,0 +1,147 @@
+//! Tells from the beginning of a file how its events are written, and what the file is when it has none.
+//!
+//! The name of a file says nothing.
+
+use parking::wire::without_byte_order_mark;
+
+use super::columns::{self, Columns};
+use super::scan::{Found, Scan};
+use super::source::length_of_line;
+
+/// How the events of a file are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// JSON documents that begin on lines of their own.
+    Lines,
+    /// JSON that begins with an array of several lines or is the inside of one, and is as long as the file.
+    Array,
+    /// A header, then an event a record.
+    Csv,
+    /// There is nothing in it; the rest of the sentence.
+    Empty(&'static str),
+}
+
+/// What other files begin with, and what to do with them.
+const OTHERS: [(&[u8], &str); 9] = [
+    (b"\xff\xfe", UTF_16),
+    (b"\xfe\xff", UTF_16),
+    (b"\x1f\x8b", "it is gzip within gzip; decompress it once (gzip -d)"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with Zstandard; decompress it (zstd -d), or use gzip"),
+    (b"\xfd7zXZ\0", "it is compressed with xz; decompress it (xz -d), or use gzip"),
+    (b"BZh", "it is compressed with bzip2; decompress it (bzip2 -d), or use gzip"),
+    (b"PK\x03\x04", "it is a ZIP archive or a spreadsheet; unpack it, or save it as CSV in UTF-8"),
+    (b"PAR1", "it is a Parquet file; write it as CSV"),
+    (b"SQLite format 3\0", "it is a database"),
+];
+const UTF_16: &str = "it is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
+
+/// The format of a file that begins with `head`, or why it has none.
+pub(super) fn format_of(head: &[u8]) -> Result<Format, String> {
+    let text = without_byte_order_mark(head);
+    if text.is_empty() {
+        return Ok(Format::Empty("is empty"));
+    }
+    if let Some((_, reason)) = OTHERS.iter().find(|(magic, _)| text.starts_with(magic)) {
+        return Err((*reason).to_owned());
+    }
+    // ASCII has a zero in each of its characters there.
+    if matches!(text, [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
+        return Err(UTF_16.to_owned());
+    }
+    let Some(first) = lines_of(text).next() else { return Ok(Format::Empty("has only blank lines")) };
+    if begins_document(first) {
+        return Ok(if goes_on(text) { Format::Array } else { Format::Lines });
+    }
+    if columns::is_header(first) {
+        return Columns::of(first).map(|_| Format::Csv);
+    }
+    // A file of events may begin with a broken line: one line of JSON anywhere near the beginning is enough.
+    if lines_of(text).any(begins_document) { Ok(Format::Lines) } else { Columns::of(first).map(|_| Format::Csv) }
+}
+
+/// The lines of `text` that have something on them, trimmed.
+fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .map(|line| without_byte_order_mark(line.trim_ascii()).trim_ascii())
+        .filter(|line| !line.is_empty())
+}
+
+fn begins_document(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b'{' | b'['))
+}
+
+/// Whether the text begins with an array that goes on over the line that it begins on, or with an element and a comma.
+fn goes_on(text: &[u8]) -> bool {
+    let text = without_byte_order_mark(text.trim_ascii_start());
+    if let Found::End(end) = Scan::default().end_of_value(text) {
+        return text[end..].trim_ascii_start().starts_with(b",");
+    }
+    let line = &text[..length_of_line(text)];
+    let is_cut = !line.ends_with(b"\n") && !line.ends_with(b"\r");
+    line.starts_with(b"[") && !is_cut && Scan::default().end_of_value(line) == Found::Unfinished
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "id,vehicle_plate,entry_date_time,exit_date_time,lot_id";
+
+    #[test]
+    fn a_first_line_that_is_a_complete_header_makes_a_file_csv() {
+        for first in [
+            HEADER.to_owned(),
+            format!("\u{feff}{HEADER}"),
+            format!("\n \r\n{HEADER}"),
+            "note, \"exit_date_time\" ,vehicle_plate , \"id\"".to_owned(),
+        ] {
+            for end in ["\n", "\r\n", "\r"] {
+                for row in ["{U5},CCC333,2024-09-24T09:00:00Z,,P3", "[1],,,,", "{}", ""] {
+                    assert_eq!(
+                        format_of(format!("{first}{end}{row}").as_bytes()),
+                        Ok(Format::Csv),
+                        "{first}{end}{row}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn json_is_seen_from_one_line_that_begins_a_document() {
+        for text in ["{}", "[]", "\u{feff}{\"id\": 1}", "broken\n{}", "\n\n  [{}]", "{\n}", "[{}, {\n", "[\"x\n\n"] {
+            let expected = if text == "[{}, {\n" { Format::Array } else { Format::Lines };
+            assert_eq!(format_of(text.as_bytes()), Ok(expected), "{text}");
+        }
+        for text in ["[\n", "[\r{},\r{", "\u{feff} \n [\r\n  {", "{\n},\n{\n", "[{}] , {}"] {
+            assert_eq!(format_of(text.as_bytes()), Ok(Format::Array), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_from_blank_lines() {
+        assert_eq!(format_of(b""), Ok(Format::Empty("is empty")));
+        assert_eq!(format_of("\u{feff}".as_bytes()), Ok(Format::Empty("is empty")));
+        assert_eq!(format_of(b" \n\r\n\r\t"), Ok(Format::Empty("has only blank lines")));
+    }
+
+    #[test]
+    fn other_files_are_named_with_what_to_do() {
+        let utf_16 = |text: &str, mark: bool, order: fn(u16) -> [u8; 2]| {
+            let mark = mark.then_some(0xfeff);
+            mark.into_iter().chain(text.encode_utf16()).flat_map(order).collect::<Vec<u8>>()
+        };
+        for text in [HEADER, "{\"id\": 1}"] {
+            for (mark, order) in [(true, u16::to_le_bytes as fn(u16) -> [u8; 2]), (false, u16::to_le_bytes)] {
+                assert_eq!(format_of(&utf_16(text, mark, order)), Err(UTF_16.to_owned()));
+                assert_eq!(format_of(&utf_16(text, mark, u16::to_be_bytes)), Err(UTF_16.to_owned()));
+            }
+        }
+        let said = |head: &[u8]| format_of(head).unwrap_err();
+        assert!(said(b"PK\x03\x04\x14").contains("a spreadsheet"));
+        for (separator, name) in [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")] {
+            let text = format!("{}\n{{}}", HEADER.replace(',', separator));
+            assert!(said(text.as_bytes()).contains(&format!("separated by {name}")), "{}", said(text.as_bytes()));
+        }
+    }
+}

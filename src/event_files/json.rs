@@ -1,0 +1,313 @@
+//! Reads JSON: a document is one gate event, or an array of them, on one line or on several.
+//!
+//! As a rule each line has one document (NDJSON). One that goes on over more lines is collected, so that nothing is taken of
+//! one that is broken; only a long array is taken element by element. A line that was cut off takes no other with it: what
+//! follows it is no continuation (see [`Scan`]). What an event must have is the wire format's to say.
+
+use std::ops::ControlFlow;
+
+use parking::Refusal;
+use parking::wire::{MAX_BODY_BYTES, ParsedEvent, parse_event, without_byte_order_mark};
+
+use super::scan::{Found, Scan};
+use super::sink::Sink;
+use super::source::{Source, length_of_line, line_ends};
+use super::{Error, Item, Refused};
+
+/// A longer array of several lines is taken element by element.
+const COLLECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Where lines come from, one after the other.
+pub(super) trait Lines {
+    /// What the lines are told to be of.
+    fn file(&self) -> &str;
+
+    /// Adds the next line, with its end, to `text`; false when there is none.
+    fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error>;
+}
+
+impl Lines for &mut Source {
+    fn file(&self) -> &str {
+        self.name()
+    }
+
+    fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error> {
+        Source::append_line(self, text)
+    }
+}
+
+/// Lines that are in memory.
+#[derive(Debug)]
+pub(super) struct LinesOf<'a> {
+    pub(super) file: &'a str,
+    pub(super) rest: &'a [u8],
+}
+
+impl Lines for LinesOf<'_> {
+    fn file(&self) -> &str {
+        self.file
+    }
+
+    fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error> {
+        let (line, rest) = self.rest.split_at(length_of_line(self.rest));
+        text.extend_from_slice(line);
+        self.rest = rest;
+        Ok(!line.is_empty())
+    }
+}
+
+pub(super) fn read(
+    source: &mut Source,
+    sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
+) -> Result<ControlFlow<()>, Error> {
+    let mut documents = Documents::new(source, 1);
+    while documents.has_more()? {
+        if documents.visit_next(sink)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Lines that are being read as documents.
+#[derive(Debug)]
+pub(super) struct Documents<L> {
+    lines: L,
+    /// Lines that were read; of these, what is before `at` is done with.
+    text: Vec<u8>,
+    at: usize,
+    /// The line that `at` is on.
+    line: u64,
+}
+
+/// How far a document goes.
+enum Extent {
+    /// It is at hand, with so many bytes.
+    Whole(usize),
+    /// It is an array of several lines, which may be long.
+    LongArray,
+    /// Its first line is no beginning of a document.
+    Broken,
+}
+
+impl<L: Lines> Documents<L> {
+    /// Those on the lines, of which the first has this number.
+    pub(super) fn new(lines: L, line: u64) -> Self {
+        Self { lines, text: Vec::new(), at: 0, line }
+    }
+
+    /// The number of the line that is next, and how much of what was read is not done with.
+    pub(super) fn place(&self) -> (u64, usize) {
+        (self.line, self.rest().len())
+    }
+
+    /// Where the lines come from.
+    pub(super) fn lines(&self) -> &L {
+        &self.lines
+    }
+
+    fn has_more(&mut self) -> Result<bool, Error> {
+        Ok(!self.rest().is_empty() || self.append_line()?)
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.text[self.at..]
+    }
+
+    fn append_line(&mut self) -> Result<bool, Error> {
+        self.text.drain(..self.at);
+        self.at = 0;
+        self.lines.append_line(&mut self.text)
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.line += line_ends(&self.rest()[..bytes]);
+        self.at += bytes;
+    }
+
+    /// Goes over white space and byte order marks, as far as text is at hand.
+    fn skip_blanks(&mut self) {
+        loop {
+            let rest = without_byte_order_mark(self.rest().trim_ascii_start());
+            let blank = self.rest().len() - rest.len();
+            if blank == 0 {
+                return;
+            }
+            self.skip(blank);
+        }
+    }
+
+    /// Visits what stands next: a document, or a line that has none.
+    pub(super) fn visit_next(
+        &mut self,
+        sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>, Error> {
+        if self.rest().is_empty() {
+            self.append_line()?;
+        }
+        self.skip_blanks();
+        let length = length_of_line(self.rest());
+        let line = self.rest()[..length].trim_ascii_end();
+        let Some(first) = line.first().copied() else { return Ok(ControlFlow::Continue(())) };
+        let refusal = if first == b'[' {
+            Refusal::new("body", "is not a whole JSON array")
+        } else {
+            match event(line) {
+                Ok(event) => {
+                    let visited = sink.event(event, Some(line));
+                    self.skip(length);
+                    return Ok(visited);
+                }
+                Err(refusal) => refusal,
+            }
+        };
+        let extent = if matches!(first, b'{' | b'[') { self.extent()? } else { Extent::Broken };
+        match extent {
+            Extent::Whole(end) if first == b'{' => {
+                let visited = self.visit_event(end, sink);
+                self.skip(end);
+                self.skip_comma();
+                Ok(visited)
+            }
+            Extent::Whole(_) | Extent::LongArray => {
+                let visited = self.visit_array(sink)?;
+                self.skip_comma();
+                Ok(visited)
+            }
+            Extent::Broken => {
+                let length = length_of_line(self.rest());
+                let line = self.rest()[..length].trim_ascii_end();
+                let visited = self.refuse(line, &refusal, sink);
+                self.skip(length);
+                Ok(visited)
+            }
+        }
+    }
+
+    /// How far the document goes that stands next.
+    fn extent(&mut self) -> Result<Extent, Error> {
+        let is_array = self.rest().first() == Some(&b'[');
+        let first_line = length_of_line(self.rest());
+        let mut scan = Scan::default();
+        loop {
+            let found = scan.end_of_value(self.rest());
+            let further = self.rest().get(first_line..scan.at()).unwrap_or(&[]);
+            let goes_on = is_array && !further.trim_ascii().is_empty();
+            match found {
+                Found::End(end) if goes_on || self.is_followed_well(end) => return Ok(Extent::Whole(end)),
+                Found::Unfinished if goes_on && self.rest().len() > COLLECTED_BYTES_MAX => {
+                    return Ok(Extent::LongArray);
+                }
+                Found::Unfinished if (is_array || self.rest().len() <= MAX_BODY_BYTES) && self.append_line()? => {}
+                _ if goes_on => {
+                    let begun = self.line;
+                    self.skip(scan.at());
+                    return Err(self.broken_array(begun));
+                }
+                Found::End(_) | Found::Unfinished | Found::Broken => return Ok(Extent::Broken),
+            }
+        }
+    }
+
+    /// Whether behind a document its line ends, or the next document begins; there may be a comma between the two.
+    fn is_followed_well(&self, end: usize) -> bool {
+        let behind = &self.rest()[end..];
+        let line = behind[..length_of_line(behind)].trim_ascii();
+        let line = line.strip_prefix(b",").unwrap_or(line).trim_ascii_start();
+        without_byte_order_mark(line).first().is_none_or(|byte| matches!(byte, b'{' | b'['))
+    }
+
+    /// Goes over a comma behind a document: lines may be those of an array without its brackets.
+    fn skip_comma(&mut self) {
+        let blanks = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        if self.rest().get(blanks) == Some(&b',') {
+            self.skip(blanks + 1);
+        }
+    }
+
+    fn visit_event(&self, length: usize, sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>) -> ControlFlow<()> {
+        let json = &self.rest()[..length];
+        match event(json) {
+            Ok(event) => sink.event(event, Some(json)),
+            Err(refusal) => self.refuse(json, &refusal, sink),
+        }
+    }
+
+    fn visit_array(
+        &mut self,
+        sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let begun = self.line;
+        self.skip(1);
+        if self.next_mark()? == Some(b']') {
+            self.skip(1);
+            return Ok(self.refuse(b"[]", &Refusal::new("body", "is an empty array"), sink));
+        }
+        loop {
+            let Some(end) = self.end_of_element()? else { return Err(self.broken_array(begun)) };
+            let visited = self.visit_event(end, sink);
+            self.skip(end);
+            if visited.is_break() {
+                return Ok(visited);
+            }
+            match self.next_mark()? {
+                Some(b']') => {
+                    self.skip(1);
+                    return Ok(ControlFlow::Continue(()));
+                }
+                Some(b',') => self.skip(1),
+                _ => return Err(self.broken_array(begun)),
+            }
+            self.next_mark()?;
+        }
+    }
+
+    /// The next byte that is no white space; nothing at the end of the lines.
+    fn next_mark(&mut self) -> Result<Option<u8>, Error> {
+        loop {
+            self.skip_blanks();
+            if let Some(byte) = self.rest().first() {
+                return Ok(Some(*byte));
+            }
+            if !self.append_line()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The end of the element that stands next; nothing when it has none, or is beyond all measure.
+    fn end_of_element(&mut self) -> Result<Option<usize>, Error> {
+        let mut scan = Scan::default();
+        loop {
+            match scan.end_of_value(self.rest()) {
+                Found::End(end) => return Ok(Some(end)),
+                Found::Broken => return Ok(None),
+                Found::Unfinished if self.rest().len() > MAX_BODY_BYTES => return Ok(None),
+                Found::Unfinished if !self.append_line()? => return Ok(None),
+                Found::Unfinished => {}
+            }
+        }
+    }
+
+    fn broken_array(&self, begun: u64) -> Error {
+        Error::BrokenArray { file: self.lines.file().to_owned(), line: self.line, begun }
+    }
+
+    fn refuse(
+        &self,
+        text: &[u8],
+        refusal: &Refusal,
+        sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
+    ) -> ControlFlow<()> {
+        let (file, line) = (self.lines.file(), self.line);
+        sink.refuse(Refused { file, line, text, header: None, refusal })
+    }
+}
+
+/// The event that the object says; none may be longer than a message.
+fn event(json: &[u8]) -> Result<ParsedEvent, Refusal> {
+    if json.len() > MAX_BODY_BYTES {
+        return Err(Refusal::new("body", format!("has {} bytes; allowed are {MAX_BODY_BYTES}", json.len())));
+    }
+    parse_event(json)
+}
