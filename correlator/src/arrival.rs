@@ -13,7 +13,7 @@ use service_kit::traces::TraceContext;
 use tokio::time::Instant;
 
 /// An event that arrives further ahead of the clock than this is refused: one wrong gate clock must not age a lot.
-const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
+pub(crate) const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
 
 /// A message that is not acknowledged yet.
 #[derive(Debug)]

@@ -1,14 +1,16 @@
 //! Ends holds and stays: asks the ledger what is due, decides it by the same step, records it.
 //!
 //! The ledger's own index finds what is due and leases it, so several correlators don't decide the same, and one that
-//! dies leaves it to another. A hold does not end while the entry queue lags behind the exit's time.
+//! dies leaves it to another. A hold does not end while the entry queue lags behind the exit's time. Nothing lags behind a
+//! time in the future: such an exit was recorded while a clock was wrong, and ends with its hold.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use matching::Due;
-use parking::Direction;
+use parking::{Clock, Direction, EventKey, Timestamp};
 
+use crate::arrival::AHEAD_MAX_MS;
 use crate::decide::{Call, Decider, Evidence};
 use crate::origins::Origins;
 use crate::progress::Progress;
@@ -19,10 +21,10 @@ const EVERY: Duration = Duration::from_millis(500);
 const MOST: u32 = 1000;
 
 /// Runs until the stop.
-pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>) {
+pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: Arc<dyn Clock>) {
     let lifecycle = decider.lifecycle.clone();
     while !lifecycle.is_stopping() {
-        if !end_due(&decider, &progress).await {
+        if !end_due(&decider, &progress, clock.as_ref()).await {
             tokio::select! {
                 () = lifecycle.stopping() => {}
                 () = tokio::time::sleep(EVERY) => {}
@@ -32,10 +34,11 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>) {
 }
 
 /// Ends what is due; tells whether more may be due at once.
-async fn end_due(decider: &Decider, progress: &Progress) -> bool {
+async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> bool {
     let Ok(due) = decider.patiently(Call::Due, || decider.recorder.due(MOST)).await else { return false };
     let is_full = due.len() >= MOST as usize;
-    let evidence: Vec<Evidence> = due.into_iter().filter_map(|due| evidence(due, progress)).collect();
+    let now = clock.now();
+    let evidence: Vec<Evidence> = due.into_iter().filter_map(|due| evidence(due, progress, now)).collect();
     if evidence.is_empty() {
         return false;
     }
@@ -44,14 +47,36 @@ async fn end_due(decider: &Decider, progress: &Progress) -> bool {
     decider.settle(evidence, &origins).await.is_ok() && is_full
 }
 
-fn evidence(due: Due, progress: &Progress) -> Option<Evidence> {
-    let may_end =
-        |key: &parking::EventKey| key.direction == Direction::Entry || progress.entries_have_reached(key.time);
-    let ended: Vec<parking::EventKey> = due.ended.into_iter().filter(may_end).collect();
+fn evidence(due: Due, progress: &Progress, now: Timestamp) -> Option<Evidence> {
+    let ended: Vec<EventKey> = due.ended.into_iter().filter(|key| may_end(key, progress, now)).collect();
     (!ended.is_empty()).then(|| Evidence {
         vehicle: due.vehicle,
         events: Vec::new(),
         ended,
         snapshot: Some(due.snapshot),
     })
+}
+
+fn may_end(key: &EventKey, progress: &Progress, now: Timestamp) -> bool {
+    let is_in_the_future = key.time.millis_since(now) > AHEAD_MAX_MS;
+    key.direction == Direction::Entry || is_in_the_future || progress.entries_have_reached(key.time)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_exit_from_the_future_waits_for_no_entries() {
+        let now = Timestamp::from_millis(1_727_168_400_000);
+        let progress = Progress::default();
+        progress.entry_recorded(now);
+        let may_end = |ahead_ms: i64| {
+            let key = EventKey { time: now.plus_millis(ahead_ms), direction: Direction::Exit, id: Uuid::nil() };
+            may_end(&key, &progress, now)
+        };
+        assert_eq!([0, 1, AHEAD_MAX_MS, 400 * 86_400_000].map(may_end), [true, false, false, true]);
+    }
 }

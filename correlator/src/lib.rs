@@ -24,6 +24,7 @@ use service_kit::{Backoff, ServiceContext};
 use uuid::Uuid;
 
 mod arrival;
+mod clock_watch;
 mod config;
 mod deadlines;
 mod decide;
@@ -149,8 +150,14 @@ fn spawn(
         health: context.health.clone(),
     };
     context.lifecycle.spawn("correlator", async move { Ok(worker.run(intake).await?) });
+    let (counts, health, lifecycle) = (heartbeat.metrics.clone(), context.health.clone(), context.lifecycle.clone());
+    context.lifecycle.spawn("clock watch", async move {
+        clock_watch::run(counts, health, lifecycle).await;
+        Ok(())
+    });
+    let clock = Arc::clone(&context.clock);
     context.lifecycle.spawn("deadlines", async move {
-        deadlines::run(decider, progress).await;
+        deadlines::run(decider, progress, clock).await;
         Ok(())
     });
     context.lifecycle.spawn("heartbeat", async move { Ok(heartbeat.run().await?) });

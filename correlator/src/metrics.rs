@@ -5,6 +5,7 @@ use parking::wire::Dropped;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
+use crate::clock_watch::Counts;
 use crate::decide::Call;
 
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
@@ -128,6 +129,14 @@ impl Metrics {
         for member in dropped.members() {
             self.dropped.with_label_values(&[member]).inc();
         }
+    }
+
+    /// Events received, and those refused as from the future.
+    pub(crate) fn future_counts(&self) -> Counts {
+        let received =
+            [Queue::Entry, Queue::Exit].map(|queue| self.received.with_label_values(&[queue.as_str()]).get());
+        let from_the_future = self.dead_letters.with_label_values(&["future"]).get();
+        Counts { received: received.iter().sum(), from_the_future }
     }
 
     pub(crate) fn known_already(&self, events: usize) {

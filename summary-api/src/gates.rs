@@ -18,6 +18,8 @@ pub(crate) const MAX_GATES: usize = 1_000;
 pub(crate) const LATE_MS: i64 = 60_000;
 /// The name of lot and gate under which all gates beyond are taken together.
 pub(crate) const OTHER: &str = "other";
+/// A moment further ahead than this was written by a clock that was wrong, milliseconds.
+const AHEAD_MS: i64 = 5 * 60_000;
 /// The clock difference is the median of so many reads, the newest.
 const DIFFERENCES: usize = 63;
 /// Minutes of the last hour.
@@ -92,8 +94,11 @@ impl Gates {
         Self { begun, lots: BTreeMap::new(), count: 0, others: None }
     }
 
-    /// Takes a read that was recorded at `now`.
+    /// Takes a read that was recorded at `now`. What a clock that was wrong left in the future gives way.
     pub(crate) fn take(&mut self, lot: &LotId, read: &Read, now: Timestamp) {
+        if is_in_the_future(self.begun, now) {
+            self.begun = now;
+        }
         let is_judged = read.seen >= self.begun;
         self.gate(lot, &read.gate).take(read, is_judged, now);
     }
@@ -175,8 +180,8 @@ impl Gate {
             self.differences[usize::try_from(place).unwrap_or_default()] = difference;
             self.judged += 1;
         }
-        self.last_event = self.last_event.max(read.seen);
-        self.last_received = self.last_received.max(read.received);
+        self.last_event = latest(self.last_event, read.seen, now);
+        self.last_received = latest(self.last_received, read.received, now);
         self.reads += 1;
         self.late += u64::from(is_late);
         let minute = self.minute(now);
@@ -189,8 +194,13 @@ impl Gate {
         }
     }
 
-    /// The minute of `now`; a clock that was set back counts on in the newest.
+    /// The minute of `now`; a clock that was set back a little counts on in the newest, one that was set back by more than
+    /// these minutes begins anew.
     fn minute(&mut self, now: Timestamp) -> &mut Minute {
+        if minute_of(now) + MINUTES <= self.newest {
+            self.minutes = [Minute::default(); PLACES];
+            self.newest = minute_of(now);
+        }
         let minute = minute_of(now).max(self.newest);
         let passed = minute - self.newest;
         if passed >= MINUTES {
@@ -207,6 +217,8 @@ impl Gate {
     fn last_hour(&self, now: Timestamp) -> impl Iterator<Item = &Minute> {
         let first = minute_of(now) + 1 - MINUTES;
         let oldest = self.newest + 1 - MINUTES;
+        // Minutes that lie a whole hour ahead are those of a clock that was wrong.
+        let first = if minute_of(now) < oldest { i64::MAX } else { first };
         (first.max(oldest)..=self.newest).map(|minute| &self.minutes[place_of(minute)])
     }
 
@@ -237,6 +249,15 @@ impl Gate {
         known.sort_unstable();
         known.get(known.len() / 2).copied().unwrap_or_default()
     }
+}
+
+/// The later of two moments, unless the known one is one of a clock that was wrong.
+fn latest(known: Timestamp, new: Timestamp, now: Timestamp) -> Timestamp {
+    if is_in_the_future(known, now) { new } else { known.max(new) }
+}
+
+fn is_in_the_future(time: Timestamp, now: Timestamp) -> bool {
+    time.millis_since(now) > AHEAD_MS
 }
 
 fn minute_of(time: Timestamp) -> i64 {

@@ -96,3 +96,19 @@ fn what_was_seen_before_the_process_began_counts_and_says_nothing_of_the_gate() 
     let status = only(&gates, minute(31));
     assert_eq!((status.reads_last_hour, status.late_last_hour, status.clock_difference_ms), (2, 1, 61_000));
 }
+
+#[test]
+fn a_clock_that_was_wrong_once_leaves_nothing_behind() {
+    let (wrong, after) = (minute(400 * 24 * 60), minute(5));
+    let mut gates = Gates::since(wrong);
+    gates.take(&lot(), &read("in", wrong, 500), wrong);
+
+    assert_eq!(only(&gates, minute(4)).reads_last_hour, 0);
+    gates.take(&lot(), &read("in", minute(4), 500), after);
+    gates.take(&lot(), &read("in", after, 90_000), after);
+
+    let status = only(&gates, minute(6));
+    assert_eq!((status.last_event, status.last_received), (after, after.plus_millis(90_000)));
+    assert_eq!((status.reads_last_hour, status.late_last_hour, status.reads), (2, 1, 3));
+    assert_eq!(only(&gates, minute(500)).reads_last_hour, 0);
+}

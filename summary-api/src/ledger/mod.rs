@@ -36,6 +36,9 @@ pub use rollup::{Counts, HOUR_MS, Tally, hour_of, start_of};
 pub const EVENTS_OF_ID: usize = 16;
 /// The most events of a vehicle that are read whole at once.
 pub const EVENTS_OF_VEHICLE: u32 = 1_000;
+/// How far the clocks of the machines of one ledger may differ. A stored moment that is further in the future was written
+/// by a clock that was wrong: a hold that began then has ended, and a lease from then holds nothing.
+const CLOCKS_DIFFER_MS: i64 = 10_000;
 /// The most changes of a session that are read from one part of the list.
 pub const CHANGES_OF_SESSION: u32 = 1_000;
 
@@ -249,7 +252,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn record(&self, units: Vec<Unit>, rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error>;
 
     /// Leases up to `most` vehicles of which something awaited has ended at `now`; until `lease_until` they are not
-    /// given out again. `ended` names only what has ended; snapshots reach back to it.
+    /// given out again. `ended` names only what has ended; snapshots reach back to it. Holds that began in the future
+    /// have ended, and leases that end later than any lease of now don't count: a clock was wrong when they were written.
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error>;
 
     /// What is still awaited.

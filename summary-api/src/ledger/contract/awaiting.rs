@@ -15,6 +15,9 @@ contract![
     a_stay_is_too_long_on_the_time_of_its_lot,
     what_is_due_comes_with_a_timeline_that_has_it,
     two_that_ask_at_once_get_different_vehicles,
+    a_hold_that_began_in_the_future_has_ended,
+    a_lease_further_ahead_than_its_length_is_none,
+    clocks_that_differ_a_little_end_no_hold_early,
 ];
 
 fn keys(due: &[Due]) -> Vec<(&Vehicle, Vec<i64>)> {
@@ -153,4 +156,45 @@ async fn two_that_ask_at_once_get_different_vehicles(store: Store) {
     assert_eq!(leased.len(), given);
     let rest = player.due(40, ended).await;
     assert_eq!(given + rest.len(), 40);
+}
+
+const DAYS_400: i64 = 400 * 86_400_000;
+
+async fn a_hold_that_began_in_the_future_has_ended(store: Store) {
+    let player = Player::on(&store).await;
+    let (before, wrong) = (vehicle("P3", "BEFORE"), vehicle("P3", "WRONG"));
+    player.sees(&[exit(&before, 0)], NOW).await;
+    player.sees(&[exit(&wrong, 1)], NOW.plus_millis(DAYS_400)).await;
+
+    let due = player.due(9, NOW).await;
+    assert_eq!(keys(&due), [(&wrong, vec![1])]);
+    assert!(matches!(player.ends(&due[0], NOW).await, Outcome::Recorded(_)));
+
+    assert_eq!(player.state(&exit(&wrong, 1)).await, Some(State::UnmatchedExit));
+    assert_eq!(player.state(&exit(&before, 0)).await, Some(State::HeldExit));
+    assert_eq!(keys(&player.due(9, NOW.plus_millis(player.rules.hold_ms)).await), [(&before, vec![0])]);
+}
+
+async fn a_lease_further_ahead_than_its_length_is_none(store: Store) {
+    let mut player = Player::on(&store).await;
+    player.rules.max_stay_ms = 60_000;
+    let (held, inside) = (vehicle("P3", "HELD"), vehicle("P3", "INSIDE"));
+    player.sees(&[exit(&held, 60), entry(&inside, 0)], NOW).await;
+    assert_eq!(player.due(9, NOW.plus_millis(DAYS_400)).await.len(), 2);
+
+    let ended = NOW.plus_millis(player.rules.hold_ms);
+    assert_eq!(keys(&player.due(9, ended).await), [(&held, vec![60]), (&inside, vec![0])]);
+    assert_eq!(player.due(9, ended).await, []);
+}
+
+async fn clocks_that_differ_a_little_end_no_hold_early(store: Store) {
+    let player = Player::on(&store).await;
+    let car = vehicle("P3", "ABC123");
+    player.sees(&[exit(&car, 0)], NOW.plus_millis(2_000)).await;
+
+    assert_eq!(player.due(9, NOW).await, []);
+
+    let ended = NOW.plus_millis(player.rules.hold_ms);
+    assert_eq!(player.due(9, ended.plus_millis(2_000)).await.len(), 1);
+    assert_eq!(player.due(9, ended).await, [], "another machine has leased it, whose clock is two seconds ahead");
 }

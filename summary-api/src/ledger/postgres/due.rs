@@ -16,7 +16,7 @@ use super::store::Store;
 use super::vehicles;
 use crate::ledger::batch::StoredVehicle;
 use crate::ledger::list::IdRange;
-use crate::ledger::{Pending, stored};
+use crate::ledger::{CLOCKS_DIFFER_MS, Pending, stored};
 
 /// Asks for what has ended at `now`, and leases it.
 #[derive(Debug)]
@@ -28,19 +28,20 @@ pub(super) struct Call {
     pub(super) lease_until: Timestamp,
 }
 
+/// What is held since a moment between two others. A range, because an `OR` would walk all that is held.
 const HOLDS: &str = "
     SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
     FROM session s JOIN event e ON e.event_no = s.exit_no
-    WHERE s.held_since_ms <= $1 AND s.leased_until_ms <= $2
-    ORDER BY s.held_since_ms LIMIT $3 FOR UPDATE OF s SKIP LOCKED";
+    WHERE s.held_since_ms BETWEEN $1 AND $2 AND s.leased_until_ms NOT BETWEEN $3::bigint + 1 AND $4
+    ORDER BY s.held_since_ms LIMIT $5 FOR UPDATE OF s SKIP LOCKED";
 
 const STAYS: &str = "
     SELECT stay.* FROM unnest($1::bigint[], $2::uuid[]) AS overdue (lot_no, last) CROSS JOIN LATERAL (
         SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
         FROM open_stay o JOIN session s ON s.session_id = o.session_id JOIN event e ON e.event_no = s.entry_no
-        WHERE o.lot_no = overdue.lot_no AND o.session_id <= overdue.last AND s.leased_until_ms <= $3
-        ORDER BY o.session_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
-    ) AS stay LIMIT $4";
+        WHERE o.lot_no = overdue.lot_no AND o.session_id <= overdue.last AND s.leased_until_ms NOT BETWEEN $3::bigint + 1 AND $4
+        ORDER BY o.session_id LIMIT $5 FOR UPDATE OF s SKIP LOCKED
+    ) AS stay LIMIT $5";
 
 const VEHICLES: &str = concat!(
     "SELECT ",
@@ -61,13 +62,18 @@ pub(super) async fn lease(store: &Store, call: &Call) -> Result<Vec<Due>, Failur
     let transaction = client.transaction().await?;
     let (most, now) = (i64::from(call.most), call.now.as_millis());
     let held_until = call.now.plus_millis(call.rules.hold_ms.saturating_neg()).as_millis();
+    let (no_future, no_lease) =
+        (call.now.plus_millis(CLOCKS_DIFFER_MS), call.lease_until.plus_millis(CLOCKS_DIFFER_MS));
+    let (after_now, no_lease) = (no_future.as_millis().saturating_add(1), no_lease.as_millis());
     let holds = transaction.prepare_cached(HOLDS).await?;
-    let mut found = transaction.query(&holds, &[&held_until, &now, &most]).await?;
+    let mut found = transaction.query(&holds, &[&i64::MIN, &held_until, &now, &no_lease, &most]).await?;
+    let left = most - i64::try_from(found.len()).unwrap_or(most);
+    found.extend(transaction.query(&holds, &[&after_now, &i64::MAX, &now, &no_lease, &left]).await?);
     let left = most - i64::try_from(found.len()).unwrap_or(most);
     if left > 0 {
         let (lots, last): (Vec<i64>, Vec<Uuid>) = overdue_ranges(&transaction, &call.rules).await?.into_iter().unzip();
         let stays = transaction.prepare_cached(STAYS).await?;
-        found.extend(transaction.query(&stays, &[&lots, &last, &now, &left]).await?);
+        found.extend(transaction.query(&stays, &[&lots, &last, &now, &no_lease, &left]).await?);
     }
     let ended = found.iter().map(ended).collect::<Result<Vec<_>, _>>()?;
     let sessions: Vec<Uuid> = ended.iter().map(|ended| ended.session).collect();

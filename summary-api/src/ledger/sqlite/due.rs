@@ -11,7 +11,7 @@ use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use crate::ledger::list::IdRange;
 use crate::ledger::stored::{self, column};
-use crate::ledger::{Error, Pending};
+use crate::ledger::{CLOCKS_DIFFER_MS, Error, Pending};
 
 /// Asks for what has ended at `now`, and leases it.
 #[derive(Debug)]
@@ -23,17 +23,20 @@ pub(super) struct Call {
     pub(super) lease_until: Timestamp,
 }
 
+/// What is held since a moment between two others. A range, because an `OR` would walk all that is held.
 const HOLDS: &str = "
     SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
     FROM session s INDEXED BY session_held CROSS JOIN event e
-    WHERE s.state = 1 AND s.held_since_ms <= ?1 AND s.leased_until_ms <= ?2 AND e.event_no = s.exit_no
-    ORDER BY s.held_since_ms LIMIT ?3";
+    WHERE s.state = 1 AND s.held_since_ms BETWEEN ?1 AND ?2 AND s.leased_until_ms NOT BETWEEN ?3 + 1 AND ?4
+        AND e.event_no = s.exit_no
+    ORDER BY s.held_since_ms LIMIT ?5";
 
 const STAYS: &str = "
     SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
     FROM session s INDEXED BY session_open CROSS JOIN event e
-    WHERE s.state = 0 AND s.lot_no = ?1 AND s.session_id <= ?2 AND s.leased_until_ms <= ?3 AND e.event_no = s.entry_no
-    ORDER BY s.session_id LIMIT ?4";
+    WHERE s.state = 0 AND s.lot_no = ?1 AND s.session_id <= ?2 AND s.leased_until_ms NOT BETWEEN ?3 + 1 AND ?4
+        AND e.event_no = s.entry_no
+    ORDER BY s.session_id LIMIT ?5";
 
 /// A session that awaited something which has ended.
 struct Ended {
@@ -46,14 +49,23 @@ struct Ended {
 pub(super) fn lease(connection: &Connection, heads: &Heads, call: &Call) -> Result<Vec<Due>, Error> {
     let most = usize::try_from(call.most).unwrap_or(usize::MAX);
     let held_until = call.now.plus_millis(call.rules.hold_ms.saturating_neg()).as_millis();
-    let now = call.now.as_millis();
-    let mut ended = find(connection, HOLDS, params![held_until, now, call.most])?;
+    let (now, no_future) = (call.now.as_millis(), call.now.plus_millis(CLOCKS_DIFFER_MS).as_millis());
+    let no_lease = call.lease_until.plus_millis(CLOCKS_DIFFER_MS).as_millis();
+    let mut ended = Vec::new();
+    for (first, last) in [(i64::MIN, held_until), (no_future.saturating_add(1), i64::MAX)] {
+        let left = column(most.saturating_sub(ended.len()));
+        ended.extend(find(connection, HOLDS, params![first, last, now, no_lease, left])?);
+    }
     for (lot_number, overdue) in overdue_ranges(connection, &call.rules)? {
         let left = most.saturating_sub(ended.len());
         if left == 0 {
             break;
         }
-        ended.extend(find(connection, STAYS, params![lot_number, overdue.last.as_bytes(), now, column(left)])?);
+        ended.extend(find(
+            connection,
+            STAYS,
+            params![lot_number, overdue.last.as_bytes(), now, no_lease, column(left)],
+        )?);
     }
     let mut lease = connection.prepare_cached("UPDATE session SET leased_until_ms = ?2 WHERE session_id = ?1")?;
     let mut of_vehicles: BTreeMap<i64, Vec<EventKey>> = BTreeMap::new();
