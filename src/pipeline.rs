@@ -37,11 +37,12 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     // The past that the gates make up is recorded at once, and would push the banner out of sight.
     context.decisions.expect_many();
     start_gates(&settings, &bus, &context);
-    let recorder = Arc::new(DirectRecorder::new(service));
+    let recorder = Arc::new(DirectRecorder::new(service.clone()));
     correlator::start(parts.correlator, bus, recorder, &context).await?;
     announce::when_ready(NAME, &context);
     context.lifecycle.stopping().await;
     drained(&context).await;
+    service.close().await;
     say(&banner::summary(&context.registry));
     Ok(())
 }

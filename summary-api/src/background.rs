@@ -1,14 +1,16 @@
 //! What runs beside the routes: once a second, how things stand is shown as metrics, as health and in the log. When
-//! another ledger has taken the place of this one, the process ends.
+//! another ledger has taken the place of this one, or its files are gone, the process ends.
 
 use std::time::Duration;
 
-use service_kit::{Dependency, ServiceContext};
+use service_kit::{Dependency, Lifecycle, ServiceContext};
 
 use crate::ledger;
 use crate::service::{Error, Service};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// So often in a second the ledger's place is looked at, which costs next to nothing.
+const LOOKS: u32 = 4;
 
 /// Starts it. `ledger` is the dependency that is up while the ledger answers.
 pub(crate) fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
@@ -16,23 +18,42 @@ pub(crate) fn spawn_background(service: &Service, ledger: Dependency, context: &
     let lifecycle = context.lifecycle.clone();
     context.lifecycle.spawn("ledger watch", async move {
         while !lifecycle.is_stopping() {
-            match service.refresh().await {
-                Ok(()) => ledger.up(),
-                Err(error) => {
-                    ledger.down(error.to_string());
-                    // Which rules and events the new one has is found out by a start, and by nothing less.
-                    if let Error::Ledger(ledger::Error::Replaced(_)) = error {
-                        return Err(error.into());
-                    }
+            let stands = async {
+                service.refresh().await?;
+                ledger.up();
+                service.metrics().second.log();
+                a_second(&service, &lifecycle).await
+            };
+            if let Err(error) = stands.await
+                // The ledger ends with the stop.
+                && !lifecycle.is_stopping()
+            {
+                ledger.down(error.to_string());
+                // Which rules and events the new one has is found out by a start, and by nothing less.
+                if let Error::Ledger(ledger::Error::Replaced(_)) = error {
+                    return Err(error.into());
                 }
-            }
-            service.metrics().second.log();
-            tokio::select! {
-                () = lifecycle.stopping() => {}
-                () = tokio::time::sleep(SECOND) => {}
+                service.metrics().second.log();
+                pause(SECOND, &lifecycle).await;
             }
         }
         service.metrics().second.log();
         Ok(())
     });
+}
+
+/// Lets a second pass, and ends early when the ledger is no longer in its place.
+async fn a_second(service: &Service, lifecycle: &Lifecycle) -> Result<(), Error> {
+    for _ in 0..LOOKS {
+        pause(SECOND / LOOKS, lifecycle).await;
+        service.check_place()?;
+    }
+    Ok(())
+}
+
+async fn pause(length: Duration, lifecycle: &Lifecycle) {
+    tokio::select! {
+        () = lifecycle.stopping() => {}
+        () = tokio::time::sleep(length) => {}
+    }
 }

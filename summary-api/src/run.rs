@@ -63,13 +63,17 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     }
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(address, "the summary API listens on http://{address}");
-    if start(&config, listener, &context).await?.is_some() {
+    let service = start(&config, listener, &context).await?;
+    if service.is_some() {
         announce::when_ready(NAME, &context);
     }
     // The lock on the folder is held for as long as anything may still be written.
     context.lifecycle.stopping().await;
     while context.lifecycle.running().iter().any(|task| task == TASK) {
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if let Some(service) = service {
+        service.close().await;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod error;
 mod limits;
 mod lots;
 mod near;
+mod own_clock;
 mod statistics;
 pub mod story;
 mod streams;
@@ -32,6 +33,7 @@ use crate::ledger::{Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Sum
 use crate::metrics::{Facts, Metrics};
 use correlators::Correlators;
 use lots::Usual;
+use own_clock::OwnClock;
 
 pub use changes::Changed;
 pub use correlators::ReportedCorrelator;
@@ -71,6 +73,7 @@ struct Inner {
     correlators: Correlators,
     gates: Mutex<Gates>,
     usual: Usual,
+    own_clock: OwnClock,
     saves: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     commits: watch::Sender<u64>,
@@ -108,6 +111,7 @@ impl Service {
             correlators: Correlators::default(),
             gates: Mutex::new(Gates::since(context.clock.now())),
             usual: Usual::default(),
+            own_clock: OwnClock::default(),
             saves: Arc::new(Semaphore::new(SAVES)),
             streams: Arc::new(Semaphore::new(STREAMS)),
             commits: watch::Sender::new(0),
@@ -252,15 +256,32 @@ impl Service {
         gates.status(self.inner.clock.now())
     }
 
-    /// Asks the ledger how things stand and shows it as metrics; an error says that the ledger is away.
+    /// Asks the ledger how things stand and shows it as metrics; an error says that the ledger is away or keeps nothing.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let metrics = &self.inner.metrics;
         metrics.gates(&self.gates());
+        metrics.ledger_log(self.inner.ledger.log_bytes());
+        within(async { Ok(self.inner.ledger.ping().await?) }).await?;
         let (status, lots) = (self.status().await?, self.lots().await?);
+        self.inner.own_clock.compare(&lots, status.now, &self.inner.health);
         metrics.pending(status.pending);
         metrics.correlators(status.correlators.len());
         metrics.inside(lots.iter().map(|lot| (&lot.id, lot.vehicles())));
         Ok(())
+    }
+
+    /// Whether the ledger is still in its place.
+    pub(crate) fn check_place(&self) -> Result<(), Error> {
+        Ok(self.inner.ledger.check_place()?)
+    }
+
+    /// Ends the ledger at the stop, once nobody calls any more: all that was recorded is then in its file.
+    pub async fn close(&self) {
+        if tokio::time::timeout(LEDGER_DEADLINE, self.inner.ledger.close()).await.is_err() {
+            tracing::warn!(
+                "the ledger did not end in time; what was recorded is in its log, and the next start takes it up"
+            );
+        }
     }
 
     /// What is known of a lot beforehand.

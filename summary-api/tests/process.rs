@@ -12,6 +12,9 @@ use testbed::{Postgres, Program, Signal, free_port, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
+#[path = "process/keeping.rs"]
+mod keeping;
+
 const SUMMARY_API: &str = env!("CARGO_BIN_EXE_summary-api");
 const DEADLINE: Duration = Duration::from_secs(20);
 const FIN: &str =

@@ -318,6 +318,20 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         changes_of::changes_of(self, session).await
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, is the one that was opened, and keeps what is written: when the last attempt to write
+    /// failed, another one is made. To be called about once a second.
     async fn ping(&self) -> Result<(), Error>;
+
+    /// Whether the store still is where it was opened, as far as that can be told at once and without asking it.
+    fn check_place(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The size of the write-ahead log that this process keeps for the store; 0 when that is the store's own matter.
+    fn log_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Does what was begun, takes what is only in logs into the store, and ends; later calls fail.
+    async fn close(&self) {}
 }

@@ -5,6 +5,7 @@
 
 mod facts;
 mod gates;
+mod log_size;
 mod lots;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,8 +20,10 @@ use service_kit::traces::TraceContext;
 use crate::gates::GateStatus;
 use crate::ledger::Pending;
 use gates::GateMetrics;
+use log_size::LogSize;
 
 pub(crate) use facts::Facts;
+pub(crate) use log_size::LARGE_BYTES as LOG_LARGE_BYTES;
 pub(crate) use lots::{Inside, LotMetrics, MAX_LOTS};
 
 /// Events of a batch: a single event up to the largest batch that a correlator may make.
@@ -46,6 +49,7 @@ pub(crate) struct Metrics {
     correlators: IntGauge,
     requests: HistogramVec,
     gates: GateMetrics,
+    log_size: LogSize,
     /// Each lot's own.
     pub(crate) lots: LotMetrics,
     /// What the log line of this second will say.
@@ -102,6 +106,7 @@ impl Metrics {
                 &["route", "method", "status"],
             )?,
             gates: GateMetrics::register(registry)?,
+            log_size: LogSize::register(registry)?,
             lots: LotMetrics::register(registry)?,
             second: Second::default(),
         };
@@ -205,6 +210,11 @@ impl Metrics {
     /// How the gates do.
     pub(crate) fn gates(&self, gates: &[GateStatus]) {
         self.gates.show(gates);
+    }
+
+    /// The size of the ledger's write-ahead log.
+    pub(crate) fn ledger_log(&self, bytes: u64) {
+        self.log_size.is(bytes);
     }
 
     /// How many vehicles are inside each lot.

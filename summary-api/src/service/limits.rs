@@ -13,6 +13,7 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
     let mut limits = vec![
         ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
         ("due_lease_seconds", LEASE.as_secs()),
+        ("ledger_log_bytes", crate::metrics::LOG_LARGE_BYTES),
         ("page_sessions", u64::from(MAX_PAGE)),
         ("explained_events", count(EVENTS_OF_ID)),
         ("explained_sessions", u64::from(story::MAX_EXPLAINED)),

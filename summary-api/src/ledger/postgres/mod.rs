@@ -162,6 +162,6 @@ impl Ledger for PostgresLedger {
         let answer = connection.simple_query("").await;
         answer.map_err(|error| failure::Failure::from(error).into_error())?;
         connection.end_well();
-        Ok(())
+        self.writer.look(&self.store).await.map_err(failure::Failure::into_error)
     }
 }

@@ -112,6 +112,37 @@ async fn a_server_that_comes_back_is_used_again() {
     assert_eq!(ledger.lots().await, Ok(Vec::new()));
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_ledger_that_can_t_write_says_so_until_it_can() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let (url, other_url) = (server.database().await.unwrap(), server.database().await.unwrap());
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let vehicle = Vehicle { lot: LotId::default(), plate: Plate::from_read("ABC123").unwrap() };
+    let summary = Summary { vehicle, entry: NOW, exit: NOW.plus_millis(1) };
+    let writable = async |word: &str| {
+        let name = url.rsplit('/').next().unwrap();
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {word}");
+        server.query(&other_url, &sql).await.unwrap();
+        disconnect(server, &url).await;
+    };
+    ledger.save_summary(summary.clone(), NOW).await.unwrap();
+
+    // As on a full disk, reads go well and writes fail.
+    writable("on").await;
+    let other = Summary { exit: NOW.plus_millis(2), ..summary.clone() };
+    assert!(matches!(ledger.save_summary(other.clone(), NOW).await, Err(Error::Unavailable(_))));
+    for _ in 0..3 {
+        assert!(matches!(ledger.ping().await, Err(Error::Unavailable(text)) if text.contains("read-only")));
+    }
+    assert_eq!(ledger.lots().await.unwrap().len(), 1);
+    writable("off").await;
+
+    assert_eq!(ledger.ping().await, Ok(()));
+    ledger.save_summary(other, NOW).await.unwrap();
+    assert_eq!(server.query(&url, "SELECT count(*) FROM event").await.unwrap(), "0");
+}
+
 /// Ends the connections of all others, as a restart of the server does.
 async fn disconnect(server: &testbed::SharedPostgres, url: &str) {
     let others = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity

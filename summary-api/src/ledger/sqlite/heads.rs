@@ -162,6 +162,22 @@ pub(super) fn log(connection: &Connection, ahead: &[(Vehicle, Head)]) -> Result<
     Ok(connection.prepare_cached(last)?.query_row([], |row| row.get(0))?)
 }
 
+/// As much room as a batch takes.
+const ROOM_BYTES: i64 = 64 * 1024;
+
+/// Appends an entry of no vehicle that takes up room: zeros, of which the first is the count of states.
+pub(super) fn fill(connection: &Connection) -> Result<(), Error> {
+    connection.execute("INSERT INTO vehicle_log (heads) VALUES (zeroblob(?1))", params![ROOM_BYTES])?;
+    Ok(())
+}
+
+/// Takes away the entries of no vehicle.
+pub(super) fn clear(connection: &Connection) -> Result<(), Error> {
+    connection
+        .execute("DELETE FROM vehicle_log WHERE length(heads) = ?1 AND heads = zeroblob(?1)", params![ROOM_BYTES])?;
+    Ok(())
+}
+
 /// Writes the rows that the log is ahead of.
 pub(super) fn catch_up(connection: &Connection) -> Result<(), Error> {
     let mut newest = BTreeMap::new();

@@ -3,8 +3,8 @@
 //! `writer` is a thread that merges all waiting requests into one transaction, so that one write to disk carries many
 //! of them; `write` and `due` say what such a transaction does. `readers` lends read-only connections to
 //! `read`, `list`, `hours`, `events` and `changes`, which never wait for the writer. `heads` has what is newer than the
-//! rows of vehicles, `event_index` finds events by their id. `log` takes the write-ahead log back into the file. `schema`
-//! has the tables, `lock` keeps other processes away, `probe` only looks.
+//! rows of vehicles, `event_index` finds events by their id. `log` takes the write-ahead log back into the file. `place`
+//! notices that the files were replaced. `schema` has the tables, `lock` keeps other processes away, `probe` only looks.
 
 use std::fs::OpenOptions;
 use std::ops::Range;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use self::heads::Heads;
 use self::log::Log;
+use self::place::Place;
 pub(in crate::ledger) use self::probe::probe;
 use self::readers::Readers;
 use self::writer::Writer;
@@ -37,6 +38,7 @@ mod hours;
 mod list;
 mod lock;
 mod log;
+mod place;
 mod probe;
 mod read;
 mod readers;
@@ -51,6 +53,7 @@ mod writer;
 #[derive(Debug)]
 pub struct SqliteLedger {
     id: Uuid,
+    place: Arc<Place>,
     writer: Writer,
     readers: Arc<Readers>,
     heads: Arc<Heads>,
@@ -69,10 +72,11 @@ impl SqliteLedger {
             make_private(&path)?;
             let (mut connection, id) = schema::open_writer(&path, now)?;
             let unindexed = event_index::catch_up(&mut connection)?;
-            let log = Log::of(&mut connection, &path, log::MOST_PAGES)?;
+            let place = Arc::new(Place::of(&path, id)?);
+            let log = Log::of(&mut connection, &path, &place, log::MOST_PAGES)?;
             let heads = Arc::new(Heads::default());
-            let writer = Writer::start(connection, log, Arc::clone(&heads), unindexed, lock)?;
-            Ok(Self { id, writer, readers: Arc::new(Readers::new(path)), heads })
+            let writer = Writer::start(connection, log, Arc::clone(&place), Arc::clone(&heads), unindexed, lock)?;
+            Ok(Self { id, writer, readers: Arc::new(Readers::new(path, Arc::clone(&place))), place, heads })
         });
         opened.await.map_err(|error| Error::Unavailable(format!("opening it failed: {error}")))?
     }
@@ -173,8 +177,24 @@ impl Ledger for SqliteLedger {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.writer.ping()?;
+        let place = Arc::clone(&self.place);
+        let checked = tokio::task::spawn_blocking(move || place.check_closely());
+        checked.await.map_err(|error| Error::Unavailable(format!("looking at its files failed: {error}")))??;
+        self.writer.look().await?;
         self.readers.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+
+    fn check_place(&self) -> Result<(), Error> {
+        self.place.check()
+    }
+
+    fn log_bytes(&self) -> u64 {
+        self.place.log_bytes()
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }
 

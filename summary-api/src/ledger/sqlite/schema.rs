@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, Trans
 use url::Url;
 use uuid::Uuid;
 
+use super::place::Held;
 use super::{heads, hours, read};
 use crate::ledger::{Error, agreed};
 
@@ -69,10 +70,13 @@ const LOT_HOUR: &str = "
 ";
 
 /// How long a statement waits for a lock that another program holds on the file.
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Page cache of the writer and of each reader, KiB.
 const WRITER_CACHE_KIB: i64 = 131_072;
 const READER_CACHE_KIB: i64 = 8_192;
+/// The write-ahead log's file is cut to this when it begins anew: what a backlog needs, so that only a log that a reader
+/// had pinned is cut.
+pub(super) const LOG_KEPT_BYTES: i64 = 256 * 1024 * 1024;
 /// Prepared statements that a connection keeps: more than there are.
 const STATEMENTS: usize = 96;
 
@@ -95,6 +99,26 @@ pub(super) fn look(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// What the main file holds without its log; `None` when it has no ledger yet.
+pub(super) fn held(path: &Path) -> Result<Option<Held>, Error> {
+    let connection = open_immutable(path)?;
+    if stored_version(&connection)?.is_none() {
+        return Ok(None);
+    }
+    let newest = |sql| Ok::<i64, Error>(connection.query_row(sql, [], |row| row.get(0))?);
+    Ok(Some(Held {
+        ledger: ledger_of(&connection)?,
+        newest_event: newest("SELECT coalesce(max(event_no), 0) FROM event")?,
+        newest_change: newest("SELECT coalesce(max(sequence), 0) FROM change")?,
+    }))
+}
+
+/// The id of the ledger that a connection leads to.
+pub(super) fn ledger_of(connection: &Connection) -> Result<Uuid, Error> {
+    let random: [u8; 16] = connection.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
+    Ok(uuid::Builder::from_random_bytes(random).into_uuid())
+}
+
 /// Opens a connection that leaves nothing beside the file. A reader makes a write-ahead log where there is none, and keeps
 /// it; one that is told that nobody writes the file does without.
 fn open_to_look(path: &Path) -> Result<Connection, Error> {
@@ -103,6 +127,11 @@ fn open_to_look(path: &Path) -> Result<Connection, Error> {
     if Path::new(&log).exists() {
         return open_reader(path);
     }
+    open_immutable(path)
+}
+
+/// Opens a connection to the main file alone, whatever stands beside it.
+fn open_immutable(path: &Path) -> Result<Connection, Error> {
     let unusable = |problem: &dyn Display| Error::Config(format!("{} can't be opened: {problem}", path.display()));
     let whole = std::path::absolute(path).map_err(|error| unusable(&error))?;
     let url = Url::from_file_path(whole).map_err(|()| unusable(&"its path has no root"))?;
@@ -143,6 +172,7 @@ fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<U
         return Err(Error::Config(format!("{file} can't have a write-ahead log: keep it on a local disk")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(connection, now)
@@ -176,9 +206,9 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
     }
     apply_from(&transaction, version.unwrap_or(0))?;
     heads::catch_up(&transaction)?;
-    let random: [u8; 16] = transaction.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
+    let id = ledger_of(&transaction)?;
     transaction.commit()?;
-    Ok(uuid::Builder::from_random_bytes(random).into_uuid())
+    Ok(id)
 }
 
 /// Takes rules as those of the ledger, if its events allow them.

@@ -8,6 +8,11 @@ use std::process::{Command, Stdio};
 use parking::{LotId, Plate, State, Vehicle};
 use rusqlite::{Connection, StatementStatus, params};
 
+mod keeping;
+mod replacing;
+
+use keeping::empty_log;
+
 use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
 use crate::ledger::list::Scan;

@@ -1,0 +1,72 @@
+//! The size of the ledger's write-ahead log: a metric, and a warning when it grows far beyond what a backlog needs.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::IntGauge;
+use service_kit::metrics::{self as kit, Error, Registry};
+use tokio::time::Instant;
+
+/// A backlog needs about 200 MiB; what is far above that is pinned by a reader.
+pub(crate) const LARGE_BYTES: u64 = 512 * 1024 * 1024;
+/// How often a large log is warned of.
+const EVERY: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+pub(super) struct LogSize {
+    bytes: IntGauge,
+    warned: Mutex<Option<Instant>>,
+}
+
+impl LogSize {
+    pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
+        let bytes = kit::gauge(
+            registry,
+            "dwell_ledger_log_bytes",
+            "Size of the write-ahead log beside the file of a ledger in SQLite; 0 with PostgreSQL",
+        )?;
+        Ok(Self { bytes, warned: Mutex::default() })
+    }
+
+    pub(super) fn is(&self, bytes: u64) {
+        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        if self.is_to_warn(bytes) {
+            tracing::warn!(
+                bytes,
+                "the ledger's write-ahead log is large: a program that reads the file for long keeps it from beginning \
+                 anew (which one: fuser -v on the ledger's file)"
+            );
+        }
+    }
+
+    fn is_to_warn(&self, bytes: u64) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes < LARGE_BYTES {
+            *warned = None;
+            return false;
+        }
+        let is_due = warned.is_none_or(|at| at.elapsed() >= EVERY);
+        if is_due {
+            *warned = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_log_is_warned_of_once_a_minute() {
+        let size = LogSize::register(&Registry::new()).unwrap();
+
+        assert!(!size.is_to_warn(LARGE_BYTES - 1));
+        assert!(size.is_to_warn(LARGE_BYTES));
+        tokio::time::advance(EVERY / 2).await;
+        assert!(!size.is_to_warn(LARGE_BYTES));
+        tokio::time::advance(EVERY / 2).await;
+        assert!(size.is_to_warn(LARGE_BYTES));
+        assert!(!size.is_to_warn(0) && size.is_to_warn(LARGE_BYTES), "each time that it grows is told of at once");
+    }
+}

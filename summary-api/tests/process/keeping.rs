@@ -1,0 +1,111 @@
+//! What was acknowledged is kept: when the ledger's files are replaced, when its disk is full, and after a stop.
+
+use std::process::Command;
+
+use super::*;
+
+const ROOM: &str =
+    r#"{"vehicle_plate":"ROOM1","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
+
+type Replace = fn(&Path);
+
+impl Running {
+    /// The status of the answer to a summary; `None` when nobody answers.
+    async fn try_to_save(&self, summary: &str) -> Option<StatusCode> {
+        let request = reqwest::Client::new().post(format!("{}/save_summary", self.url));
+        let request = request.header("content-type", "application/json").body(summary.to_owned());
+        request.send().await.ok().map(|answer| answer.status())
+    }
+
+    async fn not_ready(&self) -> String {
+        wait_until(DEADLINE, "the summary API is not ready", async || !self.is_ready().await).await;
+        self.get("/readyz?verbose").await.unwrap().text().await.unwrap()
+    }
+}
+
+/// Lets the service stand idle until its file alone is the whole ledger.
+async fn idle(ledger: &Path) {
+    let log = ledger.with_extension("sqlite-wal");
+    wait_until(DEADLINE, "the log to be emptied", async || std::fs::metadata(&log).is_ok_and(|log| log.len() == 0))
+        .await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_replaced_ends_the_process_and_nothing_more_is_acknowledged() {
+    let moves: [(&str, Replace); 4] = [
+        ("is another file", |ledger| std::fs::rename(ledger.with_extension("older"), ledger).unwrap()),
+        ("an older copy was written", |ledger| {
+            std::fs::copy(ledger.with_extension("older"), ledger).map(drop).unwrap();
+        }),
+        ("ledger.sqlite is gone", |ledger| std::fs::remove_file(ledger).unwrap()),
+        ("ledger.sqlite-wal is gone", |ledger| std::fs::remove_file(ledger.with_extension("sqlite-wal")).unwrap()),
+    ];
+    for (told, replace) in moves {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger.sqlite");
+        let running = Running::start(folder.path(), &[]).ready().await;
+        idle(&ledger).await;
+        std::fs::copy(&ledger, ledger.with_extension("older")).unwrap();
+        running.save().await;
+        idle(&ledger).await;
+
+        replace(&ledger);
+        let saved = running.try_to_save(ROOM).await;
+        let (code, output) = ended(running.program).await;
+
+        assert_ne!(saved, Some(StatusCode::OK), "{told}");
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains("ledger is down") && output.contains(told), "{told}: {output}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_stop_the_file_of_the_ledger_is_the_whole_ledger() {
+    let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let running = Running::start(folder.path(), &[]).ready().await;
+    let saved = running.save().await;
+    running.sessions().await;
+    running.program.signal(Signal::TERM).unwrap();
+    let (code, output) = ended(running.program).await;
+    assert_eq!(code, Some(0), "{output}");
+
+    std::fs::copy(folder.path().join("ledger.sqlite"), copies.path().join("ledger.sqlite")).unwrap();
+
+    assert!(!folder.path().join("ledger.sqlite-wal").exists());
+    let copy = Running::start(copies.path(), &[]).ready().await;
+    assert_eq!(copy.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_the_service_unready_until_there_is_room_whether_or_not_anybody_saves() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    // A limit on the size of files stands for the disk. What exceeds it is an error, and no signal, as on a disk.
+    let limited = "trap '' 25; ulimit -S -f 1000; exec \"$0\"";
+    let program = Program::new("/bin/sh")
+        .args(["-c", limited, SUMMARY_API])
+        .env("DWELL_LISTEN", &address)
+        .env("DWELL_DATA_DIR", folder.path())
+        .start()
+        .unwrap();
+    let running = Running { program, url: format!("http://{address}") }.ready().await;
+    let mut status = StatusCode::OK;
+    for hour in 0..2_000 {
+        let summary = ROOM.replace("ROOM1", &format!("ROOM{hour}"));
+        status = running.try_to_save(&summary).await.unwrap();
+        if status != StatusCode::OK {
+            break;
+        }
+    }
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+
+    let report = running.not_ready().await;
+    assert!(report.contains("[-]ledger the ledger is unavailable: "), "{report}");
+    assert_eq!(running.get("/api/v1/lots").await.unwrap().status(), StatusCode::OK, "what is there is still answered");
+    let pid = running.program.pid().to_string();
+    let freed = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap();
+    assert!(freed.success());
+
+    let running = running.ready().await;
+    assert_eq!(running.try_to_save(ROOM).await, Some(StatusCode::OK));
+}
