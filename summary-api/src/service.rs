@@ -3,6 +3,7 @@
 //! It adds to the ledger what all callers need: the rules, sanity checks, deadlines and counts. Formats and status
 //! codes are left to [`routes`](crate::routes), storing to [`ledger`](crate::ledger).
 
+mod calendar;
 mod changes;
 mod checks;
 mod correlators;
@@ -17,6 +18,7 @@ mod streams;
 mod whys;
 
 use std::future::Future;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ pub use changes::Changed;
 pub use correlators::ReportedCorrelator;
 pub use error::Error;
 pub use lots::LotStatus;
-pub use statistics::{Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
+pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, Wanted};
 pub use whys::Why;
 
@@ -71,6 +73,8 @@ struct Inner {
     traces: Traces,
     metrics: Metrics,
     correlators: Correlators,
+    /// The last quarter hour of which the ledger has a note that a correlator was connected.
+    noted: AtomicI64,
     gates: Mutex<Gates>,
     usual: Usual,
     own_clock: OwnClock,
@@ -109,6 +113,7 @@ impl Service {
             decisions: Arc::clone(&context.decisions),
             traces: context.traces.clone(),
             correlators: Correlators::default(),
+            noted: AtomicI64::new(i64::MIN),
             gates: Mutex::new(Gates::since(context.clock.now())),
             usual: Usual::default(),
             own_clock: OwnClock::default(),
@@ -267,7 +272,7 @@ impl Service {
         metrics.pending(status.pending);
         metrics.correlators(status.correlators.len());
         metrics.inside(lots.iter().map(|lot| (&lot.id, lot.vehicles())));
-        Ok(())
+        self.note_connected().await
     }
 
     /// Whether the ledger is still in its place.

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::Service;
 use crate::ledger::{
-    self, ChangeRow, EventRow, Hours, Ledger, LotRow, Page, Pending, Recent, RecentOf, Saved, SessionFilter,
-    SessionRow, Summary,
+    self, ChangeRow, Connected, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    SessionFilter, SessionRow, Summary,
 };
 
 /// 24 September 2024, 09:00 UTC, and so many minutes.
@@ -94,12 +94,22 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::with_lots(Lots::default()).await
+    }
+
+    /// With one lot, P3, in this time zone.
+    pub(crate) async fn in_zone(time_zone: &str) -> Self {
+        let lots = format!("[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"{time_zone}\"");
+        Self::with_lots(Lots::parse(&lots).unwrap()).await
+    }
+
+    async fn with_lots(lots: Lots) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
         let ledger = ledger::open(&url, minute(0)).await.unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let service = Service::new(Arc::clone(&ledger), Rules::default(), Lots::default(), &context);
+        let service = Service::new(Arc::clone(&ledger), Rules::default(), lots, &context);
         Self { service, context, clock, ledger, _folder: folder }
     }
 
@@ -172,7 +182,13 @@ impl Ledger for BrokenLedger {
     async fn lots(&self) -> Result<Vec<LotRow>, ledger::Error> {
         self.fail().await
     }
-    async fn hours(&self, _: &LotId, _: Range<i64>) -> Result<Hours, ledger::Error> {
+    async fn quarters(&self, _: &LotId, _: Range<i64>) -> Result<Quarters, ledger::Error> {
+        self.fail().await
+    }
+    async fn note_connected(&self, _: i64) -> Result<(), ledger::Error> {
+        self.fail().await
+    }
+    async fn connected(&self, _: Range<i64>) -> Result<Connected, ledger::Error> {
         self.fail().await
     }
     async fn recent(&self, _: &[RecentOf]) -> Result<Vec<Recent>, ledger::Error> {
@@ -284,8 +300,14 @@ impl Ledger for CountingLedger {
     async fn last_change(&self) -> Result<u64, ledger::Error> {
         self.called("last_change").last_change().await
     }
-    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, ledger::Error> {
-        self.called("hours").hours(lot, hours).await
+    async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, ledger::Error> {
+        self.called("quarters").quarters(lot, quarters).await
+    }
+    async fn note_connected(&self, quarter: i64) -> Result<(), ledger::Error> {
+        self.called("note_connected").note_connected(quarter).await
+    }
+    async fn connected(&self, quarters: Range<i64>) -> Result<Connected, ledger::Error> {
+        self.called("connected").connected(quarters).await
     }
     async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, ledger::Error> {
         self.called("recent").recent(lots).await

@@ -128,7 +128,7 @@ pub(super) struct Batch<'a> {
     flags: Vec<(i64, Flags)>,
     pub(super) changes: Vec<ChangeWrite>,
     pub(super) lots: BTreeMap<i64, LotWrite>,
-    pub(super) hours: Rollup,
+    pub(super) quarters: Rollup,
     sessions: Vec<SessionWrite>,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Batch<'a> {
             flags: Vec::new(),
             changes: Vec::new(),
             lots: BTreeMap::new(),
-            hours: Rollup::default(),
+            quarters: Rollup::default(),
             sessions: Vec::new(),
         }
     }
@@ -165,7 +165,7 @@ impl<'a> Batch<'a> {
             events: &mut self.events,
             sessions: &mut self.sessions,
             changes: &mut self.changes,
-            hours: &mut self.hours,
+            quarters: &mut self.quarters,
             exits_before: &mut self.exits_before,
             lot: self.lots.entry(vehicle.row.lot_number).or_default(),
             vehicle,

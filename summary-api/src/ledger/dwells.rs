@@ -1,4 +1,4 @@
-//! How long stays lasted, as counts in buckets: exact enough for percentiles, small enough for every hour of every lot.
+//! How long stays lasted, as counts in buckets: exact enough for percentiles, small enough for every quarter hour of every lot.
 //!
 //! Buckets are log-linear: each power of two has 64 of them, so that the middle of a bucket is at most 0.8 % away from
 //! any dwell in it. Below 64 ms each millisecond has its own. The numbers of the buckets are stored, and never change
@@ -101,9 +101,10 @@ impl Dwells {
         let steps: Vec<(u16, i64)> = match bytes.split_first() {
             None => Vec::new(),
             Some((&FORMAT, rest)) => postcard::from_bytes(rest)
-                .map_err(|error| Error::Corrupt(format!("the dwells of an hour are damaged: {error}")))?,
+                .map_err(|error| Error::Corrupt(format!("the dwells of a quarter hour are damaged: {error}")))?,
             Some((format, _)) => {
-                let problem = format!("the dwells of an hour have the format {format}, and only {FORMAT} is known");
+                let problem =
+                    format!("the dwells of a quarter hour have the format {format}, and only {FORMAT} is known");
                 return Err(Error::Corrupt(problem));
             }
         };
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn counts_of_an_unknown_format_are_refused() {
-        let expected = Error::Corrupt("the dwells of an hour have the format 2, and only 1 is known".into());
+        let expected = Error::Corrupt("the dwells of a quarter hour have the format 2, and only 1 is known".into());
         assert_eq!(Dwells::from_bytes(&[2, 0]), Err(expected));
     }
 

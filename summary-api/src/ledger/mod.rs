@@ -4,6 +4,7 @@
 //! atomic step that compares the vehicle's version and digest and sets the new ones; a list of changes is appended in
 //! the same transaction, numbered in order of commit. HTTP, metrics and configuration are not known here.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
@@ -23,6 +24,7 @@ mod list;
 mod merge;
 mod open;
 pub mod postgres;
+mod progress;
 mod rollup;
 pub mod sqlite;
 mod stored;
@@ -30,7 +32,7 @@ mod unit;
 
 pub use dwells::Dwells;
 pub use open::{Probe, open, probe};
-pub use rollup::{Counts, HOUR_MS, Tally, hour_of, start_of};
+pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 
 /// The most events that are told of one id: a reused id with other content is another event.
 pub const EVENTS_OF_ID: usize = 16;
@@ -169,13 +171,25 @@ pub struct LotRow {
     pub time: Option<Timestamp>,
 }
 
-/// Some hours of a lot.
+/// Some quarter hours of a lot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hours {
-    /// The hours in which anything happened, each with its number (since 1970), by number.
-    pub hours: Vec<(i64, Tally)>,
-    /// Vehicles that were inside when the last of the hours asked for had ended.
+pub struct Quarters {
+    /// The quarter hours in which anything happened, each with its number (since 1970), by number.
+    pub quarters: Vec<(i64, Tally)>,
+    /// Vehicles that were inside when the last of the quarter hours asked for had ended.
     pub inside_after: i64,
+    /// The quarter hour of the lot's first event; `None` before it.
+    pub first: Option<i64>,
+}
+
+/// In which quarter hours a correlator was connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Connected {
+    /// Those of the quarter hours asked for, by number.
+    pub quarters: BTreeSet<i64>,
+    /// The first quarter hour of all since the ledger was made; before it nothing was noted. `None` before the first
+    /// correlator.
+    pub since: Option<i64>,
 }
 
 /// Asks how a lot stands.
@@ -183,8 +197,8 @@ pub struct Hours {
 pub struct RecentOf {
     /// Which lot.
     pub lot: LotId,
-    /// The hours to count, the last one included.
-    pub hours: RangeInclusive<i64>,
+    /// The quarter hours to count, the last one included.
+    pub quarters: RangeInclusive<i64>,
     /// How many open stays began before each of these times?
     pub open_before: [Timestamp; 2],
 }
@@ -192,8 +206,8 @@ pub struct RecentOf {
 /// How a lot stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recent {
-    /// Those of the hours in which anything happened, by number.
-    pub hours: Vec<(i64, Counts)>,
+    /// Those of the quarter hours in which anything happened, by number.
+    pub quarters: Vec<(i64, Counts)>,
     /// The open stays that began before each of the times.
     pub open_before: [u64; 2],
 }
@@ -274,8 +288,14 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Every lot that has events or saved summaries, by name.
     async fn lots(&self) -> Result<Vec<LotRow>, Error>;
 
-    /// Some hours of a lot, all of one moment. A lot that is not known has had none.
-    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, Error>;
+    /// Some quarter hours of a lot, all of one moment. An unknown lot has none.
+    async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, Error>;
+
+    /// Notes that a correlator was connected in this quarter hour; once more changes nothing.
+    async fn note_connected(&self, quarter: i64) -> Result<(), Error>;
+
+    /// In which of these quarter hours a correlator was connected.
+    async fn connected(&self, quarters: Range<i64>) -> Result<Connected, Error>;
 
     /// How some lots stand, in the order asked for.
     async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error>;

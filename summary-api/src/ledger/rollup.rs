@@ -1,7 +1,11 @@
-//! What each hour of a lot saw, kept beside the sessions: differences that follow from the changes of a batch. Pure.
+//! What each quarter hour of a lot saw, kept beside the sessions: differences that follow from the changes of a batch. Pure.
 //!
-//! A passage counts in the hour of its own time: an entry where it entered, an exit, and the stay that it ends, where
-//! it left. A revision takes away what it revises, so that the hours are always those of the sessions that stand.
+//! Quarter hours, because every time zone is a multiple of 15 minutes from UTC: hours and days of any zone are made of
+//! them. (Liberia was 44 min 30 s behind UTC until January 1972, the only zone since 1970 that was not: there a quarter
+//! counts in the local hour in which it begins.)
+//!
+//! A passage counts in the quarter of its own time: an entry where it entered, an exit, and the stay that it ends, where
+//! it left. A revision takes away what it revises, so that the quarters are always those of the sessions that stand.
 //! Saved summaries count nowhere.
 
 use std::collections::BTreeMap;
@@ -11,17 +15,17 @@ use parking::{State, Timestamp};
 
 use super::{Dwells, Error};
 
-/// An hour, milliseconds.
-pub const HOUR_MS: i64 = 3_600_000;
+/// A quarter of an hour, milliseconds.
+pub const QUARTER_MS: i64 = 900_000;
 
-/// The number of the hour that has a time: hours since 1970.
-pub fn hour_of(time: Timestamp) -> i64 {
-    time.as_millis().div_euclid(HOUR_MS)
+/// The number of the quarter hour that contains `time`: quarter hours since 1970.
+pub fn quarter_of(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(QUARTER_MS)
 }
 
-/// When an hour begins.
-pub fn start_of(hour: i64) -> Timestamp {
-    Timestamp::from_millis(hour.saturating_mul(HOUR_MS))
+/// When a quarter hour begins.
+pub fn start_of(quarter: i64) -> Timestamp {
+    Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS))
 }
 
 /// What happened in some time at a lot. Also a difference, which may be below zero.
@@ -38,7 +42,7 @@ pub struct Counts {
     /// Entries of which the exit was missed, or nothing was read.
     pub unmatched_entries: i64,
     /// How much longer than until this time began vehicles were inside until it ended, milliseconds: for each stay that
-    /// begins, from then to the end of the hour; for each that ends, less the time that it leaves over.
+    /// begins, from then to the end of the quarter; for each that ends, less the time that it leaves over.
     pub inside_ms: i64,
     /// How long the stays that end here lasted in all, milliseconds.
     pub dwell_ms: i64,
@@ -79,7 +83,7 @@ impl Tally {
     }
 }
 
-/// What a session gives the hours: where it stands, and its ends.
+/// What a session gives the quarters: where it stands, and its ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     pub(super) state: State,
@@ -128,10 +132,10 @@ pub(super) fn changes_its_exit(change: &SessionChange) -> bool {
     change.from == Some(State::Matched) && change.to != State::Void
 }
 
-/// What some changes of sessions add to the hours, by the number of the lot and the hour.
+/// What some changes of sessions add to the quarters, by the number of the lot and the quarter.
 #[derive(Debug, Default)]
 pub(super) struct Rollup {
-    hours: BTreeMap<(i64, i64), Tally>,
+    quarters: BTreeMap<(i64, i64), Tally>,
 }
 
 impl Rollup {
@@ -173,7 +177,7 @@ impl Rollup {
 
     fn count_entry(&mut self, lot_number: i64, entered: Option<(Timestamp, Entered)>, sign: i64) {
         let Some((time, counts_as)) = entered else { return };
-        let counts = &mut self.hour(lot_number, time).counts;
+        let counts = &mut self.quarter(lot_number, time).counts;
         counts.entries += sign;
         match counts_as {
             Entered::Inside => counts.inside_ms += sign * until_end_ms(time),
@@ -183,7 +187,7 @@ impl Rollup {
 
     fn count_exit(&mut self, lot_number: i64, left: Option<(Timestamp, Left)>, sign: i64) {
         let Some((time, counts_as)) = left else { return };
-        let tally = self.hour(lot_number, time);
+        let tally = self.quarter(lot_number, time);
         tally.counts.exits += sign;
         match counts_as {
             Left::Matched { entry } => {
@@ -198,22 +202,22 @@ impl Rollup {
         }
     }
 
-    fn hour(&mut self, lot_number: i64, time: Timestamp) -> &mut Tally {
-        self.hours.entry((lot_number, hour_of(time))).or_default()
+    fn quarter(&mut self, lot_number: i64, time: Timestamp) -> &mut Tally {
+        self.quarters.entry((lot_number, quarter_of(time))).or_default()
     }
 
-    /// How many hours are touched.
+    /// How many quarters are touched.
     pub(super) fn len(&self) -> usize {
-        self.hours.len()
+        self.quarters.len()
     }
 
-    /// The hours that change, by lot and hour.
+    /// The quarters that change, by lot and quarter.
     pub(super) fn changed(&self) -> impl Iterator<Item = (i64, i64, &Tally)> {
-        let changed = self.hours.iter().filter(|(_, tally)| **tally != Tally::default());
-        changed.map(|((lot_number, hour), tally)| (*lot_number, *hour, tally))
+        let changed = self.quarters.iter().filter(|(_, tally)| **tally != Tally::default());
+        changed.map(|((lot_number, quarter), tally)| (*lot_number, *quarter, tally))
     }
 }
 
 fn until_end_ms(time: Timestamp) -> i64 {
-    HOUR_MS - time.as_millis().rem_euclid(HOUR_MS)
+    QUARTER_MS - time.as_millis().rem_euclid(QUARTER_MS)
 }

@@ -61,7 +61,7 @@ pub(super) struct UnitWriter<'b, 'a> {
     pub(super) events: &'b mut Vec<EventWrite<'a>>,
     pub(super) sessions: &'b mut Vec<SessionWrite>,
     pub(super) changes: &'b mut Vec<ChangeWrite>,
-    pub(super) hours: &'b mut Rollup,
+    pub(super) quarters: &'b mut Rollup,
     pub(super) exits_before: &'b mut ExitsBefore,
     pub(super) now: Timestamp,
 }
@@ -202,6 +202,6 @@ impl<'a> UnitWriter<'_, 'a> {
         if let Some(exit) = known {
             *exit = change.exit.filter(|_| change.to == State::Matched).map(|event| event.time);
         }
-        self.hours.take(self.vehicle.row.lot_number, change, exit_before)
+        self.quarters.take(self.vehicle.row.lot_number, change, exit_before)
     }
 }

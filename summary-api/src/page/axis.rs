@@ -3,7 +3,7 @@
 use chrono::Timelike as _;
 use parking::Timestamp;
 
-use super::local::Local;
+use super::local::{Clock, Local};
 use super::period::Window;
 
 const MINUTE_MS: i64 = 60_000;
@@ -24,19 +24,19 @@ pub(super) struct Tick {
 /// The marks of a window.
 pub(super) fn ticks(window: Window, local: Local) -> Vec<Tick> {
     if let Some(step) = SECONDS.into_iter().find(|step| window.millis() <= MOST * step * 1_000) {
-        return at(window, step * 1_000, local, |_| true, "%H:%M:%S");
+        return at(window, step * 1_000, local, |_| true, Clock::Seconds);
     }
     let step = STEPS.into_iter().find(|step| window.millis() <= MOST * step * MINUTE_MS).unwrap_or(STEPS[12]);
     // Zones differ from UTC by quarters of an hour, and change in the middle of a day: so each quarter is asked.
     let stride = if step % 15 == 0 { 15 } else { gcd(step, 15) };
-    at(window, stride * MINUTE_MS, local, |minute_of_day| minute_of_day % step.min(1_440) == 0, "%H:%M")
+    at(window, stride * MINUTE_MS, local, |minute_of_day| minute_of_day % step.min(1_440) == 0, Clock::Minutes)
 }
 
 fn gcd(one: i64, other: i64) -> i64 {
     if other == 0 { one } else { gcd(other, one % other) }
 }
 
-fn at(window: Window, stride_ms: i64, local: Local, is_round: impl Fn(i64) -> bool, pattern: &str) -> Vec<Tick> {
+fn at(window: Window, stride_ms: i64, local: Local, is_round: impl Fn(i64) -> bool, clock: Clock) -> Vec<Tick> {
     let first =
         window.from.as_millis().div_euclid(stride_ms) + i64::from(window.from.as_millis().rem_euclid(stride_ms) > 0);
     let moments = (first..).map(|place| Timestamp::from_millis(place * stride_ms)).take_while(|time| *time < window.to);
@@ -44,7 +44,7 @@ fn at(window: Window, stride_ms: i64, local: Local, is_round: impl Fn(i64) -> bo
     round
         .map(|time| {
             let is_midnight = local.at(time).num_seconds_from_midnight() == 0;
-            Tick { time, label: local.text(time, if is_midnight { "%-d %b" } else { pattern }) }
+            Tick { time, label: if is_midnight { local.day(time) } else { local.clock(time, clock) } }
         })
         .collect()
 }
@@ -58,7 +58,7 @@ mod tests {
 
     fn labels(zone: Tz, from: i64, to: i64) -> Vec<String> {
         let window = Window { from: minute(from), to: minute(to) };
-        ticks(window, Local(zone)).into_iter().map(|tick| tick.label).collect()
+        ticks(window, Local::new(zone, minute(0))).into_iter().map(|tick| tick.label).collect()
     }
 
     #[test]
@@ -74,12 +74,22 @@ mod tests {
 
     #[test]
     fn on_the_day_when_clocks_change_marks_stay_at_round_times() {
-        let local = Local(Tz::Europe__Berlin);
+        let local = Local::new(Tz::Europe__Berlin, minute(0));
         let date = chrono::NaiveDate::from_ymd_opt(2024, 3, 31).unwrap();
         let (from, to) = (local.start_of(date).unwrap(), local.start_of(date.succ_opt().unwrap()).unwrap());
         let ticks = ticks(Window { from, to }, local);
         let labels: Vec<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
         assert_eq!(labels, ["31 Mar", "03:00", "06:00", "09:00", "12:00", "15:00", "18:00", "21:00"]);
         assert_eq!(ticks[1].time.millis_since(ticks[0].time), 2 * 3_600_000);
+    }
+
+    #[test]
+    fn marks_in_a_repeated_hour_have_their_offsets() {
+        let from = Timestamp::parse_rfc3339("2024-10-26T23:30:00Z").unwrap();
+        let window = Window { from, to: from.plus_millis(3 * 3_600_000) };
+        let ticks = ticks(window, Local::new(Tz::Europe__Berlin, from));
+        let labels: Vec<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
+        let repeated = ["02:00 +02:00", "02:30 +02:00", "02:00 +01:00", "02:30 +01:00"];
+        assert_eq!((labels[0], &labels[1..5], labels[5]), ("01:30", &repeated[..], "03:00"));
     }
 }

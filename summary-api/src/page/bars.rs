@@ -20,8 +20,8 @@ pub(super) struct Column {
     pub(super) label: String,
     /// What it says when pointed at.
     pub(super) says: String,
-    /// How high it is, in thousandths.
-    pub(super) value: u64,
+    /// How high it is, in thousandths; `None` leaves a gap, since nothing is known.
+    pub(super) value: Option<u64>,
 }
 
 /// One, in thousandths.
@@ -39,7 +39,7 @@ pub(super) struct Bars<'a> {
 
 impl Bars<'_> {
     pub(super) fn svg(&self) -> Markup {
-        let values = self.columns.iter().map(|column| column.value);
+        let values = self.columns.iter().filter_map(|column| column.value);
         let top = round_up(values.chain(self.level.map(|level| level.1)).max().unwrap_or(0));
         html! {
             svg.bars height=(PLOT_PX + LABELS_PX) aria-hidden="true" {
@@ -68,9 +68,11 @@ impl Bars<'_> {
             g {
                 title { (column.says) }
                 // Pointing anywhere above a column points at it.
-                rect.room x=(per_cent(x)) width=(per_cent(width)) y="0" height=(PLOT_PX) {}
-                rect.column x=(per_cent(x)) width=(per_cent(width - width / 8)) y=(y(column.value, top))
-                    height=(PLOT_PX - y(column.value, top)) rx="1" {}
+                rect.room.unknown[column.value.is_none()] x=(per_cent(x)) width=(per_cent(width)) y="0" height=(PLOT_PX) {}
+                @if let Some(value) = column.value {
+                    rect.column x=(per_cent(x)) width=(per_cent(width - width / 8)) y=(y(value, top))
+                        height=(PLOT_PX - y(value, top)) rx="1" {}
+                }
             }
             @if !column.label.is_empty() { text x=(per_cent(x)) y=(PLOT_PX + 16) { (column.label) } }
         }
@@ -107,7 +109,7 @@ mod tests {
     #[test]
     fn columns_are_as_high_as_their_values_and_lines_say_theirs() {
         let column = |value| Column { label: String::new(), says: String::new(), value };
-        let columns = [530, 1_430, 1_220].map(column);
+        let columns = [Some(530), None, Some(1_430), Some(1_220)].map(column);
         let svg = Bars { columns: &columns, level: None, marks: &[] }.svg().into_string();
 
         let heights: Vec<&str> = svg
@@ -116,6 +118,7 @@ mod tests {
             .filter_map(|rest| rest.split("height=\"").nth(1)?.split('"').next())
             .collect();
         assert_eq!(heights, ["39", "107", "91"], "of 150 px for two");
+        assert_eq!(svg.matches("class=\"room unknown\"").count(), 1);
         assert_eq!([500, 1_000, 1_500, 1_000_000].map(label), ["0.5", "1", "1.5", "1,000"]);
     }
 

@@ -7,7 +7,7 @@ pub(super) fn table<const N: usize>(
     id: &str,
     caption: &str,
     heads: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
+    rows: impl Iterator<Item = [Markup; N]>,
 ) -> Markup {
     html! {
         details id=(id) {

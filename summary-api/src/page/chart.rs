@@ -72,7 +72,7 @@ impl Chart<'_> {
                 @for tick in axis::ticks(self.window, self.local) {
                     @let at = per_cent(self.place(tick.time));
                     line x1=(at) x2=(at) y1=(AXIS_PX - 6) y2=(height) {}
-                    text x=(at) y="12" { (tick.label) }
+                    text x=(at) y="12" data-time=(tick.time) { (tick.label) }
                 }
             }
             @if let Some(time) = self.time.filter(|time| (self.window.from..self.window.to).contains(time)) {
@@ -116,7 +116,8 @@ impl Bar<'_> {
         let state = self.row.session.state;
         let (x, y, width) = (per_cent(self.begin), top, per_cent(self.end - self.begin));
         html! {
-            a.(words::class(state)) href=(listing::address(self.row)) tabindex="-1" data-key=(self.row.session.id) {
+            a.(words::class(state)) href=(listing::address(self.row)) tabindex="-1" data-key=(self.row.session.id)
+                data-entry=[self.row.session.entry_time] data-exit=[self.row.session.exit_time] {
                 title { (self.says(local)) }
                 @match state {
                     State::Matched => rect x=(x) y=(y) width=(width) height=(height) rx="2" {},
@@ -135,7 +136,8 @@ impl Bar<'_> {
     /// What it says when pointed at.
     fn says(&self, local: Local) -> String {
         let session = &self.row.session;
-        let clock = |time: Option<Timestamp>| time.map_or_else(|| "?".to_owned(), |time| local.text(time, "%H:%M:%S"));
+        let local = local.for_both(session.entry_time, session.exit_time);
+        let clock = |time: Option<Timestamp>| time.map_or_else(|| "?".to_owned(), |time| local.text(time));
         let (plate, state) = (&session.vehicle.plate, words::state(session.state));
         match session.dwell_ms() {
             Some(dwell) => {

@@ -50,7 +50,7 @@ fn row(service: &Service, gate: &GateStatus) -> Markup {
             th scope="row" { (gate.gate) }
             td { (gate.lot) }
             td {
-                (Local::of(service, &gate.lot).moment_and_zone(gate.last_event))
+                (Local::of(service, &gate.lot).with_offset().moment(gate.last_event))
                 @if age_ms > SILENT_MS { " " span.off { (Mark::Warn) "silent for " (words::length(age_ms)) } }
             }
             td.number { (number(gate.reads_last_hour)) }

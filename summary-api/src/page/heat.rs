@@ -1,16 +1,17 @@
-//! When vehicles come: a table of weekdays and hours whose cells are the darker the more come.
+//! When vehicles come: a table of weekdays and hours whose cells are the darker the more come, and empty where nothing is known.
 
 use maud::{Markup, html};
 
 use super::words::number;
+use crate::service::Arrivals;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// Shades from few to most; nothing has one of its own.
 const SHADES: i64 = 5;
 
 /// The table of `arrivals` by weekday, Monday first, and hour.
-pub(super) fn table(arrivals: &[[i64; 24]; 7], zone: &str) -> Markup {
-    let most = arrivals.iter().flatten().copied().max().unwrap_or(0);
+pub(super) fn table(arrivals: &Arrivals, zone: &str) -> Markup {
+    let most = arrivals.iter().flatten().filter_map(|entries| *entries).max().unwrap_or(0);
     html! {
         div.scroll role="group" aria-label="Entries by weekday and hour" tabindex="0" {
             table.heat {
@@ -23,7 +24,12 @@ pub(super) fn table(arrivals: &[[i64; 24]; 7], zone: &str) -> Markup {
                     @for (day, hours) in DAYS.iter().zip(arrivals) {
                         tr {
                             th scope="row" { (day) }
-                            @for entries in hours { td.{ "shade-" (shade(*entries, most)) } { (number(entries.unsigned_abs())) } }
+                            @for entries in hours {
+                                @match entries {
+                                    Some(entries) => td.{ "shade-" (shade(*entries, most)) } { (number(entries.unsigned_abs())) },
+                                    None => td.shade-0 title="no data" { span.none { "–" } span.hidden { " no data" } },
+                                }
+                            }
                         }
                     }
                 }

@@ -25,7 +25,11 @@ pub(super) enum Columns<'a> {
 pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], columns: Columns<'_>) -> Markup {
     let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.session.vehicle.lot).zone()).collect();
     let has_one_zone = zones.len() == 1;
-    let moment = |local: Local, time| if has_one_zone { local.moment(time) } else { local.moment_and_zone(time) };
+    let local_of = |row: &SessionRow| {
+        let (local, session) = (Local::of(service, &row.session.vehicle.lot), &row.session);
+        let local = local.for_both(session.entry_time, session.exit_time);
+        if has_one_zone { local } else { local.with_offset() }
+    };
     html! {
         div.scroll role="group" aria-label=(caption) tabindex="0" {
             table.stacked[matches!(columns, Columns::Why(_))] {
@@ -49,13 +53,13 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
                 tbody {
                     @for row in rows {
                         @let session = &row.session;
-                        @let local = Local::of(service, &session.vehicle.lot);
+                        @let local = local_of(row);
                         tr data-key=(session.id) {
                             th scope="row" { a.plate href=(address(row)) { (session.vehicle.plate) } }
                             td { (session.vehicle.lot) }
                             td { (words::pill(session.state)) }
-                            (end("Entry", session.entry_time.map(|time| moment(local, time)), row.entry_gate.as_ref()))
-                            (end("Exit", session.exit_time.map(|time| moment(local, time)), row.exit_gate.as_ref()))
+                            (end("Entry", session.entry_time.map(|time| local.moment(time)), row.entry_gate.as_ref()))
+                            (end("Exit", session.exit_time.map(|time| local.moment(time)), row.exit_gate.as_ref()))
                             @match columns {
                                 Columns::Dwell => td.number { (dwell(row)) },
                                 Columns::Why(whys) => td.why { (whys.cell(service, row)) },

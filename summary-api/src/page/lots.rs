@@ -22,12 +22,12 @@ const COLUMNS: [Column; 8] = [
     Column {
         name: "In this hour (before)",
         is_number: true,
-        cell: |_, lot| passed(lot.entries_this_hour, lot.entries_hour_before),
+        cell: |_, lot| passed(lot, lot.entries_this_hour, lot.entries_hour_before),
     },
     Column {
         name: "Out this hour (before)",
         is_number: true,
-        cell: |_, lot| passed(lot.exits_this_hour, lot.exits_hour_before),
+        cell: |_, lot| passed(lot, lot.exits_this_hour, lot.exits_hour_before),
     },
     Column { name: "Matched, 24 h", is_number: true, cell: |_, lot| matched(lot) },
     Column { name: "Lot's own time", is_number: false, cell: time },
@@ -70,8 +70,11 @@ fn inside(lot: &LotStatus) -> Markup {
 }
 
 /// What passed in this clock hour so far, and in the whole hour before.
-fn passed(this_hour: u64, hour_before: u64) -> Markup {
-    html! { (number(this_hour)) span.note { " (" (number(hour_before)) ")" } }
+fn passed(lot: &LotStatus, this_hour: u64, hour_before: u64) -> Markup {
+    html! {
+        @if lot.time.is_some() { (number(this_hour)) span.note { " (" (number(hour_before)) ")" } }
+        @else { span.none { "–" span.hidden { " no data: no event yet" } } }
+    }
 }
 
 /// Those that are inside for longer than nearly all stays last: their exit was probably missed.
@@ -85,7 +88,11 @@ fn doubtful(lot: &LotStatus) -> Markup {
 fn matched(lot: &LotStatus) -> Markup {
     let share = words::share(lot.matched_last_day, lot.matched_last_day + lot.unmatched_last_day);
     let unmatched = link("/unmatched", &[("lot_id", lot.id.as_str())]);
-    html! { @if let Some(share) = share { a href=(unmatched) { (share) } } @else { span.none { "–" } } }
+    html! {
+        @if let Some(share) = share { a href=(unmatched) { (share) } }
+        @else { span.none { "–" span.hidden { " no data: no exit of this time is decided" } } }
+        @if lot.held_last_day > 0 { span.note { " (" (number(lot.held_last_day)) " held)" } }
+    }
 }
 
 /// A bar and the share of the capacity that is taken; more than all of it is shown as such.
@@ -111,6 +118,6 @@ fn filled(lot: &LotStatus) -> Markup {
 }
 
 fn time(service: &Service, lot: &LotStatus) -> Markup {
-    let local = Local::of(service, &lot.id);
-    lot.time.map_or_else(|| html! { span.none { "no event yet" } }, |time| local.moment_and_zone(time))
+    let local = Local::of(service, &lot.id).with_offset();
+    lot.time.map_or_else(|| html! { span.none { "no event yet" } }, |time| local.moment(time))
 }

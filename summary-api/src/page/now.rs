@@ -61,13 +61,19 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
     let (matched, unmatched) = service.metrics().exits();
     let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
     let pending = standing.status.pending;
+    let of_exits = match (matched + unmatched, words::held(pending.held_exits, &service.terms().rules)) {
+        (0, None) => "no exit is decided yet".to_owned(),
+        (0, Some(held)) => format!("no exit is decided yet; {held}"),
+        (_, None) => "of those exits".to_owned(),
+        (_, Some(held)) => format!("of those exits; {held}"),
+    };
     let (queued, of_queued) = in_queues(&standing.status.correlators);
     html! {
         dl.figures {
             (words::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
             (words::figure("matched", "Exits matched", &number(matched), "since this process began"))
             (words::figure("unmatched", "Exits unmatched", &number(unmatched), "since this process began"))
-            (words::figure("share", "Match share", words::share(matched, matched + unmatched).as_deref().unwrap_or("–"), "of those exits"))
+            (words::figure("share", "Match share", words::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
             (words::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
             (words::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "beyond the longest stay"))
             (words::figure("queued", "In the queues", &queued, &of_queued))

@@ -197,7 +197,8 @@ mod tests {
     fn read(query: &str) -> Result<Period, String> {
         let uri: Uri = format!("/timeline?{query}").parse().unwrap();
         let query = Query::of_form(&uri, &PARAMETERS).map_err(|problem| problem.detail().to_owned())?;
-        Period::read(&query, Local(Tz::Asia__Shanghai)).map_err(|problem| problem.detail().to_owned())
+        Period::read(&query, Local::new(Tz::Asia__Shanghai, Timestamp::default()))
+            .map_err(|problem| problem.detail().to_owned())
     }
 
     #[test]
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_form_keeps_the_period_and_a_day_chosen_there_wins() {
-        let local = Local(Tz::Asia__Shanghai);
+        let local = Local::new(Tz::Asia__Shanghai, Timestamp::default());
         for query in ["", "span=1h", "date=2024-09-24", "from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z"] {
             let period = read(query).unwrap();
             let (date, kept) = period.in_form(local);

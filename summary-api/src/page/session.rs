@@ -4,7 +4,6 @@
 use axum::extract::{RawPathParams, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
-use matching::explanation::first_sentence;
 use maud::{Markup, html};
 use parking::{GateId, SessionId, State, Timestamp};
 use uuid::Uuid;
@@ -12,7 +11,8 @@ use uuid::Uuid;
 use super::layout::Page;
 use super::listing::{self, Columns};
 use super::local::Local;
-use super::{story, why, words};
+use super::why::Told;
+use super::{story, words};
 use crate::ledger::{self, Order, SessionFilter, SessionRow};
 use crate::problem::{Kind, Problem};
 use crate::routes::path_id;
@@ -63,13 +63,13 @@ async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, 
 
 fn verdict(service: &Service, story: &Story) -> Markup {
     let session = &story.session.session;
-    let told = story.explained.as_ref().map(|explained| why::of(service, explained)).unwrap_or_default();
+    let told = story.explained.as_ref().map(|explained| Told::of(service, explained));
     // Why a void session is void, its events do not say.
-    let (why, more) = match (session.state, told.as_str()) {
-        (State::Void, told) | (_, told @ "") => (words::why(&story.session, &service.terms().rules), told),
-        (_, told) => {
-            let (first, rest) = first_sentence(told);
-            (first.to_owned(), rest)
+    let (why, more) = match told {
+        Some(told) if session.state != State::Void => (told.first_sentence(), told.rest()),
+        told => {
+            let why = words::why(&story.session, &service.terms().rules);
+            (html! { (why) }, told.as_ref().and_then(Told::whole))
         }
     };
     html! {
@@ -78,7 +78,7 @@ fn verdict(service: &Service, story: &Story) -> Markup {
             @if let Some(dwell) = session.dwell_ms() { strong.dwell { (words::length(dwell)) } }
         }
         p.lead #why { (why) }
-        @if !more.is_empty() { p.detail { (more) } }
+        @if let Some(more) = more { p.detail { (more) } }
         @if let Some(row) = &story.superseded_by {
             p { "Its event belongs to " a href=(listing::address(row)) { "the session that stands instead" } "." }
         }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::bars::{self, Bars, Column};
 use super::layout::Page;
 use super::listing::link;
-use super::local::Local;
+use super::local::{Clock, Local};
 use super::words::{self, about, length, number};
 use super::{behind, choice, heat, histogram};
 use crate::problem::Problem;
@@ -20,6 +20,8 @@ use crate::service::{Bucket, BucketStatistics, LotStatus, Service, Statistics, S
 
 const PATH: &str = "/stays";
 const HOUR_MS: i64 = 3_600_000;
+/// What is written for a time of which nothing is known.
+const NO_DATA: &str = "no data";
 /// About so many labels are below a picture.
 const LABELS: usize = 8;
 
@@ -55,9 +57,13 @@ pub(super) async fn stays(State(service): State<Service>, uri: Uri) -> Result<Re
         h1 { "Stays at " (lot.id) }
         (choices(&lots, lot, reach))
         @if let Some(total) = statistics.total() {
-            (figures(&total))
-            (dwells(&total))
-            (occupancy(&statistics, reach, local))
+            @if total.has_data {
+                (figures(&total))
+                (dwells(&total))
+                (occupancy(&statistics, reach, local))
+            } @else {
+                p.empty { "No data: nothing was recorded of this lot in this time." }
+            }
         }
         (heat::table(&statistics.arrivals, local.zone()))
     };
@@ -123,7 +129,7 @@ fn dwells(total: &BucketStatistics) -> Markup {
     let column = |(place, column): (usize, &histogram::Column)| Column {
         label: if place % apart == 0 { length(column.from_ms) } else { String::new() },
         says: format!("{}: {} stays", range(column), count(column.stays)),
-        value: u64::try_from(column.stays).unwrap_or(0).saturating_mul(bars::ONE),
+        value: Some(u64::try_from(column.stays).unwrap_or(0).saturating_mul(bars::ONE)),
     };
     let columns: Vec<Column> = found.iter().enumerate().map(column).collect();
     let mark = |(name, permille)| {
@@ -131,7 +137,7 @@ fn dwells(total: &BucketStatistics) -> Markup {
         Some((format!("{name} {}", about(dwell)), place_of(dwell, &found)?))
     };
     let marks: Vec<(String, u64)> = [("p50", 500), ("p90", 900), ("p99", 990)].into_iter().filter_map(mark).collect();
-    let rows = found.iter().map(|column| [range(column), count(column.stays)]);
+    let rows = found.iter().map(|column| [range(column), count(column.stays)].map(|cell| html! { (cell) }));
     html! {
         figure.chart {
             figcaption { h2 { "How long they stayed" } }
@@ -152,39 +158,60 @@ fn place_of(dwell_ms: i64, columns: &[histogram::Column]) -> Option<u64> {
 }
 
 fn occupancy(statistics: &Statistics, reach: Reach, local: Local) -> Markup {
-    let begin = if reach.bucket == Bucket::Day { "%-d %b %Y" } else { "%-d %b %H:%M" };
+    let begin = |bucket: &BucketStatistics| match reach.bucket {
+        Bucket::Day => local.day(bucket.from),
+        Bucket::Hour => format!("{} {}", local.day(bucket.from), local.clock(bucket.from, Clock::Minutes)),
+    };
     let apart = statistics.buckets.len().div_ceil(LABELS).max(1);
     let column = |(place, bucket): (usize, &BucketStatistics)| Column {
         label: label(bucket, reach, local, place % apart == 0),
-        says: format!("{}: {:.1} inside on average", local.text(bucket.from, begin), bucket.average_inside),
-        value: thousandths(bucket.average_inside),
+        says: format!("{}: {}", begin(bucket), says(bucket)),
+        value: bucket.has_data.then(|| thousandths(bucket.average_inside)),
     };
     let columns: Vec<Column> = statistics.buckets.iter().enumerate().map(column).collect();
     let rows = statistics.buckets.iter().map(|bucket| {
         let counts = &bucket.tally.counts;
-        let average = format!("{:.1}", bucket.average_inside);
-        [local.text(bucket.from, begin), average, count(bucket.inside), count(counts.entries), count(counts.exits)]
+        let numbers = if bucket.has_data {
+            let average = format!("{:.1}", bucket.average_inside);
+            [average, count(bucket.inside), count(counts.entries), count(counts.exits)]
+        } else {
+            [NO_DATA, "–", "–", "–"].map(str::to_owned)
+        };
+        let [average, inside, entries, exits] = numbers.map(|cell| html! { (cell) });
+        [html! { time datetime=(bucket.from) { (begin(bucket)) } }, average, inside, entries, exits]
     });
     let heads = ["From", "Inside on average", "Inside at the end", "Entries", "Exits"];
     let capacity = statistics.capacity.map(|capacity| ("capacity", u64::from(capacity) * bars::ONE));
     html! {
         figure.chart {
-            figcaption { h2 { "How full it was" } p { "Vehicles inside on average, in " (local.zone()) "." } }
+            figcaption {
+                h2 { "How full it was" }
+                p {
+                    "Vehicles inside on average, in " (local.zone()) "."
+                    @if statistics.buckets.iter().any(|bucket| !bucket.has_data) {
+                        " Grey: no data, from before the lot's first event or while nothing was connected."
+                    }
+                }
+            }
             div.scroll.picture role="group" aria-label="Picture of how full it was" tabindex="0" { (Bars { columns: &columns, level: capacity, marks: &[] }.svg()) }
             (behind::table("occupancy-table", "How full it was", heads, rows))
         }
     }
 }
 
+fn says(bucket: &BucketStatistics) -> String {
+    if bucket.has_data { format!("{:.1} inside on average", bucket.average_inside) } else { NO_DATA.to_owned() }
+}
+
 /// What stands below a bucket: round hours of a day, the days of a week, some of the days of longer.
 fn label(bucket: &BucketStatistics, reach: Reach, local: Local, is_apart: bool) -> String {
     let hour = local.at(bucket.from).hour();
-    let pattern = match reach.bucket {
-        Bucket::Hour if reach.hours <= 24 => (hour.is_multiple_of(3)).then_some("%H:%M"),
-        Bucket::Hour => (hour == 0).then_some("%a %-d"),
-        Bucket::Day => is_apart.then_some("%-d %b"),
-    };
-    pattern.map(|pattern| local.text(bucket.from, pattern)).unwrap_or_default()
+    match reach.bucket {
+        Bucket::Hour if reach.hours <= 24 => (hour.is_multiple_of(3)).then(|| local.clock(bucket.from, Clock::Minutes)),
+        Bucket::Hour => (hour == 0).then(|| local.at(bucket.from).format("%a %-d").to_string()),
+        Bucket::Day => is_apart.then(|| local.day(bucket.from)),
+    }
+    .unwrap_or_default()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of vehicles, not below zero")]

@@ -63,7 +63,7 @@ pub(super) fn changes(service: &Service, story: &Story) -> Markup {
         @if !story.changes.is_empty() {
             div.scroll role="group" aria-label="Decisions" tabindex="0" {
                 table {
-                    caption { "Decisions, in the order in which they were recorded" }
+                    caption { "Decisions, in the order in which they were recorded" span.zone { ", times in " (local.zone()) } }
                     thead { tr {
                         th scope="col" { "Recorded" }
                         th scope="col" { "From" }

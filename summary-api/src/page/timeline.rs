@@ -15,7 +15,7 @@ use super::chart::Chart;
 use super::choice;
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
-use super::local::Local;
+use super::local::{Clock, Local};
 use super::period::{self, Neighbours, Period, SPANS, Window};
 use super::words::{self, Mark};
 use crate::ledger::{self, Order, SessionFilter, SessionRow};
@@ -156,7 +156,7 @@ fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> M
         figure {
             figcaption {
                 p {
-                    (stretch(chart.window, local)) " " (local.text(chart.window.to, "%Z")) ", the lot's time zone, " (local.zone()) "."
+                    (stretch(chart.window, local)) ", the lot's time zone, " (local.zone()) "."
                     @if lot.time.is_none() { " No event yet at this lot." }
                 }
                 ul.legend {
@@ -176,9 +176,14 @@ fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> M
 }
 
 /// A window in words, to the second when it is short.
-fn stretch(window: Window, local: Local) -> String {
-    let clock = if window.millis() < 15 * 60_000 { "%H:%M:%S" } else { "%H:%M" };
-    let day = |time| local.text(time, "%a %-d %b %Y, ");
-    let end = if local.date(window.from) == local.date(window.to) { String::new() } else { day(window.to) };
-    format!("{}{} to {end}{}", day(window.from), local.text(window.from, clock), local.text(window.to, clock))
+fn stretch(window: Window, local: Local) -> Markup {
+    let clock = if window.millis() < 15 * 60_000 { Clock::Seconds } else { Clock::Minutes };
+    let local = local.with_offset();
+    let day = |time| local.at(time).format("%a %-d %b %Y, ");
+    let is_one_day = local.date(window.from) == local.date(window.to);
+    html! {
+        time datetime=(window.from) { (day(window.from)) (local.clock(window.from, clock)) }
+        " to "
+        time datetime=(window.to) { @if !is_one_day { (day(window.to)) } (local.clock(window.to, clock)) }
+    }
 }

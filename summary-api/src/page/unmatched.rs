@@ -9,6 +9,7 @@ use parking::{LotId, State};
 use super::layout::Page;
 use super::listing::{self, Columns};
 use super::why::Whys;
+use super::words::Mark;
 use super::{choice, words};
 use crate::problem::{Kind, Problem};
 use crate::routes::query::{Query, quoted};
@@ -28,12 +29,18 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
     let chosen = query.one("state", state).map_err(|fault| Problem::with_faults(Kind::InvalidContent, vec![fault]))?;
     let asked = Asked::read(&query.or("state", UNMATCHED).or("limit", LIMIT), MAX_PAGE)?;
     let (rows, next_cursor) = sessions::page(&service, &asked).await?;
-    let (lots, whys) = tokio::try_join!(service.lots(), Whys::of(&service, &rows))?;
+    let (lots, whys, status) = tokio::try_join!(service.lots(), Whys::of(&service, &rows), service.status())?;
     let lot = asked.filter.lot.as_ref().map_or("", LotId::as_str);
     let caption = if asked.after.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };
     let content = html! {
         h1 { "Unmatched" }
-        p.lead { "Ends of stays that found no other end. Evidence that comes later may still match them." }
+        p.lead { "Entries and exits without a counterpart. Evidence that comes later may still match them." }
+        @if let Some(held) = words::held(status.pending.held_exits, &service.terms().rules) {
+            p.notice #held {
+                (Mark::State(State::HeldExit)) (held) ": "
+                a href=(listing::link(PATH, &[("state", State::HeldExit.as_str())])) { "the held exits of all lots" } "."
+            }
+        }
         form.choices action=(PATH) {
             (choice::field(&lots, lot, Some("All lots")))
             label { "State "
@@ -47,13 +54,26 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
             button { "Show" }
         }
         @if rows.is_empty() {
-            p.empty { "Nothing here: every end has found its other end." }
+            p.empty { (none(chosen, &asked)) }
         } @else {
             (listing::table(&service, caption, &rows, Columns::Why(&whys)))
         }
         (listing::pages(PATH, &[("lot_id", lot), ("state", chosen.map_or("", State::as_str))], asked.after.is_none(), next_cursor.as_deref()))
     };
     Ok(Page::new("Unmatched", PATH, content).answer(StatusCode::OK, &service))
+}
+
+/// What an empty list says: only what was looked for.
+fn none(chosen: Option<State>, asked: &Asked) -> String {
+    let what = match chosen {
+        Some(State::HeldExit) => "held exits",
+        Some(State::UnmatchedExit) => "unmatched exits",
+        Some(State::UnmatchedEntry) => "unmatched entries",
+        None | Some(State::Open | State::Matched | State::Void) => "unmatched entries or exits",
+    };
+    let age = if asked.after.is_some() { "older " } else { "" };
+    let place = asked.filter.lot.as_ref().map(|lot| format!(" at {lot}")).unwrap_or_default();
+    format!("No {age}{what}{place}.")
 }
 
 fn state(text: &str) -> Result<State, String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use matching::Explanation;
 use matching::explanation::{Naming, first_sentence};
 use maud::{Markup, html};
-use parking::{EventKey, GateId, SessionId, Vehicle};
+use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
 
 use super::listing;
 use super::local::Local;
@@ -29,10 +29,10 @@ impl Whys {
     /// The first sentence of a stay's explanation, the nearest plate, and the way to all of it.
     pub(super) fn cell(&self, service: &Service, row: &SessionRow) -> Markup {
         let why = self.0.get(&row.session.id);
-        let told = why.map(|why| text(service, &row.session.vehicle, &why.explanation, &|_| None));
-        let sentence = told.as_deref().map(|told| first_sentence(told).0.to_owned());
+        let told = why.map(|why| Told::new(service, &row.session.vehicle, &why.explanation, &|_| None));
         html! {
-            (sentence.unwrap_or_else(|| words::why(row, &service.terms().rules))) " "
+            @if let Some(told) = &told { (told.first_sentence()) } @else { (words::why(row, &service.terms().rules)) }
+            " "
             @if let Some(near) = why.and_then(|why| why.near.as_ref()) {
                 "Nearly the same plate, "
                 (words::state(near.session.session.state)) ": "
@@ -43,19 +43,58 @@ impl Whys {
     }
 }
 
-/// An explanation as the page of the stay tells it.
-pub(super) fn of(service: &Service, explained: &Explained) -> String {
-    let gate = |key: &EventKey| explained.reads.iter().find(|read| read.key == *key).and_then(|read| read.gate.clone());
-    text(service, &explained.event.vehicle, &explained.explanation, &gate)
+/// Encloses the milliseconds of a moment in the text of an explanation. No gate and no plate has this character.
+const MOMENT: char = '\u{1}';
+
+/// An explanation with its moments in the lot's own time.
+#[derive(Debug)]
+pub(super) struct Told {
+    local: Local,
+    text: String,
 }
 
-fn text(
-    service: &Service,
-    vehicle: &Vehicle,
-    explanation: &Explanation,
-    gate: &dyn Fn(&EventKey) -> Option<GateId>,
-) -> String {
-    let local = Local::of(service, &vehicle.lot);
-    let naming = Naming { gate, time: &|time| local.text(time, "%-d %b %Y, %H:%M:%S %Z"), has_ids: false };
-    explanation.text(vehicle, &service.terms().rules, naming)
+impl Told {
+    /// The explanation as the page of the stay tells it.
+    pub(super) fn of(service: &Service, explained: &Explained) -> Self {
+        let gate =
+            |key: &EventKey| explained.reads.iter().find(|read| read.key == *key).and_then(|read| read.gate.clone());
+        Self::new(service, &explained.event.vehicle, &explained.explanation, &gate)
+    }
+
+    fn new(
+        service: &Service,
+        vehicle: &Vehicle,
+        explanation: &Explanation,
+        gate: &dyn Fn(&EventKey) -> Option<GateId>,
+    ) -> Self {
+        let time = |time: Timestamp| format!("{MOMENT}{}{MOMENT}", time.as_millis());
+        let naming = Naming { gate, time: &time, has_ids: false };
+        let text = explanation.text(vehicle, &service.terms().rules, naming);
+        Self { local: Local::of(service, &vehicle.lot), text }
+    }
+
+    pub(super) fn first_sentence(&self) -> Markup {
+        self.markup(first_sentence(&self.text).0)
+    }
+
+    /// What follows the first sentence, if anything does.
+    pub(super) fn rest(&self) -> Option<Markup> {
+        let rest = first_sentence(&self.text).1;
+        (!rest.is_empty()).then(|| self.markup(rest))
+    }
+
+    pub(super) fn whole(&self) -> Option<Markup> {
+        (!self.text.is_empty()).then(|| self.markup(&self.text))
+    }
+
+    fn markup(&self, text: &str) -> Markup {
+        html! {
+            @for (place, part) in text.split(MOMENT).enumerate() {
+                @match part.parse().ok().filter(|_| place % 2 == 1) {
+                    Some(millis) => (self.local.moment_in_sentence(Timestamp::from_millis(millis))),
+                    None => (part),
+                }
+            }
+        }
+    }
 }

@@ -136,6 +136,12 @@ pub(super) fn length(millis: i64) -> String {
     }
 }
 
+/// How many exits wait for their entry, and how long at most, when any does.
+pub(super) fn held(exits: u64, rules: &Rules) -> Option<String> {
+    let wait = if exits == 1 { "exit waits for its entry" } else { "exits wait for their entry" };
+    (exits > 0).then(|| format!("{} {wait} (held up to {})", number(exits), length(rules.hold_ms)))
+}
+
 /// A number with what it is, for a list of them.
 pub(super) fn figure(id: &str, name: &str, value: &str, note: &str) -> Markup {
     html! {

@@ -24,7 +24,9 @@ fn listed(most: i64, of_element: usize) -> usize {
     usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(of_element).saturating_add(1)
 }
 
-/// What happened at a lot in one bucket of time.
+/// What happened at a lot in one bucket of time. Without data (`has_data` is false) every number is null: nothing is known
+/// of the time before the lot's first event, and of times in which no correlator was connected and nothing was counted.
+/// Zero is only what was counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
 #[schema(as = StatisticsBucket)]
 #[graphql(name = "StatisticsBucket")]
@@ -35,20 +37,29 @@ pub struct BucketView {
     /// When it ends, UTC.
     #[schema(format = DateTime)]
     pub to: String,
+    /// Whether anything is known of this time.
+    pub has_data: bool,
     /// Passages in, re-reads left out.
-    pub entries: i64,
+    #[schema(required)]
+    pub entries: Option<i64>,
     /// Passages out, re-reads left out.
-    pub exits: i64,
+    #[schema(required)]
+    pub exits: Option<i64>,
     /// Exits that have their entry.
-    pub matched: i64,
+    #[schema(required)]
+    pub matched: Option<i64>,
     /// Exits without an entry, those that are held left out.
-    pub unmatched_exits: i64,
+    #[schema(required)]
+    pub unmatched_exits: Option<i64>,
     /// Entries of which the exit was missed, or nothing was read.
-    pub unmatched_entries: i64,
+    #[schema(required)]
+    pub unmatched_entries: Option<i64>,
     /// Stays that ended: as many as matched exits.
-    pub total_sessions: i64,
+    #[schema(required)]
+    pub total_sessions: Option<i64>,
     /// Stays that ended, an hour.
-    pub turnover: f64,
+    #[schema(required)]
+    pub turnover: Option<f64>,
     /// How long the stays that ended lasted on average, seconds; null without any.
     #[schema(value_type = Option<f64>, required)]
     pub average_dwell_time: Option<Seconds>,
@@ -62,10 +73,12 @@ pub struct BucketView {
     #[schema(value_type = Option<f64>, required)]
     pub dwell_p99_seconds: Option<Seconds>,
     /// Vehicles inside when it ended, by the stays that are known: one of which an end was missed is not among them.
-    pub occupancy: i64,
+    #[schema(required)]
+    pub occupancy: Option<i64>,
     /// Vehicles inside on average. In a bucket that is not over, as if nobody came and went until it is. Of all buckets,
-    /// since the hour of the lot's first event.
-    pub average_occupancy: f64,
+    /// over those with data, since the lot's first event.
+    #[schema(required)]
+    pub average_occupancy: Option<f64>,
     /// The average as a part of the lot's capacity, in a hundred; null when that is not known.
     #[schema(required)]
     pub occupancy_percent: Option<f64>,
@@ -74,26 +87,30 @@ pub struct BucketView {
 impl BucketView {
     fn of(bucket: &BucketStatistics, capacity: Option<u32>) -> Self {
         let counts = &bucket.tally.counts;
+        let known = |count: i64| bucket.has_data.then_some(count);
         let quantile = |permille| bucket.tally.dwells.quantile_ms(permille).map(|millis| Seconds { millis });
         let average = (counts.matched > 0).then(|| Seconds { millis: counts.dwell_ms / counts.matched.max(1) });
+        let average_inside = bucket.has_data.then_some(bucket.average_inside);
         let capacity = capacity.filter(|capacity| *capacity > 0);
+        let per_cent = |(inside, capacity)| inside * 100.0 / f64::from(capacity);
         Self {
             from: bucket.from.to_string(),
             to: bucket.to.to_string(),
-            entries: counts.entries,
-            exits: counts.exits,
-            matched: counts.matched,
-            unmatched_exits: counts.unmatched_exits,
-            unmatched_entries: counts.unmatched_entries,
-            total_sessions: counts.matched,
-            turnover: bucket.turnover(),
+            has_data: bucket.has_data,
+            entries: known(counts.entries),
+            exits: known(counts.exits),
+            matched: known(counts.matched),
+            unmatched_exits: known(counts.unmatched_exits),
+            unmatched_entries: known(counts.unmatched_entries),
+            total_sessions: known(counts.matched),
+            turnover: bucket.has_data.then(|| bucket.turnover()),
             average_dwell_time: average,
             dwell_p50_seconds: quantile(500),
             dwell_p90_seconds: quantile(900),
             dwell_p99_seconds: quantile(990),
-            occupancy: bucket.inside,
-            average_occupancy: bucket.average_inside,
-            occupancy_percent: capacity.map(|capacity| bucket.average_inside * 100.0 / f64::from(capacity)),
+            occupancy: known(bucket.inside),
+            average_occupancy: average_inside,
+            occupancy_percent: average_inside.zip(capacity).map(per_cent),
         }
     }
 }
@@ -133,9 +150,9 @@ pub struct StatisticsView {
     /// All of them as one.
     #[schema(required)]
     pub total: Option<BucketView>,
-    /// Entries by weekday, Monday first, and by hour of the lot's own time.
+    /// Entries by weekday, Monday first, and by hour of the lot's own time; null where nothing is known of any such hour.
     #[graphql(complexity = "7 * 24 + 1")]
-    pub arrivals: Vec<Vec<i64>>,
+    pub arrivals: Vec<Vec<Option<i64>>>,
     /// All stays that ended, by how long they lasted; each bucket is at most a sixty-fourth wide.
     #[graphql(complexity = "listed(DWELL_BUCKETS, child_complexity)")]
     pub dwells: Vec<DwellBucketView>,
@@ -167,7 +184,7 @@ fn dwells(dwells: &Dwells) -> Vec<DwellBucketView> {
     dwells.buckets().map(view).collect()
 }
 
-/// What happened at a lot by hour or by day. A revision of sessions changes the hours that they are in.
+/// What happened at a lot by hour or by day of its own time zone. A revision of sessions changes the hours that they are in.
 #[utoipa::path(
     get, path = "/api/v1/statistics", tag = "lots",
     params(
@@ -177,7 +194,7 @@ fn dwells(dwells: &Dwells) -> Vec<DwellBucketView> {
         ("to" = Option<String>, Query, format = DateTime,
             description = "Until the bucket is over that has the moment before this time; without it, the lot's own time"),
         ("bucket" = Option<String>, Query,
-            description = "hour (without it), at most 750 of them, or day of the lot's time zone, at most 400"),
+            description = "hour (without it), at most 750 of them, or day, at most 400: of the lot's time zone, also where clocks change"),
     ),
     responses((status = 200, description = "The statistics", body = StatisticsView)),
 )]

@@ -4,27 +4,30 @@
 //! doubtful when it is longer than 99.5 of 100 stays there were in the last 30 days: probably its exit was missed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use chrono_tz::Tz;
 use parking::{Lot, LotId, Timestamp};
 
-use super::{Error, Service, within};
-use crate::ledger::{Counts, Dwells, LotRow, Recent, RecentOf, hour_of};
+use super::calendar::Calendar;
+use super::{Bucket, Error, Service, within};
+use crate::ledger::{Counts, Dwells, LotRow, Recent, RecentOf, quarter_of};
 use crate::metrics::Inside;
 
 /// Of a thousand stays so many are shorter than one in doubt.
 const DOUBT_PERMILLE: i64 = 995;
 /// The fewest stays that say what is usual.
 const ENOUGH_STAYS: i64 = 200;
-/// The stays of so many hours say what is usual: 30 days.
-const USUAL_HOURS: i64 = 30 * 24;
+/// The stays of this many quarter hours say what is usual: 30 days.
+const USUAL_QUARTERS: i64 = 30 * 24 * 4;
 /// How long it is taken for usual, and how long it is taken as not known, milliseconds.
 const KNOWN_FOR_MS: i64 = 600_000;
 const UNKNOWN_FOR_MS: i64 = 60_000;
 /// The most lots that are looked at anew in one call: each takes a millisecond or so.
 pub(super) const LEARNED_AT_ONCE: usize = 20;
-/// A day, hours.
-const DAY: i64 = 24;
+/// 23 hours, in quarter hours: a day less the clock hour that the lot's own time is in.
+const REST_OF_DAY: i64 = 23 * 4;
 
 /// A lot as it stands: what is known of it beforehand, and what the ledger says.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +44,7 @@ pub struct LotStatus {
     pub doubtful: Option<u64>,
     /// Those inside for longer than the lot's longest stay, until they are decided.
     pub overstays: u64,
-    /// Entries of the clock hour that the lot's own time is in, so far.
+    /// Entries of the lot's clock hour that its own time is in, so far.
     pub entries_this_hour: u64,
     /// Exits of that hour so far.
     pub exits_this_hour: u64,
@@ -53,6 +56,8 @@ pub struct LotStatus {
     pub matched_last_day: u64,
     /// Exits of this clock hour and the 23 before that have none, those that are held left out.
     pub unmatched_last_day: u64,
+    /// Exits of these hours that are held: they wait for their entry.
+    pub held_last_day: u64,
 }
 
 impl LotStatus {
@@ -71,18 +76,20 @@ impl LotStatus {
             exits_hour_before: 0,
             matched_last_day: 0,
             unmatched_last_day: 0,
+            held_last_day: 0,
         }
     }
 
     fn of(row: LotRow, known: Option<Lot>, is_usual_known: bool, recent: &Recent) -> Self {
-        let time = row.time.unwrap_or_default();
-        let mut day = Counts::default();
-        recent.hours.iter().for_each(|(_, counts)| day.add(counts));
-        let of_hour = |wanted: i64| {
-            let found = recent.hours.iter().find(|(hour, _)| *hour == wanted);
-            found.map(|(_, counts)| *counts).unwrap_or_default()
+        let hours = ClockHours::of(row.time, known.as_ref());
+        let sum = |wanted: Range<i64>| {
+            let mut sum = Counts::default();
+            let found = recent.quarters.iter().filter(|(quarter, _)| wanted.contains(quarter));
+            found.for_each(|(_, counts)| sum.add(counts));
+            sum
         };
-        let (this_hour, hour_before) = (of_hour(hour_of(time)), of_hour(hour_of(time) - 1));
+        let day = sum(hours.this - REST_OF_DAY..i64::MAX);
+        let (this_hour, hour_before) = (sum(hours.this..i64::MAX), sum(hours.before..hours.this));
         let [doubtful, overstays] = recent.open_before;
         Self {
             id: row.id,
@@ -97,6 +104,7 @@ impl LotStatus {
             exits_hour_before: count(hour_before.exits),
             matched_last_day: count(day.matched),
             unmatched_last_day: count(day.unmatched_exits),
+            held_last_day: count(day.exits - day.matched - day.unmatched_exits),
         }
     }
 
@@ -109,6 +117,21 @@ impl LotStatus {
 
     pub(super) fn vehicles(&self) -> Inside {
         Inside { all: self.inside, doubtful: self.doubtful.unwrap_or_default(), overstays: self.overstays }
+    }
+}
+
+/// The quarter hours with which the clock hour of a lot's own time, and the one before it, begin.
+#[derive(Debug, Clone, Copy)]
+struct ClockHours {
+    this: i64,
+    before: i64,
+}
+
+impl ClockHours {
+    fn of(time: Option<Timestamp>, known: Option<&Lot>) -> Self {
+        let calendar = Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone));
+        let this = calendar.first_of(Bucket::Hour, quarter_of(time.unwrap_or_default()));
+        Self { this, before: calendar.first_of(Bucket::Hour, this - 1) }
     }
 }
 
@@ -172,9 +195,10 @@ impl Service {
     fn recent_of(&self, row: &LotRow, usual_ms: Option<i64>) -> RecentOf {
         let time = row.time.unwrap_or_default();
         let longest_ms = self.inner.rules.max_stay_of(&row.id);
+        let hours = ClockHours::of(row.time, self.inner.lots.get(&row.id));
         RecentOf {
             lot: row.id.clone(),
-            hours: hour_of(time) + 1 - DAY..=hour_of(time),
+            quarters: hours.this - REST_OF_DAY..=quarter_of(time),
             open_before: [usual_ms.unwrap_or(i64::MAX), longest_ms].map(|ms| time.plus_millis(ms.saturating_neg())),
         }
     }
@@ -184,11 +208,11 @@ impl Service {
         let now = self.inner.clock.now();
         let is_stale = |row: &&LotRow| !self.inner.usual.get(&row.id).is_some_and(|learned| learned.holds(now));
         for row in rows.iter().filter(is_stale).take(LEARNED_AT_ONCE) {
-            let this = hour_of(row.time.unwrap_or_default());
-            let hours = this + 1 - USUAL_HOURS..this + 1;
-            let found = within(async { Ok(self.inner.ledger.hours(&row.id, hours).await?) }).await?;
+            let end = quarter_of(row.time.unwrap_or_default()) + 1;
+            let quarters = end - USUAL_QUARTERS..end;
+            let found = within(async { Ok(self.inner.ledger.quarters(&row.id, quarters).await?) }).await?;
             let mut dwells = Dwells::default();
-            found.hours.iter().for_each(|(_, tally)| dwells.merge(&tally.dwells));
+            found.quarters.iter().for_each(|(_, tally)| dwells.merge(&tally.dwells));
             let dwell_ms = dwells.quantile_ms(DOUBT_PERMILLE).filter(|_| dwells.stays() >= ENOUGH_STAYS);
             self.inner.usual.learn(row.id.clone(), Learned { at: now, dwell_ms });
         }
@@ -253,6 +277,27 @@ mod tests {
         assert_eq!((lot.entries_this_hour, lot.exits_this_hour), (2, 1));
         assert_eq!((lot.entries_hour_before, lot.exits_hour_before), (3, 0));
         assert_eq!((lot.matched_last_day, lot.unmatched_last_day, lot.unmatched_share()), (1, 0, Some(0.0)));
+    }
+
+    #[tokio::test]
+    async fn this_hour_is_one_of_the_lots_own_clock() {
+        // Minutes after 9:00 UTC: the end of the hour before, and the first and the last minute of an hour there.
+        for (zone, before, first, last) in [
+            ("Asia/Kolkata", 29, 30, 89),
+            ("Asia/Kathmandu", 14, 15, 74),
+            ("Australia/Lord_Howe", 29, 30, 89),
+            ("America/St_Johns", 29, 30, 89),
+            ("Europe/Berlin", -1, 0, 59),
+        ] {
+            let (fixture, mut vehicles) = (Fixture::in_zone(zone).await, Vehicles::default());
+            for (plate, at) in [("A", before - 59), ("B", before), ("C", first), ("D", last)] {
+                fixture.service.record(vec![vehicles.entry("P3", plate, minute(at))]).await.unwrap();
+            }
+
+            let lot = p3(&fixture).await;
+
+            assert_eq!((lot.entries_this_hour, lot.entries_hour_before), (2, 2), "{zone}");
+        }
     }
 
     #[tokio::test]

@@ -1,14 +1,21 @@
 //! Statistics of a lot: entries, exits, dwell and occupancy by hour or by day, and when vehicles come.
 //!
-//! Made of the ledger's hours. A day, and an hour of the day, are those of the lot's own time zone; where that is not a
-//! whole number of hours from UTC, an hour belongs to the day and the hour in which it begins.
+//! Made of the ledger's quarter hours. An hour and a day are those of the lot's own time zone, see [`Calendar`].
 
-use chrono::{Datelike as _, NaiveDate, Timelike as _};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use chrono::NaiveDate;
 use chrono_tz::Tz;
-use parking::{LotId, Source, Timestamp};
+use parking::{LotId, Timestamp};
 
+use super::calendar::Calendar;
 use super::{Error, Service, within};
-use crate::ledger::{HOUR_MS, Hours, Order, Page, SessionFilter, Tally, hour_of, start_of};
+use crate::ledger::{Connected, QUARTER_MS, Quarters, Tally, start_of};
+
+const HOUR_MS: i64 = 3_600_000;
+/// The most quarter hours of a day, on which clocks are set back.
+const LONGEST_DAY: i64 = 25 * 4;
 
 /// The most hours that are told one by one: a month of them.
 pub const MAX_HOURS: i64 = 750;
@@ -17,8 +24,6 @@ pub const MAX_DAYS: i64 = 400;
 /// What is told when nobody says from when.
 const USUAL_HOURS: i64 = 24;
 const USUAL_DAYS: i64 = 30;
-/// The first event of a lot is looked for among so many of its oldest sessions, some of which may be saved summaries.
-const LOOKED_BEYOND: u32 = 20;
 
 /// How much time is told as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +55,8 @@ pub struct BucketStatistics {
     pub from: Timestamp,
     /// When it ends.
     pub to: Timestamp,
+    /// Whether anything is known of it; without data, the numbers say nothing.
+    pub has_data: bool,
     /// Entries, exits and stays.
     pub tally: Tally,
     /// Vehicles inside when it ended: those whose stay is known. One of which an end was missed is not among them.
@@ -60,13 +67,13 @@ pub struct BucketStatistics {
 
 impl BucketStatistics {
     /// Its length.
-    pub fn hours(&self) -> i64 {
-        self.to.millis_since(self.from) / HOUR_MS
+    pub fn millis(&self) -> i64 {
+        self.to.millis_since(self.from)
     }
 
     /// Stays that ended, an hour.
     pub fn turnover(&self) -> f64 {
-        float(self.tally.counts.matched) / float(self.hours())
+        float(self.tally.counts.matched) * float(HOUR_MS) / float(self.millis())
     }
 }
 
@@ -81,68 +88,125 @@ pub struct Statistics {
     pub capacity: Option<u32>,
     /// The buckets, in order and without gaps.
     pub buckets: Vec<BucketStatistics>,
-    /// The hour of the lot's first event, if it has any: what was inside before is not known.
+    /// The quarter hour of the lot's first event, if it has any: what was inside before is not known.
     pub known_since: Option<Timestamp>,
-    /// Entries by weekday, Monday first, and hour of the lot's own time.
-    pub arrivals: [[i64; 24]; 7],
+    /// Entries by weekday, Monday first, and hour of the lot's own time; `None` where nothing is known of any such hour.
+    pub arrivals: Arrivals,
 }
 
+/// Entries by weekday and hour.
+pub type Arrivals = [[Option<i64>; 24]; 7];
+
 impl Statistics {
-    /// All buckets as one; `None` when there is none. Its average is over the time since the lot's first event.
+    /// All buckets as one; `None` when there is none. Its average is over the buckets with data, since the lot's first
+    /// event.
     pub fn total(&self) -> Option<BucketStatistics> {
         let (first, last) = (self.buckets.first()?, self.buckets.last()?);
         let mut tally = Tally::default();
-        self.buckets.iter().for_each(|bucket| tally.add(&bucket.tally));
-        let mut total =
-            BucketStatistics { from: first.from, to: last.to, tally, inside: last.inside, average_inside: 0.0 };
-        let inside_ms = self.buckets.iter().map(|bucket| bucket.average_inside * float(bucket.hours())).sum::<f64>();
-        let known_since = self.known_since.map_or(total.from, |since| since.clamp(total.from, total.to));
-        let known_hours = (total.to.millis_since(known_since) / HOUR_MS).max(1);
-        total.average_inside = inside_ms / float(known_hours);
-        Some(total)
+        let (mut inside_ms, mut known_ms) = (0.0, 0);
+        for bucket in self.buckets.iter().filter(|bucket| bucket.has_data) {
+            tally.add(&bucket.tally);
+            inside_ms += bucket.average_inside * float(bucket.millis());
+            let known_since = self.known_since.map_or(bucket.from, |since| since.clamp(bucket.from, bucket.to));
+            known_ms += bucket.to.millis_since(known_since);
+        }
+        Some(BucketStatistics {
+            from: first.from,
+            to: last.to,
+            has_data: known_ms > 0,
+            tally,
+            inside: last.inside,
+            average_inside: inside_ms / float(known_ms.max(QUARTER_MS)),
+        })
     }
 
-    /// Takes the hours of a lot apart into buckets. `asked` are the hours that were asked for, none of them left out.
+    /// Puts the quarter hours of a lot together into buckets. `asked` are those that were asked for, none left out;
+    /// `found` and `connected` may reach further.
     fn new(
-        lot: LotId,
-        zone: Zone,
+        of: &StatisticsOf,
+        calendar: Calendar,
         capacity: Option<u32>,
-        bucket: Bucket,
-        asked: std::ops::Range<i64>,
-        hours: &Hours,
+        asked: &Range<i64>,
+        found: &Quarters,
+        connected: &Connected,
     ) -> Self {
-        let before: i64 = hours.hours.iter().map(|(_, tally)| tally.counts.inside()).sum();
-        let mut statistics =
-            Self { lot, time_zone: zone.0, capacity, buckets: Vec::new(), known_since: None, arrivals: [[0; 24]; 7] };
-        let mut inside = hours.inside_after - before;
-        let mut found = hours.hours.iter().peekable();
+        let known = Known::of(calendar, found, connected);
+        let mut statistics = Self {
+            lot: of.lot.clone(),
+            time_zone: calendar.0,
+            capacity,
+            buckets: Vec::new(),
+            known_since: found.first.map(start_of),
+            arrivals: Arrivals::default(),
+        };
+        let since_begin = found.quarters.iter().filter(|(quarter, _)| *quarter >= asked.start);
+        let mut inside = found.inside_after - since_begin.map(|(_, tally)| tally.counts.inside()).sum::<i64>();
+        let mut found = found.quarters.iter().skip_while(|(quarter, _)| *quarter < asked.start).peekable();
         let mut building = Building::default();
-        for hour in asked.clone() {
-            let tally = found.next_if(|(number, _)| *number == hour).map(|(_, tally)| tally);
-            let (weekday, of_day) = zone.weekday_and_hour(hour);
-            statistics.arrivals[weekday][of_day] += tally.map_or(0, |tally| tally.counts.entries);
-            building.add(inside, tally);
+        for quarter in asked.clone() {
+            let tally = found.next_if(|(number, _)| *number == quarter).map(|(_, tally)| tally);
+            let has_data = known.has(quarter, tally.is_some());
+            if has_data {
+                let (weekday, hour) = calendar.weekday_and_hour(quarter);
+                let entries = tally.map_or(0, |tally| tally.counts.entries);
+                *statistics.arrivals[weekday][hour].get_or_insert(0) += entries;
+            }
+            building.add(inside, tally, has_data);
             inside += tally.map_or(0, |tally| tally.counts.inside());
-            if hour + 1 == asked.end || zone.begins(bucket, hour + 1) {
-                statistics.buckets.push(std::mem::take(&mut building).finish(hour + 1, inside));
+            if quarter + 1 == asked.end || calendar.begins(of.bucket, quarter + 1) {
+                statistics.buckets.push(std::mem::take(&mut building).finish(quarter + 1, inside));
             }
         }
         statistics
     }
 }
 
+/// Tells quarter hours in which nothing happened from those of which nothing is known.
+///
+/// Nothing is known from before the lot's first event. After it, a quarter hour is known if a correlator was connected or
+/// anything was counted in it. Before correlators were noted at all (an older version recorded it, or it is history that
+/// was published later) every quarter hour of a day with an event is known.
+struct Known<'a> {
+    calendar: Calendar,
+    first: Option<i64>,
+    connected: &'a Connected,
+    days: BTreeSet<NaiveDate>,
+}
+
+impl<'a> Known<'a> {
+    fn of(calendar: Calendar, found: &Quarters, connected: &'a Connected) -> Self {
+        let since = connected.since.unwrap_or(i64::MAX);
+        let before = found.quarters.iter().filter(|(quarter, _)| *quarter < since);
+        let days = before.map(|(quarter, _)| calendar.date(*quarter)).collect();
+        Self { calendar, first: found.first, connected, days }
+    }
+
+    fn has(&self, quarter: i64, is_counted: bool) -> bool {
+        let is_noted = self.connected.since.is_some_and(|since| quarter >= since);
+        self.first.is_some_and(|first| quarter >= first)
+            && (is_counted
+                || if is_noted {
+                    self.connected.quarters.contains(&quarter)
+                } else {
+                    self.days.contains(&self.calendar.date(quarter))
+                })
+    }
+}
+
 /// A bucket that is being put together.
 #[derive(Debug, Default)]
 struct Building {
-    hours: i64,
+    quarters: i64,
+    has_data: bool,
     tally: Tally,
     inside_ms: i64,
 }
 
 impl Building {
-    fn add(&mut self, inside: i64, tally: Option<&Tally>) {
-        self.hours += 1;
-        self.inside_ms += inside * HOUR_MS + tally.map_or(0, |tally| tally.counts.inside_ms);
+    fn add(&mut self, inside: i64, tally: Option<&Tally>, has_data: bool) {
+        self.quarters += 1;
+        self.has_data |= has_data;
+        self.inside_ms += inside * QUARTER_MS + tally.map_or(0, |tally| tally.counts.inside_ms);
         if let Some(tally) = tally {
             self.tally.add(tally);
         }
@@ -150,77 +214,39 @@ impl Building {
 
     fn finish(self, end: i64, inside: i64) -> BucketStatistics {
         BucketStatistics {
-            from: start_of(end - self.hours),
+            from: start_of(end - self.quarters),
             to: start_of(end),
+            has_data: self.has_data,
             tally: self.tally,
             inside,
-            average_inside: float(self.inside_ms) / float(self.hours * HOUR_MS),
+            average_inside: float(self.inside_ms) / float(self.quarters * QUARTER_MS),
         }
     }
 }
 
-/// The zone of a lot's own time.
-#[derive(Debug, Clone, Copy)]
-struct Zone(Tz);
-
-impl Zone {
-    fn date(self, hour: i64) -> NaiveDate {
-        start_of(hour).to_datetime().with_timezone(&self.0).date_naive()
+/// The quarter hours of the buckets that are asked for, refused when there are too many buckets.
+fn asked_quarters(calendar: Calendar, asked: &StatisticsOf, now: Timestamp) -> Result<Range<i64>, Error> {
+    let (usual, most, longest) = match asked.bucket {
+        Bucket::Hour => (USUAL_HOURS, MAX_HOURS, 4),
+        Bucket::Day => (USUAL_DAYS * 24, MAX_DAYS, LONGEST_DAY),
+    };
+    let to = asked.to.unwrap_or_else(|| now.plus_millis(1));
+    let from = asked.from.unwrap_or_else(|| to.plus_millis(-usual * HOUR_MS));
+    if to <= from {
+        return Err(Error::Refused(format!("to, {to}, is not after from, {from}")));
     }
-
-    fn weekday_and_hour(self, hour: i64) -> (usize, usize) {
-        let local = start_of(hour).to_datetime().with_timezone(&self.0);
-        let place = |number: u32| usize::try_from(number).unwrap_or_default();
-        (place(local.weekday().num_days_from_monday()), place(local.hour()))
+    let too_many = || {
+        Error::Refused(format!(
+            "from {from} to {to} is too much to tell: allowed are {MAX_HOURS} hours, or {MAX_DAYS} days with bucket=day"
+        ))
+    };
+    // Before the buckets are counted one by one.
+    if to.millis_since(from) > most * longest * QUARTER_MS {
+        return Err(too_many());
     }
-
-    /// Whether a bucket begins with that hour.
-    fn begins(self, bucket: Bucket, hour: i64) -> bool {
-        match bucket {
-            Bucket::Hour => true,
-            Bucket::Day => self.date(hour) != self.date(hour - 1),
-        }
-    }
-
-    /// The hours of whole buckets that have these times.
-    fn whole(self, bucket: Bucket, from: Timestamp, to: Timestamp) -> std::ops::Range<i64> {
-        let (mut first, mut end) = (hour_of(from), hour_of(to.plus_millis(HOUR_MS - 1)));
-        while !self.begins(bucket, first) {
-            first -= 1;
-        }
-        while !self.begins(bucket, end) {
-            end += 1;
-        }
-        first..end
-    }
-
-    /// The hours that are asked for, refused when they are too many.
-    fn whole_of(self, asked: &StatisticsOf, now: Timestamp) -> Result<std::ops::Range<i64>, Error> {
-        let (usual, most) = match asked.bucket {
-            Bucket::Hour => (USUAL_HOURS, MAX_HOURS),
-            Bucket::Day => (USUAL_DAYS * 24, MAX_DAYS),
-        };
-        let to = asked.to.unwrap_or_else(|| now.plus_millis(1));
-        let from = asked.from.unwrap_or_else(|| to.plus_millis(-usual * HOUR_MS));
-        if to <= from {
-            return Err(Error::Refused(format!("to, {to}, is not after from, {from}")));
-        }
-        let hours = self.whole(asked.bucket, from, to);
-        if self.buckets(asked.bucket, &hours) > most {
-            return Err(Error::Refused(format!(
-                "from {from} to {to} is too much to tell: allowed are {MAX_HOURS} hours, or {MAX_DAYS} days with bucket=day"
-            )));
-        }
-        Ok(hours)
-    }
-
-    /// How many buckets these hours are.
-    fn buckets(self, bucket: Bucket, hours: &std::ops::Range<i64>) -> i64 {
-        match bucket {
-            Bucket::Hour => hours.end - hours.start,
-            Bucket::Day => (self.date(hours.end - 1) - self.date(hours.start)).num_days() + 1,
-        }
-    }
+    let quarters = calendar.whole(asked.bucket, from, to);
+    let buckets = quarters.clone().filter(|quarter| calendar.begins(asked.bucket, *quarter)).count();
+    if i64::try_from(buckets).unwrap_or(i64::MAX) > most { Err(too_many()) } else { Ok(quarters) }
 }
 
 impl Service {
@@ -235,22 +261,18 @@ impl Service {
             return Err(Error::Refused(format!("there is no lot {}: {problem}", asked.lot)));
         }
         let now = row.and_then(|row| row.time).unwrap_or_else(|| inner.clock.now());
-        let zone = Zone(known.map_or(Tz::UTC, |lot| lot.time_zone));
-        let hours = zone.whole_of(asked, now)?;
-        let found = within(async { Ok(inner.ledger.hours(&asked.lot, hours.clone()).await?) }).await?;
+        let calendar = Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone));
+        let quarters = asked_quarters(calendar, asked, now)?;
+        // Whole days: whether an hour of old times is known, its day tells.
+        let days = calendar.whole(Bucket::Day, start_of(quarters.start), start_of(quarters.end));
+        let (found, connected) = within(async {
+            let (found, connected) =
+                (inner.ledger.quarters(&asked.lot, days), inner.ledger.connected(quarters.clone()));
+            Ok(tokio::try_join!(found, connected)?)
+        })
+        .await?;
         let capacity = known.and_then(|lot| lot.capacity);
-        let known_since = self.first_event(&asked.lot).await?.map(|time| start_of(hour_of(time)));
-        let statistics = Statistics::new(asked.lot.clone(), zone, capacity, asked.bucket, hours, &found);
-        Ok(Statistics { known_since, ..statistics })
-    }
-
-    /// When the oldest session of a lot began that events gave; summaries are not looked beyond without end.
-    async fn first_event(&self, lot: &LotId) -> Result<Option<Timestamp>, Error> {
-        let filter = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
-        let page = Page { limit: LOOKED_BEYOND, after: None, order: Order::OldestFirst };
-        let oldest = self.sessions(&filter, page).await?;
-        let given = oldest.iter().find(|row| row.source == Source::Events);
-        Ok(given.and_then(|row| row.session.given_at()))
+        Ok(Statistics::new(asked, calendar, capacity, &quarters, &found, &connected))
     }
 }
 
@@ -260,88 +282,4 @@ fn float(number: i64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::Counts;
-
-    const BERLIN: Zone = Zone(Tz::Europe__Berlin);
-
-    fn at(text: &str) -> Timestamp {
-        Timestamp::parse_rfc3339(text).unwrap()
-    }
-
-    fn of(zone: Zone, asked: &std::ops::Range<i64>, hours: &Hours) -> Statistics {
-        Statistics::new(LotId::default(), zone, None, Bucket::Day, asked.clone(), hours)
-    }
-
-    #[test]
-    fn a_day_has_the_hours_that_it_has_where_the_lot_is() {
-        let asked = BERLIN.whole(Bucket::Day, at("2024-10-26T12:00:00Z"), at("2024-10-28T12:00:00Z"));
-
-        let statistics = of(BERLIN, &asked, &Hours::default());
-
-        let begins: Vec<String> = statistics.buckets.iter().map(|day| day.from.to_string()).collect();
-        assert_eq!(begins, ["2024-10-25T22:00:00.000Z", "2024-10-26T22:00:00.000Z", "2024-10-27T23:00:00.000Z"]);
-        assert_eq!(statistics.buckets.iter().map(BucketStatistics::hours).collect::<Vec<_>>(), [24, 25, 24]);
-    }
-
-    #[test]
-    fn exactly_as_many_buckets_are_told_as_the_limits_say() {
-        let told = |bucket, from: &str, to: Timestamp| {
-            let asked = StatisticsOf { lot: LotId::default(), from: Some(at(from)), to: Some(to), bucket };
-            let hours = BERLIN.whole_of(&asked, to).ok()?;
-            let buckets = Statistics::new(asked.lot, BERLIN, None, bucket, hours, &Hours::default()).buckets;
-            i64::try_from(buckets.len()).ok()
-        };
-        let half_past = "2024-01-01T00:30:00Z";
-        let hours = |hours: i64| at(half_past).plus_millis(hours * HOUR_MS);
-        assert_eq!(told(Bucket::Hour, half_past, hours(MAX_HOURS - 1)), Some(MAX_HOURS));
-        assert_eq!(told(Bucket::Hour, half_past, hours(MAX_HOURS)), None);
-
-        let midnight = "2024-01-01T00:00:00+01:00";
-        let last = at("2025-02-03T23:59:59+01:00");
-        assert_eq!(told(Bucket::Day, midnight, last), Some(MAX_DAYS));
-        assert_eq!(told(Bucket::Day, midnight, last.plus_millis(2_000)), None);
-    }
-
-    #[test]
-    fn vehicles_come_at_the_hour_of_the_lots_own_day() {
-        let sunday_before_midnight_utc = hour_of(at("2024-09-22T23:30:00Z"));
-        let counts = Counts { entries: 4, inside_ms: 4 * HOUR_MS / 2, ..Counts::default() };
-        let tally = Tally { counts, ..Tally::default() };
-        let hours = Hours { hours: vec![(sunday_before_midnight_utc, tally)], inside_after: 6 };
-        let asked = BERLIN.whole(Bucket::Day, at("2024-09-22T23:30:00Z"), at("2024-09-22T23:31:00Z"));
-
-        let statistics = of(BERLIN, &asked, &hours);
-
-        assert_eq!(statistics.arrivals[0][1], 4);
-        assert_eq!(statistics.arrivals.iter().flatten().sum::<i64>(), 4);
-        let day = &statistics.buckets[0];
-        assert_eq!((statistics.buckets.len(), day.hours(), day.inside), (1, 24, 6));
-        // Two for an hour, four for half of one on average, six for the other twenty-two.
-        assert!((day.average_inside - (2.0 + 4.0 + 22.0 * 6.0) / 24.0).abs() < 1e-9);
-        assert!((statistics.total().unwrap().average_inside - day.average_inside).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_average_of_all_buckets_is_over_the_time_since_the_first_event() {
-        let hour = hour_of(at("2024-09-24T09:00:00Z"));
-        let counts = Counts { entries: 2, inside_ms: 2 * HOUR_MS, ..Counts::default() };
-        let hours = Hours { hours: vec![(hour, Tally { counts, ..Tally::default() })], inside_after: 2 };
-        let of_day = Statistics::new(LotId::default(), BERLIN, None, Bucket::Hour, hour - 20..hour + 4, &hours);
-        let average = |statistics: &Statistics| statistics.total().unwrap().average_inside;
-        assert!((average(&of_day) - 2.0 * 4.0 / 24.0).abs() < 1e-9, "{of_day:?}");
-
-        let known = Statistics { known_since: Some(start_of(hour)), ..of_day };
-        assert!((average(&known) - 2.0).abs() < 1e-9, "{known:?}");
-    }
-
-    #[test]
-    fn an_hour_that_begins_between_two_days_belongs_to_the_one_before() {
-        let kathmandu = Zone(Tz::Asia__Kathmandu);
-        let asked = kathmandu.whole(Bucket::Day, at("2024-09-24T12:00:00Z"), at("2024-09-24T12:30:00Z"));
-        let statistics = of(kathmandu, &asked, &Hours::default());
-        assert_eq!(statistics.buckets[0].from, at("2024-09-23T19:00:00Z"));
-        assert_eq!(statistics.buckets[0].hours(), 24);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
 //! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
-//! what has ended, `read`, `list`, `hours`, `events` and `changes` answer questions, `store` lends connections, `schema`
+//! what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions, `store` lends connections, `schema`
 //! has the tables, `upgrade` brings them to this program's version, `probe` only looks.
 
 use std::ops::Range;
@@ -16,8 +16,8 @@ pub(in crate::ledger) use self::probe::probe;
 use self::store::{Store, attempt};
 use self::writer::Writer;
 use super::{
-    ChangeRow, Error, EventRow, Hours, Ledger, LotRow, Page, Pending, Recent, RecentOf, Saved, SessionFilter,
-    SessionRow, Summary, merge,
+    ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    SessionFilter, SessionRow, Summary, merge,
 };
 
 mod changes;
@@ -25,10 +25,10 @@ mod due;
 mod events;
 mod failure;
 mod find;
-mod hours;
 mod known;
 mod list;
 mod probe;
+mod quarters;
 mod read;
 mod schema;
 mod store;
@@ -116,12 +116,20 @@ impl Ledger for PostgresLedger {
         attempt(|| read::lots(&self.store)).await
     }
 
-    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, Error> {
-        attempt(|| hours::of_lot(&self.store, lot, &hours)).await
+    async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, Error> {
+        attempt(|| quarters::of_lot(&self.store, lot, &quarters)).await
+    }
+
+    async fn note_connected(&self, quarter: i64) -> Result<(), Error> {
+        attempt(|| quarters::note_connected(&self.store, quarter)).await
+    }
+
+    async fn connected(&self, quarters: Range<i64>) -> Result<Connected, Error> {
+        attempt(|| quarters::connected(&self.store, &quarters)).await
     }
 
     async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error> {
-        attempt(|| hours::recent(&self.store, lots)).await
+        attempt(|| quarters::recent(&self.store, lots)).await
     }
 
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {

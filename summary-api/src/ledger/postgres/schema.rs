@@ -73,6 +73,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) WITH (fillfactor = 50);
 ",
     ONE_SCHEMA,
+    LOT_QUARTER,
 ];
 
 /// A program of another schema version can't record: what it leaves out, nobody would notice. Each says its version
@@ -96,6 +97,22 @@ const ONE_SCHEMA: &str = "
         FOR EACH STATEMENT EXECUTE FUNCTION only_of_this_schema();
     CREATE TRIGGER only_of_this_schema BEFORE INSERT OR UPDATE OR DELETE ON session
         FOR EACH STATEMENT EXECUTE FUNCTION only_of_this_schema();
+";
+
+/// What each quarter hour of a lot saw, and the quarter hours in which a correlator was connected. `lot_hour` had the hours
+/// of UTC, which are not those of every time zone. All sessions are counted anew: those behind `quarters_missing_after`
+/// are in no quarter yet.
+const LOT_QUARTER: &str = "
+    DROP TABLE lot_hour;
+    CREATE TABLE lot_quarter (
+        lot_no bigint NOT NULL, quarter_no bigint NOT NULL, entries bigint NOT NULL DEFAULT 0,
+        exits bigint NOT NULL DEFAULT 0, matched bigint NOT NULL DEFAULT 0, unmatched_exits bigint NOT NULL DEFAULT 0,
+        unmatched_entries bigint NOT NULL DEFAULT 0, inside_ms bigint NOT NULL DEFAULT 0,
+        dwell_ms bigint NOT NULL DEFAULT 0, dwells bytea NOT NULL DEFAULT '', PRIMARY KEY (lot_no, quarter_no)
+    ) WITH (fillfactor = 50);
+    ALTER TABLE ledger RENAME COLUMN hours_missing_after TO quarters_missing_after;
+    UPDATE ledger SET quarters_missing_after = '00000000-0000-0000-0000-000000000000';
+    CREATE TABLE connected_quarter (quarter_no bigint PRIMARY KEY);
 ";
 
 /// Summary APIs that start at once take turns: a number that nobody else is likely to use.

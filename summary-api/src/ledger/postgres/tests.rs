@@ -27,10 +27,10 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
 
     assert_eq!(
         refusal(&url).await,
-        "the ledger has the schema version 7 of a newer program, and this one knows up to 5: start the newer program, \
+        "the ledger has the schema version 7 of a newer program, and this one knows up to 6: start the newer program, \
          or name another database in DWELL_DATABASE_URL"
     );
-    server.query(&url, "UPDATE ledger SET schema_version = 5").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 6").await.unwrap();
     assert_eq!(PostgresLedger::open(&url, NOW).await.unwrap().id(), id);
 }
 

@@ -1,23 +1,20 @@
-//! Makes the tables of a ledger, brings older ones to this program's version, and counts the hours that are missing.
+//! Makes the tables of a ledger, brings older ones to this program's version, and counts the quarter hours that are missing.
 //!
-//! Both take as long as a ledger is large. The steps are one transaction, which no deadline ends. Hours are counted in
+//! Both take as long as a ledger is large. The steps are one transaction, which no deadline ends. Quarter hours are counted in
 //! pieces, each a transaction that notes how far it came: whoever is started next goes on there. Nobody records in
 //! between: older programs can't any more, and this one opens a ledger when all of it is counted.
 
 use std::time::Duration;
 
 use parking::Timestamp;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::hours;
+use super::quarters;
 use super::schema::{MIGRATIONS, TURN, known_version, newer, stored_version};
 use super::store::{Store, attempt, attempt_within};
 use crate::ledger::Error;
-
-/// How often it is told how far the hours are counted.
-const TOLD_EACH: Duration = Duration::from_secs(10);
+use crate::ledger::progress::Progress;
 
 /// Brings the tables to this program's version and returns the ledger's id. A current ledger is only read, so that a
 /// role without the right to make tables will do.
@@ -25,7 +22,7 @@ pub(super) async fn prepare(store: &Store, now: Timestamp) -> Result<Uuid, Error
     if attempt(|| version(store)).await? != Some(known_version()) {
         attempt_within(Duration::MAX, || upgrade(store, now)).await?;
     }
-    count_hours(store).await?;
+    count_quarters(store).await?;
     attempt(|| id(store)).await
 }
 
@@ -80,23 +77,16 @@ async fn upgrade(store: &Store, now: Timestamp) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn count_hours(store: &Store) -> Result<(), Error> {
-    let (mut counted, mut told) = (0, None::<Instant>);
+async fn count_quarters(store: &Store) -> Result<(), Error> {
+    let mut progress = Progress::default();
     loop {
-        let sessions = attempt(|| hours::count_some(store)).await?;
+        let sessions = attempt(|| quarters::count_some(store)).await?;
         if sessions == 0 {
-            break;
+            progress.finish();
+            return Ok(());
         }
-        counted += sessions;
-        if told.is_none_or(|told| told.elapsed() >= TOLD_EACH) {
-            tracing::info!(counted, "the hours of the ledger are counted from its sessions; it is ready after that");
-            told = Some(Instant::now());
-        }
+        progress.add(sessions);
     }
-    if counted > 0 {
-        tracing::info!(counted, "the hours of the ledger are counted");
-    }
-    Ok(())
 }
 
 async fn id(store: &Store) -> Result<Uuid, Failure> {

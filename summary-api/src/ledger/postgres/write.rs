@@ -6,7 +6,7 @@ use tokio_postgres::Statement;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::hours;
+use super::quarters;
 use crate::ledger::Error;
 use crate::ledger::batch::{Batch, ChangeWrite, EventWrite, LotWrite, SessionWrite};
 use crate::ledger::stored::{self, Code as _, code_of, column};
@@ -98,10 +98,10 @@ pub(super) async fn write(transaction: &Transaction<'_>, mut batch: Batch<'_>) -
         write_open_stays(transaction, &statements[5], &opened),
         write_open_stays(transaction, &statements[6], &closed),
     )?;
-    // Many transactions want the same hours: they are locked as late as can be.
-    let hours = hours::lock(transaction, &batch.hours).await?;
+    // Many transactions want the same quarter hours: they are locked as late as possible.
+    let quarters = quarters::lock(transaction, &batch.quarters).await?;
     futures::try_join!(
-        hours::write(transaction, &hours),
+        quarters::write(transaction, &quarters),
         write_lots(transaction, &statements[7], &batch),
         write_changes(transaction, &statements[8], &batch.changes),
     )?;

@@ -2,7 +2,7 @@
 //!
 //! `writer` is a thread that merges all waiting requests into one transaction, so that one write to disk carries many
 //! of them; `write` and `due` say what such a transaction does. `readers` lends read-only connections to
-//! `read`, `list`, `hours`, `events` and `changes`, which never wait for the writer. `heads` has what is newer than the
+//! `read`, `list`, `quarters`, `events` and `changes`, which never wait for the writer. `heads` has what is newer than the
 //! rows of vehicles, `event_index` finds events by their id. `log` takes the write-ahead log back into the file. `place`
 //! notices that the files were replaced. `schema` has the tables, `lock` keeps other processes away, `probe` only looks.
 
@@ -25,8 +25,8 @@ pub(in crate::ledger) use self::probe::probe;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    ChangeRow, Error, EventRow, Hours, Ledger, LotRow, Page, Pending, Recent, RecentOf, Saved, SessionFilter,
-    SessionRow, Summary,
+    ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    SessionFilter, SessionRow, Summary,
 };
 
 mod changes;
@@ -34,12 +34,12 @@ mod due;
 mod event_index;
 mod events;
 mod heads;
-mod hours;
 mod list;
 mod lock;
 mod log;
 mod place;
 mod probe;
+mod quarters;
 mod read;
 mod readers;
 mod schema;
@@ -132,14 +132,22 @@ impl Ledger for SqliteLedger {
         self.readers.read(read::lots).await
     }
 
-    async fn hours(&self, lot: &LotId, hours: Range<i64>) -> Result<Hours, Error> {
+    async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, Error> {
         let lot = lot.clone();
-        self.readers.read(move |connection| hours::of_lot(connection, &lot, &hours)).await
+        self.readers.read(move |connection| quarters::of_lot(connection, &lot, &quarters)).await
+    }
+
+    async fn note_connected(&self, quarter: i64) -> Result<(), Error> {
+        self.writer.note_connected(quarter).await
+    }
+
+    async fn connected(&self, quarters: Range<i64>) -> Result<Connected, Error> {
+        self.readers.read(move |connection| quarters::connected(connection, &quarters)).await
     }
 
     async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error> {
         let lots = lots.to_vec();
-        self.readers.read(move |connection| lots.iter().map(|lot| hours::recent(connection, lot)).collect()).await
+        self.readers.read(move |connection| lots.iter().map(|lot| quarters::recent(connection, lot)).collect()).await
     }
 
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {

@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::place::Held;
-use super::{heads, hours, read};
+use super::{heads, quarters, read};
 use crate::ledger::{Error, agreed};
 
 /// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
@@ -20,7 +20,7 @@ use crate::ledger::{Error, agreed};
 /// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
 /// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
 /// `vehicle_log` has what the rows of vehicles do not have yet, see `heads`. `event_index` finds events by id, see there.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE lot (
         lot_no INTEGER PRIMARY KEY, lot_id TEXT NOT NULL UNIQUE, time_ms INTEGER, inside INTEGER NOT NULL DEFAULT 0
@@ -57,16 +57,26 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE event_index (place INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
 ",
-    LOT_HOUR,
-];
-
-/// What each hour of a lot saw. After this step the hours of the sessions that are there are counted.
-const LOT_HOUR: &str = "
+    "
     CREATE TABLE lot_hour (
         lot_no INTEGER NOT NULL, hour_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
         matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
         inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
     ) STRICT, WITHOUT ROWID;
+",
+    LOT_QUARTER,
+];
+
+/// What each quarter hour of a lot saw, which is counted from all sessions after this step, and the quarter hours in
+/// which a correlator was connected. `lot_hour` had the hours of UTC, which are not those of every time zone.
+const LOT_QUARTER: &str = "
+    DROP TABLE lot_hour;
+    CREATE TABLE lot_quarter (
+        lot_no INTEGER NOT NULL, quarter_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, quarter_no)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE connected_quarter (quarter_no INTEGER PRIMARY KEY) STRICT;
 ";
 
 /// How long a statement waits for a lock that another program holds on the file.
@@ -204,6 +214,9 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
         let made = "INSERT INTO ledger VALUES (0, randomblob(16), ?1, NULL)";
         transaction.execute(made, params![now.as_millis()])?;
     }
+    if let Some(version) = version.filter(|version| *version < known_version()) {
+        tracing::info!(from = version, to = known_version(), "upgrading the tables of a ledger of an older version");
+    }
     apply_from(&transaction, version.unwrap_or(0))?;
     heads::catch_up(&transaction)?;
     let id = ledger_of(&transaction)?;
@@ -225,8 +238,8 @@ fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> 
     let done = usize::try_from(version).unwrap_or(0);
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(step)?;
-        if *step == LOT_HOUR {
-            hours::count_all(transaction)?;
+        if *step == LOT_QUARTER {
+            quarters::count_all(transaction)?;
         }
     }
     if version < known_version() {

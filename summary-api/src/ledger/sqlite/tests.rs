@@ -17,7 +17,9 @@ use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
 use crate::ledger::list::Scan;
 use crate::ledger::{Order, stored};
-use crate::testing::{Vehicles, fill_some_hours, minute};
+use crate::testing::{Vehicles, minute};
+
+mod upgrading;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -42,11 +44,11 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(
         text,
         format!(
-            "{file} has the schema version 7 of a newer program, and this one knows up to 4: start the newer program, \
+            "{file} has the schema version 7 of a newer program, and this one knows up to 5: start the newer program, \
              or name another file in DWELL_DATABASE_URL"
         )
     );
-    newer.execute("UPDATE ledger SET schema_version = 4", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 5", []).unwrap();
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().id(), id);
 }
 
@@ -151,7 +153,10 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
     let path = folder.path().join("ledger.db");
     drop(SqliteLedger::open(&path, NOW).await.unwrap());
     let older = Connection::open(&path).unwrap();
-    older.execute_batch("DROP TABLE event_index; DROP TABLE lot_hour; UPDATE ledger SET schema_version = 2").unwrap();
+    let of_version_2 = "
+        DROP TABLE event_index; DROP TABLE lot_quarter; DROP TABLE connected_quarter;
+        UPDATE ledger SET schema_version = 2";
+    older.execute_batch(of_version_2).unwrap();
     older.execute_batch("INSERT INTO lot (lot_id) VALUES ('P3')").unwrap();
     let timeline = stored::write_timeline(&matching::Timeline::default(), &[]);
     older.execute("INSERT INTO vehicle VALUES (1, 1, 'ABC123', 0, 0, NULL, NULL, ?1)", params![timeline]).unwrap();
@@ -254,25 +259,4 @@ async fn saves_until_it_is_killed() {
         }
     };
     tokio::join!(save(start), save(start + 1), save(start + 2), save(start + 3));
-}
-
-#[tokio::test]
-async fn the_hours_of_a_ledger_that_has_none_yet_are_those_of_its_sessions() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.db");
-    let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
-    let lot = fill_some_hours(&ledger).await;
-    // Behind those that are written when three hours are full.
-    let last = Vehicles::default().entry("P3", "LATE", minute(20 * 60));
-    ledger.record(vec![last], &Rules::default(), NOW).await.unwrap();
-    let before = ledger.hours(&lot, 0..i64::MAX).await.unwrap();
-    drop(ledger);
-
-    let connection = Connection::open(&path).unwrap();
-    connection.execute("DELETE FROM lot_hour", []).unwrap();
-    hours::count_all(&connection).unwrap();
-    drop(connection);
-
-    assert_eq!(before.hours.len(), 14);
-    assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().hours(&lot, 0..i64::MAX).await, Ok(before));
 }

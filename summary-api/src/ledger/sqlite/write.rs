@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::event_index::{Added, Unindexed};
 use super::heads::{self, Head, Heads, Turn};
-use super::{hours, read, vehicles};
+use super::{quarters, read, vehicles};
 use crate::ledger::batch::{
     Batch, BatchVehicle, ChangeWrite, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle,
 };
@@ -138,7 +138,7 @@ fn write_rows(connection: &Connection, batch: &mut Batch<'_>) -> Result<(), Erro
     }
     write_sessions(connection, &batch.take_sessions())?;
     write_lots(connection, batch)?;
-    hours::add(connection, &batch.hours)?;
+    quarters::add(connection, &batch.quarters)?;
     write_changes(connection, &batch.changes)
 }
 

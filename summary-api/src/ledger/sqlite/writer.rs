@@ -18,7 +18,7 @@ use super::heads::{Heads, Turn};
 use super::log::Log;
 use super::place::Place;
 use super::write::Written;
-use super::{due, heads, schema, write};
+use super::{due, heads, quarters, schema, write};
 use crate::ledger::merge::{Answers, Asked, Merged, Request, ask, ended};
 use crate::ledger::{Error, Saved, Summary};
 
@@ -40,6 +40,7 @@ type Lease = Asked<due::Call, Vec<Due>>;
 type Agree = Asked<Rules, ()>;
 /// Work that has no parameters.
 type Plain = Asked<(), ()>;
+type Note = Asked<i64, ()>;
 
 #[derive(Debug)]
 enum Job {
@@ -51,6 +52,7 @@ enum Job {
     Close(Plain),
     #[cfg(test)]
     LimitPages(Asked<Option<i64>, ()>),
+    NoteConnected(Note),
 }
 
 impl Writer {
@@ -92,6 +94,10 @@ impl Writer {
 
     pub(super) async fn agree_on(&self, rules: Rules) -> Result<(), Error> {
         ask(self.jobs()?, rules, Job::Agree).await
+    }
+
+    pub(super) async fn note_connected(&self, quarter: i64) -> Result<(), Error> {
+        ask(self.jobs()?, quarter, Job::NoteConnected).await
     }
 
     /// Whether what is written is kept, as far as the last transaction tells; after one that failed another one is tried.
@@ -165,6 +171,11 @@ impl Store {
                     Job::Agree(agree) => {
                         let agreed = self.transact(|transaction| schema::agree_on(transaction, &agree.work));
                         agree.answer(agreed);
+                    }
+                    Job::NoteConnected(note) => {
+                        let quarter = note.work;
+                        let noted = self.transact(|transaction| quarters::note_connected(transaction, quarter));
+                        note.answer(noted);
                     }
                     Job::TryOut(asked) => {
                         let tried = self.try_out();

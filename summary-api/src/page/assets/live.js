@@ -86,7 +86,7 @@
 
   // --- When to ask --------------------------------------------------------------------------------------------------
 
-  const state = { isPaused: false, isAsking: false, hasFeed: false, hasChanged: false, isLost: false, pageAt: 0, pageAfter: 0, timer: 0 };
+  const state = { isPaused: false, isAsking: false, hasFeed: false, hasChanged: false, isLost: false, pageAt: 0, pageAfter: 0, updatedAt: 0, timer: 0 };
   const refresh = () => document.getElementById("main").dataset.refresh;
 
   function wantsPage() {
@@ -144,8 +144,16 @@
   }
 
   function updated() {
-    const time = new Date().toLocaleTimeString("en-GB", { timeZoneName: "short" });
-    document.getElementById("live-when").textContent = `Updated ${time}`;
+    state.updatedAt = performance.now();
+    showAge();
+  }
+
+  // An age, not a time: the only clock of the page is the lot's.
+  function showAge() {
+    const seconds = Math.floor((performance.now() - state.updatedAt) / 1000);
+    const age = seconds < 3 ? "just now" : seconds < 120 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+    const when = document.getElementById("live-when");
+    if (when.textContent !== `Updated ${age}`) when.textContent = `Updated ${age}`;
   }
 
   // Said only when it changes: a voice that speaks every second is of no use.
@@ -194,6 +202,7 @@
     document.addEventListener("visibilitychange", ask);
     document.getElementById("live").hidden = false;
     updated();
+    setInterval(showAge, 1000);
     showTheme();
     say();
     follow(document.body.dataset.feed);

@@ -58,7 +58,15 @@ impl Api {
     }
 
     async fn with(access: Access) -> Self {
-        let fixture = Fixture::new().await;
+        Self::on(Fixture::new().await, access)
+    }
+
+    /// With one lot, P3, in this time zone.
+    async fn in_zone(time_zone: &str) -> Self {
+        Self::on(Fixture::in_zone(time_zone).await, Access::Open)
+    }
+
+    fn on(fixture: Fixture, access: Access) -> Self {
         let router = super::router(&fixture.service, access, &fixture.context);
         Self { fixture, router }
     }

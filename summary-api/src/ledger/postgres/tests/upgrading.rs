@@ -7,10 +7,18 @@ use crate::testing::{fill_some_hours, minute, vehicle};
 
 const ALWAYS: Range<i64> = 0..i64::MAX;
 
-/// Takes away what the last two steps have made, as in a ledger that knows no hours.
-const WITHOUT_HOURS: &str = "
-    DROP FUNCTION only_of_this_schema CASCADE; ALTER TABLE ledger DROP COLUMN hours_missing_after;
-    DROP TABLE lot_hour; UPDATE ledger SET schema_version = 3";
+/// Takes away what the last three steps have made, as in a ledger that counts nothing.
+const WITHOUT_COUNTS: &str = "
+    DROP FUNCTION only_of_this_schema CASCADE; ALTER TABLE ledger DROP COLUMN quarters_missing_after;
+    DROP TABLE lot_quarter; DROP TABLE connected_quarter; UPDATE ledger SET schema_version = 3";
+
+/// Makes it a ledger of schema version 5, as the release before quarter hours wrote it. The hour in it is wrong, so that a
+/// ledger which only splits its hours is noticed.
+const OF_VERSION_5: &str = "
+    DROP TABLE lot_quarter; DROP TABLE connected_quarter;
+    ALTER TABLE ledger RENAME COLUMN quarters_missing_after TO hours_missing_after;
+    UPDATE ledger SET schema_version = 5;
+    INSERT INTO lot_hour (lot_no, hour_no, entries) VALUES (1, 479768, 40)";
 
 /// The stays of 13 hours, and a saved summary, which counts in none.
 async fn fill(ledger: &PostgresLedger) -> LotId {
@@ -22,40 +30,61 @@ async fn fill(ledger: &PostgresLedger) -> LotId {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ci/test"]
-async fn the_hours_of_a_ledger_that_has_none_are_those_of_its_sessions() {
+async fn the_quarter_hours_of_a_ledger_that_has_none_are_those_of_its_sessions() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
     let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
     let lot = fill(&ledger).await;
-    let before = ledger.hours(&lot, ALWAYS).await.unwrap();
-    server.query(&url, WITHOUT_HOURS).await.unwrap();
+    let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
+    server.query(&url, WITHOUT_COUNTS).await.unwrap();
 
     let upgraded = PostgresLedger::open(&url, NOW).await.unwrap();
 
-    assert_eq!(before.hours.len(), 13);
-    assert_eq!(upgraded.hours(&lot, ALWAYS).await, Ok(before));
-    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "5");
+    assert_eq!(before.quarters.len(), 24);
+    assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
+    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "6");
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ci/test"]
-async fn hours_are_counted_in_pieces_and_whoever_comes_next_goes_on() {
+async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_hours_from_its_sessions() {
+    let server = testbed::Postgres::shared().await.unwrap();
+    let url = server.database().await.unwrap();
+    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    ledger.agree_on(&Rules::default()).await.unwrap();
+    let lot = fill(&ledger).await;
+    let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
+    let rules = server.query(&url, "SELECT rules FROM ledger").await.unwrap();
+    let lot_hour = schema::MIGRATIONS[3];
+    server.query(&url, &format!("{lot_hour}; {OF_VERSION_5}")).await.unwrap();
+
+    let upgraded = PostgresLedger::open(&url, NOW).await.unwrap();
+
+    assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
+    assert_eq!(server.query(&url, "SELECT rules FROM ledger").await.unwrap(), rules);
+    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "6");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn quarter_hours_are_counted_in_pieces_and_whoever_comes_next_goes_on() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
     let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
     let lot = fill(&ledger).await;
-    let before = ledger.hours(&lot, ALWAYS).await.unwrap();
-    let uncounted = format!("DELETE FROM lot_hour; UPDATE ledger SET hours_missing_after = '{}'", Uuid::nil());
+    let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
+    let uncounted = format!("DELETE FROM lot_quarter; UPDATE ledger SET quarters_missing_after = '{}'", Uuid::nil());
     server.query(&url, &uncounted).await.unwrap();
 
-    let pieces = [hours::count_some(&ledger.store).await.unwrap(), hours::count_some(&ledger.store).await.unwrap()];
-    let so_far = ledger.hours(&lot, ALWAYS).await.unwrap();
+    let pieces =
+        [quarters::count_some(&ledger.store).await.unwrap(), quarters::count_some(&ledger.store).await.unwrap()];
+    let so_far = ledger.quarters(&lot, ALWAYS).await.unwrap();
     let reopened = PostgresLedger::open(&url, NOW).await.unwrap();
 
     assert_eq!(pieces, [3, 3]);
-    assert_eq!(so_far.hours.len(), 6);
-    assert_eq!(reopened.hours(&lot, ALWAYS).await, Ok(before));
-    assert_eq!(hours::count_some(&ledger.store).await.unwrap(), 0);
+    assert_eq!(so_far.quarters.len(), 10);
+    assert_eq!(reopened.quarters(&lot, ALWAYS).await, Ok(before));
+    assert_eq!(quarters::count_some(&ledger.store).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -64,7 +93,7 @@ async fn the_steps_may_take_longer_than_any_other_statement() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
     let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
-    server.query(&url, WITHOUT_HOURS).await.unwrap();
+    server.query(&url, WITHOUT_COUNTS).await.unwrap();
     let impatient = format!("{url}?options=-c%20statement_timeout%3D200ms");
     let is_read = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'session'::regclass AND pid <> pg_backend_pid()";
 
@@ -89,16 +118,16 @@ async fn a_program_of_an_older_schema_records_nothing_and_waits_to_be_replaced()
     fill(&older).await;
     let changes = older.last_change().await.unwrap();
     let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(0), exit: minute(1) };
-    server.query(&url, "UPDATE ledger SET schema_version = 6").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 7").await.unwrap();
 
     let refused = older.save_summary(summary.clone(), NOW).await.unwrap_err();
     let due = older.due(9, &Rules::default(), minute(1_000_000), minute(2_000_000)).await.unwrap_err();
 
-    let text = "PostgreSQL says: the ledger has the schema version 6 of a newer program, which has to take the place of \
+    let text = "PostgreSQL says: the ledger has the schema version 7 of a newer program, which has to take the place of \
                 this one (55000)";
     assert_eq!([refused, due], [(); 2].map(|()| Error::Unavailable(text.into())));
     assert_eq!(older.last_change().await, Ok(changes));
-    server.query(&url, "UPDATE ledger SET schema_version = 5").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 6").await.unwrap();
     assert!(older.save_summary(summary, NOW).await.unwrap().is_new);
 }
 
@@ -111,6 +140,6 @@ async fn a_program_that_says_no_schema_records_nothing() {
 
     for statement in ["UPDATE session SET state = 5", "UPDATE event SET flags = 0", "DELETE FROM event"] {
         let refused = format!("{:#}", server.query(&url, statement).await.unwrap_err());
-        assert!(refused.contains("has the schema version 5"), "{statement}: {refused}");
+        assert!(refused.contains("has the schema version 6"), "{statement}: {refused}");
     }
 }

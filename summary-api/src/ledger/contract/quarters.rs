@@ -1,4 +1,4 @@
-//! The hours of a lot are those of its sessions as they stand, whatever came in which order and was revised.
+//! The quarters of a lot are those of its sessions as they stand, whatever came in which order and was revised.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,33 @@ use proptest::test_runner::{Config, TestRunner};
 use super::player::{NOW, Player, entry, event, exit, minute, vehicle};
 use super::{Store, contract};
 use crate::ledger::{
-    Counts, HOUR_MS, Hours, Order, Recent, RecentOf, SessionFilter, Summary, Tally, hour_of, start_of,
+    Connected, Counts, Order, QUARTER_MS, Quarters, Recent, RecentOf, SessionFilter, Summary, Tally, quarter_of,
+    start_of,
 };
 
 contract![
-    the_hours_are_those_of_the_sessions_after_any_history,
+    the_quarter_hours_are_those_of_the_sessions_after_any_history,
     two_units_of_a_vehicle_in_one_call_count_what_stands_in_the_end,
     many_who_record_at_once_count_each_passage_once,
-    a_saved_summary_counts_in_no_hour,
+    a_saved_summary_counts_in_no_quarter_hour,
     an_unread_event_counts_as_a_passage_that_matched_nothing,
-    open_stays_are_counted_by_when_they_began_and_hours_without_their_dwells,
-    a_lot_that_nobody_knows_has_had_no_hours,
+    open_stays_are_counted_by_when_they_began_and_quarter_hours_without_their_dwells,
+    an_unknown_lot_has_no_quarter_hours,
+    a_quarter_hour_in_which_a_correlator_was_connected_is_noted_once,
 ];
 
 const CASES: u32 = 24;
-/// All hours that any of these tests has.
-const ALWAYS: std::ops::Range<i64> = 0..1_000_000;
+/// All quarters that any of these tests has.
+const ALWAYS: std::ops::Range<i64> = 0..4_000_000;
 
-async fn of_lot(player: &Player, lot: &str) -> Hours {
-    player.ledger.hours(&LotId::parse(lot).unwrap(), ALWAYS).await.unwrap()
+async fn of_lot(player: &Player, lot: &str) -> Quarters {
+    player.ledger.quarters(&LotId::parse(lot).unwrap(), ALWAYS).await.unwrap()
 }
 
-/// The hours of a lot, counted from its sessions.
-async fn counted(player: &Player, lot: &str) -> Hours {
+/// The quarters of a lot, counted from its sessions.
+async fn counted(player: &Player, lot: &str) -> Quarters {
     let filter = SessionFilter { lot: LotId::parse(lot).ok(), ..SessionFilter::default() };
-    let mut hours: BTreeMap<i64, Tally> = BTreeMap::new();
+    let mut quarters: BTreeMap<i64, Tally> = BTreeMap::new();
     let mut inside_after = 0;
     for row in player.list(&filter, 100, Order::OldestFirst).await {
         if row.source == Source::Summary {
@@ -42,15 +44,15 @@ async fn counted(player: &Player, lot: &str) -> Hours {
         }
         let session = row.session;
         let was_inside = matches!(session.state, State::Open | State::Matched);
-        let left_over = |time: Timestamp| start_of(hour_of(time) + 1).millis_since(time);
+        let left_over = |time: Timestamp| start_of(quarter_of(time) + 1).millis_since(time);
         if let Some(time) = session.entry_time {
-            let counts = &mut hours.entry(hour_of(time)).or_default().counts;
+            let counts = &mut quarters.entry(quarter_of(time)).or_default().counts;
             counts.entries += 1;
             counts.unmatched_entries += i64::from(session.state == State::UnmatchedEntry);
             counts.inside_ms += if was_inside { left_over(time) } else { 0 };
         }
         if let Some(time) = session.exit_time {
-            let tally = hours.entry(hour_of(time)).or_default();
+            let tally = quarters.entry(quarter_of(time)).or_default();
             tally.counts.exits += 1;
             tally.counts.unmatched_exits += i64::from(session.state == State::UnmatchedExit);
             if let Some(dwell_ms) = session.dwell_ms() {
@@ -62,13 +64,14 @@ async fn counted(player: &Player, lot: &str) -> Hours {
         }
         inside_after += i64::from(session.state == State::Open);
     }
-    Hours { hours: hours.into_iter().collect(), inside_after }
+    Quarters { first: quarters.keys().next().copied(), quarters: quarters.into_iter().collect(), inside_after }
 }
 
-/// Without hours in which nothing is left.
-fn only_with_any(mut hours: Hours) -> Hours {
-    hours.hours.retain(|(_, tally)| *tally != Tally::default());
-    hours
+/// Without quarters in which nothing is left.
+fn only_with_any(mut quarters: Quarters) -> Quarters {
+    quarters.quarters.retain(|(_, tally)| *tally != Tally::default());
+    quarters.first = quarters.quarters.first().map(|(quarter, _)| *quarter);
+    quarters
 }
 
 /// Which of three vehicles, which way, at which ten minutes, and whether what is awaited ends after it.
@@ -79,7 +82,7 @@ fn histories() -> impl Strategy<Value = (Vec<Read>, Vec<usize>)> {
     (vec(read, 1..80), vec(1..20_usize, 1..12))
 }
 
-async fn the_hours_are_those_of_the_sessions_after_any_history(store: Store) {
+async fn the_quarter_hours_are_those_of_the_sessions_after_any_history(store: Store) {
     let player = Player::on(&store).await;
     let runtime = tokio::runtime::Handle::current();
     let checked = tokio::task::spawn_blocking(move || {
@@ -125,9 +128,9 @@ async fn check(player: &Player, case: i64, reads: &[Read], sizes: &[usize]) -> R
 async fn inside_is_known_after_any_hour(player: &Player, lot: &str) -> Result<(), TestCaseError> {
     let all = of_lot(player, lot).await;
     let mut inside = 0;
-    for (hour, tally) in &all.hours {
+    for (quarter, tally) in &all.quarters {
         inside += tally.counts.inside();
-        let until = player.ledger.hours(&LotId::parse(lot).unwrap(), ALWAYS.start..hour + 1).await.unwrap();
+        let until = player.ledger.quarters(&LotId::parse(lot).unwrap(), ALWAYS.start..quarter + 1).await.unwrap();
         prop_assert_eq!(until.inside_after, inside);
     }
     prop_assert_eq!(inside, all.inside_after);
@@ -143,13 +146,13 @@ async fn two_units_of_a_vehicle_in_one_call_count_what_stands_in_the_end(store: 
 
     player.ledger.record(vec![first, second, third], &player.rules, NOW).await.unwrap();
 
-    let hours = of_lot(&player, "P3").await;
-    assert_eq!(only_with_any(hours.clone()), counted(&player, "P3").await);
-    let matched: Vec<i64> = hours.hours.iter().map(|(_, tally)| tally.counts.matched).collect();
-    assert_eq!((matched.iter().sum::<i64>(), hours.inside_after), (1, 0));
+    let quarters = of_lot(&player, "P3").await;
+    assert_eq!(only_with_any(quarters.clone()), counted(&player, "P3").await);
+    let matched: Vec<i64> = quarters.quarters.iter().map(|(_, tally)| tally.counts.matched).collect();
+    assert_eq!((matched.iter().sum::<i64>(), quarters.inside_after), (1, 0));
 }
 
-/// Each has vehicles of its own, and all have the same hours, in orders of their own.
+/// Each has vehicles of its own, and all have the same quarter hours, in orders of their own.
 async fn many_who_record_at_once_count_each_passage_once(store: Store) {
     const HOURS: i64 = 7;
     let player = Player::on(&store).await;
@@ -166,18 +169,18 @@ async fn many_who_record_at_once_count_each_passage_once(store: Store) {
 
     futures::future::join_all(records).await;
 
-    let hours = of_lot(&player, "P3").await;
-    assert_eq!(hours, counted(&player, "P3").await);
-    assert_eq!(hours.hours.iter().map(|(_, tally)| tally.counts.exits).sum::<i64>(), 6 * 10 * HOURS);
+    let quarters = of_lot(&player, "P3").await;
+    assert_eq!(quarters, counted(&player, "P3").await);
+    assert_eq!(quarters.quarters.iter().map(|(_, tally)| tally.counts.exits).sum::<i64>(), 6 * 10 * HOURS);
 }
 
-async fn a_saved_summary_counts_in_no_hour(store: Store) {
+async fn a_saved_summary_counts_in_no_quarter_hour(store: Store) {
     let player = Player::on(&store).await;
     let summary = Summary { vehicle: vehicle("P3", "ABC123"), entry: minute(0), exit: minute(90) };
 
     player.ledger.save_summary(summary, NOW).await.unwrap();
 
-    assert_eq!(of_lot(&player, "P3").await, Hours::default());
+    assert_eq!(of_lot(&player, "P3").await, Quarters::default());
 }
 
 async fn an_unread_event_counts_as_a_passage_that_matched_nothing(store: Store) {
@@ -193,10 +196,12 @@ async fn an_unread_event_counts_as_a_passage_that_matched_nothing(store: Store) 
 
     let counts = Counts { entries: 1, exits: 1, unmatched_exits: 1, unmatched_entries: 1, ..Counts::default() };
     let tally = Tally { counts, ..Tally::default() };
-    assert_eq!(of_lot(&player, "P3").await, Hours { hours: vec![(hour_of(minute(0)), tally)], inside_after: 0 });
+    let quarter = quarter_of(minute(0));
+    let expected = Quarters { quarters: vec![(quarter, tally)], inside_after: 0, first: Some(quarter) };
+    assert_eq!(of_lot(&player, "P3").await, expected);
 }
 
-async fn open_stays_are_counted_by_when_they_began_and_hours_without_their_dwells(store: Store) {
+async fn open_stays_are_counted_by_when_they_began_and_quarter_hours_without_their_dwells(store: Store) {
     let player = Player::on(&store).await;
     let cars: Vec<_> = (0..5).map(|number| vehicle("P3", &format!("CAR{number}"))).collect();
     let entries: Vec<GateEvent> = cars.iter().zip(0..).map(|(car, at)| entry(car, at * 60)).collect();
@@ -205,7 +210,7 @@ async fn open_stays_are_counted_by_when_they_began_and_hours_without_their_dwell
 
     let asked = |lot: &str, open_before| RecentOf {
         lot: LotId::parse(lot).unwrap(),
-        hours: hour_of(minute(60))..=hour_of(minute(120)),
+        quarters: quarter_of(minute(60))..=quarter_of(minute(120)),
         open_before,
     };
     let asked = [
@@ -216,24 +221,38 @@ async fn open_stays_are_counted_by_when_they_began_and_hours_without_their_dwell
 
     let recent = player.ledger.recent(&asked).await;
 
-    let hour = |at: i64, counts| (hour_of(minute(at)), counts);
-    let left_over = |at: i64| HOUR_MS - minute(at).as_millis().rem_euclid(HOUR_MS);
+    let quarter = |at: i64, counts| (quarter_of(minute(at)), counts);
+    let left_over = |at: i64| QUARTER_MS - minute(at).as_millis().rem_euclid(QUARTER_MS);
     let one_in = |at: i64| Counts { entries: 1, inside_ms: left_over(at), ..Counts::default() };
-    let and_one_out =
-        Counts { exits: 1, matched: 1, dwell_ms: 30 * 60_000, inside_ms: left_over(60) - left_over(90), ..one_in(60) };
-    // The first minute of these tests is the fourteenth of its hour.
-    let p3 = vec![hour(60, and_one_out), hour(120, one_in(120))];
+    let one_out =
+        Counts { exits: 1, matched: 1, dwell_ms: 30 * 60_000, inside_ms: -left_over(90), ..Counts::default() };
+    let p3 = vec![quarter(60, one_in(60)), quarter(90, one_out), quarter(120, one_in(120))];
     assert_eq!(
         recent,
         Ok(vec![
             Recent::default(),
-            Recent { hours: p3, open_before: [3, 1] },
-            Recent { hours: Vec::new(), open_before: [0, 1] },
+            Recent { quarters: p3, open_before: [3, 1] },
+            Recent { quarters: Vec::new(), open_before: [0, 1] },
         ])
     );
 }
 
-async fn a_lot_that_nobody_knows_has_had_no_hours(store: Store) {
+async fn an_unknown_lot_has_no_quarter_hours(store: Store) {
     let player = Player::on(&store).await;
-    assert_eq!(of_lot(&player, "P3").await, Hours::default());
+    assert_eq!(of_lot(&player, "P3").await, Quarters::default());
+}
+
+async fn a_quarter_hour_in_which_a_correlator_was_connected_is_noted_once(store: Store) {
+    let player = Player::on(&store).await;
+    let ledger = &player.ledger;
+    assert_eq!(ledger.connected(ALWAYS).await, Ok(Connected::default()));
+
+    // The first of them is from before the ledger was made: a clock was wrong.
+    for quarter in [-2, 7, 9, 9, 8, 12] {
+        ledger.note_connected(quarter).await.unwrap();
+    }
+
+    let connected = |quarters: &[i64]| Connected { quarters: quarters.iter().copied().collect(), since: Some(7) };
+    assert_eq!(ledger.connected(8..12).await, Ok(connected(&[8, 9])));
+    assert_eq!(ledger.connected(20..30).await, Ok(connected(&[])));
 }

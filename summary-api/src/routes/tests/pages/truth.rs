@@ -1,0 +1,64 @@
+//! The pages say what is known: held exits are not matched, and no data is not zero.
+
+use super::{figure, open};
+use crate::routes::tests::Api;
+use crate::testing::{Vehicles, minute};
+
+#[tokio::test]
+async fn unmatched_and_now_say_that_held_exits_wait() {
+    let (api, mut vehicles) = (Api::new().await, Vehicles::default());
+    for number in 0..217 {
+        let unit = vehicles.exit("P3", &format!("CAR{number}"), minute(number % 60));
+        api.fixture.service.record(vec![unit]).await.unwrap();
+    }
+
+    let (now, unmatched) = (open(&api, "/").await.text(), open(&api, "/unmatched").await.text());
+
+    assert!(unmatched.contains("217 exits wait for their entry (held up to 30 s)"), "{unmatched}");
+    assert!(unmatched.contains("No unmatched entries or exits.") && !unmatched.contains("every end"), "{unmatched}");
+    assert_eq!((figure(&now, "share").as_str(), figure(&now, "held").as_str()), ("no data", "217"));
+    assert!(now.contains("no exit is decided yet; 217 exits wait for their entry (held up to 30 s)"), "{now}");
+    assert!(now.contains("(217 held)"), "{now}");
+
+    for unit in [vehicles.entry("P3", "IN1", minute(0)), vehicles.exit("P3", "IN1", minute(9))] {
+        api.fixture.service.record(vec![unit]).await.unwrap();
+    }
+
+    let now = open(&api, "/").await.text();
+    assert_eq!(figure(&now, "share"), "100.0 %");
+    assert!(now.contains("of those exits; 217 exits wait for their entry"), "{now}");
+}
+
+#[tokio::test]
+async fn an_empty_list_says_only_what_was_looked_for() {
+    let api = Api::new().await;
+    for (query, says) in [
+        ("", "No unmatched entries or exits."),
+        ("?state=unmatched_entry", "No unmatched entries."),
+        ("?state=held_exit&lot_id=central-mall", "No held exits at central-mall."),
+    ] {
+        let page = open(&api, &format!("/unmatched{query}")).await.text();
+        assert!(page.contains(says) && !page.contains("wait for"), "{query}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_charts_leave_a_gap_where_nothing_is_known() {
+    let (api, mut vehicles) = (Api::new().await, Vehicles::default());
+    let none = open(&api, "/stays?lot_id=central-mall").await.text();
+    for unit in [vehicles.entry("P3", "CAR1", minute(0)), vehicles.exit("P3", "CAR1", minute(90))] {
+        api.fixture.service.record(vec![unit]).await.unwrap();
+    }
+
+    let page = open(&api, "/stays?lot_id=P3").await.text();
+
+    assert!(none.contains("No data: nothing was recorded of this lot in this time."), "{none}");
+    // Of 25 hours the last two have data.
+    assert_eq!(page.matches("class=\"room unknown\"").count(), 23);
+    assert!(page.contains("<title>24 Sep 08:00: no data</title>") && page.contains("Grey: no data"), "{page}");
+    assert!(page.contains("<title>24 Sep 09:00: 1.0 inside on average</title>"), "{page}");
+    let table = page.split("id=\"occupancy-table\"").nth(1).unwrap();
+    assert!(table.contains("08:00</time></th><td class=\"number\">no data</td><td class=\"number\">–</td>"), "{table}");
+    // The hours of other days are not zero either.
+    assert!(page.contains("title=\"no data\""), "{page}");
+}
