@@ -26,7 +26,7 @@ async fn received(bus: &dyn Bus, queue: Queue, count: usize) -> Vec<GateEvent> {
     let mut events = Vec::new();
     while events.len() < count {
         let deliveries = consumer.receive(1_000).await.expect("the bus is open");
-        events.extend(deliveries.iter().map(|delivery| wire::parse_event(&delivery.body).expect("a gate event")));
+        events.extend(deliveries.iter().map(|delivery| wire::parse_event(&delivery.body).expect("a gate event").event));
         let tags: Vec<_> = deliveries.iter().map(|delivery| delivery.tag).collect();
         acknowledger.acknowledge(&tags).await.expect("the bus is open");
     }
