@@ -2,18 +2,25 @@
 //!
 //! A message is acknowledged once everything in it is done; one message may hold many events.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bus::{Delivery, Queue, Tag};
+use bus::{Delivery, Properties, Queue, Tag};
 use bytes::Bytes;
-use parking::wire::{Dropped, parse_message};
-use parking::{GateEvent, Refusal, Timestamp};
+use parking::wire::{Dropped, Element, ParsedEvent, parse_message};
+use parking::{EventKey, GateEvent, Refusal, Timestamp, Vehicle};
 use service_kit::traces::TraceContext;
 use tokio::time::Instant;
 
 /// An event that arrives further ahead of the clock than this is refused: one wrong gate clock must not age a lot.
 pub(crate) const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
+
+/// The ways in which a body may be compressed, as far as their names may be repeated: another word may be a plate.
+const COMPRESSIONS: [&str; 9] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "lz4", "snappy", "bzip2"];
+/// Values of `content_encoding` that leave the text as it is.
+const PLAIN_ENCODINGS: [&str; 4] = ["", "identity", "utf-8", "utf8"];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A message that is not acknowledged yet.
 #[derive(Debug)]
@@ -21,14 +28,39 @@ pub(crate) struct Received {
     pub(crate) queue: Queue,
     pub(crate) tag: Tag,
     pub(crate) at: Instant,
+    pub(crate) body: Bytes,
     pub(crate) trace: Option<TraceContext>,
-    left: AtomicUsize,
+    /// What its publisher said beside the body.
+    pub(crate) properties: Option<Arc<Properties>>,
+    undecided: AtomicUsize,
+    unfinished: AtomicUsize,
 }
 
 impl Received {
-    /// One of its elements is done; tells whether that was the last.
-    pub(crate) fn one_done(&self) -> bool {
-        self.left.fetch_sub(1, Ordering::AcqRel) == 1
+    /// One of its elements is recorded, or goes to the dead letters; tells whether that was the last.
+    pub(crate) fn one_decided(&self) -> bool {
+        self.undecided.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// One of its elements is recorded, or confirmed as a dead letter; tells whether that was the last. Then the message
+    /// is acknowledged.
+    pub(crate) fn one_finished(&self) -> bool {
+        self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Bytes that it holds in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes(&self.body, self.properties.as_ref())
+    }
+
+    /// The JSON of each event of this message, as it came.
+    pub(crate) fn sources(&self) -> Sources {
+        let elements = parse_message(&self.body).unwrap_or_default().into_iter();
+        let source = |element: Element<'_>| {
+            let event = element.event.ok()?.event;
+            Some(((event.key, event.vehicle), self.body.slice_ref(element.json)))
+        };
+        elements.filter_map(source).collect()
     }
 }
 
@@ -47,6 +79,9 @@ impl Arrival {
     }
 }
 
+/// The JSON of events as it came.
+pub(crate) type Sources = HashMap<(EventKey, Vehicle), Bytes>;
+
 /// What goes to the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -54,7 +89,13 @@ pub(crate) struct Refused {
     pub(crate) refusal: Refusal,
 }
 
-/// Takes a message apart, and adds what is in it. `count_dropped` gets the members that events had to be taken without.
+/// Bytes of a message in memory.
+pub(crate) fn bytes(body: &Bytes, properties: Option<&Arc<Properties>>) -> usize {
+    body.len() + properties.map_or(0, |said| said.bytes())
+}
+
+/// Takes a message apart, and adds what is in it. Of an array with no event in it, the whole body is one refused element.
+/// `count_dropped` gets the members that events had to be taken without.
 pub(crate) fn read(
     queue: Queue,
     delivery: &Delivery,
@@ -63,33 +104,69 @@ pub(crate) fn read(
     mut count_dropped: impl FnMut(Dropped),
 ) {
     let body = &delivery.body;
-    let (elements, refusal) = match parse_message(body) {
-        Err(refusal) => (Vec::new(), Some(refusal)),
-        Ok(elements) if elements.is_empty() => (elements, Some(Refusal::new("body", "is an empty array"))),
+    let (elements, refusal) = match elements(delivery, now) {
         Ok(elements) => (elements, None),
+        Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    let left = AtomicUsize::new(elements.len().max(1));
-    let message = Arc::new(Received { queue, tag: delivery.tag, at: delivery.received, trace: delivery.trace, left });
+    let parts = elements.len().max(1);
+    let message = Arc::new(Received {
+        queue,
+        tag: delivery.tag,
+        at: delivery.received,
+        body: body.clone(),
+        trace: delivery.trace,
+        properties: delivery.properties.clone(),
+        undecided: AtomicUsize::new(parts),
+        unfinished: AtomicUsize::new(parts),
+    });
     let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
     arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
     arrivals.extend(elements.into_iter().map(|element| {
-        let event = element.event.and_then(|parsed| {
-            count_dropped(parsed.dropped);
-            not_ahead(parsed.event, now)
+        let event = element.event.map(|ParsedEvent { event, dropped }| {
+            count_dropped(dropped);
+            event
         });
         arrival(event.map_err(|refusal| Refused { body: body.slice_ref(element.json), refusal }))
     }));
 }
 
-fn not_ahead(event: GateEvent, now: Timestamp) -> Result<GateEvent, Refusal> {
-    if event.key.time.millis_since(now) <= AHEAD_MAX_MS {
-        return Ok(event);
+/// The elements of a message, at least one of which is an event.
+fn elements(delivery: &Delivery, now: Timestamp) -> Result<Vec<Element<'_>>, Refusal> {
+    let mut elements = parse_message(&delivery.body).map_err(|refusal| encoding(delivery).unwrap_or(refusal))?;
+    for element in &mut elements {
+        if let Ok(parsed) = &element.event
+            && let Some(refusal) = ahead(&parsed.event, now)
+        {
+            element.event = Err(refusal);
+        }
     }
+    if elements.iter().any(|element| element.event.is_ok()) {
+        return Ok(elements);
+    }
+    let count = elements.len();
+    let first = elements.into_iter().find_map(|element| element.event.err());
+    Err(first.map_or_else(|| Refusal::new("body", "is an empty array"), |first| first.of_array(count)))
+}
+
+/// What is wrong with the encoding of a body that can't be read, if that is what is wrong.
+fn encoding(delivery: &Delivery) -> Option<Refusal> {
+    let said = delivery.properties.as_ref().and_then(|said| said.content_encoding.as_deref()).unwrap_or_default();
+    let said = said.trim().to_ascii_lowercase();
+    let plain = "publish plain JSON in UTF-8, without content_encoding";
+    if let Some(known) = COMPRESSIONS.iter().find(|known| **known == said) {
+        return Some(Refusal::new("content_encoding", format!("is {known}, which is not taken: {plain}")));
+    }
+    if delivery.body.starts_with(&GZIP_MAGIC) {
+        return Some(Refusal::new("body", format!("is compressed by gzip, which is not taken: {plain}")));
+    }
+    let is_plain = PLAIN_ENCODINGS.contains(&said.as_str());
+    (!is_plain).then(|| Refusal::new("content_encoding", format!("is not one that is taken: {plain}")))
+}
+
+fn ahead(event: &GateEvent, now: Timestamp) -> Option<Refusal> {
     let time = event.key.time;
-    Err(Refusal::new(
-        "future",
-        format!("event: its time {time} is more than five minutes ahead of {now}; set the gate's clock"),
-    ))
+    let text = || format!("event: its time {time} is more than five minutes ahead of {now}; set the gate's clock");
+    (time.millis_since(now) > AHEAD_MAX_MS).then(|| Refusal::new("future", text()))
 }
 
 /// What is in a message.
@@ -104,7 +181,15 @@ pub(crate) fn read_all(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec
 #[cfg(test)]
 pub(crate) fn delivered(body: String) -> Delivery {
     let tag = Tag { generation: 1, number: 1 };
-    Delivery { tag, body: body.into(), received: Instant::now(), redelivered: false, death: None, trace: None }
+    Delivery {
+        tag,
+        body: body.into(),
+        received: Instant::now(),
+        redelivered: false,
+        death: None,
+        trace: None,
+        properties: None,
+    }
 }
 
 #[cfg(test)]
@@ -157,8 +242,60 @@ mod tests {
     fn a_message_is_done_with_its_last_element() {
         let body = format!("[{0}, {0}, 7]", event("2024-09-24T09:00:00Z"));
         let arrivals = read_all(Queue::Exit, &delivered(body), NOW);
-        let done: Vec<bool> = arrivals.iter().map(|arrival| arrival.message.one_done()).collect();
-        assert_eq!(done, [false, false, true]);
+        let finished: Vec<bool> = arrivals.iter().map(|arrival| arrival.message.one_finished()).collect();
+        assert_eq!(finished, [false, false, true]);
+        let decided: Vec<bool> = arrivals.iter().map(|arrival| arrival.message.one_decided()).collect();
+        assert_eq!(decided, [false, false, true]);
         assert_eq!(arrivals[2].content.as_ref().unwrap_err().body, Bytes::from_static(b"7"));
+    }
+
+    #[test]
+    fn an_array_of_which_nothing_is_an_event_is_one_refused_element_with_the_whole_body() {
+        let late = event("2024-09-24T09:06:00Z");
+        let garbage = format!("[{}7]", "7,".repeat(8_999));
+        for (body, member) in
+            [(garbage, "body"), (format!("[{late}, {late}]"), "future"), (format!("[{late}, 7]"), "future")]
+        {
+            let arrivals = read_all(Queue::Exit, &delivered(body.clone()), NOW);
+            assert_eq!(arrivals.len(), 1);
+            let refused = arrivals[0].content.as_ref().unwrap_err();
+            assert_eq!((&*refused.body, refused.refusal.member()), (body.as_bytes(), member));
+            assert!(refused.refusal.to_string().contains("elements"), "{}", refused.refusal);
+        }
+    }
+
+    #[test]
+    fn an_encoding_that_is_not_taken_is_the_reason() {
+        let reason = |encoding: Option<&str>, body: &[u8]| {
+            let said = Properties { content_encoding: encoding.map(str::to_owned), ..Properties::default() };
+            let delivery = Delivery {
+                body: Bytes::copy_from_slice(body),
+                properties: Some(Arc::new(said)),
+                ..delivered(String::new())
+            };
+            let arrivals = read_all(Queue::Exit, &delivery, NOW);
+            match &arrivals[0].content {
+                Ok(_) => "an event".to_owned(),
+                Err(refused) => refused.refusal.to_string().split(", which").next().unwrap_or_default().to_owned(),
+            }
+        };
+        let gzip = [0x1f, 0x8b, 8, 0];
+        assert_eq!(reason(Some("gzip"), &gzip), "content_encoding is gzip");
+        assert_eq!(reason(None, &gzip), "body is compressed by gzip");
+        assert_eq!(reason(Some("Deflate"), &[0x78, 0x9c]), "content_encoding is deflate");
+        let unknown = reason(Some("SECRET1"), &[0x78, 0x9c]);
+        assert!(unknown.starts_with("content_encoding is not one that is taken") && !unknown.contains("SECRET1"));
+        assert!(reason(Some("utf-8"), b"{").starts_with("body is not JSON"));
+        // What can be read is taken, whatever is said of it.
+        assert_eq!(reason(Some("gzip"), event("2024-09-24T09:00:00Z").as_bytes()), "an event");
+    }
+
+    #[test]
+    fn the_json_of_an_event_is_found_as_it_came() {
+        let body = format!("[7, {}]", event("2024-09-24T09:00:00Z").replace('{', r#"{"extra": [1],  "#));
+        let arrivals = read_all(Queue::Exit, &delivered(body.clone()), NOW);
+        let event = arrivals[1].content.clone().unwrap();
+        let sources = arrivals[1].message.sources();
+        assert_eq!(&*sources[&(event.key, event.vehicle)], &body.as_bytes()[4..body.len() - 1]);
     }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use matching::{Decision, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
-use parking::{EventKey, GateEvent, Rules, Timestamp, Vehicle};
+use parking::{EventKey, GateEvent, Refusal, Rules, Timestamp, Vehicle};
 use service_kit::traces::{Kind, Traces};
 use service_kit::{Backoff, Dependency, Health, Lifecycle};
 
@@ -121,12 +121,12 @@ enum Verdict {
 }
 
 impl Decider {
-    /// Settles all evidence; vehicles are distinct. Returns the events that no timeline has room for.
+    /// Settles all evidence; vehicles are distinct. Returns the events that no timeline has room for, and why.
     pub(crate) async fn settle(
         &self,
         evidence: Vec<Evidence>,
         origins: &Origins<'_>,
-    ) -> Result<Vec<GateEvent>, GivenUp> {
+    ) -> Result<Vec<(GateEvent, Refusal)>, GivenUp> {
         let mut cases: Vec<Case> = evidence.into_iter().map(Case::new).collect();
         self.look_up(&mut cases).await;
         let mut refused = Vec::new();
@@ -281,10 +281,10 @@ impl Case {
     }
 
     /// Takes the arrivals at these places, which grow, out of the evidence.
-    fn refuse(&mut self, places: &[usize]) -> Vec<GateEvent> {
+    fn refuse(&mut self, places: &[usize]) -> Vec<(GateEvent, Refusal)> {
         let taken = places.iter().rev().map(|place| {
             self.keys.remove(*place);
-            self.evidence.events.remove(*place).0
+            (self.evidence.events.remove(*place).0, no_room())
         });
         taken.collect()
     }
@@ -293,6 +293,14 @@ impl Case {
 /// Whether the timeline has no room for further re-reads. What begins a passage is always taken: it makes a cut possible.
 fn is_full(decision: &Decision) -> bool {
     decision.timeline.events().len() > matching::timeline::MAX_EVENTS && !decision.re_reads.is_empty()
+}
+
+fn no_room() -> Refusal {
+    let limit = matching::timeline::MAX_EVENTS;
+    let problem = format!(
+        "of the vehicle has {limit} events that can't be parted, the most allowed: is it parked before a camera?"
+    );
+    Refusal::new("timeline", problem)
 }
 
 fn unit(snapshot: &Snapshot, evidence: &Evidence, decision: Decision) -> Unit {

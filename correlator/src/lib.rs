@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `intake` | two queues in, one stream of arrivals in order of event time out |
 //! | `schedule` | which arrivals go into which batch; a vehicle is in one at a time |
-//! | `worker` | settles several batches at once, dead-letters what can't be taken, acknowledges last |
+//! | `worker` | settles several batches at once, acknowledges last |
+//! | `dead_letters` | what can't be taken, until the dead-letter queue has it |
 //! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; lost units again |
 //! | `deadlines` | ends of holds and of the longest stays |
 //! | `origins` | which trace a batch and its decisions belong to |
@@ -26,6 +27,7 @@ use uuid::Uuid;
 mod arrival;
 mod clock_watch;
 mod config;
+mod dead_letters;
 mod deadlines;
 mod decide;
 mod decisions;
@@ -41,6 +43,7 @@ mod worker;
 
 pub use config::Config;
 
+use dead_letters::DeadLetters;
 use decide::{Decider, LedgerHealth};
 use decisions::Announcer;
 use heartbeat::Heartbeat;
@@ -132,8 +135,15 @@ fn spawn(
     ledger: Uuid,
     context: &ServiceContext,
 ) {
+    let dead_letters = DeadLetters::new(
+        Arc::clone(&bus),
+        metrics.clone(),
+        Arc::clone(&progress),
+        Arc::clone(&context.decisions),
+        context.health.dependency("dead-letters"),
+    );
     let worker = Arc::new(Worker {
-        bus: Arc::clone(&bus),
+        dead_letters: Arc::new(dead_letters),
         decider: Arc::clone(&decider),
         metrics: metrics.clone(),
         progress: Arc::clone(&progress),
@@ -164,12 +174,15 @@ fn spawn(
 }
 
 /// The limits that are in force, by name; the unit ends each name.
-fn limits(config: &Config) -> [(&'static str, u64); 6] {
+fn limits(config: &Config) -> [(&'static str, u64); 9] {
     [
         ("batch_events", config.batch_events as u64),
         ("in_flight_batches", config.batches_in_flight as u64),
         ("prefetch_messages", config.prefetch.into()),
         ("outstanding_events", intake::OUTSTANDING_EVENTS_MAX as u64),
+        ("outstanding_bytes", intake::OUTSTANDING_BYTES_MAX as u64),
+        ("held_dead_letters", dead_letters::LETTERS_MAX as u64),
+        ("held_dead_letter_bytes", dead_letters::BYTES_MAX as u64),
         ("timeline_events", matching::timeline::MAX_EVENTS as u64),
         ("trace_links", service_kit::traces::LINKS_MAX as u64),
     ]

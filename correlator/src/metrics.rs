@@ -15,7 +15,7 @@ const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 5
 pub(crate) struct Metrics {
     latency: Histogram,
     received: IntCounterVec,
-    dead_letters: IntCounterVec,
+    dead_letters: DeadLetters,
     dropped: IntCounterVec,
     known: IntCounter,
     lost_units: IntCounter,
@@ -23,8 +23,40 @@ pub(crate) struct Metrics {
     reloads: IntCounter,
     batch_events: Histogram,
     ready: IntGaugeVec,
-    dead_letters_waiting: IntGauge,
     in_flight: IntGauge,
+}
+
+/// Of dead letters: sent, waiting in their queue, and not confirmed yet.
+#[derive(Debug, Clone)]
+struct DeadLetters {
+    sent: IntCounterVec,
+    waiting: IntGauge,
+    held: IntGauge,
+    held_bytes: IntGauge,
+}
+
+impl DeadLetters {
+    fn new(registry: &Registry) -> Result<Self, Error> {
+        let gauge = |name, help| metrics::gauge(registry, name, help);
+        let sent = metrics::counter_vec(
+            registry,
+            "dwell_dead_letters_total",
+            "Events and messages sent to the dead-letter queue, by the member that is wrong",
+            &["reason"],
+        )?;
+        for reason in ["body", "content_encoding", "future", "timeline"] {
+            sent.with_label_values(&[reason]);
+        }
+        Ok(Self {
+            sent,
+            waiting: gauge("dwell_dead_letters_waiting", "Messages in the dead-letter queue, by the broker's word")?,
+            held: gauge("dwell_dead_letters_held", "Dead letters that the broker has not confirmed yet")?,
+            held_bytes: gauge(
+                "dwell_dead_letters_held_bytes",
+                "Bytes of the messages whose dead letters the broker has not confirmed yet",
+            )?,
+        })
+    }
 }
 
 impl Metrics {
@@ -43,12 +75,7 @@ impl Metrics {
                 "Gate events received, refused and repeated ones included",
                 &["queue"],
             )?,
-            dead_letters: metrics::counter_vec(
-                registry,
-                "dwell_dead_letters_total",
-                "Events and messages sent to the dead-letter queue, by the member that is wrong",
-                &["reason"],
-            )?,
+            dead_letters: DeadLetters::new(registry)?,
             dropped: metrics::counter_vec(
                 registry,
                 "dwell_optional_members_dropped_total",
@@ -77,11 +104,6 @@ impl Metrics {
                 "Messages ready in a queue, by the broker's word",
                 &["queue"],
             )?,
-            dead_letters_waiting: metrics::gauge(
-                registry,
-                "dwell_dead_letters_waiting",
-                "Messages in the dead-letter queue, by the broker's word",
-            )?,
             in_flight: metrics::gauge(
                 registry,
                 "dwell_in_flight_messages",
@@ -101,9 +123,6 @@ impl Metrics {
         for call in Call::ALL {
             self.retries.with_label_values(&[call.as_str()]);
         }
-        for reason in ["body", "future", "timeline"] {
-            self.dead_letters.with_label_values(&[reason]);
-        }
         for member in Dropped::MEMBERS {
             self.dropped.with_label_values(&[member]);
         }
@@ -122,7 +141,7 @@ impl Metrics {
     }
 
     pub(crate) fn dead_letter(&self, reason: &str) {
-        self.dead_letters.with_label_values(&[reason]).inc();
+        self.dead_letters.sent.with_label_values(&[reason]).inc();
     }
 
     pub(crate) fn dropped(&self, dropped: Dropped) {
@@ -160,7 +179,12 @@ impl Metrics {
     }
 
     pub(crate) fn dead_letters_waiting(&self, messages: u64) {
-        self.dead_letters_waiting.set(i64::try_from(messages).unwrap_or(i64::MAX));
+        self.dead_letters.waiting.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn dead_letters_held(&self, letters: usize, bytes: usize) {
+        self.dead_letters.held.set(i64::try_from(letters).unwrap_or(i64::MAX));
+        self.dead_letters.held_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn in_flight(&self, messages: usize) {

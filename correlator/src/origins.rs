@@ -40,8 +40,8 @@ impl<'a> Origins<'a> {
     /// Of one decision. Only asked for lines that are written, so a search is quick enough.
     pub(crate) fn of(&self, change: &SessionChange) -> TraceContext {
         let of_event = |event: EventRef| {
-            let is_it = |(_, key): &&Element| key.is_some_and(|key| (key.time, key.id) == (event.time, event.id));
-            self.elements.iter().find(is_it).and_then(|(message, _)| message.trace)
+            let is_it = |element: &&Element| (element.key.time, element.key.id) == (event.time, event.id);
+            self.elements.iter().find(is_it).and_then(|element| element.message.trace)
         };
         let own = change.exit.and_then(of_event).or_else(|| change.entry.and_then(of_event));
         own.unwrap_or_else(|| self.whole())
@@ -51,7 +51,7 @@ impl<'a> Origins<'a> {
 /// The traces that the messages of a batch name, as far as they may be linked to.
 fn distinct(elements: &[Element]) -> Vec<TraceContext> {
     let mut traces: Vec<TraceContext> = Vec::new();
-    for trace in elements.iter().filter_map(|(message, _)| message.trace) {
+    for trace in elements.iter().filter_map(|element| element.message.trace) {
         // Messages that were published together come together.
         if traces.last() != Some(&trace) && traces.len() <= LINKS_MAX && !traces.contains(&trace) {
             traces.push(trace);

@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     exit: QueueProgress,
     /// Events received and not done.
     events: AtomicUsize,
+    /// Bytes of the messages with an undecided event.
+    bytes: AtomicUsize,
     /// Event time of the entry that was recorded last. Not the newest of all: after live entries an old backlog may come.
     entries_until: AtomicI64,
 }
@@ -24,12 +26,14 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 struct QueueProgress {
     unacknowledged: AtomicUsize,
+    /// Of those the ones with an event that is not decided yet; the others only wait for the confirm of a dead letter.
+    undecided: AtomicUsize,
     ready: AtomicU64,
 }
 
 impl QueueProgress {
     const fn new() -> Self {
-        Self { unacknowledged: AtomicUsize::new(0), ready: AtomicU64::new(UNKNOWN) }
+        Self { unacknowledged: AtomicUsize::new(0), undecided: AtomicUsize::new(0), ready: AtomicU64::new(UNKNOWN) }
     }
 }
 
@@ -39,14 +43,23 @@ impl Default for Progress {
             entry: QueueProgress::new(),
             exit: QueueProgress::new(),
             events: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             entries_until: AtomicI64::new(i64::MIN),
         }
     }
 }
 
 impl Progress {
-    pub(crate) fn received(&self, queue: Queue, messages: usize) {
+    pub(crate) fn received(&self, queue: Queue, messages: usize, bytes: usize) {
         self.of(queue).unacknowledged.fetch_add(messages, Ordering::Relaxed);
+        self.of(queue).undecided.fetch_add(messages, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// All events of these messages are recorded, or go to the dead letters.
+    pub(crate) fn decided(&self, queue: Queue, messages: usize, bytes: usize) {
+        self.of(queue).undecided.fetch_sub(messages, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn acknowledged(&self, queue: Queue, messages: usize) {
@@ -80,6 +93,11 @@ impl Progress {
         self.events.load(Ordering::Relaxed)
     }
 
+    /// Bytes of the messages with an undecided event.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Whether the queue has no message ready, by the broker's word.
     pub(crate) fn is_empty(&self, queue: Queue) -> bool {
         self.of(queue).ready.load(Ordering::Relaxed) == 0
@@ -88,7 +106,8 @@ impl Progress {
     /// Whether the hold of an exit of that time may end: no entry before it can still be in the entry queue, as far as
     /// the queue's order of time goes.
     pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
-        let drained = self.is_empty(Queue::Entry) && self.unacknowledged(Queue::Entry) == 0;
+        let undecided = self.of(Queue::Entry).undecided.load(Ordering::Relaxed);
+        let drained = self.is_empty(Queue::Entry) && undecided == 0;
         drained || self.entries_until.load(Ordering::Relaxed) >= time.as_millis()
     }
 
@@ -121,9 +140,10 @@ mod tests {
         let progress = Progress::default();
         progress.set_ready(Queue::Entry, Some(0));
         assert!(progress.entries_have_reached(AT_NOON));
-        progress.received(Queue::Entry, 1);
+        progress.received(Queue::Entry, 1, 150);
         assert!(!progress.entries_have_reached(AT_NOON), "what is received is not yet recorded");
-        progress.acknowledged(Queue::Entry, 1);
-        assert!(progress.entries_have_reached(AT_NOON));
+        progress.decided(Queue::Entry, 1, 150);
+        assert!(progress.entries_have_reached(AT_NOON), "a dead letter that is not confirmed is no entry");
+        assert_eq!((progress.unacknowledged(Queue::Entry), progress.bytes()), (1, 0));
     }
 }

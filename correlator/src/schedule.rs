@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bus::Queue;
 use parking::{EventKey, GateEvent, Timestamp, Vehicle};
 
-use crate::arrival::{Arrival, Received, Refused};
+use crate::arrival::{Arrival, Received};
+use crate::dead_letters::Letter;
 
 /// Arrivals of one vehicle, in the order in which they came.
 #[derive(Debug)]
@@ -15,16 +15,20 @@ pub(crate) struct VehicleArrivals {
     pub(crate) events: Vec<(GateEvent, Timestamp)>,
 }
 
-/// The message that brought an event or a refused element; for an event also which one it is.
-pub(crate) type Element = (Arc<Received>, Option<EventKey>);
+/// An event of a batch, and the message that brought it.
+#[derive(Debug)]
+pub(crate) struct Element {
+    pub(crate) message: Arc<Received>,
+    pub(crate) key: EventKey,
+    /// The place of its vehicle in the batch.
+    pub(crate) place: usize,
+}
 
 /// What is worked on together.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) vehicles: Vec<VehicleArrivals>,
-    /// What can't be taken, and on which queue it came.
-    pub(crate) refused: Vec<(Queue, Refused)>,
-    /// Everything of the batch.
+    /// All events of the batch.
     pub(crate) elements: Vec<Element>,
 }
 
@@ -62,8 +66,9 @@ impl Schedule {
         !self.free.is_empty()
     }
 
-    /// Makes a batch; arrivals of vehicles that are under way wait. `None` when all of them do.
-    pub(crate) fn batch(&mut self, arrivals: Vec<Arrival>) -> Option<Batch> {
+    /// Makes a batch; arrivals of vehicles that are under way wait. `None` when there is nothing to work on. What can't be
+    /// taken goes to `letters`.
+    pub(crate) fn batch(&mut self, arrivals: Vec<Arrival>, letters: &mut Vec<Letter>) -> Option<Batch> {
         self.batch_number += 1;
         let mut batch = Batch::default();
         batch.elements.reserve(arrivals.len());
@@ -71,8 +76,7 @@ impl Schedule {
             let event = match arrival.content {
                 Ok(event) => event,
                 Err(refused) => {
-                    batch.refused.push((arrival.message.queue, refused));
-                    batch.elements.push((arrival.message, None));
+                    letters.push(Letter::new(arrival.message, refused));
                     continue;
                 }
             };
@@ -90,7 +94,7 @@ impl Schedule {
                     place
                 }
             };
-            batch.elements.push((arrival.message, Some(event.key)));
+            batch.elements.push(Element { message: arrival.message, key: event.key, place });
             batch.vehicles[place].events.push((event, arrival.received_at));
         }
         (!batch.elements.is_empty()).then_some(batch)
@@ -124,30 +128,39 @@ mod tests {
         plates.iter().flat_map(read).collect()
     }
 
+    /// A batch of arrivals all of which can be taken.
+    fn batch(schedule: &mut Schedule, arrivals: Vec<Arrival>) -> Option<Batch> {
+        let mut letters = Vec::new();
+        let batch = schedule.batch(arrivals, &mut letters);
+        assert!(letters.is_empty());
+        batch
+    }
+
     fn plates(batch: &Batch) -> Vec<(String, usize)> {
         batch.vehicles.iter().map(|work| (work.vehicle.plate.to_string(), work.events.len())).collect()
     }
 
     #[test]
     fn all_events_of_a_vehicle_in_a_batch_are_one_unit() {
-        let batch = Schedule::default().batch(arrivals(&["B2", "A1", "B2", "-"])).unwrap();
+        let mut letters = Vec::new();
+        let batch = Schedule::default().batch(arrivals(&["B2", "A1", "B2", "-"]), &mut letters).unwrap();
         assert_eq!(plates(&batch), [("B2".into(), 2), ("A1".into(), 1)]);
-        assert_eq!(batch.elements.len(), 4, "what is refused is part of the batch too");
+        assert_eq!((batch.elements.len(), letters.len()), (3, 1), "what is refused is no part of the batch");
     }
 
     #[test]
     fn a_vehicle_is_in_one_batch_at_a_time() {
         let mut schedule = Schedule::default();
-        let first = schedule.batch(arrivals(&["A1", "B2"])).unwrap();
-        let second = schedule.batch(arrivals(&["A1", "C3"])).unwrap();
+        let first = batch(&mut schedule, arrivals(&["A1", "B2"])).unwrap();
+        let second = batch(&mut schedule, arrivals(&["A1", "C3"])).unwrap();
         assert_eq!(plates(&second), [("C3".into(), 1)]);
-        assert!(schedule.batch(arrivals(&["A1"])).is_none());
+        assert!(batch(&mut schedule, arrivals(&["A1"])).is_none());
         assert!(!schedule.has_ready());
 
         let free: Vec<Vehicle> = first.vehicles.into_iter().map(|work| work.vehicle).collect();
         schedule.done(&free);
         let ready = schedule.take_ready(10);
-        assert_eq!(plates(&schedule.batch(ready).unwrap()), [("A1".into(), 2)]);
+        assert_eq!(plates(&batch(&mut schedule, ready).unwrap()), [("A1".into(), 2)]);
     }
 
     #[test]
@@ -156,13 +169,13 @@ mod tests {
         let mut sizes = Vec::new();
         let mut arrivals = arrivals(&["A1"; 25]);
         let rest = arrivals.split_off(1);
-        let mut batch = schedule.batch(arrivals);
-        assert!(schedule.batch(rest).is_none());
-        while let Some(under_way) = batch {
+        let mut next = batch(&mut schedule, arrivals);
+        assert!(batch(&mut schedule, rest).is_none());
+        while let Some(under_way) = next {
             sizes.push(under_way.elements.len());
             schedule.done(&[under_way.vehicles[0].vehicle.clone()]);
             let ready = schedule.take_ready(10);
-            batch = schedule.batch(ready);
+            next = batch(&mut schedule, ready);
         }
         assert_eq!(sizes, [1, 10, 10, 4]);
     }

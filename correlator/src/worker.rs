@@ -1,17 +1,19 @@
 //! The worker: takes batches from the intake, settles several at once, acknowledges last.
 //!
 //! A crash at any point costs a redelivery and nothing else: the ledger has an event before its message is acknowledged,
-//! and a dead letter is confirmed before the message that it came in.
+//! and a dead letter is confirmed before the message that it came in. Waiting for that confirm is left to `dead_letters`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bus::{Bus, DeathNote, Message, Queue, Tag};
+use bus::{Queue, Tag};
+use bytes::Bytes;
 use parking::wire::write_event;
 use parking::{GateEvent, Refusal, Vehicle};
 use tokio::task::JoinSet;
 
-use crate::arrival::Refused;
+use crate::arrival::{Received, Refused, Sources};
+use crate::dead_letters::{DeadLetters, Letter};
 use crate::decide::{Decider, Evidence, GivenUp};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
@@ -31,7 +33,7 @@ pub(crate) enum Error {
 /// What every batch needs.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) decider: Arc<Decider>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Arc<Progress>,
@@ -46,10 +48,12 @@ impl Worker {
     pub(crate) async fn run(self: Arc<Self>, mut intake: Intake) -> Result<(), Error> {
         let lifecycle = self.decider.lifecycle.clone();
         let acknowledgers = intake.acknowledgers();
+        let mut burying = self.bury(acknowledgers.clone());
         let mut schedule = Schedule::default();
         let mut batches: JoinSet<Done> = JoinSet::new();
         while !lifecycle.is_stopping() {
             let has_slot = batches.len() < self.batches_in_flight;
+            let has_room = !self.dead_letters.is_full();
             let arrivals = tokio::select! {
                 biased;
                 () = lifecycle.stopping() => break,
@@ -57,16 +61,24 @@ impl Worker {
                     finish(&mut schedule, ended)?;
                     continue;
                 }
+                Some(buried) = burying.join_next() => {
+                    stopped(buried?)?;
+                    continue;
+                }
+                () = self.dead_letters.room(), if !has_room => continue,
                 ready = std::future::ready(()), if has_slot && schedule.has_ready() => {
                     let () = ready;
                     schedule.take_ready(self.batch_events)
                 }
-                arrivals = intake.next(self.batch_events), if has_slot => match arrivals {
+                arrivals = intake.next(self.batch_events), if has_slot && has_room => match arrivals {
                     Err(bus::Error::Stopping) => break,
                     arrivals => arrivals?,
                 },
             };
-            if let Some(batch) = schedule.batch(arrivals) {
+            let mut letters = Vec::new();
+            let batch = schedule.batch(arrivals, &mut letters);
+            self.hand_over(letters);
+            if let Some(batch) = batch {
                 let (worker, acknowledgers) = (Arc::clone(&self), acknowledgers.clone());
                 batches.spawn(async move { worker.settle(batch, &acknowledgers).await });
             }
@@ -74,116 +86,137 @@ impl Worker {
         while let Some(ended) = batches.join_next().await {
             finish(&mut schedule, ended)?;
         }
+        self.dead_letters.close();
+        while let Some(buried) = burying.join_next().await {
+            stopped(buried?)?;
+        }
         Ok(())
+    }
+
+    /// Publishes dead letters beside the batches.
+    fn bury(&self, acknowledgers: Acknowledgers) -> JoinSet<Result<(), bus::Error>> {
+        let dead_letters = Arc::clone(&self.dead_letters);
+        let mut burying = JoinSet::new();
+        burying.spawn(async move { dead_letters.run(&acknowledgers).await });
+        burying
     }
 
     async fn settle(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Done {
         self.metrics.batch_begins(batch.elements.len());
-        let vehicles = batch.vehicles.iter().map(|work| work.vehicle.clone()).collect();
-        (vehicles, self.settle_all(batch, acknowledgers).await)
+        let vehicles: Vec<Vehicle> = batch.vehicles.iter().map(|work| work.vehicle.clone()).collect();
+        let settled = self.settle_all(batch, &vehicles, acknowledgers).await;
+        (vehicles, settled)
     }
 
-    async fn settle_all(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Result<(), Error> {
-        let Batch { vehicles, refused, elements } = batch;
-        let evidence = vehicles.into_iter().map(|work| Evidence {
+    async fn settle_all(&self, batch: Batch, vehicles: &[Vehicle], acknowledgers: &Acknowledgers) -> Result<(), Error> {
+        let Batch { vehicles: work, elements } = batch;
+        let evidence = work.into_iter().map(|work| Evidence {
             vehicle: work.vehicle,
             events: work.events,
             ended: Vec::new(),
             snapshot: None,
         });
         let origins = Origins::of_batch(&self.decider.traces, &elements);
-        let full = match self.decider.settle(evidence.collect(), &origins).await {
-            Ok(full) => full,
+        let unrecorded = match self.decider.settle(evidence.collect(), &origins).await {
+            Ok(unrecorded) => unrecorded,
             Err(GivenUp) => return Ok(()),
         };
-        self.observe(&elements, &full);
-        self.bury(&refused, &full, &origins).await?;
-        self.acknowledge(&elements, acknowledgers).await?;
-        self.progress.done(elements.len());
-        Ok(())
+        drop(origins);
+        let (recorded, letters) = part(elements, vehicles, &unrecorded);
+        self.hand_over(letters);
+        self.acknowledge(&recorded, acknowledgers).await
     }
 
-    fn observe(&self, elements: &[Element], full: &[GateEvent]) {
-        for (message, key) in elements {
-            if let Some(key) = key
-                && full.iter().all(|event| event.key != *key)
-            {
-                self.metrics.recorded_after(message.at.elapsed().as_secs_f64());
-                if key.direction == parking::Direction::Entry {
-                    self.progress.entry_recorded(key.time);
-                }
-            }
-        }
+    /// Hands over what can't be taken; its messages are acknowledged when the letters are confirmed.
+    fn hand_over(&self, letters: Vec<Letter>) {
+        self.decided(letters.iter().map(Letter::received));
+        self.dead_letters.hand_over(letters);
     }
 
-    /// Sends what can't be taken to the dead-letter queue, and returns once it is safe there.
-    async fn bury(&self, refused: &[(Queue, Refused)], full: &[GateEvent], origins: &Origins<'_>) -> Result<(), Error> {
-        let trace = origins.whole();
-        let letter = |queue, refused: &Refused| {
-            let trace = self.decider.traces.is_on().then_some(trace);
-            Message { trace, ..dead_letter(queue, refused) }
-        };
-        let mut letters: Vec<Message> = refused.iter().map(|(queue, refused)| letter(*queue, refused)).collect();
-        letters.extend(full.iter().map(|event| letter(queue_of(event), &no_room(event))));
-        if letters.is_empty() {
-            return Ok(());
-        }
-        let trace_id = trace.trace_id();
-        for (queue, refused) in refused {
-            self.metrics.dead_letter(refused.refusal.member());
-            tracing::warn!(queue = queue.as_str(), reason = %refused.refusal, %trace_id, "sent to the dead-letter queue");
-        }
-        for event in full {
-            self.metrics.dead_letter("timeline");
-            tracing::warn!(event = %event.key.id, %trace_id, "sent to the dead-letter queue: the vehicle's timeline is full");
-        }
-        self.bus.publish(Queue::Dead, letters).await?;
-        Ok(())
-    }
-
-    async fn acknowledge(&self, elements: &[Element], acknowledgers: &Acknowledgers) -> Result<(), Error> {
+    /// Acknowledges the messages all of whose events are done.
+    async fn acknowledge(&self, recorded: &[Element], acknowledgers: &Acknowledgers) -> Result<(), Error> {
         let mut done: BTreeMap<Queue, Vec<Tag>> = BTreeMap::new();
-        for (message, _) in elements.iter().filter(|(message, _)| message.one_done()) {
-            done.entry(message.queue).or_default().push(message.tag);
+        for Element { message, key, .. } in recorded {
+            self.metrics.recorded_after(message.at.elapsed().as_secs_f64());
+            if key.direction == parking::Direction::Entry {
+                self.progress.entry_recorded(key.time);
+            }
+            if message.one_finished() {
+                done.entry(message.queue).or_default().push(message.tag);
+            }
         }
         for (queue, tags) in done {
             acknowledgers.of(queue).acknowledge(&tags).await?;
             self.progress.acknowledged(queue, tags.len());
         }
+        self.decided(recorded.iter().map(|element| &*element.message));
         Ok(())
     }
+
+    /// These are the messages of elements that are recorded, or go to the dead letters.
+    fn decided<'a>(&self, elements: impl Iterator<Item = &'a Received>) {
+        let mut events = 0;
+        for message in elements {
+            events += 1;
+            if message.one_decided() {
+                self.progress.decided(message.queue, 1, message.bytes());
+            }
+        }
+        self.progress.done(events);
+    }
+}
+
+/// Parts the elements into those that are recorded and letters about the others.
+fn part(
+    elements: Vec<Element>,
+    vehicles: &[Vehicle],
+    unrecorded: &[(GateEvent, Refusal)],
+) -> (Vec<Element>, Vec<Letter>) {
+    if unrecorded.is_empty() {
+        return (elements, Vec::new());
+    }
+    let identity = |event: &GateEvent| (event.key, event.vehicle.clone());
+    let unrecorded: HashMap<_, _> =
+        unrecorded.iter().map(|(event, refusal)| (identity(event), (event, refusal))).collect();
+    // Elements of one message stand together, so each is read a second time once.
+    let mut sources: Option<(Arc<Received>, Sources)> = None;
+    let (mut recorded, mut letters) = (Vec::new(), Vec::new());
+    for element in elements {
+        let identity = (element.key, vehicles[element.place].clone());
+        let Some((event, refusal)) = unrecorded.get(&identity) else {
+            recorded.push(element);
+            continue;
+        };
+        let message = element.message;
+        let known = sources.take().filter(|(of, _)| Arc::ptr_eq(of, &message)).map(|(_, sources)| sources);
+        let found = known.unwrap_or_else(|| message.sources());
+        let body = found.get(&identity).cloned().unwrap_or_else(|| written(event));
+        sources = Some((Arc::clone(&message), found));
+        letters.push(Letter::new(message, Refused { body, refusal: (*refusal).clone() }));
+    }
+    (recorded, letters)
+}
+
+/// An event as a message, should the one that brought it not be read in the same way a second time.
+fn written(event: &GateEvent) -> Bytes {
+    let mut body = Vec::new();
+    write_event(event, &mut body);
+    body.into()
 }
 
 fn finish(schedule: &mut Schedule, ended: Result<Done, tokio::task::JoinError>) -> Result<(), Error> {
     let (vehicles, result) = ended?;
     schedule.done(&vehicles);
     match result {
-        Err(Error::Bus(bus::Error::Stopping)) | Ok(()) => Ok(()),
-        Err(error) => Err(error),
+        Err(Error::Bus(error)) => stopped(Err(error)),
+        result => result,
     }
 }
 
-fn dead_letter(queue: Queue, refused: &Refused) -> Message {
-    let note = DeathNote { reason: refused.refusal.to_string(), queue: queue.as_str().to_owned() };
-    Message { death: Some(note), ..Message::new(refused.body.clone()) }
-}
-
-fn queue_of(event: &GateEvent) -> Queue {
-    match event.key.direction {
-        parking::Direction::Entry => Queue::Entry,
-        parking::Direction::Exit => Queue::Exit,
+/// The stop is no failure: what is not acknowledged is delivered again.
+fn stopped(result: Result<(), bus::Error>) -> Result<(), Error> {
+    match result {
+        Err(bus::Error::Stopping) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-}
-
-fn no_room(event: &GateEvent) -> Refused {
-    let mut body = Vec::new();
-    write_event(event, &mut body);
-    let limit = matching::timeline::MAX_EVENTS;
-    let refusal = Refusal::new(
-        "timeline",
-        format!(
-            "of the vehicle has {limit} events that can't be parted, the most allowed: is it parked before a camera?"
-        ),
-    );
-    Refused { body: body.into(), refusal }
 }

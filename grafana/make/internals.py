@@ -111,6 +111,22 @@ AGAIN = section(
         ask(rate("dwell_dead_letters_total", "reason"), "{{reason}}"),
         width=12,
     ),
+    lines(
+        "Dead letters not confirmed",
+        "Dead letters that the broker has not confirmed yet. Above zero for long: it takes none, docs/runbooks/dead-letters.md. "
+        "At 10,000 the correlator receives nothing more.",
+        "short",
+        ask(f"sum by (instance) (dwell_dead_letters_held{{{JOB}}})", "{{instance}}"),
+        width=12,
+    ),
+    lines(
+        "Messages of dead letters not confirmed",
+        "Bytes of the messages whose dead letters the broker has not confirmed yet. At 32 MiB the correlator receives "
+        "nothing more.",
+        "bytes",
+        ask(f"sum by (instance) (dwell_dead_letters_held_bytes{{{JOB}}})", "{{instance}}"),
+        width=12,
+    ),
 )
 
 STATE = section(

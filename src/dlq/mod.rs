@@ -1,7 +1,8 @@
 //! `dwell dlq`: looks at dead letters, and gives them another try.
 //!
 //! Why a message is a dead letter was said by who put it there. A list leaves every letter where it is; a requeued one is
-//! confirmed by its queue before it leaves the dead letters, so that at worst it is there twice.
+//! sent as it came, with its properties and headers, and confirmed by its queue before it leaves the dead letters, so that
+//! at worst it is there twice. How a letter is written for people is left to `shown`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,15 @@ use std::time::Duration;
 use bus::{Acknowledger, Consumer, Delivery, Message, Queue, Tag};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::Direction;
-use parking::wire::{parse_message, without_byte_order_mark};
-use serde_json::{Value, json};
+use parking::wire::parse_message;
 use service_kit::{ServiceContext, Settings};
-use uuid::Uuid;
 
+use self::shown::{Shown, as_json, as_table};
 use crate::output;
 use crate::progress::{Progress, counted};
 use crate::queues::{self, Queues};
+
+mod shown;
 
 const LIST: &str = "list";
 const REQUEUE: &str = "requeue";
@@ -88,7 +90,7 @@ pub fn command() -> Command {
                 .after_help(EXIT_CODES)
                 .arg(listed)
                 .arg(flag(JSON, "Write one JSON object a message"))
-                .arg(flag(SHOW_BODIES, "Show the bodies too, which may hold plates")),
+                .arg(flag(SHOW_BODIES, "Show bodies, properties and headers too, which may hold plates")),
             Command::new(REQUEUE)
                 .about("Send the messages back to the queues that they came from")
                 .before_help(REQUEUE_EXAMPLES)
@@ -150,72 +152,22 @@ impl Letters {
 
 async fn list(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
     let (mut letters, there) = Letters::of(queues, matches.get_one::<u64>(LIMIT).copied()).await?;
+    let with_bodies = matches.get_flag(SHOW_BODIES);
     let mut seen = Vec::new();
     loop {
         let next = letters.next().await?;
         if next.is_empty() {
             break;
         }
-        seen.extend(next);
+        seen.extend(next.iter().map(|letter| Shown::of(letter, with_bodies)));
     }
-    let (is_json, with_bodies) = (matches.get_flag(JSON), matches.get_flag(SHOW_BODIES));
-    let shown = if is_json { as_json(&seen, with_bodies) } else { as_table(&seen, with_bodies) };
+    let shown = if matches.get_flag(JSON) { as_json(&seen) } else { as_table(&seen) };
     output::write(shown.as_bytes()).map_err(Error::Output)?;
     let name = queues.name(Queue::Dead);
     let count = counted(seen.len() as u64, "message");
     let place = queues.place();
     Progress::of_waiting("listing").say(&format!("{count} of {there} in {name} at {place} shown; all stay there"));
     Ok(())
-}
-
-fn as_table(letters: &[Delivery], with_bodies: bool) -> String {
-    if letters.is_empty() {
-        return String::new();
-    }
-    let heading = format!("{:>5}  {:<7}  {:>7}  {:<36}  reason\n", "", "queue", "bytes", "event");
-    let rows = (1..).zip(letters).map(|(number, letter)| {
-        let (queue, reason) = note(letter);
-        let event = event_id(&letter.body).map_or_else(|| "-".to_owned(), |id| id.to_string());
-        let bytes = letter.body.len();
-        let row = format!("{number:>5}  {queue:<7}  {bytes:>7}  {event:<36}  {reason}\n");
-        let body = with_bodies.then(|| format!("       {}\n", String::from_utf8_lossy(&letter.body)));
-        row + &body.unwrap_or_default()
-    });
-    std::iter::once(heading).chain(rows).collect()
-}
-
-fn as_json(letters: &[Delivery], with_bodies: bool) -> String {
-    let line = |letter: &Delivery| {
-        let (queue, reason) = note(letter);
-        let mut line = json!({
-            "queue": queue,
-            "reason": reason,
-            "bytes": letter.body.len(),
-            "event_id": event_id(&letter.body),
-        });
-        if with_bodies {
-            line["body"] = Value::from(String::from_utf8_lossy(&letter.body));
-        }
-        format!("{line}\n")
-    };
-    letters.iter().map(line).collect()
-}
-
-/// The queue that it came on and the reason, each on one line.
-fn note(letter: &Delivery) -> (String, String) {
-    let one_line = |text: &str| text.replace(char::is_control, " ");
-    let death = letter.death.as_ref();
-    let known = |text: Option<&String>| text.map(|text| one_line(text)).filter(|text| !text.is_empty());
-    let unknown = || "unknown".to_owned();
-    (
-        known(death.map(|death| &death.queue)).unwrap_or_else(unknown),
-        known(death.map(|death| &death.reason)).unwrap_or_else(unknown),
-    )
-}
-
-fn event_id(body: &[u8]) -> Option<Uuid> {
-    let body: Value = serde_json::from_slice(without_byte_order_mark(body)).ok()?;
-    body.get("id")?.as_str()?.parse().ok()
 }
 
 async fn requeue(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
@@ -252,7 +204,8 @@ async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, 
         let origin = origin(queues, &letter);
         if let Some((_, messages)) = messages.iter_mut().find(|(queue, _)| Some(*queue) == origin) {
             done.push(letter.tag);
-            messages.push(Message { trace: letter.trace, ..Message::new(letter.body) });
+            let Delivery { body, trace, properties, .. } = letter;
+            messages.push(Message { body, death: None, trace, properties });
         }
     }
     for (queue, messages) in messages {

@@ -1,12 +1,13 @@
 //! Dead letters of the embedded bus: what is shown of them, and where they go.
 
-use bus::DeathNote;
+use bus::{DeathNote, HeaderValue, Properties};
 use bytes::Bytes;
 use service_kit::traces::TraceContext;
 
 use super::*;
 
 const ENTRY: &str = r#"{"id":"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2","vehicle_plate":"SECRET1","entry_date_time":"2024-09-24T09:00:00Z"}"#;
+const USUAL: &str = r#""content_encoding":null,"content_type":"application/json""#;
 const EXIT: &str = r#"{"id":"ea90a8f0-d66b-429e-aa8a-c4ba05805975","vehicle_plate":"SECRET1","exit_date_time":"2024-09-24T10:00:00Z"}"#;
 
 fn dead(body: &str, queue: Option<&str>) -> Message {
@@ -102,12 +103,16 @@ fn a_plate_is_shown_only_when_bodies_are_asked_for() {
         redelivered: false,
         death: message.death,
         trace: message.trace,
+        properties: message.properties,
+    };
+    let shown = |letters: &[Delivery], with_bodies| {
+        letters.iter().map(|letter| Shown::of(letter, with_bodies)).collect::<Vec<_>>()
     };
     let letters = [delivery(dead(ENTRY, Some("entry"))), delivery(dead("x", None))];
 
     let bytes = ENTRY.len();
     assert_eq!(
-        as_table(&letters, false),
+        as_table(&shown(&letters, false)),
         format!(
             "       queue      bytes  event                                 reason\n    \
              1  entry    {bytes:>7}  9b810e76-6ec9-4286-a3ca-828dd5f4b3b2  it was wrong\n    \
@@ -115,14 +120,69 @@ fn a_plate_is_shown_only_when_bodies_are_asked_for() {
         )
     );
     assert_eq!(
-        as_json(&letters, false),
+        as_json(&shown(&letters, false)),
         format!(
-            "{{\"bytes\":{bytes},\"event_id\":\"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2\",\"queue\":\"entry\",\
-             \"reason\":\"it was wrong\"}}\n\
-             {{\"bytes\":1,\"event_id\":null,\"queue\":\"unknown\",\"reason\":\"unknown\"}}\n"
+            "{{\"bytes\":{bytes},{USUAL},\"event_id\":\"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2\",\"header_names\":[],\
+             \"property_names\":[\"content_type\"],\"queue\":\"entry\",\"reason\":\"it was wrong\"}}\n\
+             {{\"bytes\":1,{USUAL},\"event_id\":null,\"header_names\":[],\
+             \"property_names\":[\"content_type\"],\"queue\":\"unknown\",\"reason\":\"unknown\"}}\n"
         )
     );
-    assert!(as_table(&letters, true).contains("SECRET1") && as_json(&letters, true).contains("SECRET1"));
+    let with_bodies = shown(&letters, true);
+    assert!(as_table(&with_bodies).contains("SECRET1") && as_json(&with_bodies).contains("SECRET1"));
+}
+
+#[test]
+fn what_a_publisher_said_is_named_and_its_values_are_shown_only_when_bodies_are() {
+    let said = Properties {
+        content_type: Some("text/csv".to_owned()),
+        content_encoding: Some("gzip".to_owned()),
+        message_id: Some("SECRET1".to_owned()),
+        headers: [(
+            "x-\u{1b}[2J".to_owned(),
+            HeaderValue::Array(vec![HeaderValue::text("SECRET2"), HeaderValue::Int8(-1)]),
+        )]
+        .into(),
+        ..Properties::default()
+    };
+    let letter = Delivery {
+        tag: Tag { generation: 0, number: 0 },
+        body: Bytes::from_static(b"\x1f\x8b\x1b[2J"),
+        received: tokio::time::Instant::now(),
+        redelivered: false,
+        death: None,
+        trace: None,
+        properties: Some(Arc::new(said)),
+    };
+
+    let hidden = [as_table(&[Shown::of(&letter, false)]), as_json(&[Shown::of(&letter, false)])];
+    let shown = [as_table(&[Shown::of(&letter, true)]), as_json(&[Shown::of(&letter, true)])];
+
+    let lines = "properties: content_type=text/csv, content_encoding=gzip, message_id\n       headers: x-\\u{1b}[2J\n";
+    assert!(hidden[0].ends_with(lines), "{}", hidden[0]);
+    assert!(hidden.iter().all(|text| !text.contains("SECRET")) && shown.iter().all(|text| text.contains("SECRET1")));
+    assert!(hidden.iter().chain(&shown).all(|text| !text.contains('\u{1b}')));
+    assert!(shown[1].contains(r#""headers":{"x-\u001b[2J":["SECRET2",-1]}"#), "{}", shown[1]);
+}
+
+#[tokio::test]
+async fn a_letter_goes_back_as_it_came() {
+    let (queues, _context, _folder) = open();
+    let said = Properties {
+        content_encoding: Some("gzip".to_owned()),
+        expiration: Some("60000".to_owned()),
+        headers: [("x-death".to_owned(), HeaderValue::Array(vec![HeaderValue::Void]))].into(),
+        ..Properties::default()
+    };
+    let properties = Some(Arc::new(said));
+    let letter = Message { properties: properties.clone(), ..dead("\u{1f}not JSON", Some("exit")) };
+    queues.bus.publish(Queue::Dead, vec![letter]).await.unwrap();
+
+    requeue(&queues, &arguments(&["requeue"])).await.unwrap();
+
+    let mut consumer = queues.bus.consume(Queue::Exit, 1).await.unwrap();
+    let found = consumer.receive(1).await.unwrap().remove(0);
+    assert_eq!((found.body, found.properties, found.death), (Bytes::from("\u{1f}not JSON"), properties, None));
 }
 
 #[test]

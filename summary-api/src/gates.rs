@@ -16,8 +16,9 @@ use parking::{GateId, LotId, Timestamp};
 pub(crate) const MAX_GATES: usize = 1_000;
 /// A read that is received more than this after the vehicle was seen is late, milliseconds.
 pub(crate) const LATE_MS: i64 = 60_000;
-/// The name of lot and gate under which all gates beyond are taken together.
-pub(crate) const OTHER: &str = "other";
+/// The name under which metrics and the API show everything beyond a bound. No lot or gate can have it, since names have no
+/// parentheses.
+pub(crate) const OTHER: &str = "(other)";
 /// A moment further ahead than this was written by a clock that was wrong, milliseconds.
 const AHEAD_MS: i64 = 5 * 60_000;
 /// The clock difference is the median of so many reads, the newest.
@@ -54,10 +55,8 @@ impl Read {
 /// How a gate does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GateStatus {
-    /// Its lot.
-    pub lot: LotId,
-    /// Its name.
-    pub gate: GateId,
+    /// Its lot and its own name; `None` for all gates beyond the bound together.
+    pub place: Option<(LotId, GateId)>,
     /// When the vehicle was seen that it saw last.
     pub last_event: Timestamp,
     /// When its last event was received.
@@ -77,6 +76,18 @@ pub struct GateStatus {
     pub reads: u64,
     /// Late ones since the process began.
     pub late: u64,
+}
+
+impl GateStatus {
+    /// The name of its lot, as metrics and the API show it.
+    pub(crate) fn lot_name(&self) -> &str {
+        self.place.as_ref().map_or(OTHER, |(lot, _)| lot.as_str())
+    }
+
+    /// The name of the gate, as metrics and the API show it.
+    pub(crate) fn gate_name(&self) -> &str {
+        self.place.as_ref().map_or(OTHER, |(_, gate)| gate.as_str())
+    }
 }
 
 /// All gates that have told of a vehicle.
@@ -122,12 +133,9 @@ impl Gates {
     /// How they do at `now`, by lot and gate; those that have no place of their own come last, as one.
     pub(crate) fn status(&self, now: Timestamp) -> Vec<GateStatus> {
         let known = self.lots.iter().flat_map(|(lot, gates)| gates.iter().map(move |(name, gate)| (lot, name, gate)));
-        let mut status: Vec<_> = known.map(|(lot, name, gate)| gate.status(lot.clone(), name.clone(), now)).collect();
-        if let Some(others) = &self.others {
-            let (lot, gate) = (LotId::parse(OTHER), GateId::parse(OTHER));
-            status.extend(lot.ok().zip(gate.ok()).map(|(lot, gate)| others.status(lot, gate, now)));
-        }
-        status
+        let known = known.map(|(lot, name, gate)| gate.status(Some((lot.clone(), name.clone())), now));
+        let others = self.others.iter().map(|others| others.status(None, now));
+        known.chain(others).collect()
     }
 }
 
@@ -222,14 +230,13 @@ impl Gate {
         (first.max(oldest)..=self.newest).map(|minute| &self.minutes[place_of(minute)])
     }
 
-    fn status(&self, lot: LotId, gate: GateId, now: Timestamp) -> GateStatus {
+    fn status(&self, place: Option<(LotId, GateId)>, now: Timestamp) -> GateStatus {
         let sum = |count: fn(&Minute) -> u32| self.last_hour(now).map(|minute| u64::from(count(minute))).sum::<u64>();
         let (reads_last_hour, late_last_hour) = (sum(|minute| minute.reads), sum(|minute| minute.late));
         let confidence: f64 = self.last_hour(now).map(|minute| f64::from(minute.confidence)).sum();
         let confidences = u32::try_from(sum(|minute| minute.confidences)).unwrap_or(u32::MAX);
         GateStatus {
-            lot,
-            gate,
+            place,
             last_event: self.last_event,
             last_received: self.last_received,
             reads_last_hour,

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use bus::Queue;
 use parking::Timestamp;
 
 use crate::arrival::Arrival;
@@ -14,6 +15,15 @@ use crate::arrival::Arrival;
 pub(crate) enum Side {
     Entry,
     Exit,
+}
+
+impl Side {
+    pub(crate) fn queue(self) -> Queue {
+        match self {
+            Self::Entry => Queue::Entry,
+            Self::Exit => Queue::Exit,
+        }
+    }
 }
 
 /// What has been received and not yet taken.
@@ -80,8 +90,6 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
-    use bus::Queue;
-
     use super::*;
     use crate::arrival::{delivered, read_all};
 

@@ -1,13 +1,16 @@
-//! Where events come in: two consumers, parsed at once and merged by event time.
+//! Where events come in: two consumers, whose messages are parsed one by one while there is room, and merged by event time.
 //!
-//! What is received and not acknowledged is counted in [`Progress`], which deadlines and status read.
+//! What is received and not acknowledged is counted in [`Progress`], which deadlines and status read. How much is received
+//! and not done is bounded in events and in bytes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Acknowledger, Bus, Consumer, Delivery, Queue};
 use futures::FutureExt;
 use parking::Clock;
+use parking::wire::MAX_EVENTS_OF_MESSAGE;
 use tokio::time::Instant;
 
 use crate::arrival::{self, Arrival};
@@ -21,8 +24,10 @@ mod merge;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// So is one that has sent nothing for so long, whatever the broker says or does not say.
 const PATIENCE_MAX: Duration = Duration::from_secs(5);
-/// Nothing more is received while so many events are received and not done. One message may exceed it.
+/// No further message is parsed while so many events are not done. One message of each queue may exceed it.
 pub(crate) const OUTSTANDING_EVENTS_MAX: usize = 50_000;
+/// Nothing more is received while messages with so many bytes are not done. One of each queue may exceed it.
+pub(crate) const OUTSTANDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events not older than this are no backlog.
 const FRESH_MS: i64 = 2_000;
 
@@ -41,7 +46,15 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 struct Inlet {
     consumer: Box<dyn Consumer>,
+    /// Received, and not parsed for want of room.
+    unread: VecDeque<Delivery>,
     last_received: Instant,
+}
+
+impl Inlet {
+    fn new(consumer: Box<dyn Consumer>) -> Self {
+        Self { consumer, unread: VecDeque::new(), last_received: Instant::now() }
+    }
 }
 
 /// The handles to acknowledge by.
@@ -68,8 +81,8 @@ impl Intake {
         metrics: Metrics,
         progress: Arc<Progress>,
     ) -> Result<Self, bus::Error> {
-        let entry = Inlet { consumer: bus.consume(Queue::Entry, prefetch).await?, last_received: Instant::now() };
-        let exit = Inlet { consumer: bus.consume(Queue::Exit, prefetch).await?, last_received: Instant::now() };
+        let entry = Inlet::new(bus.consume(Queue::Entry, prefetch).await?);
+        let exit = Inlet::new(bus.consume(Queue::Exit, prefetch).await?);
         Ok(Self { entry, exit, merge: Merge::default(), clock, metrics, progress, prefetch: prefetch.into() })
     }
 
@@ -86,34 +99,49 @@ impl Intake {
                 return Ok(taken);
             }
             let is_waiting = !self.merge.is_empty();
-            let (entry_room, exit_room) = (self.has_room(Side::Entry, most), self.has_room(Side::Exit, most));
+            let (entry_room, exit_room) = (self.receives(Side::Entry, most), self.receives(Side::Exit, most));
             tokio::select! {
                 received = self.entry.consumer.receive(most), if entry_room => self.absorb(Side::Entry, received?),
                 received = self.exit.consumer.receive(most), if exit_room => self.absorb(Side::Exit, received?),
                 () = tokio::time::sleep(PATIENCE), if is_waiting => {}
+                // Without room for either queue: who cancels this asks again once something is done.
+                () = std::future::pending() => {}
             }
+            self.parse(Side::Entry, most);
+            self.parse(Side::Exit, most);
         }
     }
 
     /// Receives what needs no waiting, so that batches grow with the load.
     fn take_at_hand(&mut self, most: usize) -> Result<(), bus::Error> {
-        if self.has_room(Side::Entry, most)
-            && let Some(received) = self.entry.consumer.receive(most).now_or_never()
-        {
-            self.absorb(Side::Entry, received?);
-        }
-        if self.has_room(Side::Exit, most)
-            && let Some(received) = self.exit.consumer.receive(most).now_or_never()
-        {
-            self.absorb(Side::Exit, received?);
+        for side in [Side::Entry, Side::Exit] {
+            self.parse(side, most);
+            if self.receives(side, most)
+                && let Some(received) = self.inlet_mut(side).consumer.receive(most).now_or_never()
+            {
+                self.absorb(side, received?);
+                self.parse(side, most);
+            }
         }
         Ok(())
     }
 
-    /// A side with nothing at hand always has room: the other one may be waiting for it.
+    /// Whether more is to be received: only once all that was received is parsed.
+    fn receives(&self, side: Side, most: usize) -> bool {
+        let bytes_max = if self.is_awaited(side) { 2 * OUTSTANDING_BYTES_MAX } else { OUTSTANDING_BYTES_MAX };
+        self.inlet(side).unread.is_empty() && self.has_room(side, most) && self.progress.bytes() < bytes_max
+    }
+
+    /// Whether a message is to be parsed.
     fn has_room(&self, side: Side, most: usize) -> bool {
-        let at_hand = self.merge.len(side);
-        at_hand == 0 || (at_hand < most && self.progress.events() < OUTSTANDING_EVENTS_MAX)
+        // Each of the two sides may have exceeded the limit by one message.
+        let beyond = if self.is_awaited(side) { 2 * MAX_EVENTS_OF_MESSAGE } else { 0 };
+        self.merge.len(side) < most && self.progress.events() < OUTSTANDING_EVENTS_MAX + beyond
+    }
+
+    /// Whether the side has nothing at hand while the other one may be waiting for it.
+    fn is_awaited(&self, side: Side) -> bool {
+        self.merge.len(side) == 0 && !self.merge.is_empty()
     }
 
     fn horizon(&self) -> Horizon {
@@ -121,7 +149,8 @@ impl Intake {
         let drained = |inlet: &Inlet, queue| {
             let idle = inlet.last_received.elapsed();
             let has_prefetch = self.progress.unacknowledged(queue) < self.prefetch;
-            has_prefetch && (idle >= PATIENCE_MAX || (idle >= PATIENCE && self.progress.is_empty(queue)))
+            let is_read = inlet.unread.is_empty();
+            is_read && has_prefetch && (idle >= PATIENCE_MAX || (idle >= PATIENCE && self.progress.is_empty(queue)))
         };
         Horizon {
             entry_drained: drained(&self.entry, Queue::Entry),
@@ -131,20 +160,45 @@ impl Intake {
     }
 
     fn absorb(&mut self, side: Side, deliveries: Vec<Delivery>) {
-        let now = self.clock.now();
-        let (queue, inlet) = match side {
-            Side::Entry => (Queue::Entry, &mut self.entry),
-            Side::Exit => (Queue::Exit, &mut self.exit),
-        };
+        let bytes = deliveries.iter().map(Delivery::bytes).sum();
+        self.progress.received(side.queue(), deliveries.len(), bytes);
+        let inlet = self.inlet_mut(side);
         inlet.last_received = Instant::now();
-        self.progress.received(queue, deliveries.len());
-        let before = self.merge.len(side);
-        for delivery in deliveries {
+        inlet.unread.extend(deliveries);
+    }
+
+    /// Parses what was received, message by message, while there is room.
+    fn parse(&mut self, side: Side, most: usize) {
+        if self.inlet(side).unread.is_empty() {
+            return;
+        }
+        let (queue, now) = (side.queue(), self.clock.now());
+        while self.has_room(side, most)
+            && let Some(delivery) = self.inlet_mut(side).unread.pop_front()
+        {
+            let before = self.merge.len(side);
             let metrics = &self.metrics;
             arrival::read(queue, &delivery, now, self.merge.of_mut(side), |dropped| metrics.dropped(dropped));
+            let arrived = self.merge.len(side) - before;
+            self.metrics.received(queue, arrived);
+            self.progress.begun(arrived);
         }
-        let arrived = self.merge.len(side) - before;
-        self.metrics.received(queue, arrived);
-        self.progress.begun(arrived);
+    }
+
+    fn inlet(&self, side: Side) -> &Inlet {
+        match side {
+            Side::Entry => &self.entry,
+            Side::Exit => &self.exit,
+        }
+    }
+
+    fn inlet_mut(&mut self, side: Side) -> &mut Inlet {
+        match side {
+            Side::Entry => &mut self.entry,
+            Side::Exit => &mut self.exit,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

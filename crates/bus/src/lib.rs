@@ -2,8 +2,8 @@
 //!
 //! Two adapters stand behind it: [`embedded`] (one process, durable on disk, nothing installed) and [`rabbitmq`].
 //! The suite in `tests/contract` holds both to the same promises: what was published is delivered until it is
-//! acknowledged, also after a crash; queues are bounded and a full one makes the publisher wait; dead letters
-//! carry their reason. An outage of the broker is waited out here, so callers see a slow bus, never a broken one.
+//! acknowledged, also after a crash; queues are bounded and a full one makes the publisher wait; a message keeps what its
+//! publisher said beside the body, and dead letters carry their reason. An outage of the broker is waited out here, so callers see a slow bus, never a broken one.
 //!
 //! What the messages mean is not known here.
 
@@ -17,9 +17,11 @@ use service_kit::traces::{Kind, Span, TraceContext, Traces};
 
 mod config;
 pub mod embedded;
+mod properties;
 pub mod rabbitmq;
 
 pub use config::{BusConfig, Declare, QueueNames, QueueType, open};
+pub use properties::{HeaderValue, Headers, Properties};
 pub use rabbitmq::{ProbeError, QueueFound, QueueState, probe};
 
 /// One of the three queues. Their names on the broker can be configured.
@@ -66,7 +68,7 @@ pub struct DeathNote {
 }
 
 /// A message to publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The body, as it was or will be received.
     pub body: Bytes,
@@ -74,13 +76,25 @@ pub struct Message {
     pub death: Option<DeathNote>,
     /// The work that it came from, when somebody may want to know.
     pub trace: Option<TraceContext>,
+    /// What its publisher said beside the body; `None` for one of our own programs, which says that it is JSON.
+    pub properties: Option<Arc<Properties>>,
 }
 
 impl Message {
-    /// A message without a death note.
+    /// A message of our own programs, without a death note.
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), death: None, trace: None }
+        Self { body: body.into(), death: None, trace: None, properties: None }
     }
+
+    /// Bytes of its body, and of what its publisher said beside it.
+    pub fn bytes(&self) -> usize {
+        bytes(&self.body, self.properties.as_ref())
+    }
+}
+
+/// Bytes of a body, and of what was said beside it.
+fn bytes(body: &Bytes, properties: Option<&Arc<Properties>>) -> usize {
+    body.len() + properties.map_or(0, |said| said.bytes())
 }
 
 /// Begins the span of publishing these messages, whose headers then name it; it ends when it is dropped.
@@ -106,7 +120,7 @@ pub struct Tag {
 }
 
 /// A message as it is received.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// To acknowledge it by.
     pub tag: Tag,
@@ -120,6 +134,15 @@ pub struct Delivery {
     pub death: Option<DeathNote>,
     /// The work that it came from, when its publisher says so. The embedded bus forgets it with a restart.
     pub trace: Option<TraceContext>,
+    /// What its publisher said beside the body; `None` for one of our own programs.
+    pub properties: Option<Arc<Properties>>,
+}
+
+impl Delivery {
+    /// Bytes of its body, and of what its publisher said beside it.
+    pub fn bytes(&self) -> usize {
+        bytes(&self.body, self.properties.as_ref())
+    }
 }
 
 /// What can't be waited out.
@@ -161,7 +184,8 @@ pub trait Bus: Send + Sync + fmt::Debug {
     async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error>;
 
     /// Begins to consume a queue, with at most `prefetch` deliveries not acknowledged; none is taken for one. Up to 2,000
-    /// come in the order of the queue; above that they come on several channels, in that order only roughly.
+    /// come in the order of the queue; above that they come on several channels, in that order only roughly. What waits to
+    /// be received is bounded in bytes too.
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
 
     /// How many messages are ready in the queue, those delivered and not acknowledged left out.
@@ -170,10 +194,13 @@ pub trait Bus: Send + Sync + fmt::Debug {
     async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error>;
 }
 
+/// The bodies that a consumer hands out at once have at most so many bytes, beyond the first.
+pub(crate) const RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// One consumer of one queue. What is not acknowledged when it is dropped is delivered again, to whoever consumes.
 #[async_trait]
 pub trait Consumer: Send + fmt::Debug {
-    /// Waits for a delivery and takes what is at hand, at most `most` deliveries, in order.
+    /// Waits for a delivery and takes what is at hand, at most `most` deliveries and some megabytes, in order.
     ///
     /// May be cancelled at any await without losing a delivery. After a lost connection it goes on with a new generation.
     /// From the soft stop on it answers [`Error::Stopping`]; acknowledging goes on.
@@ -190,4 +217,7 @@ pub trait Acknowledger: Send + Sync + fmt::Debug {
     ///
     /// Acknowledgements may be held back until all earlier deliveries are acknowledged too, so that many go in one.
     async fn acknowledge(&self, tags: &[Tag]) -> Result<(), Error>;
+
+    /// Says that these deliveries will take long: acknowledgements of later ones are no longer held back for them.
+    async fn set_aside(&self, tags: &[Tag]) -> Result<(), Error>;
 }

@@ -18,6 +18,16 @@ impl Refusal {
         Self { member, problem: problem.into() }
     }
 
+    /// The refusal of an array of which nothing is an event; this one is of its first element.
+    #[must_use]
+    pub fn of_array(self, elements: usize) -> Self {
+        let Self { member, problem } = self;
+        Self {
+            member,
+            problem: format!("{problem}; none of the array's {elements} elements is an event that can be taken"),
+        }
+    }
+
     /// The member at fault (`body` for the message as a whole): a fixed word, fit to be a metric's label.
     pub fn member(&self) -> &'static str {
         self.member

@@ -27,8 +27,7 @@ fn a_gate_tells_of_its_last_hour_and_of_all_its_time() {
     gates.take(&lot(), &Read { confidence: Some(1.0), repeats: true, ..read("in", minute(29), 700) }, minute(59));
 
     let expected = GateStatus {
-        lot: lot(),
-        gate: GateId::parse("in").unwrap(),
+        place: Some((lot(), GateId::parse("in").unwrap())),
         last_event: minute(31),
         last_received: minute(32),
         reads_last_hour: 4,
@@ -79,9 +78,9 @@ fn gates_beyond_the_bound_are_taken_together() {
 
     let status = gates.status(minute(1));
     assert_eq!(status.len(), MAX_GATES + 1);
-    assert_eq!((status[0].gate.as_str(), status[0].reads), ("gate-0", 2));
+    assert_eq!((status[0].gate_name(), status[0].reads), ("gate-0", 2));
     let last = status.last().unwrap();
-    assert_eq!((last.lot.as_str(), last.gate.as_str(), last.reads), ("other", "other", 3));
+    assert_eq!((last.lot_name(), last.gate_name(), last.reads), (OTHER, OTHER, 3));
 }
 
 #[test]
@@ -111,4 +110,25 @@ fn a_clock_that_was_wrong_once_leaves_nothing_behind() {
     assert_eq!((status.last_event, status.last_received), (after, after.plus_millis(90_000)));
     assert_eq!((status.reads_last_hour, status.late_last_hour, status.reads), (2, 1, 3));
     assert_eq!(only(&gates, minute(500)).reads_last_hour, 0);
+}
+
+#[test]
+fn no_lot_or_gate_can_have_the_name_that_stands_for_all_others() {
+    assert_eq!((LotId::parse(OTHER).ok(), GateId::parse(OTHER).ok()), (None, None));
+}
+
+#[test]
+fn a_gate_named_other_keeps_its_reads_beside_those_of_the_others() {
+    let mut gates = Gates::since(minute(0));
+    let other = LotId::parse("other").unwrap();
+    for _ in 0..5 {
+        gates.take(&other, &read("other", minute(0), 0), minute(0));
+    }
+    for number in 0..MAX_GATES + 2 {
+        gates.take(&lot(), &read(&format!("gate-{number}"), minute(0), 0), minute(0));
+    }
+
+    let status = gates.status(minute(1));
+    let named = |name| status.iter().find(|gate| gate.lot_name() == name && gate.gate_name() == name).unwrap().reads;
+    assert_eq!((named("other"), named(OTHER)), (5, 3));
 }

@@ -51,7 +51,7 @@ impl GateMetrics {
     /// Shows how the gates do.
     pub(super) fn show(&self, gates: &[GateStatus]) {
         for gate in gates {
-            let labels = [gate.lot.as_str(), gate.gate.as_str()];
+            let labels = [gate.lot_name(), gate.gate_name()];
             self.last_event.with_label_values(&labels).set(gate.last_event.as_millis().div_euclid(1_000));
             let difference = (gate.clock_difference_ms + 500).div_euclid(1_000);
             self.clock_difference.with_label_values(&labels).set(difference);
@@ -60,5 +60,37 @@ impl GateMetrics {
                 counter.inc_by(count.saturating_sub(counter.get()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking::{GateId, LotId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_gate_named_other_has_a_series_of_its_own_beside_that_of_the_others() {
+        let registry = Registry::new();
+        let metrics = GateMetrics::register(&registry).unwrap();
+        let named_other = (LotId::parse("other").unwrap(), GateId::parse("other").unwrap());
+        let gate = |place, reads| GateStatus {
+            place,
+            last_event: Timestamp::default(),
+            last_received: Timestamp::default(),
+            reads_last_hour: 0,
+            late_last_hour: 0,
+            re_reads_last_hour: 0,
+            confidence: None,
+            clock_difference_ms: 0,
+            reads,
+            late: 0,
+        };
+
+        metrics.show(&[gate(Some(named_other), 5), gate(None, 3)]);
+
+        let page = kit::render(&registry);
+        assert!(page.contains("\ndwell_gate_reads_total{gate=\"other\",lot=\"other\"} 5\n"), "{page}");
+        assert!(page.contains("\ndwell_gate_reads_total{gate=\"(other)\",lot=\"(other)\"} 3\n"), "{page}");
     }
 }

@@ -1,7 +1,7 @@
 //! The metrics of each lot: inside now and which of these in doubt, capacity, matched and unmatched exits, and how long
 //! stays last.
 //!
-//! Lots come with the events, so their number is bounded here: those beyond it share the label `other`.
+//! Lots come with the events, so their number is bounded here: those beyond it share one label, which no lot can have.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use parking::{Lot, LotId};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self as kit, Error, Registry};
 
+use crate::gates::OTHER;
+
 /// The most lots with a label of their own.
 pub(crate) const MAX_LOTS: usize = 1_000;
-/// The label of all lots beyond.
-const OTHER: &str = "other";
 /// Upper bounds of the stay histogram, seconds: a minute to a week, fine around the hours that people pay for.
 const STAY_BUCKETS: &[f64] = &[
     60.0, 300.0, 600.0, 900.0, 1_800.0, 2_700.0, 3_600.0, 5_400.0, 7_200.0, 10_800.0, 14_400.0, 21_600.0, 28_800.0,
@@ -104,11 +104,11 @@ impl LotMetrics {
         })
     }
 
-    /// A lot that is known beforehand.
+    /// A lot that is known beforehand; each is told once.
     pub(crate) fn expect(&self, lot: &Lot) {
         let series = self.series(&mut self.known(), &lot.id);
         if let Some(capacity) = lot.capacity {
-            self.capacity.with_label_values(&[series.label.as_str()]).set(i64::from(capacity));
+            self.capacity.with_label_values(&[series.label.as_str()]).add(i64::from(capacity));
         }
     }
 
@@ -199,10 +199,29 @@ mod tests {
 
         let page = kit::render(&registry);
         assert!(page.contains("\ndwell_inside{lot=\"P00999\"} 2\n"));
-        assert!(page.contains("\ndwell_inside{lot=\"other\"} 6\n"));
-        assert!(page.contains("\ndwell_lot_doubtful{lot=\"other\"} 3\n"));
-        assert!(page.contains("\ndwell_lot_matched_total{lot=\"other\"} 3\n"));
-        assert!(page.contains("\ndwell_stay_duration_seconds_count{lot=\"other\"} 3\n"));
+        assert!(page.contains("\ndwell_inside{lot=\"(other)\"} 6\n"));
+        assert!(page.contains("\ndwell_lot_doubtful{lot=\"(other)\"} 3\n"));
+        assert!(page.contains("\ndwell_lot_matched_total{lot=\"(other)\"} 3\n"));
+        assert!(page.contains("\ndwell_stay_duration_seconds_count{lot=\"(other)\"} 3\n"));
         assert_eq!(page.lines().filter(|line| line.starts_with("dwell_inside{")).count(), MAX_LOTS + 1);
+    }
+
+    #[test]
+    fn a_lot_named_other_keeps_its_numbers_beside_those_of_the_others() {
+        let registry = Registry::new();
+        let lots = LotMetrics::register(&registry).unwrap();
+        let name = |n: usize| LotId::parse(&format!("P{n:05}")).unwrap();
+        let file: String = (0..=MAX_LOTS)
+            .map(|n| format!("[[lot]]\nid = \"{}\"\nkind = \"mall\"\ncapacity = 10\n", name(n)))
+            .collect();
+
+        lots.counted(&LotId::parse("other").unwrap(), 5, 0);
+        parking::Lots::parse(&file).unwrap().iter().for_each(|lot| lots.expect(lot));
+        lots.counted(&name(MAX_LOTS), 3, 0);
+
+        let page = kit::render(&registry);
+        assert!(page.contains("\ndwell_lot_matched_total{lot=\"other\"} 5\n"));
+        assert!(page.contains("\ndwell_lot_matched_total{lot=\"(other)\"} 3\n"));
+        assert!(page.contains("\ndwell_lot_capacity{lot=\"(other)\"} 20\n"), "capacities beyond the bound are summed");
     }
 }

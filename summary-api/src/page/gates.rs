@@ -1,5 +1,6 @@
 //! The table of gates: how each does since this process began.
 
+use chrono_tz::Tz;
 use maud::{Markup, html};
 
 use super::local::Local;
@@ -44,13 +45,15 @@ pub(super) fn table(service: &Service) -> Markup {
 
 fn row(service: &Service, gate: &GateStatus) -> Markup {
     let age_ms = service.now().millis_since(gate.last_received).max(0);
+    let local =
+        gate.place.as_ref().map_or_else(|| Local::new(Tz::UTC, service.now()), |(lot, _)| Local::of(service, lot));
     let share = |part| words::share(part, gate.reads_last_hour).unwrap_or_else(|| "–".to_owned());
     html! {
-        tr data-key={ (gate.lot) "/" (gate.gate) } {
-            th scope="row" { (gate.gate) }
-            td { (gate.lot) }
+        tr data-key={ (gate.lot_name()) "/" (gate.gate_name()) } {
+            th scope="row" { (gate.gate_name()) }
+            td { (gate.lot_name()) }
             td {
-                (Local::of(service, &gate.lot).with_offset().moment(gate.last_event))
+                (local.with_offset().moment(gate.last_event))
                 @if age_ms > SILENT_MS { " " span.off { (Mark::Warn) "silent for " (words::length(age_ms)) } }
             }
             td.number { (number(gate.reads_last_hour)) }

@@ -18,10 +18,10 @@ use crate::service::Service;
 #[schema(as = Gate)]
 #[graphql(name = "Gate")]
 pub struct GateView {
-    /// Its lot; `other` for all gates beyond the first thousand.
+    /// Its lot; `(other)` for all gates beyond the first thousand together.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// Its name.
+    /// Its name; `(other)` for all gates beyond the first thousand together.
     #[schema(example = "P3-in-1")]
     pub gate_id: String,
     /// When the vehicle was seen that it saw last, UTC.
@@ -58,8 +58,8 @@ impl From<&GateStatus> for GateView {
         #[expect(clippy::cast_precision_loss, reason = "reads of an hour are far fewer than 2^52")]
         let late_share = (reads > 0).then(|| late as f64 / reads as f64);
         Self {
-            lot_id: gate.lot.to_string(),
-            gate_id: gate.gate.to_string(),
+            lot_id: gate.lot_name().to_owned(),
+            gate_id: gate.gate_name().to_owned(),
             last_event_date_time: gate.last_event.to_string(),
             last_received_at: gate.last_received.to_string(),
             reads_last_hour: reads,

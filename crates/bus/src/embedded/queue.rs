@@ -4,7 +4,7 @@
 //! is left to the writer.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use service_kit::traces::TraceContext;
@@ -12,16 +12,23 @@ use tokio::sync::Notify;
 
 use super::Limits;
 use super::room::Room;
-use crate::{DeathNote, Delivery, Tag};
+use crate::{DeathNote, Delivery, Properties, RECEIVED_BYTES_MAX, Tag};
 
 /// A message that is in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stored {
     pub(super) body: Bytes,
     pub(super) death: Option<DeathNote>,
     /// Only in memory, not in the file.
     pub(super) trace: Option<TraceContext>,
+    pub(super) properties: Option<Arc<Properties>>,
     pub(super) redelivered: bool,
+}
+
+impl Stored {
+    fn bytes(&self) -> usize {
+        crate::bytes(&self.body, self.properties.as_ref())
+    }
 }
 
 /// A queue, with those who wait for it.
@@ -51,7 +58,7 @@ struct Unacknowledged {
 impl QueueCell {
     /// A queue in which these messages, by sequence number, are ready.
     pub(super) fn new(limits: Limits, ready: BTreeMap<u64, Stored>) -> Self {
-        let bytes = ready.values().map(|stored| stored.body.len()).sum();
+        let bytes = ready.values().map(Stored::bytes).sum();
         let room = Room::new(limits, ready.len(), bytes);
         let state = Mutex::new(State { ready, consumers: BTreeMap::new() });
         Self { state, arrived: Notify::new(), turnstile: tokio::sync::Mutex::new(()), room }
@@ -90,9 +97,12 @@ impl QueueCell {
         let Some(own) = consumers.get_mut(&consumer) else { return Vec::new() };
         let count = most.min(prefetch.saturating_sub(own.messages.len())).min(ready.len());
         let mut deliveries = Vec::with_capacity(count);
+        let mut bytes = 0;
         while deliveries.len() < count
+            && bytes < RECEIVED_BYTES_MAX
             && let Some((sequence, stored)) = ready.pop_first()
         {
+            bytes += stored.bytes();
             own.delivered += 1;
             deliveries.push(Delivery {
                 received: tokio::time::Instant::now(),
@@ -101,6 +111,7 @@ impl QueueCell {
                 redelivered: stored.redelivered,
                 death: stored.death.clone(),
                 trace: stored.trace,
+                properties: stored.properties.clone(),
             });
             own.messages.insert(own.delivered, (sequence, stored));
         }
@@ -115,7 +126,7 @@ impl QueueCell {
         let mut bytes = 0;
         for tag in tags.iter().filter(|tag| tag.generation == consumer) {
             if let Some((sequence, stored)) = own.messages.remove(&tag.number) {
-                bytes += stored.body.len();
+                bytes += stored.bytes();
                 sequences.push(sequence);
             }
         }

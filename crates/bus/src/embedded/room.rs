@@ -54,7 +54,7 @@ impl Room {
         let mut used = self.used();
         let mut taken = 0;
         for message in messages {
-            let bytes = used.bytes + message.body.len();
+            let bytes = used.bytes + message.bytes();
             if used.messages >= self.limits.messages_max || (bytes > self.limits.bytes_max && used.messages > 0) {
                 break;
             }

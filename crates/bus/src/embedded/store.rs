@@ -2,19 +2,22 @@
 //!
 //! Every change may be made twice, so a commit whose outcome is not known is simply made again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
 };
-
+use serde::{Deserialize, Serialize};
 use service_kit::Unavailable;
+use service_kit::traces::TraceContext;
 
 use super::queue::Stored;
-use crate::{DeathNote, Error, Message, OpenError, Queue};
+use crate::{DeathNote, Error, Message, OpenError, Properties, Queue};
 
 const FILE: &str = "bus.redb";
 /// The messages are in memory anyway, so the cache only has to hold the inner pages of the trees.
@@ -23,11 +26,13 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 type Bodies = TableDefinition<'static, u64, &'static [u8]>;
 /// Reason and queue.
 type Notes = TableDefinition<'static, u64, (&'static str, &'static str)>;
+/// What [`Said`] encodes. A file of an earlier Dwell has no such table.
+type Extras = TableDefinition<'static, u64, &'static [u8]>;
 
-const TABLES: [(Bodies, Notes); 3] = [
-    (Bodies::new("entry"), Notes::new("entry.death")),
-    (Bodies::new("exit"), Notes::new("exit.death")),
-    (Bodies::new("dead"), Notes::new("dead.death")),
+const TABLES: [(Bodies, Notes, Extras); 3] = [
+    (Bodies::new("entry"), Notes::new("entry.death"), Extras::new("entry.said")),
+    (Bodies::new("exit"), Notes::new("exit.death"), Extras::new("exit.said")),
+    (Bodies::new("dead"), Notes::new("dead.death"), Extras::new("dead.said")),
 ];
 
 /// What one transaction does to one queue.
@@ -37,6 +42,35 @@ pub(super) struct Change {
     pub(super) added: Vec<(u64, Message)>,
     /// Sequence numbers of messages that are done with.
     pub(super) removed: Vec<u64>,
+}
+
+/// What a publisher said beside the body, as it is in the file: a byte that names the format, then this in postcard.
+#[derive(Serialize, Deserialize)]
+struct Said<'a> {
+    properties: Option<Cow<'a, Properties>>,
+    /// Only of a dead letter, which may wait for a person, so that its trace outlasts a restart.
+    traceparent: Option<Cow<'a, str>>,
+}
+
+impl<'a> Said<'a> {
+    const FORMAT: u8 = 1;
+
+    /// Of a message; `None` when there is nothing to keep.
+    fn of(message: &'a Message) -> Option<Self> {
+        let properties = message.properties.as_deref().map(Cow::Borrowed);
+        let traceparent = message.trace.filter(|_| message.death.is_some()).map(|trace| trace.traceparent().into());
+        (properties.is_some() || traceparent.is_some()).then_some(Self { properties, traceparent })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![Self::FORMAT]).expect("writing to memory cannot fail")
+    }
+
+    /// `None` for a format that only a later Dwell knows.
+    fn decode(bytes: &[u8]) -> Option<Said<'static>> {
+        let (format, rest) = bytes.split_first()?;
+        if *format == Self::FORMAT { postcard::from_bytes(rest).ok() } else { None }
+    }
 }
 
 /// The messages of each queue, by sequence number.
@@ -113,13 +147,15 @@ fn load(database: &Database) -> Result<Waiting, redb::Error> {
     write(database, &Default::default())?;
     let transaction = database.begin_read()?;
     let mut waiting = Waiting::default();
-    for (queue, (bodies, notes)) in waiting.iter_mut().zip(TABLES) {
+    for (queue, (bodies, notes, extras)) in waiting.iter_mut().zip(TABLES) {
         for row in transaction.open_table(bodies)?.iter()? {
             let (sequence, body) = row?;
             // Whether it was delivered before the restart is not known.
-            let stored =
-                Stored { body: Bytes::copy_from_slice(body.value()), death: None, trace: None, redelivered: true };
-            queue.insert(sequence.value(), stored);
+            let body = Bytes::copy_from_slice(body.value());
+            queue.insert(
+                sequence.value(),
+                Stored { body, death: None, trace: None, properties: None, redelivered: true },
+            );
         }
         for row in transaction.open_table(notes)?.iter()? {
             let (sequence, note) = row?;
@@ -128,26 +164,46 @@ fn load(database: &Database) -> Result<Waiting, redb::Error> {
                 stored.death = Some(DeathNote { reason: reason.to_owned(), queue: came_on.to_owned() });
             }
         }
+        for row in transaction.open_table(extras)?.iter()? {
+            let (sequence, said) = row?;
+            let Some(stored) = queue.get_mut(&sequence.value()) else { continue };
+            match Said::decode(said.value()) {
+                Some(Said { properties, traceparent }) => {
+                    stored.properties = properties.map(|properties| Arc::new(properties.into_owned()));
+                    stored.trace = traceparent.and_then(|text| TraceContext::parse(&text));
+                }
+                None => {
+                    tracing::warn!(sequence = sequence.value(), "the properties of a message can't be read: left out");
+                }
+            }
+        }
     }
     Ok(waiting)
 }
 
 fn write(database: &Database, changes: &[Change; 3]) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    for (change, (bodies, notes)) in changes.iter().zip(TABLES) {
+    for (change, (bodies, notes, extras)) in changes.iter().zip(TABLES) {
         let mut bodies = transaction.open_table(bodies)?;
         let mut notes = transaction.open_table(notes)?;
-        let has_notes = !notes.is_empty()?;
+        let mut extras = transaction.open_table(extras)?;
+        let (has_notes, has_extras) = (!notes.is_empty()?, !extras.is_empty()?);
         for sequence in &change.removed {
             bodies.remove(sequence)?;
             if has_notes {
                 notes.remove(sequence)?;
+            }
+            if has_extras {
+                extras.remove(sequence)?;
             }
         }
         for (sequence, message) in &change.added {
             bodies.insert(sequence, &*message.body)?;
             if let Some(DeathNote { reason, queue }) = &message.death {
                 notes.insert(sequence, (reason.as_str(), queue.as_str()))?;
+            }
+            if let Some(said) = Said::of(message) {
+                extras.insert(sequence, &*said.encode())?;
             }
         }
     }

@@ -72,4 +72,9 @@ impl Acknowledger for Handle {
         }
         Ok(())
     }
+
+    /// Nothing to do: each delivery is acknowledged by itself here.
+    async fn set_aside(&self, _tags: &[Tag]) -> Result<(), Error> {
+        Ok(())
+    }
 }

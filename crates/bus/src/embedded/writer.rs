@@ -182,5 +182,6 @@ impl Writer {
 }
 
 fn fresh(message: Message) -> Stored {
-    Stored { body: message.body, death: message.death, trace: message.trace, redelivered: false }
+    let Message { body, death, trace, properties } = message;
+    Stored { body, death, trace, properties, redelivered: false }
 }

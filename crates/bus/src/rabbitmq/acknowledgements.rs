@@ -1,4 +1,5 @@
 //! Acknowledgements of one consumer: what is done is kept until everything before it is done too, then goes in one frame.
+//! What is done behind a delivery that is set aside goes at once, one frame each.
 //!
 //! Delivery tags count from one on each channel, so they are contiguous. A tag of an earlier channel must never be
 //! sent: the broker closes the channel for one that it does not know.
@@ -60,28 +61,70 @@ impl Account {
 struct Progress {
     /// All up to here is done.
     contiguous: u64,
-    /// All up to here is acknowledged.
+    /// Of those the last one that is not acknowledged yet; some before it may be, each by itself.
+    unsent: Option<u64>,
+    /// All up to here are acknowledged.
     sent: u64,
-    /// Done, but not what was before.
+    /// Done and not acknowledged, since something before is not done.
     held_back: BTreeSet<u64>,
+    /// Acknowledged by itself, while something before is not done.
+    alone: BTreeSet<u64>,
+    /// Not done, and nothing waits for it.
+    aside: BTreeSet<u64>,
+}
+
+/// What to acknowledge now.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Due {
+    /// Each by itself.
+    alone: Vec<u64>,
+    /// All up to here.
+    up_to: Option<u64>,
 }
 
 impl Progress {
     fn done(&mut self, number: u64) {
-        if number > self.contiguous {
+        self.aside.remove(&number);
+        if number > self.contiguous && !self.alone.contains(&number) {
             self.held_back.insert(number);
         }
-        while self.held_back.first() == Some(&(self.contiguous + 1)) {
-            self.held_back.pop_first();
-            self.contiguous += 1;
+        loop {
+            let next = self.contiguous + 1;
+            if self.held_back.first() == Some(&next) {
+                self.held_back.pop_first();
+                self.unsent = Some(next);
+            } else if self.alone.first() == Some(&next) {
+                self.alone.pop_first();
+            } else {
+                return;
+            }
+            self.contiguous = next;
+        }
+    }
+
+    fn set_aside(&mut self, number: u64) {
+        if number > self.contiguous && !self.held_back.contains(&number) && !self.alone.contains(&number) {
+            self.aside.insert(number);
         }
     }
 
     /// What to acknowledge now, which counts as sent: a frame may be on its way even when its sender is cancelled.
-    fn take_due(&mut self) -> Option<u64> {
-        let due = self.contiguous > self.sent;
+    fn take_due(&mut self) -> Due {
+        let up_to = self.unsent.take();
         self.sent = self.contiguous;
-        due.then_some(self.sent)
+        let mut alone = Vec::new();
+        if self.aside.contains(&(self.contiguous + 1)) {
+            alone.extend(std::mem::take(&mut self.held_back));
+            self.alone.extend(&alone);
+        }
+        Due { alone, up_to }
+    }
+
+    /// How many of those up to a number are acknowledged.
+    fn acknowledged(&self, up_to: u64) -> u64 {
+        let sent = self.unsent.map_or(self.contiguous, |_| self.sent);
+        let alone = self.alone.iter().filter(|number| **number <= up_to).count();
+        sent.min(up_to) + alone as u64
     }
 }
 
@@ -117,10 +160,25 @@ impl Acknowledgements {
         }
     }
 
+    /// Goes on with one more channel.
+    pub(super) fn extend(&self, channel: Channel) {
+        self.account().channels.push(Line { channel, progress: Progress::default() });
+    }
+
+    /// Holds all acknowledgements back until the guard is dropped.
+    pub(super) async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.pen.lock().await
+    }
+
+    /// How many of the deliveries up to a number on one of the channels of the moment are acknowledged.
+    pub(super) fn acknowledged(&self, place: usize, up_to: u64) -> u64 {
+        self.account().channels.get(place).map_or(0, |line| line.progress.acknowledged(up_to))
+    }
+
     /// How many of so many deliveries on the channels of the moment the broker takes for unacknowledged.
     pub(super) fn outstanding(&self, delivered: u64) -> u64 {
-        let sent = self.account().channels.iter().map(|line| line.progress.sent).sum();
-        delivered.saturating_sub(sent)
+        let acknowledged = self.account().channels.iter().map(|line| line.progress.acknowledged(u64::MAX)).sum();
+        delivered.saturating_sub(acknowledged)
     }
 
     /// Whether a delivery of this generation can still be acknowledged.
@@ -132,16 +190,38 @@ impl Acknowledgements {
         let _pen = self.pen.lock().await;
         let (due, broken) = {
             let mut account = self.account();
-            let due = |line: &mut Line| Some((line.channel.clone(), line.progress.take_due()?));
-            (account.channels.iter_mut().filter_map(due).collect::<Vec<_>>(), account.broken.clone())
+            let due = |line: &mut Line| {
+                let Due { alone, up_to } = line.progress.take_due();
+                let frames = up_to.map(|number| (number, true)).into_iter();
+                let channel = line.channel.clone();
+                frames.chain(alone.into_iter().map(|number| (number, false))).map(move |frame| (channel.clone(), frame))
+            };
+            (account.channels.iter_mut().flat_map(due).collect::<Vec<_>>(), account.broken.clone())
         };
-        for (channel, number) in due {
-            let sent = within("acknowledging", channel.basic_ack(number, BasicAckOptions { multiple: true })).await;
+        for (channel, (number, multiple)) in due {
+            let sent = within("acknowledging", channel.basic_ack(number, BasicAckOptions { multiple })).await;
             if let Err(failure) = sent {
                 tracing::debug!(error = %failure, "not acknowledged, so it is delivered again");
                 broken.cancel();
+                return;
             }
         }
+    }
+
+    /// Notes something about deliveries that are not stale, and sends what is due then.
+    async fn note(&self, tags: &[Tag], note: fn(&mut Progress, u64)) {
+        {
+            let mut account = self.account();
+            if account.closed {
+                return;
+            }
+            for tag in tags {
+                if let Some(line) = account.place(tag.generation).and_then(|place| account.channels.get_mut(place)) {
+                    note(&mut line.progress, tag.number);
+                }
+            }
+        }
+        self.send().await;
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -152,18 +232,12 @@ impl Acknowledgements {
 #[async_trait]
 impl Acknowledger for Acknowledgements {
     async fn acknowledge(&self, tags: &[Tag]) -> Result<(), Error> {
-        {
-            let mut account = self.account();
-            if account.closed {
-                return Ok(());
-            }
-            for tag in tags {
-                if let Some(line) = account.place(tag.generation).and_then(|place| account.channels.get_mut(place)) {
-                    line.progress.done(tag.number);
-                }
-            }
-        }
-        self.send().await;
+        self.note(tags, Progress::done).await;
+        Ok(())
+    }
+
+    async fn set_aside(&self, tags: &[Tag]) -> Result<(), Error> {
+        self.note(tags, Progress::set_aside).await;
         Ok(())
     }
 }
@@ -179,20 +253,47 @@ mod tests {
         for number in [2, 3, 5] {
             progress.done(number);
         }
-        assert_eq!(progress.take_due(), None);
+        assert_eq!(progress.take_due(), Due::default());
         progress.done(1);
-        assert_eq!(progress.take_due(), Some(3));
-        assert_eq!(progress, Progress { contiguous: 3, sent: 3, held_back: BTreeSet::from([5]) });
+        assert_eq!(progress.take_due(), up_to(3));
+        assert_eq!(
+            progress,
+            Progress { contiguous: 3, sent: 3, held_back: BTreeSet::from([5]), ..Progress::default() }
+        );
     }
 
     #[test]
     fn a_tag_that_is_repeated_changes_nothing() {
         let mut progress = Progress::default();
         progress.done(1);
-        assert_eq!(progress.take_due(), Some(1));
+        assert_eq!(progress.take_due(), up_to(1));
 
         progress.done(1);
 
-        assert_eq!(progress.take_due(), None);
+        assert_eq!(progress.take_due(), Due::default());
+    }
+
+    #[test]
+    fn what_is_done_behind_one_that_is_set_aside_goes_by_itself() {
+        let mut progress = Progress::default();
+        for number in [1, 3, 4] {
+            progress.done(number);
+        }
+        progress.set_aside(2);
+        assert_eq!(progress.take_due(), Due { alone: vec![3, 4], up_to: Some(1) });
+        progress.done(6);
+        progress.done(3);
+        assert_eq!((progress.take_due(), progress.acknowledged(9)), (Due { alone: vec![6], up_to: None }, 4));
+
+        progress.done(2);
+
+        // Not up to 4, which is acknowledged already: the broker knows it no more.
+        assert_eq!((progress.take_due(), progress.acknowledged(9)), (up_to(2), 5));
+        progress.done(5);
+        assert_eq!((progress.take_due(), progress.acknowledged(9)), (up_to(5), 6));
+    }
+
+    fn up_to(number: u64) -> Due {
+        Due { alone: Vec::new(), up_to: Some(number) }
     }
 }

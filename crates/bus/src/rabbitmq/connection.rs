@@ -159,6 +159,11 @@ impl Broker {
         self.config.names.of(queue).into()
     }
 
+    /// Who connects: the broker checks it against the `user_id` of what is published.
+    pub(super) fn user(&self) -> &str {
+        &self.uri.authority.userinfo.username
+    }
+
     /// Connects. `purpose` is shown to the operators of the broker, after the service's name.
     pub(super) async fn connect(&self, purpose: &str) -> Result<(Live, Watch), Problem> {
         self.try_connect(purpose).await.map_err(|failure| self.login_problem(failure))

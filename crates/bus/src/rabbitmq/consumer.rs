@@ -1,27 +1,25 @@
 //! A consumer of one queue on a connection of its own, and the task that keeps both up.
 //!
-//! Deliveries wait in a buffer as large as the prefetch, so `receive` may be cancelled and takes many at once. A quorum
-//! queue gives a channel only so many, so a larger prefetch is shared by several, whose deliveries are taken in turns.
-//! Each channel is a generation: what was delivered on an earlier one is stale, since the broker delivers it again.
+//! Deliveries wait in a buffer, so `receive` may be cancelled and takes many at once. How many may come is left to
+//! `window`, on which channels to `stream`. Each channel is a generation: what was delivered on an earlier one is stale,
+//! since the broker delivers it again.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{FutureExt as _, StreamExt as _};
-use lapin::Channel;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use service_kit::{Dependency, Lifecycle, ServiceContext};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::acknowledgements::Acknowledgements;
-use super::connection::{Broker, Live, Problem, Watch, within};
+use super::buffer::Buffer;
+use super::connection::{Broker, Failure, Live, Problem, within};
 use super::link::{lasted, reconnect_backoff};
+use super::stream::Stream;
+use super::window::{self, Seen};
 use super::{headers, topology};
 use crate::{Acknowledger, Consumer, Delivery, Error, Queue, Tag};
 
@@ -29,12 +27,10 @@ use crate::{Acknowledger, Consumer, Delivery, Error, Queue, Tag};
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// How often in a row the answer may be yes.
 const PROBES_MAX: u32 = 4;
-/// A quorum queue leaves no more unacknowledged on one channel, whatever its prefetch.
-const CHANNEL_PREFETCH_MAX: u16 = 2_000;
 
 /// Begins to consume, in the background.
 pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: &ServiceContext) -> Subscription {
-    let (out, incoming) = mpsc::channel(usize::from(prefetch));
+    let buffer = Arc::new(Buffer::default());
     let shutdown = CancellationToken::new();
     let refused = Arc::new(OnceLock::new());
     let acknowledgements = Arc::new(Acknowledgements::default());
@@ -42,7 +38,8 @@ pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: 
         broker: Arc::clone(broker),
         queue,
         prefetch,
-        out,
+        first: prefetch.min(window::FIRST),
+        buffer: Arc::clone(&buffer),
         acknowledgements: Arc::clone(&acknowledgements),
         refused: Arc::clone(&refused),
         health: context.health.dependency("rabbitmq"),
@@ -51,7 +48,7 @@ pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: 
     // Not on the lifecycle's tracker: acknowledging goes on during the drain, which must not wait for this.
     tokio::spawn(supervisor.run());
     Subscription {
-        incoming,
+        buffer,
         acknowledgements,
         refused,
         lifecycle: context.lifecycle.clone(),
@@ -62,7 +59,7 @@ pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: 
 /// The consumer's end of the buffer.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    incoming: mpsc::Receiver<Delivery>,
+    buffer: Arc<Buffer>,
     acknowledgements: Arc<Acknowledgements>,
     refused: Arc<OnceLock<Error>>,
     lifecycle: Lifecycle,
@@ -72,16 +69,15 @@ pub(super) struct Subscription {
 #[async_trait]
 impl Consumer for Subscription {
     async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, Error> {
-        let mut deliveries = Vec::new();
         loop {
             let received = tokio::select! {
                 biased;
                 () = self.lifecycle.stopping() => return Err(Error::Stopping),
-                received = self.incoming.recv_many(&mut deliveries, most.max(1)) => received,
+                received = self.buffer.take(most.max(1)) => received,
             };
-            if received == 0 {
+            let Some(mut deliveries) = received else {
                 return Err(self.refused.get().cloned().unwrap_or(Error::Stopping));
-            }
+            };
             deliveries.retain(|delivery| self.acknowledgements.is_current(delivery.tag.generation));
             if !deliveries.is_empty() {
                 return Ok(deliveries);
@@ -91,6 +87,12 @@ impl Consumer for Subscription {
 
     fn acknowledger(&self) -> Arc<dyn Acknowledger> {
         Arc::clone(&self.acknowledgements) as Arc<dyn Acknowledger>
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.buffer.close();
     }
 }
 
@@ -105,23 +107,25 @@ struct Supervisor {
     broker: Arc<Broker>,
     queue: Queue,
     prefetch: u16,
-    out: mpsc::Sender<Delivery>,
+    /// How many deliveries a connection begins with.
+    first: u16,
+    buffer: Arc<Buffer>,
     acknowledgements: Arc<Acknowledgements>,
     refused: Arc<OnceLock<Error>>,
     health: Dependency,
     shutdown: CancellationToken,
 }
 
-/// One connection that consumes.
-struct Stream {
-    live: Live,
-    watch: Watch,
-    channels: Vec<Channel>,
-    consumers: Vec<lapin::Consumer>,
+/// Why a connection is given up.
+enum Ended {
+    Shutdown,
+    Lost(String),
+    /// Bodies are larger than the window was made for, which is this large for the next connection.
+    Overfull(u16),
 }
 
 impl Supervisor {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut backoff = reconnect_backoff();
         // Settings that worked once are right; what goes against them later is waited out.
         let mut proven = false;
@@ -136,9 +140,25 @@ impl Supervisor {
                     proven = true;
                     self.health.up();
                     let ended = self.serve(&mut stream).await;
-                    let Some(reason) = ended else { return self.finish(stream).await };
+                    if matches!(ended, Ended::Shutdown) {
+                        return self.finish(stream).await;
+                    }
                     self.acknowledgements.end();
-                    self.health.down(reason);
+                    self.buffer.clear();
+                    match ended {
+                        Ended::Overfull(first) => {
+                            tracing::info!(
+                                queue = self.queue.as_str(),
+                                first,
+                                "large messages: receiving fewer at a time"
+                            );
+                            self.first = first;
+                            stream.live.close().await;
+                            continue;
+                        }
+                        Ended::Lost(reason) => self.health.down(reason),
+                        Ended::Shutdown => return,
+                    }
                 }
                 Err(Problem::Config(text)) if !proven => {
                     self.health.down(text.as_str());
@@ -162,74 +182,72 @@ impl Supervisor {
         let name = self.broker.queue_name(self.queue);
         let (live, watch) = self.broker.connect(&format!("consuming {name}")).await?;
         topology::declare(&self.broker, &live).await?;
-        let (mut channels, mut consumers) = (Vec::new(), Vec::new());
-        for prefetch in shares(self.prefetch) {
-            let channel = within("opening a channel", live.connection().create_channel()).await?;
-            let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
-            within("setting the prefetch", limited).await?;
-            let consuming = channel.basic_consume(
-                name.clone(),
-                format!("dwell {}", self.broker.config.role).into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            );
-            consumers.push(within("beginning to consume", consuming).await?);
-            channels.push(channel);
-        }
-        Ok(Stream { live, watch, channels, consumers })
+        Ok(Stream::begin(&self.broker, live, watch, name, self.first).await?)
     }
 
-    /// Fills the buffer until the connection ends, and says why; `None` for the shutdown.
-    async fn serve(&self, stream: &mut Stream) -> Option<String> {
-        let Stream { live, watch, channels, consumers } = stream;
-        let (generation, broken) = self.acknowledgements.begin(channels.clone());
+    /// Fills the buffer until the connection ends, and says why.
+    async fn serve(&self, stream: &mut Stream) -> Ended {
+        let (generation, broken) = self.acknowledgements.begin(stream.channels());
         let mut probe = tokio::time::interval_at(Instant::now() + PROBE_EVERY, PROBE_EVERY);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut delivered: u64 = 0;
         let mut idle = Idle::default();
+        let mut seen = Seen::default();
+        let mut window = self.first;
         loop {
+            let is_narrow = window < self.prefetch;
+            let Stream { live, watch, lines } = stream;
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return None,
-                () = broken.cancelled() => return Some("acknowledging failed, so the connection is made anew".to_owned()),
-                reason = watch.ended(live, &self.health) => return Some(reason),
-                first = first_of(consumers) => {
+                () = self.shutdown.cancelled() => return Ended::Shutdown,
+                () = broken.cancelled() => {
+                    return Ended::Lost("acknowledging failed, so the connection is made anew".to_owned());
+                }
+                reason = watch.ended(live, &self.health) => return Ended::Lost(reason),
+                first = lines.first() => {
                     // What else is there comes along: looking after everything above costs more than a delivery.
                     let mut next = Some(first);
                     while let Some((place, message)) = next {
                         let message = match message {
                             Some(Ok(message)) => message,
-                            Some(Err(error)) => return Some(ended(Some(&error))),
-                            None => return Some(ended(None)),
+                            Some(Err(error)) => return Ended::Lost(ended(Some(&error))),
+                            None => return Ended::Lost(ended(None)),
                         };
-                        delivered += 1;
-                        if !self.pass_on(delivery(generation + place as u64, message)).await {
-                            return None;
+                        let delivery = delivery(generation + place as u64, message);
+                        seen.add(delivery.bytes());
+                        if window::is_overfull(self.buffer.push(delivery)) {
+                            return Ended::Overfull(seen.first());
                         }
-                        next = next_of(consumers, place + 1);
+                        next = lines.at_hand(place + 1);
                     }
                 },
+                () = self.buffer.drained(), if is_narrow => {}
                 _ = probe.tick() => {
-                    let full = self.acknowledgements.outstanding(delivered) >= u64::from(self.prefetch);
+                    let full = lines.is_exhausted(&self.acknowledgements);
                     let ready = if full { 0 } else { self.ready(live).await };
-                    if idle.strikes(delivered, ready) >= PROBES_MAX {
-                        return Some("nothing is delivered although messages are ready".to_owned());
+                    if idle.strikes(lines.delivered(), ready) >= PROBES_MAX {
+                        return Ended::Lost("nothing is delivered although messages are ready".to_owned());
                     }
+                }
+            }
+            if is_narrow {
+                match self.widened(stream, seen).await {
+                    Ok(wider) => window = wider.unwrap_or(window),
+                    Err(failure) => return Ended::Lost(failure.to_string()),
                 }
             }
         }
     }
 
-    /// Puts a delivery into the buffer; tells whether anybody still wants it.
-    async fn pass_on(&self, delivery: Delivery) -> bool {
-        match self.out.try_send(delivery) {
-            Ok(()) => true,
-            Err(TrySendError::Closed(_)) => false,
-            Err(TrySendError::Full(delivery)) => tokio::select! {
-                () = self.shutdown.cancelled() => false,
-                sent = self.out.send(delivery) => sent.is_ok(),
-            },
+    /// Lets more deliveries come, once all that may come are there and little of them waits.
+    async fn widened(&self, stream: &mut Stream, seen: Seen) -> Result<Option<u16>, Failure> {
+        let _held = self.acknowledgements.hold().await;
+        if !stream.lines.is_exhausted(&self.acknowledgements) {
+            return Ok(None);
         }
+        let outstanding = self.acknowledgements.outstanding(stream.lines.delivered());
+        let Some(window) = seen.window(outstanding, self.buffer.fill(), self.prefetch) else { return Ok(None) };
+        stream.lines.widen(&stream.live, window, &self.acknowledgements).await?;
+        Ok(Some(window))
     }
 
     /// How many messages are ready, in the eyes of the broker; none when it does not say so.
@@ -247,27 +265,6 @@ impl Supervisor {
         self.acknowledgements.finish().await;
         stream.live.close().await;
     }
-}
-
-type Next = Option<lapin::Result<lapin::message::Delivery>>;
-
-/// Waits for a delivery to any of the consumers; tells to which.
-async fn first_of(consumers: &mut [lapin::Consumer]) -> (usize, Next) {
-    let (next, place, _) = futures::future::select_all(consumers.iter_mut().map(|consumer| consumer.next())).await;
-    (place, next)
-}
-
-/// A delivery that is at hand, asking the consumer at `place` first: in turns, since so the broker gives them out.
-fn next_of(consumers: &mut [lapin::Consumer], place: usize) -> Option<(usize, Next)> {
-    let count = consumers.len();
-    let mut turns = (place..place + count).map(|place| place % count);
-    turns.find_map(|place| Some((place, consumers.get_mut(place)?.next().now_or_never()?)))
-}
-
-/// A prefetch, divided among as few channels as can have it.
-fn shares(prefetch: u16) -> impl Iterator<Item = u16> {
-    let count = prefetch.div_ceil(CHANNEL_PREFETCH_MAX).max(1);
-    (0..count).map(move |place| prefetch / count + u16::from(place < prefetch % count))
 }
 
 /// Why a consumer has no next delivery.
@@ -301,21 +298,7 @@ fn delivery(generation: u64, message: lapin::message::Delivery) -> Delivery {
         redelivered: message.redelivered,
         death: headers::death_note(&message.properties),
         trace: headers::trace(&message.properties),
+        properties: headers::said(&message.properties),
         body: Bytes::from(message.data),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefetch_is_divided_without_a_rest_among_as_few_channels_as_can_have_it() {
-        let divided = |prefetch| shares(prefetch).collect::<Vec<_>>();
-
-        assert_eq!(divided(1), [1]);
-        assert_eq!(divided(2_000), [2_000]);
-        assert_eq!(divided(2_001), [1_001, 1_000]);
-        assert_eq!(divided(8_000), [2_000; 4]);
     }
 }

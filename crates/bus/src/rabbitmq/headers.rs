@@ -1,11 +1,14 @@
 //! What the headers of a message say: the trace that it belongs to, and death notes, our own and those that the broker writes
-//! when it gives a message up.
+//! when it gives a message up. What else a publisher says is left to `properties`.
+
+use std::sync::Arc;
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use service_kit::traces::{TRACEPARENT, TraceContext};
 
-use crate::{DeathNote, Message};
+use super::properties::{self, Publishing};
+use crate::{DeathNote, Message, Properties};
 
 const REASON: &str = "x-dwell-reason";
 const QUEUE: &str = "x-dwell-queue";
@@ -14,24 +17,28 @@ const BROKER_REASON: &str = "x-first-death-reason";
 const BROKER_QUEUE: &str = "x-first-death-queue";
 const BROKER_LIST: &str = "x-death";
 
-const PERSISTENT: u8 = 2;
-
-/// The properties of a message that we publish.
-pub(super) fn properties(message: &Message) -> BasicProperties {
-    let properties =
-        BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
-    if message.death.is_none() && message.trace.is_none() {
-        return properties;
-    }
-    let mut headers = FieldTable::default();
+/// The properties of a message that we publish, its headers included.
+pub(super) fn properties(message: &Message, publishing: &Publishing<'_>) -> BasicProperties {
+    let (properties, mut headers) = properties::to_amqp(message.properties.as_deref(), publishing);
     if let Some(DeathNote { reason, queue }) = &message.death {
         headers.insert(REASON.into(), AMQPValue::LongString(reason.as_str().into()));
         headers.insert(QUEUE.into(), AMQPValue::LongString(queue.as_str().into()));
     }
-    if let Some(trace) = &message.trace {
+    if let Some(trace) = &message.trace
+        && !headers.contains_key(TRACEPARENT)
+    {
         headers.insert(TRACEPARENT.into(), AMQPValue::LongString(trace.traceparent().into()));
     }
-    properties.with_headers(headers)
+    if headers.inner().is_empty() { properties } else { properties.with_headers(headers) }
+}
+
+/// What the publisher of a message that we receive said beside the body, our own headers and the trace left out.
+pub(super) fn said(properties: &BasicProperties) -> Option<Arc<Properties>> {
+    // A trace in another spelling than ours stays a header, so that it goes on as it came.
+    let traceparent = trace(properties).map(|trace| trace.traceparent());
+    let is_trace = |headers: &FieldTable| headers.inner().get(TRACEPARENT).and_then(text) == traceparent;
+    let hides_trace = traceparent.is_some() && properties.headers().as_ref().is_some_and(is_trace);
+    properties::from_amqp(properties, |name| [REASON, QUEUE].contains(&name) || (hides_trace && name == TRACEPARENT))
 }
 
 /// The trace of a message that we receive, if it has one. A header of another form is none.
@@ -70,6 +77,8 @@ mod tests {
 
     use super::*;
 
+    const OURS: Publishing<'_> = Publishing { user: "dwell", buries: false };
+
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();
         for (name, value) in entries {
@@ -91,16 +100,17 @@ mod tests {
         let note = DeathNote { reason: "no entry time".to_owned(), queue: "parking.entry".to_owned() };
 
         let with_note = Message { death: Some(note.clone()), ..Message::new("") };
-        assert_eq!(death_note(&properties(&with_note)), Some(note));
-        assert_eq!(death_note(&properties(&Message::new(""))), None);
+        assert_eq!(death_note(&properties(&with_note, &OURS)), Some(note));
+        assert_eq!(death_note(&properties(&Message::new(""), &OURS)), None);
     }
 
     #[test]
     fn our_trace_comes_back_as_it_went_and_what_is_none_is_no_error() {
         let context = TraceContext::new();
         let traced = Message { trace: Some(context), ..Message::new("") };
-        assert_eq!(trace(&properties(&traced)), Some(context));
-        assert_eq!(properties(&Message::new("")).headers(), &None);
+        assert_eq!(trace(&properties(&traced, &OURS)), Some(context));
+        assert_eq!(said(&properties(&traced, &OURS)), None);
+        assert_eq!(properties(&Message::new(""), &OURS).headers(), &None);
         for value in [long("not a trace"), AMQPValue::Boolean(true)] {
             assert_eq!(trace(&BasicProperties::default().with_headers(table(&[(TRACEPARENT, value)]))), None);
         }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::connection::{Broker, Live, within};
 use super::headers;
 use super::link::Link;
+use super::properties::Publishing;
 use crate::{Error, Message, Queue};
 
 /// Jobs that wait for the window before them.
@@ -46,6 +47,8 @@ impl Lane {
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
         let publisher = Publisher {
             waiting,
+            broker: Arc::clone(broker),
+            buries: queue == Queue::Dead,
             queue: broker.queue_name(queue),
             link: link.clone(),
             lifecycle: lifecycle.clone(),
@@ -64,6 +67,8 @@ impl Lane {
 
 struct Publisher {
     waiting: mpsc::Receiver<Job>,
+    broker: Arc<Broker>,
+    buries: bool,
     queue: ShortString,
     link: Link,
     lifecycle: Lifecycle,
@@ -103,7 +108,7 @@ impl Publisher {
 
     /// The job and all that wait behind it, as far as a window goes.
     fn window(&mut self, first: Job) -> (Vec<Message>, Vec<oneshot::Sender<Result<(), Error>>>) {
-        let size = |messages: &[Message]| messages.iter().map(|message| message.body.len()).sum::<usize>();
+        let size = |messages: &[Message]| messages.iter().map(Message::bytes).sum::<usize>();
         let mut bytes = size(&first.messages);
         let (mut messages, mut receipts) = (first.messages, vec![first.done]);
         while messages.len() < WINDOW_MESSAGES
@@ -186,7 +191,8 @@ impl Publisher {
     /// Publishes the messages once. While the broker blocks the connection, waits on: what is under way is not lost.
     async fn attempt(&self, live: &Live, channel: &Channel, messages: Vec<Message>) -> Result<Outcome, Error> {
         let results = {
-            let mut sending = std::pin::pin!(send(channel, &self.queue, &messages));
+            let publishing = Publishing { user: self.broker.user(), buries: self.buries };
+            let mut sending = std::pin::pin!(send(channel, &self.queue, &messages, &publishing));
             loop {
                 tokio::select! {
                     biased;
@@ -207,10 +213,15 @@ impl Publisher {
     }
 }
 
-async fn send(channel: &Channel, queue: &ShortString, messages: &[Message]) -> Vec<lapin::Result<Confirmation>> {
+async fn send(
+    channel: &Channel,
+    queue: &ShortString,
+    messages: &[Message],
+    publishing: &Publishing<'_>,
+) -> Vec<lapin::Result<Confirmation>> {
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let publish = |message: &Message| {
-        let properties = headers::properties(message);
+        let properties = headers::properties(message, publishing);
         let body = message.body.clone();
         // Boxed, as the many of a group are moved into one place.
         Box::pin(async move { channel.basic_publish("".into(), queue.clone(), options, &body, properties).await })

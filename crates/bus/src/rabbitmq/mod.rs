@@ -5,17 +5,21 @@
 //! prefetch, consumer. The client library's own recovery is not used. Every wait for the broker has a deadline.
 //!
 //! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `link` the
-//! connection that publishes, `lane` the publisher of one queue, `consumer` and `acknowledgements` the other way,
-//! `headers` death notes, `probe` a look at a broker that changes nothing.
+//! connection that publishes, `lane` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and `acknowledgements` the other way,
+//! `headers` death notes and traces, `properties` what a publisher says, `probe` a look at a broker that changes nothing.
 
 mod acknowledgements;
+mod buffer;
 mod connection;
 mod consumer;
 mod headers;
 mod lane;
 mod link;
 mod probe;
+mod properties;
+mod stream;
 mod topology;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;
@@ -106,7 +110,7 @@ impl fmt::Debug for RabbitMq {
 fn job_length(messages: &[Message]) -> usize {
     let mut bytes = 0;
     let fitting = messages.iter().take(JOB_MESSAGES_MAX).take_while(|message| {
-        bytes += message.body.len();
+        bytes += message.bytes();
         bytes <= JOB_BYTES_MAX
     });
     fitting.count().max(1)

@@ -39,6 +39,10 @@ macro_rules! contract {
             a_slow_consumer_holds_up_no_other_and_no_message_goes_to_both
             many_tasks_may_publish_at_once
             a_death_note_survives_the_way
+            what_a_publisher_said_survives_the_way
+            a_dead_letter_keeps_what_its_publisher_said_and_does_not_expire
+            what_is_done_behind_one_that_is_set_aside_is_acknowledged_at_once
+            large_messages_are_handed_out_some_megabytes_at_a_time
             the_trace_of_a_message_survives_the_way
             bodies_arrive_as_they_were_whatever_their_size
             a_bus_that_is_opened_again_has_all_that_was_not_acknowledged
@@ -60,6 +64,8 @@ macro_rules! contract {
     };
 }
 pub(crate) use contract;
+
+pub(crate) use crate::said::*;
 
 pub(crate) async fn messages_are_delivered_in_the_order_of_publishing(house: &impl House) {
     let bus = fresh(house).await;

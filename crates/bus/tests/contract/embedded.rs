@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bus::embedded::{Embedded, Limits};
-use bus::{Bus, Consumer, Message, Queue};
+use bus::{Bus, Consumer, DeathNote, Message, Queue};
 use service_kit::ServiceContext;
 use tempfile::TempDir;
 use testbed::wait_until;
@@ -64,6 +64,29 @@ async fn a_file_that_is_no_bus_is_refused_and_left_alone() {
 
     assert!(refusal.to_string().starts_with(&format!("cannot open the embedded bus {}", file.display())), "{refusal}");
     assert_eq!(std::fs::read(&file).unwrap(), b"a letter to my aunt");
+}
+
+#[tokio::test]
+async fn a_file_from_before_properties_were_kept_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = redb::Database::create(folder.path().join("bus.redb")).unwrap();
+    let transaction = file.begin_write().unwrap();
+    for queue in ["entry", "exit", "dead"] {
+        let bodies = redb::TableDefinition::<u64, &[u8]>::new(queue);
+        transaction.open_table(bodies).unwrap().insert(7, &b"a body"[..]).unwrap();
+    }
+    let notes = redb::TableDefinition::<u64, (&str, &str)>::new("dead.death");
+    transaction.open_table(notes).unwrap().insert(7, ("id is missing", "entry")).unwrap();
+    transaction.commit().unwrap();
+    drop(file);
+
+    let bus = Embedded::open(folder.path(), Limits::default(), &ServiceContext::for_testing()).unwrap();
+
+    let note = DeathNote { reason: "id is missing".to_owned(), queue: "entry".to_owned() };
+    for (queue, death) in [(Queue::Entry, None), (Queue::Exit, None), (Queue::Dead, Some(note))] {
+        let found = bus.consume(queue, 1).await.unwrap().receive(1).await.unwrap().remove(0);
+        assert_eq!((&*found.body, found.death, found.properties), (&b"a body"[..], death, None));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,3 +12,5 @@ mod faults;
 mod numbered;
 #[cfg(test)]
 mod rabbitmq;
+#[cfg(test)]
+mod said;
