@@ -154,7 +154,7 @@ impl Metrics {
     pub(crate) fn future_counts(&self) -> Counts {
         let received =
             [Queue::Entry, Queue::Exit].map(|queue| self.received.with_label_values(&[queue.as_str()]).get());
-        let from_the_future = self.dead_letters.with_label_values(&["future"]).get();
+        let from_the_future = self.dead_letters.sent.with_label_values(&["future"]).get();
         Counts { received: received.iter().sum(), from_the_future }
     }
 

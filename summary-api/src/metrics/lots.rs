@@ -211,9 +211,8 @@ mod tests {
         let registry = Registry::new();
         let lots = LotMetrics::register(&registry).unwrap();
         let name = |n: usize| LotId::parse(&format!("P{n:05}")).unwrap();
-        let file: String = (0..=MAX_LOTS)
-            .map(|n| format!("[[lot]]\nid = \"{}\"\nkind = \"mall\"\ncapacity = 10\n", name(n)))
-            .collect();
+        let lot = |n| format!("[[lot]]\nid = \"{}\"\nkind = \"mall\"\ncapacity = 10\n", name(n));
+        let file = (0..=MAX_LOTS).map(lot).collect::<Vec<_>>().concat();
 
         lots.counted(&LotId::parse("other").unwrap(), 5, 0);
         parking::Lots::parse(&file).unwrap().iter().for_each(|lot| lots.expect(lot));
