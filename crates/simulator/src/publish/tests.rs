@@ -54,7 +54,7 @@ impl Bus for Recorder {
         self.asked.send_modify(|times| *times += 1);
         let open = self.open.acquire().await.unwrap();
         let events: Vec<GateEvent> =
-            messages.iter().map(|message| wire::parse_event(&message.body).expect("a gate event")).collect();
+            messages.iter().map(|message| wire::parse_event(&message.body).expect("a gate event").event).collect();
         assert!(events.iter().all(|event| event.key.direction.as_str() == queue.as_str()));
         drop(open);
         self.count.send_modify(|count| *count += events.len());
