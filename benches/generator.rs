@@ -21,7 +21,7 @@ const BEGIN_MS: i64 = 1_709_251_200_000;
 const GAP_MAX_MS: u64 = 458;
 /// No event is written later than this after its time, milliseconds.
 const LATE_MAX_MS: u64 = 300_000;
-/// A vehicle is away at least this long, milliseconds: longer than reads of one passage are apart.
+/// A vehicle is away at least this long, milliseconds: the re-read window of a new ledger.
 const AWAY_MS: i64 = 60_000;
 /// Plates of three letters and four digits.
 const PLATES: u64 = 26 * 26 * 26 * 10_000;

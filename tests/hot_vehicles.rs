@@ -23,7 +23,8 @@ fn rules() -> Rules {
 async fn a_plate_that_says_nothing_may_come_very_often() {
     const READS: u128 = 30_000;
     let pipeline = Pipeline::new(rules()).await;
-    let reads: Vec<String> = (1..=READS).map(|read| event(read, "UNKNOWN", "exit_date_time", 0)).collect();
+    let plate = |read: u128| if read.is_multiple_of(2) { "UNKNOWN" } else { "--" };
+    let reads: Vec<String> = (1..=READS).map(|read| event(read, plate(read), "exit_date_time", 0)).collect();
     let arrays = reads.chunks(500).map(|reads| format!("[{}]", reads.join(",")).into_bytes());
     pipeline.publish(Queue::Exit, arrays).await;
 

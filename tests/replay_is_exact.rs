@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{gate_events, stays};
 
-const RE_READ_WINDOW_MS: i64 = 10_000;
+const RE_READ_WINDOW_MS: i64 = 60_000;
 const MAX_STAY_MS: i64 = 30 * 24 * 3_600_000;
 
 /// A gate event, in the order of storage: time, entries before exits, id.

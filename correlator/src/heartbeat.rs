@@ -14,6 +14,7 @@ use service_kit::health::{DependencyStatus, Status};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
+use crate::OtherNormalForm;
 use crate::decide::Decider;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
@@ -22,12 +23,14 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long the broker may take to count a queue: what is wrong is to be reported soon, above all when that is the broker.
 const COUNT_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The ledger is not the one that this correlator began with.
+/// Why this correlator can't go on with what the summary API says of its ledger.
 #[derive(Debug, thiserror::Error)]
-#[error("the summary API has another ledger now ({now}, was {was}): starting anew")]
-pub(crate) struct AnotherLedger {
-    was: Uuid,
-    now: Uuid,
+pub(crate) enum Error {
+    /// The ledger is not the one that this correlator began with.
+    #[error("the summary API has another ledger now ({now}, was {was}): starting anew")]
+    AnotherLedger { was: Uuid, now: Uuid },
+    #[error(transparent)]
+    OtherNormalForm(#[from] OtherNormalForm),
 }
 
 pub(crate) struct Heartbeat {
@@ -42,7 +45,7 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     /// Beats until the stop.
-    pub(crate) async fn run(self) -> Result<(), AnotherLedger> {
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let lifecycle = self.decider.lifecycle.clone();
         let mut beats = tokio::time::interval(EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,7 +58,7 @@ impl Heartbeat {
         Ok(())
     }
 
-    async fn beat(&self) -> Result<(), AnotherLedger> {
+    async fn beat(&self) -> Result<(), Error> {
         let (dead, entry_ready, exit_ready) =
             tokio::join!(self.count(Queue::Dead), self.depth(Queue::Entry), self.depth(Queue::Exit));
         if let Some(messages) = dead {
@@ -96,10 +99,11 @@ impl Heartbeat {
         tokio::time::timeout(COUNT_PATIENCE, self.bus.depth(queue)).await.ok()?.ok().flatten()
     }
 
-    fn take(&self, terms: LedgerTerms) -> Result<(), AnotherLedger> {
+    fn take(&self, terms: LedgerTerms) -> Result<(), Error> {
         if terms.ledger != self.ledger {
-            return Err(AnotherLedger { was: self.ledger, now: terms.ledger });
+            return Err(Error::AnotherLedger { was: self.ledger, now: terms.ledger });
         }
+        OtherNormalForm::check(&terms)?;
         let mut rules = self.decider.rules.write().unwrap_or_else(PoisonError::into_inner);
         if **rules != terms.rules {
             tracing::warn!("the summary API has other rules now: deciding by them from here on");
@@ -120,7 +124,23 @@ fn reported(dependency: DependencyStatus) -> DependencyReport {
 
 #[cfg(test)]
 mod tests {
+    use parking::{PLATE_NORMAL_FORM, Rules};
+
     use super::*;
+
+    #[test]
+    fn plates_in_a_normal_form_that_is_not_known_are_refused() {
+        let terms = |plate_normal_form| LedgerTerms {
+            ledger: Uuid::from_u128(7),
+            rules: Rules { plate_normal_form, ..Rules::default() },
+        };
+        assert!(OtherNormalForm::check(&terms(PLATE_NORMAL_FORM)).is_ok());
+        let refusal = OtherNormalForm::check(&terms(PLATE_NORMAL_FORM + 1)).unwrap_err().to_string();
+        assert!(
+            refusal.contains("in version 2 of their normal form, and this correlator knows version 1"),
+            "{refusal}"
+        );
+    }
 
     #[test]
     fn a_reason_is_reported_as_far_as_there_is_room() {

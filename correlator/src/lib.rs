@@ -20,6 +20,7 @@ use std::sync::{Arc, RwLock};
 
 use bus::Bus;
 use matching::LedgerTerms;
+use parking::PLATE_NORMAL_FORM;
 use service_kit::metrics::show_limits;
 use service_kit::{Backoff, ServiceContext};
 use uuid::Uuid;
@@ -68,6 +69,21 @@ pub enum Error {
     /// A metric can't be registered: a defect of the program.
     #[error("the correlator can't count")]
     Metrics(#[from] service_kit::metrics::Error),
+}
+
+/// The plates of the ledger are in a form that this program does not compute: it would take one vehicle for another.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the ledger of the summary API has plates in version {0} of their normal form, and this correlator knows version \
+     {PLATE_NORMAL_FORM}: correlators must be of the same version as the summary API"
+)]
+struct OtherNormalForm(u16);
+
+impl OtherNormalForm {
+    fn check(terms: &LedgerTerms) -> Result<(), Self> {
+        let of_ledger = terms.rules.plate_normal_form;
+        if of_ledger == PLATE_NORMAL_FORM { Ok(()) } else { Err(Self(of_ledger)) }
+    }
 }
 
 impl From<timelines::redis::Error> for Error {
@@ -198,6 +214,8 @@ async fn terms(
     loop {
         match recorder.terms().await {
             Ok(terms) => {
+                let known = OtherNormalForm::check(&terms);
+                known.map_err(|other| service_kit::config::Error::Refused(other.to_string()))?;
                 ledger.up();
                 return Ok(Some(terms));
             }

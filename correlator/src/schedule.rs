@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn all_events_of_a_vehicle_in_a_batch_are_one_unit() {
         let mut letters = Vec::new();
-        let batch = Schedule::default().batch(arrivals(&["B2", "A1", "B2", "-"]), &mut letters).unwrap();
+        let batch =
+            Schedule::default().batch(arrivals(&["B2", "A1", "B2", "SEVENTEEN-LETTERS-12"]), &mut letters).unwrap();
         assert_eq!(plates(&batch), [("B2".into(), 2), ("A1".into(), 1)]);
         assert_eq!((batch.elements.len(), letters.len()), (3, 1), "what is refused is no part of the batch");
     }

@@ -1,5 +1,6 @@
-//! The ledger's store: can it be reached, is it a ledger, may it be written? It changes nothing there.
+//! The ledger's store: can it be reached, is it a ledger of the given rules, may it be written? It changes nothing there.
 
+use parking::GivenRules;
 use service_kit::config::{DATABASE_URL, Masked};
 use summary_api::ledger::{self, Error};
 
@@ -10,16 +11,20 @@ use super::finding::Finding;
 pub(super) const SUBJECT: &str = "ledger";
 
 /// Looks at the store. `is_running` says that a service of ours listens here, which then has a file rightly.
-pub(super) async fn check(url: &Masked, is_running: bool) -> Vec<Finding> {
+pub(super) async fn check(url: &Masked, given: &GivenRules, is_running: bool) -> Vec<Finding> {
     let before = clock::now_ms();
-    let probe = match ledger::probe(url.expose()).await {
+    let probe = match ledger::probe(url.expose(), given).await {
         Ok(probe) => probe,
         Err(Error::InUse(_)) if is_running => {
             return vec![Finding::ok(SUBJECT, format!("{url} is in use by the service that listens here"))];
         }
         Err(error) => return vec![refused(url, &error)],
     };
-    let has = if probe.has_ledger { "has a ledger" } else { "has none yet; it is made when a summary API starts" };
+    let has = match &probe.rules {
+        Some(Ok(rules)) => format!("has a ledger with the rules {rules}"),
+        Some(Err(_)) => "has a ledger".to_owned(),
+        None => "has none yet; it is made when a summary API starts".to_owned(),
+    };
     let seen = Finding::ok(SUBJECT, format!("{url} ({}) {has}", probe.store));
     let found = if probe.is_read_only {
         seen.fails(
@@ -31,6 +36,9 @@ pub(super) async fn check(url: &Masked, is_running: bool) -> Vec<Finding> {
                 psql(url)
             ),
         )
+    } else if let Some(Err(refusal)) = probe.rules {
+        let fix = "set the rules that the ledger was written with, or unset them: the ledger goes on with its own";
+        seen.fails(refusal.to_string(), fix)
     } else {
         seen
     };

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ::summary_api::Config;
-use ::summary_api::config::{AnswerCache, LedgerPlace};
+use ::summary_api::config::{AnswerCache, LEDGER_FILE, LedgerPlace};
 use bus::BusConfig;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
@@ -161,9 +161,14 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
         let place = (redis::SUBJECT, url.to_string(), setting);
         checks.push(within(timeout, place, async move { redis::check(&url, setting, timeout).await }.boxed()));
     }
-    if let LedgerPlace::At(url) = api.ledger.clone() {
+    let has_store = match &api.ledger {
+        LedgerPlace::At(_) => true,
+        LedgerPlace::Embedded(folder) => folder.join(LEDGER_FILE).exists(),
+    };
+    if has_store {
+        let (url, rules) = (api.database_url(), &api.rules);
         let place = (ledger::SUBJECT, url.to_string(), &config::DATABASE_URL);
-        checks.push(within(timeout, place, async move { ledger::check(&url, is_running).await }.boxed()));
+        checks.push(within(timeout, place, async move { ledger::check(&url, rules, is_running).await }.boxed()));
     }
     if let Ok(Some(url)) = settings.url(&SUMMARY_API_URL, &["http"]) {
         let token = settings.secret(&INTERNAL_TOKEN).ok().flatten();

@@ -103,7 +103,8 @@ impl Columns {
         for (column, field) in self.0.iter().zip(fields) {
             let Some((name, member)) = column else { continue };
             let written = field.trimmed(record);
-            if written.is_empty() || (*member != Member::VehiclePlate && NOTHING.contains(&written)) {
+            // A camera that reads no plate leaves its field empty, and has seen a vehicle all the same.
+            if *member != Member::VehiclePlate && (written.is_empty() || NOTHING.contains(&written)) {
                 continue;
             }
             let text = match field.text(record) {

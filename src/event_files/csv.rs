@@ -1,8 +1,8 @@
 //! Reads CSV: a header with the members of a gate event in any order, then one event a record.
 //!
-//! An empty field is an absent member. A record that is a complete header is one: files that were put one behind the
-//! other have several. How a record is split is said in [`fields`](super::fields), what it means in
-//! [`columns`](super::columns).
+//! An empty field is an absent member, but of the plate the empty text. A record that is a complete header is one: files
+//! that were put one behind the other have several. How a record is split is said in [`fields`](super::fields), what it
+//! means in [`columns`](super::columns).
 
 use std::ops::ControlFlow;
 

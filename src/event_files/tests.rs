@@ -77,6 +77,15 @@ fn csv_has_the_same_members_in_any_order_and_more_columns() {
 }
 
 #[test]
+fn a_csv_field_without_a_plate_is_an_event_whose_plate_was_not_read() {
+    let id = "ea90a8f0-d66b-429e-aa8a-c4ba05805975";
+    let content = ["", "\"\"", "--"].map(|plate| format!("{id},{plate},2024-09-24T10:47:12Z\n")).concat();
+    let content = format!("id,vehicle_plate,exit_date_time\n{content}");
+    let read = ["", "", "--"].map(|as_read| EXIT.replace("ABC-123", as_read));
+    assert_eq!(read_all(&[content.as_bytes()]).unwrap(), read);
+}
+
+#[test]
 fn gzip_is_seen_from_the_content_also_in_several_parts() {
     let parts = [gzip(format!("{ENTRY}\n").as_bytes()), gzip(format!("{EXIT}\n").as_bytes())].concat();
     let csv =

@@ -96,7 +96,7 @@ fn what(text: &str) -> Result<What, String> {
     if let Ok(id) = Uuid::try_parse(text) {
         return Ok(What::Event(id));
     }
-    let plate = Plate::from_read(text).map(What::Plate);
+    let plate = Plate::named(text).map(What::Plate);
     plate.map_err(|problem| {
         format!("it is no event id such as ea90a8f0-d66b-429e-aa8a-c4ba05805975, and as a plate it {problem}")
     })

@@ -53,7 +53,8 @@ fn headline(event: &EventView) -> String {
     let gate = event.gate_id.as_ref().map_or_else(String::new, |gate| format!(" at {gate}"));
     let read = if plate_as_read == vehicle_plate { String::new() } else { format!(", read as {plate_as_read:?}") };
     let sure = event.confidence.map_or_else(String::new, |sure| format!(", confidence {sure}"));
-    format!("{direction} {date_time}{gate}, lot {lot_id}, plate {vehicle_plate}{read}{sure}")
+    let plate = if vehicle_plate.is_empty() { "no plate".to_owned() } else { format!("plate {vehicle_plate}") };
+    format!("{direction} {date_time}{gate}, lot {lot_id}, {plate}{read}{sure}")
 }
 
 fn arrival(event: &EventView) -> String {

@@ -51,8 +51,9 @@ same members: id, vehicle_plate, entry_date_time or exit_date_time, and if known
 events count once, and the order of events and files does not matter. The rows are in the order of their session_id.
 docs/files.md has the details.
 
-Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES and DWELL_LOTS (max_stay of a lot) count.
-A lot's own time is that of its newest event in all files together.
+Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES and DWELL_LOTS (max_stay and re_read_window
+of a lot) count. One that is not set has the value of a new ledger; to compare with a ledger that has other rules (its
+start and /api/v1/rules tell them), set those. A lot's own time is that of its newest event in all files together.
 
 Exit codes: 0 done; 1 failed, or events were refused without --refused (the sessions of the others are written); 2
 unknown flag; 78 wrong settings.";
@@ -141,7 +142,7 @@ impl Job {
     fn read(matches: &ArgMatches, settings: &Settings, lifecycle: Lifecycle) -> Result<Self, Error> {
         let (files, refused) = event_files::arguments_of(matches)?;
         let sessions = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
-        let rules = read_rules(settings, &settings.lots(&LOTS)?)?;
+        let rules = read_rules(settings, &settings.lots(&LOTS)?)?.over(Rules::default());
         Ok(Self { files, sessions, refused, rules, lifecycle })
     }
 

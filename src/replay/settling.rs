@@ -111,7 +111,8 @@ impl<'a> Terms<'a> {
     pub(super) fn new(rules: &'a Rules, names: &'a KnownNames, survey: &Survey, spans: &'a Spans) -> Self {
         let of_lot = |(lot, newest): (_, &Timestamp)| (Limits::of(rules, lot), *newest);
         let of_lots = names.lots().iter().zip(&survey.newest).map(of_lot).collect();
-        let zeros = (1..=PLAIN_LETTERS).filter_map(|length| plain_plate("0".repeat(length).as_bytes()));
+        // No letter at all, or zeros alone.
+        let zeros = (0..=PLAIN_LETTERS).filter_map(|length| plain_plate("0".repeat(length).as_bytes()));
         let listed = rules.unread_plates.iter().filter_map(|plate| plain_plate(plate.as_str().as_bytes()));
         let mut unread: Vec<u64> = zeros.chain(listed).collect();
         unread.sort_unstable();
@@ -234,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plate_is_unread_as_the_rules_have_it(plate in "0{1,12}|NOPLATE|UNKNOWN|TEST|ÄÖÜ|[0-9A-Z]{1,12}") {
+        fn a_plate_is_unread_as_the_rules_have_it(plate in "|0{1,12}|NOPLATE|UNKNOWN|TEST|ÄÖÜ|[0-9A-Z]{1,12}") {
             let rules = Rules {
                 unread_plates: ["NOPLATE", "TEST", "ÄÖÜ", "ABCDEF123456"].map(|text| Plate::from_read(text).unwrap()).into(),
                 ..Rules::default()

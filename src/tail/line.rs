@@ -9,7 +9,9 @@ use summary_api::routes::ChangeView;
 pub(super) fn append(change: &ChangeView, line: &mut String) {
     let session = &change.session;
     let ChangeView { recorded_at, to_state, .. } = change;
-    let written = write!(line, "{recorded_at}  {:<12}  {:<10}  {to_state:<15}", session.lot_id, session.vehicle_plate);
+    // Without a letter or digit, no plate was read.
+    let plate = if session.vehicle_plate.is_empty() { "–" } else { &session.vehicle_plate };
+    let written = write!(line, "{recorded_at}  {:<12}  {plate:<10}  {to_state:<15}", session.lot_id);
     written.expect("a string takes everything");
     let mut add = |text: &str| {
         line.push_str("  ");

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use parking::{Lots, Plate, Rules};
-use service_kit::config::{self, Listen, Masked, PublicHosts};
+use parking::{GivenRules, Lot, LotId, Lots, Plate};
+use service_kit::config::{self, Listen, Masked, PublicHosts, Setting};
 use service_kit::{Settings, config::Error};
 
 use crate::access::Access;
@@ -15,7 +15,7 @@ use crate::access::Access;
 /// The port when nobody says another one.
 pub const PORT: u16 = 5000;
 /// The file of the embedded ledger, in the data folder.
-const LEDGER_FILE: &str = "ledger.sqlite";
+pub const LEDGER_FILE: &str = "ledger.sqlite";
 /// A rule's duration is at most this long: far beyond any stay, and safe to add to any time.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
@@ -50,8 +50,8 @@ pub struct Config {
     pub listen: Listen,
     /// The host names that the API is reached by.
     pub public_hosts: PublicHosts,
-    /// The rules that all correlators of this ledger decide by.
-    pub rules: Rules,
+    /// The rules that were given; the others are the ledger's.
+    pub rules: GivenRules,
     /// The lots that are known beforehand.
     pub lots: Lots,
     /// The secret that correlators show.
@@ -115,43 +115,52 @@ fn answer_cache(settings: &Settings) -> Result<AnswerCache, Error> {
     }
 }
 
-/// The rules: those of the settings, and each lot's own longest stay.
+/// The rules that the settings and the lots file give.
 ///
 /// # Errors
 /// The setting that is wrong.
-pub fn read_rules(settings: &Settings, lots: &Lots) -> Result<Rules, Error> {
-    let millis = |setting, least: Duration| {
-        let length = settings.duration(setting)?;
-        if length < least || length > LONGEST {
-            let least = least.as_millis();
-            return Err(settings.wrong(setting, format!("it is not between {least} ms and 100 years")));
-        }
-        i64::try_from(length.as_millis()).map_err(|_| settings.wrong(setting, "it is too long"))
+pub fn read_rules(settings: &Settings, lots: &Lots) -> Result<GivenRules, Error> {
+    let of_lots = |rule: fn(&Lot) -> Option<Duration>| -> BTreeMap<LotId, i64> {
+        lots.iter().filter_map(|lot| Some((lot.id.clone(), millis_of(rule(lot)?.min(LONGEST))))).collect()
     };
-    let mut max_stay_of_lot_ms = BTreeMap::new();
-    for lot in lots.iter() {
-        if let Some(max_stay) = lot.max_stay.map(|stay| stay.min(LONGEST)) {
-            max_stay_of_lot_ms.insert(lot.id.clone(), i64::try_from(max_stay.as_millis()).unwrap_or(i64::MAX));
-        }
-    }
-    let mut unread_plates = BTreeSet::new();
-    for plate in settings.list(&config::UNREAD_PLATES) {
-        let plate = Plate::from_read(&plate)
-            .map_err(|problem| settings.wrong(&config::UNREAD_PLATES, format!("one of the plates {problem}")))?;
-        unread_plates.insert(plate);
-    }
-    Ok(Rules {
-        re_read_window_ms: millis(&config::RE_READ_WINDOW, Duration::ZERO)?,
-        hold_ms: millis(&config::HOLD, Duration::ZERO)?,
-        max_stay_ms: millis(&config::MAX_STAY, Duration::from_secs(1))?,
-        max_stay_of_lot_ms,
-        unread_plates,
+    Ok(GivenRules {
+        re_read_window_ms: rule_millis(settings, &config::RE_READ_WINDOW, Duration::ZERO)?,
+        re_read_window_of_lot_ms: of_lots(|lot| lot.re_read_window),
+        hold_ms: rule_millis(settings, &config::HOLD, Duration::ZERO)?,
+        max_stay_ms: rule_millis(settings, &config::MAX_STAY, Duration::from_secs(1))?,
+        max_stay_of_lot_ms: of_lots(|lot| lot.max_stay),
+        unread_plates: settings.text(&config::UNREAD_PLATES).map(|_| unread_plates(settings)).transpose()?,
     })
+}
+
+/// The length of time that a setting gives, when it gives one.
+fn rule_millis(settings: &Settings, setting: &Setting, least: Duration) -> Result<Option<i64>, Error> {
+    if settings.text(setting).is_none() {
+        return Ok(None);
+    }
+    let length = settings.duration(setting)?;
+    if length < least || length > LONGEST {
+        let least = least.as_millis();
+        return Err(settings.wrong(setting, format!("it is not between {least} ms and 100 years")));
+    }
+    Ok(Some(millis_of(length)))
+}
+
+fn millis_of(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The list that was given. A word without a letter or digit is left out: such reads are never paired anyway.
+fn unread_plates(settings: &Settings) -> Result<BTreeSet<Plate>, Error> {
+    let wrong = |problem| settings.wrong(&config::UNREAD_PLATES, format!("one of the plates {problem}"));
+    let plates = settings.list(&config::UNREAD_PLATES);
+    let plates = plates.iter().map(|plate| Plate::from_read(plate).map_err(wrong));
+    plates.filter(|plate| !plate.as_ref().is_ok_and(Plate::is_empty)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use parking::LotId;
+    use parking::{LotId, Rules};
 
     use super::*;
 
@@ -165,7 +174,7 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.database_url().expose(), "sqlite:./dwell-data/ledger.sqlite");
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
-        assert_eq!(config.rules, Rules::default());
+        assert_eq!(config.rules, GivenRules { hold_ms: Some(30_000), ..GivenRules::default() });
         assert_eq!(config.access(), Access::Open);
         assert_eq!(config.answer_cache, AnswerCache::Memory);
     }
@@ -190,15 +199,48 @@ mod tests {
     }
 
     #[test]
-    fn a_lot_has_the_longest_stay_of_its_file() {
+    fn a_lot_has_the_longest_stay_and_the_re_read_window_of_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lots.toml");
-        std::fs::write(&path, "[[lot]]\nid = \"P3\"\nkind = \"mall\"\nmax_stay = \"12h\"\n").unwrap();
+        let lots = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\nmax_stay = \"12h\"\nre_read_window = \"2m\"\n";
+        std::fs::write(&path, lots).unwrap();
 
         let config = read(&[("DWELL_LOTS", path.to_str().unwrap()), ("DWELL_MAX_STAY", "7d")]).unwrap();
 
-        let hours = |lot: &str| config.rules.max_stay_of(&LotId::parse(lot).unwrap()) / 3_600_000;
-        assert_eq!((hours("P3"), hours("P4")), (12, 7 * 24));
+        let rules = config.rules.over(Rules::default());
+        let hours = |name: &str| rules.max_stay_of(&LotId::parse(name).unwrap()) / 3_600_000;
+        let seconds = |name: &str| rules.re_read_window_of(&LotId::parse(name).unwrap()) / 1_000;
+        assert_eq!((hours("P3"), hours("P4"), seconds("P3"), seconds("P4")), (12, 7 * 24, 120, 60));
+    }
+
+    #[test]
+    fn a_rule_that_is_not_set_or_set_to_nothing_is_not_given() {
+        let empty = [("DWELL_RE_READ_WINDOW", ""), ("DWELL_MAX_STAY", ""), ("DWELL_UNREAD_PLATES", "")];
+        let not_given = GivenRules { hold_ms: Some(30_000), ..GivenRules::default() };
+        assert_eq!(read(&empty).unwrap().rules, not_given);
+
+        let set = [("DWELL_RE_READ_WINDOW", "10s"), ("DWELL_UNREAD_PLATES", "no plate, --, ???")];
+        let no_plate = Plate::from_read("NOPLATE").unwrap();
+        assert_eq!(
+            read(&set).unwrap().rules,
+            GivenRules { re_read_window_ms: Some(10_000), unread_plates: Some([no_plate].into()), ..not_given }
+        );
+    }
+
+    #[test]
+    fn the_help_of_a_rule_says_the_value_of_a_new_ledger() {
+        let rules = Rules::default();
+        let unread: BTreeSet<Plate> = rules.unread_plates.clone();
+        for (setting, value) in [
+            (&config::RE_READ_WINDOW, "60s".to_owned()),
+            (&config::MAX_STAY, parking::exact_duration(rules.max_stay_ms)),
+        ] {
+            assert!(setting.help.contains(&format!("{value} in a new ledger")), "{}", setting.help);
+        }
+        assert_eq!(rules.re_read_window_ms, 60_000);
+        let (_, listed) = config::UNREAD_PLATES.help.split_once("in a new ledger ").unwrap();
+        let listed = listed.trim_end_matches(" (summary API)").split(", ");
+        assert_eq!(listed.map(|plate| Plate::from_read(plate).unwrap()).collect::<BTreeSet<_>>(), unread);
     }
 
     #[test]
@@ -212,7 +254,7 @@ mod tests {
             ("DWELL_LOTS", "/nowhere/lots.toml"),
             ("DWELL_HOLD", "soon"),
             ("DWELL_MAX_STAY", "0s"),
-            ("DWELL_UNREAD_PLATES", "NOPLATE,-"),
+            ("DWELL_UNREAD_PLATES", "NOPLATE,NOTHINGATALLWASREAD"),
             ("DWELL_INTERNAL_TOKEN", "hidden"),
             ("DWELL_LISTEN", "5000"),
             ("DWELL_PUBLIC_HOSTS", "api,https://parking.example"),

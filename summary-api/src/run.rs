@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking::Rules;
 use service_kit::http::{self, BindError, Server};
 use service_kit::{Backoff, Dependency, ServiceContext, Settings, Unavailable, announce};
 use tokio::net::TcpListener;
@@ -93,8 +94,9 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
         serving.await;
         Ok(())
     });
-    let Some(ledger) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
-    let service = Service::new(ledger, config.rules.clone(), config.lots.clone(), context);
+    let Some((ledger, rules)) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
+    tracing::info!("the rules of the ledger: {rules}");
+    let service = Service::new(ledger, rules, config.lots.clone(), context);
     let answers = Answers::open(&config.answer_cache, &service, context)?;
     ready.get_or_init(|| routes::api(&service, config.access(), answers, context));
     dependency.up();
@@ -102,7 +104,7 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     Ok(Some(service))
 }
 
-/// Opens the ledger; one that is away is waited for, and `None` says that the stop came first.
+/// Opens the ledger, and agrees with it on the rules; one that is away is waited for, and `None` says that the stop came first.
 ///
 /// # Errors
 /// Its address is wrong, a newer program made it, its events were decided by other rules, or another process has it.
@@ -110,14 +112,14 @@ async fn open_ledger(
     config: &Config,
     dependency: &Dependency,
     context: &ServiceContext,
-) -> Result<Option<Arc<dyn Ledger>>, Error> {
+) -> Result<Option<(Arc<dyn Ledger>, Rules)>, Error> {
     let url = config.database_url();
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !context.lifecycle.is_stopping() {
         let opened = async {
             let ledger = ledger::open(url.expose(), context.clock.now()).await?;
-            ledger.agree_on(&config.rules).await?;
-            Ok(ledger)
+            let rules = ledger.agree_on(&config.rules).await?;
+            Ok((ledger, rules))
         };
         // An older ledger may be large, and bringing it up goes on at the next start where it was left.
         let opened = tokio::select! {
@@ -125,7 +127,7 @@ async fn open_ledger(
             opened = opened => opened,
         };
         match opened {
-            Ok(ledger) => return Ok(Some(ledger)),
+            Ok(opened) => return Ok(Some(opened)),
             Err(ledger::Error::Unavailable(reason)) => dependency.down(reason),
             Err(ledger::Error::Config(reason)) => return Err(service_kit::config::Error::Refused(reason).into()),
             Err(error @ (ledger::Error::InUse(_) | ledger::Error::Replaced(_) | ledger::Error::Corrupt(_))) => {

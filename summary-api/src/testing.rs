@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use matching::{CorrelatorStatus, Due, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit};
-use parking::{Clock, Direction, EventKey, LotId, Lots, ManualClock, Plate, Rules, SessionId, Timestamp, Vehicle};
+use parking::{
+    Clock, Direction, EventKey, GivenRules, LotId, Lots, ManualClock, Plate, Rules, SessionId, Timestamp, Vehicle,
+};
 use service_kit::ServiceContext;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -24,6 +26,11 @@ pub(crate) fn minute(minutes: i64) -> Timestamp {
 
 pub(crate) fn vehicle(lot: &str, plate: &str) -> Vehicle {
     Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
+}
+
+/// The rules of a ledger with a short re-read window: events of tests that are no re-reads are often a minute apart.
+pub(crate) fn rules() -> Rules {
+    Rules { re_read_window_ms: 10_000, ..Rules::default() }
 }
 
 /// The report of a correlator that has nothing to do.
@@ -57,7 +64,7 @@ impl Vehicles {
         self.events += 1;
         let key = EventKey { time, direction, id: Uuid::from_u128(self.events) };
         let snapshot = self.snapshots.entry(vehicle.clone()).or_default();
-        let limits = Limits::of(&Rules::default(), &vehicle.lot);
+        let limits = Limits::of(&rules(), &vehicle.lot);
         let decision = snapshot.step(&vehicle, limits, &[key], &[]).unwrap();
         let event = |(_, flags): &(usize, _)| RecordedEvent {
             key,
@@ -109,7 +116,7 @@ impl Fixture {
         let ledger = ledger::open(&url, minute(0)).await.unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let service = Service::new(Arc::clone(&ledger), Rules::default(), lots, &context);
+        let service = Service::new(Arc::clone(&ledger), rules(), lots, &context);
         Self { service, context, clock, ledger, _folder: folder }
     }
 
@@ -152,7 +159,7 @@ impl Ledger for BrokenLedger {
     fn id(&self) -> Uuid {
         Uuid::from_u128(1)
     }
-    async fn agree_on(&self, _: &Rules) -> Result<(), ledger::Error> {
+    async fn agree_on(&self, _: &GivenRules) -> Result<Rules, ledger::Error> {
         self.fail().await
     }
     async fn load(&self, _: &[LoadRequest], _: &Rules) -> Result<Vec<Snapshot>, ledger::Error> {
@@ -222,11 +229,11 @@ pub(crate) async fn fill_some_hours(ledger: &impl Ledger) -> LotId {
         for unit in
             [vehicles.entry("P3", &plate, minute(hour * 60)), vehicles.exit("P3", &plate, minute(hour * 60 + 90))]
         {
-            ledger.record(vec![unit], &Rules::default(), minute(0)).await.unwrap();
+            ledger.record(vec![unit], &rules(), minute(0)).await.unwrap();
         }
     }
     let stays = vehicles.entry("P3", "STAYS", minute(0));
-    ledger.record(vec![stays], &Rules::default(), minute(0)).await.unwrap();
+    ledger.record(vec![stays], &rules(), minute(0)).await.unwrap();
     LotId::parse("P3").unwrap()
 }
 
@@ -258,8 +265,8 @@ impl Ledger for CountingLedger {
     fn id(&self) -> Uuid {
         self.inner.id()
     }
-    async fn agree_on(&self, rules: &Rules) -> Result<(), ledger::Error> {
-        self.called("agree_on").agree_on(rules).await
+    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, ledger::Error> {
+        self.called("agree_on").agree_on(given).await
     }
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, ledger::Error> {
         self.called("load").load(requests, rules).await

@@ -16,6 +16,9 @@ const OTHER_DEFAULTS: [&str; 5] = [
     config::INTERNAL_TOKEN.name,
     config::LOG_FORMAT.name,
 ];
+/// What the compose file passes only when the operator sets it: a ledger keeps the rules that it was written with.
+const RULES: [&str; 4] =
+    [config::HOLD.name, config::RE_READ_WINDOW.name, config::MAX_STAY.name, config::UNREAD_PLATES.name];
 /// Where the container engine listens, for the one service that reads the logs of the others.
 const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
@@ -190,8 +193,21 @@ fn every_setting_can_be_changed_in_the_env_file_and_has_the_default_of_the_progr
     let known = config::ALL.iter().map(|setting| setting.name).filter(|name| !FIXED.contains(name));
     assert_eq!(settable.keys().copied().collect::<BTreeSet<_>>(), known.collect());
     for setting in config::ALL.iter().filter(|setting| !FIXED.contains(&setting.name)) {
-        let is_other = settable[setting.name] != setting.default.unwrap_or_default();
+        let default = setting.default.filter(|_| !RULES.contains(&setting.name));
+        let is_other = settable[setting.name] != default.unwrap_or_default();
         assert_eq!(is_other, OTHER_DEFAULTS.contains(&setting.name), "the default of {}", setting.name);
+    }
+}
+
+#[test]
+fn the_compose_file_gives_no_rule_by_default() {
+    let given = &compose().services["summary-api"].environment;
+    assert_eq!(RULES.map(|rule| given.get(rule).map(String::as_str)), [Some(""); 4]);
+
+    let variables = given.iter().filter(|(name, _)| RULES.contains(&name.as_str()));
+    let settings = Settings::from_variables(variables.map(|(name, value)| (name.as_str(), value.as_str()))).unwrap();
+    for setting in config::ALL.iter().filter(|setting| RULES.contains(&setting.name)) {
+        assert!(!settings.is_given(setting), "{}", setting.name);
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Limits {
 impl Limits {
     /// The limits in `lot`.
     pub fn of(rules: &Rules, lot: &LotId) -> Self {
-        Self { re_read_window_ms: rules.re_read_window_ms, max_stay_ms: rules.max_stay_of(lot) }
+        Self { re_read_window_ms: rules.re_read_window_of(lot), max_stay_ms: rules.max_stay_of(lot) }
     }
 }
 

@@ -6,7 +6,7 @@
 //! nothing (204). All but `terms` are POST. Encoding, sending and retrying are left to both sides.
 
 /// The content type of bodies and answers. Its version changes with the layout of the types.
-pub const MEDIA_TYPE: &str = "application/vnd.dwell.v2+postcard";
+pub const MEDIA_TYPE: &str = "application/vnd.dwell.v3+postcard";
 
 /// Answers which ledger this is and the rules to decide by.
 pub const TERMS: &str = "/internal/v1/terms";

@@ -1,6 +1,6 @@
-//! The lots that are known beforehand: capacity, kind, time zone, longest stay, traffic. A TOML file.
+//! The lots that are known beforehand: capacity, kind, time zone, longest stay, re-read window, traffic. A TOML file.
 //!
-//! Events of any other lot are taken too; they only have no capacity and no longest stay of their own.
+//! Events of any other lot are taken too; they only have no capacity and no rules of their own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Lot {
     pub time_zone: Tz,
     /// Its longest stay, when it has one of its own.
     pub max_stay: Option<Duration>,
+    /// How far apart reads of one passage are at most, when it has a window of its own.
+    pub re_read_window: Option<Duration>,
     /// Simulated vehicles an hour, the mean of a day.
     pub arrivals_per_hour: f64,
 }
@@ -83,6 +85,7 @@ struct Written {
     capacity: Option<u32>,
     time_zone: Option<Spanned<String>>,
     max_stay: Option<Spanned<String>>,
+    re_read_window: Option<Spanned<String>>,
     arrivals_per_hour: Option<Spanned<f64>>,
 }
 
@@ -132,7 +135,15 @@ impl Default for Lots {
     fn default() -> Self {
         let lot = |id: &str, kind, capacity, arrivals_per_hour| {
             let id = LotId::parse(id).expect("the names below are plain");
-            Lot { id, kind, capacity: Some(capacity), time_zone: Tz::UTC, max_stay: None, arrivals_per_hour }
+            Lot {
+                id,
+                kind,
+                capacity: Some(capacity),
+                time_zone: Tz::UTC,
+                max_stay: None,
+                re_read_window: None,
+                arrivals_per_hour,
+            }
         };
         let lots = [
             lot("central-mall", LotKind::Mall, 120, ARRIVALS_PER_HOUR),
@@ -149,12 +160,14 @@ impl Written {
         let time_zone = self.time_zone.map(|zone| read(&zone, |zone| check_time_zone(zone))).transpose()?;
         let arrivals = self.arrivals_per_hour.map(|arrivals| read(&arrivals, |arrivals| check_arrivals(*arrivals)));
         let max_stay = self.max_stay.map(|stay| read(&stay, |stay| check_max_stay(stay))).transpose()?;
+        let re_read_window = self.re_read_window.map(|window| read(&window, |window| check_window(window)));
         Ok(Lot {
             id,
             kind: self.kind,
             capacity: self.capacity,
             time_zone: time_zone.unwrap_or(Tz::UTC),
             max_stay,
+            re_read_window: re_read_window.transpose()?,
             arrivals_per_hour: arrivals.transpose()?.unwrap_or(ARRIVALS_PER_HOUR),
         })
     }
@@ -185,11 +198,16 @@ fn check_max_stay(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn check_window(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("re_read_window {text:?} is not a duration such as \"60s\" or \"2m\""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FILE: &str = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\ncapacity = 350\ntime_zone = \"Asia/Shanghai\"\nmax_stay = \"7d\"\narrivals_per_hour = 12.5\n\n[[lot]]\nid = \"P10\"\nkind = \"community\"\n";
+    const FILE: &str = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\ncapacity = 350\ntime_zone = \"Asia/Shanghai\"\nmax_stay = \"7d\"\nre_read_window = \"90s\"\narrivals_per_hour = 12.5\n\n[[lot]]\nid = \"P10\"\nkind = \"community\"\n";
 
     #[test]
     fn a_lots_file_says_what_is_known_of_each_lot() {
@@ -200,6 +218,7 @@ mod tests {
             capacity: Some(350),
             time_zone: Tz::Asia__Shanghai,
             max_stay: Some(Duration::from_hours(7 * 24)),
+            re_read_window: Some(Duration::from_secs(90)),
             arrivals_per_hour: 12.5,
         };
         assert_eq!(lots.get(&expected.id), Some(&expected));
@@ -225,7 +244,11 @@ mod tests {
             refusal("7d", "-1d"),
             "line 6: lot P3: max_stay \"-1d\" is not a duration of at least 1m such as \"12h\" or \"30d\""
         );
-        assert_eq!(refusal("P10", "P3"), "line 10: lot P3: is there twice");
+        assert_eq!(
+            refusal("90s", "90"),
+            "line 7: lot P3: re_read_window \"90\" is not a duration such as \"60s\" or \"2m\""
+        );
+        assert_eq!(refusal("P10", "P3"), "line 11: lot P3: is there twice");
         assert!(refusal("capacity", "capactiy").contains("unknown field `capactiy`"));
     }
 }

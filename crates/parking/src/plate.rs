@@ -6,12 +6,16 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// A plate in its normal form: Unicode NFKC, upper case, letters and digits only, 1 to 16 of them.
+/// A plate in its normal form: Unicode NFKC, upper case, letters and digits only, at most 16 of them.
 ///
-/// `ABC-123`, `abc 123` and `ＡＢＣ１２３` are the same plate, `ABC123`.
+/// `ABC-123`, `abc 123` and `ＡＢＣ１２３` are the same plate, `ABC123`. A read without a letter or digit, such as `--`,
+/// `???` or the empty text, has the empty normal form: the camera saw a vehicle and read no plate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Plate(CompactString);
+
+/// The version of the normal form that this program computes. A ledger keeps the version that its plates were written in.
+pub const PLATE_NORMAL_FORM: u16 = 1;
 
 /// The most letters and digits of a plate.
 const LONGEST: usize = 16;
@@ -19,7 +23,7 @@ const LONGEST: usize = 16;
 const LONGEST_AS_READ: usize = 256;
 
 impl Plate {
-    /// The normal form of a plate as read.
+    /// The normal form of a plate as a camera read it; empty when it read no letter and no digit.
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence and without the plate.
@@ -33,6 +37,20 @@ impl Plate {
         let normal = normal_unicode(as_read);
         check_length(normal.chars().take(LONGEST + 1).count())?;
         Ok(Self(normal))
+    }
+
+    /// The normal form of a plate that a person or a program names: in a query, a setting or a summary.
+    ///
+    /// # Errors
+    /// As [`from_read`](Self::from_read), and when there is no letter and no digit.
+    pub fn named(text: &str) -> Result<Self, &'static str> {
+        let plate = Self::from_read(text)?;
+        if plate.is_empty() { Err("has no letter and no digit") } else { Ok(plate) }
+    }
+
+    /// Whether no letter and no digit was read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The letters and digits.
@@ -61,11 +79,7 @@ const NORMAL_LETTERS: [u8; 256] = {
 };
 
 fn check_length(letters: usize) -> Result<(), &'static str> {
-    match letters {
-        0 => Err("has no letter and no digit"),
-        1..=LONGEST => Ok(()),
-        _ => Err("has more than 16 letters and digits"),
-    }
+    if letters <= LONGEST { Ok(()) } else { Err("has more than 16 letters and digits") }
 }
 
 /// What a [`Plate`] says, where it stands: without the cost of making one.
@@ -160,13 +174,22 @@ mod tests {
     }
 
     #[test]
-    fn a_plate_has_one_to_sixteen_letters_and_digits() {
-        assert!(normal("").is_err());
-        assert!(normal(" - ").is_err());
-        assert!(normal("🚗").is_err());
+    fn a_read_without_a_letter_or_digit_has_the_empty_normal_form() {
+        for nothing in ["", " ", "--", "???", "？？？", "🚗", "\u{200b}", "...\t—…"] {
+            assert_eq!(normal(nothing), Ok(String::new()), "{nothing:?}");
+            assert_eq!(Plate::named(nothing), Err("has no letter and no digit"), "{nothing:?}");
+            assert_eq!(NormalPlate::of(nothing.as_bytes()).map(Plate::from), Plate::from_read("").ok(), "{nothing:?}");
+        }
+        assert_eq!(Plate::named("a-1").map(|plate| plate.to_string()), Ok("A1".into()));
+    }
+
+    #[test]
+    fn a_plate_has_at_most_sixteen_letters_and_digits_and_a_read_256_bytes() {
         assert_eq!(normal("ABCDEFGH12345678"), Ok("ABCDEFGH12345678".into()));
         assert!(normal("ABCDEFGH123456789").is_err());
-        assert!(normal(&"-".repeat(10_000)).is_err());
+        assert_eq!(normal(&"-".repeat(256)), Ok(String::new()));
+        assert_eq!(normal(&"-".repeat(257)), Err("is longer than 256 bytes"));
+        assert_eq!(NormalPlate::of(&[b'-'; 257]), None);
     }
 
     proptest! {

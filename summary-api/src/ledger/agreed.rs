@@ -1,38 +1,63 @@
-//! The rules that the events of a ledger were decided by, and whether those of today may decide further ones.
+//! The rules that a ledger was written with, and whether those that an operator gave may decide further events.
 //!
 //! A step takes the sessions before an event from the same rules as those after it. So while a ledger has events, what
-//! gives their sessions must stay as it was; how long an exit is held gives none and may change freely. Where the rules
-//! are kept is the adapters'.
+//! gives their sessions must stay as it was: a rule that is not given is the ledger's, a given one that differs is
+//! refused. How long an exit is held gives no session in the end and may change freely. Where the rules are kept is the
+//! adapters'.
+//!
+//! The stored text is JSON. Members that an older program did not write have the value that held there. A member that
+//! this program does not know is a rule that it can't decide by, and is refused; so a member may be added without a new
+//! schema version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parking::{LotId, Plate, Rules};
+use parking::{GivenRules, LotId, PLATE_NORMAL_FORM, Plate, Rules, exact_duration, plate_list};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// A message names at most so many lots.
+/// The most lots that a message names.
 const LOTS_NAMED: usize = 3;
 
 /// The rules that give the sessions, as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Agreed {
     re_read_window_ms: i64,
+    #[serde(default)]
+    re_read_window_of_lot_ms: BTreeMap<LotId, i64>,
     max_stay_ms: i64,
     max_stay_of_lot_ms: BTreeMap<LotId, i64>,
     unread_plates: BTreeSet<Plate>,
+    #[serde(default = "first_normal_form")]
+    plate_normal_form: u16,
 }
 
-/// Compares `rules` with the `stored` ones of a ledger that has events of `lots`. `Some` is what to store from now on.
+/// That of the programs that did not store one.
+fn first_normal_form() -> u16 {
+    1
+}
+
+/// What came of comparing the given rules with those of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// The rules to decide by.
+    pub(super) rules: Rules,
+    /// What to store, when that changes.
+    pub(super) text: Option<String>,
+}
+
+/// Compares the `given` rules with the `stored` ones of a ledger that has events of `lots`.
 ///
 /// # Errors
-/// [`Error::Config`] when the events that are there were decided by other rules.
-pub(super) fn settle(stored: Option<&str>, lots: &[LotId], rules: &Rules) -> Result<Option<String>, Error> {
-    let wanted = Agreed::from(rules);
-    let stored = stored.map(serde_json::from_str::<Agreed>).transpose();
-    let stored = stored.map_err(|error| Error::Corrupt(format!("its rules can't be read: {error}")))?;
+/// [`Error::Config`] when the events that are there were decided by other rules, or when a newer program stored them.
+pub(super) fn settle(stored: Option<&str>, lots: &[LotId], given: &GivenRules) -> Result<Settled, Error> {
+    let stored = stored.map(read).transpose()?;
+    let base = stored.clone().unwrap_or_else(|| Agreed::from(&Rules::default()));
+    let rules = given.over(base.into());
+    let wanted = Agreed::from(&rules);
     if stored.as_ref() == Some(&wanted) {
-        return Ok(None);
+        return Ok(Settled { rules, text: None });
     }
     let differences = match &stored {
         Some(stored) if !lots.is_empty() => stored.differences(&wanted, lots),
@@ -40,102 +65,171 @@ pub(super) fn settle(stored: Option<&str>, lots: &[LotId], rules: &Rules) -> Res
     };
     if !differences.is_empty() {
         return Err(Error::Config(format!(
-            "the ledger has events that were decided by other rules: {}. Set the old value again, or begin a new ledger \
-             with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) and send the events again, for instance with dwell \
-             publish",
+            "the ledger has events that were decided by other rules: {}. Set the old value again, or take the setting \
+             away, and the ledger goes on with its own; or begin a new ledger with another DWELL_DATABASE_URL (or \
+             DWELL_DATA_DIR) and send the events again, for instance with dwell publish",
             differences.join("; ")
         )));
     }
     let text = serde_json::to_string(&wanted);
-    text.map(Some).map_err(|error| Error::Corrupt(format!("its rules can't be written: {error}")))
+    let text = text.map_err(|error| Error::Corrupt(format!("its rules can't be written: {error}")))?;
+    Ok(Settled { rules, text: Some(text) })
+}
+
+fn read(stored: &str) -> Result<Agreed, Error> {
+    let newer = |what: &str| {
+        Error::Config(format!(
+            "the ledger was written by a newer program: {what}. Start the newer program, or name another ledger in \
+             DWELL_DATABASE_URL"
+        ))
+    };
+    let agreed: Agreed = serde_json::from_str(stored).map_err(|error| match error.to_string() {
+        text if text.starts_with("unknown field") => newer(&format!("its rules have an {text}")),
+        text => Error::Corrupt(format!("its rules can't be read: {text}")),
+    })?;
+    match agreed.plate_normal_form {
+        PLATE_NORMAL_FORM => Ok(agreed),
+        other => Err(newer(&format!(
+            "its plates are in version {other} of the normal form, and this program knows version {PLATE_NORMAL_FORM}"
+        ))),
+    }
 }
 
 impl From<&Rules> for Agreed {
     fn from(rules: &Rules) -> Self {
         Self {
             re_read_window_ms: rules.re_read_window_ms,
+            re_read_window_of_lot_ms: rules.re_read_window_of_lot_ms.clone(),
             max_stay_ms: rules.max_stay_ms,
             max_stay_of_lot_ms: rules.max_stay_of_lot_ms.clone(),
             unread_plates: rules.unread_plates.clone(),
+            plate_normal_form: rules.plate_normal_form,
+        }
+    }
+}
+
+impl From<Agreed> for Rules {
+    fn from(agreed: Agreed) -> Self {
+        Self {
+            re_read_window_ms: agreed.re_read_window_ms,
+            re_read_window_of_lot_ms: agreed.re_read_window_of_lot_ms,
+            hold_ms: Self::default().hold_ms,
+            max_stay_ms: agreed.max_stay_ms,
+            max_stay_of_lot_ms: agreed.max_stay_of_lot_ms,
+            unread_plates: agreed.unread_plates,
+            plate_normal_form: agreed.plate_normal_form,
         }
     }
 }
 
 impl Agreed {
-    fn max_stay_of(&self, lot: &LotId) -> i64 {
-        self.max_stay_of_lot_ms.get(lot).copied().unwrap_or(self.max_stay_ms)
-    }
-
-    /// What differs, with the old and the new value. A lot without events may get another longest stay.
+    /// What differs, with the old and the new value. A lot without events may get other rules of its own.
     fn differences(&self, new: &Self, lots: &[LotId]) -> Vec<String> {
+        let (old, new) = (Rules::from(self.clone()), Rules::from(new.clone()));
         let mut differences = Vec::new();
         let mut compare = |what: &str, old: String, new: String| {
             if old != new {
                 differences.push(format!("{what} was {old} and is now {new}"));
             }
         };
-        compare("DWELL_RE_READ_WINDOW", duration(self.re_read_window_ms), duration(new.re_read_window_ms));
-        compare("DWELL_UNREAD_PLATES", list(&self.unread_plates), list(&new.unread_plates));
-        compare("DWELL_MAX_STAY", duration(self.max_stay_ms), duration(new.max_stay_ms));
-        let own = |lot: &&LotId| [self, new].iter().any(|rules| rules.max_stay_of_lot_ms.contains_key(*lot));
-        for lot in lots.iter().filter(own).filter(|lot| self.max_stay_of(lot) != new.max_stay_of(lot)).take(LOTS_NAMED)
-        {
-            let what = format!("the max_stay of the lot {lot} (DWELL_LOTS)");
-            compare(&what, duration(self.max_stay_of(lot)), duration(new.max_stay_of(lot)));
-        }
+        let window = (old.re_read_window_ms, new.re_read_window_ms);
+        compare("DWELL_RE_READ_WINDOW", exact_duration(window.0), exact_duration(window.1));
+        compare("DWELL_UNREAD_PLATES", plate_list(&old.unread_plates), plate_list(&new.unread_plates));
+        compare("DWELL_MAX_STAY", exact_duration(old.max_stay_ms), exact_duration(new.max_stay_ms));
+        let own_window = |rules: &Rules, lot: &LotId| rules.re_read_window_of_lot_ms.contains_key(lot);
+        let own_stay = |rules: &Rules, lot: &LotId| rules.max_stay_of_lot_ms.contains_key(lot);
+        let mut of_lots = |member, has_own: fn(&Rules, &LotId) -> bool, value: fn(&Rules, &LotId) -> i64| {
+            let differs =
+                |lot: &&LotId| (has_own(&old, lot) || has_own(&new, lot)) && value(&old, lot) != value(&new, lot);
+            for lot in lots.iter().filter(differs).take(LOTS_NAMED) {
+                let what = format!("the {member} of the lot {lot} (DWELL_LOTS)");
+                compare(&what, exact_duration(value(&old, lot)), exact_duration(value(&new, lot)));
+            }
+        };
+        of_lots("re_read_window", own_window, Rules::re_read_window_of);
+        of_lots("max_stay", own_stay, Rules::max_stay_of);
         differences
     }
-}
-
-/// A duration as a setting may be written, exact.
-fn duration(millis: i64) -> String {
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let fits = units.iter().find(|(_, unit)| millis != 0 && millis % unit == 0);
-    fits.map_or_else(|| format!("{millis}ms"), |(name, unit)| format!("{}{name}", millis / unit))
-}
-
-fn list(plates: &BTreeSet<Plate>) -> String {
-    let plates: Vec<&str> = plates.iter().map(Plate::as_str).collect();
-    if plates.is_empty() { "empty".to_owned() } else { plates.join(",") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What the release before the first with rules of lots' windows stored.
+    const OLD: &str = r#"{"re_read_window_ms":10000,"max_stay_ms":2592000000,"max_stay_of_lot_ms":{"P3":43200000},"unread_plates":["NOPLATE","NULL","UNKNOWN"]}"#;
+
     fn lot(name: &str) -> LotId {
         LotId::parse(name).unwrap()
     }
 
-    fn stored(rules: &Rules) -> String {
-        settle(None, &[], rules).unwrap().unwrap()
+    fn text(rules: &Rules) -> String {
+        serde_json::to_string(&Agreed::from(rules)).unwrap()
+    }
+
+    fn given(rules: &Rules) -> GivenRules {
+        GivenRules::from(rules)
+    }
+
+    fn refusal(stored: &str, lots: &[LotId], given: &GivenRules) -> String {
+        match settle(Some(stored), lots, given) {
+            Err(Error::Config(text)) => text,
+            other => panic!("it was not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_ledger_of_an_older_release_goes_on_with_its_rules_when_nothing_is_given() {
+        let settled = settle(Some(OLD), &[lot("P3")], &GivenRules::default()).unwrap();
+
+        let unread_plates = ["NOPLATE", "NULL", "UNKNOWN"].map(|plate| Plate::from_read(plate).unwrap());
+        let rules = Rules {
+            re_read_window_ms: 10_000,
+            max_stay_of_lot_ms: [(lot("P3"), 43_200_000)].into(),
+            unread_plates: unread_plates.into(),
+            ..Rules::default()
+        };
+        assert_eq!(settled, Settled { rules: rules.clone(), text: None });
+        assert_eq!(rules.plate_normal_form, 1);
+        assert_eq!(settle(Some(OLD), &[lot("P3")], &given(&rules)).unwrap().rules, rules);
+    }
+
+    #[test]
+    fn a_new_ledger_has_the_rules_of_a_new_ledger_where_none_are_given() {
+        let one = GivenRules { max_stay_ms: Some(60_000), hold_ms: Some(1), ..GivenRules::default() };
+        let settled = settle(None, &[], &one).unwrap();
+        assert_eq!(settled.rules, Rules { max_stay_ms: 60_000, hold_ms: 1, ..Rules::default() });
+        assert_eq!(settled.text, Some(text(&settled.rules)));
     }
 
     #[test]
     fn each_rule_that_differs_is_named_with_both_values() {
-        let old = Rules { max_stay_of_lot_ms: [(lot("P3"), 43_200_000)].into(), ..Rules::default() };
-        let new = Rules {
-            re_read_window_ms: 1_500,
-            hold_ms: 1,
-            max_stay_ms: 7 * 86_400_000,
-            max_stay_of_lot_ms: [(lot("P9"), 1_000)].into(),
-            unread_plates: BTreeSet::new(),
+        let old = Rules {
+            re_read_window_of_lot_ms: [(lot("P4"), 5_000)].into(),
+            max_stay_of_lot_ms: [(lot("P3"), 43_200_000)].into(),
+            unread_plates: ["NOPLATE", "NULL"].map(|plate| Plate::from_read(plate).unwrap()).into(),
+            ..Rules::default()
+        };
+        let new = GivenRules {
+            re_read_window_ms: Some(1_500),
+            re_read_window_of_lot_ms: [(lot("P4"), 7_000)].into(),
+            hold_ms: Some(1),
+            max_stay_ms: Some(7 * 86_400_000),
+            max_stay_of_lot_ms: [(lot("P3"), 1_000), (lot("P9"), 1_000)].into(),
+            unread_plates: Some(BTreeSet::new()),
         };
 
-        let refusal = settle(Some(&stored(&old)), &[lot("P3"), lot("P4")], &new).unwrap_err();
-
         assert_eq!(
-            refusal,
-            Error::Config(
-                "the ledger has events that were decided by other rules: DWELL_RE_READ_WINDOW was 10s and is now 1500ms; \
-                 DWELL_UNREAD_PLATES was NOPLATE,NULL,UNKNOWN and is now empty; DWELL_MAX_STAY was 30d and is now 7d; \
-                 the max_stay of the lot P3 (DWELL_LOTS) was 12h and is now 7d. Set the old value again, or begin a new \
-                 ledger with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) and send the events again, for instance \
-                 with dwell publish"
-                    .into()
-            )
+            refusal(&text(&old), &[lot("P3"), lot("P4")], &new),
+            "the ledger has events that were decided by other rules: DWELL_RE_READ_WINDOW was 1m and is now 1500ms; \
+             DWELL_UNREAD_PLATES was NOPLATE,NULL and is now empty; DWELL_MAX_STAY was 30d and is now 7d; the \
+             re_read_window of the lot P4 (DWELL_LOTS) was 5s and is now 7s; the max_stay of the lot P3 (DWELL_LOTS) \
+             was 12h and is now 1s. Set the old value again, or take the setting away, and the ledger goes on with its \
+             own; or begin a new ledger with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) and send the events again, \
+             for instance with dwell publish"
         );
-        assert_eq!(settle(Some(&stored(&old)), &[], &new), Ok(Some(stored(&new))));
+        let free = settle(Some(&text(&old)), &[], &new).unwrap();
+        assert_eq!(free, Settled { rules: new.over(old), text: Some(text(&free.rules)) });
     }
 
     #[test]
@@ -143,12 +237,42 @@ mod tests {
         let old = Rules::default();
         let held = Rules { hold_ms: 1, ..Rules::default() };
         let same = Rules { max_stay_of_lot_ms: [(lot("P3"), old.max_stay_ms)].into(), ..Rules::default() };
-        let elsewhere = Rules { max_stay_of_lot_ms: [(lot("P9"), 1_000)].into(), ..Rules::default() };
+        let elsewhere = Rules {
+            max_stay_of_lot_ms: [(lot("P9"), 1_000)].into(),
+            re_read_window_of_lot_ms: [(lot("P9"), 1_000)].into(),
+            ..Rules::default()
+        };
 
-        let settled = |new| settle(Some(&stored(&old)), &[lot("P3")], new);
+        let settled = |new| settle(Some(&text(&old)), &[lot("P3")], &given(new)).unwrap();
 
-        assert_eq!(settled(&held), Ok(None));
-        assert_eq!(settled(&same), Ok(Some(stored(&same))));
-        assert_eq!(settled(&elsewhere), Ok(Some(stored(&elsewhere))));
+        assert_eq!(settled(&held), Settled { rules: held.clone(), text: None });
+        assert_eq!(settled(&same), Settled { rules: same.clone(), text: Some(text(&same)) });
+        assert_eq!(settled(&elsewhere), Settled { rules: elsewhere.clone(), text: Some(text(&elsewhere)) });
+    }
+
+    #[test]
+    fn a_lots_file_that_says_nothing_of_a_lot_takes_what_the_ledger_has_of_it() {
+        let own = [(lot("P3"), 5_000)];
+        let old =
+            Rules { re_read_window_of_lot_ms: own.clone().into(), max_stay_of_lot_ms: own.into(), ..Rules::default() };
+        let settled = settle(Some(&text(&old)), &[lot("P3")], &GivenRules::default()).unwrap();
+        assert_eq!(settled, Settled { rules: old, text: None });
+    }
+
+    #[test]
+    fn rules_of_a_newer_program_are_refused() {
+        let nothing = GivenRules::default();
+        let other_form = text(&Rules { plate_normal_form: 2, ..Rules::default() });
+        let told = refusal(&other_form, &[], &nothing);
+        assert!(
+            told.starts_with(
+                "the ledger was written by a newer program: its plates are in version 2 of the normal form"
+            ),
+            "{told}"
+        );
+        let another = OLD.replacen('{', r#"{"misreads":"on","#, 1);
+        let told = refusal(&another, &[], &nothing);
+        assert!(told.contains("its rules have an unknown field `misreads`"), "{told}");
+        assert!(matches!(settle(Some("{}"), &[], &nothing), Err(Error::Corrupt(_))));
     }
 }

@@ -10,7 +10,9 @@ use std::ops::{Range, RangeInclusive};
 
 use async_trait::async_trait;
 use matching::{Due, Flags, LoadRequest, Outcome, Rule, Snapshot, Unit};
-use parking::{EventKey, GateId, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle};
+use parking::{
+    EventKey, GateId, GivenRules, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle,
+};
 use uuid::Uuid;
 
 mod agreed;
@@ -251,11 +253,13 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// The ledger's own id, made with the ledger.
     fn id(&self) -> Uuid;
 
-    /// Takes `rules` as those that decide; all other calls are to be made with them.
+    /// Takes the given rules, with the ledger's own where none are given; all other calls are to be made with the rules
+    /// that this answers.
     ///
     /// # Errors
-    /// [`Error::Config`] when the ledger has events, and other rules gave their sessions.
-    async fn agree_on(&self, rules: &Rules) -> Result<(), Error>;
+    /// [`Error::Config`] when the ledger has events, and other rules than those given gave their sessions, or when a
+    /// newer program wrote it with rules that this one does not know.
+    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error>;
 
     /// The snapshots of many vehicles, in the order asked for. A vehicle that is not known is at version 0.
     ///

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parking::Timestamp;
+use parking::{GivenRules, Rules, Timestamp};
 
 use super::postgres::{self, PostgresLedger};
 use super::sqlite::{self, SqliteLedger};
@@ -36,20 +36,21 @@ pub struct Probe {
     pub now: Option<Timestamp>,
     /// Nothing can be recorded there: it is a standby, or set so.
     pub is_read_only: bool,
-    /// Whether a ledger is there; else it is made when a summary API starts.
-    pub has_ledger: bool,
+    /// The rules of its ledger with the given ones, or why those are refused; `None` when there is no ledger, and one is
+    /// made when a summary API starts.
+    pub rules: Option<Result<Rules, Error>>,
 }
 
-/// Looks at the store that an address names, once, and makes nothing there.
+/// Looks at the store that an address names, once, and makes nothing there. Would its ledger take the given rules?
 ///
 /// # Errors
 /// The same as [`open`]'s.
-pub async fn probe(database_url: &str) -> Result<Probe, Error> {
+pub async fn probe(database_url: &str, given: &GivenRules) -> Result<Probe, Error> {
     match database_url.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => {
-            sqlite::probe(Path::new(path.strip_prefix("//").unwrap_or(path))).await
+            sqlite::probe(Path::new(path.strip_prefix("//").unwrap_or(path)), given).await
         }
-        Some(("postgres" | "postgresql", _)) => postgres::probe(database_url).await,
+        Some(("postgres" | "postgresql", _)) => postgres::probe(database_url, given).await,
         _ => Err(neither()),
     }
 }

@@ -63,7 +63,7 @@ async fn a_feed_of_one_lot_has_its_changes_only_and_knows_where_it_is() {
 async fn what_another_process_commits_is_told_too() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
-    let (rules, lots) = (Rules::default(), Lots::default());
+    let (rules, lots) = (crate::testing::rules(), Lots::default());
     let other = Service::new(Arc::clone(&fixture.ledger), rules, lots, &ServiceContext::for_testing());
     let mut feed = live.join(None, None).await.unwrap();
 

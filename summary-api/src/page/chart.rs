@@ -138,7 +138,7 @@ impl Bar<'_> {
         let session = &self.row.session;
         let local = local.for_both(session.entry_time, session.exit_time);
         let clock = |time: Option<Timestamp>| time.map_or_else(|| "?".to_owned(), |time| local.text(time));
-        let (plate, state) = (&session.vehicle.plate, words::state(session.state));
+        let (plate, state) = (words::plate(&session.vehicle.plate), words::state(session.state));
         match session.dwell_ms() {
             Some(dwell) => {
                 let (entry, exit) = (clock(session.entry_time), clock(session.exit_time));

@@ -55,7 +55,7 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
                         @let session = &row.session;
                         @let local = local_of(row);
                         tr data-key=(session.id) {
-                            th scope="row" { a.plate href=(address(row)) { (session.vehicle.plate) } }
+                            th scope="row" { a.plate href=(address(row)) { (words::plate(&session.vehicle.plate)) } }
                             td { (session.vehicle.lot) }
                             td { (words::pill(session.state)) }
                             (end("Entry", session.entry_time.map(|time| local.moment(time)), row.entry_gate.as_ref()))

@@ -30,9 +30,10 @@ pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathPar
     let others = others(&service, row).await?;
     let near = story::near(&service, &story).await?;
     let vehicle = &row.session.vehicle;
-    let title = format!("{} at {}", vehicle.plate, vehicle.lot);
+    let plate = words::plate(&vehicle.plate);
+    let title = format!("{plate} at {}", vehicle.lot);
     let content = html! {
-        h1 { span.plate { (vehicle.plate) } " at " (vehicle.lot) }
+        h1 { span.plate { (plate) } " at " (vehicle.lot) }
         (verdict(&service, &story))
         (ends(&service, row))
         (story::reads(&service, &story))
@@ -46,9 +47,12 @@ pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathPar
     Ok(Page::new(&title, "", content).answer(StatusCode::OK, &service))
 }
 
-/// The newest stays of the vehicle in this lot, this one left out.
+/// The newest stays of the vehicle in this lot, this one left out; none where no plate says which vehicle it was.
 async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
     let vehicle = &row.session.vehicle;
+    if service.terms().rules.is_unread(&vehicle.plate) {
+        return Ok(Vec::new());
+    }
     let filter = SessionFilter {
         lot: Some(vehicle.lot.clone()),
         plate: Some(vehicle.plate.clone()),

@@ -44,7 +44,9 @@ fn read_row(local: Local, read: &EventRow) -> Markup {
             th scope="row" { (local.moment(read.key.time)) }
             td { (read.key.direction.as_str()) }
             td { @if let Some(gate) = &read.gate { (gate) } @else { span.none { "not said" } } }
-            td { span.plate { (read.plate_as_read) } }
+            td {
+                @if read.plate_as_read.trim().is_empty() { span.none { "unread" } } @else { span.plate { (read.plate_as_read) } }
+            }
             td.number {
                 @if let Some(confidence) = read.confidence { (format!("{confidence:.2}")) } @else { span.none { "–" } }
             }

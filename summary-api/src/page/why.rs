@@ -38,7 +38,7 @@ impl Whys {
                 (words::state(near.session.session.state)) ": "
                 a.plate href=(listing::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
             }
-            a href={ (listing::address(row)) "#why" } { "Explain" span.hidden { " " (row.session.vehicle.plate) } }
+            a href={ (listing::address(row)) "#why" } { "Explain" span.hidden { " " (words::plate(&row.session.vehicle.plate)) } }
         }
     }
 }

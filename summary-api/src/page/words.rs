@@ -3,7 +3,7 @@
 //! A mark has a shape of its own, so that nothing is said by colour alone.
 
 use maud::{Markup, Render, html};
-use parking::{Reason, Rules, Source, State};
+use parking::{Plate, Reason, Rules, Source, State};
 
 use crate::ledger::SessionRow;
 
@@ -93,6 +93,11 @@ pub(super) const fn state(state: State) -> &'static str {
 /// A state with its mark.
 pub(super) fn pill(of: State) -> Markup {
     html! { span.pill.(class(of)) { (Mark::State(of)) (state(of)) } }
+}
+
+/// A plate, or that none was read.
+pub(super) fn plate(plate: &Plate) -> &str {
+    if plate.is_empty() { "unread" } else { plate.as_str() }
 }
 
 /// Why a session stands where it does, in a sentence, as far as its row alone says it.

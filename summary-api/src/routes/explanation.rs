@@ -56,7 +56,7 @@ pub(super) async fn explanations(State(service): State<Service>, uri: Uri) -> Re
 /// The explanations of a plate that parameters ask for.
 pub(super) async fn of_plate(service: &Service, query: &Query) -> Result<ExplanationsView, Problem> {
     let mut faults = Faults::default();
-    let plate = query.one("vehicle_plate", |text| Plate::from_read(text).map_err(str::to_owned));
+    let plate = query.one("vehicle_plate", |text| Plate::named(text).map_err(str::to_owned));
     let plate = plate.and_then(|plate| plate.ok_or_else(|| Fault::parameter("vehicle_plate", "is missing")));
     let plate = faults.check(plate);
     let lot = faults.check(query.one("lot_id", query::lot)).flatten();

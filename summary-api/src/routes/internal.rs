@@ -113,7 +113,7 @@ fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
 /// Which ledger this is, and the rules to decide by.
 #[utoipa::path(
     get, path = "/internal/v1/terms", tag = "internal", security(("internal_token" = [])),
-    responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
+    responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 pub(super) async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     internal.access.check(request.headers())?;
@@ -123,8 +123,8 @@ pub(super) async fn terms(State(internal): State<Internal>, request: Request) ->
 /// The snapshots of many vehicles, in the order asked for.
 #[utoipa::path(
     post, path = "/internal/v1/load", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v2+postcard"),
-    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
+    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v3+postcard"),
+    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 pub(super) async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::MAX_BODY_BYTES).await?;
@@ -134,8 +134,8 @@ pub(super) async fn load(State(internal): State<Internal>, request: Request) -> 
 /// Records units, each whole or not at all.
 #[utoipa::path(
     post, path = "/internal/v1/record", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v2+postcard"),
-    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
+    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v3+postcard"),
+    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 pub(super) async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let caller = caller(request.headers());
@@ -146,8 +146,8 @@ pub(super) async fn record(State(internal): State<Internal>, request: Request) -
 /// Leases vehicles of which something awaited has ended.
 #[utoipa::path(
     post, path = "/internal/v1/due", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "The most vehicles, u32", content_type = "application/vnd.dwell.v2+postcard"),
-    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v2+postcard")),
+    request_body(content = inline(Postcard), description = "The most vehicles, u32", content_type = "application/vnd.dwell.v3+postcard"),
+    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
@@ -157,7 +157,7 @@ pub(super) async fn due(State(internal): State<Internal>, request: Request) -> R
 /// Takes how a correlator stands.
 #[utoipa::path(
     post, path = "/internal/v1/report", tag = "internal", security(("internal_token" = [])),
-    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v2+postcard"),
+    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 204, description = "Taken")),
 )]
 pub(super) async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {

@@ -17,6 +17,7 @@ mod lots;
 mod openapi;
 pub(crate) mod query;
 mod reference;
+mod rules;
 mod save_summary;
 mod schemas;
 mod session_stream;
@@ -51,6 +52,7 @@ pub use gates::{GateList, GateView};
 pub(crate) use graphql::limits as graphql_limits;
 pub use internal::{INTERNAL_BODIES_BYTES, INTERNAL_CALLS};
 pub use openapi::openapi;
+pub use rules::{LotRulesView, RulesView};
 pub use save_summary::{BODY_BYTES as SUMMARY_BODY_BYTES, Saved, SummaryBody};
 pub use statistics::{BucketView, DwellBucketView, StatisticsView};
 pub use story_views::{
@@ -76,6 +78,7 @@ fn public() -> OpenApiRouter<Service> {
         .routes(routes!(statistics::statistics))
         .routes(routes!(gates::gates))
         .routes(routes!(status::status))
+        .routes(routes!(rules::rules))
         .routes(routes!(openapi::problem_type))
 }
 

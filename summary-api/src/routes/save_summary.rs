@@ -95,7 +95,7 @@ fn parse(json: &[u8]) -> Result<Summary, Problem> {
     }
     let members: Members<'_> = serde_json::from_slice(json).map_err(|error| unreadable(&error))?;
     let mut faults = Faults::default();
-    let plate = required("vehicle_plate", members.vehicle_plate, |text| Plate::from_read(text).map_err(str::to_owned));
+    let plate = required("vehicle_plate", members.vehicle_plate, |text| Plate::named(text).map_err(str::to_owned));
     let plate = faults.check(plate);
     let entry = faults.check(required("entry_date_time", members.entry_date_time, time));
     let exit = faults.check(required("exit_date_time", members.exit_date_time, time));

@@ -111,9 +111,7 @@ impl Asked {
         let mut faults = Faults::default();
         let filter = SessionFilter {
             lot: faults.check(query.one("lot_id", query::lot)).flatten(),
-            plate: faults
-                .check(query.one("vehicle_plate", |text| Plate::from_read(text).map_err(str::to_owned)))
-                .flatten(),
+            plate: faults.check(query.one("vehicle_plate", |text| Plate::named(text).map_err(str::to_owned))).flatten(),
             states: faults.check(states(query)).unwrap_or_default(),
             from: faults.check(query.one("from", query::time)).flatten(),
             to: faults.check(query.one("to", query::time)).flatten(),
@@ -214,7 +212,8 @@ mod tests {
             ("lot=P3", 400, "\"lot\" is no parameter"),
             ("lot_id=a%20b", 422, "lot_id \"a b\""),
             ("lot_id=P3&lot_id=P4", 422, "lot_id is there twice"),
-            ("vehicle_plate=", 422, "vehicle_plate has no letter"),
+            ("vehicle_plate=", 422, "vehicle_plate has no letter and no digit"),
+            ("vehicle_plate=%3F%3F", 422, "vehicle_plate has no letter and no digit"),
             ("state=closed", 422, "allowed are open matched"),
             ("state=", 422, "state \"\" is no state"),
             ("from=2024-09-24T11:00:00+02:00", 422, "%2B"),

@@ -59,7 +59,7 @@ pub struct SessionView {
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// The plate in its normal form.
+    /// The plate in its normal form; empty when no letter and no digit was read.
     #[schema(example = "ABC123")]
     pub vehicle_plate: String,
     /// The entry event.

@@ -3,7 +3,7 @@
 
 use matching::Explanation;
 use matching::near::{Near, nearest};
-use parking::{Direction, EventKey, LotId, Plate, Reason, State, Timestamp, Vehicle};
+use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
 
 use super::story::{CANDIDATES, NearPlates, NearSession};
 use super::{Error, Inner};
@@ -15,7 +15,11 @@ impl Inner {
         let speaker = &explanation.passage.speaker;
         let wanted = others(&vehicle.lot, speaker, self.rules.max_stay_of(&vehicle.lot));
         let (rows, is_cut) = self.candidates(wanted, speaker.direction, CANDIDATES).await?;
-        Ok(NearPlates { sessions: near_of(&vehicle.plate, speaker.time, &rows), searched: rows.len(), is_cut })
+        Ok(NearPlates {
+            sessions: near_of(&self.rules, &vehicle.plate, speaker.time, &rows),
+            searched: rows.len(),
+            is_cut,
+        })
     }
 
     /// The sessions of `filter` that are nearest to an event of that direction, at most `most`; whether there are more.
@@ -48,13 +52,19 @@ pub(super) fn others(lot: &LotId, end: &EventKey, max_stay_ms: i64) -> SessionFi
     SessionFilter { lot: Some(lot.clone()), plate: None, states, from: Some(from), to: Some(to.plus_millis(1)) }
 }
 
-/// Those of `rows` whose plates are nearly the same as one that was seen at `time`, the nearest first.
+/// Those of `rows` whose plates are nearly the same as one that was seen at `time`, the nearest first. A plate that says
+/// that nothing was read is near to none.
 pub(super) fn near_of<'a>(
+    rules: &Rules,
     plate: &Plate,
     time: Timestamp,
     rows: impl IntoIterator<Item = &'a SessionRow>,
 ) -> Vec<NearSession> {
-    let rows: Vec<&SessionRow> = rows.into_iter().filter(|row| row.session.reason != Some(Reason::Unread)).collect();
+    if rules.is_unread(plate) {
+        return Vec::new();
+    }
+    let was_read = |row: &&SessionRow| !rules.is_unread(&row.session.vehicle.plate);
+    let rows: Vec<&SessionRow> = rows.into_iter().filter(was_read).collect();
     let candidates: Vec<(&Plate, Timestamp)> =
         rows.iter().map(|row| (&row.session.vehicle.plate, given(row))).collect();
     let session = |near: Near| NearSession { session: rows[near.place].clone(), half_edits: near.half_edits };

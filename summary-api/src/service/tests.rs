@@ -210,7 +210,7 @@ async fn terms_name_the_ledger_and_a_vehicle_that_is_not_known_is_at_version_0()
     let loaded = fixture.service.load(&[request]).await.unwrap();
 
     assert_eq!(loaded, [Snapshot::default()]);
-    assert_eq!(fixture.service.terms().rules, Rules::default());
+    assert_eq!(fixture.service.terms().rules, crate::testing::rules());
 }
 
 #[tokio::test(start_paused = true)]

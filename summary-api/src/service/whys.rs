@@ -54,7 +54,7 @@ impl Service {
         let rows = self.sessions(&SessionFilter::default(), page).await?;
         let newest: BTreeMap<&Plate, &SessionRow> =
             rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
-        let near = near_of(plate, self.now(), newest.into_values());
+        let near = near_of(&self.inner.rules, plate, self.now(), newest.into_values());
         Ok(near.into_iter().map(|near| near.session.session.vehicle.plate).collect())
     }
 }
@@ -127,7 +127,7 @@ impl Inner {
                 let time = Some(given(other));
                 filter.from <= time && time < filter.to
             };
-            near_of(&vehicle.plate, key.time, rows.iter().filter(may_be)).into_iter().next()
+            near_of(&self.rules, &vehicle.plate, key.time, rows.iter().filter(may_be)).into_iter().next()
         });
         Ok(Why { explanation, near })
     }

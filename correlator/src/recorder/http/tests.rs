@@ -185,7 +185,7 @@ async fn an_answer_that_never_ends_is_given_up() {
 
 #[tokio::test]
 async fn answers_of_another_version_are_refused() {
-    let other_type = get(|| async { ([(CONTENT_TYPE, "application/vnd.dwell.v2+postcard")], vec![0; 100]) });
+    let other_type = get(|| async { ([(CONTENT_TYPE, "application/vnd.dwell.v3+postcard")], vec![0; 100]) });
     let garbage = post(|| async { ([(CONTENT_TYPE, MEDIA_TYPE)], vec![255; 100]) });
     let too_few = post(|| async { postcard_answer(&Vec::<Outcome>::new()) });
     let recorder = recorder(Router::new().route(TERMS, other_type).route(DUE, garbage).route(RECORD, too_few)).await;

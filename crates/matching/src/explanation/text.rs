@@ -3,6 +3,7 @@
 use parking::{EventKey, GateId, Rules, State, Timestamp, Vehicle};
 
 use super::{Cause, Explanation, Passage};
+use crate::canonical::Limits;
 
 /// How an explanation names what it speaks of.
 #[derive(Clone, Copy)]
@@ -39,7 +40,8 @@ pub fn first_sentence(text: &str) -> (&str, &str) {
 impl Explanation {
     /// One to three sentences without a plate.
     pub fn text(&self, vehicle: &Vehicle, rules: &Rules, naming: Naming<'_>) -> String {
-        let words = Words { explanation: self, max_stay_ms: rules.max_stay_of(&vehicle.lot), rules, naming };
+        let limits = Limits::of(rules, &vehicle.lot);
+        let words = Words { explanation: self, limits, hold_ms: rules.hold_ms, naming };
         let text = words.why();
         if self.is_re_read() { format!("{} {text}", words.re_read()) } else { text }
     }
@@ -47,8 +49,8 @@ impl Explanation {
 
 struct Words<'a> {
     explanation: &'a Explanation,
-    max_stay_ms: i64,
-    rules: &'a Rules,
+    limits: Limits,
+    hold_ms: i64,
     naming: Naming<'a>,
 }
 
@@ -56,10 +58,10 @@ impl Words<'_> {
     fn why(&self) -> String {
         let Explanation { passage, before, after, entry, exit, cause, .. } = self.explanation;
         let speaker = self.read(&passage.speaker);
-        let longest = duration(self.max_stay_ms);
+        let longest = duration(self.limits.max_stay_ms);
         let neighbour = |passage: &Option<Passage>| passage.as_ref().map(|passage| passage.speaker);
         let (before, after) = (neighbour(before), neighbour(after));
-        let last_exit = (self.naming.time)(passage.speaker.time.plus_millis(self.max_stay_ms));
+        let last_exit = (self.naming.time)(passage.speaker.time.plus_millis(self.limits.max_stay_ms));
         match (cause, before, after) {
             (Cause::Matched, _, _) => self.matched(entry.as_ref(), exit.as_ref()),
             (Cause::Inside, _, _) => capitalized(&format!(
@@ -70,7 +72,7 @@ impl Words<'_> {
                 "{speaker} is followed by {}: the exit between them was missed, and no stay is made up. {} that still \
                  arrives matches it.",
                 self.read(&next),
-                if next.time.millis_since(passage.speaker.time) > self.max_stay_ms {
+                if next.time.millis_since(passage.speaker.time) > self.limits.max_stay_ms {
                     format!("An exit up to {last_exit}")
                 } else {
                     "An exit between the two".to_owned()
@@ -122,13 +124,13 @@ impl Words<'_> {
             self.read(exit),
             self.read(entry),
             duration(exit.time.millis_since(entry.time)),
-            duration(self.max_stay_ms)
+            duration(self.limits.max_stay_ms)
         ))
     }
 
     /// What is still awaited of an exit alone.
     fn without_entry(&self, needed: &str) -> String {
-        let hold = duration(self.rules.hold_ms);
+        let hold = duration(self.hold_ms);
         if self.explanation.state == State::HeldExit {
             format!("It is held for {hold} from when it was recorded; {needed} matches it, then or later.")
         } else {
@@ -138,12 +140,12 @@ impl Words<'_> {
 
     fn entry_in_time(&self) -> String {
         let exited = self.explanation.passage.speaker.time;
-        format!("an entry from {} on", (self.naming.time)(exited.plus_millis(self.max_stay_ms.saturating_neg())))
+        format!("an entry from {} on", (self.naming.time)(exited.plus_millis(self.limits.max_stay_ms.saturating_neg())))
     }
 
     /// The entries that would match an exit which stands behind another one.
     fn entry_behind(&self, other: &EventKey) -> String {
-        if self.explanation.passage.speaker.time.millis_since(other.time) > self.max_stay_ms {
+        if self.explanation.passage.speaker.time.millis_since(other.time) > self.limits.max_stay_ms {
             self.entry_in_time()
         } else {
             "an entry between the two exits".to_owned()
@@ -156,7 +158,7 @@ impl Words<'_> {
             "{} is a re-read: it is of one passage with {}, whose reads are at most {} apart.",
             self.read(event),
             self.read(&passage.speaker),
-            duration(self.rules.re_read_window_ms)
+            duration(self.limits.re_read_window_ms)
         ))
     }
 

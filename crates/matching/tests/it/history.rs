@@ -50,6 +50,24 @@ fn every_kind_of_fault_is_found() {
 }
 
 #[test]
+fn a_lot_may_have_a_re_read_window_and_a_longest_stay_of_its_own() {
+    let lot = LotId::parse("P3").unwrap();
+    let own = Vehicle { lot: lot.clone(), ..vehicle() };
+    let rules = Rules {
+        re_read_window_of_lot_ms: [(lot.clone(), 60)].into(),
+        max_stay_of_lot_ms: [(lot, 300)].into(),
+        ..rules()
+    };
+    let states = |vehicle: &Vehicle| -> Vec<State> {
+        let mut events = vec![entry(0), entry(50), exit(290)];
+        let sessions = settled_sessions(vehicle, &mut events, &rules, Timestamp::from_millis(290));
+        sessions.iter().map(|session| session.state).collect()
+    };
+    assert_eq!(states(&own), [State::Matched]);
+    assert_eq!(states(&vehicle()), [State::UnmatchedEntry, State::UnmatchedEntry, State::UnmatchedExit]);
+}
+
+#[test]
 fn plates_that_say_nothing_are_never_paired() {
     let unread = Vehicle { lot: LotId::default(), plate: Plate::from_read("NO PLATE").unwrap() };
     let sessions =

@@ -10,3 +10,4 @@ mod model;
 mod naive;
 mod near_plates;
 mod timelines;
+mod unread;

@@ -78,7 +78,8 @@ pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
     let time = time::parse(time).ok()?;
     let id = Some(values.of(Member::Id)).filter(|id| id.len() == ID_BYTES)?;
     let id = Uuid::try_parse_ascii(id).ok().filter(|id| !id.is_nil())?;
-    let plate_as_read = values.of(Member::VehiclePlate);
+    // An empty text is a plate and an absent member is none; the general parser tells the two apart.
+    let plate_as_read = Some(values.of(Member::VehiclePlate)).filter(|plate| !plate.is_empty())?;
     let plate = NormalPlate::of(plate_as_read)?;
     // Letters and digits alone stand for themselves.
     if plate.as_bytes().len() != plate_as_read.len() && !is_plain(plate_as_read) {

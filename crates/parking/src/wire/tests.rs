@@ -117,7 +117,8 @@ fn a_refusal_names_the_member_and_what_is_allowed_and_tells_no_value() {
         refusal(&ENTRY.replace("9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "00000000-0000-0000-0000-000000000000")),
         "id is the nil UUID, which names nothing"
     );
-    assert_eq!(refusal(&ENTRY.replace("ABC-123", "-")), "vehicle_plate has no letter and no digit");
+    assert_eq!(refusal(&ENTRY.replace("\"ABC-123\"", "null")), "vehicle_plate is missing");
+    assert_eq!(refusal(&ENTRY.replace("ABC-123", &"-".repeat(257))), "vehicle_plate is longer than 256 bytes");
     assert_eq!(
         refusal(&ENTRY.replace("00.125Z", "00.125")),
         "entry_date_time (23 characters) has no offset from UTC: end it with Z or, for example, +08:00"
@@ -144,6 +145,17 @@ fn one_element_that_is_no_json_takes_no_other_with_it() {
         [b"[", ENTRY.as_bytes(), b", {\"id\": NaN}, {\"vehicle_plate\": \"\xff\"}, ", EXIT.as_bytes(), b"]"].concat();
     let taken: Vec<bool> = parse_message(&body).unwrap().iter().map(|element| element.event.is_ok()).collect();
     assert_eq!(taken, [true, false, false, true]);
+}
+
+#[test]
+fn a_read_without_a_letter_or_digit_is_an_event_of_the_empty_plate() {
+    for nothing in ["", " ", "--", "???", "？", "\\u2014", "\\t"] {
+        let json = ENTRY.replace("ABC-123", nothing);
+        let event = parse_event(json.as_bytes()).unwrap().event;
+        let as_read: String = serde_json::from_str(&format!("\"{nothing}\"")).unwrap();
+        assert_eq!((event.vehicle.plate.as_str(), event.plate_as_read.as_str()), ("", as_read.as_str()), "{nothing:?}");
+        assert_eq!(parse_any(json.as_bytes()).map(|parsed| parsed.event), Ok(event));
+    }
 }
 
 #[test]

@@ -165,19 +165,25 @@ pub const HOLD: Setting =
 /// How far apart reads of one passage are at most.
 pub const RE_READ_WINDOW: Setting = Setting::new(
     "DWELL_RE_READ_WINDOW",
-    Some("10s"),
+    None,
     DURATION,
-    "Reads at most this far apart are one passage (summary API)",
+    "Reads at most this far apart are one passage; without it the ledger's own, 60s in a new ledger (summary API)",
 );
 /// How long a stay is at most.
-pub const MAX_STAY: Setting =
-    Setting::new("DWELL_MAX_STAY", Some("30d"), DURATION, "The longest stay that can match (summary API)");
+pub const MAX_STAY: Setting = Setting::new(
+    "DWELL_MAX_STAY",
+    None,
+    DURATION,
+    "The longest stay that can match; without it the ledger's own, 30d in a new ledger (summary API)",
+);
 /// Plates that say that nothing was read.
 pub const UNREAD_PLATES: Setting = Setting::new(
     "DWELL_UNREAD_PLATES",
-    Some("NOPLATE,UNKNOWN,NULL"),
+    None,
     "plates, separated by commas",
-    "Plates that mean that nothing was read, besides all zeros (summary API)",
+    "Plates that mean that nothing was read, besides all zeros and reads without a letter or digit; without it the \
+     ledger's own, in a new ledger NOPLATE, NOPLATEDETECTED, NOTREAD, UNREAD, UNREADABLE, UNRECOGNIZED, UNKNOWN, \
+     UNKNOWNPLATE, UNLICENSED, UNDEFINED, NODATA, NONE, NULL, NAN, NA, 无车牌, 无牌车, 未识别 (summary API)",
 );
 /// How many events the correlator takes at once.
 pub const BATCH_EVENTS: Setting = Setting::new(

@@ -98,7 +98,7 @@ impl Settings {
     /// The lots of the file that it names; without one, three for a first look.
     pub fn lots(&self, setting: &Setting) -> Result<Lots, Error> {
         const CONTENT: &str = "a [[lot]] for each car park, with id and kind, and if known capacity, time_zone, \
-            max_stay and arrivals_per_hour";
+            max_stay, re_read_window and arrivals_per_hour";
         let Some(path) = self.text(setting) else { return Ok(Lots::default()) };
         let toml = std::fs::read_to_string(path)
             .map_err(|error| self.wrong(setting, format!("the file can't be read ({error})")))?;

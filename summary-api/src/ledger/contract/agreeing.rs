@@ -1,6 +1,6 @@
 //! The rules of a ledger: free while it has no events, and kept from then on.
 
-use parking::Rules;
+use parking::{GivenRules, Rules};
 
 use super::player::{NOW, Player, entry, vehicle};
 use super::{Store, contract};
@@ -9,16 +9,17 @@ use crate::ledger::Error;
 contract![
     a_ledger_without_events_takes_any_rules,
     a_ledger_that_has_events_keeps_the_rules_that_gave_their_sessions,
-    a_lot_without_events_may_get_a_longest_stay_that_is_kept_once_it_has_some,
+    a_rule_that_is_not_given_is_that_of_the_ledger,
+    a_lot_without_events_may_get_rules_that_are_kept_once_it_has_some,
 ];
 
-fn max_stay_of(lot: &str, max_stay_ms: i64) -> Rules {
-    let lot = vehicle(lot, "ABC123").lot;
-    Rules { max_stay_of_lot_ms: [(lot, max_stay_ms)].into(), ..Rules::default() }
+fn of_lot(lot: &str, millis: i64) -> GivenRules {
+    let own = [(vehicle(lot, "ABC123").lot, millis)];
+    GivenRules { re_read_window_of_lot_ms: own.clone().into(), max_stay_of_lot_ms: own.into(), ..GivenRules::default() }
 }
 
-async fn refusal(player: &Player, rules: &Rules) -> String {
-    match player.ledger.agree_on(rules).await {
+async fn refusal(player: &Player, given: &GivenRules) -> String {
+    match player.ledger.agree_on(given).await {
         Err(Error::Config(text)) => text,
         other => panic!("it was not refused: {other:?}"),
     }
@@ -28,41 +29,66 @@ async fn a_ledger_without_events_takes_any_rules(store: Store) {
     let player = Player::on(&store).await;
     for max_stay_ms in [3_600_000, 7_200_000, 3_600_000] {
         let rules = Rules { max_stay_ms, re_read_window_ms: 0, ..Rules::default() };
-        assert_eq!(player.ledger.agree_on(&rules).await, Ok(()));
+        assert_eq!(player.ledger.agree_on(&GivenRules::from(&rules)).await, Ok(rules));
     }
 }
 
 async fn a_ledger_that_has_events_keeps_the_rules_that_gave_their_sessions(store: Store) {
     let player = Player::on(&store).await;
-    player.ledger.agree_on(&player.rules).await.unwrap();
+    let unread_plates = ["NOPLATE", "NULL"].map(|plate| vehicle("P3", plate).plate);
+    let rules = Rules { unread_plates: unread_plates.into(), ..Rules::default() };
+    player.ledger.agree_on(&GivenRules::from(&rules)).await.unwrap();
     player.sees(&[entry(&vehicle("P3", "ABC123"), 0)], NOW).await;
     drop(player);
     let player = Player::on(&store).await;
 
-    let other_window = Rules { re_read_window_ms: 20_000, ..Rules::default() };
-    let other_plates = Rules { unread_plates: [vehicle("P3", "NONE").plate].into(), ..Rules::default() };
-    for (rules, told) in [
-        (other_window, "DWELL_RE_READ_WINDOW was 10s and is now 20s"),
-        (Rules { max_stay_ms: 86_400_000, ..Rules::default() }, "DWELL_MAX_STAY was 30d and is now 1d"),
-        (max_stay_of("P3", 86_400_000), "max_stay of the lot P3 (DWELL_LOTS) was 30d and is now 1d"),
-        (other_plates, "DWELL_UNREAD_PLATES was NOPLATE,NULL,UNKNOWN and is now NONE"),
+    let none = GivenRules::default();
+    for (given, told) in [
+        (GivenRules { re_read_window_ms: Some(20_000), ..none.clone() }, "DWELL_RE_READ_WINDOW was 1m and is now 20s"),
+        (GivenRules { max_stay_ms: Some(86_400_000), ..none.clone() }, "DWELL_MAX_STAY was 30d and is now 1d"),
+        (of_lot("P3", 86_400_000), "re_read_window of the lot P3 (DWELL_LOTS) was 1m and is now 1d"),
+        (of_lot("P3", 86_400_000), "max_stay of the lot P3 (DWELL_LOTS) was 30d and is now 1d"),
+        (
+            GivenRules { unread_plates: Some([vehicle("P3", "NONE").plate].into()), ..none.clone() },
+            "DWELL_UNREAD_PLATES was NOPLATE,NULL and is now NONE",
+        ),
     ] {
-        let text = refusal(&player, &rules).await;
+        let text = refusal(&player, &given).await;
         assert!(text.contains(told) && text.contains("Set the old value again"), "{text}");
     }
 
-    assert_eq!(player.ledger.agree_on(&Rules { hold_ms: 1, ..Rules::default() }).await, Ok(()));
+    let held = player.ledger.agree_on(&GivenRules { hold_ms: Some(1), ..none }).await;
+    assert_eq!(held, Ok(Rules { hold_ms: 1, ..rules }));
 }
 
-async fn a_lot_without_events_may_get_a_longest_stay_that_is_kept_once_it_has_some(store: Store) {
-    let mut player = Player::on(&store).await;
-    player.ledger.agree_on(&player.rules).await.unwrap();
+async fn a_rule_that_is_not_given_is_that_of_the_ledger(store: Store) {
+    let player = Player::on(&store).await;
+    let rules = Rules {
+        re_read_window_ms: 10_000,
+        max_stay_ms: 86_400_000,
+        unread_plates: [vehicle("P3", "NONE").plate].into(),
+        ..of_lot("P3", 5_000).over(Rules::default())
+    };
+    player.ledger.agree_on(&GivenRules::from(&rules)).await.unwrap();
     player.sees(&[entry(&vehicle("P3", "ABC123"), 0)], NOW).await;
-    player.rules = max_stay_of("P9", 3_600_000);
+    drop(player);
+    let player = Player::on(&store).await;
 
-    player.ledger.agree_on(&player.rules).await.unwrap();
+    assert_eq!(player.ledger.agree_on(&GivenRules::default()).await, Ok(rules.clone()));
+    let same = GivenRules { re_read_window_ms: Some(10_000), ..of_lot("P3", 5_000) };
+    assert_eq!(player.ledger.agree_on(&same).await, Ok(rules));
+}
+
+async fn a_lot_without_events_may_get_rules_that_are_kept_once_it_has_some(store: Store) {
+    let mut player = Player::on(&store).await;
+    player.ledger.agree_on(&GivenRules::from(&player.rules)).await.unwrap();
+    player.sees(&[entry(&vehicle("P3", "ABC123"), 0)], NOW).await;
+
+    player.rules = player.ledger.agree_on(&of_lot("P9", 3_600_000)).await.unwrap();
+    assert_eq!(player.rules.max_stay_of(&vehicle("P9", "ABC123").lot), 3_600_000);
     player.sees(&[entry(&vehicle("P9", "ABC123"), 0)], NOW).await;
 
-    assert!(refusal(&player, &Rules::default()).await.contains("of the lot P9 (DWELL_LOTS) was 1h and is now 30d"));
-    assert_eq!(player.ledger.agree_on(&player.rules).await, Ok(()));
+    let other = refusal(&player, &of_lot("P9", 7_200_000)).await;
+    assert!(other.contains("max_stay of the lot P9 (DWELL_LOTS) was 1h and is now 2h"), "{other}");
+    assert_eq!(player.ledger.agree_on(&GivenRules::default()).await, Ok(player.rules.clone()));
 }

@@ -62,7 +62,7 @@ pub(super) struct Player {
 
 impl Player {
     pub(super) async fn on(store: &Store) -> Self {
-        Self { ledger: store.open().await, rules: Rules::default() }
+        Self { ledger: store.open().await, rules: crate::testing::rules() }
     }
 
     pub(super) async fn load(&self, vehicle: &Vehicle, reaching: Option<Timestamp>) -> Snapshot {

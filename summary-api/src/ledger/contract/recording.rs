@@ -144,7 +144,7 @@ async fn a_call_with_a_unit_that_makes_no_sense_changes_nothing(store: Store) {
 
 async fn an_event_of_an_unread_plate_is_recorded_once(store: Store) {
     let player = Player::on(&store).await;
-    let unread = vehicle("P3", "NOPLATE");
+    let unread = vehicle("P3", "--");
     let unit = |events: &[parking::GateEvent]| {
         let record = |event: &parking::GateEvent| RecordedEvent::new(event, event.key.time, Flags::default());
         unread_unit(&unread, events.iter().map(record).collect())

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
-use parking::{LotId, Rules, SessionId, Timestamp, Vehicle};
+use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 pub(in crate::ledger) use self::probe::probe;
@@ -67,12 +67,12 @@ impl Ledger for PostgresLedger {
         self.id
     }
 
-    async fn agree_on(&self, rules: &Rules) -> Result<(), Error> {
+    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error> {
         let agree = async || {
             let mut connection = self.store.connection().await?;
-            schema::agree_on(&mut connection, rules).await?;
+            let rules = schema::agree_on(&mut connection, given).await?;
             connection.end_well();
-            Ok(())
+            Ok(rules)
         };
         attempt(agree).await
     }

@@ -1,6 +1,6 @@
 //! A look at a database that changes nothing: can it be reached, is a ledger there, may it be written?
 
-use parking::Timestamp;
+use parking::{GivenRules, Timestamp};
 
 use super::failure::Failure;
 use super::schema;
@@ -8,11 +8,11 @@ use super::store::Store;
 use crate::ledger::{Error, Probe};
 
 /// Looks once; nothing is tried again.
-pub(in crate::ledger) async fn probe(database_url: &str) -> Result<Probe, Error> {
-    look(&Store::new(database_url)?).await.map_err(Failure::into_error)
+pub(in crate::ledger) async fn probe(database_url: &str, given: &GivenRules) -> Result<Probe, Error> {
+    look(&Store::new(database_url)?, given).await.map_err(Failure::into_error)
 }
 
-async fn look(store: &Store) -> Result<Probe, Failure> {
+async fn look(store: &Store, given: &GivenRules) -> Result<Probe, Failure> {
     let mut connection = store.connection().await?;
     let transaction = connection.build_transaction().read_only(true).start().await?;
     let asked = "
@@ -21,11 +21,6 @@ async fn look(store: &Store) -> Result<Probe, Failure> {
     let row = transaction.query_one(asked, &[]).await?;
     let (version, now_ms): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
     let is_read_only = row.try_get(2)?;
-    let has_ledger = schema::look(&transaction).await?;
-    Ok(Probe {
-        store: format!("PostgreSQL {version}"),
-        now: Some(Timestamp::from_millis(now_ms)),
-        is_read_only,
-        has_ledger,
-    })
+    let rules = schema::look(&transaction, given).await?;
+    Ok(Probe { store: format!("PostgreSQL {version}"), now: Some(Timestamp::from_millis(now_ms)), is_read_only, rules })
 }

@@ -1,7 +1,7 @@
 //! The tables of the ledger in `PostgreSQL`, and how they came to be. `upgrade` takes a ledger through the steps.
 
 use deadpool_postgres::{Object, Transaction};
-use parking::{LotId, Rules};
+use parking::{GivenRules, LotId, Rules};
 
 use super::failure::Failure;
 use crate::ledger::{Error, agreed, stored};
@@ -118,25 +118,44 @@ const LOT_QUARTER: &str = "
 /// Summary APIs that start at once take turns: a number that nobody else is likely to use.
 pub(super) const TURN: i64 = 0x4457_454c_4c00_0001;
 
-/// Whether a ledger is there, and that it is one which this program knows. Only reads.
-pub(super) async fn look(transaction: &Transaction<'_>) -> Result<bool, Failure> {
+/// What the rules of the ledger would be with the given ones, or why they are refused; `None` without a ledger. Only
+/// reads.
+///
+/// # Errors
+/// When it is no ledger that this program knows.
+pub(super) async fn look(
+    transaction: &Transaction<'_>,
+    given: &GivenRules,
+) -> Result<Option<Result<Rules, Error>>, Failure> {
     match stored_version(transaction).await? {
+        None => Ok(None),
         Some(version) if version > known_version() => Err(newer(version).into()),
-        version => Ok(version.is_some()),
+        Some(_) => {
+            let (stored, lots) = stored_rules(transaction).await?;
+            Ok(Some(agreed::settle(stored.as_deref(), &lots, given).map(|settled| settled.rules)))
+        }
     }
 }
 
-/// Takes rules as those of the ledger, if its events allow them.
-pub(super) async fn agree_on(client: &mut Object, rules: &Rules) -> Result<(), Failure> {
+/// Takes given rules as those of the ledger, if its events allow them; the rules to decide by.
+pub(super) async fn agree_on(client: &mut Object, given: &GivenRules) -> Result<Rules, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
-    let agreed: Option<String> = transaction.query_one("SELECT rules FROM ledger", &[]).await?.try_get(0)?;
-    let lots = transaction.query("SELECT lot_id FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id", &[]).await?;
-    let lots = lots.iter().map(|row| Ok(stored::lot_id(row.try_get(0)?)?)).collect::<Result<Vec<LotId>, Failure>>()?;
-    if let Some(agreed) = agreed::settle(agreed.as_deref(), &lots, rules)? {
-        transaction.execute("UPDATE ledger SET rules = $1", &[&agreed]).await?;
+    let (stored, lots) = stored_rules(&transaction).await?;
+    let settled = agreed::settle(stored.as_deref(), &lots, given)?;
+    if let Some(text) = settled.text {
+        transaction.execute("UPDATE ledger SET rules = $1", &[&text]).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(settled.rules)
+}
+
+/// The rules that the ledger was written with, as text, and the lots that have events.
+async fn stored_rules(transaction: &Transaction<'_>) -> Result<(Option<String>, Vec<LotId>), Failure> {
+    let rules = transaction.query_one("SELECT rules FROM ledger", &[]).await?.try_get(0)?;
+    let lots = transaction.query("SELECT lot_id FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id", &[]).await?;
+    let lots = lots.iter().map(|row| Ok(stored::lot_id(row.try_get(0)?)?)).collect::<Result<_, Failure>>()?;
+    Ok((rules, lots))
 }
 
 /// The schema version of a ledger; `None` when the database is empty.

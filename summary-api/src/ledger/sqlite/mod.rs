@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
-use parking::{LotId, Rules, SessionId, Timestamp, Vehicle};
+use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use rusqlite::ErrorCode;
 use uuid::Uuid;
 
@@ -88,8 +88,8 @@ impl Ledger for SqliteLedger {
         self.id
     }
 
-    async fn agree_on(&self, rules: &Rules) -> Result<(), Error> {
-        self.writer.agree_on(rules.clone()).await
+    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error> {
+        self.writer.agree_on(given.clone()).await
     }
 
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {

@@ -2,17 +2,19 @@
 
 use std::path::Path;
 
+use parking::GivenRules;
+
 use super::{lock, schema};
 use crate::ledger::{Error, Probe};
 
 /// Looks at the file at `path`, which need not be there; its folder must.
-pub(in crate::ledger) async fn probe(path: &Path) -> Result<Probe, Error> {
-    let path = path.to_owned();
-    let looked = tokio::task::spawn_blocking(move || look(&path));
+pub(in crate::ledger) async fn probe(path: &Path, given: &GivenRules) -> Result<Probe, Error> {
+    let (path, given) = (path.to_owned(), given.clone());
+    let looked = tokio::task::spawn_blocking(move || look(&path, &given));
     looked.await.map_err(|error| Error::Unavailable(format!("looking at it failed: {error}")))?
 }
 
-fn look(path: &Path) -> Result<Probe, Error> {
+fn look(path: &Path, given: &GivenRules) -> Result<Probe, Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     if !folder.is_dir() {
         let folder = folder.display();
@@ -20,24 +22,28 @@ fn look(path: &Path) -> Result<Probe, Error> {
     }
     // Kept while the file is read, so that nobody begins to write it just then.
     let _lock = lock::take_if_any(path)?;
-    let has_ledger = path.exists() && schema::look(path)?;
+    let rules = if path.exists() { schema::look(path, given)? } else { None };
     let is_read_only = path.metadata().is_ok_and(|file| file.permissions().readonly());
-    Ok(Probe { store: format!("SQLite at {}", path.display()), now: None, is_read_only, has_ledger })
+    Ok(Probe { store: format!("SQLite at {}", path.display()), now: None, is_read_only, rules })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn look(path: &Path) -> Result<Probe, Error> {
+        super::look(path, &GivenRules::default())
+    }
+
     #[test]
     fn a_look_tells_a_ledger_from_nothing_and_from_another_program_s_file_and_makes_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");
 
-        assert!(!look(&path).unwrap().has_ledger);
+        assert_eq!(look(&path).unwrap().rules, None);
         assert!(!path.exists() && !lock::file(&path).exists());
         drop(schema::open_writer(&path, parking::Timestamp::default()).unwrap());
-        assert!(look(&path).unwrap().has_ledger);
+        assert_eq!(look(&path).unwrap().rules, Some(Ok(parking::Rules::default())));
 
         std::fs::write(&path, "this is the text of another program, and it is long enough for a header ".repeat(20))
             .unwrap();
@@ -58,7 +64,7 @@ mod tests {
         };
         let before = files();
 
-        assert!(look(&path).unwrap().has_ledger);
+        assert_eq!(look(&path).unwrap().rules, Some(Ok(parking::Rules::default())));
 
         assert_eq!(files(), before);
     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use parking::{LotId, Rules, Timestamp};
+use parking::{GivenRules, LotId, Rules, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use url::Url;
 use uuid::Uuid;
@@ -100,12 +100,22 @@ pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uu
     Ok((connection, id))
 }
 
-/// Whether the file has a ledger, and that it is one which this program knows. Only reads.
-pub(super) fn look(path: &Path) -> Result<bool, Error> {
-    match open_to_look(path).and_then(|connection| stored_version(&connection)) {
+/// What the rules of the file's ledger would be with the given ones, or why they are refused; `None` without a ledger.
+/// Only reads.
+///
+/// # Errors
+/// When the file is no ledger that this program knows.
+pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rules, Error>>, Error> {
+    let looked = open_to_look(path).and_then(|connection| Ok((stored_version(&connection)?, connection)));
+    match looked {
         Err(Error::Corrupt(problem)) => Err(foreign(path, &problem)),
-        Ok(Some(version)) if version > known_version() => Err(newer(path, version)),
-        version => Ok(version?.is_some()),
+        Err(error) => Err(error),
+        Ok((None, _)) => Ok(None),
+        Ok((Some(version), _)) if version > known_version() => Err(newer(path, version)),
+        Ok((Some(_), connection)) => {
+            let (stored, lots) = stored_rules(&connection)?;
+            Ok(Some(agreed::settle(stored.as_deref(), &lots, given).map(|settled| settled.rules)))
+        }
     }
 }
 
@@ -224,14 +234,21 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
     Ok(id)
 }
 
-/// Takes rules as those of the ledger, if its events allow them.
-pub(super) fn agree_on(transaction: &Transaction<'_>, rules: &Rules) -> Result<(), Error> {
-    let stored: Option<String> = transaction.query_row("SELECT rules FROM ledger", [], |row| row.get(0))?;
-    let lots: Vec<LotId> = read::lots(transaction)?.into_iter().map(|lot| lot.id).collect();
-    if let Some(agreed) = agreed::settle(stored.as_deref(), &lots, rules)? {
-        transaction.execute("UPDATE ledger SET rules = ?1", params![agreed])?;
+/// Takes given rules as those of the ledger, if its events allow them; the rules to decide by.
+pub(super) fn agree_on(transaction: &Transaction<'_>, given: &GivenRules) -> Result<Rules, Error> {
+    let (stored, lots) = stored_rules(transaction)?;
+    let settled = agreed::settle(stored.as_deref(), &lots, given)?;
+    if let Some(text) = settled.text {
+        transaction.execute("UPDATE ledger SET rules = ?1", params![text])?;
     }
-    Ok(())
+    Ok(settled.rules)
+}
+
+/// The rules that the ledger was written with, as text, and the lots that have events.
+fn stored_rules(connection: &Connection) -> Result<(Option<String>, Vec<LotId>), Error> {
+    let rules = connection.query_row("SELECT rules FROM ledger", [], |row| row.get(0))?;
+    let lots = read::lots(connection)?.into_iter().filter(|lot| lot.time.is_some());
+    Ok((rules, lots.map(|lot| lot.id).collect()))
 }
 
 fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use matching::{Due, Outcome, Unit};
-use parking::{Rules, Timestamp};
+use parking::{GivenRules, Rules, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
@@ -37,7 +37,7 @@ pub(super) struct Writer {
 type Failing = Arc<Mutex<Option<Error>>>;
 
 type Lease = Asked<due::Call, Vec<Due>>;
-type Agree = Asked<Rules, ()>;
+type Agree = Asked<GivenRules, Rules>;
 /// Work that has no parameters.
 type Plain = Asked<(), ()>;
 type Note = Asked<i64, ()>;
@@ -92,8 +92,8 @@ impl Writer {
         ask(self.jobs()?, call, Job::Lease).await
     }
 
-    pub(super) async fn agree_on(&self, rules: Rules) -> Result<(), Error> {
-        ask(self.jobs()?, rules, Job::Agree).await
+    pub(super) async fn agree_on(&self, given: GivenRules) -> Result<Rules, Error> {
+        ask(self.jobs()?, given, Job::Agree).await
     }
 
     pub(super) async fn note_connected(&self, quarter: i64) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 27] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
     ("GET", "/api/v1/explanations"),
@@ -15,6 +15,7 @@ const ROUTES: [(&str, &str); 26] = [
     ("GET", "/api/v1/live"),
     ("GET", "/api/v1/live/events"),
     ("GET", "/api/v1/lots"),
+    ("GET", "/api/v1/rules"),
     ("GET", "/api/v1/sessions"),
     ("GET", "/api/v1/sessions/{id}"),
     ("GET", "/api/v1/sessions/{id}/story"),

@@ -61,7 +61,7 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     };
     let reported = call(&api, wire::REPORT, &status).await;
 
-    assert_eq!(terms.rules, Rules::default());
+    assert_eq!(terms.rules, crate::testing::rules());
     assert_eq!(before, [Snapshot::default()]);
     assert_eq!(outcomes, [Outcome::Recorded(Applied { events: 1, matched: 0, unmatched: 0 })]);
     assert_eq!(after, [unit.next_snapshot()]);
