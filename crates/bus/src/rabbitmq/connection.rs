@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::guarded::{self, Guarded};
 use crate::{BusConfig, Error, Queue};
 
 /// The longest wait for any one answer of the broker.
@@ -179,11 +180,11 @@ impl Broker {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let once = Mutex::new(Some(stream));
         let opened = within("logging in to RabbitMQ", async {
-            let runtime = lapin::runtime::default_runtime()?;
+            let runtime = guarded::runtime();
             let connect = async move |_, _| {
                 let stream = once.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let stream = stream.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected))?;
-                Ok(AsyncTcpStream::Plain(stream.compat()))
+                Ok(AsyncTcpStream::Plain(Guarded::new(stream.compat())))
             };
             Box::pin(Connection::connector(self.uri.clone(), runtime, connect, properties)).await
         });

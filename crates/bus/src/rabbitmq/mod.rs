@@ -5,16 +5,19 @@
 //! prefetch, consumer. The client library's own recovery is not used. Every wait for the broker has a deadline.
 //!
 //! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `link` the
-//! connection that publishes, `lane` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and `acknowledgements` the other way,
-//! `headers` death notes and traces, `properties` what a publisher says, `probe` a look at a broker that changes nothing.
+//! connection that publishes, `lane` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
+//! `acknowledgements` the other way, `headers` death notes and traces, `properties` what a publisher says, `guarded` and
+//! `nesting` what a message may not do to the library, `probe` a look at a broker that changes nothing.
 
 mod acknowledgements;
 mod buffer;
 mod connection;
 mod consumer;
+mod guarded;
 mod headers;
 mod lane;
 mod link;
+mod nesting;
 mod probe;
 mod properties;
 mod stream;

@@ -1,0 +1,214 @@
+//! Bounds how deep the headers of a message are nested.
+//!
+//! The library parses, copies and drops nested tables and arrays by recursion: 15 KB of nested arrays, published by anybody
+//! who may publish, overflow its stack. This looks at a table without recursion, and replaces one that is nested too deep by
+//! a flat table of the same length.
+
+/// The deepest nesting of tables and arrays in the headers of a message. A broker's own headers have three levels.
+const NESTING: usize = 64;
+/// The property flags that come before the headers, and theirs.
+const CONTENT_TYPE: u16 = 1 << 15;
+const CONTENT_ENCODING: u16 = 1 << 14;
+const HEADERS: u16 = 1 << 13;
+/// Class, weight and body size come before the property flags.
+const FLAGS_AT: usize = 12;
+/// The only member of a table that replaces another one: what was there, as bytes.
+const REPLACED: &[u8] = b"x-dwell-nested-too-deep";
+
+/// Bounds the headers in the payload of a content header frame; true when they were replaced.
+pub(super) fn bound(payload: &mut [u8]) -> bool {
+    let Some(table) = headers_of(payload) else { return false };
+    if is_bounded(table) {
+        return false;
+    }
+    replace(table);
+    true
+}
+
+/// The bytes of the table of headers, without its length; `None` when there is none or it is cut off.
+fn headers_of(payload: &mut [u8]) -> Option<&mut [u8]> {
+    let mut cursor = Cursor { bytes: payload, at: FLAGS_AT };
+    let flags = cursor.short()?;
+    // The lowest bit says that more flags follow, which no broker sends.
+    if flags & HEADERS == 0 || flags & 1 != 0 {
+        return None;
+    }
+    for property in [CONTENT_TYPE, CONTENT_ENCODING] {
+        if flags & property != 0 {
+            cursor.short_string()?;
+        }
+    }
+    let length = cursor.long()?;
+    let begin = cursor.at;
+    payload.get_mut(begin..begin.checked_add(length)?)
+}
+
+/// Whether tables and arrays are nested at most [`NESTING`] deep, as far as they can be read: the library goes no further.
+fn is_bounded(table: &[u8]) -> bool {
+    let mut cursor = Cursor { bytes: table, at: 0 };
+    // What is being read: where it ends, and whether its values have names.
+    let mut open = vec![(table.len(), true)];
+    while let Some((end, has_names)) = open.last().copied() {
+        if cursor.at >= end {
+            open.pop();
+            continue;
+        }
+        if has_names && cursor.short_string().is_none() {
+            return true;
+        }
+        match cursor.value() {
+            None => return true,
+            Some(Value::Flat) => {}
+            Some(Value::Nested { length, has_names }) => {
+                if open.len() == NESTING {
+                    return false;
+                }
+                open.push((cursor.at.saturating_add(length).min(end), has_names));
+            }
+        }
+    }
+    true
+}
+
+fn replace(table: &mut [u8]) {
+    let Ok(name) = u8::try_from(REPLACED.len()) else { return };
+    // A table that is nested too deep is longer than this.
+    let Some(bytes) = table.len().checked_sub(REPLACED.len() + 6).and_then(|bytes| u32::try_from(bytes).ok()) else {
+        return;
+    };
+    let head = [&[name], REPLACED, b"x", &bytes.to_be_bytes()].concat();
+    table[..head.len()].copy_from_slice(&head);
+}
+
+enum Value {
+    Flat,
+    Nested { length: usize, has_names: bool },
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn take<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
+        let taken = *self.bytes.get(self.at..)?.first_chunk()?;
+        self.at += BYTES;
+        Some(taken)
+    }
+
+    fn short(&mut self) -> Option<u16> {
+        self.take().map(u16::from_be_bytes)
+    }
+
+    fn long(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_be_bytes(self.take()?)).ok()
+    }
+
+    fn skip(&mut self, bytes: usize) -> Option<()> {
+        self.at = self.at.checked_add(bytes).filter(|at| *at <= self.bytes.len())?;
+        Some(())
+    }
+
+    fn short_string(&mut self) -> Option<()> {
+        let [length] = self.take()?;
+        self.skip(length.into())
+    }
+
+    /// Takes a value, or the beginning of one that has others in it. The types are those that the library knows.
+    fn value(&mut self) -> Option<Value> {
+        let [kind] = self.take()?;
+        let length = match kind {
+            b'A' | b'F' => return Some(Value::Nested { length: self.long()?, has_names: kind == b'F' }),
+            b'S' | b'x' => self.long()?,
+            b'V' => 0,
+            b't' | b'b' | b'B' => 1,
+            b's' | b'U' | b'u' => 2,
+            b'I' | b'i' | b'f' => 4,
+            b'D' => 5,
+            b'l' | b'L' | b'd' | b'T' => 8,
+            _ => return None,
+        };
+        self.skip(length)?;
+        Some(Value::Flat)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use lapin::types::parsing::parse_field_table;
+    use lapin::types::{AMQPValue, FieldTable};
+
+    use super::*;
+
+    /// The payload of a content header whose headers have a member of every type and then arrays and tables within one another.
+    pub(in super::super) fn payload(levels: usize) -> Vec<u8> {
+        let mut inner = Vec::new();
+        for level in 0..levels {
+            // An array in a table in an array …
+            let in_table = level % 2 == 1;
+            let inside = if in_table { [b"\x01n", &inner[..]].concat() } else { inner };
+            let length = u32::try_from(inside.len()).unwrap().to_be_bytes();
+            inner = [if in_table { b"F" } else { b"A" }, &length[..], &inside].concat();
+        }
+        let flat: Vec<u8> = [
+            b"\x01at\x01\x01bb\x01\x01cB\x01\x01ds\0\x01\x01eu\0\x01\x01fI\0\0\0\x01\x01gi\0\0\0\x01".as_slice(),
+            b"\x01hl\0\0\0\0\0\0\0\x01\x01if\0\0\0\0\x01jd\0\0\0\0\0\0\0\0\x01kD\0\0\0\0\0\x01lT\0\0\0\0\0\0\0\0",
+            b"\x01mS\0\0\0\x03abc\x01nx\0\0\0\x02de\x01oV\x01pF\0\0\0\x04\x01qt\x01",
+        ]
+        .concat();
+        let table = if levels == 0 { flat } else { [&flat[..], b"\x01z", &inner].concat() };
+        let length = u32::try_from(table.len()).unwrap().to_be_bytes();
+        let flags = (CONTENT_TYPE | CONTENT_ENCODING | HEADERS | (1 << 12)).to_be_bytes();
+        let head = [&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7][..], &flags, b"\x10application/json\x04gzip"].concat();
+        [&head[..], &length, &table, &[2]].concat()
+    }
+
+    /// As the library parses it.
+    fn parsed(payload: &mut [u8]) -> FieldTable {
+        let begin = FLAGS_AT + 2 + 17 + 5;
+        let (_, table) = parse_field_table(&payload[begin..]).unwrap();
+        table
+    }
+
+    #[test]
+    fn headers_of_ordinary_depth_stay_as_they_are() {
+        for levels in [0, 1, 3, NESTING - 1] {
+            let before = payload(levels);
+            let mut after = before.clone();
+            assert!(!bound(&mut after), "{levels}");
+            assert!(after == before);
+            assert_eq!(parsed(&mut after).inner().len(), 16 + usize::from(levels > 0), "{levels}");
+        }
+    }
+
+    #[test]
+    fn headers_that_are_nested_too_deep_become_flat_and_the_library_reads_them() {
+        for levels in [NESTING, NESTING + 1, 1_000, 25_000] {
+            let mut payload = payload(levels);
+            let (begin, end) = (payload[..40].to_vec(), payload.last().copied());
+            assert!(bound(&mut payload), "{levels}");
+            assert_eq!((&payload[..40], payload.last().copied()), (&begin[..], end));
+            let table = parsed(&mut payload);
+            let members: Vec<_> = table.inner().iter().map(|(name, value)| (name.as_str(), value)).collect();
+            assert!(matches!(members[..], [("x-dwell-nested-too-deep", AMQPValue::ByteArray(_))]), "{levels}");
+            assert!(!bound(&mut payload));
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_left_to_the_library() {
+        let whole = payload(3);
+        for length in 0..whole.len() {
+            let mut cut = whole[..length].to_vec();
+            assert!(!bound(&mut cut), "{length}");
+            assert!(cut == whole[..length]);
+        }
+        for place in FLAGS_AT..whole.len() {
+            let mut other = whole.clone();
+            other[place] = 0xff;
+            bound(&mut other);
+            assert_eq!(other.len(), whole.len());
+        }
+    }
+}
