@@ -22,7 +22,7 @@ pub mod doctor;
 pub mod event_files;
 pub mod explain;
 pub mod export;
-mod output;
+pub mod output;
 pub mod pipeline;
 mod progress;
 pub mod publish;

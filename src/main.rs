@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use dwell::{completions, dlq, doctor, explain, export, pipeline, publish, replay, tail};
+use dwell::{completions, dlq, doctor, explain, export, output, pipeline, publish, replay, tail};
 use service_kit::{Role, ServiceContext, Settings, config};
 
 const PROGRAM: &str = "dwell";
@@ -47,7 +47,7 @@ fn role(matches: &ArgMatches) -> Role {
 }
 
 async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
-    match matches.subcommand() {
+    let ended = match matches.subcommand() {
         Some(("replay", matches)) => replay::run(matches, &settings, &context).await,
         Some(("publish", matches)) => publish::run(matches, &settings, &context).await,
         Some(("export", matches)) => export::run(matches, &settings, &context).await,
@@ -56,5 +56,6 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("dlq", matches)) => dlq::run(matches, &settings, &context).await,
         _ => pipeline::run(settings, context).await,
-    }
+    };
+    output::ended(ended)
 }

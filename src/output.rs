@@ -1,6 +1,43 @@
 //! Standard output of the commands that answer with text.
+//!
+//! Text from outside is made safe to show where it is written (see [`printable`]). A reader that goes away early, such as
+//! `head`, has all that was wanted: the command ends quietly.
 
 use std::io::{self, ErrorKind, Write as _};
+
+use parking::printable;
+
+use crate::whole_file;
+
+/// Writes text for people, of several lines.
+///
+/// # Errors
+/// As of [`write`].
+pub(crate) fn print(text: &str) -> io::Result<bool> {
+    write(printable::lines(text).as_bytes())
+}
+
+/// Writes JSON, one value or one a line.
+///
+/// # Errors
+/// As of [`write`].
+pub(crate) fn print_json(json: &str) -> io::Result<bool> {
+    write(printable::json(json).as_bytes())
+}
+
+/// The end of a command; that nobody reads on what it writes is no failure.
+///
+/// # Errors
+/// All others.
+pub fn ended(end: anyhow::Result<()>) -> anyhow::Result<()> {
+    let is_closed = |error: &anyhow::Error| {
+        error.chain().any(|cause| cause.downcast_ref::<whole_file::Error>().is_some_and(whole_file::Error::is_closed))
+    };
+    match end {
+        Err(error) if is_closed(&error) => Ok(()),
+        end => end,
+    }
+}
 
 /// Writes all of it; `false` says that nobody reads on, which is no error: whoever reads only the first lines has all that
 /// was wanted.

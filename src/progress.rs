@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking::printable;
 
 const TICK: Duration = Duration::from_millis(250);
 
@@ -35,6 +36,11 @@ impl Progress {
         Self::drawn(what, None, "{spinner} {prefix} {elapsed} {msg}")
     }
 
+    /// Work that is only counted; nothing is drawn.
+    pub fn hidden() -> Self {
+        Self { bar: ProgressBar::hidden() }
+    }
+
     fn drawn(what: &'static str, total: Option<u64>, template: &str) -> Self {
         // Draws to standard error, and nothing at all when that is no terminal.
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
@@ -51,15 +57,25 @@ impl Progress {
         self.bar.inc(by);
     }
 
+    /// So much is done by now.
+    pub fn set(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    /// How much is done.
+    pub fn position(&self) -> u64 {
+        self.bar.position()
+    }
+
     /// What is done just now.
     pub fn show(&self, what: impl Into<String>) {
-        self.bar.set_message(what.into());
+        self.bar.set_message(printable::one_line(&what.into()).into_owned());
     }
 
     /// Writes a line to standard error, above the bar.
     pub fn say(&self, line: &str) {
         self.bar.suspend(|| {
-            if let Err(error) = writeln!(std::io::stderr().lock(), "{line}") {
+            if let Err(error) = writeln!(std::io::stderr().lock(), "{}", printable::lines(line)) {
                 tracing::debug!(%error, "nobody reads standard error");
             }
         });

@@ -3,6 +3,8 @@
 //! What is sent is the JSON text of the file itself. The order of the file is kept within each queue, and both queues are
 //! filled side by side, in bounded batches, each confirmed before the next. What becomes of the events is the correlator's.
 
+mod confirms;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use service_kit::traces::Traces;
 use service_kit::{ServiceContext, Settings};
 use tokio::sync::mpsc;
 
+use self::confirms::Confirms;
 use crate::event_files::{self, Item, RefusedLines, Verdict};
 use crate::progress::{Progress, counted};
 use crate::queues::{self, Queues};
@@ -38,11 +41,13 @@ Examples:
   generate-events | dwell publish -";
 
 const AFTER: &str = "\
-Events go to the queue of their direction on RabbitMQ (DWELL_AMQP_URL), else on the embedded bus in DWELL_DATA_DIR,
-which no running dwell may use meanwhile. Publishing a file twice does no harm: known events change nothing.
+Events go to the queue of their direction on RabbitMQ (DWELL_AMQP_URL). Without it they go to the embedded queues in
+DWELL_DATA_DIR, which no running dwell may use meanwhile; the next dwell that starts on that folder, without
+DWELL_AMQP_URL, reads them. A folder that is not named and has no embedded queues is refused: nothing would ever read
+them. Publishing a file twice does no harm: known events change nothing.
 
 Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent); 2 unknown
-flag; 69 RabbitMQ does not answer, or a running dwell has the embedded bus; 78 wrong settings.";
+flag; 69 RabbitMQ does not answer, a running dwell has the embedded queues, or there are none; 78 wrong settings.";
 
 /// Why publishing failed.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +101,9 @@ pub fn command() -> Command {
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let (files, refused) = event_files::arguments_of(matches).map_err(Error::from)?;
     let events_per_message = matches.get_one::<u32>(EVENTS_PER_MESSAGE).map_or(1, |count| *count as usize);
-    let queues = Queues::open(settings, context).map_err(Error::from)?;
-    let verdict = publish(&queues, Job { files, refused, events_per_message }, context).await?;
+    let queues = Queues::open_to_publish(settings, context).map_err(Error::from)?;
+    let progress = Progress::of_bytes("publishing", event_files::total_bytes(&files));
+    let verdict = publish(&queues, Job { files, refused, events_per_message }, &progress, context).await?;
     Ok(verdict.check()?)
 }
 
@@ -109,22 +115,22 @@ struct Job {
     events_per_message: usize,
 }
 
-async fn publish(queues: &Queues, job: Job, context: &ServiceContext) -> Result<Verdict, Error> {
+async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &ServiceContext) -> Result<Verdict, Error> {
     let begun = Instant::now();
-    let progress = Progress::of_bytes("publishing", event_files::total_bytes(&job.files));
-    let refused = RefusedLines::new(job.refused.as_deref(), &progress)?;
+    let confirms = Confirms::shown_by(progress);
+    let refused = RefusedLines::new(job.refused.as_deref(), progress)?;
     let (entries, entry_batches) = mpsc::channel(BATCHES_WAITING);
     let (exits, exit_batches) = mpsc::channel(BATCHES_WAITING);
     let mut reading = tokio::task::spawn_blocking({
-        let progress = progress.clone();
+        let confirms = confirms.clone();
         let packers = [entries, exits].map(|batches| Packer::new(batches, job.events_per_message));
-        move || read_events(&job.files, &progress, refused, packers)
+        move || read_events(&job.files, &confirms, refused, packers)
     });
     let traces = &context.traces;
     let sending = async {
         let sent = tokio::try_join!(
-            send(queues, Queue::Entry, entry_batches, traces),
-            send(queues, Queue::Exit, exit_batches, traces)
+            send(queues, Queue::Entry, entry_batches, &confirms, traces),
+            send(queues, Queue::Exit, exit_batches, &confirms, traces)
         )?;
         Ok::<_, Error>((sent, (&mut reading).await??))
     };
@@ -141,14 +147,21 @@ async fn publish(queues: &Queues, job: Job, context: &ServiceContext) -> Result<
     progress.finish();
     let seconds = begun.elapsed().as_secs_f64();
     progress.say(&format!(
-        "{} published in {seconds:.2} s: {} to {}, {} to {}; {} refused",
+        "{} published to {} in {seconds:.2} s: {} to {}, {} to {}; {} refused",
         counted(events, "event"),
+        if queues.is_embedded() { format!("the embedded queues in {}", queues.place()) } else { queues.place() },
         counted(entry_messages, "message"),
         queues.name(Queue::Entry),
         counted(exit_messages, "message"),
         queues.name(Queue::Exit),
         counted(refused.count(), "event"),
     ));
+    if queues.is_embedded() {
+        progress.say(
+            "nothing has matched them yet: the next dwell that starts on this folder (DWELL_DATA_DIR), without \
+             DWELL_AMQP_URL, reads them",
+        );
+    }
     Ok(refused.finish()?)
 }
 
@@ -156,14 +169,15 @@ async fn publish(queues: &Queues, job: Job, context: &ServiceContext) -> Result<
 async fn send(
     queues: &Queues,
     queue: Queue,
-    mut batches: mpsc::Receiver<Vec<Message>>,
+    mut batches: mpsc::Receiver<Batch>,
+    confirms: &Confirms,
     traces: &Traces,
 ) -> Result<u64, Error> {
     let mut sent = 0;
-    while let Some(mut batch) = batches.recv().await {
-        sent += batch.len() as u64;
-        let _span = bus::begin_publishing(&mut batch, traces);
-        let publishing = queues.bus.publish(queue, batch);
+    while let Some(Batch { mut messages, events }) = batches.recv().await {
+        sent += messages.len() as u64;
+        let _span = bus::begin_publishing(&mut messages, traces);
+        let publishing = queues.bus.publish(queue, messages);
         let published = if queues.is_embedded() {
             let full = |_| Error::Full { queue: queues.name(queue).to_owned() };
             tokio::time::timeout(EMBEDDED_MAX, publishing).await.map_err(full)?
@@ -171,6 +185,7 @@ async fn send(
             publishing.await
         };
         published.map_err(queues::Error::from)?;
+        confirms.confirmed(events);
     }
     Ok(sent)
 }
@@ -178,16 +193,17 @@ async fn send(
 /// Reads the files to their end, or until nobody takes the batches any more. Says how many events it gave.
 fn read_events(
     files: &[PathBuf],
-    progress: &Progress,
+    confirms: &Confirms,
     mut refused: RefusedLines,
     [mut entries, mut exits]: [Packer; 2],
 ) -> Result<(u64, RefusedLines), Error> {
     let mut events = 0;
     let mut failed = None;
     let mut written = Vec::new();
-    event_files::read(files, progress, &mut |item| match item {
+    event_files::read(files, confirms.reading(), &mut |item| match item {
         Item::Event { event, json } => {
             events += 1;
+            confirms.read();
             let packer = match event.key.direction {
                 Direction::Entry => &mut entries,
                 Direction::Exit => &mut exits,
@@ -214,21 +230,28 @@ fn read_events(
     failed.map_or(Ok((events, refused)), |error| Err(error.into()))
 }
 
+/// Messages that are confirmed together.
+#[derive(Debug, Default)]
+struct Batch {
+    messages: Vec<Message>,
+    events: u64,
+}
+
 /// Packs events into messages and messages into batches.
 #[derive(Debug)]
 struct Packer {
-    batches: mpsc::Sender<Vec<Message>>,
+    batches: mpsc::Sender<Batch>,
     events_per_message: usize,
     /// The message under way: events, separated by commas.
     body: Vec<u8>,
     events: usize,
-    batch: Vec<Message>,
+    batch: Batch,
     batch_bytes: usize,
 }
 
 impl Packer {
-    fn new(batches: mpsc::Sender<Vec<Message>>, events_per_message: usize) -> Self {
-        Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Vec::new(), batch_bytes: 0 }
+    fn new(batches: mpsc::Sender<Batch>, events_per_message: usize) -> Self {
+        Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Batch::default(), batch_bytes: 0 }
     }
 
     /// Breaks when nobody takes the batches any more.
@@ -260,10 +283,11 @@ impl Packer {
             body.insert(0, b'[');
             body.push(b']');
         }
+        self.batch.events += self.events as u64;
         self.events = 0;
         self.batch_bytes += body.len();
-        self.batch.push(Message::new(body));
-        if self.batch.len() >= BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES {
+        self.batch.messages.push(Message::new(body));
+        if self.batch.messages.len() >= BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES {
             return self.end_batch();
         }
         ControlFlow::Continue(())
@@ -272,7 +296,7 @@ impl Packer {
     fn end_batch(&mut self) -> ControlFlow<()> {
         self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() || self.batches.blocking_send(batch).is_ok() {
+        if batch.messages.is_empty() || self.batches.blocking_send(batch).is_ok() {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
@@ -281,44 +305,4 @@ impl Packer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn packed(events_per_message: usize, events: &[&str]) -> Vec<Vec<String>> {
-        let (sender, mut receiver) = mpsc::channel(100);
-        let mut packer = Packer::new(sender, events_per_message);
-        for event in events {
-            assert!(packer.add(event.as_bytes()).is_continue());
-        }
-        assert!(packer.flush().is_continue());
-        drop(packer);
-        let text = |message: &Message| String::from_utf8(message.body.to_vec()).unwrap();
-        std::iter::from_fn(|| receiver.blocking_recv()).map(|batch| batch.iter().map(text).collect()).collect()
-    }
-
-    #[test]
-    fn one_event_is_a_message_and_several_are_an_array() {
-        assert_eq!(packed(1, &["{1}", "{2}"]), [["{1}", "{2}"]]);
-        assert_eq!(packed(2, &["{1}", "{2}", "{3}"]), [["[{1},{2}]", "{3}"]]);
-        assert!(packed(3, &[]).is_empty());
-    }
-
-    #[test]
-    fn a_message_is_never_longer_than_a_message_may_be() {
-        let long = "x".repeat(MAX_BODY_BYTES / 2);
-        let messages = packed(10, &[&long, &long, &long]).concat();
-        assert_eq!(messages, [long.as_str(), &long, &long]);
-    }
-
-    #[test]
-    fn batches_are_bounded() {
-        let events = vec!["{}"; 2_500];
-        let lengths: Vec<usize> = packed(1, &events).iter().map(Vec::len).collect();
-        assert_eq!(lengths, [1_000, 1_000, 500]);
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        command().debug_assert();
-    }
-}
+mod tests;

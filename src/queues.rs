@@ -51,7 +51,17 @@ impl Queues {
         Ok(Self { bus, config })
     }
 
-    /// The same, but makes no embedded bus: there is nothing in a new one to look at.
+    /// Opens the bus to publish to. Embedded queues are made only in a folder that the settings name: in one that happens to
+    /// be the default, no dwell may ever start.
+    pub(crate) fn open_to_publish(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
+        if settings.is_given(&DATA_DIR) {
+            Self::open(settings, context)
+        } else {
+            Self::open_existing(settings, context)
+        }
+    }
+
+    /// Opens the bus, but makes no embedded one: there is nothing in a new one to look at.
     pub(crate) fn open_existing(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
         let BusConfig { url, data_dir, .. } = BusConfig::from_settings("dwell", settings)?;
         if url.is_none() && !embedded::Embedded::is_in(&data_dir) {

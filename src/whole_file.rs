@@ -30,6 +30,13 @@ pub struct Error {
     pub source: io::Error,
 }
 
+impl Error {
+    /// Whether it is a pipe that nobody reads any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.source.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// A file under way. Dropped before [`finish`](Self::finish), it leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct WholeFile {

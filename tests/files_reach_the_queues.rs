@@ -55,7 +55,17 @@ async fn check_queues(folder: &Path, variable: (&str, &str)) {
     std::fs::write(&file, lines.join("\r\n")).unwrap();
     let file = file.to_str().unwrap();
 
-    dwell(&["publish", file], variable);
+    let said = String::from_utf8(dwell(&["publish", file], variable).stderr).unwrap();
+    assert!(
+        said.contains("2,500 events published to ") && said.contains(variable.1.rsplit('@').next().unwrap()),
+        "{said}"
+    );
+    let is_embedded = variable.0 == "DWELL_DATA_DIR";
+    assert_eq!(
+        said.contains("nothing has matched them yet: the next dwell that starts on this folder"),
+        is_embedded,
+        "{said}"
+    );
     dwell(&["publish", file, "--events-per-message", "1000"], variable);
 
     let of = |rest: u32| lines.iter().skip(rest as usize).step_by(2).map(String::as_str).collect::<Vec<_>>();
@@ -124,6 +134,7 @@ fn a_command_that_finds_nothing_makes_nothing() {
         (["dlq", "list"], 69, "dwell-data has none; name the folder that dwell works in with DWELL_DATA_DIR"),
         (["dlq", "requeue"], 69, "or the broker with DWELL_AMQP_URL"),
         (["publish", "nofile.ndjson"], 1, "cannot open nofile.ndjson"),
+        (["publish", "/dev/null"], 69, "dwell-data has none; name the folder that dwell works in with DWELL_DATA_DIR"),
     ] {
         let ran = Command::new(env!("CARGO_BIN_EXE_dwell")).args(arguments).current_dir(&folder).output().unwrap();
 

@@ -9,12 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bus::{Delivery, Properties, Queue, Tag};
 use bytes::Bytes;
 use parking::wire::{Dropped, Element, ParsedEvent, parse_message};
-use parking::{EventKey, GateEvent, Refusal, Timestamp, Vehicle};
+use parking::{AHEAD_MAX_MS, EventKey, GateEvent, Refusal, Timestamp, Vehicle};
 use service_kit::traces::TraceContext;
 use tokio::time::Instant;
-
-/// An event that arrives further ahead of the clock than this is refused: one wrong gate clock must not age a lot.
-pub(crate) const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
 
 /// The ways in which a body may be compressed, as far as their names may be repeated: another word may be a plate.
 const COMPRESSIONS: [&str; 9] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "lz4", "snappy", "bzip2"];

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matching::Due;
-use parking::{Clock, Direction, EventKey, Timestamp};
+use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Timestamp};
 
-use crate::arrival::AHEAD_MAX_MS;
 use crate::decide::{Call, Decider, Evidence};
 use crate::origins::Origins;
 use crate::progress::Progress;

@@ -161,8 +161,9 @@ async fn list(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
         }
         seen.extend(next.iter().map(|letter| Shown::of(letter, with_bodies)));
     }
-    let shown = if matches.get_flag(JSON) { as_json(&seen) } else { as_table(&seen) };
-    output::write(shown.as_bytes()).map_err(Error::Output)?;
+    let shown =
+        if matches.get_flag(JSON) { output::print_json(&as_json(&seen)) } else { output::print(&as_table(&seen)) };
+    shown.map_err(Error::Output)?;
     let name = queues.name(Queue::Dead);
     let count = counted(seen.len() as u64, "message");
     let place = queues.place();

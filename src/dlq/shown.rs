@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bus::{Delivery, HeaderValue, Properties};
+use parking::printable;
 use parking::wire::without_byte_order_mark;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -26,8 +27,7 @@ impl Shown {
     pub(super) fn of(letter: &Delivery, with_bodies: bool) -> Self {
         let death = letter.death.as_ref();
         let known = |text: Option<&String>| {
-            let text = text.map(|text| text.replace(char::is_control, " "));
-            text.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+            text.filter(|text| !text.is_empty()).cloned().unwrap_or_else(|| "unknown".to_owned())
         };
         let usual = || Properties { content_type: Some("application/json".to_owned()), ..Properties::default() };
         Self {
@@ -42,6 +42,7 @@ impl Shown {
 
     fn row(&self, number: usize) -> String {
         let Self { queue, reason, bytes, event, .. } = self;
+        let (queue, reason) = (printable::one_line(queue), printable::one_line(reason));
         let event = event.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let mut row = format!("{number:>5}  {queue:<7}  {bytes:>7}  {event:<36}  {reason}\n");
         let usual = |(name, value): &(&str, String)| *name == "content_type" && value == "application/json";
@@ -54,15 +55,15 @@ impl Shown {
                 row += &format!("       {kind}: {}\n", words.join(", "));
             }
         }
-        let body = self.body.as_ref().map(|body| format!("       {}\n", printable(body)));
+        let body = self.body.as_ref().map(|body| format!("       {}\n", printable::one_line(body)));
         row + &body.unwrap_or_default()
     }
 
     /// A property or header: its name, and its value where it is asked for or can't be a plate.
     fn word(&self, name: &str, value: &str) -> String {
-        let name = printable(name);
+        let name = printable::one_line(name).into_owned();
         let is_open = self.body.is_some() || OPEN.contains(&name.as_str());
-        if is_open { format!("{name}={}", printable(value)) } else { name }
+        if is_open { format!("{name}={}", printable::one_line(value)) } else { name }
     }
 
     fn json(&self) -> Value {
@@ -107,11 +108,6 @@ pub(super) fn as_table(letters: &[Shown]) -> String {
 /// Letters as lines of JSON.
 pub(super) fn as_json(letters: &[Shown]) -> String {
     letters.iter().map(|letter| format!("{}\n", letter.json())).collect()
-}
-
-/// A text whose control characters are written as escapes.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 fn table(headers: &BTreeMap<String, HeaderValue>) -> Value {

@@ -2,6 +2,8 @@
 
 use bus::{DeathNote, HeaderValue, Properties};
 use bytes::Bytes;
+use parking::printable;
+use serde_json::Value;
 use service_kit::traces::TraceContext;
 
 use super::*;
@@ -115,7 +117,7 @@ fn a_plate_is_shown_only_when_bodies_are_asked_for() {
         as_table(&shown(&letters, false)),
         format!(
             "       queue      bytes  event                                 reason\n    \
-             1  entry    {bytes:>7}  9b810e76-6ec9-4286-a3ca-828dd5f4b3b2  it was wrong\n    \
+             1  entry    {bytes:>7}  9b810e76-6ec9-4286-a3ca-828dd5f4b3b2  it was␊wrong\n    \
              2  unknown        1  -                                     unknown\n"
         )
     );
@@ -123,7 +125,7 @@ fn a_plate_is_shown_only_when_bodies_are_asked_for() {
         as_json(&shown(&letters, false)),
         format!(
             "{{\"bytes\":{bytes},{USUAL},\"event_id\":\"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2\",\"header_names\":[],\
-             \"property_names\":[\"content_type\"],\"queue\":\"entry\",\"reason\":\"it was wrong\"}}\n\
+             \"property_names\":[\"content_type\"],\"queue\":\"entry\",\"reason\":\"it was\\nwrong\"}}\n\
              {{\"bytes\":1,{USUAL},\"event_id\":null,\"header_names\":[],\
              \"property_names\":[\"content_type\"],\"queue\":\"unknown\",\"reason\":\"unknown\"}}\n"
         )
@@ -158,7 +160,7 @@ fn what_a_publisher_said_is_named_and_its_values_are_shown_only_when_bodies_are(
     let hidden = [as_table(&[Shown::of(&letter, false)]), as_json(&[Shown::of(&letter, false)])];
     let shown = [as_table(&[Shown::of(&letter, true)]), as_json(&[Shown::of(&letter, true)])];
 
-    let lines = "properties: content_type=text/csv, content_encoding=gzip, message_id\n       headers: x-\\u{1b}[2J\n";
+    let lines = "properties: content_type=text/csv, content_encoding=gzip, message_id\n       headers: x-␛[2J\n";
     assert!(hidden[0].ends_with(lines), "{}", hidden[0]);
     assert!(hidden.iter().all(|text| !text.contains("SECRET")) && shown.iter().all(|text| text.contains("SECRET1")));
     assert!(hidden.iter().chain(&shown).all(|text| !text.contains('\u{1b}')));
@@ -183,6 +185,32 @@ async fn a_letter_goes_back_as_it_came() {
     let mut consumer = queues.bus.consume(Queue::Exit, 1).await.unwrap();
     let found = consumer.receive(1).await.unwrap().remove(0);
     assert_eq!((found.body, found.properties, found.death), (Bytes::from("\u{1f}not JSON"), properties, None));
+}
+
+#[test]
+fn nothing_from_a_message_reaches_the_terminal_as_a_command() {
+    let hostile = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\nfaked";
+    let death = Some(DeathNote { reason: hostile.to_owned(), queue: hostile.to_owned() });
+    let letter = Delivery {
+        tag: Tag { generation: 0, number: 0 },
+        body: Bytes::copy_from_slice(hostile.as_bytes()),
+        received: tokio::time::Instant::now(),
+        redelivered: false,
+        death,
+        trace: None,
+        properties: None,
+    };
+    let letters = shown(&[letter], true);
+
+    let (table, json) = (as_table(&letters), as_json(&letters));
+    let shown = printable::json(&json);
+
+    assert_eq!(table.matches("␛]0;owned␇�2J�␍␊faked").count(), 3, "{table}");
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(!table.contains(|character: char| character != '\n' && character.is_control()), "{table:?}");
+    assert!(shown.contains("\\u009b2J\\u202e") && !shown.trim_end().contains(char::is_control), "{shown:?}");
+    let read: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!([&read["body"], &read["reason"], &read["queue"]], [hostile; 3]);
 }
 
 #[test]

@@ -118,8 +118,12 @@ pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
         findings = summed_up(findings);
     }
     let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let said = if own.get_flag(JSON) { print::json(&findings) } else { print::text(&findings, is_coloured) };
-    let is_written = output::write(said.as_bytes()).is_ok();
+    let written = if own.get_flag(JSON) {
+        output::print_json(&print::json(&findings))
+    } else {
+        output::write(print::text(&findings, is_coloured).as_bytes())
+    };
+    let is_written = written.is_ok();
     Some(if is_written { ExitCode::from(exit_code(&findings)) } else { ExitCode::FAILURE })
 }
 

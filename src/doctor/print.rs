@@ -1,5 +1,8 @@
 //! Findings for people and for programs. Pure: what is printed where is the caller's.
 
+use std::fmt::Write as _;
+
+use parking::printable;
 use serde_json::json;
 
 use super::finding::{Finding, Verdict};
@@ -32,21 +35,16 @@ fn lines(finding: &Finding, width: usize, is_coloured: bool) -> String {
     let verdict = format!("{mark} {word:<7}");
     let verdict = if is_coloured { format!("\u{1b}[{colour}m{verdict}\u{1b}[0m") } else { verdict };
     let Finding { subject, seen, .. } = finding;
-    let mut lines = format!("{verdict}  {subject:<width$}  {}\n", one_line(seen)).replace("  \n", "\n");
+    let (subject, seen) = (printable::one_line(subject), printable::one_line(seen));
+    let mut lines = format!("{verdict}  {subject:<width$}  {seen}\n").replace("  \n", "\n");
     for (name, said) in [("cause", &finding.cause), ("allowed", &finding.allowed), ("fix", &finding.fix)] {
         if let Some(said) = said {
             // A text of several lines, as of a wrong file, keeps them.
-            lines.push_str(
-                &format_args!("           {name:<7}  {}\n", said.trim_end().replace('\n', "\n                    "))
-                    .to_string(),
-            );
+            let said = printable::lines(said.trim_end()).replace('\n', "\n                    ");
+            writeln!(lines, "           {name:<7}  {said}").expect("a string takes all that is written");
         }
     }
     lines
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 fn counted(findings: &[Finding]) -> String {

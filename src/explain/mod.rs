@@ -129,8 +129,12 @@ async fn explain(matches: &ArgMatches, settings: &Settings) -> Result<(), Error>
     if answer.explanations.is_empty() && answer.saved.is_empty() {
         return Err(Error::NoSession { in_lot: lot.is_some() });
     }
-    let text = if matches.get_flag(JSON) { as_json(&answer) } else { screen::of_all(&answer) };
-    output::write(text.as_bytes()).map_err(Error::Output)?;
+    let written = if matches.get_flag(JSON) {
+        output::print_json(&as_json(&answer))
+    } else {
+        output::print(&screen::of_all(&answer))
+    };
+    written.map_err(Error::Output)?;
     Ok(())
 }
 

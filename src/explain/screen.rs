@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use parking::Timestamp;
+use parking::{Timestamp, printable};
 use service_kit::logs::human_duration;
 use summary_api::routes::{EventView, ExplanationView, ExplanationsView, SessionChangeView, SessionView};
 
@@ -44,7 +44,7 @@ fn one(explanation: &ExplanationView) -> String {
 fn part<'a>(screen: &mut String, name: &str, lines: impl IntoIterator<Item = &'a String>) {
     for (number, line) in lines.into_iter().enumerate() {
         let name = if number == 0 { name } else { "" };
-        writeln!(screen, "{name:<MARGIN$}{line}").expect("a string takes all that is written");
+        writeln!(screen, "{name:<MARGIN$}{}", printable::one_line(line)).expect("a string takes all that is written");
     }
 }
 

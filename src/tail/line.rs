@@ -2,11 +2,17 @@
 
 use std::fmt::Write as _;
 
+use parking::printable;
 use service_kit::logs::human_duration;
 use summary_api::routes::ChangeView;
 
 /// Adds the line, without its end.
-pub(super) fn append(change: &ChangeView, line: &mut String) {
+pub(super) fn append(change: &ChangeView, lines: &mut String) {
+    lines.push_str(&printable::one_line(&of(change)));
+}
+
+fn of(change: &ChangeView) -> String {
+    let mut line = String::new();
     let session = &change.session;
     let ChangeView { recorded_at, to_state, .. } = change;
     // Without a letter or digit, no plate was read.
@@ -34,6 +40,7 @@ pub(super) fn append(change: &ChangeView, line: &mut String) {
     if let Some(before) = &change.from_state {
         add(&format!("was {before}"));
     }
+    line
 }
 
 #[cfg(test)]

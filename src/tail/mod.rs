@@ -9,7 +9,7 @@ mod line;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use parking::LotId;
+use parking::{LotId, printable};
 use reqwest::Response;
 use service_kit::config;
 use service_kit::{Backoff, ServiceContext, Settings};
@@ -203,7 +203,7 @@ impl Feed {
                 self.strange(format!("an event is not the JSON of a change (column {})", error.column()))
             })?;
             if is_json {
-                lines.push_str(&event.data);
+                lines.push_str(&printable::json(&event.data));
             } else {
                 line::append(&change, lines);
             }

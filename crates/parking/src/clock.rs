@@ -5,6 +5,9 @@ use std::time::SystemTime;
 
 use crate::Timestamp;
 
+/// How far a reported time may be ahead of the clock, milliseconds: one wrong clock must not age a lot.
+pub const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
+
 /// Tells the time of day. Handed to whatever needs it; never taken from the system elsewhere.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present moment, in UTC.

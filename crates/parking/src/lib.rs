@@ -19,6 +19,7 @@ mod event;
 mod lot;
 mod lots;
 mod plate;
+pub mod printable;
 mod refusal;
 mod rules;
 mod session;
@@ -26,7 +27,7 @@ pub mod session_row;
 mod time;
 pub mod wire;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{AHEAD_MAX_MS, Clock, ManualClock, SystemClock};
 pub use event::{Direction, EventKey, GateEvent, Vehicle};
 pub use lot::{GateId, LotId};
 pub use lots::{Lot, LotKind, Lots, LotsError};

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
-use parking::SystemClock;
+use parking::{SystemClock, printable};
 
 use crate::config::{self, HEALTHCHECK, Settings};
 use crate::http::BindError;
@@ -237,7 +237,7 @@ fn report(name: &str, error: &anyhow::Error) {
         }
         said = cause;
     }
-    if let Err(error) = std::io::stderr().write_all(block.as_bytes()) {
+    if let Err(error) = std::io::stderr().write_all(printable::lines(&block).as_bytes()) {
         tracing::error!(%error, "standard error is closed");
     }
 }
