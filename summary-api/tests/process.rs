@@ -305,6 +305,63 @@ async fn an_absent_database_is_waited_for_while_the_process_says_so() {
     assert!(!output.contains("hidden"), "{output}");
 }
 
+/// Requests about the schema that are as expensive as the limits allow, and never the same one twice.
+async fn ask_expensive_questions(url: String, client: usize) {
+    let of_types = "__schema{types{name fields{name type{name ofType{name}} args{name type{name ofType{name}}}}}}";
+    for number in 0.. {
+        let body = json!({"query": format!("{{{}}} # {client} {number}", of_types.repeat(12))}).to_string();
+        let request = reqwest::Client::new().post(format!("{url}/graphql")).header("content-type", "application/json");
+        let Ok(answer) = request.body(body).send().await else { return };
+        assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&answer.status()), "{}", answer.status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expensive_requests_keep_neither_health_nor_saving_nor_the_stop_from_their_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]).ready().await;
+    let clients: Vec<_> =
+        (0..100).map(|client| tokio::spawn(ask_expensive_questions(running.url.clone(), client))).collect();
+
+    for _ in 0..20 {
+        let live = tokio::time::timeout(Duration::from_secs(5), running.get("/livez")).await;
+        assert_eq!(live.unwrap().unwrap().status(), StatusCode::OK);
+        tokio::time::timeout(Duration::from_secs(5), running.save()).await.unwrap();
+    }
+    assert!(clients.iter().all(|client| !client.is_finished()), "a client was let down");
+    running.program.signal(Signal::TERM).unwrap();
+    let (code, output) = ended(running.program).await;
+
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("panicked"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_requests_that_would_take_all_memory_or_hours_leave_the_process_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]).ready().await;
+    let nested = format!("{{sessions(states:{}{}){{__typename}}}}", "[".repeat(1_500), "]".repeat(1_500));
+    let spread =
+        |number: usize| format!("fragment f{number} on Query{{{}}}", format!("...f{} ", number + 1).repeat(30));
+    let exploding = format!("{{...f0}} {} fragment f7 on Query{{__typename}}", (0..7).map(spread).collect::<String>());
+    let ask = async |query: String| {
+        let url = format!("{}/graphql", running.url);
+        let mut address: url::Url = url.parse().unwrap();
+        address.query_pairs_mut().append_pair("query", &query);
+        let by_get = reqwest::get(address).await.unwrap().status();
+        let request = reqwest::Client::new().post(&url).header("content-type", "application/json");
+        let by_post = request.body(json!({"query": query}).to_string()).send().await.unwrap().status();
+        assert_eq!([by_get, by_post], [StatusCode::OK; 2]);
+    };
+
+    let all = (0..20).map(|number| ask(if number % 2 == 0 { nested.clone() } else { exploding.clone() }));
+    tokio::time::timeout(DEADLINE, futures::future::join_all(all)).await.unwrap();
+
+    running.program.signal(Signal::TERM).unwrap();
+    let (code, output) = ended(running.program).await;
+    assert_eq!(code, Some(0), "{output}");
+}
+
 #[tokio::test]
 async fn health_is_asked_by_the_program_itself() {
     let folder = tempfile::tempdir().unwrap();

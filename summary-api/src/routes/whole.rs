@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::etag::Tagged;
+use super::graphql::MEDIA_TYPE as GRAPHQL_MEDIA_TYPE;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::page;
@@ -125,7 +126,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// Turns every error that is no problem yet into one, the framework's own included, tells it as a page to who asks for
+/// Turns every error that is told in no form yet into a problem, the framework's own included, tells it as a page to who asks for
 /// one, tags what a client may have already, and guards the answer.
 async fn finish(State(health): State<Health>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
@@ -133,9 +134,11 @@ async fn finish(State(health): State<Health>, request: Request, next: Next) -> R
     let tagged = Tagged::of(&request);
     let mut response = next.run(request).await;
     let is_error = is_error(&response);
-    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == problem::MEDIA_TYPE);
+    let told = [problem::MEDIA_TYPE, GRAPHQL_MEDIA_TYPE];
+    let is_told =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|value| told.iter().any(|told| value == told));
     let service = response.extensions_mut().remove::<Service>();
-    if is_error && !is_problem && !is_readiness {
+    if is_error && !is_told && !is_readiness {
         let allow = response.headers_mut().remove(header::ALLOW);
         response = problem::of_status(response.status());
         if let Some(allow) = allow {

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::connection::{Connection, Edge};
-use async_graphql::{Context, EmptyMutation, EmptySubscription, Object, Request, Result};
+use async_graphql::parser::types::{ExecutableDocument, VariableDefinition};
+use async_graphql::{
+    Context, EmptyMutation, EmptySubscription, Object, Positioned, Request, Response, Result, ServerError, Value,
+    Variables,
+};
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::aliases::Aliases;
 use super::errors::{self, failed, refused};
-use super::{loaders, objects};
+use super::{loaders, objects, scan, size};
 use crate::answers::Made;
 use crate::gates::MAX_GATES;
 use crate::routes::query::Query as Parameters;
@@ -36,25 +40,82 @@ pub(super) fn build(service: &Service) -> Schema {
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)
         .limit_directives(4)
-        .extension(Aliases)
         .finish()
 }
 
+/// The answer to a request.
+pub(super) struct Executed {
+    pub(super) made: Made,
+    /// Whether the request was refused before its execution began.
+    pub(super) is_refused: bool,
+}
+
 /// Answers a request, with loaders of its own: what they remember is as old as the request.
-pub(super) async fn execute(schema: &Schema, request: Request) -> Made {
+pub(super) async fn execute(schema: &Schema, mut request: Request) -> Executed {
     let fleeting = Fleeting::default();
-    let request = request.data(fleeting.clone());
-    let request = match schema.data::<Service>() {
-        Some(service) => {
-            let (sessions, lots) = loaders::of(service);
-            request.data(sessions).data(lots)
+    let mut answer = match checked(&mut request) {
+        Ok(()) => {
+            let mut request = request.data(fleeting.clone());
+            if let Some(service) = schema.data::<Service>() {
+                let (sessions, lots) = loaders::of(service);
+                request = request.data(sessions).data(lots);
+            }
+            schema.execute(request).await
         }
-        None => request,
+        Err(error) => Response::from_errors(vec![error]),
     };
-    let mut answer = schema.execute(request).await;
-    answer.errors = answer.errors.into_iter().map(errors::completed).collect();
-    let bytes = serde_json::to_vec(&answer).expect("an answer is always JSON");
-    Made { lasts: answer.errors.is_empty() && !fleeting.is_asked(), bytes: bytes.into() }
+    answer.errors = errors::completed(answer.errors);
+    // Whatever fails during the execution of a field says which field it was.
+    let is_refused = answer.data == Value::Null && answer.errors.iter().all(|error| error.path.is_empty());
+    let written =
+        if is_refused { serde_json::to_vec(&Refused { errors: &answer.errors }) } else { serde_json::to_vec(&answer) };
+    let bytes = written.expect("an answer is always JSON").into();
+    Executed { made: Made { lasts: answer.errors.is_empty() && !fleeting.is_asked(), bytes }, is_refused }
+}
+
+/// The answer to a request that was not executed: without `data`, by the specification.
+#[derive(Serialize)]
+struct Refused<'a> {
+    errors: &'a [ServerError],
+}
+
+/// Parses the request, between the checks that have to come before and after that.
+fn checked(request: &mut Request) -> Result<(), ServerError> {
+    scan::check(&request.query).map_err(errors::too_much)?;
+    let variables = std::mem::take(&mut request.variables);
+    let operation = request.operation_name.clone();
+    let document = request.parsed_query()?;
+    size::check(document, &variables).map_err(errors::too_much)?;
+    check_variables(document, operation.as_deref(), &variables)?;
+    request.variables = variables;
+    Ok(())
+}
+
+/// Refuses a request without a variable that its operation needs: the library would begin to execute it.
+fn check_variables(
+    document: &ExecutableDocument,
+    operation: Option<&str>,
+    variables: &Variables,
+) -> Result<(), ServerError> {
+    let mut operations = document.operations.iter();
+    let chosen = match operation {
+        Some(chosen) => operations.find(|(name, _)| name.is_some_and(|name| name.as_str() == chosen)),
+        None => operations.next(),
+    };
+    let definitions = chosen.map_or(&[][..], |(_, operation)| operation.node.variable_definitions.as_slice());
+    let is_missing = |definition: &&Positioned<VariableDefinition>| {
+        let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
+        let is_there = variables.get(&name.node).is_some_and(|value| *value != Value::Null);
+        !var_type.node.nullable && default_value.is_none() && !is_there
+    };
+    match definitions.iter().find(is_missing) {
+        None => Ok(()),
+        Some(definition) => {
+            let VariableDefinition { name, var_type, .. } = &definition.node;
+            let problem = format!("variable ${} of type {} is missing", name.node, var_type.node);
+            Err(ServerError::new(problem, Some(definition.pos)))
+        }
+    }
 }
 
 /// Whether a request has asked for what changes without a commit, or is told by this process alone.

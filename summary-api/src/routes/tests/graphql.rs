@@ -1,6 +1,7 @@
 //! GraphQL: the answers of `/api/v1` in another form, within limits, and with few questions to the ledger.
 
 mod answers;
+mod attacks;
 mod fields;
 
 use std::sync::Arc;
@@ -208,6 +209,12 @@ async fn a_request_that_asks_too_much_is_refused() {
         "{limit=\"graphql_depth_fields\"} 16",
         "{limit=\"graphql_complexity_fields\"} 30000",
         "{limit=\"graphql_aliases\"} 30",
+        "{limit=\"graphql_nesting_brackets\"} 64",
+        "{limit=\"graphql_nodes\"} 5000",
+        "{limit=\"graphql_query_fields\"} 50",
+        "{limit=\"graphql_schema_fields\"} 1000000",
+        "{limit=\"graphql_threads\"} 4",
+        "{limit=\"graphql_waiting_requests\"} 256",
     ] {
         assert!(page.contains(line), "{line}");
     }
@@ -323,7 +330,9 @@ async fn the_page_to_write_on_loads_nothing_from_elsewhere() {
         assert!(answer.status == 200 && !answer.text().contains("://"), "{file}");
     }
     // What the page says of the limits.
-    for part in ["16 levels", "30\n        aliases", "30,000 fields", "1,000 elements"] {
+    for part in
+        ["16 levels", "30\n        aliases", "50 fields of Query", "5,000 parts", "30,000 fields", "1,000 elements"]
+    {
         assert!(text.contains(part), "{part}");
     }
 }

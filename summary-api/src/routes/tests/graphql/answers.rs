@@ -22,7 +22,7 @@ async fn a_byte_order_mark_before_a_request_is_ignored() {
 
 #[tokio::test]
 async fn who_saved_a_summary_or_recorded_an_event_sees_it_at_once() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     let mut vehicles = Vehicles::default();
     for number in 1..=20 {
         let body = json!({

@@ -48,7 +48,7 @@ async fn stays() -> Api {
         }
         api.fixture.service.record(vec![unit]).await.unwrap();
     }
-    let body = json!({"vehicle_plate": "FIN123", "entry_date_time": minute(0).to_string(), "exit_date_time": minute(9).to_string()});
+    let body = json!({"vehicle_plate": "FIN123", "entry_date_time": minute(0).to_string(), "exit_date_time": minute(5).to_string()});
     assert_eq!(api.post_json("/save_summary", body.to_string()).await.status, 200);
     api
 }

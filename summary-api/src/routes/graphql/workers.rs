@@ -1,0 +1,156 @@
+//! The threads that parse, check and execute GraphQL requests.
+//!
+//! A request may keep a processor busy, so it runs on threads of its own: however many come, the threads of the runtime go
+//! on answering health checks, recording and noticing the stop. Only this work is done here: what a request asks of the
+//! ledger is awaited, and runs where everything else runs. Beyond the queue, requests are refused.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::problem::{Kind, Problem};
+
+/// Requests that are executed at once.
+pub(super) const THREADS: usize = 4;
+/// Requests that wait for a thread.
+pub(super) const WAITING: usize = 256;
+/// The stack of a thread. A request of [`NESTING`](super::scan::NESTING) brackets takes a small part of it.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+type Job = (Handle, BoxFuture<'static, ()>);
+
+/// The threads. They end when this is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Workers {
+    queue: SyncSender<Job>,
+}
+
+impl Workers {
+    /// Starts the threads.
+    pub(super) fn start() -> Self {
+        let (queue, jobs) = sync_channel(WAITING);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for number in 0..THREADS {
+            let jobs = Arc::clone(&jobs);
+            let thread = std::thread::Builder::new().name(format!("graphql {number}")).stack_size(STACK_BYTES);
+            if let Err(error) = thread.spawn(move || work(&jobs)) {
+                tracing::error!(%error, "cannot start a thread for GraphQL");
+            }
+        }
+        Self { queue }
+    }
+
+    /// Runs `work` on one of the threads. It is given up at its next await when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// All threads are busy and the queue is full, or `work` panicked.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let job = answer_unless_closed(reply, work).boxed();
+        self.queue.try_send((Handle::current(), job)).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                Problem::new(Kind::Full, format!("{THREADS} GraphQL requests are executed and {WAITING} wait"))
+            }
+            TrySendError::Disconnected(_) => Problem::new(Kind::Unavailable, "no thread executes GraphQL requests"),
+        })?;
+        answer.await.map_err(|_| Problem::new(Kind::Internal, Kind::Internal.meaning()))
+    }
+}
+
+async fn answer_unless_closed<T>(mut reply: oneshot::Sender<T>, work: impl Future<Output = T>) {
+    let answer = tokio::select! {
+        biased;
+        () = reply.closed() => return,
+        answer = work => answer,
+    };
+    // Nobody may be waiting any more; the answer is of no other use.
+    drop(reply.send(answer));
+}
+
+/// Runs jobs until there can be no more. A panic ends only its own job.
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((runtime, job)) = job else { return };
+        // The runtime's handle lends its timers, sockets and tasks; the job itself runs on this thread.
+        if std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(job))).is_err() {
+            tracing::error!("a GraphQL request panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_runs_on_a_thread_of_its_own_and_awaits_what_runs_elsewhere() {
+        let workers = Workers::start();
+        let here = std::thread::current().id();
+        let ran = workers.run(async move {
+            let elsewhere = tokio::spawn(async { std::thread::current().id() }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            (elsewhere == here, std::thread::current().id() == here)
+        });
+        assert_eq!(ran.await, Ok((true, false)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_work_that_takes_too_long_is_answered_meanwhile() {
+        let workers = Workers::start();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        let busy = workers.run(async move {
+            while !seen.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let waited = tokio::time::timeout(Duration::from_millis(10), busy).await;
+        is_over.store(true, Ordering::Relaxed);
+        assert!(waited.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_only_its_own_job() {
+        let workers = Workers::start();
+        for _ in 0..2 * THREADS {
+            let ended = workers.run(async { panic!("on purpose") }).await;
+            assert_eq!(ended, Err::<(), _>(Problem::new(Kind::Internal, Kind::Internal.meaning())));
+        }
+        assert_eq!(workers.run(async { 1 }).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn jobs_beyond_the_queue_are_refused_and_jobs_that_nobody_awaits_are_given_up() {
+        let workers = Workers::start();
+        let busy = || {
+            let workers = workers.clone();
+            tokio::spawn(async move { workers.run(std::future::pending::<()>()).await })
+        };
+        let all: Vec<_> = (0..THREADS + WAITING).map(|_| busy()).collect();
+        let mut refused = workers.run(std::future::ready(())).now_or_never();
+        while refused.is_none() {
+            // Jobs take a moment to reach the threads.
+            tokio::task::yield_now().await;
+            refused = workers.run(std::future::ready(())).now_or_never();
+        }
+        assert_eq!(refused.and_then(Result::err).map(|problem| problem.status().as_u16()), Some(503));
+
+        all.iter().for_each(tokio::task::JoinHandle::abort);
+
+        while workers.run(async { 1 }).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
