@@ -40,8 +40,8 @@ RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
         --package dwell --package entry-service --package exit-service --package correlator --package summary-api
 
 FROM ${RUNTIME_IMAGE}
-# The folder is made and owned before it becomes a volume: a new named volume takes its owner from here.
-RUN mkdir -p /var/lib/dwell && chown 10001:10001 /var/lib/dwell && chmod 0750 /var/lib/dwell
+# The folders are made and owned before they become volumes: a new named volume takes its owner from here.
+RUN mkdir -p /var/lib/dwell /work && chown 10001:10001 /var/lib/dwell /work && chmod 0750 /var/lib/dwell /work
 COPY --from=builder \
     /build/target/release/dwell \
     /build/target/release/entry-service \

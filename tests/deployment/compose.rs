@@ -128,6 +128,26 @@ fn every_mount_exists_in_the_repository_or_is_a_named_volume() {
 }
 
 #[test]
+fn the_commands_have_a_folder_to_write_in_that_belongs_to_their_user() {
+    let compose = compose();
+    assert_eq!(compose.services["dwell"].volumes, [".:/files:ro", "work:/work"]);
+    assert!(variables(&read("docker-compose.yml")).contains(&("OUTPUT_FOLDER", "work")));
+    // A new volume takes its owner from the folder of the image.
+    let image = read("Dockerfile");
+    let owned = image.lines().find(|line| line.contains("chown 10001:10001")).unwrap();
+    assert!(
+        owned.contains("mkdir -p /var/lib/dwell /work") && owned.contains("chown 10001:10001 /var/lib/dwell /work")
+    );
+    let documentation = read("README.md");
+    let commands: Vec<_> =
+        documentation.lines().filter(|line| line.contains("compose run") && line.contains("--sessions")).collect();
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        assert!(command.contains("--sessions /work/") || command.contains("-T dwell export --sessions -"), "{command}");
+    }
+}
+
+#[test]
 fn only_the_reader_of_logs_has_the_socket_of_the_container_engine() {
     let compose = compose();
     let has_it =

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
+use parking::printable;
 use service_kit::Health;
 use service_kit::health::Status;
 
@@ -57,8 +58,14 @@ impl Refresh {
 
 /// The health in the header by itself: for pages that are not asked for again.
 pub(super) async fn header(State(service): State<Service>) -> Response {
-    std::future::ready((HEADERS, health(&health_line(service.health(), Some(&service))).into_string()).into_response())
-        .await
+    let health = health(&health_line(service.health(), Some(&service)));
+    std::future::ready((HEADERS, text(health)).into_response()).await
+}
+
+/// The text that is sent. Plates as read, reasons and what else came from outside may hold control characters, which no part
+/// of a page has a use for: they become visible ones.
+fn text(markup: Markup) -> String {
+    printable::lines(&markup.into_string()).into_owned()
 }
 
 fn health(line: &Markup) -> Markup {
@@ -93,7 +100,7 @@ impl<'a> Page<'a> {
 
     /// The same, also of a process that is no service yet.
     pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&Service>) -> Response {
-        (status, HEADERS, self.document(&health_line(health, service)).into_string()).into_response()
+        (status, HEADERS, text(self.document(&health_line(health, service)))).into_response()
     }
 
     fn document(&self, line: &Markup) -> Markup {

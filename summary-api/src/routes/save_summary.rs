@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use parking::wire::without_byte_order_mark;
-use parking::{LotId, Plate, Timestamp, Vehicle};
+use parking::{AHEAD_MAX_MS, LotId, Plate, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -33,7 +33,7 @@ pub struct SummaryBody {
     /// When the vehicle entered: RFC 3339 with an offset.
     #[schema(format = DateTime, example = "2024-09-24T09:00:00Z")]
     pub entry_date_time: String,
-    /// When it left: RFC 3339 with an offset, not before the entry.
+    /// When it left: RFC 3339 with an offset, not before the entry, and at most five minutes ahead of the server's clock.
     #[schema(format = DateTime, example = "2024-09-25T10:00:00Z")]
     pub exit_date_time: String,
     /// The car park; without it, `main`.
@@ -71,7 +71,7 @@ pub(super) async fn save_summary(State(service): State<Service>, request: Reques
         ));
     }
     let json = body::read(&head.headers, request_body, BODY_BYTES).await?;
-    let saved = service.save_summary(parse(&json)?, caller(&head.headers)).await?;
+    let saved = service.save_summary(parse(&json, service.now())?, caller(&head.headers)).await?;
     Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row) }))
 }
 
@@ -84,7 +84,7 @@ struct Members<'a> {
     lot_id: Option<&'a RawValue>,
 }
 
-fn parse(json: &[u8]) -> Result<Summary, Problem> {
+fn parse(json: &[u8], now: Timestamp) -> Result<Summary, Problem> {
     let json = without_byte_order_mark(json);
     if json.trim_ascii_start().first() != Some(&b'{') {
         // Other JSON than an object can be read, but is wrong.
@@ -106,6 +106,12 @@ fn parse(json: &[u8]) -> Result<Summary, Problem> {
         && exit < entry
     {
         let problem = format!("{exit} is before entry_date_time {entry}");
+        faults.check::<()>(Err(Fault::member("exit_date_time", problem)));
+    }
+    if let Some(exit) = exit
+        && exit.millis_since(now) > AHEAD_MAX_MS
+    {
+        let problem = format!("{exit} is more than five minutes ahead of {now}: a stay is saved when it is over");
         faults.check::<()>(Err(Fault::member("exit_date_time", problem)));
     }
     faults.none()?;
@@ -160,17 +166,20 @@ mod tests {
     const GOOD: &str = r#"{"vehicle_plate":"fin-123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-24T10:00:00Z"}"#;
 
     fn refusal(json: &str) -> (u16, String) {
-        let problem = parse(json.as_bytes()).unwrap_err();
+        let problem = parse(json.as_bytes(), minute(65)).unwrap_err();
         (problem.status().as_u16(), problem.detail().to_owned())
     }
 
     #[test]
     fn a_body_is_a_summary_whatever_else_it_holds() {
         let summary = Summary { vehicle: vehicle("main", "FIN123"), entry: minute(0), exit: minute(60) };
-        assert_eq!(parse(GOOD.as_bytes()), Ok(summary.clone()));
-        assert_eq!(parse(GOOD.replace('{', "{\"note\":[{}],\"lot_id\":null,").as_bytes()), Ok(summary.clone()));
+        assert_eq!(parse(GOOD.as_bytes(), minute(55)), Ok(summary.clone()));
+        assert_eq!(
+            parse(GOOD.replace('{', "{\"note\":[{}],\"lot_id\":null,").as_bytes(), minute(60)),
+            Ok(summary.clone())
+        );
         let of_lot = Summary { vehicle: vehicle("P3", "FIN123"), ..summary };
-        assert_eq!(parse(GOOD.replace('{', "\n{\"lot_id\":\"P3\",").as_bytes()), Ok(of_lot));
+        assert_eq!(parse(GOOD.replace('{', "\n{\"lot_id\":\"P3\",").as_bytes(), minute(60)), Ok(of_lot));
     }
 
     #[test]
@@ -191,6 +200,16 @@ mod tests {
                         3339 date and time such as 2024-09-24T09:00:00.125Z; exit_date_time is missing; lot_id \"a b\" is \
                         not 1 to 64 of A-Z a-z 0-9 . _ -";
         assert_eq!(refusal(json), (422, expected.to_owned()));
+    }
+
+    #[test]
+    fn an_exit_more_than_five_minutes_ahead_of_the_clock_is_refused() {
+        assert!(parse(GOOD.as_bytes(), minute(55)).is_ok());
+        let (just, never) = (GOOD.replace("10:00:00", "10:10:00.001"), GOOD.replace("2024-09-24T10", "9999-12-31T10"));
+        let expected = "exit_date_time 2024-09-24T10:10:00.001Z is more than five minutes ahead of 2024-09-24T10:05:00.000Z: a \
+                        stay is saved when it is over";
+        assert_eq!(refusal(&just), (422, expected.to_owned()));
+        assert_eq!(refusal(&never).0, 422);
     }
 
     #[test]

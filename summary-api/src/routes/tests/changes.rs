@@ -71,7 +71,7 @@ async fn who_asks_again_with_next_after_misses_nothing_and_repeats_nothing() {
 
 #[tokio::test]
 async fn a_saved_summary_is_a_change_without_a_rule() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
     let saved = api.post_json("/save_summary", body).await;
 
@@ -86,7 +86,7 @@ async fn a_saved_summary_is_a_change_without_a_rule() {
             "to_state": "matched",
             "rule": null,
             "vehicle_version": 0,
-            "recorded_at": "2024-09-24T09:00:00.000Z",
+            "recorded_at": "2024-09-26T09:00:00.000Z",
             "session": session,
         }],
         "next_after": 1,

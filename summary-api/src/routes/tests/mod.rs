@@ -71,6 +71,13 @@ impl Api {
         Self { fixture, router }
     }
 
+    /// Two days after the times that most tests speak of, when a stay of a day is over.
+    async fn two_days_later() -> Self {
+        let api = Self::new().await;
+        api.fixture.clock.advance_millis(2 * 24 * 3_600_000);
+        api
+    }
+
     async fn get(&self, path: &str) -> Answer {
         send(&self.router, request(Method::GET, path, &[], "")).await
     }

@@ -1,5 +1,6 @@
 //! The operator's page over a real ledger: whole, escaped, in agreement with the API, and there when the ledger is not.
 
+mod hostile;
 mod timeline;
 mod times;
 mod truth;
@@ -301,7 +302,7 @@ async fn what_is_unmatched_is_explained_as_on_its_own_page_with_the_nearest_plat
 
 #[tokio::test]
 async fn a_saved_summary_says_that_it_is_one() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
     let saved: serde_json::Value = api.post_json("/save_summary", body).await.json();
     let page = open(&api, &format!("/sessions/{}", saved["session"]["session_id"].as_str().unwrap())).await.text();

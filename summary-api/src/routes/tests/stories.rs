@@ -154,7 +154,7 @@ async fn a_re_read_names_the_event_that_speaks_for_it() {
 
 #[tokio::test]
 async fn an_unread_plate_and_a_summary_have_a_story_too() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     let mut vehicles = Vehicles::default();
     let events = vehicles.exit("P3", "NOPLATE", minute(0)).events;
     record(&api, [unread_unit(&vehicle("P3", "NOPLATE"), events)]).await;

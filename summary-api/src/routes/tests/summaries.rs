@@ -20,7 +20,7 @@ async fn a_byte_order_mark_before_a_summary_is_ignored() {
 
 #[tokio::test]
 async fn the_same_summary_twice_is_one_session_of_25_hours() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
 
     let first = api.post_json("/save_summary", FIN).await;
     let second = api.post_json("/save_summary", FIN).await;
@@ -43,8 +43,8 @@ async fn the_same_summary_twice_is_one_session_of_25_hours() {
             "entry_gate_id": null,
             "exit_gate_id": null,
             "superseded_by": null,
-            "recorded_at": "2024-09-24T09:00:00.000Z",
-            "updated_at": "2024-09-24T09:00:00.000Z",
+            "recorded_at": "2024-09-26T09:00:00.000Z",
+            "updated_at": "2024-09-26T09:00:00.000Z",
         },
     });
     assert_eq!((first.status, second.status), (200, 200));
@@ -57,7 +57,7 @@ async fn the_same_summary_twice_is_one_session_of_25_hours() {
 
 #[tokio::test]
 async fn a_summary_of_another_lot_or_time_is_another_session() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     for body in [
         FIN.to_owned(),
         FIN.replace('{', "{\"lot_id\":\"P3\","),
@@ -73,7 +73,7 @@ async fn a_summary_of_another_lot_or_time_is_another_session() {
 
 #[tokio::test]
 async fn a_summary_stays_out_of_occupancy_and_dwell_statistics() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     api.post_json("/save_summary", FIN).await;
     api.fixture.service.refresh().await.unwrap();
 
@@ -92,10 +92,11 @@ async fn a_summary_stays_out_of_occupancy_and_dwell_statistics() {
 
 #[tokio::test]
 async fn each_wrong_summary_gets_its_own_4xx_and_is_not_saved() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     let large = FIN.replace("FIN123", &"x".repeat(1_000_000));
     for (body, status, pointer) in [
         (FIN.replace("2024-09-25", "2024-09-23"), 422, Some("/exit_date_time")),
+        (FIN.replace("2024-09-25", "9999-12-31"), 422, Some("/exit_date_time")),
         (FIN.replace("2024-09-24T09:00:00Z", "24.09.2024 09:00"), 422, Some("/entry_date_time")),
         (FIN.replace("2024-09-24T09:00:00Z", "2024-09-24T09:00:00"), 422, Some("/entry_date_time")),
         (FIN.replace("FIN123", ""), 422, Some("/vehicle_plate")),
@@ -116,7 +117,7 @@ async fn each_wrong_summary_gets_its_own_4xx_and_is_not_saved() {
 
 #[tokio::test]
 async fn a_body_that_is_not_called_json_is_refused_with_the_header_to_add() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     for media_type in ["application/x-www-form-urlencoded", "text/plain", ""] {
         let headers = [("content-type", media_type)];
         let request = super::request(axum::http::Method::POST, "/save_summary", &headers, FIN);
@@ -129,7 +130,7 @@ async fn a_body_that_is_not_called_json_is_refused_with_the_header_to_add() {
 
 #[tokio::test]
 async fn the_lot_of_a_summary_is_known_and_has_nobody_inside_and_no_time() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
     api.post_json("/save_summary", FIN).await;
 
     let lots = api.value("/api/v1/lots").await;
