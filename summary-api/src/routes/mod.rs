@@ -96,7 +96,7 @@ fn internal() -> OpenApiRouter<Internal> {
 fn routes(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
     let internal = internal().with_state(Internal::new(service.clone(), access));
     let live = live::routes().with_state(Live::start(service, context));
-    let graphql = graphql::routes().with_state(GraphQl::new(service, answers));
+    let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
     let public = public().with_state(service.clone());
     let (router, _) = public.merge(internal).merge(live).merge(graphql).split_for_parts();
     openapi::serve(router.merge(reference::routes()))

@@ -26,6 +26,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use parking::wire::without_byte_order_mark;
+use service_kit::ServiceContext;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -51,8 +52,8 @@ pub(super) struct GraphQl {
 
 impl GraphQl {
     /// The schema over a service.
-    pub(super) fn new(service: &Service, answers: Answers) -> Self {
-        Self { schema: schema::build(service), answers, workers: Workers::start() }
+    pub(super) fn new(service: &Service, answers: Answers, context: &ServiceContext) -> Self {
+        Self { schema: schema::build(service), answers, workers: Workers::start(&context.lifecycle) }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A request may keep a processor busy, so it runs on threads of its own: however many come, the threads of the runtime go
 //! on answering health checks, recording and noticing the stop. Only this work is done here: what a request asks of the
-//! ledger is awaited, and runs where everything else runs. Beyond the queue, requests are refused.
+//! ledger is awaited, and runs where everything else runs. Beyond the queue, requests are refused; at the stop, those that
+//! wait are.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use service_kit::Lifecycle;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -25,30 +27,31 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 type Job = (Handle, BoxFuture<'static, ()>);
 
 /// The threads. They end when this is dropped.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Workers {
     queue: SyncSender<Job>,
+    lifecycle: Lifecycle,
 }
 
 impl Workers {
     /// Starts the threads.
-    pub(super) fn start() -> Self {
+    pub(super) fn start(lifecycle: &Lifecycle) -> Self {
         let (queue, jobs) = sync_channel(WAITING);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..THREADS {
-            let jobs = Arc::clone(&jobs);
+            let (jobs, lifecycle) = (Arc::clone(&jobs), lifecycle.clone());
             let thread = std::thread::Builder::new().name(format!("graphql {number}")).stack_size(STACK_BYTES);
-            if let Err(error) = thread.spawn(move || work(&jobs)) {
+            if let Err(error) = thread.spawn(move || work(&jobs, &lifecycle)) {
                 tracing::error!(%error, "cannot start a thread for GraphQL");
             }
         }
-        Self { queue }
+        Self { queue, lifecycle: lifecycle.clone() }
     }
 
     /// Runs `work` on one of the threads. It is given up at its next await when nobody waits for it any more.
     ///
     /// # Errors
-    /// All threads are busy and the queue is full, or `work` panicked.
+    /// All threads are busy and the queue is full, the process stops, or `work` panicked.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -61,7 +64,12 @@ impl Workers {
             }
             TrySendError::Disconnected(_) => Problem::new(Kind::Unavailable, "no thread executes GraphQL requests"),
         })?;
-        answer.await.map_err(|_| Problem::new(Kind::Internal, Kind::Internal.meaning()))
+        answer.await.map_err(|_| {
+            if self.lifecycle.is_stopping() {
+                return Problem::new(Kind::Unavailable, "the summary API is stopping");
+            }
+            Problem::new(Kind::Internal, Kind::Internal.meaning())
+        })
     }
 }
 
@@ -76,10 +84,13 @@ async fn answer_unless_closed<T>(mut reply: oneshot::Sender<T>, work: impl Futur
 }
 
 /// Runs jobs until there can be no more. A panic ends only its own job.
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(jobs: &Mutex<Receiver<Job>>, lifecycle: &Lifecycle) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((runtime, job)) = job else { return };
+        if lifecycle.is_stopping() {
+            continue;
+        }
         // The runtime's handle lends its timers, sockets and tasks; the job itself runs on this thread.
         if std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(job))).is_err() {
             tracing::error!("a GraphQL request panicked");
@@ -92,11 +103,43 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
+    use service_kit::ServiceContext;
+
     use super::*;
+
+    fn start() -> Workers {
+        Workers::start(&ServiceContext::for_testing().lifecycle)
+    }
+
+    #[tokio::test]
+    async fn at_the_stop_who_waits_is_told_and_what_runs_is_finished() {
+        let workers = start();
+        let mut running = Vec::new();
+        for _ in 0..THREADS {
+            let (begun, begins) = oneshot::channel::<()>();
+            let (go, waits) = oneshot::channel::<()>();
+            let workers = workers.clone();
+            let work = async move { begun.send(()).is_ok() && waits.await.is_ok() };
+            running.push((tokio::spawn(async move { workers.run(work).await }), go));
+            begins.await.unwrap();
+        }
+        let mut waiting: Vec<_> = (0..10).map(|_| Box::pin(workers.run(async {}))).collect();
+        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+
+        workers.lifecycle.stop();
+        for (ended, go) in running {
+            go.send(()).unwrap();
+            assert_eq!(ended.await.unwrap(), Ok(true));
+        }
+
+        for one in waiting {
+            assert_eq!(one.await.unwrap_err().status(), 503);
+        }
+    }
 
     #[tokio::test]
     async fn a_job_runs_on_a_thread_of_its_own_and_awaits_what_runs_elsewhere() {
-        let workers = Workers::start();
+        let workers = start();
         let here = std::thread::current().id();
         let ran = workers.run(async move {
             let elsewhere = tokio::spawn(async { std::thread::current().id() }).await.unwrap();
@@ -108,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_work_that_takes_too_long_is_answered_meanwhile() {
-        let workers = Workers::start();
+        let workers = start();
         let is_over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_over);
         let busy = workers.run(async move {
@@ -123,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_only_its_own_job() {
-        let workers = Workers::start();
+        let workers = start();
         for _ in 0..2 * THREADS {
             let ended = workers.run(async { panic!("on purpose") }).await;
             assert_eq!(ended, Err::<(), _>(Problem::new(Kind::Internal, Kind::Internal.meaning())));
@@ -133,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_beyond_the_queue_are_refused_and_jobs_that_nobody_awaits_are_given_up() {
-        let workers = Workers::start();
+        let workers = start();
         let busy = || {
             let workers = workers.clone();
             tokio::spawn(async move { workers.run(std::future::pending::<()>()).await })
