@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(Lots::parse(&format!("\u{feff}{FILE}")), Lots::parse(FILE));
         assert!(Lots::parse(FILE).is_ok());
         let twice = format!("\u{feff}{}", FILE.replace("P10", "P3"));
-        assert_eq!(Lots::parse(&twice).unwrap_err().to_string(), "line 10: lot P3: is there twice");
+        assert_eq!(Lots::parse(&twice).unwrap_err().to_string(), "line 11: lot P3: is there twice");
     }
 
     #[test]
