@@ -47,8 +47,10 @@ pub(super) fn read(
             continue;
         }
         let (length, event) = match split {
-            Split::Record(length) if text[..length].trim_ascii().is_empty() => (length, None),
-            Split::Record(length) => (length, Some(columns.event(&text, &fields))),
+            Split::Record(length) => match columns.event(&text, &fields) {
+                Err(_) if fields.iter().all(|field| field.trimmed(&text).is_empty()) => (length, None),
+                event => (length, Some(event)),
+            },
             Split::Unclosed => (length_of_line(&text), Some(refused("has a quote that is never closed"))),
             Split::Broken => (length_of_line(&text), Some(refused("has text behind a closing quote"))),
         };

@@ -241,7 +241,9 @@ impl<L: Lines> Documents<L> {
         self.skip(1);
         if self.next_mark()? == Some(b']') {
             self.skip(1);
-            return Ok(self.refuse(b"[]", &Refusal::new("body", "is an empty array"), sink));
+            let refusal = Refusal::new("body", "is an empty array");
+            let file = self.lines.file();
+            return Ok(sink.refuse(Refused { file, line: begun, text: b"[]", header: None, refusal: &refusal }));
         }
         loop {
             let Some(end) = self.end_of_element()? else { return Err(self.broken_array(begun)) };

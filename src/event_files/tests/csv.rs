@@ -68,6 +68,12 @@ fn words_for_no_value_are_absent_members() {
 }
 
 #[test]
+fn a_record_of_empty_fields_is_a_blank_line() {
+    let content = format!("{HEADER}\n,,,,\n{ENTRY_RECORD}\n , ,\"\",\t,\n\n,\n{EXIT_RECORD}\n,,,,,,,");
+    assert_eq!(read_all(&[content.as_bytes()]).unwrap(), [entry(), EXIT.to_owned()]);
+}
+
+#[test]
 fn a_gate_or_a_confidence_that_cannot_be_used_costs_no_event() {
     for (gate, confidence) in [("gate 1", "88.06"), ("x/y", "high"), ("S\u{fc}d", "0,9"), ("-\u{2028}", "nan")] {
         let content = format!("{HEADER},gate_id,confidence\n{ENTRY_RECORD},{gate},\"{confidence}\"\n");

@@ -146,6 +146,7 @@ fn a_line_that_was_cut_off_takes_no_other_with_it() {
 
 #[test]
 fn of_an_array_over_several_lines_only_the_bad_elements_are_refused() {
+    assert_eq!(read_all(&[b"\n[\n\n]"]).unwrap(), ["0:2: body is an empty array: []"]);
     let text = format!("[\n {ENTRY},\n 5,\n {{\"id\": NaN}}\n ,{EXIT}]");
     assert_eq!(
         read_all(&[text.as_bytes()]).unwrap(),
