@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use parking::Refusal;
-use parking::wire::{MAX_BODY_BYTES, ParsedEvent, parse_event, without_byte_order_mark};
+use parking::wire::{MAX_BODY_BYTES, ParsedEvent, parse_event, parse_message, without_byte_order_mark};
 
 use super::scan::{Found, Scan};
 use super::sink::Sink;
@@ -125,6 +125,12 @@ impl<L: Lines> Documents<L> {
         self.at += bytes;
     }
 
+    /// Goes over a line of so many bytes, with its end.
+    fn skip_line(&mut self, bytes: usize) {
+        self.line += 1;
+        self.at += bytes;
+    }
+
     /// Goes over white space and byte order marks, as far as text is at hand.
     fn skip_blanks(&mut self) {
         loop {
@@ -150,12 +156,23 @@ impl<L: Lines> Documents<L> {
         let line = self.rest()[..length].trim_ascii_end();
         let Some(first) = line.first().copied() else { return Ok(ControlFlow::Continue(())) };
         let refusal = if first == b'[' {
+            // As a rule an array is as in a message, and read as fast.
+            if let Ok(elements) = parse_message(line)
+                && !elements.is_empty()
+            {
+                let visited = elements.into_iter().try_for_each(|element| match element.event {
+                    Ok(event) => sink.event(event, Some(element.json)),
+                    Err(refusal) => self.refuse(element.json, &refusal, sink),
+                });
+                self.skip_line(length);
+                return Ok(visited);
+            }
             Refusal::new("body", "is not a whole JSON array")
         } else {
             match event(line) {
                 Ok(event) => {
                     let visited = sink.event(event, Some(line));
-                    self.skip(length);
+                    self.skip_line(length);
                     return Ok(visited);
                 }
                 Err(refusal) => refusal,
@@ -178,7 +195,7 @@ impl<L: Lines> Documents<L> {
                 let length = length_of_line(self.rest());
                 let line = self.rest()[..length].trim_ascii_end();
                 let visited = self.refuse(line, &refusal, sink);
-                self.skip(length);
+                self.skip_line(length);
                 Ok(visited)
             }
         }
