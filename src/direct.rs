@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use correlator::recorder::{Error, Recorder};
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
 use service_kit::traces::TraceContext;
-use summary_api::Service;
+use summary_api::{Service, service};
 
 /// Records by calling the summary API's own service.
 #[derive(Debug, Clone)]
@@ -19,9 +19,14 @@ impl DirectRecorder {
     }
 }
 
-/// In one process there is nothing to set right meanwhile, so every failure is one to wait out.
-fn error(failure: &impl std::error::Error) -> Error {
-    Error::Unavailable(failure.to_string())
+/// In one process no setting can be wrong, so what is not a matter of the content is waited out.
+fn error(failure: &service::Error) -> Error {
+    match failure {
+        service::Error::Refused(reason) => Error::Rejected(reason.clone()),
+        service::Error::Ledger(_) | service::Error::TooSlow | service::Error::Full(_) | service::Error::Defect => {
+            Error::Unavailable(failure.to_string())
+        }
+    }
 }
 
 #[async_trait]

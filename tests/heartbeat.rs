@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Bus, Consumer, Error, Message, Queue};
+use bus::{Bus, Consumer, Counts, Error, Message, Queue};
 use parking::Rules;
 use service_kit::{Settings, metrics};
 use testbed::{wait_for, wait_until};
@@ -39,11 +39,11 @@ impl Bus for Counting {
         self.inner.consume(queue, prefetch).await
     }
 
-    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
+    async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error> {
         match self.depths {
             Depths::Silent => std::future::pending().await,
             Depths::NotKnown => Ok(None),
-            Depths::Known(depth) => Ok(Some(depth(queue))),
+            Depths::Known(depth) => Ok(Some(Counts { ready: depth(queue), consumers: 1 })),
         }
     }
 }
@@ -69,7 +69,8 @@ async fn a_correlator_goes_on_reporting_while_the_broker_is_silent_or_away() {
             })
             .await;
             let status = &next.status;
-            assert_eq!((status.entry_ready, status.exit_ready, status.in_flight), (None, None, 0), "{depths:?}");
+            let known = (status.entry.broker, status.exit.broker, status.in_flight());
+            assert_eq!(known, (None, None, 0), "{depths:?}");
             last = Some(next.reported_at);
         }
     }

@@ -54,3 +54,23 @@ async fn a_vehicle_parked_before_a_camera_stops_nothing_and_its_later_visits_mat
     // Only re-reads are refused. What comes in one batch with the exit has room again: there the timeline can be cut.
     assert!((1..=300).contains(&dead_letters), "{dead_letters} re-reads were refused");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vehicle_that_leaves_and_comes_in_at_thousands_of_instants_stops_nothing_and_loses_nothing() {
+    const INSTANTS: u128 = 5_200;
+    let pipeline = Pipeline::new(rules()).await;
+    let turns = |member| {
+        let turn =
+            move |turn: u128, offset| event(turn * 2 + offset, "CAR1", member, i64::try_from(turn).unwrap() * 20_000);
+        let offset = u128::from(member == "exit_date_time");
+        (1..=INSTANTS).map(move |number| turn(number, offset).into_bytes())
+    };
+    pipeline.publish(Queue::Exit, turns("exit_date_time")).await;
+    pipeline.publish(Queue::Entry, turns("entry_date_time")).await;
+    pipeline.publish(Queue::Entry, [event(1, "OTHER1", "entry_date_time", 0).into_bytes()]).await;
+
+    let dead_letters = pipeline.settle(pipeline.recorder()).await;
+
+    let matched = pipeline.standing().await.values().filter(|session| session.state == State::Matched).count();
+    assert_eq!((matched, dead_letters), (5_200, 0));
+}

@@ -161,6 +161,8 @@ async fn an_unreliable_way_to_the_ledger_changes_no_session() {
     assert_eq!(standing.len(), expected.len());
     assert!(standing.values().any(|session| session.state == State::Matched));
     let tried_again = ["load", "record"].map(|call| retries(&pipeline, call));
-    assert_eq!(tried_again.iter().sum::<u64>(), unanswered.load(Ordering::SeqCst), "{tried_again:?}");
+    // The stop may cut off the last one: what was recorded without an answer is settled already.
+    let (all, unanswered) = (tried_again.iter().sum::<u64>(), unanswered.load(Ordering::SeqCst));
+    assert!((all..=all + 1).contains(&unanswered), "{unanswered} calls without an answer, {tried_again:?} tried again");
     assert!(tried_again.iter().all(|count| *count > 0), "{tried_again:?}");
 }

@@ -13,6 +13,8 @@ use parking::{AHEAD_MAX_MS, EventKey, GateEvent, Refusal, Timestamp, Vehicle};
 use service_kit::traces::TraceContext;
 use tokio::time::Instant;
 
+use crate::progress::OutOfOrder;
+
 /// The ways in which a body may be compressed, as far as their names may be repeated: another word may be a plate.
 const COMPRESSIONS: [&str; 9] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "lz4", "snappy", "bzip2"];
 /// Values of `content_encoding` that leave the text as it is.
@@ -31,6 +33,8 @@ pub(crate) struct Received {
     pub(crate) properties: Option<Arc<Properties>>,
     undecided: AtomicUsize,
     unfinished: AtomicUsize,
+    /// Held for as long as the message is in hand.
+    _out_of_order: Option<OutOfOrder>,
 }
 
 impl Received {
@@ -97,6 +101,7 @@ pub(crate) fn read(
     queue: Queue,
     delivery: &Delivery,
     now: Timestamp,
+    out_of_order: Option<OutOfOrder>,
     arrivals: &mut impl Extend<Arrival>,
     mut count_dropped: impl FnMut(Dropped),
 ) {
@@ -115,6 +120,7 @@ pub(crate) fn read(
         properties: delivery.properties.clone(),
         undecided: AtomicUsize::new(parts),
         unfinished: AtomicUsize::new(parts),
+        _out_of_order: out_of_order,
     });
     let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
     arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
@@ -170,7 +176,7 @@ fn ahead(event: &GateEvent, now: Timestamp) -> Option<Refusal> {
 #[cfg(test)]
 pub(crate) fn read_all(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec<Arrival> {
     let mut arrivals = Vec::new();
-    read(queue, delivery, now, &mut arrivals, |_| {});
+    read(queue, delivery, now, None, &mut arrivals, |_| {});
     arrivals
 }
 

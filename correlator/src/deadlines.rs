@@ -10,7 +10,8 @@ use std::time::Duration;
 use matching::Due;
 use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Timestamp};
 
-use crate::decide::{Call, Decider, Evidence};
+use crate::calls::{Call, Rejected};
+use crate::decide::{Decider, Evidence, GivenUp};
 use crate::origins::Origins;
 use crate::progress::Progress;
 
@@ -34,7 +35,14 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: A
 
 /// Ends what is due; tells whether more may be due at once.
 async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> bool {
-    let Ok(due) = decider.patiently(Call::Due, || decider.recorder.due(MOST)).await else { return false };
+    let due = match decider.patiently(Call::Due, || decider.recorder.due(MOST)).await {
+        Ok(Ok(due)) => due,
+        Ok(Err(Rejected(reason))) => {
+            tracing::error!(%reason, "what is due can't be asked for: please report this as a defect");
+            return false;
+        }
+        Err(GivenUp) => return false,
+    };
     let is_full = due.len() >= MOST as usize;
     let now = clock.now();
     let evidence: Vec<Evidence> = due.into_iter().filter_map(|due| evidence(due, progress, now)).collect();

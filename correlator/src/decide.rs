@@ -1,21 +1,21 @@
 //! Load, decide, record, cache: what is done with the vehicles of a batch.
 //!
 //! The ledger has the last word: a unit that loses its comparison is decided again from the snapshot that comes back,
-//! and what a cached timeline takes for known is checked with the ledger. A ledger that is away is waited for.
-//! Choosing batches and acknowledging are the worker's.
+//! and what a cached timeline takes for known is checked with the ledger. Waiting for a ledger that is away is left to
+//! `calls`, choosing batches, dead letters and acknowledging to the worker.
 
-use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use matching::{Decision, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
 use parking::{EventKey, GateEvent, Refusal, Rules, Timestamp, Vehicle};
+use service_kit::Lifecycle;
 use service_kit::traces::{Kind, Traces};
-use service_kit::{Backoff, Dependency, Health, Lifecycle};
 
+use crate::calls::{Ask, Call, LedgerHealth, Rejected};
 use crate::decisions::Announcer;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
-use crate::recorder::{self, Recorder};
+use crate::recorder::Recorder;
 use crate::timelines::Timelines;
 
 /// The stop came while the ledger was away: what was under way is delivered again after the next start.
@@ -34,52 +34,11 @@ pub(crate) struct Evidence {
     pub(crate) snapshot: Option<Snapshot>,
 }
 
-/// A kind of call to the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
-    Load,
-    Record,
-    Due,
-}
-
-impl Call {
-    pub(crate) const ALL: [Self; 3] = [Self::Load, Self::Record, Self::Due];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Load => "load",
-            Self::Record => "record",
-            Self::Due => "due",
-        }
-    }
-}
-
-/// How the ledger answers, for each kind of call: one that fails is not hidden by others that succeed.
+/// An event that the ledger can't take, and why.
 #[derive(Debug)]
-pub(crate) struct LedgerHealth {
-    load: Dependency,
-    record: Dependency,
-    due: Dependency,
-}
-
-impl LedgerHealth {
-    /// All kinds of calls are shown as one dependency, which is up once the ledger has told its terms.
-    pub(crate) fn new(health: &Health) -> Self {
-        let one = || {
-            let call = health.dependency("summary-api");
-            call.up();
-            call
-        };
-        Self { load: one(), record: one(), due: one() }
-    }
-
-    fn of(&self, call: Call) -> &Dependency {
-        match call {
-            Call::Load => &self.load,
-            Call::Record => &self.record,
-            Call::Due => &self.due,
-        }
-    }
+pub(crate) struct Unrecorded {
+    pub(crate) event: GateEvent,
+    pub(crate) refusal: Refusal,
 }
 
 /// Decides and records. One for all batches and deadlines of a correlator.
@@ -104,6 +63,8 @@ struct Case {
     is_cached: bool,
     /// The timeline must reach back to this time.
     reaching: Option<Timestamp>,
+    /// The ledger takes nothing of it.
+    is_rejected: bool,
 }
 
 /// What the decision about a case came to.
@@ -114,24 +75,24 @@ enum Verdict {
     LoadAgain {
         reaching: Option<Timestamp>,
     },
-    /// There is no room for these arrivals, by place: more re-reads of what can't be parted.
+    /// There is no room for these arrivals, by place: more reads of a passage that can't be parted.
     TimelineFull {
         too_many: Vec<usize>,
     },
 }
 
 impl Decider {
-    /// Settles all evidence; vehicles are distinct. Returns the events that no timeline has room for, and why.
+    /// Settles all evidence; vehicles are distinct. Returns the events that are not recorded, and why.
     pub(crate) async fn settle(
         &self,
         evidence: Vec<Evidence>,
         origins: &Origins<'_>,
-    ) -> Result<Vec<(GateEvent, Refusal)>, GivenUp> {
+    ) -> Result<Vec<Unrecorded>, GivenUp> {
         let mut cases: Vec<Case> = evidence.into_iter().map(Case::new).collect();
         self.look_up(&mut cases).await;
-        let mut refused = Vec::new();
+        let mut unrecorded = Vec::new();
         while !cases.is_empty() {
-            self.load_missing(&mut cases, origins).await?;
+            unrecorded.extend(self.load_missing(&mut cases, origins).await?);
             let (mut again, mut units) = (Vec::new(), Vec::new());
             for mut case in cases {
                 match self.decide(&case) {
@@ -143,15 +104,15 @@ impl Decider {
                         again.push(case);
                     }
                     Verdict::TimelineFull { too_many } => {
-                        refused.extend(case.refuse(&too_many));
+                        unrecorded.extend(case.refuse(&too_many));
                         again.push(case);
                     }
                 }
             }
-            again.extend(self.record(units, origins).await?);
+            unrecorded.extend(self.record(units, origins, &mut again).await?);
             cases = again;
         }
-        Ok(refused)
+        Ok(unrecorded)
     }
 
     fn decide(&self, case: &Case) -> Verdict {
@@ -168,8 +129,8 @@ impl Decider {
             Err(too_old) => Verdict::LoadAgain { reaching: Some(too_old.0) },
             Ok(decision) if decision.is_empty() && case.is_cached => Verdict::LoadAgain { reaching: None },
             Ok(decision) if decision.is_empty() => Verdict::Nothing,
-            Ok(decision) if is_full(&decision) && case.is_cached => Verdict::LoadAgain { reaching: None },
-            Ok(decision) if is_full(&decision) => Verdict::TimelineFull { too_many: decision.re_reads },
+            Ok(decision) if !decision.no_room.is_empty() && case.is_cached => Verdict::LoadAgain { reaching: None },
+            Ok(decision) if !decision.no_room.is_empty() => Verdict::TimelineFull { too_many: decision.no_room },
             Ok(decision) => Verdict::Record(unit(snapshot, evidence, decision)),
         }
     }
@@ -192,8 +153,9 @@ impl Decider {
         }
     }
 
-    /// Loads from the ledger, in one call, what neither the evidence nor the cache had.
-    async fn load_missing(&self, cases: &mut [Case], origins: &Origins<'_>) -> Result<(), GivenUp> {
+    /// Loads from the ledger, in one call, what neither the evidence nor the cache had. Takes out the cases that the
+    /// ledger rejects, and returns their events.
+    async fn load_missing(&self, cases: &mut Vec<Case>, origins: &Origins<'_>) -> Result<Vec<Unrecorded>, GivenUp> {
         let rules = self.rules();
         let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
         let mut wanted: Vec<&mut Case> = cases.iter_mut().filter(needs).collect();
@@ -201,71 +163,66 @@ impl Decider {
             |case: &&mut Case| LoadRequest { vehicle: case.evidence.vehicle.clone(), reaching: case.reaching };
         let requests: Vec<LoadRequest> = wanted.iter().map(request).collect();
         if requests.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut span = self.traces.begin(Kind::Asks, "load timelines", Some(origins.whole()));
         span.note("dwell.vehicles", requests.len());
-        let snapshots = self.patiently(Call::Load, || self.recorder.load(&requests)).await?;
+        let ask: Ask<LoadRequest, Snapshot> = |recorder, requests, _| recorder.load(requests);
+        let snapshots = self.in_parts(Call::Load, &requests, span.context(), ask).await?;
+        let mut unrecorded = Vec::new();
         for (case, snapshot) in wanted.iter_mut().zip(snapshots) {
-            case.snapshot = Some(snapshot);
+            match snapshot {
+                Ok(snapshot) => case.snapshot = Some(snapshot),
+                Err(rejected) => {
+                    unrecorded.extend(case.reject(&rejected, |_| true));
+                    case.is_rejected = true;
+                }
+            }
         }
-        Ok(())
+        cases.retain(|case| !case.is_rejected);
+        Ok(unrecorded)
     }
 
-    /// Records units in one call; returns the cases that lost, each with the snapshot that came back.
-    async fn record(&self, units: Vec<(Case, Unit)>, origins: &Origins<'_>) -> Result<Vec<Case>, GivenUp> {
+    /// Records units in one call. Cases that lost go to `again`, each with the snapshot that came back; the events of
+    /// those that the ledger rejects are returned.
+    async fn record(
+        &self,
+        units: Vec<(Case, Unit)>,
+        origins: &Origins<'_>,
+        again: &mut Vec<Case>,
+    ) -> Result<Vec<Unrecorded>, GivenUp> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
         let (cases, units): (Vec<Case>, Vec<Unit>) = units.into_iter().unzip();
         let mut span = self.traces.begin(Kind::Asks, "record sessions", Some(origins.whole()));
         span.note("dwell.units", units.len());
-        let trace = span.context();
-        let outcomes = self.patiently(Call::Record, || self.recorder.record(&units, trace)).await?;
+        let ask: Ask<Unit, Outcome> = |recorder, units, trace| recorder.record(units, trace);
+        let outcomes = self.in_parts(Call::Record, &units, span.context(), ask).await?;
         drop(span);
-        let (mut lost, mut fresh) = (Vec::new(), Vec::new());
+        let (mut unrecorded, mut fresh) = (Vec::new(), Vec::new());
         for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {
             match outcome {
-                Outcome::Recorded(_) => {
+                Ok(Outcome::Recorded(_)) => {
                     self.announcer.recorded(&unit, origins);
                     if unit.base.is_some() {
                         fresh.push((case.evidence.vehicle, unit.next_snapshot()));
                     }
                 }
-                Outcome::Lost(snapshot) => {
+                Ok(Outcome::Lost(snapshot)) => {
                     self.metrics.decided_again();
                     (case.snapshot, case.is_cached) = (Some(snapshot), false);
-                    lost.push(case);
+                    again.push(case);
+                }
+                Err(rejected) => {
+                    // Events of the case that are not in the update are recorded already.
+                    let is_new = |event: &GateEvent| unit.events.iter().any(|new| new.key == event.key);
+                    unrecorded.extend(case.reject(&rejected, is_new));
                 }
             }
         }
         self.timelines.store(&fresh).await;
-        Ok(lost)
-    }
-
-    /// Repeats a call until the ledger answers. Once the stop has come, a failure is the last.
-    pub(crate) async fn patiently<T, F>(&self, call: Call, attempt: impl Fn() -> F) -> Result<T, GivenUp>
-    where
-        F: Future<Output = Result<T, recorder::Error>>,
-    {
-        let health = self.ledger.of(call);
-        let mut backoff = Backoff::default();
-        loop {
-            match attempt().await {
-                Ok(answer) => {
-                    health.up();
-                    return Ok(answer);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "{} failed, trying again until it works", call.as_str());
-                    health.down(error.to_string());
-                }
-            }
-            if !backoff.wait(&self.lifecycle).await {
-                return Err(GivenUp);
-            }
-            self.metrics.tried_again(call);
-        }
+        Ok(unrecorded)
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
@@ -277,26 +234,32 @@ impl Case {
     fn new(mut evidence: Evidence) -> Self {
         let keys = evidence.events.iter().map(|(event, _)| event.key).collect();
         let snapshot = evidence.snapshot.take();
-        Self { evidence, keys, snapshot, is_cached: false, reaching: None }
+        Self { evidence, keys, snapshot, is_cached: false, reaching: None, is_rejected: false }
     }
 
     /// Takes the arrivals at these places, which grow, out of the evidence.
-    fn refuse(&mut self, places: &[usize]) -> Vec<(GateEvent, Refusal)> {
+    fn refuse(&mut self, places: &[usize]) -> Vec<Unrecorded> {
         let taken = places.iter().rev().map(|place| {
             self.keys.remove(*place);
-            (self.evidence.events.remove(*place).0, no_room())
+            Unrecorded { event: self.evidence.events.remove(*place).0, refusal: no_room() }
         });
         taken.collect()
     }
-}
 
-/// Whether the timeline has no room for further re-reads. What begins a passage is always taken: it makes a cut possible.
-fn is_full(decision: &Decision) -> bool {
-    decision.timeline.events().len() > matching::timeline::MAX_EVENTS && !decision.re_reads.is_empty()
+    /// The events of an update that the ledger rejects.
+    fn reject(&mut self, rejected: &Rejected, is_new: impl Fn(&GateEvent) -> bool) -> Vec<Unrecorded> {
+        let Rejected(reason) = rejected;
+        if !self.evidence.ended.is_empty() {
+            tracing::error!(%reason, "the ledger rejects the end of a hold or of a stay: please report this as a defect");
+        }
+        let events = std::mem::take(&mut self.evidence.events).into_iter().map(|(event, _)| event).filter(is_new);
+        let refusal = || Refusal::new("ledger", format!("rejects the update of the vehicle: {reason}"));
+        events.map(|event| Unrecorded { event, refusal: refusal() }).collect()
+    }
 }
 
 fn no_room() -> Refusal {
-    let limit = matching::timeline::MAX_EVENTS;
+    let limit = matching::timeline::FULL_AT;
     let problem = format!(
         "of the vehicle has {limit} events that can't be parted, the most allowed: is it parked before a camera?"
     );

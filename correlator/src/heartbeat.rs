@@ -1,27 +1,32 @@
-//! Once a second: asks the broker how deep the queues are, and tells the summary API how this correlator stands and
-//! what it lacks.
+//! Once a second: asks the broker what it counts, and tells the summary API how this correlator stands and what it lacks.
 //!
-//! It also notices when the rules change. Another ledger behind the same address ends the process: everything that it
-//! has at hand belongs to the old one.
+//! It goes on while the worker finishes what is under way after a stop, and then takes leave. It also notices when the
+//! rules change. Another ledger behind the same address ends the process: everything that it has at hand belongs to the
+//! old one.
 
+use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Queue};
-use matching::{CorrelatorStatus, DependencyReport, LedgerTerms};
+use bus::{Bus, Counts, Queue};
+use matching::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
 use service_kit::Health;
 use service_kit::health::{DependencyStatus, Status};
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::OtherNormalForm;
 use crate::decide::Decider;
+use crate::intake::Acknowledgers;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// How long the broker may take to count a queue: what is wrong is to be reported soon, above all when that is the broker.
 const COUNT_PATIENCE: Duration = Duration::from_millis(500);
+/// How long taking leave may hold up the end of the process.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why this correlator can't go on with what the summary API says of its ledger.
 #[derive(Debug, thiserror::Error)]
@@ -40,39 +45,59 @@ pub(crate) struct Heartbeat {
     pub(crate) decider: Arc<Decider>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) acknowledgers: Acknowledgers,
     pub(crate) health: Health,
+    /// Cancelled when the worker has finished.
+    pub(crate) finished: CancellationToken,
 }
 
 impl Heartbeat {
-    /// Beats until the stop.
+    /// Beats until the worker has finished.
     pub(crate) async fn run(self) -> Result<(), Error> {
-        let lifecycle = self.decider.lifecycle.clone();
         let mut beats = tokio::time::interval(EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !lifecycle.is_stopping() {
+        while !self.finished.is_cancelled() {
             tokio::select! {
-                () = lifecycle.stopping() => {}
-                _ = beats.tick() => self.beat().await?,
+                () = self.finished.cancelled() => {}
+                _ = beats.tick() => {
+                    let mut beat = pin!(self.beat());
+                    tokio::select! {
+                        beat = &mut beat => beat?,
+                        // A report that is under way must not arrive after the leave.
+                        () = self.finished.cancelled() => drop(tokio::time::timeout(LEAVE_PATIENCE, beat).await),
+                    }
+                }
             }
         }
+        self.take_leave().await;
         Ok(())
     }
 
-    async fn beat(&self) -> Result<(), Error> {
-        let (dead, entry_ready, exit_ready) =
-            tokio::join!(self.count(Queue::Dead), self.depth(Queue::Entry), self.depth(Queue::Exit));
-        if let Some(messages) = dead {
-            self.metrics.dead_letters_waiting(messages);
+    /// Whatever was not acknowledged is delivered again, so the summary API may forget this correlator.
+    async fn take_leave(&self) {
+        let status = CorrelatorStatus { correlator: self.correlator, takes_leave: true, ..CorrelatorStatus::default() };
+        match tokio::time::timeout(LEAVE_PATIENCE, self.decider.recorder.report(status)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "taking leave failed"),
+            Err(_) => tracing::debug!("taking leave was not answered in time"),
         }
-        let in_flight = self.progress.unacknowledged(Queue::Entry) + self.progress.unacknowledged(Queue::Exit);
-        self.metrics.in_flight(in_flight);
+    }
+
+    async fn beat(&self) -> Result<(), Error> {
+        let (dead, entry, exit) =
+            tokio::join!(self.count(Queue::Dead), self.consumed(Queue::Entry), self.consumed(Queue::Exit));
+        if let Some(counts) = dead {
+            self.metrics.dead_letters_waiting(counts.ready);
+        }
         let status = CorrelatorStatus {
             correlator: self.correlator,
-            entry_ready,
-            exit_ready,
-            in_flight: in_flight as u64,
+            entry,
+            exit,
+            entries_until: self.progress.entries_until(),
             dependencies: self.health.dependencies().into_iter().map(reported).collect(),
+            takes_leave: false,
         };
+        self.metrics.in_flight(status.in_flight());
         if let Err(error) = self.decider.recorder.report(status).await {
             tracing::debug!(%error, "the status could not be reported");
         }
@@ -85,18 +110,25 @@ impl Heartbeat {
         }
     }
 
-    async fn depth(&self, queue: Queue) -> Option<u64> {
-        let ready = self.count(queue).await;
+    /// How this correlator stands with a queue. What the broker counts comes first: a message that it has just delivered
+    /// is then in flight.
+    async fn consumed(&self, queue: Queue) -> QueueReport {
+        let counts = self.count(queue).await;
+        let own_consumers = self.acknowledgers.of(queue).consumers();
+        // A queue without a leader is counted as empty, without consumers.
+        let counts = counts.filter(|counts| counts.consumers > 0 || own_consumers == 0);
+        let ready = counts.map(|counts| counts.ready);
         self.progress.set_ready(queue, ready);
         if let Some(ready) = ready {
             self.metrics.ready(queue, ready);
         }
-        ready
+        let broker = counts.map(|Counts { ready, consumers }| BrokerCounts { ready, consumers });
+        QueueReport { broker, own_consumers, in_flight: self.progress.unacknowledged(queue) as u64 }
     }
 
-    /// The messages ready in a queue, when the broker says so soon.
-    async fn count(&self, queue: Queue) -> Option<u64> {
-        tokio::time::timeout(COUNT_PATIENCE, self.bus.depth(queue)).await.ok()?.ok().flatten()
+    /// What the broker counts of a queue, when it says so soon.
+    async fn count(&self, queue: Queue) -> Option<Counts> {
+        tokio::time::timeout(COUNT_PATIENCE, self.bus.counts(queue)).await.ok()?.ok().flatten()
     }
 
     fn take(&self, terms: LedgerTerms) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 //! | `worker` | settles several batches at once, acknowledges last |
 //! | `dead_letters` | what can't be taken, until the dead-letter queue has it |
 //! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; lost units again |
+//! | `calls` | calls to the ledger: outages are waited out, what it rejects is found by bisection |
 //! | `deadlines` | ends of holds and of the longest stays |
 //! | `origins` | which trace a batch and its decisions belong to |
 //! | `heartbeat` | queue depths, the status and health for the summary API, changed rules |
@@ -23,9 +24,11 @@ use matching::LedgerTerms;
 use parking::PLATE_NORMAL_FORM;
 use service_kit::metrics::show_limits;
 use service_kit::{Backoff, ServiceContext};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod arrival;
+mod calls;
 mod clock_watch;
 mod config;
 mod dead_letters;
@@ -44,8 +47,9 @@ mod worker;
 
 pub use config::Config;
 
+use calls::LedgerHealth;
 use dead_letters::DeadLetters;
-use decide::{Decider, LedgerHealth};
+use decide::Decider;
 use decisions::Announcer;
 use heartbeat::Heartbeat;
 use intake::Intake;
@@ -166,6 +170,7 @@ fn spawn(
         batch_events: config.batch_events,
         batches_in_flight: config.batches_in_flight,
     });
+    let finished = CancellationToken::new();
     let heartbeat = Heartbeat {
         correlator: Uuid::new_v4(),
         ledger,
@@ -173,9 +178,15 @@ fn spawn(
         decider: Arc::clone(&decider),
         metrics,
         progress: Arc::clone(&progress),
+        acknowledgers: intake.acknowledgers(),
         health: context.health.clone(),
+        finished: finished.clone(),
     };
-    context.lifecycle.spawn("correlator", async move { Ok(worker.run(intake).await?) });
+    let working = finished.drop_guard();
+    context.lifecycle.spawn("correlator", async move {
+        let _working = working;
+        Ok(worker.run(intake).await?)
+    });
     let (counts, health, lifecycle) = (heartbeat.metrics.clone(), context.health.clone(), context.lifecycle.clone());
     context.lifecycle.spawn("clock watch", async move {
         clock_watch::run(counts, health, lifecycle).await;
@@ -219,7 +230,7 @@ async fn terms(
                 ledger.up();
                 return Ok(Some(terms));
             }
-            Err(error @ recorder::Error::Refused(_)) => {
+            Err(error @ (recorder::Error::Refused(_) | recorder::Error::Rejected(_))) => {
                 return Err(service_kit::config::Error::Refused(error.to_string()).into());
             }
             Err(error @ recorder::Error::Unavailable(_)) => ledger.down(error.to_string()),

@@ -5,8 +5,8 @@ use parking::wire::Dropped;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
+use crate::calls::Call;
 use crate::clock_watch::Counts;
-use crate::decide::Call;
 
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
 
@@ -44,7 +44,7 @@ impl DeadLetters {
             "Events and messages sent to the dead-letter queue, by the member that is wrong",
             &["reason"],
         )?;
-        for reason in ["body", "content_encoding", "future", "timeline"] {
+        for reason in ["body", "content_encoding", "future", "timeline", "ledger"] {
             sent.with_label_values(&[reason]);
         }
         Ok(Self {
@@ -187,7 +187,7 @@ impl Metrics {
         self.dead_letters.held_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn in_flight(&self, messages: usize) {
+    pub(crate) fn in_flight(&self, messages: u64) {
         self.in_flight.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Shared by intake and worker, which count, and by deadlines and status, which read.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use bus::Queue;
 use parking::Timestamp;
 
-/// Stands for a depth that the broker does not tell.
+/// Stands for a count that the broker does not tell.
 const UNKNOWN: u64 = u64::MAX;
 
 /// Counts of what is under way.
@@ -21,6 +22,8 @@ pub(crate) struct Progress {
     bytes: AtomicUsize,
     /// Event time of the entry that was recorded last. Not the newest of all: after live entries an old backlog may come.
     entries_until: AtomicI64,
+    /// Entry messages in hand that were delivered before, perhaps to another correlator: out of the queue's order.
+    out_of_order: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,25 @@ impl Default for Progress {
             events: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             entries_until: AtomicI64::new(i64::MIN),
+            out_of_order: AtomicUsize::new(0),
         }
+    }
+}
+
+/// An entry message in hand that was delivered before; it counts until this is dropped.
+#[derive(Debug)]
+pub(crate) struct OutOfOrder(Arc<Progress>);
+
+impl OutOfOrder {
+    pub(crate) fn of(progress: &Arc<Progress>) -> Self {
+        progress.out_of_order.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(progress))
+    }
+}
+
+impl Drop for OutOfOrder {
+    fn drop(&mut self) {
+        self.0.out_of_order.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -80,6 +101,14 @@ impl Progress {
         self.entries_until.store(time.as_millis(), Ordering::Relaxed);
     }
 
+    /// Event time of the entry that was recorded last. `None` when none was, and while entries are in hand that came out
+    /// of the queue's order.
+    pub(crate) fn entries_until(&self) -> Option<Timestamp> {
+        let until = self.entries_until.load(Ordering::Relaxed);
+        let is_in_order = self.out_of_order.load(Ordering::Relaxed) == 0;
+        (until != i64::MIN && is_in_order).then(|| Timestamp::from_millis(until))
+    }
+
     pub(crate) fn begun(&self, events: usize) {
         self.events.fetch_add(events, Ordering::Relaxed);
     }
@@ -103,12 +132,12 @@ impl Progress {
         self.of(queue).ready.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether the hold of an exit of that time may end: no entry before it can still be in the entry queue, as far as
-    /// the queue's order of time goes.
+    /// Whether the hold of an exit of that time may end as far as this correlator goes: no entry before it is in the entry
+    /// queue or in its hands, as far as the queue's order of time goes. The other correlators are the ledger's matter.
     pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
         let undecided = self.of(Queue::Entry).undecided.load(Ordering::Relaxed);
         let drained = self.is_empty(Queue::Entry) && undecided == 0;
-        drained || self.entries_until.load(Ordering::Relaxed) >= time.as_millis()
+        drained || self.entries_until().is_some_and(|until| until >= time)
     }
 
     fn of(&self, queue: Queue) -> &QueueProgress {
@@ -145,5 +174,18 @@ mod tests {
         progress.decided(Queue::Entry, 1, 150);
         assert!(progress.entries_have_reached(AT_NOON), "a dead letter that is not confirmed is no entry");
         assert_eq!((progress.unacknowledged(Queue::Entry), progress.bytes()), (1, 0));
+    }
+
+    #[test]
+    fn entries_that_come_again_say_nothing_of_the_time_that_is_reached() {
+        let progress = Arc::new(Progress::default());
+        progress.set_ready(Queue::Entry, Some(5));
+        progress.entry_recorded(AT_NOON);
+
+        let again = OutOfOrder::of(&progress);
+        assert!(!progress.entries_have_reached(AT_NOON));
+        drop(again);
+
+        assert!(progress.entries_have_reached(AT_NOON));
     }
 }

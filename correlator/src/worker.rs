@@ -9,12 +9,12 @@ use std::sync::Arc;
 use bus::{Queue, Tag};
 use bytes::Bytes;
 use parking::wire::write_event;
-use parking::{GateEvent, Refusal, Vehicle};
+use parking::{GateEvent, Vehicle};
 use tokio::task::JoinSet;
 
 use crate::arrival::{Received, Refused, Sources};
 use crate::dead_letters::{DeadLetters, Letter};
-use crate::decide::{Decider, Evidence, GivenUp};
+use crate::decide::{Decider, Evidence, GivenUp, Unrecorded};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
 use crate::origins::Origins;
@@ -167,17 +167,13 @@ impl Worker {
 }
 
 /// Parts the elements into those that are recorded and letters about the others.
-fn part(
-    elements: Vec<Element>,
-    vehicles: &[Vehicle],
-    unrecorded: &[(GateEvent, Refusal)],
-) -> (Vec<Element>, Vec<Letter>) {
+fn part(elements: Vec<Element>, vehicles: &[Vehicle], unrecorded: &[Unrecorded]) -> (Vec<Element>, Vec<Letter>) {
     if unrecorded.is_empty() {
         return (elements, Vec::new());
     }
     let identity = |event: &GateEvent| (event.key, event.vehicle.clone());
     let unrecorded: HashMap<_, _> =
-        unrecorded.iter().map(|(event, refusal)| (identity(event), (event, refusal))).collect();
+        unrecorded.iter().map(|Unrecorded { event, refusal }| (identity(event), (event, refusal))).collect();
     // Elements of one message stand together, so each is read a second time once.
     let mut sources: Option<(Arc<Received>, Sources)> = None;
     let (mut recorded, mut letters) = (Vec::new(), Vec::new());

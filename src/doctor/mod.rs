@@ -8,6 +8,7 @@
 
 mod address;
 mod clock;
+mod correlators;
 pub mod finding;
 mod ledger;
 mod machine;

@@ -1,6 +1,6 @@
 //! The summary API of another process: does it answer, is it one, does it take our secret?
 //!
-//! It is asked for what a correlator asks first; that changes nothing.
+//! It is asked for what a correlator asks first, and how its correlators stand; that changes nothing.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use service_kit::config::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL}
 
 use super::address::unreachable;
 use super::clock::{self, Said};
-use super::finding::Finding;
+use super::correlators;
+use super::finding::{Finding, Verdict};
 use crate::api_client::deepest;
 
 pub(super) const SUBJECT: &str = "summary api";
@@ -29,11 +30,12 @@ pub(super) async fn check(url: &Masked, token: Option<&Masked>, timeout: Duratio
     };
     let ours = (before, clock::now_ms());
     let found = answered(url, status, &headers, token.is_some());
+    let correlators = if found.verdict == Verdict::Ok { correlators::check(url, timeout).await } else { None };
     let difference = date_ms(&headers).and_then(|date| {
         // The header has whole seconds.
         clock::finding("the summary API", Said { theirs: (date, date + 999), ours })
     });
-    std::iter::once(found).chain(difference).collect()
+    std::iter::once(found).chain(correlators).chain(difference).collect()
 }
 
 async fn ask(url: &Masked, token: Option<&Masked>, timeout: Duration) -> reqwest::Result<(StatusCode, HeaderMap)> {

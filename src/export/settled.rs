@@ -1,4 +1,4 @@
-//! Waits until nothing is under way any more: no message queued, no batch in flight, no hold and no stay to end.
+//! Waits until nothing is under way any more: no message queued or in anybody's hands, no hold and no stay to end.
 //!
 //! One look is not enough: a correlator reports once a second, and a message may be between two places while it is looked
 //! at. So two looks in a row must find rest, each with reports that were made after the waiting began and not the same.
@@ -80,9 +80,6 @@ fn moment(text: &str) -> Result<Timestamp, Error> {
 }
 
 fn what_is_left(status: &StatusView) -> String {
-    if status.correlators.is_empty() {
-        return "no correlator reports (is one running, and does it know this summary API?)".to_owned();
-    }
     // All of them look at the same two queues.
     let most = |ready: fn(&CorrelatorView) -> Option<u64>| status.correlators.iter().filter_map(ready).max();
     let is_unknown = |one: &CorrelatorView| one.entry_ready.is_none() || one.exit_ready.is_none();
@@ -99,7 +96,8 @@ fn what_is_left(status: &StatusView) -> String {
         .filter(|(count, _, _)| *count > 0)
         .map(|(count, thing, place)| format!("{} {place}", counted(count, thing)))
         .collect();
-    if status.correlators.iter().any(is_unknown) {
+    left.extend(status.waits_for.iter().cloned());
+    if status.waits_for.is_empty() && status.correlators.iter().any(is_unknown) {
         left.push("queues whose depth the broker does not say just now".to_owned());
     }
     if left.is_empty() {
@@ -133,6 +131,7 @@ mod tests {
             settled,
             pending: PendingView { held_exits: u64::from(!settled), overdue_stays: 0 },
             correlators: (1..).zip(reported_at).map(correlator).collect(),
+            waits_for: Vec::new(),
         }
     }
 
@@ -174,7 +173,9 @@ mod tests {
     #[test]
     fn what_is_left_is_said() {
         assert_eq!(what_is_left(&status(10, false, &[9, 9])), "1,200 messages in the entry queue, 1 exit held");
-        assert!(what_is_left(&status(10, false, &[])).starts_with("no correlator reports"));
+        let mut silent = status(10, false, &[9]);
+        silent.waits_for = vec!["correlator 00000001 has been silent for 35s".to_owned()];
+        assert!(what_is_left(&silent).ends_with("1 exit held, correlator 00000001 has been silent for 35s"));
         assert!(what_is_left(&status(10, true, &[9])).starts_with("nothing, but newer reports"));
         let mut unknown = status(10, true, &[9, 9]);
         unknown.correlators[0].exit_ready = None;

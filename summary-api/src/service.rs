@@ -6,6 +6,7 @@
 mod calendar;
 mod changes;
 mod checks;
+mod connected;
 mod correlators;
 mod error;
 mod limits;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
-use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
+use parking::{Clock, Direction, EventKey, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use service_kit::logs::human_duration;
 use service_kit::metrics::show_limits;
 use service_kit::traces::{Kind, TraceContext, Traces};
@@ -33,12 +34,12 @@ use tokio::sync::{Semaphore, watch};
 use crate::gates::{GateStatus, Gates};
 use crate::ledger::{Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
 use crate::metrics::{Facts, Metrics};
-use correlators::Correlators;
+use correlators::{Correlators, Reports};
 use lots::Usual;
 use own_clock::OwnClock;
 
 pub use changes::Changed;
-pub use correlators::ReportedCorrelator;
+pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
 pub use lots::LotStatus;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
@@ -88,12 +89,15 @@ struct Inner {
 pub struct Status {
     /// When this was asked.
     pub now: Timestamp,
-    /// A correlator reports, no queue and no batch holds anything, and nothing is awaited.
+    /// A correlator reports, no message is ready or in anybody's hands, and nothing is awaited.
     pub settled: bool,
     /// What the ledger still waits for.
     pub pending: Pending,
-    /// The correlators that reported within [`REPORT_LIFETIME`], by id.
+    /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may have messages in their hands,
+    /// by id.
     pub correlators: Vec<ReportedCorrelator>,
+    /// The correlators and the consumers that are waited for.
+    pub waits_for: Vec<Wait>,
 }
 
 impl Service {
@@ -184,7 +188,8 @@ impl Service {
         .await
     }
 
-    /// Leases up to `most` vehicles of which something awaited has ended.
+    /// Leases up to `most` vehicles of which something awaited has ended. A hold does not end while an entry before its
+    /// exit may be under way at any correlator.
     pub async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
         self.due_holding(most, ()).await
     }
@@ -197,28 +202,37 @@ impl Service {
             let inner = &service.inner;
             let now = inner.clock.now();
             let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
-            Ok(inner.ledger.due(most, &inner.rules, now, lease_until).await?)
+            let due = inner.ledger.due(most, &inner.rules, now, lease_until).await?;
+            let entries_until = inner.correlators.entries_until(inner.clock.now(), inner.rules.hold_ms);
+            Ok(due.into_iter().filter_map(|due| without_holds_after(due, entries_until, now)).collect())
         })
         .await
     }
 
-    /// Takes how a correlator stands; it is forgotten after [`REPORT_LIFETIME`].
+    /// Takes how a correlator stands. It is forgotten after [`REPORT_LIFETIME`], unless it may still have messages in its
+    /// hands.
     pub fn report(&self, status: CorrelatorStatus) {
         self.inner.correlators.take(status, self.inner.clock.now());
     }
 
-    /// The correlators that reported within [`REPORT_LIFETIME`], by id.
+    /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may have messages in their hands,
+    /// by id.
     pub fn correlators(&self) -> Vec<ReportedCorrelator> {
-        self.inner.correlators.reporting(self.inner.clock.now())
+        self.inner.correlators.reports(self.inner.clock.now()).correlators
+    }
+
+    /// The correlators and the consumers that are waited for.
+    pub fn waits_for(&self) -> Vec<Wait> {
+        self.inner.correlators.reports(self.inner.clock.now()).waits_for
     }
 
     /// Whether all work is done, and what is not.
     pub async fn status(&self) -> Result<Status, Error> {
         let pending = within(async { Ok(self.inner.ledger.pending(&self.inner.rules).await?) }).await?;
         let now = self.inner.clock.now();
-        let correlators = self.inner.correlators.reporting(now);
-        let idle = !correlators.is_empty() && correlators.iter().all(ReportedCorrelator::is_idle);
-        Ok(Status { now, settled: idle && pending == Pending::default(), pending, correlators })
+        let Reports { correlators, is_idle, waits_for } = self.inner.correlators.reports(now);
+        let settled = is_idle && pending == Pending::default();
+        Ok(Status { now, settled, pending, correlators, waits_for })
     }
 
     /// Saves a summary, as a part of the caller's work; the same one again changes nothing and counts nothing.
@@ -270,7 +284,7 @@ impl Service {
         let (status, lots) = (self.status().await?, self.lots().await?);
         self.inner.own_clock.compare(&lots, status.now, &self.inner.health);
         metrics.pending(status.pending);
-        metrics.correlators(status.correlators.len());
+        metrics.correlators(status.correlators.iter().filter(|one| one.is_fresh(status.now)).count());
         metrics.inside(lots.iter().map(|lot| (&lot.id, lot.vehicles())));
         self.note_connected().await
     }
@@ -307,6 +321,14 @@ impl Service {
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }
+}
+
+/// What is due of a vehicle without the holds of exits after `time`; `None` when nothing else is due. An exit from the
+/// future, recorded while a clock was wrong, waits for no entries.
+fn without_holds_after(mut due: Due, time: Timestamp, now: Timestamp) -> Option<Due> {
+    let is_in_the_future = |key: &EventKey| key.time.millis_since(now) > own_clock::AHEAD_MS;
+    due.ended.retain(|key| key.direction == Direction::Entry || key.time <= time || is_in_the_future(key));
+    (!due.ended.is_empty()).then_some(due)
 }
 
 /// Waits for the ledger, but not for ever.

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use matching::{CorrelatorStatus, Due, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit};
+use matching::{
+    BrokerCounts, CorrelatorStatus, Due, Limits, LoadRequest, Outcome, QueueReport, RecordedEvent, Snapshot, Unit,
+};
 use parking::{
     Clock, Direction, EventKey, GivenRules, LotId, Lots, ManualClock, Plate, Rules, SessionId, Timestamp, Vehicle,
 };
@@ -35,13 +37,8 @@ pub(crate) fn rules() -> Rules {
 
 /// The report of a correlator that has nothing to do.
 pub(crate) fn idle_correlator(id: u128) -> CorrelatorStatus {
-    CorrelatorStatus {
-        correlator: Uuid::from_u128(id),
-        entry_ready: Some(0),
-        exit_ready: Some(0),
-        in_flight: 0,
-        dependencies: Vec::new(),
-    }
+    let queue = QueueReport { broker: Some(BrokerCounts::default()), ..QueueReport::default() };
+    CorrelatorStatus { correlator: Uuid::from_u128(id), entry: queue, exit: queue, ..CorrelatorStatus::default() }
 }
 
 /// A correlator in miniature: it decides on one event after the other, as if each unit were recorded at once.
@@ -101,22 +98,26 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        Self::with_lots(Lots::default()).await
+        Self::with(Lots::default(), rules()).await
     }
 
     /// With one lot, P3, in this time zone.
     pub(crate) async fn in_zone(time_zone: &str) -> Self {
         let lots = format!("[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"{time_zone}\"");
-        Self::with_lots(Lots::parse(&lots).unwrap()).await
+        Self::with(Lots::parse(&lots).unwrap(), rules()).await
     }
 
-    async fn with_lots(lots: Lots) -> Self {
+    pub(crate) async fn with_rules(rules: Rules) -> Self {
+        Self::with(Lots::default(), rules).await
+    }
+
+    async fn with(lots: Lots, rules: Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
         let ledger = ledger::open(&url, minute(0)).await.unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let service = Service::new(Arc::clone(&ledger), rules(), lots, &context);
+        let service = Service::new(Arc::clone(&ledger), rules, lots, &context);
         Self { service, context, clock, ledger, _folder: folder }
     }
 

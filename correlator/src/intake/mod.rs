@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::arrival::{self, Arrival};
 use crate::metrics::Metrics;
-use crate::progress::Progress;
+use crate::progress::{OutOfOrder, Progress};
 use merge::{Horizon, Merge, Side};
 
 mod merge;
@@ -47,7 +47,7 @@ pub(crate) struct Intake {
 struct Inlet {
     consumer: Box<dyn Consumer>,
     /// Received, and not parsed for want of room.
-    unread: VecDeque<Delivery>,
+    unread: VecDeque<Unread>,
     last_received: Instant,
 }
 
@@ -55,6 +55,13 @@ impl Inlet {
     fn new(consumer: Box<dyn Consumer>) -> Self {
         Self { consumer, unread: VecDeque::new(), last_received: Instant::now() }
     }
+}
+
+/// A message that is received and not parsed yet.
+#[derive(Debug)]
+struct Unread {
+    delivery: Delivery,
+    out_of_order: Option<OutOfOrder>,
 }
 
 /// The handles to acknowledge by.
@@ -162,9 +169,16 @@ impl Intake {
     fn absorb(&mut self, side: Side, deliveries: Vec<Delivery>) {
         let bytes = deliveries.iter().map(Delivery::bytes).sum();
         self.progress.received(side.queue(), deliveries.len(), bytes);
+        let unread: Vec<Unread> = deliveries.into_iter().map(|delivery| self.unread(side, delivery)).collect();
         let inlet = self.inlet_mut(side);
         inlet.last_received = Instant::now();
-        inlet.unread.extend(deliveries);
+        inlet.unread.extend(unread);
+    }
+
+    fn unread(&self, side: Side, delivery: Delivery) -> Unread {
+        let comes_again = delivery.redelivered && side == Side::Entry;
+        let out_of_order = comes_again.then(|| OutOfOrder::of(&self.progress));
+        Unread { delivery, out_of_order }
     }
 
     /// Parses what was received, message by message, while there is room.
@@ -174,11 +188,12 @@ impl Intake {
         }
         let (queue, now) = (side.queue(), self.clock.now());
         while self.has_room(side, most)
-            && let Some(delivery) = self.inlet_mut(side).unread.pop_front()
+            && let Some(Unread { delivery, out_of_order }) = self.inlet_mut(side).unread.pop_front()
         {
             let before = self.merge.len(side);
             let metrics = &self.metrics;
-            arrival::read(queue, &delivery, now, self.merge.of_mut(side), |dropped| metrics.dropped(dropped));
+            let count_dropped = |dropped| metrics.dropped(dropped);
+            arrival::read(queue, &delivery, now, out_of_order, self.merge.of_mut(side), count_dropped);
             let arrived = self.merge.len(side) - before;
             self.metrics.received(queue, arrived);
             self.progress.begun(arrived);

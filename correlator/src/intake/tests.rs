@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use bus::{Error, Message, Tag};
+use bus::{Counts, Error, Message, Tag};
 use parking::{ManualClock, Timestamp};
 use service_kit::metrics::Registry;
 
@@ -26,8 +26,8 @@ impl Bus for Full {
         Ok(Box::new(Waiting(waiting)))
     }
 
-    async fn depth(&self, _queue: Queue) -> Result<Option<u64>, Error> {
-        Ok(Some(0))
+    async fn counts(&self, _queue: Queue) -> Result<Option<Counts>, Error> {
+        Ok(Some(Counts { ready: 0, consumers: 1 }))
     }
 }
 
@@ -57,6 +57,10 @@ impl Acknowledger for Nothing {
 
     async fn set_aside(&self, _tags: &[Tag]) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn consumers(&self) -> u64 {
+        1
     }
 }
 

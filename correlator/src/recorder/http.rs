@@ -78,7 +78,7 @@ enum Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::TooLarge(text) => Self::Refused(text),
+            Failure::TooLarge(text) => Self::Rejected(text),
             Failure::Other(error) => error,
         }
     }
@@ -224,6 +224,7 @@ impl HttpRecorder {
         let said = format!("{}{path} answers {status}{detail}", self.address);
         match status.as_u16() {
             408 | 425 | 429 | 500..=599 => Error::Unavailable(said),
+            422 => Error::Rejected(said),
             401 | 403 => Error::Refused(format!(
                 "{said}: DWELL_INTERNAL_TOKEN must be set, to the same value for the summary API and its correlators"
             )),

@@ -21,6 +21,9 @@ pub enum Error {
     /// Settings disagree, such as a wrong token; trying again will not help until somebody changes them.
     #[error("the summary API refuses this correlator: {0}")]
     Refused(String),
+    /// The call is well-formed, but the ledger does not take its content, now or later. Fewer items at once may be taken.
+    #[error("the ledger does not take it: {0}")]
+    Rejected(String),
 }
 
 /// Loads timelines from the ledger and records what was decided.

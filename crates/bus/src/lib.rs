@@ -188,10 +188,24 @@ pub trait Bus: Send + Sync + fmt::Debug {
     /// be received is bounded in bytes too.
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
 
-    /// How many messages are ready in the queue, those delivered and not acknowledged left out.
+    /// What the broker counts of the queue.
     ///
-    /// `None` when the broker does not say so just now; depth is only looked at, so this is not waited out.
-    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error>;
+    /// `None` when it does not say so just now; counts are only looked at, so this is not waited out.
+    async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error>;
+
+    /// How many messages are ready in the queue, as [`counts`](Self::counts) tells it.
+    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
+        Ok(self.counts(queue).await?.map(|counts| counts.ready))
+    }
+}
+
+/// What the broker counts of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that are ready, those delivered and not acknowledged left out.
+    pub ready: u64,
+    /// Consumers, of any program: a [`Consumer`] may be several, see [`Acknowledger::consumers`].
+    pub consumers: u64,
 }
 
 /// The bodies that a consumer hands out at once have at most so many bytes, beyond the first.
@@ -220,4 +234,7 @@ pub trait Acknowledger: Send + Sync + fmt::Debug {
 
     /// Says that these deliveries will take long: acknowledgements of later ones are no longer held back for them.
     async fn set_aside(&self, tags: &[Tag]) -> Result<(), Error>;
+
+    /// How many consumers the broker counts for this [`Consumer`]; none while it has no connection.
+    fn consumers(&self) -> u64;
 }

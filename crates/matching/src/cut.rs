@@ -1,11 +1,12 @@
 //! Where a timeline may be cut: what a vehicle did long ago need not be at hand.
 //!
-//! A cut lies where a session begins alone at its instant, so nothing that comes later can change what lies before.
+//! A cut lies where a session begins. The events from there on, in the order of matching, give the same sessions
+//! without what lies before, and an event of the cut's instant or earlier is decided on a longer timeline.
 
-use parking::Timestamp;
+use parking::{Direction, Timestamp};
 
-use crate::canonical::{Limits, for_each_stay};
-use crate::timeline::{Flags, MAX_EVENTS, Timeline, TimelineEvent};
+use crate::canonical::{Limits, Stay, for_each_stay};
+use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 
 /// A longer timeline is cut, when it can be.
 pub const TRIM_ABOVE: usize = 8;
@@ -13,13 +14,13 @@ pub const TRIM_ABOVE: usize = 8;
 const KEEP: usize = 3;
 
 impl Timeline {
-    /// Cuts what a long timeline no longer needs at hand; one beyond [`MAX_EVENTS`] wherever it can be cut at all.
+    /// Cuts what a long timeline no longer needs at hand; one beyond [`FULL_AT`] wherever it can be cut at all.
     pub fn trim(&mut self, limits: Limits) {
         if self.events().len() > TRIM_ABOVE {
             let newest = self.events()[self.events().len() - KEEP].key.time;
             self.cut_before(newest, limits);
         }
-        if self.events().len() > MAX_EVENTS {
+        if self.events().len() > FULL_AT {
             self.cut_before(Timestamp::from_millis(i64::MAX), limits);
         }
     }
@@ -29,21 +30,36 @@ impl Timeline {
         let mut cut = None;
         let ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
         for_each_stay(self.events(), limits, ended, |stay| {
-            let place = stay.giving();
-            if self.events()[place].key.time < time && self.is_alone_at_its_instant(place) {
-                cut = Some(place);
+            if self.events()[stay.giving()].key.time < time && self.is_first_at_its_instant(stay.giving()) {
+                cut = Some(stay);
             }
         });
         // The first session of a cut timeline begins at the cut itself: nothing would be gained.
-        if let Some(place) = cut.filter(|place| *place > 0) {
-            self.cut_at(place);
+        if let Some(stay) = cut.filter(|stay| stay.giving() > 0) {
+            self.cut_at(stay.giving(), self.exits_before(stay));
         }
     }
 
-    fn is_alone_at_its_instant(&self, place: usize) -> bool {
-        let time = self.events()[place].key.time;
-        let differs = |event: Option<&TimelineEvent>| event.is_none_or(|event| event.key.time != time);
-        let before = place.checked_sub(1).and_then(|before| self.events().get(before));
-        differs(before) && differs(self.events().get(place + 1))
+    /// False for an exit that stands before the entries of its instant: it does so only because of the event before it,
+    /// and without that one the entries would come first.
+    fn is_first_at_its_instant(&self, place: usize) -> bool {
+        let before = place.checked_sub(1).map(|before| self.events()[before].key.time);
+        before != Some(self.events()[place].key.time)
+    }
+
+    /// The exits at the instant at which `stay` begins with an entry, when they belong to a session before it: then its
+    /// own exit is not among them.
+    fn exits_before(&self, stay: Stay) -> std::ops::Range<usize> {
+        let place = stay.giving();
+        let is_of_instant = |event: &TimelineEvent| event.key.time == self.events()[place].key.time;
+        let of = |count: fn(&TimelineEvent) -> bool| {
+            self.events()[place..].iter().take_while(|event| is_of_instant(event)).filter(|event| count(event)).count()
+        };
+        if stay.entry.is_none() || stay.exit.is_some_and(|exit| is_of_instant(&self.events()[exit])) {
+            return place..place;
+        }
+        let entries = of(|event| event.key.direction == Direction::Entry);
+        let exits = of(|event| event.key.direction == Direction::Exit);
+        place + entries..place + entries + exits
     }
 }

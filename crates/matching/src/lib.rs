@@ -27,8 +27,8 @@ pub mod wire;
 pub use canonical::{Limits, Stay, for_each_stay};
 pub use explanation::{Cause, Explanation, Passage, explain, explain_unread};
 pub use record::{
-    Applied, Base, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, RecordedEvent, Snapshot,
-    Unit, unread_unit,
+    Applied, Base, BrokerCounts, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome,
+    QueueReport, RecordedEvent, Snapshot, Unit, unread_unit,
 };
 pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step};
 pub use timeline::{Flags, Timeline, TimelineEvent};

@@ -166,18 +166,54 @@ pub struct LedgerTerms {
 
 /// What a correlator says of itself each second, so that the summary API can tell whether all work is done, and people
 /// what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CorrelatorStatus {
     /// Which correlator: made anew at each start.
     pub correlator: Uuid,
-    /// Messages ready in the entry queue; `None` while the broker does not say.
-    pub entry_ready: Option<u64>,
-    /// Messages ready in the exit queue, likewise.
-    pub exit_ready: Option<u64>,
-    /// Messages received and not yet acknowledged.
-    pub in_flight: u64,
+    /// How it stands with the entry queue.
+    pub entry: QueueReport,
+    /// How it stands with the exit queue.
+    pub exit: QueueReport,
+    /// Event time of the entry that it recorded last; `None` when that says nothing of the entries in flight.
+    pub entries_until: Option<Timestamp>,
     /// What its process needs. Empty when that is the summary API's process.
     pub dependencies: Vec<DependencyReport>,
+    /// It has stopped in good order: its last report.
+    pub takes_leave: bool,
+}
+
+impl CorrelatorStatus {
+    /// Messages received and not yet acknowledged.
+    pub fn in_flight(&self) -> u64 {
+        self.entry.in_flight.saturating_add(self.exit.in_flight)
+    }
+}
+
+/// How a correlator stands with one of its queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct QueueReport {
+    /// What the broker counts; `None` while it does not say.
+    pub broker: Option<BrokerCounts>,
+    /// The consumers of this correlator, which are among those that the broker counts.
+    pub own_consumers: u64,
+    /// Messages that this correlator has received and not yet acknowledged.
+    pub in_flight: u64,
+}
+
+impl QueueReport {
+    /// Messages ready in the queue; `None` while the broker does not say.
+    pub fn ready(&self) -> Option<u64> {
+        self.broker.map(|broker| broker.ready)
+    }
+}
+
+/// What the broker counts of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BrokerCounts {
+    /// Messages that are ready, those delivered and not acknowledged left out.
+    pub ready: u64,
+    /// Consumers, of any program.
+    pub consumers: u64,
 }
 
 /// How a dependency of a correlator is.

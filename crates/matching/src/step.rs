@@ -15,6 +15,7 @@ use crate::canonical::{Limits, Stay, for_each_stay, speaker_of, unread_stay};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 mod newest;
+mod room;
 
 /// Why a session is in its new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -135,8 +136,9 @@ pub struct Decision {
     pub timeline: Timeline,
     /// The arrivals that were not there yet, as places in the slice of arrivals, each once, with what was decided of it.
     pub new_events: SmallVec<[(usize, Flags); 1]>,
-    /// Those of the new events that are re-reads now, as places in the slice of arrivals.
-    pub re_reads: Vec<usize>,
+    /// The new events for which the timeline has no room, as places in the slice of arrivals. Unless it is empty, the
+    /// decision must not be recorded: decide again without these events.
+    pub no_room: Vec<usize>,
     /// Events recorded before whose flags changed.
     pub flags: Vec<(EventKey, Flags)>,
     /// The sessions that changed, in the order of their giving events.
@@ -210,10 +212,10 @@ fn general_step(
     }
     let mut decision = Decision { changes: changes(vehicle, timeline, &after, limits, &stays), ..Decision::default() };
     mark(&mut after, &stays, &mut decision);
-    decision.re_reads = re_reads(&after, &stays, arrivals, &new_places);
-    decision.new_events = new_places.into_iter().map(|place| (place, flags_of(&after, &arrivals[place]))).collect();
+    decision.new_events = new_places.iter().map(|place| (*place, flags_of(&after, &arrivals[*place]))).collect();
     decision.flags = changed_flags(timeline, &after);
     after.trim(limits);
+    decision.no_room = room::missing(&after, limits, arrivals, new_places);
     decision.timeline = after;
     Ok(decision)
 }
@@ -264,12 +266,6 @@ fn mark(timeline: &mut Timeline, stays: &[Stay], decision: &mut Decision) {
             decision.first_unmatched += 1;
         }
     }
-}
-
-fn re_reads(timeline: &Timeline, stays: &[Stay], arrivals: &[EventKey], new_places: &[usize]) -> Vec<usize> {
-    let speaks = |place: usize| stays.iter().any(|stay| stay.entry == Some(place) || stay.exit == Some(place));
-    let is_re_read = |place: &usize| timeline.position(&arrivals[*place]).is_some_and(|place| !speaks(place));
-    new_places.iter().copied().filter(is_re_read).collect()
 }
 
 fn flags_of(timeline: &Timeline, key: &EventKey) -> Flags {

@@ -1,7 +1,9 @@
 //! The timeline: the recent gate events of one vehicle, with what has been decided about each.
 //!
-//! A timeline may begin in the middle of a vehicle's life. It is only ever cut where a session begins alone at its
-//! instant, since no later event can change what lies before such a cut; `complete_after` says where that was.
+//! A timeline may begin in the middle of a vehicle's life. It is only ever cut where a session begins, since no event
+//! later than that instant can change what lies before such a cut; `complete_after` says where that was.
+
+use std::ops::Range;
 
 use parking::{Direction, EventKey, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -72,8 +74,11 @@ impl Clone for Timeline {
     }
 }
 
-/// The most events of a timeline. Only reads that can't be parted get there, such as one car before a camera for hours.
-pub const MAX_EVENTS: usize = 10_000;
+/// A timeline with this many events is full: it takes no further event into a passage that is there, since only reads
+/// that can't be parted get so far, such as one car before a camera for hours.
+pub const FULL_AT: usize = 10_000;
+/// The most events of a timeline. A full one still takes an event that is a passage of its own: it makes a cut possible.
+pub const MAX_EVENTS: usize = FULL_AT + 1;
 
 /// The bytes of an event in a digest: time, direction, flags, id.
 const DIGESTED_EVENT: usize = 26;
@@ -159,9 +164,10 @@ impl Timeline {
         timeline
     }
 
-    /// Drops the events before `place`, where a session begins alone at its instant.
-    pub(crate) fn cut_at(&mut self, place: usize) {
+    /// Drops the events before `place`, where a session begins, and those of its instant that are `before` it too.
+    pub(crate) fn cut_at(&mut self, place: usize, before: Range<usize>) {
         self.complete_after = Some(self.events[place].key.time);
+        self.events.drain(before);
         self.events.drain(..place);
     }
 

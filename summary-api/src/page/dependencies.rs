@@ -6,7 +6,7 @@ use parking::Timestamp;
 use service_kit::health::Status as Dependency;
 
 use super::words::{self, Mark, number};
-use crate::service::{ReportedCorrelator, Service};
+use crate::service::{ReportedCorrelator, Service, Wait};
 
 /// The dependencies, each up or down and why.
 pub(super) fn list(service: &Service) -> Markup {
@@ -46,9 +46,10 @@ fn dependency(key: &str, name: &str, is_optional: bool, away: Option<&str>) -> M
     }
 }
 
-/// What is wrong with the correlators, each in few words: one that is silent, what one of them lacks.
-pub(super) fn matters(correlators: &[ReportedCorrelator], now: Timestamp) -> Vec<String> {
-    if correlators.is_empty() {
+/// What is wrong with the correlators, each in few words: one that is silent, what one of them lacks, consumers that are
+/// those of none.
+pub(super) fn matters(correlators: &[ReportedCorrelator], waits_for: &[Wait], now: Timestamp) -> Vec<String> {
+    if !correlators.iter().any(|one| one.is_fresh(now)) {
         return vec!["no correlator reports".to_owned()];
     }
     let of_one = |one: &ReportedCorrelator| {
@@ -59,7 +60,9 @@ pub(super) fn matters(correlators: &[ReportedCorrelator], now: Timestamp) -> Vec
         let lacking = one.status.dependencies.iter().filter(|dependency| dependency.away.is_some());
         lacking.map(|dependency| format!("{name}: {}", dependency.name)).collect()
     };
-    correlators.iter().flat_map(of_one).collect()
+    let has_strangers = waits_for.iter().any(|wait| matches!(wait, Wait::Strangers { .. }));
+    let strangers = has_strangers.then(|| "a consumer of the queues does not report".to_owned());
+    correlators.iter().flat_map(of_one).chain(strangers).collect()
 }
 
 /// The name of a correlator among all of them: the only one needs no number.
@@ -68,15 +71,19 @@ fn name(one: &ReportedCorrelator, all: &[ReportedCorrelator]) -> String {
     if all.len() == 1 { "correlator".to_owned() } else { format!("correlator {}", &id[..8]) }
 }
 
-/// The correlators that report, what waits for them and what they need.
-pub(super) fn correlators(all: &[ReportedCorrelator], now: Timestamp) -> Markup {
+/// The correlators that report, what waits for them and what they need; and which are waited for.
+pub(super) fn correlators(all: &[ReportedCorrelator], waits_for: &[Wait], now: Timestamp) -> Markup {
     let has_dependencies = all.iter().any(|one| !one.status.dependencies.is_empty());
     html! {
         section aria-labelledby="correlators" {
             h2 #correlators { "Correlators" }
-            @if all.is_empty() {
+            @for wait in waits_for.iter().filter(|wait| **wait != Wait::NoCorrelator) {
+                p.notice { (Mark::Warn) "Waiting for " (wait) "." }
+            }
+            @if !all.iter().any(|one| one.is_fresh(now)) {
                 p.notice { (Mark::Warn) "No correlator has reported within ten seconds: events wait in their queues." }
-            } @else {
+            }
+            @if !all.is_empty() {
                 div.scroll role="group" aria-labelledby="correlators" tabindex="0" {
                     table {
                         caption.hidden { "Correlators that report, and what waits for them" }
@@ -109,9 +116,9 @@ fn row(one: &ReportedCorrelator, now: Timestamp) -> Markup {
     html! {
         tr data-key=(one.status.correlator) {
             th scope="row" { code { (one.status.correlator) } }
-            td.number { (known(one.status.entry_ready)) }
-            td.number { (known(one.status.exit_ready)) }
-            td.number { (number(one.status.in_flight)) }
+            td.number { (known(one.status.entry.ready())) }
+            td.number { (known(one.status.exit.ready())) }
+            td.number { (number(one.status.in_flight())) }
             td.number {
                 @if one.is_silent(now) { (Mark::Warn) "silent, " }
                 (words::length(now.millis_since(one.reported_at).max(0))) " ago"
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_by_name_and_of_several_correlators_by_number() {
-        let said = |all: &[ReportedCorrelator]| matters(all, Timestamp::from_millis(3_000));
+        let said = |all: &[ReportedCorrelator]| matters(all, &[], Timestamp::from_millis(3_000));
         let well = || reported(1, None, 3_000);
         assert_eq!(said(&[]), ["no correlator reports"]);
         assert_eq!(said(&[well()]), Vec::<String>::new());

@@ -169,7 +169,8 @@ fn health_line(health: &Health, service: Option<&Service>) -> Markup {
         down.map(|one| one.name.to_owned()).collect::<Vec<_>>()
     };
     let needed = is_away(true).join(", ");
-    let of_correlators = service.map(|service| dependencies::matters(&service.correlators(), service.now()));
+    let of_correlators =
+        service.map(|service| dependencies::matters(&service.correlators(), &service.waits_for(), service.now()));
     let degraded = [is_away(false), of_correlators.unwrap_or_default()].concat().join(", ");
     html! {
         @if health.is_draining() {

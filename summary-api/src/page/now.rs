@@ -47,7 +47,7 @@ pub(super) async fn now(State(service): State<Service>) -> Response {
             }
         }
         (dependencies::list(&service))
-        (dependencies::correlators(&service.correlators(), service.now()))
+        (dependencies::correlators(&service.correlators(), &service.waits_for(), service.now()))
     };
     Page { refresh: Refresh::Always, ..Page::new("Now", PATH, content) }.answer(StatusCode::OK, &service)
 }
@@ -84,8 +84,8 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
 /// Messages that are ready, as the correlator says that sees most of them, and messages in flight at all correlators; or
 /// that nobody knows.
 fn in_queues(correlators: &[ReportedCorrelator]) -> (String, String) {
-    let ready = |one: &ReportedCorrelator| Some(one.status.entry_ready?.saturating_add(one.status.exit_ready?));
-    let in_flight: u64 = correlators.iter().map(|one| one.status.in_flight).sum();
+    let ready = |one: &ReportedCorrelator| Some(one.status.entry.ready()?.saturating_add(one.status.exit.ready()?));
+    let in_flight: u64 = correlators.iter().map(|one| one.status.in_flight()).sum();
     match correlators.iter().filter_map(ready).max() {
         Some(ready) => (number(ready), format!("and {} in flight", number(in_flight))),
         None if correlators.is_empty() => ("–".to_owned(), "not known: no correlator reports".to_owned()),

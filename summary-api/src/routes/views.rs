@@ -250,9 +250,9 @@ impl From<&ReportedCorrelator> for CorrelatorView {
         let status = &reported.status;
         Self {
             id: status.correlator,
-            entry_ready: status.entry_ready,
-            exit_ready: status.exit_ready,
-            in_flight: status.in_flight,
+            entry_ready: status.entry.ready(),
+            exit_ready: status.exit.ready(),
+            in_flight: status.in_flight(),
             dependencies: status.dependencies.iter().map(DependencyView::from).collect(),
             reported_at: reported.reported_at.to_string(),
         }
@@ -295,12 +295,17 @@ pub struct StatusView {
     /// When this was asked, UTC.
     #[schema(format = DateTime)]
     pub now: String,
-    /// A correlator reports, no queue and no batch in flight holds anything, and the ledger waits for nothing.
+    /// A correlator reports, no message is ready or in anybody's hands, and the ledger waits for nothing.
     pub settled: bool,
     /// What the ledger still waits for.
     pub pending: PendingView,
-    /// The correlators that reported within the last ten seconds, by id.
+    /// The correlators that reported within the last ten seconds, and silent ones that may have messages in their hands,
+    /// by id.
     pub correlators: Vec<CorrelatorView>,
+    /// Silent correlators, and consumers of the queues that belong to no correlator, in words: `settled` stays false while
+    /// they may have messages in their hands.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
 }
 
 impl From<&Status> for StatusView {
@@ -310,6 +315,7 @@ impl From<&Status> for StatusView {
             settled: status.settled,
             pending: PendingView { held_exits: status.pending.held_exits, overdue_stays: status.pending.overdue_stays },
             correlators: status.correlators.iter().map(CorrelatorView::from).collect(),
+            waits_for: status.waits_for.iter().map(ToString::to_string).collect(),
         }
     }
 }

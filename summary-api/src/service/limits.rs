@@ -27,6 +27,7 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("statistics_days", MAX_DAYS.unsigned_abs()),
         ("doubt_learned_lots", count(lots::LEARNED_AT_ONCE)),
         ("correlators", count(correlators::MAX_CORRELATORS)),
+        ("unknown_consumers_seconds", correlators::STRANGER_PATIENCE.as_secs()),
         ("summaries_being_saved", count(SAVES)),
         ("session_streams", count(STREAMS)),
         ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),

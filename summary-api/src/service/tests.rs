@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use matching::{Applied, Snapshot, unread_unit};
+use matching::{Applied, QueueReport, Snapshot, unread_unit};
 use parking::Lots;
 
 use super::*;
+
+mod any_events;
+
 use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, vehicle};
 
 fn summary() -> Summary {
@@ -144,13 +147,14 @@ async fn all_is_settled_when_a_correlator_says_so_and_nothing_is_awaited() {
     let settled = async || fixture.service.status().await.unwrap().settled;
     assert!(!settled().await, "nobody reports");
 
+    let idle = idle_correlator(1).entry;
     fixture.service.report(idle_correlator(1));
     assert!(settled().await);
 
-    fixture.service.report(CorrelatorStatus { in_flight: 1, ..idle_correlator(2) });
+    fixture.service.report(CorrelatorStatus { entry: QueueReport { in_flight: 1, ..idle }, ..idle_correlator(2) });
     assert!(!settled().await, "a batch is in flight");
 
-    fixture.service.report(CorrelatorStatus { exit_ready: None, ..idle_correlator(2) });
+    fixture.service.report(CorrelatorStatus { exit: QueueReport { broker: None, ..idle }, ..idle_correlator(2) });
     assert!(!settled().await, "nobody knows what waits in the exit queue");
 
     fixture.service.report(idle_correlator(2));
@@ -167,6 +171,7 @@ async fn what_is_due_is_leased_once() {
     let fixture = Fixture::new().await;
     fixture.service.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await.unwrap();
     fixture.clock.advance_millis(31_000);
+    fixture.service.report(idle_correlator(1));
 
     let first = fixture.service.due(u32::MAX).await.unwrap();
     let second = fixture.service.due(u32::MAX).await.unwrap();

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::HeaderMap as Headers;
 use axum::response::{IntoResponse, Response as Answer};
 use axum::routing::{get, post};
-use matching::{Applied, Base, DependencyReport, Timeline};
+use matching::{Applied, Base, BrokerCounts, DependencyReport, QueueReport, Timeline};
 use parking::{LotId, Plate, Rules, Vehicle};
 use uuid::Uuid;
 
@@ -81,10 +81,11 @@ async fn terms_and_reports_pass() {
     let away = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
     let status = CorrelatorStatus {
         correlator: Uuid::from_u128(8),
-        entry_ready: Some(1),
-        exit_ready: None,
-        in_flight: 3,
+        entry: QueueReport { broker: Some(BrokerCounts { ready: 1, consumers: 2 }), own_consumers: 1, in_flight: 3 },
+        exit: QueueReport::default(),
+        entries_until: Some(parking::Timestamp::from_millis(7)),
         dependencies: vec![away],
+        takes_leave: false,
     };
     let (answered, expected) = (terms.clone(), status.clone());
     let router = Router::new().route(TERMS, get(|| async move { postcard_answer(&answered) })).route(
@@ -113,13 +114,19 @@ async fn what_may_pass_is_unavailable_and_what_a_person_must_change_is_refused()
         (404, "DWELL_SUMMARY_API_URL"),
         (421, "DWELL_SUMMARY_API_URL"),
         (415, "same version"),
-        (422, "same version"),
         (200, "same version"),
-        (413, "larger than"),
     ];
     for (status, advice) in refusals {
         let error = error_of(status, "").await;
         assert!(matches!(&error, Error::Refused(text) if text.contains(advice)), "{status}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_content_of_a_call_is_rejected() {
+    for (status, said) in [(422, "422"), (413, "larger than")] {
+        let error = error_of(status, "").await;
+        assert!(matches!(&error, Error::Rejected(text) if text.contains(said)), "{status}: {error}");
     }
 }
 
@@ -180,7 +187,7 @@ async fn an_answer_that_never_ends_is_given_up() {
 
     let error = HttpRecorder::new(&address, None, limits).unwrap().terms().await.unwrap_err();
 
-    assert!(matches!(&error, Error::Refused(text) if text.contains("an answer is larger")), "{error}");
+    assert!(matches!(&error, Error::Rejected(text) if text.contains("an answer is larger")), "{error}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use self::queue::QueueCell;
 use self::store::Store;
 use self::subscription::Subscription;
 use self::writer::{Desk, Writer};
-use crate::{Bus, Consumer, Error, Message, OpenError, Queue};
+use crate::{Bus, Consumer, Counts, Error, Message, OpenError, Queue};
 
 /// How much each of the queues holds; beyond that publishers wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +120,8 @@ impl Bus for Embedded {
         Ok(Box::new(Subscription::new(Arc::clone(&self.core), queue, number, prefetch)))
     }
 
-    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
-        Ok(Some(self.core.queue(queue).ready() as u64))
+    async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error> {
+        Ok(Some(self.core.queue(queue).counts()))
     }
 }
 

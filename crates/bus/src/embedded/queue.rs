@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::Limits;
 use super::room::Room;
-use crate::{DeathNote, Delivery, Properties, RECEIVED_BYTES_MAX, Tag};
+use crate::{Counts, DeathNote, Delivery, Properties, RECEIVED_BYTES_MAX, Tag};
 
 /// A message that is in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,17 @@ impl QueueCell {
     /// How many messages are ready.
     pub(super) fn ready(&self) -> usize {
         self.state().ready.len()
+    }
+
+    /// How many messages are ready, and how many consumers there are.
+    pub(super) fn counts(&self) -> Counts {
+        let state = self.state();
+        Counts { ready: state.ready.len() as u64, consumers: state.consumers.len() as u64 }
+    }
+
+    /// Whether a consumer has not left yet.
+    pub(super) fn has(&self, consumer: u64) -> bool {
+        self.state().consumers.contains_key(&consumer)
     }
 
     /// Adds messages that are now in the file.

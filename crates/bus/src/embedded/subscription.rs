@@ -77,4 +77,8 @@ impl Acknowledger for Handle {
     async fn set_aside(&self, _tags: &[Tag]) -> Result<(), Error> {
         Ok(())
     }
+
+    fn consumers(&self) -> u64 {
+        self.core.queue(self.queue).has(self.consumer).into()
+    }
 }

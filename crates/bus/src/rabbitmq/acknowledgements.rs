@@ -240,6 +240,11 @@ impl Acknowledger for Acknowledgements {
         self.note(tags, Progress::set_aside).await;
         Ok(())
     }
+
+    fn consumers(&self) -> u64 {
+        let account = self.account();
+        if account.closed { 0 } else { account.channels.len() as u64 }
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use self::connection::{Broker, within};
 use self::lane::{Job, Lane};
 use self::link::Link;
 pub use self::probe::{ProbeError, QueueFound, QueueState, probe};
-use crate::{Bus, BusConfig, Consumer, Error, Message, Queue};
+use crate::{Bus, BusConfig, Consumer, Counts, Error, Message, Queue};
 
 /// The most messages that one publisher hands to a lane at once.
 const JOB_MESSAGES_MAX: usize = 500;
@@ -90,14 +90,14 @@ impl Bus for RabbitMq {
         Ok(Box::new(consumer::start(&self.broker, queue, prefetch.max(1), &self.context)))
     }
 
-    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
+    async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error> {
         let Some(live) = self.link.live_now()? else { return Ok(None) };
         let name = self.broker.queue_name(queue);
         let counted = within("counting the messages of a queue", async {
             // A queue that is missing costs the channel, so it is one of its own.
             let channel = live.connection().create_channel().await?;
             let found = channel.queue_declare(name, topology::PASSIVE, lapin::types::FieldTable::default()).await?;
-            Ok(u64::from(found.message_count()))
+            Ok(Counts { ready: found.message_count().into(), consumers: found.consumer_count().into() })
         });
         Ok(counted.await.ok())
     }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{Changes, Decision, Resolved, SessionChange, change};
 use crate::canonical::{Limits, Stay, for_each_stay};
-use crate::timeline::{Flags, Timeline, TimelineEvent};
+use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 
 /// What a newest event changes.
 pub(super) struct Newest<'a> {
@@ -61,10 +61,10 @@ impl Newest<'_> {
     #[inline]
     pub(super) fn decision(&self, vehicle: &Vehicle, timeline: &Timeline, limits: Limits) -> Decision {
         let Self { key, flags, session, missed } = self;
-        let decision = |changes, re_reads| Decision {
+        let decision = |changes, no_room| Decision {
             timeline: timeline.with_newest(key, *flags, limits),
             new_events: SmallVec::from_buf([(0, *flags)]),
-            re_reads,
+            no_room,
             flags: Vec::new(),
             changes,
             first_matched: u32::from(flags.has(Flags::COUNTED_MATCHED)),
@@ -75,7 +75,13 @@ impl Newest<'_> {
             (missed, Some(session)) => {
                 decision(missed.iter().chain([session]).map(|session| session.change(vehicle)).collect(), Vec::new())
             }
-            (_, None) => decision(Changes::new(), vec![0]),
+            (_, None) => {
+                let mut re_read = decision(Changes::new(), Vec::new());
+                if re_read.timeline.events().len() > FULL_AT {
+                    re_read.no_room.push(0);
+                }
+                re_read
+            }
         }
     }
 }

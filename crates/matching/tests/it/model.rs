@@ -51,6 +51,7 @@ impl Ledger {
                     .expect("a timeline loaded to reach that far reaches that far")
             }
         };
+        assert_eq!(decision.no_room, [0; 0], "a decision with events that have no room must not be recorded");
         for (place, flags) in &decision.new_events {
             assert_eq!(self.events.insert(arrivals[*place], *flags), None, "an event was recorded twice");
         }

@@ -66,7 +66,7 @@ impl Bus for Recorder {
         Err(bus::Error::Stopping)
     }
 
-    async fn depth(&self, _: Queue) -> Result<Option<u64>, bus::Error> {
+    async fn counts(&self, _: Queue) -> Result<Option<bus::Counts>, bus::Error> {
         Ok(None)
     }
 }

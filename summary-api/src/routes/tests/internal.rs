@@ -9,7 +9,8 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use futures::StreamExt as _;
 use matching::{
-    Applied, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire,
+    Applied, BrokerCounts, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, QueueReport,
+    Snapshot, Unit, wire,
 };
 use parking::{Lots, Rules};
 use serde::Serialize;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
 use crate::routes::INTERNAL_CALLS;
-use crate::testing::{BrokenLedger, How, Vehicles, minute, vehicle};
+use crate::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute, vehicle};
 use crate::{Access, Service};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -49,15 +50,17 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     let outcomes: Vec<Outcome> = decoded(&call(&api, wire::RECORD, &vec![unit.clone()]).await);
     let after: Vec<Snapshot> = decoded(&call(&api, wire::LOAD, &load).await);
     api.fixture.clock.advance_millis(31_000);
+    let idle = call(&api, wire::REPORT, &idle_correlator(7)).await;
     let due: Vec<Due> = decoded(&call(&api, wire::DUE, &10_u32).await);
     let redis = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
     let rabbitmq = DependencyReport { name: "rabbitmq".to_owned(), is_optional: false, away: None };
+    let counts = |ready| Some(BrokerCounts { ready, consumers: 2 });
     let status = CorrelatorStatus {
         correlator: Uuid::from_u128(7),
-        entry_ready: Some(1),
-        exit_ready: None,
-        in_flight: 3,
+        entry: QueueReport { broker: counts(1), own_consumers: 1, in_flight: 2 },
+        exit: QueueReport { broker: None, own_consumers: 1, in_flight: 1 },
         dependencies: vec![redis, rabbitmq],
+        ..CorrelatorStatus::default()
     };
     let reported = call(&api, wire::REPORT, &status).await;
 
@@ -69,7 +72,7 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
         due,
         [Due { vehicle: unit.vehicle.clone(), snapshot: unit.next_snapshot(), ended: vec![unit.events[0].key] }]
     );
-    assert_eq!(reported.status, 204);
+    assert_eq!((idle.status, reported.status), (204, 204));
     let shown = api.value("/api/v1/status").await;
     let correlator = json!({
         "id": "00000000-0000-0000-0000-000000000007",
@@ -80,7 +83,13 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
         ],
         "reported_at": "2024-09-24T09:00:31.000Z",
     });
+    let waits_for = json!([
+        "1 consumer of the entry queue that no reporting correlator has: a correlator that hangs or can't reach this summary \
+         API, or another program",
+        "the broker does not say how many messages and consumers the exit queue has",
+    ]);
     assert_eq!((&shown["correlators"], &shown["settled"]), (&json!([correlator]), &json!(false)));
+    assert_eq!(shown["waits_for"], waits_for);
 }
 
 #[tokio::test]

@@ -217,6 +217,7 @@ async fn status_says_whether_all_work_is_done() {
         "settled": false,
         "pending": {"held_exits": 0, "overdue_stays": 0},
         "correlators": [],
+        "waits_for": ["no correlator reports (is one running, and does it know this summary API?)"],
     });
     assert_eq!(status, expected);
 }

@@ -8,7 +8,7 @@ mod truth;
 use std::sync::Arc;
 
 use axum::http::{Method, header};
-use matching::{CorrelatorStatus, DependencyReport};
+use matching::{BrokerCounts, CorrelatorStatus, DependencyReport, QueueReport};
 use parking::{Lots, Rules};
 use service_kit::ServiceContext;
 
@@ -263,7 +263,8 @@ async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
     assert_eq!(figure(&open(&api, "/").await.text(), "queued"), "0");
 
     let redis = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
-    let lacking = CorrelatorStatus { entry_ready: None, dependencies: vec![redis], ..idle_correlator(1) };
+    let uncounted = QueueReport { broker: None, ..QueueReport::default() };
+    let lacking = CorrelatorStatus { entry: uncounted, dependencies: vec![redis], ..idle_correlator(1) };
     api.fixture.service.report(lacking);
     says("Degraded: correlator: redis").await;
     let page = open(&api, "/").await.text();
@@ -274,6 +275,20 @@ async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
     says("Degraded: correlator silent").await;
     api.fixture.clock.advance_millis(8_000);
     says("Degraded: no correlator reports").await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_does_not_report_is_said_on_every_page() {
+    let api = parked().await;
+    let broker = Some(BrokerCounts { ready: 0, consumers: 2 });
+    let queue = QueueReport { broker, own_consumers: 1, in_flight: 0 };
+    api.fixture.service.report(CorrelatorStatus { exit: queue, ..idle_correlator(1) });
+
+    let page = open(&api, "/").await.text();
+
+    let header = page.split("id=\"health\"").nth(1).unwrap().split("</div>").next().unwrap();
+    assert!(header.contains("Degraded: a consumer of the queues does not report"), "{header}");
+    assert!(page.contains("Waiting for 1 consumer of the exit queue that no reporting correlator has: "), "{page}");
 }
 
 #[tokio::test]

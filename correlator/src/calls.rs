@@ -1,0 +1,126 @@
+//! Calls to the ledger: an outage is waited out, and what the ledger rejects is found by bisection.
+//!
+//! A call of many items may be rejected because of one of them. It is made again in halves until the rejected item
+//! stands alone, so that the others are recorded. What becomes of a rejected item is left to the caller.
+
+use std::future::Future;
+
+use futures::future::BoxFuture;
+use service_kit::traces::TraceContext;
+use service_kit::{Backoff, Dependency, Health};
+
+use crate::decide::{Decider, GivenUp};
+use crate::recorder::{Error, Recorder};
+
+/// A kind of call to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Load,
+    Record,
+    Due,
+}
+
+impl Call {
+    pub(crate) const ALL: [Self; 3] = [Self::Load, Self::Record, Self::Due];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Record => "record",
+            Self::Due => "due",
+        }
+    }
+}
+
+/// Whether the ledger answers, for each kind of call: one that fails is not hidden by others that succeed.
+#[derive(Debug)]
+pub(crate) struct LedgerHealth {
+    load: Dependency,
+    record: Dependency,
+    due: Dependency,
+}
+
+impl LedgerHealth {
+    /// All kinds of calls are shown as one dependency, which is up once the ledger has told its terms.
+    pub(crate) fn new(health: &Health) -> Self {
+        let one = || {
+            let call = health.dependency("summary-api");
+            call.up();
+            call
+        };
+        Self { load: one(), record: one(), due: one() }
+    }
+
+    fn of(&self, call: Call) -> &Dependency {
+        match call {
+            Call::Load => &self.load,
+            Call::Record => &self.record,
+            Call::Due => &self.due,
+        }
+    }
+}
+
+/// Why the ledger does not take the content of a call, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejected(pub(crate) String);
+
+/// One call of a recorder with some items, such as [`Recorder::record`].
+pub(crate) type Ask<Item, Answer> =
+    for<'a> fn(&'a dyn Recorder, &'a [Item], TraceContext) -> BoxFuture<'a, Result<Vec<Answer>, Error>>;
+
+impl Decider {
+    /// Makes one call for all items and returns the answer to each, in order. Items are rejected one by one.
+    pub(crate) async fn in_parts<Item, Answer>(
+        &self,
+        call: Call,
+        items: &[Item],
+        trace: TraceContext,
+        ask: Ask<Item, Answer>,
+    ) -> Result<Vec<Result<Answer, Rejected>>, GivenUp> {
+        let mut waiting = vec![items];
+        let mut answers = Vec::with_capacity(items.len());
+        while let Some(part) = waiting.pop() {
+            match self.patiently(call, || ask(self.recorder.as_ref(), part, trace)).await? {
+                Ok(answered) => answers.extend(answered.into_iter().map(Ok)),
+                Err(rejected) if part.len() <= 1 => answers.push(Err(rejected)),
+                Err(_) => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    waiting.extend([rest, first]);
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Repeats a call until the ledger takes or rejects it. Once the stop has come, a failure is the last.
+    pub(crate) async fn patiently<T, F>(
+        &self,
+        call: Call,
+        attempt: impl Fn() -> F,
+    ) -> Result<Result<T, Rejected>, GivenUp>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let health = self.ledger.of(call);
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match attempt().await {
+                Ok(answer) => {
+                    health.up();
+                    return Ok(Ok(answer));
+                }
+                Err(Error::Rejected(reason)) => {
+                    health.up();
+                    return Ok(Err(Rejected(reason)));
+                }
+                Err(error @ (Error::Unavailable(_) | Error::Refused(_))) => error,
+            };
+            tracing::debug!(%error, "{} failed, trying again until it works", call.as_str());
+            health.down(error.to_string());
+            if !backoff.wait(&self.lifecycle).await {
+                return Err(GivenUp);
+            }
+            self.metrics.tried_again(call);
+        }
+    }
+}

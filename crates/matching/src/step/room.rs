@@ -1,0 +1,37 @@
+//! The room of a timeline: which new events it can't take.
+//!
+//! The ledger refuses a timeline of more than [`MAX_EVENTS`] events, so no decision that may be recorded has one.
+
+use parking::EventKey;
+
+use crate::canonical::{Limits, passages};
+use crate::timeline::{FULL_AT, MAX_EVENTS, Timeline};
+
+/// Which new events are too many for a timeline that is as short as it can be.
+///
+/// What is left of a full timeline is one session: two passages at most, of many events. A new event that shares one of
+/// them makes it longer, whether it comes before or after the others; one that is a passage alone leads to a cut.
+pub(super) fn missing(
+    timeline: &Timeline,
+    limits: Limits,
+    arrivals: &[EventKey],
+    new_places: Vec<usize>,
+) -> Vec<usize> {
+    if timeline.events().len() <= FULL_AT {
+        return Vec::new();
+    }
+    let mut is_shared = vec![false; timeline.events().len()];
+    for passage in passages(timeline.events(), limits.re_read_window_ms) {
+        for place in passage.iter().filter(|_| passage.len() > 1) {
+            is_shared[*place] = true;
+        }
+    }
+    let makes_longer = |place: &usize| timeline.position(&arrivals[*place]).is_some_and(|place| is_shared[place]);
+    let mut too_many: Vec<usize> = new_places.iter().copied().filter(makes_longer).collect();
+    // Two passages that were long each can become one session by an event that is in neither.
+    if too_many.is_empty() && timeline.events().len() > MAX_EVENTS {
+        return new_places;
+    }
+    let excess = timeline.events().len() - FULL_AT;
+    too_many.split_off(too_many.len().saturating_sub(excess))
+}

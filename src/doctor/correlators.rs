@@ -1,0 +1,57 @@
+//! What the summary API of another process says of its correlators: which of them, and which consumers, it waits for.
+
+use std::time::Duration;
+
+use reqwest::{Client, redirect};
+use service_kit::config::Masked;
+use summary_api::routes::StatusView;
+
+use super::finding::Finding;
+
+const SUBJECT: &str = "correlators";
+
+/// Nothing when the summary API does not say: the check of the summary API tells why.
+pub(super) async fn check(url: &Masked, timeout: Duration) -> Option<Finding> {
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build().ok()?;
+    let address = format!("{}/api/v1/status", url.expose().trim_end_matches('/'));
+    let answer = client.get(address).send().await.ok()?.error_for_status().ok()?;
+    Some(finding(&answer.json().await.ok()?))
+}
+
+fn finding(status: &StatusView) -> Finding {
+    let seen = Finding::ok(SUBJECT, format!("known to the summary API: {}", status.correlators.len()));
+    if status.waits_for.is_empty() {
+        return seen;
+    }
+    seen.warns(
+        status.waits_for.join("; "),
+        "while they are waited for, no hold ends and nothing counts as settled. Start, resume or end the correlator, or let it \
+         reach the summary API; to see whose a consumer is, on the broker: rabbitmqctl list_consumers",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use summary_api::routes::PendingView;
+
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn correlators_and_consumers_that_are_waited_for_are_warned_of() {
+        let of = |waits_for: &[&str]| {
+            let status = StatusView {
+                now: "2024-09-24T09:00:00.000Z".to_owned(),
+                settled: false,
+                pending: PendingView { held_exits: 0, overdue_stays: 0 },
+                correlators: Vec::new(),
+                waits_for: waits_for.iter().map(|wait| (*wait).to_owned()).collect(),
+            };
+            let Finding { verdict, cause, .. } = finding(&status);
+            (verdict, cause)
+        };
+
+        assert_eq!(of(&[]), (Verdict::Ok, None));
+        assert_eq!(of(&["one", "other"]), (Verdict::Warning, Some("one; other".to_owned())));
+    }
+}
