@@ -49,10 +49,10 @@ impl Shown {
         let named: Vec<_> = self.properties.named().into_iter().filter(|property| !usual(property)).collect();
         let all = named.iter().map(|(name, value)| (*name, value.clone()));
         let headers = self.properties.headers.iter().map(|(name, value)| (name.as_str(), value.to_string()));
-        for (kind, said) in [("properties", all.collect::<Vec<_>>()), ("headers", headers.collect())] {
-            let words: Vec<String> = said.iter().map(|(name, value)| self.word(name, value)).collect();
+        for (kind, given) in [("properties", all.collect::<Vec<_>>()), ("headers", headers.collect())] {
+            let words: Vec<String> = given.iter().map(|(name, value)| self.word(name, value)).collect();
             if !words.is_empty() {
-                row += &format!("       {kind}: {}\n", words.join(", "));
+                row = row + "       " + kind + ": " + &words.join(", ") + "\n";
             }
         }
         let body = self.body.as_ref().map(|body| format!("       {}\n", printable::one_line(body)));
@@ -107,7 +107,7 @@ pub(super) fn as_table(letters: &[Shown]) -> String {
 
 /// Letters as lines of JSON.
 pub(super) fn as_json(letters: &[Shown]) -> String {
-    letters.iter().map(|letter| format!("{}\n", letter.json())).collect()
+    letters.iter().map(|letter| letter.json().to_string() + "\n").collect()
 }
 
 fn table(headers: &BTreeMap<String, HeaderValue>) -> Value {

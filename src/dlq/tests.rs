@@ -200,7 +200,7 @@ fn nothing_from_a_message_reaches_the_terminal_as_a_command() {
         trace: None,
         properties: None,
     };
-    let letters = shown(&[letter], true);
+    let letters = [Shown::of(&letter, true)];
 
     let (table, json) = (as_table(&letters), as_json(&letters));
     let shown = printable::json(&json);
