@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Command};
 use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use service_kit::config::{self, OF_COMMANDS, SUMMARY_API_URL, mask};
+use service_kit::config::{self, Masked, OF_COMMANDS, SUMMARY_API_URL, mask};
 use service_kit::{Backoff, Settings, Unavailable};
 use url::Url;
 
@@ -82,6 +82,7 @@ pub(crate) enum Patience {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    token: Option<Masked>,
 }
 
 impl Client {
@@ -103,7 +104,12 @@ impl Client {
         }
         // The summary API stands beside us: a proxy of the environment is meant for the world outside.
         let http = http.no_proxy().connect_timeout(CONNECT_MAX).build();
-        Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base })
+        Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base, token: None })
+    }
+
+    /// The client, showing a secret with each request.
+    pub(crate) fn showing(self, token: Option<Masked>) -> Self {
+        Self { token, ..self }
     }
 
     /// The answer to a GET of `path`, below the address.
@@ -152,7 +158,11 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut response = self.http.get(url).send().await.map_err(|error| self.unavailable(&error))?;
+        let mut request = self.http.get(url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        let mut response = request.send().await.map_err(|error| self.unavailable(&error))?;
         let status = response.status();
         if status == StatusCode::OK {
             return Ok(response);
@@ -195,6 +205,11 @@ pub(crate) fn flag() -> Arg {
 /// The command with a help that shows the settings which name the summary API.
 pub(crate) fn reading(command: Command) -> Command {
     config::reading(command, &[&[&SUMMARY_API_URL], OF_COMMANDS])
+}
+
+/// Whether somebody said where the summary API is.
+pub(crate) fn is_named(matches: &ArgMatches, settings: &Settings) -> bool {
+    matches.contains_id(API) || settings.text(&SUMMARY_API_URL).is_some()
 }
 
 /// The address of the summary API.

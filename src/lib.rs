@@ -7,6 +7,7 @@
 //! - [`export`]: writes the ledger's sessions as a session file.
 //! - [`explain`]: says why an event did or did not match.
 //! - [`tail`]: shows the live feed in a terminal.
+//! - [`verify`]: compares the whole ledger with its events.
 //! - [`dlq`]: lists and requeues dead letters.
 //! - [`completions`]: completes the command line in a shell.
 //! - [`doctor`]: checks the settings and what they lead to; says cause and fix.
@@ -31,4 +32,5 @@ pub mod replay;
 pub mod session_file;
 pub mod tail;
 mod turns;
+pub mod verify;
 mod whole_file;

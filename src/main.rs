@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use dwell::{completions, dlq, doctor, explain, export, output, pipeline, publish, replay, tail};
+use dwell::{completions, dlq, doctor, explain, export, output, pipeline, publish, replay, tail, verify};
 use service_kit::{Role, ServiceContext, Settings, config};
 
 const PROGRAM: &str = "dwell";
@@ -15,6 +15,7 @@ Examples:
   dwell export --api http://127.0.0.1:5000 --sessions out.csv --settled
   dwell explain ea90a8f0-d66b-429e-aa8a-c4ba05805975     why did this exit not match?
   dwell tail                                     each change as it is recorded
+  dwell verify                                   is every event accounted for, exactly once?
   dwell doctor                                   what is wrong here, and what to do? (dwell validate: settings only)
 ";
 
@@ -35,6 +36,7 @@ fn cli() -> Command {
             export::command(),
             explain::command(),
             tail::command(),
+            verify::command(),
             dlq::command(),
             completions::command(),
         ])
@@ -53,6 +55,7 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("export", matches)) => export::run(matches, &settings, &context).await,
         Some(("explain", matches)) => explain::run(matches, &settings, &context).await,
         Some(("tail", matches)) => tail::run(matches, &settings, &context).await,
+        Some(("verify", matches)) => verify::run(matches, &settings, &context).await,
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("dlq", matches)) => dlq::run(matches, &settings, &context).await,
         _ => pipeline::run(settings, context).await,

@@ -31,3 +31,4 @@ mod silent_correlators;
 mod support;
 mod tail;
 mod traces;
+mod verifies;

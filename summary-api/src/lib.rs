@@ -20,6 +20,7 @@ pub mod gates;
 pub mod ledger;
 mod live;
 mod metrics;
+pub mod offline;
 mod page;
 mod problem;
 pub mod routes;

@@ -16,6 +16,7 @@ mod own_clock;
 mod statistics;
 pub mod story;
 mod streams;
+mod verification;
 mod whys;
 
 use std::future::Future;
@@ -44,6 +45,7 @@ pub use error::Error;
 pub use lots::LotStatus;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, Wanted};
+pub use verification::{FAULTS_SHOWN, Verification};
 pub use whys::Why;
 
 /// The longest that a call waits for the ledger. What was begun runs to its end all the same.
@@ -81,6 +83,8 @@ struct Inner {
     own_clock: OwnClock,
     saves: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    /// One place: a verification reads the whole ledger.
+    verifications: Arc<Semaphore>,
     commits: watch::Sender<u64>,
 }
 
@@ -123,6 +127,7 @@ impl Service {
             own_clock: OwnClock::default(),
             saves: Arc::new(Semaphore::new(SAVES)),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            verifications: Arc::new(Semaphore::new(1)),
             commits: watch::Sender::new(0),
         };
         Self { inner: Arc::new(inner) }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::Service;
 use crate::ledger::{
-    self, ChangeRow, Connected, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    self, Audited, ChangeRow, Connected, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
     SessionFilter, SessionRow, Summary,
 };
 
@@ -217,6 +217,9 @@ impl Ledger for BrokenLedger {
     async fn changes_between(&self, _: SessionId, _: Timestamp, _: Timestamp) -> Result<Vec<ChangeRow>, ledger::Error> {
         self.fail().await
     }
+    async fn audit(&self, _: &Rules, _: i64) -> Result<Audited, ledger::Error> {
+        self.fail().await
+    }
     async fn ping(&self) -> Result<(), ledger::Error> {
         self.fail().await
     }
@@ -338,6 +341,9 @@ impl Ledger for CountingLedger {
         to: Timestamp,
     ) -> Result<Vec<ChangeRow>, ledger::Error> {
         self.called("changes_between").changes_between(session, from, to).await
+    }
+    async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, ledger::Error> {
+        self.called("audit").audit(rules, from).await
     }
     async fn ping(&self) -> Result<(), ledger::Error> {
         self.called("ping").ping().await

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use parking::{Direction, EventKey, LotId, Rules, Session, SessionId, State, Timestamp, Vehicle};
+use uuid::Uuid;
 
 use crate::canonical::{Limits, Stay, for_each_stay, unread_stay};
-use crate::timeline::{Flags, TimelineEvent};
+use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 /// Where a ledger and the definition disagree. The text holds no plate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub enum Fault {
     Unexpected(SessionId),
     /// The session stands, but with other events, state or reason.
     Different(SessionId),
+    /// The session's id is that of none of the vehicle's events.
+    Foreign(SessionId),
+    /// The stored timeline lacks this event, or has one that is not recorded.
+    Timeline(Uuid),
+    /// The stay of this entry ended before the longest stay was over.
+    EndedEarly(Uuid),
 }
 
 impl fmt::Display for Fault {
@@ -29,6 +36,11 @@ impl fmt::Display for Fault {
             Self::Missing(id) => write!(f, "session {id} should stand and is missing"),
             Self::Unexpected(id) => write!(f, "session {id} stands and should not"),
             Self::Different(id) => write!(f, "session {id} has other events or another state than its events say"),
+            Self::Foreign(id) => write!(f, "session {id} has the id of no event of its vehicle"),
+            Self::Timeline(id) => {
+                write!(f, "event {id} is in the stored timeline or among the events, and not in both")
+            }
+            Self::EndedEarly(id) => write!(f, "the stay of entry {id} was ended before its longest stay was over"),
         }
     }
 }
@@ -75,21 +87,23 @@ pub fn settled_sessions(
     let timeline: Vec<TimelineEvent> =
         events.iter().map(|key| TimelineEvent { key: *key, flags: Flags::default() }).collect();
     let mut sessions = Vec::new();
-    for_each_settled_stay(&timeline, settling, |stay| {
-        let key = |place: usize| timeline[place].key;
-        let (entry, exit) = (stay.entry.map(key), stay.exit.map(key));
-        sessions.push(Session {
-            id: SessionId::of_event(vehicle, &key(stay.giving())),
-            vehicle: vehicle.clone(),
-            entry_event_id: entry.map(|entry| entry.id),
-            entry_time: entry.map(|entry| entry.time),
-            exit_event_id: exit.map(|exit| exit.id),
-            exit_time: exit.map(|exit| exit.time),
-            state: stay.state,
-            reason: stay.reason,
-        });
-    });
+    for_each_settled_stay(&timeline, settling, |stay| sessions.push(session_of(vehicle, &timeline, stay)));
     sessions
+}
+
+fn session_of(vehicle: &Vehicle, events: &[TimelineEvent], stay: Stay) -> Session {
+    let key = |place: usize| events[place].key;
+    let (entry, exit) = (stay.entry.map(key), stay.exit.map(key));
+    Session {
+        id: SessionId::of_event(vehicle, &key(stay.giving())),
+        vehicle: vehicle.clone(),
+        entry_event_id: entry.map(|entry| entry.id),
+        entry_time: entry.map(|entry| entry.time),
+        exit_event_id: exit.map(|exit| exit.id),
+        exit_time: exit.map(|exit| exit.time),
+        state: stay.state,
+        reason: stay.reason,
+    }
 }
 
 /// The newest event of each lot: the lot's own time.
@@ -116,14 +130,91 @@ pub fn check(
     rules: &Rules,
     lot_time: Timestamp,
 ) -> Vec<Fault> {
+    let settled = standing.iter().map(|session| {
+        let state = if session.state == State::HeldExit { State::UnmatchedExit } else { session.state };
+        Session { state, ..session.clone() }
+    });
+    differences(settled_sessions(vehicle, events, rules, lot_time), settled)
+}
+
+/// All that a ledger has of one vehicle at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Account {
+    /// Every recorded event with what is decided about it, sorted by key.
+    pub events: Vec<TimelineEvent>,
+    /// The stored timeline; empty for a plate that says that nothing was read.
+    pub timeline: Timeline,
+    /// The sessions that stand.
+    pub standing: Vec<Session>,
+    /// The ids of the void sessions.
+    pub void: Vec<SessionId>,
+}
+
+impl Account {
+    /// Where the ledger disagrees with the definition, while anything may still be awaited.
+    ///
+    /// Each event is then in exactly one session or a re-read of one, since the sessions are those of the definition.
+    /// `lot_time` is the time of the newest event of the lot, or later.
+    pub fn faults(&self, vehicle: &Vehicle, rules: &Rules, lot_time: Timestamp) -> Vec<Fault> {
+        let limits = Limits::of(rules, &vehicle.lot);
+        let mut expected = Vec::new();
+        let visit = |stay| expected.push(session_of(vehicle, &self.events, stay));
+        if rules.is_unread(&vehicle.plate) {
+            let stay = |(place, event): (usize, &TimelineEvent)| unread_stay(place, event.key.direction);
+            self.events.iter().enumerate().map(stay).for_each(visit);
+        } else {
+            for_each_stay(&self.events, limits, |event| event.flags.has(Flags::ENDED), visit);
+        }
+        let mut faults = differences(expected, self.standing.iter().cloned());
+        faults.extend(self.foreign(vehicle));
+        if !rules.is_unread(&vehicle.plate) {
+            faults.extend(self.timeline_faults());
+            faults.extend(self.ended_early(limits, lot_time));
+        }
+        faults
+    }
+
+    /// Void sessions whose id no event has given.
+    fn foreign(&self, vehicle: &Vehicle) -> impl Iterator<Item = Fault> {
+        let mut given: Vec<SessionId> = if self.void.is_empty() {
+            Vec::new()
+        } else {
+            self.events.iter().map(|e| SessionId::of_event(vehicle, &e.key)).collect()
+        };
+        given.sort_unstable();
+        self.void.iter().filter(move |id| given.binary_search(id).is_err()).map(|id| Fault::Foreign(*id))
+    }
+
+    /// Events that the stored timeline should have and lacks, and those that it has alone.
+    fn timeline_faults(&self) -> impl Iterator<Item = Fault> {
+        let lacks = |event: &&TimelineEvent| {
+            self.timeline.reaches(event.key.time) && self.timeline.position(&event.key).is_none()
+        };
+        let is_recorded =
+            |event: &TimelineEvent| self.events.binary_search_by_key(&event.key, |known| known.key).is_ok();
+        let lacking = self.events.iter().filter(lacks);
+        let invented = self.timeline.events().iter().filter(move |event| !is_recorded(event));
+        lacking.chain(invented).map(|event| Fault::Timeline(event.key.id))
+    }
+
+    fn ended_early(&self, limits: Limits, lot_time: Timestamp) -> impl Iterator<Item = Fault> {
+        let is_early = move |event: &&TimelineEvent| {
+            event.key.direction == Direction::Entry
+                && event.flags.has(Flags::ENDED)
+                && lot_time.millis_since(event.key.time) <= limits.max_stay_ms
+        };
+        self.events.iter().filter(is_early).map(|event| Fault::EndedEarly(event.key.id))
+    }
+}
+
+fn differences(expected: Vec<Session>, standing: impl Iterator<Item = Session>) -> Vec<Fault> {
     let mut expected: BTreeMap<SessionId, Session> =
-        settled_sessions(vehicle, events, rules, lot_time).into_iter().map(|session| (session.id, session)).collect();
+        expected.into_iter().map(|session| (session.id, session)).collect();
     let mut faults = Vec::new();
     for session in standing {
-        let state = if session.state == State::HeldExit { State::UnmatchedExit } else { session.state };
         match expected.remove(&session.id) {
             None => faults.push(Fault::Unexpected(session.id)),
-            Some(right) if right != (Session { state, ..session.clone() }) => faults.push(Fault::Different(session.id)),
+            Some(right) if right != session => faults.push(Fault::Different(session.id)),
             Some(_) => {}
         }
     }

@@ -10,6 +10,7 @@ use parking::Timestamp;
 use super::{Ledger, open};
 
 mod agreeing;
+mod auditing;
 mod awaiting;
 mod finding;
 mod following;

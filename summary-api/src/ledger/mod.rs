@@ -16,6 +16,7 @@ use parking::{
 use uuid::Uuid;
 
 mod agreed;
+mod audit;
 mod batch;
 mod chain;
 mod changes_of;
@@ -32,6 +33,7 @@ pub mod sqlite;
 mod stored;
 mod unit;
 
+pub use audit::{Audited, AuditedVehicle};
 pub use dwells::Dwells;
 pub use open::{Probe, open, probe};
 pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
@@ -341,6 +343,11 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn changes_of(&self, session: SessionId) -> Result<Vec<ChangeRow>, Error> {
         changes_of::changes_of(self, session).await
     }
+
+    /// All that the ledger has of the vehicles from the number `from` on, as of one moment: some of them, and where to go on.
+    ///
+    /// It reads the events and the sessions whole, once for each part.
+    async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error>;
 
     /// Whether the store answers, is the one that was opened, and keeps what is written: when the last attempt to write
     /// failed, another one is made. To be called about once a second.

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::TryStreamExt as _;
 use matching::{CorrelatorStatus, LoadRequest, Unit, wire};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -152,6 +154,21 @@ pub(super) async fn record(State(internal): State<Internal>, request: Request) -
 pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
     answer(&internal.service.due_holding(most, turn).await?)
+}
+
+/// Compares the whole ledger with the definition of the sessions. A line of JSON after each part; the last one is `done`.
+#[utoipa::path(
+    get, path = "/internal/v1/verify", tag = "internal", security(("internal_token" = [])),
+    responses((status = 200, description = "What was found, so far and in the end", body = String, content_type = "application/x-ndjson")),
+)]
+pub(super) async fn verify(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+    internal.access.check(request.headers())?;
+    let parts = internal.service.verify().await?;
+    let lines = parts.map_ok(|part| Bytes::from(format!("{}\n", serde_json::json!(part)))).inspect_err(|error| {
+        tracing::warn!(%error, "a verification broke off");
+    });
+    let media_type = HeaderValue::from_static("application/x-ndjson");
+    Ok(([(header::CONTENT_TYPE, media_type)], Body::from_stream(lines)).into_response())
 }
 
 /// Takes how a correlator stands.

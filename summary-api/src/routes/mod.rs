@@ -90,6 +90,7 @@ fn internal() -> OpenApiRouter<Internal> {
         .routes(routes!(internal::record))
         .routes(routes!(internal::due))
         .routes(routes!(internal::report))
+        .routes(routes!(internal::verify))
 }
 
 /// All routes but those of `service_kit`, and `/openapi.json`.

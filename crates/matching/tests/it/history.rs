@@ -1,6 +1,7 @@
 //! The history check finds every kind of fault, and none where there is none.
 
-use matching::history::{Fault, check, settled_sessions};
+use matching::history::{Account, Fault, check, settled_sessions};
+use matching::{Flags, Timeline, TimelineEvent};
 use parking::{EventKey, LotId, Plate, Reason, Rules, Session, State, Timestamp, Vehicle};
 
 use crate::model::{entry, exit, vehicle};
@@ -75,4 +76,49 @@ fn plates_that_say_nothing_are_never_paired() {
     let told: Vec<(State, Option<Reason>)> = sessions.iter().map(|session| (session.state, session.reason)).collect();
     let unread = Some(Reason::Unread);
     assert_eq!(told, [(State::UnmatchedEntry, unread), (State::UnmatchedExit, unread), (State::UnmatchedExit, unread)]);
+}
+
+/// An account in which nothing has ended yet, as a ledger would have it.
+fn account() -> Account {
+    let events: Vec<TimelineEvent> =
+        [entry(0), exit(50), entry(100)].map(|key| TimelineEvent { key, flags: Flags::default() }).into();
+    let mut keys: Vec<EventKey> = events.iter().map(|event| event.key).collect();
+    let standing = settled_sessions(&vehicle(), &mut keys, &rules(), Timestamp::from_millis(100));
+    Account { timeline: Timeline::new(None, events.clone()), events, standing, void: Vec::new() }
+}
+
+fn faults_of(account: &Account) -> Vec<Fault> {
+    account.faults(&vehicle(), &rules(), Timestamp::from_millis(100))
+}
+
+#[test]
+fn an_account_is_compared_as_it_stands_while_something_is_awaited() {
+    assert_eq!(faults_of(&account()), []);
+}
+
+#[test]
+fn a_timeline_that_differs_from_the_events_is_a_fault() {
+    let mut lacking = account();
+    lacking.timeline = Timeline::new(None, lacking.events[..2].to_vec());
+    let mut inventing = account();
+    inventing.events.pop();
+    inventing.standing.pop();
+
+    assert_eq!(faults_of(&lacking), [Fault::Timeline(entry(100).id)]);
+    assert_eq!(faults_of(&inventing), [Fault::Timeline(entry(100).id)]);
+}
+
+#[test]
+fn a_void_session_of_no_event_and_a_stay_that_was_ended_early_are_faults() {
+    let mut foreign = account();
+    let (of_exit, stranger) =
+        (parking::SessionId::of_event(&vehicle(), &exit(50)), parking::SessionId::of_event(&vehicle(), &entry(7)));
+    foreign.void = vec![of_exit, stranger];
+    let mut early = account();
+    early.events[2].flags.set(Flags::ENDED);
+    early.standing[1].state = State::UnmatchedEntry;
+    early.standing[1].reason = Some(Reason::MaxStay);
+
+    assert_eq!(faults_of(&foreign), [Fault::Foreign(stranger)]);
+    assert_eq!(faults_of(&early), [Fault::EndedEarly(entry(100).id)]);
 }

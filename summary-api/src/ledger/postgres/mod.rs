@@ -6,6 +6,7 @@
 //! has the tables, `upgrade` brings them to this program's version, `probe` only looks.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
@@ -13,13 +14,14 @@ use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 pub(in crate::ledger) use self::probe::probe;
-use self::store::{Store, attempt};
+use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
-    ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
     SessionFilter, SessionRow, Summary, merge,
 };
 
+mod audit;
 mod changes;
 mod due;
 mod events;
@@ -160,6 +162,10 @@ impl Ledger for PostgresLedger {
 
     async fn last_change(&self) -> Result<u64, Error> {
         attempt(|| changes::last_change(&self.store)).await
+    }
+
+    async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
+        attempt_within(Duration::MAX, || audit::audit(&self.store, rules, from)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

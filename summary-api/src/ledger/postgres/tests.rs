@@ -62,10 +62,7 @@ async fn a_database_that_takes_no_connections_is_waited_for() {
     server.query(&other, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
 
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-    testbed::wait_until(std::time::Duration::from_secs(30), "the ledger to be back", async || {
-        ledger.ping().await.is_ok()
-    })
-    .await;
+    testbed::wait_until(Duration::from_secs(30), "the ledger to be back", async || ledger.ping().await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -108,7 +105,7 @@ async fn a_server_that_comes_back_is_used_again() {
 
     server.restart().await.unwrap();
     let answers = async || ledger.ping().await.is_ok();
-    testbed::wait_until(std::time::Duration::from_secs(30), "the ledger to answer again", answers).await;
+    testbed::wait_until(Duration::from_secs(30), "the ledger to answer again", answers).await;
     assert_eq!(ledger.lots().await, Ok(Vec::new()));
 }
 

@@ -178,8 +178,8 @@ pub(super) fn clear(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the rows that the log is ahead of.
-pub(super) fn catch_up(connection: &Connection) -> Result<(), Error> {
+/// The states that the log has, the newest of each vehicle, by number.
+pub(super) fn logged(connection: &Connection) -> Result<BTreeMap<i64, Head>, Error> {
     let mut newest = BTreeMap::new();
     let mut statement = connection.prepare("SELECT heads FROM vehicle_log ORDER BY number")?;
     let mut rows = statement.query([])?;
@@ -189,7 +189,12 @@ pub(super) fn catch_up(connection: &Connection) -> Result<(), Error> {
             .map_err(|error| Error::Corrupt(format!("the log of vehicles is damaged: {error}")))?;
         newest.extend(heads.into_iter().map(|head| (head.number, head)));
     }
-    for head in newest.values() {
+    Ok(newest)
+}
+
+/// Writes the rows that the log is ahead of.
+pub(super) fn catch_up(connection: &Connection) -> Result<(), Error> {
+    for head in logged(connection)?.values() {
         head.write_row(connection)?;
     }
     connection.execute("DELETE FROM vehicle_log", [])?;

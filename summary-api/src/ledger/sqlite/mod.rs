@@ -25,10 +25,11 @@ pub(in crate::ledger) use self::probe::probe;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
     SessionFilter, SessionRow, Summary,
 };
 
+mod audit;
 mod changes;
 mod due;
 mod event_index;
@@ -182,6 +183,12 @@ impl Ledger for SqliteLedger {
 
     async fn last_change(&self) -> Result<u64, Error> {
         self.readers.read(changes::last_change).await
+    }
+
+    async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
+        let rules = rules.clone();
+        let read = move |connection: &_| audit::audit(connection, &rules, from);
+        self.readers.read_within(audit::LONGEST, read).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -38,6 +38,15 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.read_within(LONGEST, work).await
+    }
+
+    /// Runs `work` on a connection, for at most `longest`; all that it reads is of one moment.
+    pub(super) async fn read_within<T: Send + 'static>(
+        self: &Arc<Self>,
+        longest: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let readers = Arc::clone(self);
         // A read whose caller has gone away ends before the next one takes its turn.
         let done = tokio::spawn(async move {
@@ -47,7 +56,7 @@ impl Readers {
             })?;
             let _turn = turn.map_err(|_| Error::Unavailable("this process has closed it".into()))?;
             let lender = Arc::clone(&readers);
-            let read = tokio::task::spawn_blocking(move || lender.lend(work));
+            let read = tokio::task::spawn_blocking(move || lender.lend(longest, work));
             read.await.map_err(|error| Error::Unavailable(format!("a read failed: {error}")))?
         });
         done.await.map_err(|error| Error::Unavailable(format!("a read failed: {error}")))?
@@ -62,12 +71,12 @@ impl Readers {
         self.idle().clear();
     }
 
-    fn lend<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    fn lend<T>(&self, longest: Duration, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.place.check()?;
         let idle = self.idle().pop();
         let mut connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
         let begun = Instant::now();
-        connection.progress_handler(STEPS, Some(move || begun.elapsed() > LONGEST))?;
+        connection.progress_handler(STEPS, Some(move || begun.elapsed() > longest))?;
         let moment = connection.transaction()?;
         let result = work(&moment);
         moment.finish()?;
@@ -75,8 +84,8 @@ impl Readers {
             self.idle().push(connection);
         }
         match result {
-            Err(Error::Unavailable(reason)) if begun.elapsed() > LONGEST => Err(Error::Unavailable(format!(
-                "a read was ended after {LONGEST:?}, because the write-ahead log grows while a read goes on ({reason})"
+            Err(Error::Unavailable(reason)) if begun.elapsed() > longest => Err(Error::Unavailable(format!(
+                "a read was ended after {longest:?}, because the write-ahead log grows while a read goes on ({reason})"
             ))),
             result => result,
         }

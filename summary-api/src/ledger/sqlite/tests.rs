@@ -21,6 +21,8 @@ use crate::testing::{Vehicles, minute};
 
 mod upgrading;
 
+mod damage;
+
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 async fn refusal(path: &Path) -> String {

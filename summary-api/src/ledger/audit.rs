@@ -1,0 +1,169 @@
+//! Puts together all that a ledger has of some vehicles, for the comparison with the definition of the sessions.
+//!
+//! Both adapters read whole tables in the order in which they are stored, for a range of vehicle numbers at a time: an
+//! index by vehicle would cost each recorded event a page. What is right is said by `matching::history`.
+
+use std::collections::HashMap;
+
+use matching::history::Account;
+use matching::{Flags, Timeline, TimelineEvent};
+use parking::{EventKey, Session, SessionId, Source, State, Timestamp, Vehicle};
+use uuid::Uuid;
+
+use super::Error;
+use super::stored::{Code as _, event_key, word_of};
+
+/// About this many events are read at once, about 300 bytes each with their sessions; tests have several parts.
+pub(super) const PART_EVENTS: u64 = if cfg!(test) { 20 } else { 500_000 };
+
+/// Some vehicles with all that the ledger has of them, as of one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Audited {
+    /// The vehicles, by number.
+    pub vehicles: Vec<AuditedVehicle>,
+    /// The first vehicle number of the next part; `None` after the last vehicle.
+    pub next: Option<i64>,
+}
+
+/// A vehicle with all that the ledger has of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditedVehicle {
+    /// Its number.
+    pub number: i64,
+    /// The lot and the plate.
+    pub vehicle: Vehicle,
+    /// Its events and sessions.
+    pub account: Account,
+    /// Events that the chain of the vehicle's events does not lead to: late events would be decided without them.
+    pub unchained: Vec<Uuid>,
+    /// Saved summaries.
+    pub summaries: Vec<Session>,
+}
+
+/// A vehicle's row.
+pub(super) struct VehicleRow {
+    pub(super) number: i64,
+    pub(super) vehicle: Vehicle,
+    pub(super) timeline: Timeline,
+    pub(super) last_event: Option<i64>,
+}
+
+/// An event's row.
+pub(super) struct EventOf {
+    pub(super) number: i64,
+    pub(super) previous: Option<i64>,
+    pub(super) vehicle: i64,
+    pub(super) time_ms: i64,
+    pub(super) direction: i16,
+    pub(super) id: Uuid,
+    pub(super) flags: u8,
+}
+
+/// A session's row. The events are numbers, as stored.
+pub(super) struct SessionOf {
+    pub(super) id: Uuid,
+    pub(super) vehicle: i64,
+    pub(super) state: i16,
+    pub(super) reason: Option<i16>,
+    pub(super) source: i16,
+    pub(super) entry: (Option<i64>, Option<i64>),
+    pub(super) exit: (Option<i64>, Option<i64>),
+}
+
+/// Collects the rows of some vehicles.
+pub(super) struct Collector {
+    rows: Vec<VehicleRow>,
+    places: HashMap<i64, usize>,
+    vehicles: Vec<AuditedVehicle>,
+    events: HashMap<i64, (Option<i64>, EventKey)>,
+    unread: Vec<bool>,
+}
+
+impl Collector {
+    /// Begins with the vehicles of a range; `is_unread` says of which plates nothing was read.
+    pub(super) fn new(rows: Vec<VehicleRow>, is_unread: impl Fn(&Vehicle) -> bool) -> Self {
+        let of = |row: &VehicleRow| AuditedVehicle {
+            number: row.number,
+            vehicle: row.vehicle.clone(),
+            account: Account { timeline: row.timeline.clone(), ..Account::default() },
+            unchained: Vec::new(),
+            summaries: Vec::new(),
+        };
+        Self {
+            places: rows.iter().enumerate().map(|(place, row)| (row.number, place)).collect(),
+            vehicles: rows.iter().map(of).collect(),
+            unread: rows.iter().map(|row| is_unread(&row.vehicle)).collect(),
+            events: HashMap::new(),
+            rows,
+        }
+    }
+
+    /// Takes an event. While it is in the stored timeline, that has its flags.
+    pub(super) fn event(&mut self, event: &EventOf) -> Result<(), Error> {
+        let key = event_key(event.time_ms, event.direction, event.id)?;
+        let place = self.place(event.vehicle)?;
+        let account = &mut self.vehicles[place].account;
+        let decided = account.timeline.position(&key).map(|place| account.timeline.events()[place].flags);
+        let flags = decided.unwrap_or_else(|| Flags::from_bits(event.flags));
+        account.events.push(TimelineEvent { key, flags });
+        self.events.insert(event.number, (event.previous, key));
+        Ok(())
+    }
+
+    /// Takes a session, once all events are there.
+    pub(super) fn session(&mut self, row: &SessionOf) -> Result<(), Error> {
+        let place = self.place(row.vehicle)?;
+        let id = SessionId::from_uuid(row.id);
+        let end = |(number, time_ms): (Option<i64>, Option<i64>)| {
+            let event = number.and_then(|number| self.events.get(&number)).map(|(_, key)| key.id);
+            (event, time_ms.map(Timestamp::from_millis))
+        };
+        let ((entry_event_id, entry_time), (exit_event_id, exit_time)) = (end(row.entry), end(row.exit));
+        let vehicle = &mut self.vehicles[place];
+        let session = Session {
+            id,
+            vehicle: vehicle.vehicle.clone(),
+            entry_event_id,
+            entry_time,
+            exit_event_id,
+            exit_time,
+            state: State::from_code(row.state)?,
+            reason: word_of(row.reason)?,
+        };
+        match (Source::from_code(row.source)?, session.state) {
+            (Source::Summary, _) => vehicle.summaries.push(session),
+            (Source::Events, State::Void) => vehicle.account.void.push(id),
+            (Source::Events, _) => vehicle.account.standing.push(session),
+        }
+        Ok(())
+    }
+
+    /// The vehicles, their events in order.
+    pub(super) fn finish(mut self, next: Option<i64>) -> Audited {
+        for (place, row) in self.rows.iter().enumerate() {
+            let vehicle = &mut self.vehicles[place];
+            vehicle.account.events.sort_unstable_by_key(|event| event.key);
+            if !self.unread[place] {
+                vehicle.unchained = unchained(&self.events, row.last_event, &vehicle.account.events);
+            }
+        }
+        Audited { vehicles: self.vehicles, next }
+    }
+
+    fn place(&self, vehicle: i64) -> Result<usize, Error> {
+        let place = self.places.get(&vehicle).copied();
+        place.ok_or_else(|| Error::Corrupt(format!("a row belongs to the vehicle {vehicle}, which is missing")))
+    }
+}
+
+fn unchained(events: &HashMap<i64, (Option<i64>, EventKey)>, last: Option<i64>, all: &[TimelineEvent]) -> Vec<Uuid> {
+    let mut chained: Vec<EventKey> = Vec::with_capacity(all.len());
+    let mut next = last;
+    while let Some((previous, key)) = next.and_then(|number| events.get(&number)) {
+        chained.push(*key);
+        // The chain of a damaged ledger may be a circle.
+        next = previous.filter(|previous| Some(*previous) < next && chained.len() < all.len());
+    }
+    chained.sort_unstable();
+    all.iter().filter(|event| chained.binary_search(&event.key).is_err()).map(|event| event.key.id).collect()
+}

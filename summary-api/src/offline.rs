@@ -1,0 +1,63 @@
+//! Opens the ledger that the settings name, for a command while no summary API runs.
+//!
+//! The ledger must be there already, and its lock free. Serving it is [`run`](crate::run)'s.
+
+use service_kit::{ServiceContext, Settings, Unavailable};
+
+use crate::config::{Config, LedgerPlace};
+use crate::folder::{self, DataFolder};
+use crate::ledger;
+use crate::service::Service;
+
+/// Why the ledger can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong, or does not fit the ledger.
+    #[error("the ledger can't be opened")]
+    Config(#[from] service_kit::config::Error),
+    /// The data folder is in use, or can't be used.
+    #[error("the ledger can't be opened")]
+    Folder(#[from] folder::Error),
+    /// The ledger is away, in use or damaged.
+    #[error("the ledger can't be opened")]
+    Ledger(#[source] Unavailable),
+}
+
+/// A ledger that was opened for a command, alone.
+#[derive(Debug)]
+pub struct Offline {
+    /// What can be asked.
+    pub service: Service,
+    _folder: Option<DataFolder>,
+}
+
+/// Opens the ledger; `None` when there is none, and none is made.
+///
+/// # Errors
+/// The settings are wrong, the ledger is in use, away or damaged.
+pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Option<Offline>, Error> {
+    let config = Config::read(settings)?;
+    let folder = match &config.ledger {
+        LedgerPlace::Embedded(path) if !path.is_dir() => return Ok(None),
+        LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
+        LedgerPlace::At(_) => None,
+    };
+    let url = config.database_url();
+    if ledger::probe(url.expose(), &config.rules).await.map_err(unusable)?.rules.is_none() {
+        return Ok(None);
+    }
+    let ledger = ledger::open(url.expose(), context.clock.now()).await.map_err(unusable)?;
+    let rules = ledger.agree_on(&config.rules).await.map_err(unusable)?;
+    let service = Service::new(ledger, rules, config.lots, context);
+    Ok(Some(Offline { service, _folder: folder }))
+}
+
+fn unusable(error: ledger::Error) -> Error {
+    match error {
+        ledger::Error::Config(reason) => service_kit::config::Error::Refused(reason).into(),
+        ledger::Error::Unavailable(_)
+        | ledger::Error::InUse(_)
+        | ledger::Error::Replaced(_)
+        | ledger::Error::Corrupt(_) => Error::Ledger(Unavailable { name: "the ledger", reason: error.to_string() }),
+    }
+}
