@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Bus, Consumer, Error, HeaderValue, Message, Properties, Queue};
+use bus::{Bus, Consumer, Counts, Error, HeaderValue, Message, Properties, Queue};
 use parking::Rules;
 use service_kit::{Lifecycle, Settings, metrics};
 use testbed::wait_until;
@@ -45,8 +45,8 @@ impl Bus for Alarmed {
         self.inner.consume(queue, prefetch).await
     }
 
-    async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
-        self.inner.depth(queue).await
+    async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error> {
+        self.inner.counts(queue).await
     }
 }
 

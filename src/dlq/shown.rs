@@ -69,7 +69,7 @@ impl Shown {
     fn json(&self) -> Value {
         let Self { queue, reason, bytes, event, properties, body } = self;
         let named = properties.named();
-        let names: Vec<_> = named.iter().map(|(name, _)| *name).collect();
+        let property_names: Vec<_> = named.iter().map(|(name, _)| *name).collect();
         let mut line = json!({
             "queue": queue,
             "reason": reason,
@@ -77,7 +77,7 @@ impl Shown {
             "event_id": event,
             "content_type": properties.content_type,
             "content_encoding": properties.content_encoding,
-            "property_names": names,
+            "property_names": property_names,
             "header_names": properties.headers.keys().collect::<Vec<_>>(),
         });
         if let Some(body) = body {
