@@ -14,6 +14,7 @@ mod deployment;
 mod doctor;
 mod every_exit_finds_its_entry;
 mod explains;
+mod faults;
 mod files_are_never_silent;
 mod files_reach_the_queues;
 mod first_minute;

@@ -97,7 +97,7 @@ fn every_metric_is_explained_and_nothing_else_is() {
 
 #[test]
 fn every_file_that_the_readme_points_to_exists() {
-    for file in ["README.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/operations.md"] {
+    for file in ["README.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/guarantees.md", "docs/operations.md"] {
         let folder = Path::new(file).parent().unwrap().to_owned();
         let text = read(file);
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
@@ -105,4 +105,33 @@ fn every_file_that_the_readme_points_to_exists() {
             assert!(root().join(&folder).join(link).exists(), "{file} points to {link}");
         }
     }
+}
+
+/// The names of all functions of the workspace's sources.
+fn functions(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let named = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            names.extend(named.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_guarantees_name_exists() {
+    let mut known = BTreeSet::new();
+    for folder in ["src", "tests", "correlator", "summary-api", "entry-service", "exit-service", "crates"] {
+        functions(&root().join(folder), &mut known);
+    }
+    let text = read("docs/guarantees.md");
+    // A test is named by a sentence: three words at least.
+    let quoted = text.split('`').skip(1).step_by(2).filter(|quoted| quoted.matches('_').count() >= 3);
+    let named: Vec<&str> = quoted.filter(|quoted| !quoted.contains(['=', ' ', '{'])).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(missing.is_empty(), "docs/guarantees.md names tests that do not exist: {missing:?}");
 }

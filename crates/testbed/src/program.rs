@@ -125,8 +125,20 @@ impl Program {
     /// Prepares a start of the program at this path, as of [`binary`] or `env!("CARGO_BIN_EXE_…")`.
     #[expect(clippy::new_ret_no_self, reason = "as std's Command and thread::Builder, it is set up before it runs")]
     pub fn new(path: impl AsRef<Path>) -> ProgramBuilder {
+        Self::through(&[], path)
+    }
+
+    /// As [`new`](Self::new), but started by another program: these words, and the program's path behind them.
+    pub fn through(words: &[&str], path: impl AsRef<Path>) -> ProgramBuilder {
         let path = path.as_ref();
-        let mut command = Command::new(path);
+        let mut command = match words {
+            [] => Command::new(path),
+            [first, others @ ..] => {
+                let mut command = Command::new(first);
+                command.args(others).arg(path);
+                command
+            }
+        };
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DWELL_")) {
             command.env_remove(name);
         }
