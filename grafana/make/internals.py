@@ -127,6 +127,14 @@ AGAIN = section(
         ask(f"sum by (instance) (dwell_dead_letters_held_bytes{{{JOB}}})", "{{instance}}"),
         width=12,
     ),
+    lines(
+        "Optional members dropped",
+        "Optional members of gate events that were empty, of the wrong type or out of range: the events were taken without "
+        "them. A member that never works is a wrong setting of a camera.",
+        "cps",
+        ask(rate("dwell_optional_members_dropped_total", "member"), "{{member}}"),
+        width=12,
+    ),
 )
 
 STATE = section(
@@ -192,6 +200,14 @@ LEDGER = section(
         ask(spread(0.99, "dwell_record_batch_events"), "p99"),
         width=6,
         empty="no call",
+    ),
+    lines(
+        "Write-ahead log of the ledger",
+        "The size of the write-ahead log that the summary API keeps for a ledger in SQLite; 0 with PostgreSQL. It grows while "
+        "a reader stays open: docs/runbooks/ledger-log-large.md.",
+        "bytes",
+        ask(f"max by (instance) (dwell_ledger_log_bytes{{{JOB}}})", "{{instance}}"),
+        width=6,
     ),
     lines(
         "Units, recorded and lost",

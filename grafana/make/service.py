@@ -70,7 +70,7 @@ HEALTH = section(
         "What they need",
         "Whether each server that is needed can be reached, by the word of whoever needs it most. Away: events wait and "
         "nothing is lost, see docs/runbooks/dependency-down.md; without Redis work goes on more slowly, see "
-        "docs/runbooks/cache-away.md.",
+        "docs/runbooks/cache-away.md. The own clock counts too: docs/runbooks/own-clock-off.md.",
         "none",
         ask(f"min by (dependency) (dwell_dependency_up{{{JOB}}})", "{{dependency}}", instant=True),
         width=6,
