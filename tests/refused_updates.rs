@@ -60,7 +60,7 @@ fn entry(number: u128, plate: &str, minute: i64) -> String {
 
 /// Settles these entries of one message; returns how many sessions stand, and each dead letter's id and reason.
 async fn settled(entries: &[String], loads: bool, records: bool) -> (usize, Vec<(Uuid, String)>) {
-    let pipeline = Pipeline::new(Rules { hold_ms: 200, ..Rules::default() }).await;
+    let pipeline = Pipeline::new(Rules { hold_ms: 200, re_read_window_ms: 10_000, ..Rules::default() }).await;
     pipeline.publish(Queue::Entry, [format!("[{}]", entries.join(",")).into_bytes()]).await;
     let mut dead = pipeline.bus.consume(Queue::Dead, 100).await.unwrap();
     let read = async {
