@@ -239,7 +239,7 @@ mod tests {
             sessions: 3,
             void: 1,
             summaries: 1,
-            changes: 8,
+            changes: 7,
             totals_compared: true,
             done: true,
             ..Verification::default()

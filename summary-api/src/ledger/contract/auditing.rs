@@ -1,6 +1,6 @@
 //! All that the ledger has of each vehicle is read, part by part, and has no fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use matching::history::Fault;
 use matching::{RecordedEvent, unread_unit};
@@ -44,11 +44,16 @@ async fn what_was_recorded_is_read_whole_and_has_no_fault(store: Store) {
                 2 => vec![entry(&car, at), entry(&car, at), entry(&car, at + 1)],
                 _ => vec![exit(&car, at - 60)],
             };
-            let new: std::collections::BTreeSet<_> = events.iter().map(|event| event.key).collect();
+            let new: BTreeSet<_> = events.iter().map(|event| event.key).collect();
             recorded += new.len() as u64;
             player.sees(&events, NOW).await;
         }
     }
+    // An exit alone, whose session its late entry makes void.
+    let late = vehicle("P3", "LATE");
+    player.sees(&[exit(&late, 50)], NOW).await;
+    player.sees(&[entry(&late, 40)], NOW).await;
+    recorded += 2;
     for due in player.due(3, NOW.plus_millis(player.rules.hold_ms + 1)).await {
         player.ends(&due, NOW.plus_millis(player.rules.hold_ms + 1)).await;
     }
@@ -64,7 +69,7 @@ async fn what_was_recorded_is_read_whole_and_has_no_fault(store: Store) {
     assert!(parts > 2, "{parts}");
     let count = |of: fn(&AuditedVehicle) -> usize| vehicles.iter().map(of).sum::<usize>() as u64;
     assert_eq!(count(|one| one.account.events.len()), recorded + 1);
-    assert_eq!((vehicles.len(), count(|one| one.summaries.len()), count(|one| one.unchained.len())), (9, 1, 0));
+    assert_eq!((vehicles.len(), count(|one| one.summaries.len()), count(|one| one.unchained.len())), (10, 1, 0));
     assert!(count(|one| one.account.void.len()) > 0);
 }
 

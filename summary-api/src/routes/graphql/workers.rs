@@ -182,13 +182,14 @@ mod tests {
             tokio::spawn(async move { workers.run(std::future::pending::<()>()).await })
         };
         let all: Vec<_> = (0..THREADS + WAITING).map(|_| busy()).collect();
-        let mut refused = workers.run(std::future::ready(())).now_or_never();
-        while refused.is_none() {
+        let refused = loop {
+            if let Some(Err(problem)) = workers.run(std::future::ready(())).now_or_never() {
+                break problem;
+            }
             // Jobs take a moment to reach the threads.
             tokio::task::yield_now().await;
-            refused = workers.run(std::future::ready(())).now_or_never();
-        }
-        assert_eq!(refused.and_then(Result::err).map(|problem| problem.status().as_u16()), Some(503));
+        };
+        assert_eq!(refused.status().as_u16(), 503);
 
         all.iter().for_each(tokio::task::JoinHandle::abort);
 

@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 27] = [
+const ROUTES: [(&str, &str); 28] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
     ("GET", "/api/v1/explanations"),
@@ -34,6 +34,7 @@ const ROUTES: [(&str, &str); 27] = [
     ("POST", "/internal/v1/load"),
     ("POST", "/internal/v1/record"),
     ("POST", "/internal/v1/report"),
+    ("GET", "/internal/v1/verify"),
     ("POST", "/save_summary"),
 ];
 

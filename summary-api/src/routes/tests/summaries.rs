@@ -9,7 +9,7 @@ const FIN: &str =
 
 #[tokio::test]
 async fn a_byte_order_mark_before_a_summary_is_ignored() {
-    let api = Api::new().await;
+    let api = Api::two_days_later().await;
 
     let marked = api.post_json("/save_summary", format!("\u{feff}{FIN}")).await;
     let plain = api.post_json("/save_summary", FIN).await;
