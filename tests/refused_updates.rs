@@ -53,8 +53,8 @@ impl Recorder for Rejecting {
     }
 }
 
-fn entry(number: u128, plate: &str, minute: i64) -> String {
-    let (id, time) = (Uuid::from_u128(number), parking::Timestamp::from_millis(BEGIN_MS + minute * 60_000));
+fn entry(number: u128, plate: &str, visit: i64) -> String {
+    let (id, time) = (Uuid::from_u128(number), parking::Timestamp::from_millis(BEGIN_MS + visit * 120_000));
     format!(r#"{{"id":"{id}","vehicle_plate":"{plate}","entry_date_time":"{time}"}}"#)
 }
 

@@ -123,7 +123,8 @@ impl Heartbeat {
             self.metrics.ready(queue, ready);
         }
         let broker = counts.map(|Counts { ready, consumers }| BrokerCounts { ready, consumers });
-        QueueReport { broker, own_consumers, in_flight: self.progress.unacknowledged(queue) as u64 }
+        let (in_flight, undecided) = (self.progress.unacknowledged(queue), self.progress.undecided(queue));
+        QueueReport { broker, own_consumers, in_flight: in_flight as u64, undecided: undecided as u64 }
     }
 
     /// What the broker counts of a queue, when it says so soon.

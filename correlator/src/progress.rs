@@ -92,6 +92,11 @@ impl Progress {
         self.of(queue).unacknowledged.load(Ordering::Relaxed)
     }
 
+    /// Messages of a queue of which an event is not yet recorded, nor on its way to the dead letters.
+    pub(crate) fn undecided(&self, queue: Queue) -> usize {
+        self.of(queue).undecided.load(Ordering::Relaxed)
+    }
+
     /// The broker's word on how many messages are ready; `None` when it gives none.
     pub(crate) fn set_ready(&self, queue: Queue, ready: Option<u64>) {
         self.of(queue).ready.store(ready.unwrap_or(UNKNOWN), Ordering::Relaxed);
@@ -135,8 +140,7 @@ impl Progress {
     /// Whether the hold of an exit of that time may end as far as this correlator goes: no entry before it is in the entry
     /// queue or in its hands, as far as the queue's order of time goes. The other correlators are the ledger's matter.
     pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
-        let undecided = self.of(Queue::Entry).undecided.load(Ordering::Relaxed);
-        let drained = self.is_empty(Queue::Entry) && undecided == 0;
+        let drained = self.is_empty(Queue::Entry) && self.undecided(Queue::Entry) == 0;
         drained || self.entries_until().is_some_and(|until| until >= time)
     }
 

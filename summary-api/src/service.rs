@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
-use parking::{Clock, Direction, EventKey, Lot, LotId, Lots, Rules, SessionId, Timestamp};
+use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use service_kit::logs::human_duration;
 use service_kit::metrics::show_limits;
 use service_kit::traces::{Kind, TraceContext, Traces};
@@ -331,7 +331,7 @@ impl Service {
 /// What is due of a vehicle without the holds of exits after `time`; `None` when nothing else is due. An exit from the
 /// future, recorded while a clock was wrong, waits for no entries.
 fn without_holds_after(mut due: Due, time: Timestamp, now: Timestamp) -> Option<Due> {
-    let is_in_the_future = |key: &EventKey| key.time.millis_since(now) > own_clock::AHEAD_MS;
+    let is_in_the_future = |key: &EventKey| key.time.millis_since(now) > AHEAD_MAX_MS;
     due.ended.retain(|key| key.direction == Direction::Entry || key.time <= time || is_in_the_future(key));
     (!due.ended.is_empty()).then_some(due)
 }

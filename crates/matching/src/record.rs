@@ -198,6 +198,8 @@ pub struct QueueReport {
     pub own_consumers: u64,
     /// Messages that this correlator has received and not yet acknowledged.
     pub in_flight: u64,
+    /// Of these the ones with an event that is not yet recorded, nor on its way to the dead letters.
+    pub undecided: u64,
 }
 
 impl QueueReport {

@@ -10,7 +10,7 @@ use service_kit::{Dependency, Health};
 use super::lots::LotStatus;
 
 /// An event further ahead of the clock than this is refused.
-pub(super) const AHEAD_MS: i64 = 5 * 60_000;
+const AHEAD_MS: i64 = 5 * 60_000;
 
 /// The clock as a dependency, from the first suspicion on.
 #[derive(Debug, Default)]

@@ -81,7 +81,12 @@ async fn terms_and_reports_pass() {
     let away = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
     let status = CorrelatorStatus {
         correlator: Uuid::from_u128(8),
-        entry: QueueReport { broker: Some(BrokerCounts { ready: 1, consumers: 2 }), own_consumers: 1, in_flight: 3 },
+        entry: QueueReport {
+            broker: Some(BrokerCounts { ready: 1, consumers: 2 }),
+            own_consumers: 1,
+            in_flight: 3,
+            undecided: 3,
+        },
         exit: QueueReport::default(),
         entries_until: Some(parking::Timestamp::from_millis(7)),
         dependencies: vec![away],

@@ -49,6 +49,7 @@ macro_rules! contract {
             a_receive_that_is_cancelled_loses_nothing
             a_full_queue_makes_its_publisher_wait_until_there_is_room
             depth_counts_what_is_ready
+            the_consumers_of_a_queue_are_counted_and_each_knows_its_own
             a_stop_ends_the_wait_for_messages
         );
     };
@@ -318,6 +319,21 @@ pub(crate) async fn depth_counts_what_is_ready(house: &impl House) {
 
     wait_until(PATIENCE, "three ready messages", async || depth(&*bus, Queue::Entry).await == 3).await;
     assert_eq!(depth(&*bus, Queue::Exit).await, 0);
+}
+
+/// A prefetch above 2,000 is that of several consumers on a broker.
+pub(crate) async fn the_consumers_of_a_queue_are_counted_and_each_knows_its_own(house: &impl House) {
+    let bus = fresh(house).await;
+    let counted = async || bus.counts(Queue::Entry).await.unwrap().map_or(0, |counts| counts.consumers);
+    let (one, other) = (bus.consume(Queue::Entry, 2_001).await.unwrap(), bus.consume(Queue::Entry, 1).await.unwrap());
+    let own = || one.acknowledger().consumers() + other.acknowledger().consumers();
+    wait_until(PATIENCE, "two consumers", async || own() >= 2 && counted().await == own()).await;
+
+    let gone = one.acknowledger();
+    drop(one);
+
+    wait_until(PATIENCE, "one consumer", async || counted().await == 1).await;
+    assert_eq!((gone.consumers(), other.acknowledger().consumers()), (0, 1));
 }
 
 pub(crate) async fn a_stop_ends_the_wait_for_messages(house: &impl House) {

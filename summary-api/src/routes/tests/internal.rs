@@ -57,8 +57,8 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     let counts = |ready| Some(BrokerCounts { ready, consumers: 2 });
     let status = CorrelatorStatus {
         correlator: Uuid::from_u128(7),
-        entry: QueueReport { broker: counts(1), own_consumers: 1, in_flight: 2 },
-        exit: QueueReport { broker: None, own_consumers: 1, in_flight: 1 },
+        entry: QueueReport { broker: counts(1), own_consumers: 1, in_flight: 2, undecided: 2 },
+        exit: QueueReport { broker: None, own_consumers: 1, in_flight: 1, undecided: 1 },
         dependencies: vec![redis, rabbitmq],
         ..CorrelatorStatus::default()
     };

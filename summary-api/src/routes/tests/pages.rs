@@ -281,7 +281,7 @@ async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
 async fn a_consumer_that_does_not_report_is_said_on_every_page() {
     let api = parked().await;
     let broker = Some(BrokerCounts { ready: 0, consumers: 2 });
-    let queue = QueueReport { broker, own_consumers: 1, in_flight: 0 };
+    let queue = QueueReport { broker, own_consumers: 1, in_flight: 0, undecided: 0 };
     api.fixture.service.report(CorrelatorStatus { exit: queue, ..idle_correlator(1) });
 
     let page = open(&api, "/").await.text();

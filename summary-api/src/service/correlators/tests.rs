@@ -12,13 +12,16 @@ fn at(millis: i64) -> Timestamp {
 
 /// A correlator with a consumer of each queue, which sees so many of all.
 fn consuming(id: u128, seen: u64) -> CorrelatorStatus {
-    let queue =
-        QueueReport { broker: Some(BrokerCounts { ready: 0, consumers: seen }), own_consumers: 1, in_flight: 0 };
+    let queue = QueueReport {
+        broker: Some(BrokerCounts { ready: 0, consumers: seen }),
+        own_consumers: 1,
+        ..QueueReport::default()
+    };
     CorrelatorStatus { entry: queue, exit: queue, ..idle_correlator(id << 96) }
 }
 
 fn with_entries(status: CorrelatorStatus, in_flight: u64, until: Option<Timestamp>) -> CorrelatorStatus {
-    let entry = QueueReport { in_flight, ..status.entry };
+    let entry = QueueReport { in_flight, undecided: in_flight, ..status.entry };
     CorrelatorStatus { entry, entries_until: until, ..status }
 }
 
