@@ -151,7 +151,7 @@ fn elements(delivery: &Delivery, now: Timestamp) -> Result<Vec<Element<'_>>, Ref
     Err(first.map_or_else(|| Refusal::new("body", "is an empty array"), |first| first.of_array(count)))
 }
 
-/// What is wrong with the encoding of a body that can't be read, if that is what is wrong.
+/// The refusal of an unsupported encoding; `None` when an unreadable body has another cause.
 fn encoding(delivery: &Delivery) -> Option<Refusal> {
     let said = delivery.properties.as_ref().and_then(|said| said.content_encoding.as_deref()).unwrap_or_default();
     let said = said.trim().to_ascii_lowercase();
@@ -289,7 +289,7 @@ mod tests {
         let unknown = reason(Some("SECRET1"), &[0x78, 0x9c]);
         assert!(unknown.starts_with("content_encoding is not one that is taken") && !unknown.contains("SECRET1"));
         assert!(reason(Some("utf-8"), b"{").starts_with("body is not JSON"));
-        // What can be read is taken, whatever is said of it.
+        // A readable body is taken, whatever encoding its properties claim.
         assert_eq!(reason(Some("gzip"), event("2024-09-24T09:00:00Z").as_bytes()), "an event");
     }
 

@@ -20,9 +20,9 @@ use crate::intake::Acknowledgers;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
-/// The worker receives nothing more while so many dead letters are not confirmed.
+/// The most unconfirmed dead letters; at this limit the worker receives nothing more.
 pub(crate) const LETTERS_MAX: usize = 10_000;
-/// Nor while those that are not confirmed hold so many bytes.
+/// The most bytes that unconfirmed dead letters hold; at this limit the worker receives nothing more.
 pub(crate) const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The most letters that are published together.
 const GROUP: usize = 500;
