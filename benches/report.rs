@@ -1,4 +1,4 @@
-//! What the rows found, as a table for the terminal and as the measured parts of `docs/performance.md`.
+//! What the rows found, as a table for the terminal and as the measured parts of `docs/performance-notes.md`.
 //!
 //! The document is written by hand but for its blocks between `<!-- bench ROW -->` and `<!-- end ROW -->`: each run
 //! replaces those of the rows that it measured, and says where, when and under which load that was.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use service_kit::config::{self, Setting};
 
@@ -105,6 +106,13 @@ fn every_file_that_the_readme_points_to_exists() {
             assert!(root().join(&folder).join(link).exists(), "{file} points to {link}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs Python: ci/test"]
+fn the_page_on_performance_is_made_from_its_notes() {
+    let output = Command::new("python3").args(["ci/performance-page", "--check"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The names of all functions of the workspace's sources.
