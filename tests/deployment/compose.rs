@@ -237,7 +237,9 @@ fn the_summary_api_and_its_correlators_share_a_token_that_says_that_it_is_none()
     let token = |name: &str| compose.services[name].environment.get(config::INTERNAL_TOKEN.name);
     assert_eq!(token("summary-api"), token("correlator"));
     assert!(token("correlator").unwrap().contains("development"));
-    for name in ["entry-service", "exit-service", "dwell"] {
+    // `dwell verify` shows it too.
+    assert_eq!(token("dwell"), token("correlator"));
+    for name in ["entry-service", "exit-service"] {
         assert_eq!(token(name), None, "{name} has no use for the token");
     }
 }
