@@ -97,10 +97,13 @@ fn every_metric_is_explained_and_nothing_else_is() {
 }
 
 #[test]
-fn every_file_that_the_readme_points_to_exists() {
-    for file in ["README.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/guarantees.md", "docs/operations.md"] {
-        let folder = Path::new(file).parent().unwrap().to_owned();
-        let text = read(file);
+fn every_file_that_the_documentation_points_to_exists() {
+    let pages = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let pages = pages.map(|name| format!("docs/{}", name.display())).filter(|name| name.ends_with(".md"));
+    let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
+    for file in others.into_iter().chain(pages) {
+        let folder = Path::new(&file).parent().unwrap().to_owned();
+        let text = read(&file);
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
             assert!(root().join(&folder).join(link).exists(), "{file} points to {link}");
