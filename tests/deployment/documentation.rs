@@ -7,6 +7,7 @@ use std::process::Command;
 
 use service_kit::config::{self, Setting};
 
+use super::rules::files;
 use super::{read, root, variables};
 
 /// Texts that look like a metric and are none: members of sessions.
@@ -98,10 +99,8 @@ fn every_metric_is_explained_and_nothing_else_is() {
 
 #[test]
 fn every_file_that_the_documentation_points_to_exists() {
-    let pages = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let pages = pages.map(|name| format!("docs/{}", name.display())).filter(|name| name.ends_with(".md"));
     let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
-    for file in others.into_iter().chain(pages) {
+    for file in others.into_iter().chain(files("docs", ".md")) {
         let folder = Path::new(&file).parent().unwrap().to_owned();
         let text = read(&file);
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());

@@ -44,7 +44,7 @@ fn names(path: &str, kind: &str) -> BTreeSet<String> {
 }
 
 /// The files of a folder with this ending, from the repository's root.
-fn files(folder: &str, ending: &str) -> BTreeSet<String> {
+pub(super) fn files(folder: &str, ending: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(root().join(folder)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect()
