@@ -110,6 +110,25 @@ fn packages_use_only_what_stands_below_them() {
     }
 }
 
+/// A package of the workspace has no source in Cargo.lock. Where another package shares its name, `cargo -p NAME` is
+/// ambiguous.
+#[test]
+fn no_package_of_ours_shares_its_name_with_another_one() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let packages: Vec<&str> = lock.split("[[package]]\n").skip(1).collect();
+    let name = |package: &&str| package.lines().next().unwrap().to_owned();
+    let ours: BTreeSet<String> = packages.iter().filter(|package| !package.contains("\nsource = ")).map(name).collect();
+    let mut packages_by_name = BTreeMap::<String, usize>::new();
+    for package in &packages {
+        *packages_by_name.entry(name(package)).or_default() += 1;
+    }
+
+    let shared: Vec<&String> = ours.iter().filter(|name| packages_by_name[*name] > 1).collect();
+
+    assert!(ours.contains("name = \"dwell\""), "no package of ours was found in Cargo.lock");
+    assert_eq!(shared, Vec::<&String>::new());
+}
+
 #[test]
 fn every_file_says_what_it_is_for_and_fits_a_sitting() {
     const LINES_MAX: usize = 500;
