@@ -18,7 +18,9 @@ COPY summary-api/Cargo.toml summary-api/
 COPY crates/bus/Cargo.toml crates/bus/
 COPY crates/matching/Cargo.toml crates/matching/
 COPY crates/parking/Cargo.toml crates/parking/
+COPY crates/redis-cache/Cargo.toml crates/redis-cache/
 COPY crates/service-kit/Cargo.toml crates/service-kit/
+COPY crates/settings/Cargo.toml crates/settings/
 COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/testbed/Cargo.toml crates/testbed/
 # Cargo wants a source for everything that a manifest names; these go away again, so that none is left beside the real

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use bus::QueueNames;
-use service_kit::config;
 use testbed::{Postgres, Program, RabbitMq, Redis, free_port};
 
 use crate::LIMIT;
@@ -85,9 +84,9 @@ impl Servers {
     pub(crate) fn consume_command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["part", "consume", "--amqp", &self.broker.amqp_url()]);
-        command.args(["--prefetch", default_of(&config::PREFETCH)?]);
+        command.args(["--prefetch", default_of(&settings::PREFETCH)?]);
         // A batch comes from two queues, and is acknowledged at once.
-        let batch: u64 = default_of(&config::BATCH_EVENTS)?.parse()?;
+        let batch: u64 = default_of(&settings::BATCH_EVENTS)?.parse()?;
         command.args(["--acknowledge-every", &(batch / 2).to_string()]).args(arguments);
         Ok(command)
     }
@@ -120,7 +119,7 @@ pub(crate) fn program_command(name: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn default_of(setting: &config::Setting) -> anyhow::Result<&'static str> {
+fn default_of(setting: &settings::Setting) -> anyhow::Result<&'static str> {
     setting.default.with_context(|| format!("{} has no default", setting.name))
 }
 

@@ -13,7 +13,8 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, Queu
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use parking::{SystemClock, Timestamp};
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::Settings;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

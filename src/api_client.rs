@@ -9,8 +9,8 @@ use clap::{Arg, ArgMatches, Command};
 use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use service_kit::config::{self, Masked, OF_COMMANDS, SUMMARY_API_URL, mask};
-use service_kit::{Backoff, Settings, Unavailable};
+use service_kit::{Backoff, Unavailable};
+use settings::{Masked, OF_COMMANDS, SUMMARY_API_URL, Settings, mask};
 use url::Url;
 
 const API: &str = "api";
@@ -204,7 +204,7 @@ pub(crate) fn flag() -> Arg {
 
 /// The command with a help that shows the settings which name the summary API.
 pub(crate) fn reading(command: Command) -> Command {
-    config::reading(command, &[&[&SUMMARY_API_URL], OF_COMMANDS])
+    settings::reading(command, &[&[&SUMMARY_API_URL], OF_COMMANDS])
 }
 
 /// Whether somebody said where the summary API is.
@@ -213,13 +213,13 @@ pub(crate) fn is_named(matches: &ArgMatches, settings: &Settings) -> bool {
 }
 
 /// The address of the summary API.
-pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<String, config::Error> {
+pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<String, settings::Error> {
     let given = match matches.get_one::<String>(API) {
         Some(url) => settings.clone().with(&SUMMARY_API_URL, url),
         None => settings.clone(),
     };
     let url = given.url(&SUMMARY_API_URL, &["http"]).map_err(|mut error| {
-        if let config::Error::Wrong { name, .. } = &mut error
+        if let settings::Error::Wrong { name, .. } = &mut error
             && matches.contains_id(API)
         {
             *name = format!("--{API}");

@@ -4,9 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use parking::Lots;
-use service_kit::Settings;
-use service_kit::config::{self, Setting, mask};
 use service_kit::metrics::Registry;
+use settings::{Setting, Settings, mask};
 
 /// The block of addresses.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ impl Banner {
     pub fn new(settings: &Settings, address: SocketAddr, lots: &Lots) -> Self {
         let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
         let base = format!("http://{host}:{}", address.port());
-        let folder = settings.text(&config::DATA_DIR).unwrap_or("./dwell-data");
+        let folder = settings.text(&settings::DATA_DIR).unwrap_or("./dwell-data");
         let server = |setting: &Setting, embedded: String| settings.text(setting).map_or(embedded, mask);
         let names: Vec<&str> = lots.iter().map(|lot| lot.id.as_str()).collect();
         let rows = vec![
@@ -29,9 +28,9 @@ impl Banner {
             ("GraphQL", format!("{base}/graphql")),
             ("Metrics", format!("{base}/metrics")),
             ("Health", format!("{base}/readyz?verbose")),
-            ("Queues", server(&config::AMQP_URL, format!("embedded, kept in {folder}"))),
-            ("Working state", server(&config::REDIS_URL, "in memory, a cache of the ledger".to_owned())),
-            ("Ledger", server(&config::DATABASE_URL, format!("SQLite, kept in {folder}"))),
+            ("Queues", server(&settings::AMQP_URL, format!("embedded, kept in {folder}"))),
+            ("Working state", server(&settings::REDIS_URL, "in memory, a cache of the ledger".to_owned())),
+            ("Ledger", server(&settings::DATABASE_URL, format!("SQLite, kept in {folder}"))),
             ("Gates", format!("simulated at {}", names.join(", "))),
         ];
         Self { rows, example: format!("curl -s '{base}/api/v1/sessions?state=matched&limit=3'") }

@@ -2,7 +2,6 @@
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
-use service_kit::config;
 
 use crate::output;
 
@@ -26,7 +25,7 @@ pub fn command() -> Command {
         .before_help(EXAMPLES)
         .after_help("Exit codes: 0 written; 1 standard output can't be written; 2 no shell, or an unknown one; 78 wrong settings.")
         .arg(Arg::new(SHELL).required(true).value_parser(value_parser!(Shell)).help("For this shell"));
-    config::reading(command, &[])
+    settings::reading(command, &[])
 }
 
 /// Writes the script for `program` to standard output.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 use dwell::{completions, dlq, doctor, explain, export, output, pipeline, publish, replay, tail, verify};
-use service_kit::{Role, ServiceContext, Settings, config};
+use service_kit::{Role, ServiceContext};
+use settings::Settings;
 
 const PROGRAM: &str = "dwell";
 const EXAMPLES: &str = "\
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn cli() -> Command {
-    let command = config::command(PROGRAM, "Which exit belongs to which entry: parking sessions from gate events")
+    let command = settings::command(PROGRAM, "Which exit belongs to which entry: parking sessions from gate events")
         .before_help(EXAMPLES)
         .subcommands([
             replay::command(),
@@ -41,7 +42,7 @@ fn cli() -> Command {
             completions::command(),
         ])
         .subcommands(doctor::commands());
-    config::with_default(command, &config::LISTEN, "127.0.0.1:5000")
+    settings::with_default(command, &settings::LISTEN, "127.0.0.1:5000")
 }
 
 fn role(matches: &ArgMatches) -> Role {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusConfig};
-use service_kit::config::{self, AMQP_URL, DATABASE_URL};
-use service_kit::{ServiceContext, Settings, announce, http};
-use summary_api::folder::DataFolder;
+use service_kit::data_folder::DataFolder;
+use service_kit::{ServiceContext, announce, http};
+use settings::{AMQP_URL, DATABASE_URL, Settings};
 
 use crate::banner::{self, Banner};
 use crate::direct::DirectRecorder;
@@ -28,7 +28,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     let parts = Parts::read(&settings)?;
     announce::starting(NAME, &settings);
     let is_embedded = settings.text(&AMQP_URL).is_none() || settings.text(&DATABASE_URL).is_none();
-    let data_dir = settings.required(&config::DATA_DIR)?;
+    let data_dir = settings.required(&settings::DATA_DIR)?;
     let _folder = is_embedded.then(|| DataFolder::lock(data_dir.as_ref())).transpose()?;
     let listener = http::bind(&parts.api.listen).await?;
     let bus = bus::open(&parts.bus, &context)?;

@@ -13,8 +13,9 @@ use bus::{Message, Queue};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use parking::Direction;
 use parking::wire::{MAX_BODY_BYTES, MAX_EVENTS_OF_MESSAGE, write_event};
+use service_kit::ServiceContext;
 use service_kit::traces::Traces;
-use service_kit::{ServiceContext, Settings};
+use settings::Settings;
 use tokio::sync::mpsc;
 
 use self::confirms::Confirms;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bus::{Bus, BusConfig, OpenError, Queue, embedded};
 use clap::Command;
-use service_kit::config::{self, AMQP_URL, DATA_DIR, OF_COMMANDS, OF_QUEUES, OTLP_ENDPOINT};
-use service_kit::{ServiceContext, Settings, Unavailable};
+use service_kit::{ServiceContext, Unavailable};
+use settings::{AMQP_URL, DATA_DIR, OF_COMMANDS, OF_QUEUES, OTLP_ENDPOINT, Settings};
 
 /// While a command has the embedded bus, nothing consumes there: its queues must hold all that a file brings.
 const EMBEDDED_LIMITS: embedded::Limits = embedded::Limits { messages_max: 10_000_000, bytes_max: 1024 * 1024 * 1024 };
@@ -21,7 +21,7 @@ const DEPTH_INTERVAL: Duration = Duration::from_millis(100);
 pub enum Error {
     /// Settings and bus disagree; the cause says what to do.
     #[error("the queues can't be used")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// The broker does not answer, or another process has the embedded bus.
     #[error("the queues can't be used")]
     Unavailable(#[from] Unavailable),
@@ -32,7 +32,7 @@ pub enum Error {
 
 /// The command with a help that shows the settings which name the queues.
 pub(crate) fn reading(command: Command) -> Command {
-    config::reading(command, &[OF_QUEUES, &[&DATA_DIR, &OTLP_ENDPOINT], OF_COMMANDS])
+    settings::reading(command, &[OF_QUEUES, &[&DATA_DIR, &OTLP_ENDPOINT], OF_COMMANDS])
 }
 
 /// The open bus.

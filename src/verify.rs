@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use futures::StreamExt as _;
-use service_kit::config::{self, INTERNAL_TOKEN, OF_COMMANDS};
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::{INTERNAL_TOKEN, OF_COMMANDS, Settings};
 use summary_api::service::Verification;
 use summary_api::{Service, offline};
 
@@ -41,7 +41,7 @@ here; 78 wrong settings.";
 pub enum Error {
     /// A setting is wrong.
     #[error("nothing can be verified")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// The summary API gave no answer that can be used.
     #[error("the ledger is not verified")]
     Api(#[from] api_client::Error),
@@ -72,9 +72,9 @@ pub fn command() -> Command {
         .before_help(EXAMPLES)
         .after_help(AFTER)
         .arg(api_client::flag());
-    config::reading(
+    settings::reading(
         command,
-        &[&[&config::SUMMARY_API_URL, &INTERNAL_TOKEN, &config::DATABASE_URL, &config::DATA_DIR], OF_COMMANDS],
+        &[&[&settings::SUMMARY_API_URL, &INTERNAL_TOKEN, &settings::DATABASE_URL, &settings::DATA_DIR], OF_COMMANDS],
     )
 }
 

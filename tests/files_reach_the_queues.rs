@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use bus::{Bus, BusConfig, DeathNote, Message, Queue};
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::Settings;
 use testbed::RabbitMq;
 
 use crate::support::PATIENCE;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Bus, Consumer, Counts, Error, Message, Queue};
 use parking::Rules;
-use service_kit::{Settings, metrics};
+use service_kit::metrics;
+use settings::Settings;
 use testbed::{wait_for, wait_until};
 
 use crate::support::PATIENCE;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use service_kit::config::ALL;
+use settings::ALL;
 
 /// What a person scrolls through at most; the whole pipeline reads every setting and has more.
 const LINES_MAX: usize = 60;

@@ -15,7 +15,9 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/matching",
         "crates/bus",
         "crates/simulator",
+        "crates/settings",
         "crates/service-kit",
+        "crates/redis-cache",
     ];
     let folder = |package: &str| if package == "src" { root().join(package) } else { root().join(package).join("src") };
     packages.into_iter().map(|package| (package, rust_files(&folder(package)))).collect()
@@ -60,10 +62,12 @@ fn lapin_stands_only_in_the_bus() {
 }
 
 #[test]
-fn redis_stands_only_in_adapters_of_that_name() {
+fn redis_stands_only_in_its_crate_and_in_adapters_of_that_name() {
     let files = files_with(&["use ::redis", "use redis::", "redis::aio", "redis::cmd"]);
+    let may_use =
+        |file: &str| file.starts_with("crates/redis-cache/") || file.ends_with("/redis.rs") || file.contains("/redis/");
     assert!(!files.is_empty());
-    assert_eq!(outside(&files, |file| file.ends_with("/redis.rs") || file.contains("/redis/")), Vec::<&String>::new());
+    assert_eq!(outside(&files, may_use), Vec::<&String>::new());
 }
 
 #[test]
@@ -83,13 +87,15 @@ fn the_matching_core_knows_no_runtime_and_no_clock() {
 const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/parking", &[]),
     ("crates/matching", &["parking"]),
-    ("crates/service-kit", &["parking"]),
-    ("crates/bus", &["service-kit"]),
-    ("crates/simulator", &["bus", "parking", "service-kit"]),
-    ("entry-service", &["bus", "parking", "service-kit", "simulator"]),
-    ("exit-service", &["bus", "parking", "service-kit", "simulator"]),
-    ("correlator", &["bus", "matching", "parking", "service-kit"]),
-    ("summary-api", &["matching", "parking", "service-kit"]),
+    ("crates/settings", &["parking"]),
+    ("crates/service-kit", &["parking", "settings"]),
+    ("crates/redis-cache", &["service-kit", "settings"]),
+    ("crates/bus", &["service-kit", "settings"]),
+    ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
+    ("entry-service", &["bus", "parking", "service-kit", "settings", "simulator"]),
+    ("exit-service", &["bus", "parking", "service-kit", "settings", "simulator"]),
+    ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
+    ("summary-api", &["matching", "parking", "redis-cache", "service-kit", "settings"]),
 ];
 
 #[test]

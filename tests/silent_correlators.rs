@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bus::{Bus as _, BusConfig, Message, Queue, rabbitmq};
 use parking::SystemClock;
 use service_kit::ServiceContext;
-use service_kit::config::Masked;
+use settings::Masked;
 use testbed::{Program, Proxy, RabbitMq, Redis, Signal, free_port, wait_for, wait_until};
 use uuid::Uuid;
 

@@ -14,8 +14,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use parking::Rules;
 use prost::Message as _;
-use service_kit::Settings;
 use service_kit::traces::{TraceContext, Traces};
+use settings::Settings;
 use testbed::{Program, ProgramBuilder, RabbitMq, Redis, free_port, wait_for};
 
 use crate::support::pipeline::Pipeline;

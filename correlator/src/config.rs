@@ -2,8 +2,7 @@
 //!
 //! The matching rules are not here: they are the summary API's, so that all correlators decide alike.
 
-use service_kit::Settings;
-use service_kit::config::{self, Masked};
+use settings::{Masked, Settings};
 
 /// How a correlator works.
 #[derive(Debug, Clone)]
@@ -23,12 +22,12 @@ impl Config {
     ///
     /// # Errors
     /// The first setting that is wrong, and what is allowed.
-    pub fn from_settings(settings: &Settings) -> Result<Self, config::Error> {
+    pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
         Ok(Self {
-            prefetch: settings.number(&config::PREFETCH, 1..=32_000)?,
-            batch_events: settings.number(&config::BATCH_EVENTS, 1..=10_000)?,
-            batches_in_flight: settings.number(&config::BATCHES_IN_FLIGHT, 1..=64)?,
-            redis_url: settings.url(&config::REDIS_URL, &["redis"])?,
+            prefetch: settings.number(&settings::PREFETCH, 1..=32_000)?,
+            batch_events: settings.number(&settings::BATCH_EVENTS, 1..=10_000)?,
+            batches_in_flight: settings.number(&settings::BATCHES_IN_FLIGHT, 1..=64)?,
+            redis_url: settings.url(&settings::REDIS_URL, &["redis"])?,
         })
     }
 }

@@ -66,7 +66,7 @@ pub const DEFAULT_PORT: u16 = 2112;
 pub enum Error {
     /// A server does not take what is configured.
     #[error("the correlator can't start")]
-    Config(#[from] service_kit::config::Error),
+    Config(#[from] settings::Error),
     /// The process is stopping already.
     #[error("the correlator did not start: the process is stopping")]
     Stopping,
@@ -93,9 +93,7 @@ impl OtherNormalForm {
 impl From<timelines::redis::Error> for Error {
     fn from(error: timelines::redis::Error) -> Self {
         match error {
-            timelines::redis::Error::Address(error) => {
-                Self::Config(service_kit::config::Error::Refused(error.to_string()))
-            }
+            timelines::redis::Error::Address(error) => Self::Config(settings::Error::Refused(error.to_string())),
             timelines::redis::Error::Metrics(error) => Self::Metrics(error),
         }
     }
@@ -226,12 +224,12 @@ async fn terms(
         match recorder.terms().await {
             Ok(terms) => {
                 let known = OtherNormalForm::check(&terms);
-                known.map_err(|other| service_kit::config::Error::Refused(other.to_string()))?;
+                known.map_err(|other| settings::Error::Refused(other.to_string()))?;
                 ledger.up();
                 return Ok(Some(terms));
             }
             Err(error @ (recorder::Error::Refused(_) | recorder::Error::Rejected(_))) => {
-                return Err(service_kit::config::Error::Refused(error.to_string()).into());
+                return Err(settings::Error::Refused(error.to_string()).into());
             }
             Err(error @ recorder::Error::Unavailable(_)) => ledger.down(error.to_string()),
         }

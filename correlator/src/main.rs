@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use correlator::recorder::http::{HttpRecorder, Limits};
 use correlator::{Config, DEFAULT_PORT};
-use service_kit::config::{
-    self, AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OF_SERVICES, PREFETCH,
-    PUBLIC_HOSTS, REDIS_URL, SUMMARY_API_URL, Setting,
+use service_kit::{ServiceContext, announce, http};
+use settings::{
+    AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OF_SERVICES, PREFETCH, PUBLIC_HOSTS,
+    REDIS_URL, SUMMARY_API_URL, Setting, Settings,
 };
-use service_kit::{ServiceContext, Settings, announce, http};
 
 const NAME: &str = "correlator";
 
@@ -23,9 +23,9 @@ Examples:
 const OWN: &[&Setting] = &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT];
 
 fn main() -> ExitCode {
-    let command = config::command(NAME, "Matches each exit with its entry and has the sessions recorded");
-    let command = config::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:2112");
-    let command = config::reading(command, &[OF_SERVICES, OF_QUEUES, OWN]);
+    let command = settings::command(NAME, "Matches each exit with its entry and has the sessions recorded");
+    let command = settings::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:2112");
+    let command = settings::reading(command, &[OF_SERVICES, OF_QUEUES, OWN]);
     service_kit::run_service(command, |_, settings, context| start(settings, context))
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bus::Bus;
 use parking::Direction;
-use service_kit::{ServiceContext, Settings, config};
+use service_kit::ServiceContext;
+use settings::Settings;
 use simulator::{Plan, publish};
 
 /// The name of the service.
@@ -20,7 +21,7 @@ pub const PORT: u16 = 2113;
 pub enum Error {
     /// The settings say a traffic that can't be made.
     #[error("the entry gates cannot be simulated")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// Publishing can't go on.
     #[error("the entry gates have stopped")]
     Publish(#[from] publish::Error),

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use bus::BusConfig;
 use entry_service::{NAME, PORT};
-use service_kit::{ServiceContext, Settings, announce, config, http, run_service};
+use service_kit::{ServiceContext, announce, http, run_service};
+use settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,18 +16,18 @@ Examples:
   entry-service healthcheck";
 
 fn main() -> ExitCode {
-    let command = config::command(NAME, "Entry gates, simulated: publishes the vehicles that come in");
-    let command = config::with_default(command.before_help(EXAMPLES), &config::LISTEN, "127.0.0.1:2113");
-    let command = config::reading(command, &[config::OF_SERVICES, config::OF_QUEUES, config::OF_GATES]);
+    let command = settings::command(NAME, "Entry gates, simulated: publishes the vehicles that come in");
+    let command = settings::with_default(command.before_help(EXAMPLES), &settings::LISTEN, "127.0.0.1:2113");
+    let command = settings::reading(command, &[settings::OF_SERVICES, settings::OF_QUEUES, settings::OF_GATES]);
     run_service(command, |_, settings, context| start(settings, context))
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
     // Without a broker the events would go into a bus of this process alone, where nobody reads them.
-    settings.required(&config::AMQP_URL)?;
+    settings.required(&settings::AMQP_URL)?;
     let bus = BusConfig::from_settings(NAME, &settings)?;
-    let listen = settings.listen(&config::LISTEN, PORT)?;
-    let hosts = settings.hosts(&config::PUBLIC_HOSTS)?;
+    let listen = settings.listen(&settings::LISTEN, PORT)?;
+    let hosts = settings.hosts(&settings::PUBLIC_HOSTS)?;
     entry_service::check(&settings)?;
     announce::starting(NAME, &settings);
     let bus = bus::open(&bus, &context)?;

@@ -11,7 +11,8 @@ use bus::{Acknowledger, Consumer, Delivery, Message, Queue, Tag};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::Direction;
 use parking::wire::parse_message;
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::Settings;
 
 use self::shown::{Shown, as_json, as_table};
 use crate::output;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
-use service_kit::config::Masked;
+use settings::Masked;
 use summary_api::routes::StatusView;
 
 use super::finding::Finding;

@@ -1,7 +1,7 @@
 //! The ledger's store: can it be reached, is it a ledger of the given rules, may it be written? It changes nothing there.
 
 use parking::GivenRules;
-use service_kit::config::{DATABASE_URL, Masked};
+use settings::{DATABASE_URL, Masked};
 use summary_api::ledger::{self, Error};
 
 use super::address::{host_and_port, path, unreachable, user, word};

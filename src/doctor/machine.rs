@@ -4,8 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use service_kit::config::Listen;
 use service_kit::http::{self, ProbeError};
+use settings::Listen;
 
 use super::finding::Finding;
 
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_data_folder_in_use_is_right_only_for_the_service_that_listens_here() {
         let folder = tempfile::tempdir().unwrap();
-        let _holder = summary_api::folder::DataFolder::lock(folder.path()).unwrap();
+        let _holder = service_kit::data_folder::DataFolder::lock(folder.path()).unwrap();
 
         let found = [true, false].map(|is_running| data_folder(folder.path(), is_running).remove(0));
 

@@ -8,6 +8,7 @@
 
 mod address;
 mod clock;
+mod configuration;
 mod correlators;
 pub mod finding;
 mod ledger;
@@ -15,7 +16,6 @@ mod machine;
 mod print;
 mod rabbitmq;
 mod redis;
-mod settings;
 mod summary_api;
 
 use std::io::IsTerminal as _;
@@ -28,8 +28,7 @@ use ::summary_api::config::{AnswerCache, LEDGER_FILE, LedgerPlace};
 use bus::BusConfig;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
-use service_kit::config::{AMQP_URL, DATA_DIR, INTERNAL_TOKEN, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, mask};
-use service_kit::{Settings, config};
+use settings::{AMQP_URL, DATA_DIR, INTERNAL_TOKEN, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Settings, mask};
 
 use self::finding::{Finding, Verdict, exit_code};
 use crate::output;
@@ -87,7 +86,7 @@ pub fn commands() -> [Command; 2] {
             .args([timeout, json()]),
     ]
     // All settings are looked at, and would bury the rest of the help.
-    .map(|command| config::reading(command, &[]))
+    .map(|command| settings::reading(command, &[]))
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -101,7 +100,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
 /// Runs one of the two commands, if that is what was asked for, and says how the process ends.
 pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
     let (name, own) = matches.subcommand().filter(|(name, _)| [VALIDATE, DOCTOR].contains(name))?;
-    let (settings, mut findings) = settings::look(matches, std::env::vars_os());
+    let (settings, mut findings) = configuration::look(matches, std::env::vars_os());
     let is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Wrong);
     if name == DOCTOR && !is_wrong {
         findings = summed_up(findings);
@@ -133,7 +132,7 @@ fn summed_up(findings: Vec<Finding>) -> Vec<Finding> {
     let (right, rest): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.verdict == Verdict::Ok);
     let names: Vec<String> = right.into_iter().map(|finding| finding.subject).collect();
     let given = if names.is_empty() {
-        format!("all {} by default", config::ALL.len())
+        format!("all {} by default", settings::ALL.len())
     } else {
         format!("given: {}", names.join(", "))
     };
@@ -159,7 +158,7 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
     }
     let of_timelines = settings.url(&REDIS_URL, &["redis"]).ok().flatten().map(|url| (url, &REDIS_URL));
     let of_answers = match &api.answer_cache {
-        AnswerCache::Redis(url) => Some((url.clone(), &config::ANSWER_CACHE)),
+        AnswerCache::Redis(url) => Some((url.clone(), &settings::ANSWER_CACHE)),
         AnswerCache::Memory | AnswerCache::Off => None,
     };
     for (url, setting) in of_timelines.into_iter().chain(of_answers) {
@@ -172,7 +171,7 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
     };
     if has_store {
         let (url, rules) = (api.database_url(), &api.rules);
-        let place = (ledger::SUBJECT, url.to_string(), &config::DATABASE_URL);
+        let place = (ledger::SUBJECT, url.to_string(), &settings::DATABASE_URL);
         checks.push(within(timeout, place, async move { ledger::check(&url, rules, is_running).await }.boxed()));
     }
     if let Ok(Some(url)) = settings.url(&SUMMARY_API_URL, &["http"]) {
@@ -188,7 +187,7 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
 /// The check, or that there was no answer in time.
 fn within<'a>(
     timeout: Duration,
-    (subject, url, setting): (&'static str, String, &'static config::Setting),
+    (subject, url, setting): (&'static str, String, &'static settings::Setting),
     check: BoxFuture<'a, Vec<Finding>>,
 ) -> BoxFuture<'a, Vec<Finding>> {
     async move {

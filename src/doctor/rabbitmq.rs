@@ -3,7 +3,7 @@
 //! Our events go through the default exchange, which every broker has, so there is no exchange to miss.
 
 use bus::{BusConfig, ProbeError, Queue, QueueFound, QueueState};
-use service_kit::config::{AMQP_URL, Masked};
+use settings::{AMQP_URL, Masked};
 
 use super::address::{path, unreachable, user, word};
 use super::finding::Finding;

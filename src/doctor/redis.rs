@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, RedisError};
-use service_kit::config::{Masked, Setting};
+use settings::{Masked, Setting};
 
 use super::address::{host_and_port, unreachable};
 use super::clock::{self, Said};

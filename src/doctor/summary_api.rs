@@ -8,7 +8,7 @@ use chrono::DateTime;
 use matching::wire::{MEDIA_TYPE, TERMS};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Client, StatusCode, redirect};
-use service_kit::config::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL};
+use settings::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL};
 
 use super::address::unreachable;
 use super::clock::{self, Said};

@@ -6,8 +6,8 @@ mod screen;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use parking::{LotId, Plate};
-use service_kit::config;
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::Settings;
 use summary_api::routes::ExplanationsView;
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ Exit codes: 0 explained; 1 the event or the plate is not known, or the summary A
 pub enum Error {
     /// A setting is wrong.
     #[error("nothing can be explained")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// The summary API gave no answer that can be used, or does not know the event.
     #[error("nothing is explained")]
     Api(#[from] api_client::Error),

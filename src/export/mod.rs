@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::{LotId, Plate, Reason, SessionId, State, Timestamp};
-use service_kit::config;
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::Settings;
 use summary_api::routes::{SessionPage, SessionView};
 
 use crate::api_client::{self, Client, Patience, address};
@@ -42,7 +42,7 @@ Exit codes: 0 done; 1 failed, or not settled in time; 2 unknown flag; 69 no summ
 pub enum Error {
     /// A setting is wrong.
     #[error("the export can't start")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// The summary API gave no answer that can be used.
     #[error("the export is not whole; nothing was written")]
     Api(#[from] api_client::Error),

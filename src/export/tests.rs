@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking::{ManualClock, SystemClock};
-use service_kit::config::Listen;
+use settings::Listen;
 
 use super::*;
 

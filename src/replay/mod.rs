@@ -21,9 +21,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use parking::{Reason, Rules, State};
-use service_kit::config::{self, LOTS, MAX_STAY, OF_COMMANDS, RE_READ_WINDOW, UNREAD_PLATES};
-use service_kit::{Lifecycle, ServiceContext, Settings};
-use summary_api::config::read_rules;
+use service_kit::{Lifecycle, ServiceContext};
+use settings::{LOTS, MAX_STAY, OF_COMMANDS, RE_READ_WINDOW, Settings, UNREAD_PLATES};
 
 use self::depot::Depot;
 use self::settling::{OUTCOMES, Tally};
@@ -69,7 +68,7 @@ pub enum Error {
     Output(#[from] whole_file::Error),
     /// A setting is wrong.
     #[error("the replay can't start")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// Events that don't fit into the memory meant for them can't be kept.
     #[error(
         "cannot keep events in a temporary file in {folder}: may this user write in it, and is there room for about as much as the events and the sessions?"
@@ -109,7 +108,7 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("The session file to write; - is standard output"),
         );
-    config::reading(command, &[&[&RE_READ_WINDOW, &MAX_STAY, &UNREAD_PLATES, &LOTS], OF_COMMANDS])
+    settings::reading(command, &[&[&RE_READ_WINDOW, &MAX_STAY, &UNREAD_PLATES, &LOTS], OF_COMMANDS])
 }
 
 /// Runs the command.
@@ -142,7 +141,7 @@ impl Job {
     fn read(matches: &ArgMatches, settings: &Settings, lifecycle: Lifecycle) -> Result<Self, Error> {
         let (files, refused) = event_files::arguments_of(matches)?;
         let sessions = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
-        let rules = read_rules(settings, &settings.lots(&LOTS)?)?.over(Rules::default());
+        let rules = settings.rules(&settings.lots(&LOTS)?)?.over(Rules::default());
         Ok(Self { files, sessions, refused, rules, lifecycle })
     }
 

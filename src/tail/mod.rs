@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::{LotId, printable};
 use reqwest::Response;
-use service_kit::config;
-use service_kit::{Backoff, ServiceContext, Settings};
+use service_kit::{Backoff, ServiceContext};
+use settings::Settings;
 use summary_api::routes::{ChangeView, LotPage};
 
 use self::events::{Event, Events};
@@ -44,7 +44,7 @@ the start; 78 wrong settings.";
 pub enum Error {
     /// A setting is wrong.
     #[error("the feed can't be followed")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// Nobody answers, or not with the feed.
     #[error(transparent)]
     Api(#[from] api_client::Error),

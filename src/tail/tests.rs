@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking::SystemClock;
-use service_kit::config::Listen;
+use settings::Listen;
 
 use super::*;
 

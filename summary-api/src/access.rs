@@ -3,8 +3,8 @@
 //! The public routes need no secret. What a refusal looks like is left to [`problem`](crate::problem).
 
 use axum::http::{HeaderMap, header};
-use service_kit::config::{Masked, PublicHosts};
 use service_kit::http::Guard;
+use settings::{Masked, PublicHosts};
 use subtle::ConstantTimeEq;
 
 use crate::problem::{Kind, Problem};

@@ -15,7 +15,6 @@ mod access;
 mod answers;
 mod background;
 pub mod config;
-pub mod folder;
 pub mod gates;
 pub mod ledger;
 mod live;

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use service_kit::config::{
-    self, ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES,
-    RE_READ_WINDOW, Setting, UNREAD_PLATES,
+use settings::{
+    ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES, RE_READ_WINDOW,
+    Setting, UNREAD_PLATES,
 };
 
 const EXAMPLES: &str = "\
@@ -28,9 +28,9 @@ const OWN: &[&Setting] = &[
 
 fn main() -> ExitCode {
     let about = "The ledger of parking sessions, and the HTTP API that records and answers";
-    let command = config::command("summary-api", about).before_help(EXAMPLES);
-    let command = config::with_default(command, &LISTEN, "127.0.0.1:5000");
-    let command = config::reading(command, &[OF_SERVICES, OWN]);
+    let command = settings::command("summary-api", about).before_help(EXAMPLES);
+    let command = settings::with_default(command, &LISTEN, "127.0.0.1:5000");
+    let command = settings::reading(command, &[OF_SERVICES, OWN]);
     service_kit::run_service(
         command,
         |_, settings, context| async move { Ok(summary_api::run(settings, context).await?) },

@@ -2,10 +2,11 @@
 //!
 //! The ledger must be there already, and its lock free. Serving it is [`run`](crate::run)'s.
 
-use service_kit::{ServiceContext, Settings, Unavailable};
+use service_kit::data_folder::{self, DataFolder};
+use service_kit::{ServiceContext, Unavailable};
+use settings::Settings;
 
 use crate::config::{Config, LedgerPlace};
-use crate::folder::{self, DataFolder};
 use crate::ledger;
 use crate::service::Service;
 
@@ -14,10 +15,10 @@ use crate::service::Service;
 pub enum Error {
     /// A setting is wrong, or does not fit the ledger.
     #[error("the ledger can't be opened")]
-    Config(#[from] service_kit::config::Error),
+    Config(#[from] settings::Error),
     /// The data folder is in use, or can't be used.
     #[error("the ledger can't be opened")]
-    Folder(#[from] folder::Error),
+    Folder(#[from] data_folder::Error),
     /// The ledger is away, in use or damaged.
     #[error("the ledger can't be opened")]
     Ledger(#[source] Unavailable),
@@ -54,7 +55,7 @@ pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Optio
 
 fn unusable(error: ledger::Error) -> Error {
     match error {
-        ledger::Error::Config(reason) => service_kit::config::Error::Refused(reason).into(),
+        ledger::Error::Config(reason) => settings::Error::Refused(reason).into(),
         ledger::Error::Unavailable(_)
         | ledger::Error::InUse(_)
         | ledger::Error::Replaced(_)

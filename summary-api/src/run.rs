@@ -7,14 +7,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking::Rules;
+use service_kit::data_folder::{self, DataFolder};
 use service_kit::http::{self, BindError, Server};
-use service_kit::{Backoff, Dependency, ServiceContext, Settings, Unavailable, announce};
+use service_kit::{Backoff, Dependency, ServiceContext, Unavailable, announce};
+use settings::Settings;
 use tokio::net::TcpListener;
 
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::config::{Config, LedgerPlace};
-use crate::folder::{self, DataFolder};
 use crate::ledger::{self, Ledger};
 use crate::service::Service;
 use crate::{background, routes};
@@ -29,13 +30,13 @@ pub const TASK: &str = "summary API";
 pub enum Error {
     /// A setting is wrong, or does not fit the ledger.
     #[error("the summary API can't start")]
-    Config(#[from] service_kit::config::Error),
+    Config(#[from] settings::Error),
     /// The port can't be opened.
     #[error("the summary API can't start")]
     Bind(#[from] BindError),
     /// The data folder can't be used.
     #[error("the summary API can't start")]
-    Folder(#[from] folder::Error),
+    Folder(#[from] data_folder::Error),
     /// The ledger can't be used, and waiting would not help.
     #[error("the summary API can't start")]
     Ledger(#[from] Unavailable),
@@ -129,7 +130,7 @@ async fn open_ledger(
         match opened {
             Ok(opened) => return Ok(Some(opened)),
             Err(ledger::Error::Unavailable(reason)) => dependency.down(reason),
-            Err(ledger::Error::Config(reason)) => return Err(service_kit::config::Error::Refused(reason).into()),
+            Err(ledger::Error::Config(reason)) => return Err(settings::Error::Refused(reason).into()),
             Err(error @ (ledger::Error::InUse(_) | ledger::Error::Replaced(_) | ledger::Error::Corrupt(_))) => {
                 return Err(Unavailable { name: "the ledger", reason: error.to_string() }.into());
             }

@@ -3,26 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use service_kit::Settings;
-use service_kit::config;
+use settings::Settings;
 
 use super::{PROGRAMS, SERVICES, compose, own_services, read, root, variables};
 
 /// What is different in containers, and so has another default in the compose file than in the programs.
 const OTHER_DEFAULTS: [&str; 5] = [
-    config::AMQP_URL.name,
-    config::REDIS_URL.name,
-    config::SUMMARY_API_URL.name,
-    config::INTERNAL_TOKEN.name,
-    config::LOG_FORMAT.name,
+    settings::AMQP_URL.name,
+    settings::REDIS_URL.name,
+    settings::SUMMARY_API_URL.name,
+    settings::INTERNAL_TOKEN.name,
+    settings::LOG_FORMAT.name,
 ];
 /// What the compose file passes only when the operator sets it: a ledger keeps the rules that it was written with.
 const RULES: [&str; 4] =
-    [config::HOLD.name, config::RE_READ_WINDOW.name, config::MAX_STAY.name, config::UNREAD_PLATES.name];
+    [settings::HOLD.name, settings::RE_READ_WINDOW.name, settings::MAX_STAY.name, settings::UNREAD_PLATES.name];
 /// Where the container engine listens, for the one service that reads the logs of the others.
 const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
-const FIXED: [&str; 2] = [config::LISTEN.name, config::DATA_DIR.name];
+const FIXED: [&str; 2] = [settings::LISTEN.name, settings::DATA_DIR.name];
 
 #[test]
 fn services_containers_and_ports_are_those_of_the_contract() {
@@ -87,7 +86,7 @@ fn health_checks_of_our_services_ask_the_program_that_runs() {
     let compose = compose();
     for (name, service) in own_services(&compose) {
         let program = service.entrypoint[0].as_str();
-        assert_eq!(service.healthcheck.test, ["CMD", program, config::HEALTHCHECK], "{name}");
+        assert_eq!(service.healthcheck.test, ["CMD", program, settings::HEALTHCHECK], "{name}");
     }
 }
 
@@ -182,7 +181,7 @@ fn images_of_others_are_pinned_to_a_series() {
 #[test]
 fn a_stop_leaves_time_for_the_drain() {
     let seconds = |text: &str| text.strip_suffix('s').unwrap().parse::<u64>().unwrap();
-    let drain = seconds(config::DRAIN.default.unwrap());
+    let drain = seconds(settings::DRAIN.default.unwrap());
     for (name, service) in own_services(&compose()) {
         let grace = seconds(service.stop_grace_period.as_deref().unwrap());
         assert!(grace > drain, "{name} is killed after {grace} s and drains for up to {drain} s");
@@ -192,15 +191,15 @@ fn a_stop_leaves_time_for_the_drain() {
 #[test]
 fn every_program_takes_the_settings_that_it_is_given() {
     for (name, service) in &compose().services {
-        let given = service.environment.iter().filter(|(variable, _)| variable.starts_with(config::PREFIX));
+        let given = service.environment.iter().filter(|(variable, _)| variable.starts_with(settings::PREFIX));
         let settings = Settings::from_variables(given.map(|(variable, value)| (variable.as_str(), value.as_str())))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        settings.url(&config::AMQP_URL, &["amqp"]).unwrap();
-        settings.url(&config::REDIS_URL, &["redis"]).unwrap();
-        settings.url(&config::SUMMARY_API_URL, &["http"]).unwrap();
-        settings.secret(&config::INTERNAL_TOKEN).unwrap();
-        settings.duration(&config::DRAIN).unwrap();
-        settings.listen(&config::LISTEN, 1).unwrap();
+        settings.url(&settings::AMQP_URL, &["amqp"]).unwrap();
+        settings.url(&settings::REDIS_URL, &["redis"]).unwrap();
+        settings.url(&settings::SUMMARY_API_URL, &["http"]).unwrap();
+        settings.secret(&settings::INTERNAL_TOKEN).unwrap();
+        settings.duration(&settings::DRAIN).unwrap();
+        settings.listen(&settings::LISTEN, 1).unwrap();
     }
 }
 
@@ -208,11 +207,11 @@ fn every_program_takes_the_settings_that_it_is_given() {
 fn every_setting_can_be_changed_in_the_env_file_and_has_the_default_of_the_programs() {
     let text = read("docker-compose.yml");
     let settable: BTreeMap<_, _> =
-        variables(&text).into_iter().filter(|(name, _)| name.starts_with(config::PREFIX)).collect();
+        variables(&text).into_iter().filter(|(name, _)| name.starts_with(settings::PREFIX)).collect();
 
-    let known = config::ALL.iter().map(|setting| setting.name).filter(|name| !FIXED.contains(name));
+    let known = settings::ALL.iter().map(|setting| setting.name).filter(|name| !FIXED.contains(name));
     assert_eq!(settable.keys().copied().collect::<BTreeSet<_>>(), known.collect());
-    for setting in config::ALL.iter().filter(|setting| !FIXED.contains(&setting.name)) {
+    for setting in settings::ALL.iter().filter(|setting| !FIXED.contains(&setting.name)) {
         let default = setting.default.filter(|_| !RULES.contains(&setting.name));
         let is_other = settable[setting.name] != default.unwrap_or_default();
         assert_eq!(is_other, OTHER_DEFAULTS.contains(&setting.name), "the default of {}", setting.name);
@@ -226,7 +225,7 @@ fn the_compose_file_gives_no_rule_by_default() {
 
     let variables = given.iter().filter(|(name, _)| RULES.contains(&name.as_str()));
     let settings = Settings::from_variables(variables.map(|(name, value)| (name.as_str(), value.as_str()))).unwrap();
-    for setting in config::ALL.iter().filter(|setting| RULES.contains(&setting.name)) {
+    for setting in settings::ALL.iter().filter(|setting| RULES.contains(&setting.name)) {
         assert!(!settings.is_given(setting), "{}", setting.name);
     }
 }
@@ -234,7 +233,7 @@ fn the_compose_file_gives_no_rule_by_default() {
 #[test]
 fn the_summary_api_and_its_correlators_share_a_token_that_says_that_it_is_none() {
     let compose = compose();
-    let token = |name: &str| compose.services[name].environment.get(config::INTERNAL_TOKEN.name);
+    let token = |name: &str| compose.services[name].environment.get(settings::INTERNAL_TOKEN.name);
     assert_eq!(token("summary-api"), token("correlator"));
     assert!(token("correlator").unwrap().contains("development"));
     // `dwell verify` shows it too.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use service_kit::config::{self, Setting};
+use settings::Setting;
 
 use super::rules::files;
 use super::{read, root, variables};
@@ -48,7 +48,7 @@ fn is_metric(word: &str) -> bool {
 fn settings_table() -> String {
     let mut table =
         String::from("| variable | flag | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n");
-    for setting in config::ALL {
+    for setting in settings::ALL {
         let Setting { name, help, default, allowed, secret } = setting;
         let default = default.map(|default| format!("`{default}`")).unwrap_or_default();
         let secret = if *secret { " (secret)" } else { "" };
@@ -66,15 +66,15 @@ fn the_table_of_settings_is_that_of_the_programs() {
 #[test]
 fn the_example_of_an_env_file_names_every_setting_with_its_default() {
     let text = read(".env.example");
-    let named: Vec<_> = text.lines().filter(|line| line.contains(config::PREFIX)).filter_map(example).collect();
-    let expected = config::ALL.iter().map(|setting| (setting.name, setting.default.unwrap_or_default()));
+    let named: Vec<_> = text.lines().filter(|line| line.contains(settings::PREFIX)).filter_map(example).collect();
+    let expected = settings::ALL.iter().map(|setting| (setting.name, setting.default.unwrap_or_default()));
     assert_eq!(
-        named.iter().copied().filter(|(name, _)| name.starts_with(config::PREFIX)).collect::<BTreeSet<_>>(),
+        named.iter().copied().filter(|(name, _)| name.starts_with(settings::PREFIX)).collect::<BTreeSet<_>>(),
         expected.collect()
     );
 
     let compose = read("docker-compose.yml");
-    let others = variables(&compose).into_iter().filter(|(name, _)| !name.starts_with(config::PREFIX));
+    let others = variables(&compose).into_iter().filter(|(name, _)| !name.starts_with(settings::PREFIX));
     for (name, default) in others {
         assert!(
             text.lines().filter_map(example).any(|shown| shown == (name, default)),

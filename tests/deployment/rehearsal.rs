@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
-use service_kit::config::{ARRIVALS, LOTS};
+use settings::{ARRIVALS, LOTS};
 use testbed::{Program, ProgramBuilder, Prometheus, RabbitMq, Redis, Signal};
 
 use super::dashboards::{Asked, questions};

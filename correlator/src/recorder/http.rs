@@ -13,8 +13,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use service_kit::config::Masked;
 use service_kit::traces::{TRACEPARENT, TraceContext};
+use settings::Masked;
 use url::Url;
 
 use super::{Error, Recorder};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use matching::{Base, Flags, Snapshot, Timeline, TimelineEvent};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 use service_kit::ServiceContext;
-use service_kit::config::Masked;
 use service_kit::metrics::render;
+use settings::Masked;
 use uuid::Uuid;
 
 use super::Timelines;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use matching::Snapshot;
 use parking::Vehicle;
 use service_kit::ServiceContext;
-use service_kit::config::Masked;
+use settings::Masked;
 use uuid::Uuid;
 
 pub mod contract;

@@ -2,7 +2,7 @@
 //!
 //! An older timeline may be stored after a newer one by a slower correlator, and a command whose reply was lost may have
 //! been run: a stale timeline loses the comparison in the ledger and is overwritten then, so no version is compared here.
-//! Each vehicle has a key of its own. The connection, and what happens while there is none, is [`service_kit::redis`]'s.
+//! Each vehicle has a key of its own. The connection, and what happens while there is none, is [`redis_cache`]'s.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use ::redis::{Cmd, Value};
 use async_trait::async_trait;
 use matching::Snapshot;
 use parking::Vehicle;
+use redis_cache::{Meters, Place, Redis, WrongAddress, set};
 use service_kit::ServiceContext;
-use service_kit::config::{Masked, REDIS_URL};
-use service_kit::redis::{Meters, Place, Redis, WrongAddress, set};
+use settings::{Masked, REDIS_URL};
 use uuid::Uuid;
 
 use super::Timelines;
@@ -23,7 +23,7 @@ use super::metrics::Metrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Until a connection stands, and until up to a thousand commands are answered.
-    pub connection: service_kit::redis::Limits,
+    pub connection: redis_cache::Limits,
     /// A timeline that was not stored anew for so long is dropped by Redis.
     pub expiry: Duration,
 }
@@ -32,7 +32,7 @@ impl Default for Limits {
     /// A vehicle that stays longer than a day and a half is read from the ledger, once.
     fn default() -> Self {
         let (connect, response) = (Duration::from_secs(1), Duration::from_millis(100));
-        let connection = service_kit::redis::Limits { connect, response };
+        let connection = redis_cache::Limits { connect, response };
         Self { connection, expiry: Duration::from_hours(36) }
     }
 }

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use service_kit::config::{self, Masked};
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::{Masked, Settings};
 
 use crate::embedded::{Embedded, Limits};
 use crate::rabbitmq::RabbitMq;
@@ -96,17 +96,17 @@ impl Default for BusConfig {
 
 impl BusConfig {
     /// What the settings say; `role` is the service's name.
-    pub fn from_settings(role: &str, settings: &Settings) -> Result<Self, config::Error> {
+    pub fn from_settings(role: &str, settings: &Settings) -> Result<Self, settings::Error> {
         let queue_types = [("quorum", QueueType::Quorum), ("classic", QueueType::Classic)];
         let declares = [("active", Declare::Active), ("passive", Declare::Passive)];
         let default = Self::default();
         Ok(Self {
-            url: settings.url(&config::AMQP_URL, &["amqp"])?,
+            url: settings.url(&settings::AMQP_URL, &["amqp"])?,
             names: names(settings)?,
-            queue_type: settings.choice(&config::QUEUE_TYPE, &queue_types)?.unwrap_or(default.queue_type),
-            declare: settings.choice(&config::QUEUE_DECLARE, &declares)?.unwrap_or(default.declare),
+            queue_type: settings.choice(&settings::QUEUE_TYPE, &queue_types)?.unwrap_or(default.queue_type),
+            declare: settings.choice(&settings::QUEUE_DECLARE, &declares)?.unwrap_or(default.declare),
             role: role.to_owned(),
-            data_dir: settings.text(&config::DATA_DIR).map_or(default.data_dir, PathBuf::from),
+            data_dir: settings.text(&settings::DATA_DIR).map_or(default.data_dir, PathBuf::from),
             limits: default.limits,
         })
     }
@@ -123,8 +123,8 @@ pub fn open(config: &BusConfig, context: &ServiceContext) -> Result<Arc<dyn Bus>
     })
 }
 
-fn names(settings: &Settings) -> Result<QueueNames, config::Error> {
-    let name = |setting: &config::Setting| {
+fn names(settings: &Settings) -> Result<QueueNames, settings::Error> {
+    let name = |setting: &settings::Setting| {
         let name = settings.required(setting)?;
         if name.len() > QUEUE_NAME_BYTES_MAX {
             return Err(settings.wrong(setting, format!("it has {} bytes", name.len())));
@@ -132,16 +132,16 @@ fn names(settings: &Settings) -> Result<QueueNames, config::Error> {
         Ok(name.to_owned())
     };
     let names = QueueNames {
-        entry: name(&config::QUEUE_ENTRY)?,
-        exit: name(&config::QUEUE_EXIT)?,
-        dead: name(&config::QUEUE_DEAD)?,
+        entry: name(&settings::QUEUE_ENTRY)?,
+        exit: name(&settings::QUEUE_EXIT)?,
+        dead: name(&settings::QUEUE_DEAD)?,
     };
     let twice = "it is the name of another of the three queues too";
     if names.dead == names.entry || names.dead == names.exit {
-        return Err(settings.wrong(&config::QUEUE_DEAD, twice));
+        return Err(settings.wrong(&settings::QUEUE_DEAD, twice));
     }
     if names.exit == names.entry {
-        return Err(settings.wrong(&config::QUEUE_EXIT, twice));
+        return Err(settings.wrong(&settings::QUEUE_EXIT, twice));
     }
     Ok(names)
 }

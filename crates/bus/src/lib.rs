@@ -151,7 +151,7 @@ pub enum Error {
     /// Settings and broker disagree, such as wrong credentials, a missing virtual host or a queue with other arguments.
     /// The text says what to do.
     #[error("{0}")]
-    Config(#[from] service_kit::config::Error),
+    Config(#[from] settings::Error),
     /// The process is stopping.
     #[error("the bus is closed: the service is stopping")]
     Stopping,
@@ -170,7 +170,7 @@ pub enum OpenError {
 
 impl Error {
     pub(crate) fn refused(text: impl Into<String>) -> Self {
-        Self::Config(service_kit::config::Error::Refused(text.into()))
+        Self::Config(settings::Error::Refused(text.into()))
     }
 }
 

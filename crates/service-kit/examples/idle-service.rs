@@ -5,15 +5,15 @@
 
 use std::process::ExitCode;
 
-use service_kit::config::{self, LISTEN, LOTS, PUBLIC_HOSTS};
-use service_kit::{ServiceContext, Settings, announce, http};
+use service_kit::{ServiceContext, announce, http};
+use settings::{LISTEN, LOTS, PUBLIC_HOSTS, Settings};
 
 const NAME: &str = "idle-service";
 const TROUBLES: [&str; 4] = ["panic", "fail", "stuck", "unready"];
 
 fn main() -> ExitCode {
-    let command = config::command(NAME, "Does nothing, properly");
-    service_kit::run_service(config::with_default(command, &LISTEN, "127.0.0.1:2199"), |_, settings, context| {
+    let command = settings::command(NAME, "Does nothing, properly");
+    service_kit::run_service(settings::with_default(command, &LISTEN, "127.0.0.1:2199"), |_, settings, context| {
         start(settings, context)
     })
 }

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use crate::{ServiceContext, Settings};
+use settings::Settings;
+
+use crate::ServiceContext;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

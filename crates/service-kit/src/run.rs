@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use parking::{SystemClock, printable};
+use settings::{HEALTHCHECK, Settings};
 
-use crate::config::{self, HEALTHCHECK, Settings};
 use crate::http::BindError;
 use crate::lifecycle::Error as LifecycleError;
 use crate::logs::{self, Output};
@@ -45,7 +45,7 @@ pub struct Unavailable {
     pub reason: String,
 }
 
-/// The exit code for an error: 78 if a [`config::Error`] is among its causes, 69 if an [`Unavailable`] or a taken port
+/// The exit code for an error: 78 if a [`settings::Error`] is among its causes, 69 if an [`Unavailable`] or a taken port
 /// is, else 1.
 ///
 /// Causes are found through `source()`, so an error type must keep them as `#[source]` or `#[from]`; what is
@@ -55,7 +55,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(<dyn StdError>::is::<config::Error>) {
+    if error.chain().any(<dyn StdError>::is::<settings::Error>) {
         WRONG_CONFIGURATION
     } else if error.chain().any(is_unavailable) {
         UNAVAILABLE
@@ -92,7 +92,7 @@ impl Role {
     }
 }
 
-/// Runs a service from its [`config::command`] to its end, and says on standard error what went wrong.
+/// Runs a service from its [`settings::command`] to its end, and says on standard error what went wrong.
 ///
 /// `start` may return as soon as its tasks are [spawned](crate::Lifecycle::spawn): the process then runs until SIGINT
 /// or SIGTERM, until [`Lifecycle::stop`](crate::Lifecycle::stop), or until a task fails. It may as well do the work
@@ -154,7 +154,7 @@ where
         return healthcheck(&settings).await;
     }
     logs::init_on(role.output, &settings, name)?;
-    let drain = settings.duration(&config::DRAIN)?;
+    let drain = settings.duration(&settings::DRAIN)?;
     let mut context = ServiceContext::new(Arc::new(SystemClock));
     context.traces = Traces::from_settings(&settings, name, &context.registry)?;
     metrics::build_info(&context.registry, name, VERSION)?;
@@ -184,9 +184,9 @@ where
 /// Asks the service that listens where the settings say; an error if it is not ready.
 async fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
     // Without a default of its own, port 0: the error then names what to set.
-    let address = settings.listen(&config::LISTEN, 0)?;
+    let address = settings.listen(&settings::LISTEN, 0)?;
     if address.port == 0 {
-        return Err(settings.wrong(&config::LISTEN, "a health check needs to know the port").into());
+        return Err(settings.wrong(&settings::LISTEN, "a health check needs to know the port").into());
     }
     Ok(http::probe_ready(&address).await?)
 }
@@ -250,13 +250,13 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("the correlator cannot start")]
-    struct Wrapped(#[source] config::Error);
+    struct Wrapped(#[source] settings::Error);
 
     #[test]
     fn exit_code_tells_wrong_configuration_from_what_is_unavailable_or_taken_and_from_the_rest() {
-        let missing = || config::Error::missing(&config::AMQP_URL);
+        let missing = || settings::Error::missing(&settings::AMQP_URL);
         let not_bound = |kind: ErrorKind| BindError {
-            address: config::Listen::loopback(5000),
+            address: settings::Listen::loopback(5000),
             remedy: "choose another port".to_owned(),
             source: kind.into(),
         };
@@ -282,7 +282,7 @@ mod tests {
         let inside = context.clone();
         let start = async move {
             inside.lifecycle.spawn("stuck", std::future::pending());
-            Err(config::Error::missing(&config::AMQP_URL).into())
+            Err(settings::Error::missing(&settings::AMQP_URL).into())
         };
 
         let error = supervise(start, &context, DRAIN).await.unwrap_err();

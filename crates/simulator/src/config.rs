@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use parking::Lots;
-use service_kit::Settings;
-use service_kit::config::{self, Setting};
+use settings::{Setting, Settings};
 
 use crate::Traffic;
 use crate::profile::LONGEST_STAY_MINUTES;
@@ -79,11 +78,11 @@ impl TrafficConfig {
     pub(crate) fn check(&self, lots: &Lots) -> Result<(), WrongTraffic> {
         let wrong = |setting, reason: String| Err(WrongTraffic { setting, reason });
         let shares: [(&'static Setting, f64, f64); 5] = [
-            (&config::DUPLICATE_SHARE, self.duplicate_share, 1.0),
-            (&config::LATE_SHARE, self.late_share, 1.0),
-            (&config::LOST_ENTRY_SHARE, self.lost_entry_share, 1.0),
-            (&config::LOST_EXIT_SHARE, self.lost_exit_share, 1.0),
-            (&config::STRANGER_SHARE, self.stranger_share, STRANGER_SHARE_MAX),
+            (&settings::DUPLICATE_SHARE, self.duplicate_share, 1.0),
+            (&settings::LATE_SHARE, self.late_share, 1.0),
+            (&settings::LOST_ENTRY_SHARE, self.lost_entry_share, 1.0),
+            (&settings::LOST_EXIT_SHARE, self.lost_exit_share, 1.0),
+            (&settings::STRANGER_SHARE, self.stranger_share, STRANGER_SHARE_MAX),
         ];
         for (setting, share, most) in shares {
             if !(0.0..=most).contains(&share) {
@@ -91,13 +90,13 @@ impl TrafficConfig {
             }
         }
         if self.late_by > LATE_BY_MAX {
-            return wrong(&config::LATE_BY, "the simulator takes at most 24h".into());
+            return wrong(&settings::LATE_BY, "the simulator takes at most 24h".into());
         }
         if !(self.stay_scale >= 1.0 && self.stay_scale.is_finite()) {
-            return wrong(&config::STAY_SCALE, "it is below 1, or not finite".into());
+            return wrong(&settings::STAY_SCALE, "it is below 1, or not finite".into());
         }
         if !(self.arrivals >= 0.0 && self.arrivals.is_finite()) {
-            return wrong(&config::ARRIVALS, "it is below 0, or not finite".into());
+            return wrong(&settings::ARRIVALS, "it is below 0, or not finite".into());
         }
         let an_hour = lots.iter().map(|lot| lot.arrivals_per_hour).sum::<f64>() * self.arrivals;
         let most = VEHICLES_MAX / (LONGEST_STAY_MINUTES / 60.0) * self.stay_scale;
@@ -107,7 +106,7 @@ impl TrafficConfig {
                  {most:.0} can be simulated",
                 self.stay_scale
             );
-            return wrong(&config::ARRIVALS, reason);
+            return wrong(&settings::ARRIVALS, reason);
         }
         Ok(())
     }
@@ -127,23 +126,23 @@ impl Plan {
     ///
     /// # Errors
     /// The setting that is wrong, its value, and what is allowed.
-    pub fn from_settings(settings: &Settings) -> Result<Self, config::Error> {
+    pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
         let traffic = TrafficConfig {
-            seed: settings.number(&config::SEED, 0..=u64::MAX)?,
-            arrivals: settings.number(&config::ARRIVALS, 0.0..=100_000.0)?,
-            stay_scale: settings.number(&config::STAY_SCALE, 1.0..=100_000.0)?,
-            duplicate_share: settings.share(&config::DUPLICATE_SHARE)?,
-            late_share: settings.share(&config::LATE_SHARE)?,
-            late_by: settings.duration(&config::LATE_BY)?,
-            lost_entry_share: settings.share(&config::LOST_ENTRY_SHARE)?,
-            lost_exit_share: settings.share(&config::LOST_EXIT_SHARE)?,
-            stranger_share: settings.share(&config::STRANGER_SHARE)?,
+            seed: settings.number(&settings::SEED, 0..=u64::MAX)?,
+            arrivals: settings.number(&settings::ARRIVALS, 0.0..=100_000.0)?,
+            stay_scale: settings.number(&settings::STAY_SCALE, 1.0..=100_000.0)?,
+            duplicate_share: settings.share(&settings::DUPLICATE_SHARE)?,
+            late_share: settings.share(&settings::LATE_SHARE)?,
+            late_by: settings.duration(&settings::LATE_BY)?,
+            lost_entry_share: settings.share(&settings::LOST_ENTRY_SHARE)?,
+            lost_exit_share: settings.share(&settings::LOST_EXIT_SHARE)?,
+            stranger_share: settings.share(&settings::STRANGER_SHARE)?,
         };
-        let backfill = settings.duration(&config::BACKFILL)?;
+        let backfill = settings.duration(&settings::BACKFILL)?;
         if backfill > BACKFILL_MAX {
-            return Err(settings.wrong(&config::BACKFILL, "the simulator takes at most 31d"));
+            return Err(settings.wrong(&settings::BACKFILL, "the simulator takes at most 31d"));
         }
-        let traffic = Traffic::new(traffic, &settings.lots(&config::LOTS)?)
+        let traffic = Traffic::new(traffic, &settings.lots(&settings::LOTS)?)
             .map_err(|wrong| settings.wrong(wrong.setting, wrong.reason))?;
         Ok(Self { traffic, backfill })
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bus::{Bus, BusConfig, Queue};
 use parking::{Direction, EventKey, GateEvent, Timestamp, Vehicle, wire};
-use service_kit::{ServiceContext, Settings};
+use service_kit::ServiceContext;
+use settings::Settings;
 use simulator::{Plan, Publication, Traffic, publish};
 
 fn keys(publications: Vec<Publication>) -> Vec<EventKey> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use service_kit::ServiceContext;
-use service_kit::config::Error;
+use settings::Error;
 use tokio::sync::watch;
 
 use self::redis::{Found, SharedAnswers};

@@ -2,7 +2,7 @@
 //!
 //! A key says which ledger it is about and where that stood when the answer was begun, so an answer of another process is
 //! taken only when it has at least what this one knows to be committed. It is gone when the moment of the process that
-//! made it is over. The connection, and what happens while there is none, is [`service_kit::redis`]'s.
+//! made it is over. The connection, and what happens while there is none, is [`redis_cache`]'s.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use std::time::Duration;
 use ::redis::{Cmd, Value};
 use axum::body::Bytes;
 use prometheus::IntCounter;
+use redis_cache::{Limits, Meters, Place, Redis, WrongAddress, set};
 use service_kit::ServiceContext;
-use service_kit::config::{ANSWER_CACHE, Masked};
-use service_kit::redis::{Limits, Meters, Place, Redis, WrongAddress, set};
+use settings::{ANSWER_CACHE, Masked};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 

@@ -15,7 +15,7 @@ use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, ErrorKind, Event};
 use service_kit::Dependency;
-use service_kit::config::Masked;
+use settings::Masked;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;

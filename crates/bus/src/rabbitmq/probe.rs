@@ -3,7 +3,7 @@
 //! Nothing is retried and nothing waited out. What a person should do about it is left to the caller.
 
 use lapin::types::FieldTable;
-use service_kit::config::Masked;
+use settings::Masked;
 
 use super::connection::{Broker, Failure, Live, Refusal, within};
 use super::topology::{self, DURABLE, PASSIVE};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bus::{Bus, BusConfig, Declare, Error, Queue, QueueType};
 use serde_json::json;
 use service_kit::ServiceContext;
-use service_kit::config::Masked;
+use settings::Masked;
 use testbed::{RabbitMq, wait_until};
 
 use crate::claims::{House, SMALL, contract};

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
+use settings::{Host, PublicHosts};
 
 use super::OBSERVABILITY;
 use super::refusal::Refusal;
-use crate::config::{Host, PublicHosts};
 
 type Trust = dyn Fn(&str, &HeaderMap) -> bool + Send + Sync;
 

@@ -23,10 +23,10 @@ use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use settings::{Listen, PublicHosts};
 use std::future::ready;
 use tokio::net::TcpListener;
 
-use crate::config::{Listen, PublicHosts};
 use crate::metrics::{self, Registry};
 use crate::{Health, ServiceContext};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::config::Listen;
+use settings::Listen;
 
 /// How long the whole question may take.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(3);

@@ -7,7 +7,7 @@ use tracing_subscriber::filter::combinator::And;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::{Registry, layer};
 
-use crate::config::{self, Settings};
+use settings::Settings;
 
 /// The most that libraries may log, by the beginning of their targets. The AMQP library shows messages at every level;
 /// each outage that it sees is told by the bus anyway.
@@ -26,22 +26,22 @@ const LIBRARIES: [(&str, LevelFilter); 9] = [
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What is shown.
-pub(super) fn filter(settings: &Settings) -> Result<impl layer::Filter<Registry> + 'static, config::Error> {
+pub(super) fn filter(settings: &Settings) -> Result<impl layer::Filter<Registry> + 'static, settings::Error> {
     let most = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES);
     let shown: And<EnvFilter, Targets, Registry> = asked_for(settings)?.and(most);
     Ok(shown)
 }
 
-fn asked_for(settings: &Settings) -> Result<EnvFilter, config::Error> {
-    let text = settings.required(&config::LOG)?;
+fn asked_for(settings: &Settings) -> Result<EnvFilter, settings::Error> {
+    let text = settings.required(&settings::LOG)?;
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     let is_level = |part: &str| LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
     // The library takes a lone word for a target, and then shows nothing else.
     if let Some(part) = parts.iter().find(|part| !part.contains('=') && !is_level(part)) {
         let reason = format!("\"{part}\" is no level; for one part of the program write its name and a level");
-        return Err(settings.wrong(&config::LOG, reason));
+        return Err(settings.wrong(&settings::LOG, reason));
     }
-    EnvFilter::builder().parse(parts.join(",")).map_err(|error| settings.wrong(&config::LOG, error.to_string()))
+    EnvFilter::builder().parse(parts.join(",")).map_err(|error| settings.wrong(&settings::LOG, error.to_string()))
 }
 
 #[cfg(test)]

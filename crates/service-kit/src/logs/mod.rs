@@ -16,9 +16,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use crate::config::{self, Settings};
 use filter::filter;
 use json::JsonLines;
+use settings::Settings;
 
 /// Where the log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +36,12 @@ enum Format {
 }
 
 /// Starts the log on standard output, as `DWELL_LOG` and `DWELL_LOG_FORMAT` say. A second start changes nothing.
-pub fn init(settings: &Settings, service: &'static str) -> Result<(), config::Error> {
+pub fn init(settings: &Settings, service: &'static str) -> Result<(), settings::Error> {
     init_on(Output::Stdout, settings, service)
 }
 
 /// Starts the log on `output`. A second start changes nothing.
-pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Result<(), config::Error> {
+pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Result<(), settings::Error> {
     let (writer, terminal) = match output {
         Output::Stdout => (BoxMakeWriter::new(std::io::stdout), std::io::stdout().is_terminal()),
         Output::Stderr => (BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal()),
@@ -53,7 +53,7 @@ pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Re
 }
 
 /// Refuses settings that no log can be made from; starts none.
-pub fn check(settings: &Settings) -> Result<(), config::Error> {
+pub fn check(settings: &Settings) -> Result<(), settings::Error> {
     filter(settings)?;
     format(settings, false)?;
     Ok(())
@@ -65,7 +65,7 @@ fn subscriber(
     terminal: bool,
     settings: &Settings,
     service: &'static str,
-) -> Result<impl Subscriber + Send + Sync + 'static, config::Error> {
+) -> Result<impl Subscriber + Send + Sync + 'static, settings::Error> {
     let filter = filter(settings)?;
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format(settings, terminal)? {
         Format::Text => fmt::layer().with_target(false).with_ansi(terminal).with_writer(writer).boxed(),
@@ -79,8 +79,8 @@ fn subscriber(
     Ok(tracing_subscriber::registry().with(layer.with_filter(filter)))
 }
 
-fn format(settings: &Settings, terminal: bool) -> Result<Format, config::Error> {
-    let told = settings.choice(&config::LOG_FORMAT, &[("text", Format::Text), ("json", Format::Json)])?;
+fn format(settings: &Settings, terminal: bool) -> Result<Format, settings::Error> {
+    let told = settings.choice(&settings::LOG_FORMAT, &[("text", Format::Text), ("json", Format::Json)])?;
     Ok(told.unwrap_or(if terminal { Format::Text } else { Format::Json }))
 }
 

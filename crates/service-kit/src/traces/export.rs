@@ -12,7 +12,6 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use prometheus::IntCounterVec;
 
-use crate::config;
 use crate::metrics::{self, Registry};
 
 /// The path of traces behind the collector's address.
@@ -25,7 +24,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(5);
 pub enum Error {
     /// The address is wrong.
     #[error("traces can't be exported")]
-    Config(#[from] config::Error),
+    Config(#[from] settings::Error),
     /// The library does not take what it was given.
     #[error("traces can't be exported to DWELL_OTLP_ENDPOINT")]
     Exporter(#[from] ExporterBuildError),

@@ -13,8 +13,8 @@ use std::time::Duration;
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, TraceContextExt as _, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use settings::Settings;
 
-use crate::config::{self, Settings};
 use crate::metrics::Registry;
 
 pub use context::{TRACEPARENT, TraceContext};
@@ -61,7 +61,7 @@ impl Traces {
         service: &'static str,
         registry: &Registry,
     ) -> Result<Self, export::Error> {
-        let Some(endpoint) = settings.url(&config::OTLP_ENDPOINT, &["http"])? else { return Ok(Self::default()) };
+        let Some(endpoint) = settings.url(&settings::OTLP_ENDPOINT, &["http"])? else { return Ok(Self::default()) };
         let provider = export::provider(endpoint.expose(), service, registry)?;
         let tracer = provider.tracer("dwell");
         Ok(Self { exported: Some((provider, tracer)) })

@@ -49,7 +49,7 @@ impl Recorder {
 impl Bus for Recorder {
     async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), bus::Error> {
         if self.refuses {
-            return Err(service_kit::config::Error::Refused("wrong password".into()).into());
+            return Err(settings::Error::Refused("wrong password".into()).into());
         }
         self.asked.send_modify(|times| *times += 1);
         let open = self.open.acquire().await.unwrap();

@@ -10,7 +10,7 @@ use super::super::redis::LIMITS;
 use super::*;
 use crate::ledger;
 use crate::testing::{Vehicles, minute};
-use service_kit::config::Masked;
+use settings::Masked;
 
 /// How long a recovery may take on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -29,13 +29,13 @@ struct Process {
 impl Process {
     /// A process on that ledger, connected to Redis, and patient, so that only what a test does makes a call fail.
     async fn start(ledger_url: &str, redis: &Redis) -> Self {
-        let patient = service_kit::redis::Limits { response: Duration::from_secs(5), ..LIMITS };
+        let patient = redis_cache::Limits { response: Duration::from_secs(5), ..LIMITS };
         let process = Self::with(ledger_url, &redis.url(), patient).await;
         wait_until(DEADLINE, "a connection to Redis", async || process.is_connected()).await;
         process
     }
 
-    async fn with(ledger_url: &str, redis_url: &str, limits: service_kit::redis::Limits) -> Self {
+    async fn with(ledger_url: &str, redis_url: &str, limits: redis_cache::Limits) -> Self {
         let context = ServiceContext::for_testing();
         let ledger = ledger::open(ledger_url, NOW).await.unwrap();
         let service = Service::new(ledger, Rules::default(), Lots::default(), &context);

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use matching::wire;
-use service_kit::config::{Listen, Masked, PublicHosts};
 use service_kit::http::{self, Server};
+use settings::{Listen, Masked, PublicHosts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

@@ -16,7 +16,7 @@ use parking::{Lots, Rules};
 use serde::Serialize;
 use serde_json::{Value, json};
 use service_kit::ServiceContext;
-use service_kit::config::Masked;
+use settings::Masked;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};

@@ -20,7 +20,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves the API on a port of its own; its address.
 async fn served(api: &Api) -> String {
-    let listener = http::bind(&service_kit::config::Listen::loopback(0)).await.unwrap();
+    let listener = http::bind(&settings::Listen::loopback(0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(http::serve(listener, api.router.clone(), api.fixture.context.lifecycle.clone()));
     address

@@ -5,21 +5,20 @@
 //! the background has a connection that takes a write again. A reply that never came leaves open whether a command was
 //! run, so only what may be run twice belongs here.
 //!
-//! What is kept there, under which keys, and how often it was found is left to whoever uses it.
+//! Start reading at [`Redis`]. Deliberately not here: what is kept there, under which keys, and how often it was found.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
-use ::redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use ::redis::{
+use prometheus::{IntCounter, IntGauge};
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{
     AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisError, SetExpiry, SetOptions, Value,
 };
-use prometheus::{IntCounter, IntGauge};
+use service_kit::{Backoff, Dependency, Lifecycle, ServiceContext};
+use settings::{Masked, Setting};
 use tokio::sync::Notify;
-
-use crate::config::{Masked, Setting};
-use crate::{Backoff, Dependency, Lifecycle, ServiceContext};
 
 /// The most commands that are sent before their replies are awaited.
 const COMMANDS_MAX: usize = 1_000;
@@ -174,7 +173,7 @@ impl Shared {
             Some("READONLY" | "MASTERDOWN") => format!(": it is a replica; {name} must name the primary"),
             Some("MOVED" | "CROSSSLOT") => ": it is a node of a cluster, which is not spoken here".to_owned(),
             Some("NOAUTH" | "WRONGPASS" | "NOPERM") => format!(": check user and password in {name}"),
-            _ if error.kind() == ::redis::ErrorKind::AuthenticationFailed => {
+            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
                 format!(": check user and password in {name}")
             }
             _ if error.is_timeout() => " (no answer in time)".to_owned(),

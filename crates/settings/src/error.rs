@@ -1,6 +1,6 @@
 //! What can be wrong with the configuration, said to the person who wrote it.
 //!
-//! The process then exits with 78; that is left to [`exit_code`](crate::exit_code).
+//! The process then exits with 78; that is left to `service_kit::exit_code`.
 
 use super::table::{ALL, Setting};
 

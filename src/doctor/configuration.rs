@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use bus::BusConfig;
 use clap::ArgMatches;
 use correlator::recorder::http::{HttpRecorder, Limits};
-use service_kit::config::{self, ALL, Error, Setting};
-use service_kit::{Settings, logs};
+use service_kit::logs;
+use settings::{ALL, Error, Setting, Settings};
 use summary_api::Access;
 
 use super::finding::Finding;
@@ -57,8 +57,8 @@ fn value(settings: &Settings, setting: &Setting) -> String {
 fn first_wrong(settings: &Settings) -> Option<Error> {
     let checks: [Check; 8] = [
         logs::check,
-        |settings| settings.duration(&config::DRAIN).map(drop),
-        |settings| settings.url(&config::OTLP_ENDPOINT, &["http"]).map(drop),
+        |settings| settings.duration(&settings::DRAIN).map(drop),
+        |settings| settings.url(&settings::OTLP_ENDPOINT, &["http"]).map(drop),
         |settings| BusConfig::from_settings("dwell", settings).map(drop),
         |settings| summary_api::Config::read(settings).map(drop),
         |settings| correlator::Config::from_settings(settings).map(drop),
@@ -70,10 +70,10 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
 
 /// The way of a correlator to a summary API elsewhere.
 fn recorder(settings: &Settings) -> Result<(), Error> {
-    let Some(url) = settings.url(&config::SUMMARY_API_URL, &["http"])? else { return Ok(()) };
-    HttpRecorder::new(&url, settings.secret(&config::INTERNAL_TOKEN)?.as_ref(), Limits::default())
+    let Some(url) = settings.url(&settings::SUMMARY_API_URL, &["http"])? else { return Ok(()) };
+    HttpRecorder::new(&url, settings.secret(&settings::INTERNAL_TOKEN)?.as_ref(), Limits::default())
         .map(drop)
-        .map_err(|error| settings.wrong(&config::SUMMARY_API_URL, error.to_string()))
+        .map_err(|error| settings.wrong(&settings::SUMMARY_API_URL, error.to_string()))
 }
 
 /// Both gate services read the same settings.
@@ -88,7 +88,7 @@ fn gates(settings: &Settings) -> Result<(), Error> {
 fn closed(settings: &Settings) -> Option<Finding> {
     let config = summary_api::Config::read(settings).ok()?;
     (config.access() == Access::Closed).then(|| {
-        Finding::ok(config::INTERNAL_TOKEN.name, "not set").warns(
+        Finding::ok(settings::INTERNAL_TOKEN.name, "not set").warns(
             format!(
                 "{} is reachable from other machines, so without a shared secret /internal/v1 is closed to correlators in \
                  other processes",
@@ -137,7 +137,7 @@ fn fix(error: &Error, name: &str, value: &str, reason: &str) -> String {
              timedatectl list-timezones"
         );
     }
-    if setting == Some(&config::LOTS) {
+    if setting == Some(&settings::LOTS) {
         return format!("mend {value}, or name another file with {name}; deploy/lots.example.toml shows how one looks");
     }
     let or_else = match setting.and_then(|setting| setting.default) {
@@ -149,7 +149,7 @@ fn fix(error: &Error, name: &str, value: &str, reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use service_kit::config::command;
+    use settings::command;
 
     use super::super::finding::{Verdict, exit_code};
     use super::*;

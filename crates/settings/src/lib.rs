@@ -1,7 +1,11 @@
 //! Configuration: one table of settings, read from flags and the environment, with errors that say what to do.
 //!
 //! A flag wins over its variable, a variable over the default; an empty value counts as absent. An unknown `DWELL_…`
-//! name is refused, a known one that a service does not use is fine. What a service does without a value is left to it.
+//! name is refused, a known one that a service does not use is fine. A value that may hold a password shows itself
+//! without it.
+//!
+//! Start reading at [`Settings`] and the table, [`ALL`]. Deliberately not here: what a service does with a value, or
+//! without one, and how a process ends that was refused its settings.
 
 mod command;
 mod effective;
@@ -9,14 +13,14 @@ mod error;
 mod hosts;
 mod listen;
 mod masked;
-pub mod table;
+mod rules;
+mod table;
 mod typed;
 
 pub use command::{HEALTHCHECK, command, flags, reading, with_default};
 pub use effective::Effective;
 pub use error::Error;
-pub(crate) use hosts::Host;
-pub use hosts::PublicHosts;
+pub use hosts::{Host, PublicHosts};
 pub use listen::{Listen, is_loopback};
 pub use masked::{Masked, mask};
 pub use table::*;

@@ -1,6 +1,6 @@
 //! Addresses to listen on: a host and a port, and whether they can be reached from other machines.
 //!
-//! Opening the socket is left to [`http::bind`](crate::http::bind).
+//! Opening the socket is left to `service_kit::http::bind`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,6 +1,6 @@
 //! Host names: reading one, and the set of names under which a service is reached.
 //!
-//! What is done with a request for another host is left to [`http::Guard`](crate::http::Guard).
+//! What is done with a request for another host is left to `service_kit::http::Guard`.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,7 +10,7 @@ const NAME_BYTES_MAX: usize = 253;
 
 /// A host as a URL names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Host {
+pub enum Host {
     /// An IPv4 address, or an IPv6 address in brackets.
     Ip(IpAddr),
     /// A name in lower case, without the dot that may end it.
@@ -19,7 +19,7 @@ pub(crate) enum Host {
 
 impl Host {
     /// Reads a host without its port; `None` when it is not a valid one.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if let Some(bracketed) = text.strip_prefix('[') {
             let ip: Ipv6Addr = bracketed.strip_suffix(']')?.parse().ok()?;
             return Some(Self::Ip(ip.into()));
@@ -50,13 +50,13 @@ impl PublicHosts {
     }
 
     /// Whether the host is one of these names.
-    pub(crate) fn name(&self, host: &Host) -> bool {
+    pub fn name(&self, host: &Host) -> bool {
         self.0.contains(host)
     }
 
     /// Whether a request for this host is meant for the service. No web page can make a browser believe that its own
     /// host is an IP address or `localhost`, so these are safe from DNS rebinding.
-    pub(crate) fn include(&self, host: &Host) -> bool {
+    pub fn include(&self, host: &Host) -> bool {
         match host {
             Host::Ip(_) => true,
             Host::Name(name) => name == "localhost" || self.name(host),

@@ -5,7 +5,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use service_kit::{Unavailable, config};
+use crate::Unavailable;
 
 /// The lock's file.
 const LOCK: &str = "lock";
@@ -34,7 +34,7 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
         /// What the system said, and what to do.
-        source: config::Error,
+        source: settings::Error,
     },
 }
 
@@ -46,7 +46,7 @@ impl DataFolder {
     pub fn lock(path: &Path) -> Result<Self, Error> {
         let unusable = |error| Error::Unusable {
             path: path.to_owned(),
-            source: config::Error::Refused(format!(
+            source: settings::Error::Refused(format!(
                 "the data folder can't be written ({error}): make it writable, or choose another one with \
                  DWELL_DATA_DIR (--data-dir)"
             )),
@@ -100,7 +100,7 @@ mod tests {
         let error = DataFolder::lock(&file.join("data")).unwrap_err();
 
         assert!(error.to_string().contains("file/data"), "{error}");
-        let told = matches!(&error, Error::Unusable { source: config::Error::Refused(text), .. }
+        let told = matches!(&error, Error::Unusable { source: settings::Error::Refused(text), .. }
             if text.contains("DWELL_DATA_DIR"));
         assert!(told, "{error:?}");
     }
