@@ -16,9 +16,11 @@ COPY exit-service/Cargo.toml exit-service/
 COPY correlator/Cargo.toml correlator/
 COPY summary-api/Cargo.toml summary-api/
 COPY crates/bus/Cargo.toml crates/bus/
+COPY crates/event-files/Cargo.toml crates/event-files/
 COPY crates/matching/Cargo.toml crates/matching/
 COPY crates/parking/Cargo.toml crates/parking/
 COPY crates/redis-cache/Cargo.toml crates/redis-cache/
+COPY crates/replay/Cargo.toml crates/replay/
 COPY crates/service-kit/Cargo.toml crates/service-kit/
 COPY crates/settings/Cargo.toml crates/settings/
 COPY crates/simulator/Cargo.toml crates/simulator/

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use dwell::{completions, dlq, doctor, explain, export, output, pipeline, publish, replay, tail, verify};
+use dwell::commands::{completions, dlq, doctor, explain, export, publish, replay, tail, verify};
+use dwell::pipeline;
+use dwell::terminal::output;
 use service_kit::{Role, ServiceContext};
 use settings::Settings;
 

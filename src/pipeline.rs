@@ -13,8 +13,8 @@ use service_kit::data_folder::DataFolder;
 use service_kit::{ServiceContext, announce, http};
 use settings::{AMQP_URL, DATABASE_URL, Settings};
 
-use crate::banner::{self, Banner};
 use crate::direct::DirectRecorder;
+use crate::terminal::banner::{self, Banner};
 
 const NAME: &str = "dwell";
 /// The tasks whose end is the end of the drain.

@@ -14,6 +14,8 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/parking",
         "crates/matching",
         "crates/bus",
+        "crates/event-files",
+        "crates/replay",
         "crates/simulator",
         "crates/settings",
         "crates/service-kit",
@@ -83,10 +85,20 @@ fn the_matching_core_knows_no_runtime_and_no_clock() {
     assert_eq!(outside(&files, |file| !file.starts_with("crates/matching/")), Vec::<&String>::new());
 }
 
+/// They run on threads of their own: whoever has a runtime calls them from a blocking task.
+#[test]
+fn reading_files_and_replaying_them_know_no_runtime() {
+    let files = files_with(&["tokio", "async fn"]);
+    let is_blocking = |file: &str| file.starts_with("crates/event-files/") || file.starts_with("crates/replay/");
+    assert_eq!(outside(&files, |file| !is_blocking(file)), Vec::<&String>::new());
+}
+
 /// Which of our packages a package may use, itself left out.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/parking", &[]),
     ("crates/matching", &["parking"]),
+    ("crates/event-files", &["parking"]),
+    ("crates/replay", &["event-files", "matching", "parking"]),
     ("crates/settings", &["parking"]),
     ("crates/service-kit", &["parking", "settings"]),
     ("crates/redis-cache", &["service-kit", "settings"]),

@@ -20,6 +20,7 @@ mod lot;
 mod lots;
 mod plate;
 pub mod printable;
+pub mod readable;
 mod refusal;
 mod rules;
 mod session;

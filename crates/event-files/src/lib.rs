@@ -1,0 +1,224 @@
+//! Reads files of gate events: JSON or CSV, plain or gzip, by file name or `-` for standard input. Writes session files,
+//! which replace older ones atomically.
+//!
+//! Format and compression are seen from the content, never from the name. Each event is given with the JSON text that
+//! it stood in, each line that can't be taken with the reason ([`RefusedLines`] keeps account of those). Nothing is
+//! skipped in silence but blank lines: repeated headers, members that were dropped and files without events are
+//! reported, and when no file has an event the reading fails.
+//!
+//! Start reading at [`read`] and [`read_in_parallel`]. Deliberately not here: what an event means, the command line, and
+//! how progress looks (an [`Observer`] is told).
+
+pub mod atomic_file;
+mod columns;
+mod csv;
+mod fields;
+mod format;
+mod gzip;
+pub mod in_order;
+mod json;
+mod observer;
+mod parallel;
+mod refused;
+mod scan;
+pub mod session_file;
+mod sink;
+mod source;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking::{GateEvent, Refusal};
+
+pub use observer::Observer;
+pub use parallel::{Seen, read_in_parallel};
+pub use refused::{RefusedLines, Verdict};
+
+use self::format::Format;
+use self::sink::Sink;
+use self::source::Source;
+
+/// What standard input is called on the command line.
+pub const STDIN: &str = "-";
+/// A longer line stops the reading: it is kept whole in memory, and no file of gate events has one.
+const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why a file could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there, or not readable.
+    #[error("cannot open {file}")]
+    Open {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Reading failed on the way.
+    #[error("cannot read {file} behind line {line}")]
+    Read {
+        /// The file.
+        file: String,
+        /// The last whole line, from 1.
+        line: u64,
+        /// What the system or the decompression said.
+        source: io::Error,
+    },
+    /// A gzip stream without its end.
+    #[error("{file} is a gzip file that ends too early, behind line {line}: it was cut off; get a whole copy of it")]
+    CutOff {
+        /// The file.
+        file: String,
+        /// The last whole line, from 1.
+        line: u64,
+    },
+    /// Behind the gzip data is something else than more of it or padding.
+    #[error(
+        "{file} has garbage behind the end of the gzip data, at byte {at}: something else was appended to it; get a whole \
+         copy of it, or take what is before (head -c {at})"
+    )]
+    BehindGzip {
+        /// The file.
+        file: String,
+        /// How many bytes are before it.
+        at: u64,
+    },
+    /// A JSON array of several lines that can't be read to its end.
+    #[error(
+        "{file}:{line}: the JSON array that begins at line {begun} is broken here, or not closed; get a whole copy of it, or write one event a line (jq -c '.[]')"
+    )]
+    BrokenArray {
+        /// The file.
+        file: String,
+        /// Where, from 1.
+        line: u64,
+        /// Where it begins, from 1.
+        begun: u64,
+    },
+    /// None of the files has an event, nor anything that could be one.
+    #[error("there is no event to read: {reasons}")]
+    NoEvents {
+        /// Which files those are, and why.
+        reasons: String,
+    },
+    /// Neither JSON nor CSV of gate events.
+    #[error(
+        "{file} is no file of gate events: {reason}; a line is a JSON object, or the file begins with a CSV header \
+         that has id, vehicle_plate and entry_date_time or exit_date_time, separated by commas"
+    )]
+    UnknownFormat {
+        /// The file.
+        file: String,
+        /// What is wrong with its beginning.
+        reason: String,
+    },
+    /// A line beyond all measure.
+    #[error("{file}:{line} is longer than {LINE_BYTES_MAX} bytes; write one event a line")]
+    LongLine {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// Standard input can be read once only.
+    #[error("- (standard input) is named twice; it can be read only once")]
+    StdinTwice,
+}
+
+/// What a file gives, in its order.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A gate event.
+    Event {
+        /// What it says.
+        event: GateEvent,
+        /// Its own JSON text; `None` when it stood in a CSV file.
+        json: Option<&'a [u8]>,
+    },
+    /// A line, or an element of one, that can't be taken.
+    Refused(Refused<'a>),
+}
+
+/// A line, or an element of one, that can't be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// The file, as it was named.
+    pub file: &'a str,
+    /// The line, from 1.
+    pub line: u64,
+    /// Its text, without the line end.
+    pub text: &'a [u8],
+    /// The header line of the file, when it is CSV.
+    pub header: Option<&'a [u8]>,
+    /// Why.
+    pub refusal: &'a Refusal,
+}
+
+/// Reads the files one after the other, until `visit` breaks off.
+///
+/// # Errors
+/// The first file that can't be read to its end; there is no event in any of them.
+pub fn read(
+    files: &[PathBuf],
+    observer: &Arc<dyn Observer>,
+    visit: &mut impl FnMut(Item<'_>) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let mut sink = Sink::new(visit);
+    for file in files {
+        let mut source = Source::open(file, observer)?;
+        if read_records(&mut source, &mut sink)?.is_break() {
+            return Ok(());
+        }
+    }
+    sink.account.tell(observer.as_ref())
+}
+
+/// Reads a file from its beginning to its end.
+fn read_records(
+    source: &mut Source,
+    sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
+) -> Result<ControlFlow<()>, Error> {
+    let had_items = std::mem::take(&mut sink.account.has_items);
+    let (read, problem) = match source.format() {
+        Format::Lines | Format::Array => (json::read(source, sink)?, "has only blank lines"),
+        Format::Csv => (csv::read(source, sink)?, "has a header and no record"),
+        Format::Empty(problem) => (ControlFlow::Continue(()), problem),
+    };
+    if !sink.account.has_items {
+        sink.account.is_empty(source.name(), problem);
+    }
+    sink.account.has_items |= had_items;
+    Ok(read)
+}
+
+/// Looks at the files before the work begins, so that a slip in a name costs nothing.
+///
+/// # Errors
+/// Standard input is named twice, or a file is not there.
+pub fn check(files: &[PathBuf]) -> Result<(), Error> {
+    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        return Err(Error::StdinTwice);
+    }
+    for file in files.iter().filter(|file| !is_stdin(file)) {
+        std::fs::metadata(file).map_err(|source| Error::Open { file: file.display().to_string(), source })?;
+    }
+    Ok(())
+}
+
+/// How many bytes the files have together; `None` when one of them can't tell.
+pub fn total_bytes(files: &[PathBuf]) -> Option<u64> {
+    let bytes = |file: &PathBuf| {
+        let there = if is_stdin(file) { None } else { std::fs::metadata(file).ok() };
+        there.filter(std::fs::Metadata::is_file).map(|there| there.len())
+    };
+    files.iter().map(bytes).sum()
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == STDIN
+}
+
+#[cfg(test)]
+mod tests;

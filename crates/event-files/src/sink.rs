@@ -1,0 +1,147 @@
+//! What the readers of the formats give their finds to, and the account of what they had to pass over.
+//!
+//! Nothing is passed over in silence: the account is told at the end.
+
+use std::ops::ControlFlow;
+
+use parking::readable::counted;
+use parking::wire::{Dropped, ParsedEvent};
+
+use super::{Error, Item, Observer, Refused};
+
+/// So many files without events are told by name.
+const TOLD: usize = 10;
+
+/// Takes what is in one file or in a part of it.
+pub(super) struct Sink<F> {
+    visit: F,
+    pub(super) account: Account,
+}
+
+impl<F: FnMut(Item<'_>) -> ControlFlow<()>> Sink<F> {
+    pub(super) fn new(visit: F) -> Self {
+        Self { visit, account: Account::default() }
+    }
+
+    pub(super) fn event(&mut self, parsed: ParsedEvent, json: Option<&[u8]>) -> ControlFlow<()> {
+        self.account.has_items = true;
+        self.account.drop(parsed.dropped);
+        (self.visit)(Item::Event { event: parsed.event, json })
+    }
+
+    pub(super) fn refuse(&mut self, refused: Refused<'_>) -> ControlFlow<()> {
+        self.account.has_items = true;
+        (self.visit)(Item::Refused(refused))
+    }
+}
+
+/// What was passed over.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    /// There was an event, or something that was refused.
+    pub(super) has_items: bool,
+    /// CSV headers behind the first one of their file.
+    pub(super) repeated_headers: u64,
+    gate_ids: u64,
+    confidences: u64,
+    /// Files that have no events, and why; the first ones.
+    empty: Vec<String>,
+    empty_count: u64,
+}
+
+impl Account {
+    fn drop(&mut self, dropped: Dropped) {
+        self.gate_ids += u64::from(dropped.gate_id);
+        self.confidences += u64::from(dropped.confidence);
+    }
+
+    /// A file has no events; `problem` is the rest of the sentence.
+    pub(super) fn is_empty(&mut self, file: &str, problem: &str) {
+        self.empty_count += 1;
+        if self.empty.len() < TOLD {
+            self.empty.push(format!("{file} {problem}"));
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.has_items |= other.has_items;
+        self.repeated_headers += other.repeated_headers;
+        self.gate_ids += other.gate_ids;
+        self.confidences += other.confidences;
+        let room = TOLD.saturating_sub(self.empty.len());
+        self.empty.extend(other.empty.into_iter().take(room));
+        self.empty_count += other.empty_count;
+    }
+
+    /// Tells what was passed over in files that were read to their end.
+    ///
+    /// # Errors
+    /// There was nothing in them.
+    pub(super) fn tell(self, observer: &dyn Observer) -> Result<(), Error> {
+        if !self.has_items {
+            return Err(Error::NoEvents { reasons: self.empty_told() });
+        }
+        if self.empty_count > 0 {
+            observer.say(&format!("no events: {}", self.empty_told()));
+        }
+        if let Some(told) = self.passed_over() {
+            observer.say(&told);
+        }
+        Ok(())
+    }
+
+    fn empty_told(&self) -> String {
+        let told = self.empty.join("; ");
+        match self.empty_count - self.empty.len() as u64 {
+            0 if told.is_empty() => "the files have only blank lines".to_owned(),
+            0 => told,
+            others => format!("{told}; and {} like these", counted(others, "file")),
+        }
+    }
+
+    fn passed_over(&self) -> Option<String> {
+        let of = |count, member| (count > 0).then(|| format!("{member} of {}", counted(count, "event")));
+        let dropped: Vec<String> =
+            [of(self.gate_ids, "gate_id"), of(self.confidences, "confidence")].into_iter().flatten().collect();
+        let dropped = (!dropped.is_empty())
+            .then(|| format!("dropped {}, which could not be used (the events were taken)", dropped.join(" and ")));
+        let headers = self.repeated_headers;
+        let skipped = (headers > 0).then(|| format!("skipped {}", counted(headers, "repeated CSV header")));
+        let told: Vec<String> = [skipped, dropped].into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::silent;
+
+    #[test]
+    fn what_was_passed_over_is_counted_and_told() {
+        let mut account = Account { has_items: true, repeated_headers: 2, ..Account::default() };
+        account.drop(Dropped { gate_id: true, confidence: true });
+        let mut sum = account.clone();
+        sum.add(account);
+
+        assert_eq!(
+            sum.passed_over().unwrap(),
+            "skipped 4 repeated CSV headers; dropped gate_id of 2 events and confidence of 2 events, which could not be \
+             used (the events were taken)"
+        );
+        assert_eq!(Account::default().passed_over(), None);
+    }
+
+    #[test]
+    fn of_many_files_without_events_the_first_are_named() {
+        let mut account = Account::default();
+        for number in 0..12 {
+            account.is_empty(&format!("{number}.csv"), "is empty");
+        }
+
+        let said = account.tell(silent().as_ref()).unwrap_err().to_string();
+
+        assert!(said.contains("0.csv is empty; 1.csv is empty;"), "{said}");
+        assert!(said.ends_with("9.csv is empty; and 2 files like these"), "{said}");
+    }
+}

@@ -1,0 +1,236 @@
+//! The bytes of a file: opened, decompressed, and cut into lines, which end with LF, CRLF or CR.
+//!
+//! What stands on a line is left to the readers of the formats.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking::wire::without_byte_order_mark;
+
+use super::format::{Format, format_of};
+use super::gzip::{self, Garbage, Gunzip};
+use super::{Error, LINE_BYTES_MAX, Observer, is_stdin};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+/// Fits into a processor's cache until its lines are read.
+const BLOCK_BYTES: usize = 512 * 1024;
+/// A block that has grown so far without a place between two documents ends with a line.
+const GROWN_BLOCK_BYTES: usize = 4 * 1024 * 1024;
+/// So much of the beginning is looked at to tell the format.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// A file that is being read.
+pub(super) struct Source {
+    name: String,
+    reader: Box<dyn BufRead + Send>,
+    format: Format,
+    lines: u64,
+    /// What was read behind the last line end, by [`read_block`](Self::read_block).
+    rest: Vec<u8>,
+}
+
+/// Whole lines of a file, and whole documents of JSON, as long as these are no longer than [`GROWN_BLOCK_BYTES`].
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// Longer than what is in it, so that it can be read into again.
+    room: Vec<u8>,
+    filled: usize,
+    /// The line, from 1, that it begins with.
+    pub(super) first_line: u64,
+}
+
+impl Block {
+    pub(super) fn text(&self) -> &[u8] {
+        &self.room[..self.filled]
+    }
+
+    /// Has the lines behind `from` end with LF: JSON has CR as white space only.
+    fn end_lines(&mut self, from: usize) {
+        let mut at = from.saturating_sub(1);
+        while let Some(found) = memchr::memchr(b'\r', &self.room[at..self.filled]) {
+            at += found + 1;
+            if at < self.filled && self.room[at] != b'\n' {
+                self.room[at - 1] = b'\n';
+            }
+        }
+    }
+
+    /// Behind the last line end after `from` that stands between two documents, or in a block that has grown, the last one.
+    fn last_end(&self, from: usize) -> Option<usize> {
+        let text = self.text();
+        let mut ends = memchr::memrchr_iter(b'\n', &text[from..]).map(|at| from + at + 1);
+        if text.len() > GROWN_BLOCK_BYTES {
+            return ends.next();
+        }
+        ends.find(|end| {
+            let (before, behind) = text.split_at(*end);
+            let next = without_byte_order_mark(behind.trim_ascii_start()).first();
+            matches!(before.trim_ascii_end().last(), Some(b'}' | b']')) && matches!(next, Some(b'{' | b'['))
+        })
+    }
+}
+
+/// The length of the first line of `text`, with its end.
+pub(super) fn length_of_line(text: &[u8]) -> usize {
+    match memchr::memchr2(b'\n', b'\r', text) {
+        None => text.len(),
+        Some(end) if text[end..].starts_with(b"\r\n") => end + 2,
+        Some(end) => end + 1,
+    }
+}
+
+/// How many lines end in `text`.
+pub(super) fn line_ends(text: &[u8]) -> u64 {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', text);
+    ends.filter(|end| !(text[*end] == b'\r' && text.get(end + 1) == Some(&b'\n'))).count() as u64
+}
+
+impl Source {
+    pub(super) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Self, Error> {
+        let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+        observer.show(&name);
+        let raw: Box<dyn Read + Send> = if is_stdin(path) {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(|source| Error::Open { file: name.clone(), source })?)
+        };
+        let mut source =
+            Self { name, reader: Box::new(io::empty()), format: Format::Lines, lines: 0, rest: Vec::new() };
+        let raw = Counted { inner: raw, observer: Arc::clone(observer) };
+        source.reader = decompressed(raw).map_err(|error| source.failed(error))?;
+        let mut head = Vec::new();
+        (&mut source.reader).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|error| source.failed(error))?;
+        source.format = format_of(&head).map_err(|reason| source.unknown_format(reason))?;
+        source.reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(source.reader)));
+        Ok(source)
+    }
+
+    /// The file, as it was named.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Adds the next line, with its end, to `text`; false at the end of the file.
+    pub(super) fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error> {
+        let before = text.len();
+        loop {
+            let bytes = self.fill()?;
+            let end = memchr::memchr2(b'\n', b'\r', bytes);
+            let taken = end.map_or(bytes.len(), |end| end + 1);
+            text.extend_from_slice(&bytes[..taken]);
+            self.reader.consume(taken);
+            let is_whole = end.is_some() || (taken == 0 && text.len() > before);
+            self.lines += u64::from(is_whole);
+            if text.ends_with(b"\r") && end.is_some() && self.fill()?.first() == Some(&b'\n') {
+                text.push(b'\n');
+                self.reader.consume(1);
+            }
+            if is_whole || taken == 0 {
+                return Ok(is_whole);
+            }
+            if text.len() - before > LINE_BYTES_MAX {
+                return Err(Error::LongLine { file: self.name.clone(), line: self.lines + 1 });
+            }
+        }
+    }
+
+    /// What can be read at once; nothing at the end of the file.
+    fn fill(&mut self) -> Result<&[u8], Error> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        // It is filled, so that nothing is read here.
+        self.reader.fill_buf().map_err(|source| Error::Read { file: self.name.clone(), line: self.lines, source })
+    }
+
+    /// Reads whole lines, about [`BLOCK_BYTES`] of them; false at the end of the file. Not to be mixed with
+    /// [`append_line`](Self::append_line).
+    pub(super) fn read_block(&mut self, block: &mut Block) -> Result<bool, Error> {
+        block.first_line = self.lines + 1;
+        block.filled = self.rest.len();
+        let room = block.room.len().max(BLOCK_BYTES).max(block.filled);
+        block.room.resize(room, 0);
+        block.room[..block.filled].copy_from_slice(&self.rest);
+        self.rest.clear();
+        loop {
+            if block.filled == block.room.len() {
+                if block.filled > LINE_BYTES_MAX {
+                    return Err(Error::LongLine { file: self.name.clone(), line: self.lines + 1 });
+                }
+                block.room.resize(block.filled * 2, 0);
+            }
+            let read = match self.reader.read(&mut block.room[block.filled..]) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.lines += memchr::memchr_iter(b'\n', block.text()).count() as u64;
+                    return Err(self.failed(error));
+                }
+            };
+            let before = block.filled;
+            block.filled += read;
+            block.end_lines(before);
+            if read == 0 {
+                break;
+            }
+            if block.filled * 2 > block.room.len()
+                && let Some(end) = block.last_end(before)
+            {
+                self.rest.extend_from_slice(&block.room[end..block.filled]);
+                block.filled = end;
+                break;
+            }
+        }
+        self.lines += memchr::memchr_iter(b'\n', block.text()).count() as u64;
+        Ok(block.filled > 0)
+    }
+
+    pub(super) fn unknown_format(&self, reason: impl Into<String>) -> Error {
+        Error::UnknownFormat { file: self.name.clone(), reason: reason.into() }
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        let (file, line) = (self.name.clone(), self.lines);
+        let garbage = source.get_ref().and_then(|inner| inner.downcast_ref::<Garbage>());
+        match garbage {
+            Some(Garbage { at }) => Error::BehindGzip { file, at: *at },
+            None if source.kind() == io::ErrorKind::UnexpectedEof => Error::CutOff { file, line },
+            None => Error::Read { file, line, source },
+        }
+    }
+}
+
+/// Tells the observer how much was read.
+struct Counted<R> {
+    inner: R,
+    observer: Arc<dyn Observer>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.observer.advance(read as u64);
+        Ok(read)
+    }
+}
+
+fn decompressed(mut raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut magic = Vec::new();
+    (&mut raw).take(gzip::MAGIC.len() as u64).read_to_end(&mut magic)?;
+    let is_gzip = magic == gzip::MAGIC;
+    let whole = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(magic).chain(raw));
+    if is_gzip {
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, Gunzip::new(whole))));
+    }
+    Ok(Box::new(whole))
+}

@@ -1,0 +1,290 @@
+//! Decides which sessions the events are, a vehicle at a time, and puts the sessions on shelves by time.
+//!
+//! The definition of the sessions is `matching`'s. Their order within a shelf is left to [`sessions`](super::sessions).
+
+use matching::history::{Settling, for_each_settled_stay};
+use matching::{Flags, Limits, Stay, TimelineEvent};
+use parking::{Plate, Reason, Rules, State, Timestamp};
+
+use super::Error;
+use super::depot::{Filler, Shelves};
+use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
+use super::names::{KnownNames, PLAIN_LETTERS, PlateRoom, VehicleKey, plain_plate, plain_plate_of};
+
+/// Vehicle, time and outcome of the giving event, its id in two halves, and of a matched session the exit's time and id.
+pub(super) type SessionRecord = [u64; SESSION_WORDS];
+pub(super) const SESSION_WORDS: usize = 7;
+
+/// The outcome's place in [`OUTCOMES`] stands in the lowest bits beside the time.
+pub(super) const OUTCOME_BITS: u32 = 3;
+
+/// All that a session can be in the end.
+pub(super) const OUTCOMES: [(State, Option<Reason>); 7] = [
+    (State::Matched, None),
+    (State::Open, None),
+    (State::UnmatchedExit, None),
+    (State::UnmatchedEntry, Some(Reason::ReEntered)),
+    (State::UnmatchedEntry, Some(Reason::MaxStay)),
+    (State::UnmatchedEntry, Some(Reason::Unread)),
+    (State::UnmatchedExit, Some(Reason::Unread)),
+];
+
+/// About so many events' sessions stand on one shelf and are sorted at once.
+const SPAN_EVENTS: u64 = 40_000;
+/// Each thread has a block under way for each shelf.
+const SPANS_MAX: u64 = 384;
+
+/// What came of the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Vehicles that were seen.
+    pub vehicles: u64,
+    /// Events that were there more than once.
+    pub repeated: u64,
+    /// Events that are a re-read of a session's entry or exit.
+    pub re_reads: u64,
+    /// How many sessions there are of each of the [`OUTCOMES`].
+    pub(super) sessions: [u64; OUTCOMES.len()],
+}
+
+impl Tally {
+    /// How many events there were, each as often as it was read.
+    pub fn events(&self) -> u64 {
+        let of_session =
+            |((state, _), count): (&(State, _), &u64)| count * if *state == State::Matched { 2 } else { 1 };
+        self.repeated + self.re_reads + OUTCOMES.iter().zip(&self.sessions).map(of_session).sum::<u64>()
+    }
+
+    /// How many sessions there are of this state and reason.
+    pub fn sessions(&self, state: State, reason: Option<Reason>) -> u64 {
+        OUTCOMES
+            .iter()
+            .zip(self.sessions)
+            .filter(|(outcome, _)| **outcome == (state, reason))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.vehicles += other.vehicles;
+        self.repeated += other.repeated;
+        self.re_reads += other.re_reads;
+        for (sum, more) in self.sessions.iter_mut().zip(other.sessions) {
+            *sum += more;
+        }
+    }
+}
+
+/// The spans of time that sessions are put on shelves by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spans {
+    /// The last moment of each span but the last one.
+    ends: Vec<Timestamp>,
+}
+
+impl Spans {
+    /// Spans with about equal numbers of events.
+    pub(super) fn of(survey: &mut Survey) -> Self {
+        Self::so_many((survey.count / SPAN_EVENTS).clamp(1, SPANS_MAX), &mut survey.sample)
+    }
+
+    pub(super) fn so_many(count: u64, sample: &mut [Timestamp]) -> Self {
+        sample.sort_unstable();
+        let count = usize::try_from(count).unwrap_or(1);
+        let mut ends: Vec<Timestamp> =
+            (1..count).filter_map(|span| sample.get(sample.len() * span / count)).copied().collect();
+        ends.dedup();
+        Self { ends }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.ends.len() + 1
+    }
+
+    fn span_of(&self, time: Timestamp) -> usize {
+        self.ends.partition_point(|end| *end < time)
+    }
+}
+
+/// What is decided by.
+#[derive(Debug)]
+pub(super) struct Terms<'a> {
+    rules: &'a Rules,
+    names: &'a KnownNames,
+    spans: &'a Spans,
+    /// The limits of each lot, and the time of its newest event, by its number.
+    of_lots: Vec<(Limits, Timestamp)>,
+    /// The plain ones of the plates that say that nothing was read, sorted.
+    unread: Vec<u64>,
+}
+
+impl<'a> Terms<'a> {
+    pub(super) fn new(rules: &'a Rules, names: &'a KnownNames, survey: &Survey, spans: &'a Spans) -> Self {
+        let of_lot = |(lot, newest): (_, &Timestamp)| (Limits::of(rules, lot), *newest);
+        let of_lots = names.lots().iter().zip(&survey.newest).map(of_lot).collect();
+        // No letter at all, or zeros alone.
+        let zeros = (0..=PLAIN_LETTERS).filter_map(|length| plain_plate("0".repeat(length).as_bytes()));
+        let listed = rules.unread_plates.iter().filter_map(|plate| plain_plate(plate.as_str().as_bytes()));
+        let mut unread: Vec<u64> = zeros.chain(listed).collect();
+        unread.sort_unstable();
+        Self { rules, names, spans, of_lots, unread }
+    }
+
+    fn settling(&self, vehicle: VehicleKey) -> Settling {
+        let (limits, lot_time) = self.of_lots[self.names.lot(vehicle)];
+        Settling { is_unread: self.is_unread(vehicle), limits, lot_time }
+    }
+
+    /// As the rules have it, without the text of a plain plate.
+    fn is_unread(&self, vehicle: VehicleKey) -> bool {
+        if let Some(plate) = plain_plate_of(vehicle) {
+            return self.unread.binary_search(&plate).is_ok();
+        }
+        let plate = Plate::from_read(self.names.plate(vehicle, &mut PlateRoom::default()));
+        plate.is_ok_and(|plate| self.rules.is_unread(&plate))
+    }
+}
+
+/// Decides on one thread.
+#[derive(Debug)]
+pub(super) struct Decider<'a> {
+    terms: &'a Terms<'a>,
+    sorter: Sorter,
+    filler: Filler<'a, SESSION_WORDS>,
+    timeline: Vec<TimelineEvent>,
+    tally: Tally,
+}
+
+impl<'a> Decider<'a> {
+    pub(super) fn new(terms: &'a Terms<'a>, sessions: &'a Shelves<'_, SESSION_WORDS>) -> Self {
+        let (sorter, timeline) = (Sorter::default(), Vec::new());
+        Self { terms, sorter, filler: sessions.filler(), timeline, tally: Tally::default() }
+    }
+
+    /// Decides on all vehicles of a shelf.
+    pub(super) fn settle(&mut self, events: &Shelves<'_, EVENT_WORDS>, place: usize) -> Result<(), Error> {
+        let Self { terms, sorter, filler, timeline, tally } = self;
+        for events in sorter.sorted(events, place)?.chunk_by(|one, next| one[0] == next[0]) {
+            timeline.clear();
+            let mut last = None;
+            for event in events {
+                if last.replace(event) != Some(event) {
+                    timeline.push(TimelineEvent { key: key_of(event), flags: Flags::default() });
+                }
+            }
+            tally.vehicles += 1;
+            tally.repeated += (events.len() - timeline.len()) as u64;
+            tally.re_reads += timeline.len() as u64;
+            settle_vehicle(terms, events[0][0], timeline, tally, filler)?;
+        }
+        Ok(())
+    }
+
+    /// Puts everything on the shelves.
+    pub(super) fn finish(self) -> Tally {
+        self.filler.finish();
+        self.tally
+    }
+}
+
+fn settle_vehicle(
+    terms: &Terms<'_>,
+    vehicle: VehicleKey,
+    timeline: &[TimelineEvent],
+    tally: &mut Tally,
+    filler: &mut Filler<'_, SESSION_WORDS>,
+) -> Result<(), Error> {
+    let mut put = Ok(());
+    for_each_settled_stay(timeline, terms.settling(vehicle), |stay| {
+        let (outcome, record) = session_of(vehicle, timeline, &stay);
+        tally.sessions[outcome] += 1;
+        tally.re_reads -= 1 + u64::from(stay.state == State::Matched);
+        if put.is_ok()
+            && let Err(error) = filler.push(terms.spans.span_of(timeline[stay.giving()].key.time), &record)
+        {
+            put = Err(error);
+        }
+    });
+    put
+}
+
+fn session_of(vehicle: VehicleKey, timeline: &[TimelineEvent], stay: &Stay) -> (usize, SessionRecord) {
+    let outcome = match (stay.state, stay.reason) {
+        (State::Matched, _) => 0,
+        (State::Open, _) => 1,
+        (State::UnmatchedEntry, Some(Reason::ReEntered)) => 3,
+        (State::UnmatchedEntry, Some(Reason::MaxStay)) => 4,
+        (State::UnmatchedEntry, _) => 5,
+        (State::UnmatchedExit, Some(Reason::Unread)) => 6,
+        (State::UnmatchedExit | State::HeldExit | State::Void, _) => 2,
+    };
+    let giving = timeline[stay.giving()].key;
+    // A time is never before 1970, and even the year 9999 leaves room for the outcome.
+    let moment = giving.time.as_millis().unsigned_abs() << OUTCOME_BITS | outcome as u64;
+    let (high, low) = giving.id.as_u64_pair();
+    let exit = if stay.state == State::Matched { stay.exit.map(|exit| timeline[exit].key) } else { None };
+    let (exit_time, (exit_high, exit_low)) =
+        exit.map_or((0, (0, 0)), |exit| (exit.time.as_millis().unsigned_abs(), exit.id.as_u64_pair()));
+    (outcome, [vehicle, moment, high, low, exit_time, exit_high, exit_low])
+}
+
+/// What a record says of the giving event: its time and what came of it.
+pub(super) fn giving_of(record: &SessionRecord) -> (Timestamp, (State, Option<Reason>)) {
+    let outcome = usize::try_from(record[1] & ((1 << OUTCOME_BITS) - 1)).unwrap_or(0);
+    (Timestamp::from_millis((record[1] >> OUTCOME_BITS).cast_signed()), OUTCOMES[outcome])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use parking::{Direction, EventKey};
+    use uuid::Uuid;
+
+    use super::super::names::Names;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_plate_is_unread_as_the_rules_have_it(plate in "|0{1,12}|NOPLATE|UNKNOWN|TEST|ÄÖÜ|[0-9A-Z]{1,12}") {
+            let rules = Rules {
+                unread_plates: ["NOPLATE", "TEST", "ÄÖÜ", "ABCDEF123456"].map(|text| Plate::from_read(text).unwrap()).into(),
+                ..Rules::default()
+            };
+            let names = Names::default();
+            let vehicle = names.naming().key(b"P1", plate.as_bytes(), Timestamp::default()).unwrap();
+            let (names, spans) = (names.finish(), Spans { ends: Vec::new() });
+            let survey = Survey { newest: vec![Timestamp::default()], ..Survey::default() };
+
+            let terms = Terms::new(&rules, &names, &survey, &spans);
+
+            prop_assert_eq!(terms.is_unread(vehicle), rules.is_unread(&Plate::from_read(&plate).unwrap()));
+        }
+    }
+
+    #[test]
+    fn every_outcome_is_remembered() {
+        let event = |millis| {
+            let time = Timestamp::from_millis(millis);
+            let key = EventKey { time, direction: Direction::Entry, id: Uuid::from_u128(9) };
+            TimelineEvent { key, flags: Flags::default() }
+        };
+        let timeline = [event(5), event(70)];
+        for (state, reason) in OUTCOMES {
+            let is_exit = state == State::UnmatchedExit;
+            let (entry, exit) = ((!is_exit).then_some(0), (is_exit || state == State::Matched).then_some(1));
+            let (outcome, record) = session_of(7, &timeline, &Stay { entry, exit, state, reason });
+            let time = Timestamp::from_millis(if is_exit { 70 } else { 5 });
+            assert_eq!((OUTCOMES[outcome], giving_of(&record)), ((state, reason), (time, (state, reason))));
+        }
+    }
+
+    #[test]
+    fn spans_cover_all_time_without_overlap() {
+        let at = Timestamp::from_millis;
+        let spans = Spans::so_many(4, &mut [1, 2, 3, 4, 5, 6, 7, 8].map(at));
+        assert_eq!(spans.ends, [3, 5, 7].map(at));
+        assert_eq!([0, 3, 4, 5, 7, 8, 99].map(|millis| spans.span_of(at(millis))), [0, 0, 1, 1, 2, 3, 3]);
+        assert_eq!(Spans::so_many(9, &mut []).count(), 1);
+    }
+}

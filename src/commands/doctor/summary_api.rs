@@ -1,0 +1,99 @@
+//! The summary API of another process: does it answer, is it one, does it take our secret?
+//!
+//! It is asked for what a correlator asks first, and how its correlators stand; that changes nothing.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use matching::wire::{MEDIA_TYPE, TERMS};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
+use reqwest::{Client, StatusCode, redirect};
+use settings::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL};
+
+use super::address::unreachable;
+use super::clock::{self, Said};
+use super::correlators;
+use super::finding::{Finding, Verdict};
+use crate::commands::api_client::deepest;
+
+pub(super) const SUBJECT: &str = "summary api";
+
+pub(super) async fn check(url: &Masked, token: Option<&Masked>, timeout: Duration) -> Vec<Finding> {
+    let before = clock::now_ms();
+    let (status, headers) = match ask(url, token, timeout).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let fix = unreachable("the summary API", url.expose(), SUMMARY_API_URL.name);
+            let why = if error.is_timeout() { "no answer in time".to_owned() } else { deepest(&error) };
+            return vec![Finding::ok(SUBJECT, url.to_string()).fails(format!("it does not answer: {why}"), fix)];
+        }
+    };
+    let ours = (before, clock::now_ms());
+    let found = answered(url, status, &headers, token.is_some());
+    let correlators = if found.verdict == Verdict::Ok { correlators::check(url, timeout).await } else { None };
+    let difference = date_ms(&headers).and_then(|date| {
+        // The header has whole seconds.
+        clock::finding("the summary API", Said { theirs: (date, date + 999), ours })
+    });
+    std::iter::once(found).chain(correlators).chain(difference).collect()
+}
+
+async fn ask(url: &Masked, token: Option<&Masked>, timeout: Duration) -> reqwest::Result<(StatusCode, HeaderMap)> {
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build()?;
+    let mut request = client.get(format!("{}{TERMS}", url.expose().trim_end_matches('/')));
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose());
+    }
+    let response = request.send().await?;
+    Ok((response.status(), response.headers().clone()))
+}
+
+fn answered(url: &Masked, status: StatusCode, headers: &HeaderMap, has_token: bool) -> Finding {
+    let seen = Finding::ok(SUBJECT, format!("{url} answers {}", status.as_u16()));
+    let name = SUMMARY_API_URL.name;
+    let is_ours = headers.get(CONTENT_TYPE).is_some_and(|media_type| media_type == MEDIA_TYPE);
+    match status {
+        StatusCode::OK if is_ours => Finding::ok(SUBJECT, format!("{url} answers and takes correlators")),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => seen.fails(
+            if has_token {
+                "it does not take our secret: it has another one, or none"
+            } else {
+                "it wants a shared secret, and none is set here"
+            },
+            format!(
+                "make one secret (openssl rand -hex 24), set {} to it for the summary API and its correlators, and start \
+                 both again",
+                INTERNAL_TOKEN.name
+            ),
+        ),
+        StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => seen.fails(
+            format!("what answers there has no {TERMS}: it is another program, another version, or the path is too long"),
+            format!(
+                "write scheme, host and port only in {name}, for instance http://127.0.0.1:5000; to see who answers: curl -i \
+                 {}/readyz",
+                url.to_string().trim_end_matches('/')
+            ),
+        ),
+        StatusCode::MISDIRECTED_REQUEST => seen.fails(
+            "it is not reached by the host name in this address, unless a valid secret is shown",
+            format!(
+                "add the host name to {} of the summary API and start it again, or write its IP address in {name}, or set \
+                 {} to the secret of the summary API",
+                PUBLIC_HOSTS.name, INTERNAL_TOKEN.name
+            ),
+        ),
+        _ if status.is_redirection() => seen.fails(
+            "it leads to another address, which is not followed",
+            format!("write the address that it leads to in {name}; TLS (https) is not spoken here"),
+        ),
+        _ => seen.fails(
+            format!("it answers {status}"),
+            format!("see what it says: curl -s '{}/readyz?verbose'", url.to_string().trim_end_matches('/')),
+        ),
+    }
+}
+
+fn date_ms(headers: &HeaderMap) -> Option<i64> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp_millis())
+}

@@ -1,0 +1,313 @@
+//! `dwell publish`: sends files of gate events to the queues of their directions.
+//!
+//! What is sent is the JSON text of the file itself. The order of the file is kept within each queue, and both queues are
+//! filled side by side, in bounded batches, each confirmed before the next. What becomes of the events is the correlator's.
+
+mod confirms;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bus::{Message, Queue};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use event_files::{Item, Observer, RefusedLines, Verdict, atomic_file};
+use parking::Direction;
+use parking::readable::counted;
+use parking::wire::{MAX_BODY_BYTES, MAX_EVENTS_OF_MESSAGE, write_event};
+use service_kit::ServiceContext;
+use service_kit::traces::Traces;
+use settings::Settings;
+use tokio::sync::mpsc;
+
+use self::confirms::Confirms;
+use crate::commands::files;
+use crate::commands::queues::{self, Queues};
+use crate::terminal::progress::Progress;
+
+const EVENTS_PER_MESSAGE: &str = "events-per-message";
+/// A batch has at most so many messages, and is sent when it has so many bytes.
+const BATCH_MESSAGES: usize = 1_000;
+const BATCH_BYTES: usize = 1024 * 1024;
+/// So many batches a queue wait between the file and the bus.
+const BATCHES_WAITING: usize = 4;
+/// Nothing consumes from the embedded bus meanwhile: a batch that waits longer waits for ever.
+const EMBEDDED_MAX: Duration = Duration::from_mins(1);
+/// After the stop, the reading gets this long to notice it.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+const EXAMPLES: &str = "\
+Examples:
+  dwell publish events.ndjson --amqp-url amqp://guest:guest@127.0.0.1:5672
+  dwell publish 2024-*.csv.gz --events-per-message 100 --refused refused.csv
+  generate-events | dwell publish -";
+
+const AFTER: &str = "\
+Events go to the queue of their direction on RabbitMQ (DWELL_AMQP_URL). Without it they go to the embedded queues in
+DWELL_DATA_DIR, which no running dwell may use meanwhile; the next dwell that starts on that folder, without
+DWELL_AMQP_URL, reads them. A folder that is not named and has no embedded queues is refused: nothing would ever read
+them. Publishing a file twice does no harm: known events change nothing.
+
+Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent); 2 unknown
+flag; 69 RabbitMQ does not answer, a running dwell has the embedded queues, or there are none; 78 wrong settings.";
+
+/// Why publishing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An input can't be read to its end.
+    #[error("not all was published")]
+    Input(#[from] event_files::Error),
+    /// The file of refused lines can't be written.
+    #[error("not all was published")]
+    Output(#[from] atomic_file::Error),
+    /// The bus can't be used.
+    #[error("not all was published")]
+    Queues(#[from] queues::Error),
+    /// The embedded bus takes no more.
+    #[error(
+        "the embedded queue {queue} is full, and nothing consumes from it meanwhile: let dwell run until it is empty, \
+         put more events into a message (--events-per-message 100), or use RabbitMQ (DWELL_AMQP_URL)"
+    )]
+    Full {
+        /// Which queue.
+        queue: String,
+    },
+    /// The reading panicked: a defect of the program.
+    #[error("publishing broke off")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
+
+/// The command line.
+pub fn command() -> Command {
+    let most = i64::try_from(MAX_EVENTS_OF_MESSAGE).unwrap_or(i64::MAX);
+    let command = Command::new("publish")
+        .about("Send files of gate events to the queues")
+        .before_help(EXAMPLES)
+        .after_help(AFTER)
+        .args(files::arguments())
+        .arg(
+            Arg::new(EVENTS_PER_MESSAGE)
+                .long(EVENTS_PER_MESSAGE)
+                .value_name("N")
+                .default_value("1")
+                .value_parser(value_parser!(u32).range(1..=most))
+                .help("So many events go into one message, as an array, if they fit into 1 MiB"),
+        );
+    queues::reading(command)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What can't be read or sent, and refused events that nobody collects.
+pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
+    let (files, refused) = files::read(matches).map_err(Error::from)?;
+    let events_per_message = matches.get_one::<u32>(EVENTS_PER_MESSAGE).map_or(1, |count| *count as usize);
+    let queues = Queues::open_to_publish(settings, context).map_err(Error::from)?;
+    let progress = Progress::of_bytes("publishing", event_files::total_bytes(&files));
+    let verdict = publish(&queues, Job { files, refused, events_per_message }, &progress, context).await?;
+    Ok(verdict.check()?)
+}
+
+/// What is to be published, and how.
+#[derive(Debug)]
+struct Job {
+    files: Vec<PathBuf>,
+    refused: Option<PathBuf>,
+    events_per_message: usize,
+}
+
+async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &ServiceContext) -> Result<Verdict, Error> {
+    let begun = Instant::now();
+    let confirms = Confirms::shown_by(progress);
+    let observer: Arc<dyn Observer> = Arc::new(progress.clone());
+    let refused = RefusedLines::new(job.refused.as_deref(), &observer)?;
+    let (entries, entry_batches) = mpsc::channel(BATCHES_WAITING);
+    let (exits, exit_batches) = mpsc::channel(BATCHES_WAITING);
+    let mut reading = tokio::task::spawn_blocking({
+        let confirms = confirms.clone();
+        let packers = [entries, exits].map(|batches| Packer::new(batches, job.events_per_message));
+        move || read_events(&job.files, &confirms, refused, packers)
+    });
+    let traces = &context.traces;
+    let sending = async {
+        let sent = tokio::try_join!(
+            send(queues, Queue::Entry, entry_batches, &confirms, traces),
+            send(queues, Queue::Exit, exit_batches, &confirms, traces)
+        )?;
+        Ok::<_, Error>((sent, (&mut reading).await??))
+    };
+    let done = tokio::select! {
+        done = sending => Some(done),
+        () = context.lifecycle.stopping() => None,
+    };
+    let Some(done) = done else {
+        // With its receivers gone it ends by itself, unless it waits for standard input.
+        drop(tokio::time::timeout(STOP_MAX, reading).await);
+        return Err(queues::Error::Stopped.into());
+    };
+    let ((entry_messages, exit_messages), (events, refused)) = done?;
+    progress.finish();
+    let seconds = begun.elapsed().as_secs_f64();
+    progress.say(&format!(
+        "{} published to {} in {seconds:.2} s: {} to {}, {} to {}; {} refused",
+        counted(events, "event"),
+        if queues.is_embedded() { format!("the embedded queues in {}", queues.place()) } else { queues.place() },
+        counted(entry_messages, "message"),
+        queues.name(Queue::Entry),
+        counted(exit_messages, "message"),
+        queues.name(Queue::Exit),
+        counted(refused.count(), "event"),
+    ));
+    if queues.is_embedded() {
+        progress.say(
+            "nothing has matched them yet: the next dwell that starts on this folder (DWELL_DATA_DIR), without \
+             DWELL_AMQP_URL, reads them",
+        );
+    }
+    Ok(refused.finish()?)
+}
+
+/// Sends the batches one after the other; says how many messages that were.
+async fn send(
+    queues: &Queues,
+    queue: Queue,
+    mut batches: mpsc::Receiver<Batch>,
+    confirms: &Confirms,
+    traces: &Traces,
+) -> Result<u64, Error> {
+    let mut sent = 0;
+    while let Some(Batch { mut messages, events }) = batches.recv().await {
+        sent += messages.len() as u64;
+        let _span = bus::begin_publishing(&mut messages, traces);
+        let publishing = queues.bus.publish(queue, messages);
+        let published = if queues.is_embedded() {
+            let full = |_| Error::Full { queue: queues.name(queue).to_owned() };
+            tokio::time::timeout(EMBEDDED_MAX, publishing).await.map_err(full)?
+        } else {
+            publishing.await
+        };
+        published.map_err(queues::Error::from)?;
+        confirms.confirmed(events);
+    }
+    Ok(sent)
+}
+
+/// Reads the files to their end, or until nobody takes the batches any more. Says how many events it gave.
+fn read_events(
+    files: &[PathBuf],
+    confirms: &Confirms,
+    mut refused: RefusedLines,
+    [mut entries, mut exits]: [Packer; 2],
+) -> Result<(u64, RefusedLines), Error> {
+    let mut events = 0;
+    let mut failed = None;
+    let mut written = Vec::new();
+    let observer: Arc<dyn Observer> = Arc::new(confirms.clone());
+    event_files::read(files, &observer, &mut |item| match item {
+        Item::Event { event, json } => {
+            events += 1;
+            confirms.read();
+            let packer = match event.key.direction {
+                Direction::Entry => &mut entries,
+                Direction::Exit => &mut exits,
+            };
+            packer.add(json.unwrap_or_else(|| {
+                written.clear();
+                write_event(&event, &mut written);
+                &written
+            }))
+        }
+        Item::Refused(line) => match refused.take(&line) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    })?;
+    for packer in [&mut entries, &mut exits] {
+        if packer.flush().is_break() {
+            tracing::debug!("nobody takes the last batch any more; the sender says why");
+        }
+    }
+    failed.map_or(Ok((events, refused)), |error| Err(error.into()))
+}
+
+/// Messages that are confirmed together.
+#[derive(Debug, Default)]
+struct Batch {
+    messages: Vec<Message>,
+    events: u64,
+}
+
+/// Packs events into messages and messages into batches.
+#[derive(Debug)]
+struct Packer {
+    batches: mpsc::Sender<Batch>,
+    events_per_message: usize,
+    /// The message under way: events, separated by commas.
+    body: Vec<u8>,
+    events: usize,
+    batch: Batch,
+    batch_bytes: usize,
+}
+
+impl Packer {
+    fn new(batches: mpsc::Sender<Batch>, events_per_message: usize) -> Self {
+        Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Batch::default(), batch_bytes: 0 }
+    }
+
+    /// Breaks when nobody takes the batches any more.
+    fn add(&mut self, json: &[u8]) -> ControlFlow<()> {
+        // The brackets of an array and a comma go around it.
+        let is_full = self.events == self.events_per_message || self.body.len() + json.len() + 3 > MAX_BODY_BYTES;
+        if self.events > 0 && is_full {
+            self.end_message()?;
+        }
+        if self.events > 0 {
+            self.body.push(b',');
+        }
+        self.body.extend_from_slice(json);
+        self.events += 1;
+        if self.events == self.events_per_message { self.end_message() } else { ControlFlow::Continue(()) }
+    }
+
+    /// Sends what there is.
+    fn flush(&mut self) -> ControlFlow<()> {
+        if self.events > 0 {
+            self.end_message()?;
+        }
+        self.end_batch()
+    }
+
+    fn end_message(&mut self) -> ControlFlow<()> {
+        let mut body = std::mem::take(&mut self.body);
+        if self.events > 1 {
+            body.insert(0, b'[');
+            body.push(b']');
+        }
+        self.batch.events += self.events as u64;
+        self.events = 0;
+        self.batch_bytes += body.len();
+        self.batch.messages.push(Message::new(body));
+        if self.batch.messages.len() >= BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES {
+            return self.end_batch();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end_batch(&mut self) -> ControlFlow<()> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.messages.is_empty() || self.batches.blocking_send(batch).is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

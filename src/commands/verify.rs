@@ -1,0 +1,193 @@
+//! `dwell verify`: is every recorded event accounted for, exactly once, and is every session what its events say?
+//!
+//! A running summary API does the work on its own ledger. When none answers, the ledger that the settings name is opened
+//! here, which takes its lock. Nothing is changed. What is compared is said by `summary_api::service`.
+
+use std::time::Duration;
+
+use clap::{ArgMatches, Command};
+use futures::StreamExt as _;
+use parking::readable::counted;
+use service_kit::ServiceContext;
+use settings::{INTERNAL_TOKEN, OF_COMMANDS, Settings};
+use summary_api::service::Verification;
+use summary_api::{Service, offline};
+
+use crate::commands::api_client::{self, Client, address};
+use crate::terminal::output;
+use crate::terminal::progress::Progress;
+
+/// A part takes seconds; a large ledger on a slow disk some more.
+const PART_MAX: Duration = Duration::from_mins(10);
+const ROUTE: &str = "internal/v1/verify";
+/// The longest line that the summary API answers: a hundred faults, each some hundred bytes.
+const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+const EXAMPLES: &str = "\
+Examples:
+  dwell verify
+  dwell verify --api http://parking.example:5000 --internal-token \"$TOKEN\"
+  dwell verify --data-dir /var/lib/dwell        (while nothing runs there)";
+
+const AFTER: &str = "\
+Compares every vehicle's events with its sessions, the stored timelines with the events, the list of changes with the
+sessions, and the occupancy with the open sessions. It only reads, and may run beside the pipeline: what is counted over
+the whole ledger is then left out while events come in. A ledger of an older program is brought up to this one first.
+
+Exit codes: 0 no fault; 1 faults, or the ledger can't be read; 2 unknown flag; 69 no summary API answers and no ledger is
+here; 78 wrong settings.";
+
+/// Why there is no verdict, or a bad one.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("nothing can be verified")]
+    Config(#[from] settings::Error),
+    /// The summary API gave no answer that can be used.
+    #[error("the ledger is not verified")]
+    Api(#[from] api_client::Error),
+    /// The ledger can't be opened here.
+    #[error("the ledger is not verified")]
+    Ledger(#[from] offline::Error),
+    /// The ledger can't be read.
+    #[error("the ledger is not verified")]
+    Service(#[from] summary_api::service::Error),
+    /// The verification ended before its last part.
+    #[error("the verification broke off ({0}); the log of the summary API says why")]
+    BrokenOff(String),
+    /// The ledger is not as its events say.
+    #[error("{0} found: the ledger is not what its events say. Keep a copy of it, and report this")]
+    Faults(String),
+    /// The verdict can't be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+    /// The stop came first.
+    #[error("the verification was stopped")]
+    Stopped,
+}
+
+/// The command line.
+pub fn command() -> Command {
+    let command = Command::new("verify")
+        .about("Compare the whole ledger with its events: is each accounted for, exactly once?")
+        .before_help(EXAMPLES)
+        .after_help(AFTER)
+        .arg(api_client::flag());
+    settings::reading(
+        command,
+        &[&[&settings::SUMMARY_API_URL, &INTERNAL_TOKEN, &settings::DATABASE_URL, &settings::DATA_DIR], OF_COMMANDS],
+    )
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There are faults, or no verdict.
+pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
+    let verifying = Box::pin(verify(matches, settings, context));
+    tokio::select! {
+        done = verifying => Ok(done?),
+        () = context.lifecycle.stopping() => Err(Error::Stopped.into()),
+    }
+}
+
+async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> Result<(), Error> {
+    let progress = Progress::of_things("vehicles");
+    let found = match ask(matches, settings, &progress).await {
+        // An address that somebody named is the one that is meant.
+        Err(Error::Api(api_client::Error::Unavailable(reason))) if !api_client::is_named(matches, settings) => {
+            let opened = offline::open(settings, context).await?.ok_or(api_client::Error::Unavailable(reason))?;
+            let found = here(&opened.service, &progress).await;
+            opened.service.close().await;
+            found?
+        }
+        asked => asked?,
+    };
+    progress.finish();
+    output::write(summary(&found).as_bytes()).map_err(Error::Output)?;
+    if found.faults > 0 {
+        return Err(Error::Faults(counted(found.faults, "fault")));
+    }
+    Ok(())
+}
+
+/// Has the running summary API verify its ledger.
+async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> Result<Verification, Error> {
+    let token = settings.secret(&INTERNAL_TOKEN)?;
+    let client = Client::of_streams(&address(matches, settings)?, PART_MAX)?.showing(token);
+    let mut answer = client.open(ROUTE, &[]).await?;
+    let (mut line, mut last) = (Vec::new(), Verification::default());
+    loop {
+        let chunk = answer.chunk().await.map_err(|error| Error::BrokenOff(api_client::deepest(&error)))?;
+        let Some(chunk) = chunk else { break };
+        line.extend_from_slice(&chunk);
+        while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            let part: Verification = serde_json::from_slice(&line[..end]).map_err(|error| {
+                client.strange(format!("a line of /{ROUTE} has an error at column {}", error.column()))
+            })?;
+            line.drain(..=end);
+            progress.advance(part.vehicles - last.vehicles.min(part.vehicles));
+            last = part;
+        }
+        if line.len() > LINE_BYTES_MAX {
+            return Err(client.strange(format!("a line of /{ROUTE} is longer than {LINE_BYTES_MAX} bytes")).into());
+        }
+    }
+    if last.done { Ok(last) } else { Err(Error::BrokenOff("before its last part".to_owned())) }
+}
+
+/// Verifies a ledger that was opened here.
+async fn here(service: &Service, progress: &Progress) -> Result<Verification, Error> {
+    let mut parts = std::pin::pin!(service.verify().await?);
+    let mut last = Verification::default();
+    while let Some(part) = parts.next().await {
+        let part = part?;
+        progress.advance(part.vehicles - last.vehicles.min(part.vehicles));
+        last = part;
+    }
+    Ok(last)
+}
+
+fn summary(found: &Verification) -> String {
+    let Verification { faults, shown, totals_compared, .. } = found;
+    let heading = format!(
+        "{} of {}: {} and {}, {} of summaries, {}",
+        counted(found.events, "event"),
+        counted(found.vehicles, "vehicle"),
+        counted(found.sessions, "session"),
+        counted(found.void, "void session"),
+        counted(found.summaries, "session"),
+        counted(found.changes, "change"),
+    );
+    let hidden = faults - shown.len() as u64;
+    let told = shown.iter().map(|fault| format!("fault: {fault}"));
+    let more = (hidden > 0).then(|| format!("… and {}", counted(hidden, "more fault")));
+    let left_out = "events were recorded meanwhile: the counts over the whole ledger are not compared".to_owned();
+    let verdict = (*faults == 0).then(|| "every event is accounted for, exactly once".to_owned());
+    let lines = std::iter::once(heading).chain(told).chain(more).chain((!totals_compared).then_some(left_out));
+    lines.chain(verdict).map(|line| line + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_names_the_faults_and_how_many_more_there_are() {
+        let found = Verification {
+            vehicles: 1,
+            events: 2_000,
+            faults: 3,
+            shown: vec!["event 1 is lost".to_owned()],
+            done: true,
+            ..Verification::default()
+        };
+        assert_eq!(
+            summary(&found),
+            "2,000 events of 1 vehicle: 0 sessions and 0 void sessions, 0 sessions of summaries, 0 changes\n\
+             fault: event 1 is lost\n\
+             … and 2 more faults\n\
+             events were recorded meanwhile: the counts over the whole ledger are not compared\n"
+        );
+    }
+}
