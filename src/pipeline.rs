@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusConfig};
+use parking::Direction;
 use service_kit::data_folder::DataFolder;
 use service_kit::{ServiceContext, announce, http};
 use settings::{AMQP_URL, DATABASE_URL, Settings};
+use simulator::gates;
 
 use crate::direct::DirectRecorder;
 use crate::terminal::banner::{self, Banner};
@@ -59,8 +61,8 @@ impl Parts {
         let api = summary_api::Config::read(settings)?;
         let bus = BusConfig::from_settings(NAME, settings)?;
         let correlator = correlator::Config::from_settings(settings)?;
-        entry_service::check(settings)?;
-        exit_service::check(settings)?;
+        gates::check(Direction::Entry, settings)?;
+        gates::check(Direction::Exit, settings)?;
         Ok(Self { api, bus, correlator })
     }
 }
@@ -74,10 +76,10 @@ async fn drained(context: &ServiceContext) {
 }
 
 fn start_gates(settings: &Settings, bus: &Arc<dyn Bus>, context: &ServiceContext) {
-    let (bus_in, settings_in, inside) = (Arc::clone(bus), settings.clone(), context.clone());
-    context.lifecycle.spawn("entry gates", async move { Ok(entry_service::run(&settings_in, bus_in, &inside).await?) });
-    let (bus_out, settings_out, inside) = (Arc::clone(bus), settings.clone(), context.clone());
-    context.lifecycle.spawn("exit gates", async move { Ok(exit_service::run(&settings_out, bus_out, &inside).await?) });
+    for (task, direction) in [("entry gates", Direction::Entry), ("exit gates", Direction::Exit)] {
+        let (bus, settings, inside) = (Arc::clone(bus), settings.clone(), context.clone());
+        context.lifecycle.spawn(task, async move { Ok(gates::run(direction, &settings, bus, &inside).await?) });
+    }
 }
 
 /// Writes to standard error, beside the log. Nobody may read it, which is no failure.

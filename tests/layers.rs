@@ -104,8 +104,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/redis-cache", &["service-kit", "settings"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
-    ("entry-service", &["bus", "parking", "service-kit", "settings", "simulator"]),
-    ("exit-service", &["bus", "parking", "service-kit", "settings", "simulator"]),
+    ("entry-service", &["parking", "simulator"]),
+    ("exit-service", &["parking", "simulator"]),
     ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
     ("summary-api", &["matching", "parking", "redis-cache", "service-kit", "settings"]),
 ];

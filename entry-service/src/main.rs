@@ -1,38 +1,17 @@
-//! The binary: entry gates alone in their process, publishing to `RabbitMQ`.
+//! Entry gates, simulated, alone in their process: publishes the vehicles that come in.
 //!
-//! What it publishes is the library's.
+//! All that both directions do is the crate `simulator`'s.
 
 use std::process::ExitCode;
 
-use bus::BusConfig;
-use entry_service::{NAME, PORT};
-use service_kit::{ServiceContext, announce, http, run_service};
-use settings::Settings;
-
-const EXAMPLES: &str = "\
-Examples:
-  entry-service --amqp-url amqp://guest:guest@127.0.0.1:5672
-  DWELL_AMQP_URL=… entry-service --arrivals 10 --backfill 0s
-  entry-service healthcheck";
+use parking::Direction;
+use simulator::gates::{self, Gates};
 
 fn main() -> ExitCode {
-    let command = settings::command(NAME, "Entry gates, simulated: publishes the vehicles that come in");
-    let command = settings::with_default(command.before_help(EXAMPLES), &settings::LISTEN, "127.0.0.1:2113");
-    let command = settings::reading(command, &[settings::OF_SERVICES, settings::OF_QUEUES, settings::OF_GATES]);
-    run_service(command, |_, settings, context| start(settings, context))
-}
-
-async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
-    // Without a broker the events would go into a bus of this process alone, where nobody reads them.
-    settings.required(&settings::AMQP_URL)?;
-    let bus = BusConfig::from_settings(NAME, &settings)?;
-    let listen = settings.listen(&settings::LISTEN, PORT)?;
-    let hosts = settings.hosts(&settings::PUBLIC_HOSTS)?;
-    entry_service::check(&settings)?;
-    announce::starting(NAME, &settings);
-    let bus = bus::open(&bus, &context)?;
-    http::start_observability(&listen, hosts, &context).await?;
-    announce::when_ready(NAME, &context);
-    entry_service::run(&settings, bus, &context).await?;
-    Ok(())
+    gates::main(Gates {
+        direction: Direction::Entry,
+        name: "entry-service",
+        about: "Entry gates, simulated: publishes the vehicles that come in",
+        listen: "127.0.0.1:2113",
+    })
 }

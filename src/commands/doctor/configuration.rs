@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use correlator::recorder::http::{HttpRecorder, Limits};
 use service_kit::logs;
 use settings::{ALL, Error, Setting, Settings};
+use simulator::Plan;
 use summary_api::Access;
 
 use super::finding::Finding;
@@ -63,7 +64,8 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
         |settings| summary_api::Config::read(settings).map(drop),
         |settings| correlator::Config::from_settings(settings).map(drop),
         recorder,
-        gates,
+        // Both gate services read the same.
+        |settings| Plan::from_settings(settings).map(drop),
     ];
     checks.iter().find_map(|check| check(settings).err())
 }
@@ -74,14 +76,6 @@ fn recorder(settings: &Settings) -> Result<(), Error> {
     HttpRecorder::new(&url, settings.secret(&settings::INTERNAL_TOKEN)?.as_ref(), Limits::default())
         .map(drop)
         .map_err(|error| settings.wrong(&settings::SUMMARY_API_URL, error.to_string()))
-}
-
-/// Both gate services read the same settings.
-fn gates(settings: &Settings) -> Result<(), Error> {
-    entry_service::check(settings).map_err(|error| match error {
-        entry_service::Error::Config(error) => error,
-        error @ entry_service::Error::Publish(_) => Error::Refused(error.to_string()),
-    })
 }
 
 /// A summary API that other machines reach, and no correlator.
