@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+mod siblings;
+
 /// The production sources of every package, by package folder.
 fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
     let packages = [

@@ -4,61 +4,19 @@
 //! stands alone, so that the others are recorded. What becomes of a rejected item is left to the caller.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use service_kit::traces::TraceContext;
-use service_kit::{Backoff, Dependency, Health};
+use service_kit::{Backoff, Lifecycle};
 
-use crate::decide::{Decider, GivenUp};
+use crate::ledger_health::{Call, LedgerHealth};
+use crate::metrics::Metrics;
 use crate::recorder::{Error, Recorder};
 
-/// A kind of call to the ledger.
+/// The stop came while the ledger was away: what was under way is delivered again after the next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
-    Load,
-    Record,
-    Due,
-}
-
-impl Call {
-    pub(crate) const ALL: [Self; 3] = [Self::Load, Self::Record, Self::Due];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Load => "load",
-            Self::Record => "record",
-            Self::Due => "due",
-        }
-    }
-}
-
-/// Whether the ledger answers, for each kind of call: one that fails is not hidden by others that succeed.
-#[derive(Debug)]
-pub(crate) struct LedgerHealth {
-    load: Dependency,
-    record: Dependency,
-    due: Dependency,
-}
-
-impl LedgerHealth {
-    /// All kinds of calls are shown as one dependency, which is up once the ledger has told its terms.
-    pub(crate) fn new(health: &Health) -> Self {
-        let one = || {
-            let call = health.dependency("summary-api");
-            call.up();
-            call
-        };
-        Self { load: one(), record: one(), due: one() }
-    }
-
-    fn of(&self, call: Call) -> &Dependency {
-        match call {
-            Call::Load => &self.load,
-            Call::Record => &self.record,
-            Call::Due => &self.due,
-        }
-    }
-}
+pub(crate) struct GivenUp;
 
 /// Why the ledger does not take the content of a call, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +26,16 @@ pub(crate) struct Rejected(pub(crate) String);
 pub(crate) type Ask<Item, Answer> =
     for<'a> fn(&'a dyn Recorder, &'a [Item], TraceContext) -> BoxFuture<'a, Result<Vec<Answer>, Error>>;
 
-impl Decider {
+/// Makes the calls of a correlator.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) health: LedgerHealth,
+    pub(crate) metrics: Metrics,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+impl Calls {
     /// Makes one call for all items and returns the answer to each, in order. Items are rejected one by one.
     pub(crate) async fn in_parts<Item, Answer>(
         &self,
@@ -101,7 +68,7 @@ impl Decider {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let health = self.ledger.of(call);
+        let health = self.health.of(call);
         let mut backoff = Backoff::default();
         loop {
             let error = match attempt().await {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use service_kit::{Dependency, Health, Lifecycle};
 
-use crate::metrics::Metrics;
+use crate::metrics::{FutureCounts, Metrics};
 
 /// How often the counts are looked at, and how many looks are a minute.
 const EVERY: Duration = Duration::from_secs(5);
@@ -16,19 +16,12 @@ const LOOKS: usize = 12;
 /// Fewer refusals than this say nothing.
 const FEW: u64 = 10;
 
-/// Events received and events refused as from the future, since the process began.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) received: u64,
-    pub(crate) from_the_future: u64,
-}
-
 /// Looks until the stop. The clock is shown as a dependency from the first suspicion on.
 pub(crate) async fn run(metrics: Metrics, health: Health, lifecycle: Lifecycle) {
     let (mut minute, mut clock): (Minute, Option<Dependency>) = (Minute::default(), None);
     while !lifecycle.is_stopping() {
         match minute.look(metrics.future_counts()) {
-            Some(Counts { received, from_the_future }) => {
+            Some(FutureCounts { received, from_the_future }) => {
                 clock.get_or_insert_with(|| health.optional("clock")).down(format!(
                     "{from_the_future} of the {received} events of the last minute are more than five minutes ahead of this \
                      machine's clock, which may be wrong: see timedatectl status"
@@ -45,11 +38,11 @@ pub(crate) async fn run(metrics: Metrics, health: Health, lifecycle: Lifecycle) 
 
 /// The counts of the last minute, the oldest first.
 #[derive(Debug, Default)]
-struct Minute(VecDeque<Counts>);
+struct Minute(VecDeque<FutureCounts>);
 
 impl Minute {
     /// Takes the counts of now; what the last minute had, when most of it came from the future.
-    fn look(&mut self, now: Counts) -> Option<Counts> {
+    fn look(&mut self, now: FutureCounts) -> Option<FutureCounts> {
         if self.0.len() > LOOKS {
             self.0.pop_front();
         }
@@ -58,7 +51,7 @@ impl Minute {
         let from_the_future = now.from_the_future - before.from_the_future;
         let received = (now.received - before.received).max(from_the_future);
         let is_suspicious = from_the_future >= FEW && from_the_future * 2 > received;
-        is_suspicious.then_some(Counts { received, from_the_future })
+        is_suspicious.then_some(FutureCounts { received, from_the_future })
     }
 }
 
@@ -66,8 +59,8 @@ impl Minute {
 mod tests {
     use super::*;
 
-    fn counts(received: u64, from_the_future: u64) -> Counts {
-        Counts { received, from_the_future }
+    fn counts(received: u64, from_the_future: u64) -> FutureCounts {
+        FutureCounts { received, from_the_future }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::time::Duration;
 use matching::Due;
 use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Timestamp};
 
-use crate::calls::{Call, Rejected};
-use crate::decide::{Decider, Evidence, GivenUp};
+use crate::calls::{GivenUp, Rejected};
+use crate::decide::{Decider, Evidence};
+use crate::ledger_health::Call;
 use crate::origins::Origins;
 use crate::progress::Progress;
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: A
 
 /// Ends what is due; tells whether more may be due at once.
 async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> bool {
-    let due = match decider.patiently(Call::Due, || decider.recorder.due(MOST)).await {
+    let due = match decider.calls.patiently(Call::Due, || decider.calls.recorder.due(MOST)).await {
         Ok(Ok(due)) => due,
         Ok(Err(Rejected(reason))) => {
             tracing::error!(%reason, "what is due can't be asked for: please report this as a defect");

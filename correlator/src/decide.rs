@@ -11,16 +11,12 @@ use parking::{EventKey, GateEvent, Refusal, Rules, Timestamp, Vehicle};
 use service_kit::Lifecycle;
 use service_kit::traces::{Kind, Traces};
 
-use crate::calls::{Ask, Call, LedgerHealth, Rejected};
+use crate::calls::{Ask, Calls, GivenUp, Rejected};
 use crate::decisions::Announcer;
+use crate::ledger_health::Call;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
-use crate::recorder::Recorder;
 use crate::timelines::Timelines;
-
-/// The stop came while the ledger was away: what was under way is delivered again after the next start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GivenUp;
 
 /// Evidence about one vehicle.
 #[derive(Debug)]
@@ -44,12 +40,11 @@ pub(crate) struct Unrecorded {
 /// Decides and records. One for all batches and deadlines of a correlator.
 #[derive(Debug)]
 pub(crate) struct Decider {
-    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) calls: Calls,
     pub(crate) timelines: Arc<dyn Timelines>,
     pub(crate) rules: RwLock<Arc<Rules>>,
     pub(crate) metrics: Metrics,
     pub(crate) announcer: Announcer,
-    pub(crate) ledger: LedgerHealth,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) traces: Traces,
 }
@@ -168,7 +163,7 @@ impl Decider {
         let mut span = self.traces.begin(Kind::Asks, "load timelines", Some(origins.whole()));
         span.note("dwell.vehicles", requests.len());
         let ask: Ask<LoadRequest, Snapshot> = |recorder, requests, _| recorder.load(requests);
-        let snapshots = self.in_parts(Call::Load, &requests, span.context(), ask).await?;
+        let snapshots = self.calls.in_parts(Call::Load, &requests, span.context(), ask).await?;
         let mut unrecorded = Vec::new();
         for (case, snapshot) in wanted.iter_mut().zip(snapshots) {
             match snapshot {
@@ -198,7 +193,7 @@ impl Decider {
         let mut span = self.traces.begin(Kind::Asks, "record sessions", Some(origins.whole()));
         span.note("dwell.units", units.len());
         let ask: Ask<Unit, Outcome> = |recorder, units, trace| recorder.record(units, trace);
-        let outcomes = self.in_parts(Call::Record, &units, span.context(), ask).await?;
+        let outcomes = self.calls.in_parts(Call::Record, &units, span.context(), ask).await?;
         drop(span);
         let (mut unrecorded, mut fresh) = (Vec::new(), Vec::new());
         for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {

@@ -76,7 +76,7 @@ impl Heartbeat {
     /// Whatever was not acknowledged is delivered again, so the summary API may forget this correlator.
     async fn take_leave(&self) {
         let status = CorrelatorStatus { correlator: self.correlator, takes_leave: true, ..CorrelatorStatus::default() };
-        match tokio::time::timeout(LEAVE_PATIENCE, self.decider.recorder.report(status)).await {
+        match tokio::time::timeout(LEAVE_PATIENCE, self.decider.calls.recorder.report(status)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "taking leave failed"),
             Err(_) => tracing::debug!("taking leave was not answered in time"),
@@ -98,10 +98,10 @@ impl Heartbeat {
             takes_leave: false,
         };
         self.metrics.in_flight(status.in_flight());
-        if let Err(error) = self.decider.recorder.report(status).await {
+        if let Err(error) = self.decider.calls.recorder.report(status).await {
             tracing::debug!(%error, "the status could not be reported");
         }
-        match self.decider.recorder.terms().await {
+        match self.decider.calls.recorder.terms().await {
             Ok(terms) => self.take(terms),
             Err(error) => {
                 tracing::debug!(%error, "the rules could not be read");

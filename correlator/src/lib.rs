@@ -37,6 +37,7 @@ mod decide;
 mod decisions;
 mod heartbeat;
 mod intake;
+mod ledger_health;
 mod metrics;
 mod origins;
 mod progress;
@@ -47,12 +48,13 @@ mod worker;
 
 pub use config::Config;
 
-use calls::LedgerHealth;
+use calls::Calls;
 use dead_letters::DeadLetters;
 use decide::Decider;
 use decisions::Announcer;
 use heartbeat::Heartbeat;
 use intake::Intake;
+use ledger_health::LedgerHealth;
 use metrics::Metrics;
 use progress::Progress;
 use recorder::Recorder;
@@ -126,11 +128,15 @@ pub async fn start(
     let Some(terms) = terms(recorder.as_ref(), &ledger, context).await? else { return Ok(()) };
     let decider = Arc::new(Decider {
         timelines: timelines::open(config.redis_url.as_ref(), terms.ledger, context)?,
-        recorder,
+        calls: Calls {
+            recorder,
+            health: LedgerHealth::new(&context.health),
+            metrics: metrics.clone(),
+            lifecycle: context.lifecycle.clone(),
+        },
         rules: RwLock::new(Arc::new(terms.rules)),
         metrics: metrics.clone(),
         announcer: Announcer::new(Arc::clone(&context.decisions)),
-        ledger: LedgerHealth::new(&context.health),
         lifecycle: context.lifecycle.clone(),
         traces: context.traces.clone(),
     });

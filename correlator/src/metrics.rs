@@ -5,8 +5,7 @@ use parking::wire::Dropped;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
-use crate::calls::Call;
-use crate::clock_watch::Counts;
+use crate::ledger_health::Call;
 
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
 
@@ -24,6 +23,13 @@ pub(crate) struct Metrics {
     batch_events: Histogram,
     ready: IntGaugeVec,
     in_flight: IntGauge,
+}
+
+/// Events received and events refused as from the future, since the process began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FutureCounts {
+    pub(crate) received: u64,
+    pub(crate) from_the_future: u64,
 }
 
 /// Of dead letters: sent, waiting in their queue, and not confirmed yet.
@@ -151,11 +157,11 @@ impl Metrics {
     }
 
     /// Events received, and those refused as from the future.
-    pub(crate) fn future_counts(&self) -> Counts {
+    pub(crate) fn future_counts(&self) -> FutureCounts {
         let received =
             [Queue::Entry, Queue::Exit].map(|queue| self.received.with_label_values(&[queue.as_str()]).get());
         let from_the_future = self.dead_letters.sent.with_label_values(&["future"]).get();
-        Counts { received: received.iter().sum(), from_the_future }
+        FutureCounts { received: received.iter().sum(), from_the_future }
     }
 
     pub(crate) fn known_already(&self, events: usize) {

@@ -13,8 +13,9 @@ use parking::{GateEvent, Vehicle};
 use tokio::task::JoinSet;
 
 use crate::arrival::{Received, Refused, Sources};
+use crate::calls::GivenUp;
 use crate::dead_letters::{DeadLetters, Letter};
-use crate::decide::{Decider, Evidence, GivenUp, Unrecorded};
+use crate::decide::{Decider, Evidence, Unrecorded};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
 use crate::origins::Origins;

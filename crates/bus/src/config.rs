@@ -1,16 +1,13 @@
-//! Which bus there is and what its queues are called, from the settings; and the one place that chooses the adapter.
+//! Which bus there is and what its queues are called, from the settings.
 //!
 //! What a service does when it needs a broker and none is named is left to the service.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use service_kit::ServiceContext;
 use settings::{Masked, Settings};
 
-use crate::embedded::{Embedded, Limits};
-use crate::rabbitmq::RabbitMq;
-use crate::{Bus, OpenError, Queue};
+use crate::Queue;
+use crate::embedded::Limits;
 
 /// The longest name of a queue that AMQP carries, in bytes.
 const QUEUE_NAME_BYTES_MAX: usize = 255;
@@ -110,17 +107,6 @@ impl BusConfig {
             limits: default.limits,
         })
     }
-}
-
-/// Opens the bus that the configuration names. Needs a Tokio runtime.
-///
-/// A broker that is absent is waited for in the background. That it refuses us for good is what the first publish or
-/// receive answers.
-pub fn open(config: &BusConfig, context: &ServiceContext) -> Result<Arc<dyn Bus>, OpenError> {
-    Ok(match &config.url {
-        None => Arc::new(Embedded::open(&config.data_dir, config.limits, context)?),
-        Some(url) => Arc::new(RabbitMq::open(url, config, context)?),
-    })
 }
 
 fn names(settings: &Settings) -> Result<QueueNames, settings::Error> {

@@ -17,10 +17,12 @@ use service_kit::traces::{Kind, Span, TraceContext, Traces};
 
 mod config;
 pub mod embedded;
+mod open;
 mod properties;
 pub mod rabbitmq;
 
-pub use config::{BusConfig, Declare, QueueNames, QueueType, open};
+pub use config::{BusConfig, Declare, QueueNames, QueueType};
+pub use open::open;
 pub use properties::{HeaderValue, Headers, Properties};
 pub use rabbitmq::{ProbeError, QueueFound, QueueState, probe};
 

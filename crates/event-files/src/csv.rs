@@ -11,8 +11,9 @@ use parking::wire::{ParsedEvent, without_byte_order_mark};
 
 use super::columns::Columns;
 use super::fields::{Split, split};
+use super::lines::{length_of_line, line_ends};
 use super::sink::Sink;
-use super::source::{Source, length_of_line, line_ends};
+use super::source::Source;
 use super::{Error, Item, Refused};
 
 /// A record longer than this has a quote that is never closed: then only its first line is refused.

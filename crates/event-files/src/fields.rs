@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::source::length_of_line;
+use super::lines::length_of_line;
 
 /// A field of a record: where it stands, without its quotes, and whether doubled quotes in it stand for one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 use parking::wire::without_byte_order_mark;
 
 use super::columns::{self, Columns};
+use super::lines::length_of_line;
 use super::scan::{Found, Scan};
-use super::source::length_of_line;
 
 /// How the events of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

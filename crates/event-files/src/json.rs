@@ -9,9 +9,10 @@ use std::ops::ControlFlow;
 use parking::Refusal;
 use parking::wire::{MAX_BODY_BYTES, ParsedEvent, parse_event, parse_message, without_byte_order_mark};
 
+use super::lines::{length_of_line, line_ends};
 use super::scan::{Found, Scan};
 use super::sink::Sink;
-use super::source::{Source, length_of_line, line_ends};
+use super::source::Source;
 use super::{Error, Item, Refused};
 
 /// A longer array of several lines is taken element by element.

@@ -17,6 +17,7 @@ mod format;
 mod gzip;
 pub mod in_order;
 mod json;
+mod lines;
 mod observer;
 mod parallel;
 mod refused;

@@ -72,21 +72,6 @@ impl Block {
     }
 }
 
-/// The length of the first line of `text`, with its end.
-pub(super) fn length_of_line(text: &[u8]) -> usize {
-    match memchr::memchr2(b'\n', b'\r', text) {
-        None => text.len(),
-        Some(end) if text[end..].starts_with(b"\r\n") => end + 2,
-        Some(end) => end + 1,
-    }
-}
-
-/// How many lines end in `text`.
-pub(super) fn line_ends(text: &[u8]) -> u64 {
-    let ends = memchr::memchr2_iter(b'\n', b'\r', text);
-    ends.filter(|end| !(text[*end] == b'\r' && text.get(end + 1) == Some(&b'\n'))).count() as u64
-}
-
 impl Source {
     pub(super) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Self, Error> {
         let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };

@@ -8,25 +8,10 @@
 //! 3. An exit passage that directly follows an entry passage, at most `max_stay` later, matches it. Any other exit is
 //!    unmatched. An entry followed by an entry was left by a missed exit. A stay is never invented across a missed pair.
 
-use parking::{Direction, LotId, Reason, Rules, State};
+use parking::{Direction, Reason, State};
 
+use crate::limits::Limits;
 use crate::timeline::TimelineEvent;
-
-/// The two times that the definition depends on, for one lot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Neighbours of one direction at most this far apart are one passage, milliseconds.
-    pub re_read_window_ms: i64,
-    /// An exit at most this long after the entry matches it, milliseconds.
-    pub max_stay_ms: i64,
-}
-
-impl Limits {
-    /// The limits in `lot`.
-    pub fn of(rules: &Rules, lot: &LotId) -> Self {
-        Self { re_read_window_ms: rules.re_read_window_of(lot), max_stay_ms: rules.max_stay_of(lot) }
-    }
-}
 
 /// One session of a vehicle. Entry and exit are places in the slice of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

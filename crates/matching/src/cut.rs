@@ -5,7 +5,8 @@
 
 use parking::{Direction, Timestamp};
 
-use crate::canonical::{Limits, Stay, for_each_stay};
+use crate::canonical::{Stay, for_each_stay};
+use crate::limits::Limits;
 use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 
 /// A longer timeline is cut, when it can be.

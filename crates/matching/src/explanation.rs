@@ -5,7 +5,8 @@
 
 use parking::{Direction, EventKey, Reason, SessionId, State, Vehicle};
 
-use crate::canonical::{Limits, Stay, for_each_stay, passages, unread_stay};
+use crate::canonical::{Stay, for_each_stay, passages, unread_stay};
+use crate::limits::Limits;
 use crate::step::{Rule, TooOld};
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 

@@ -10,7 +10,8 @@ use std::fmt;
 use parking::{Direction, EventKey, LotId, Rules, Session, SessionId, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
-use crate::canonical::{Limits, Stay, for_each_stay, unread_stay};
+use crate::canonical::{Stay, for_each_stay, unread_stay};
+use crate::limits::Limits;
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 /// Where a ledger and the definition disagree. The text holds no plate.

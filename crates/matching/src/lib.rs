@@ -18,14 +18,16 @@ pub mod canonical;
 pub mod cut;
 pub mod explanation;
 pub mod history;
+mod limits;
 pub mod near;
 pub mod record;
 pub mod step;
 pub mod timeline;
 pub mod wire;
 
-pub use canonical::{Limits, Stay, for_each_stay};
+pub use canonical::{Stay, for_each_stay};
 pub use explanation::{Cause, Explanation, Passage, explain, explain_unread};
+pub use limits::Limits;
 pub use record::{
     Applied, Base, BrokerCounts, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome,
     QueueReport, RecordedEvent, Snapshot, Unit, unread_unit,

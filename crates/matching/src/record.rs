@@ -8,7 +8,7 @@ use parking::{EventKey, GateEvent, GateId, Rules, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::canonical::Limits;
+use crate::limits::Limits;
 use crate::step::{Changes, Decision, TooOld, step, unread_change};
 use crate::timeline::{Flags, Timeline};
 

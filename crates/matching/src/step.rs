@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::canonical::{Limits, Stay, for_each_stay, speaker_of, unread_stay};
+use crate::canonical::{Stay, for_each_stay, speaker_of, unread_stay};
+use crate::limits::Limits;
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 mod newest;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::canonical::Limits;
+use crate::limits::Limits;
 
 /// What has been decided about an event, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -6,8 +6,6 @@ use parking::Direction;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
-use crate::publish::BATCH_EVENTS_MAX;
-
 /// What the loop shows of itself.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -18,11 +16,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(registry: &Registry, direction: Direction) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &Registry, direction: Direction, batch_events_max: usize) -> Result<Self, Error> {
         let labels = ["direction"];
         let is = [direction.as_str()];
         metrics::gauge(registry, "dwell_publish_batch_events_max", "Simulated events published at once, at most")?
-            .set(i64::try_from(BATCH_EVENTS_MAX).unwrap_or(i64::MAX));
+            .set(i64::try_from(batch_events_max).unwrap_or(i64::MAX));
         let published = metrics::counter_vec(
             registry,
             "dwell_published_events_total",
@@ -61,6 +59,7 @@ impl Metrics {
         self.published.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
         self.latency_seconds.observe(took.as_secs_f64());
     }
+
     /// How far publishing is behind, milliseconds.
     pub(crate) fn behind(&self, lag_ms: i64) {
         self.lag_seconds.set(lag_ms.max(0) / 1_000);

@@ -49,7 +49,7 @@ pub async fn run(
     context: &ServiceContext,
     backfill: Duration,
 ) -> Result<(), Error> {
-    let metrics = Metrics::new(&context.registry, direction)?;
+    let metrics = Metrics::new(&context.registry, direction, BATCH_EVENTS_MAX)?;
     let publisher = Publisher { direction, traffic, bus, context, backfill, metrics };
     match publisher.run().await {
         Ok(()) | Err(bus::Error::Stopping) => Ok(()),

@@ -5,12 +5,11 @@
 //! the folder, so that nothing is left behind however the tests end.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context as _;
-
-use crate::process::in_own_group;
 
 /// Reads lines of process group ids; the last one counts. A server's children may still write while the folder is
 /// removed, hence the repeated `rm`.
@@ -36,7 +35,8 @@ impl Guardian {
         command.args(["-c", GUARDIAN, "testbed-guardian"]);
         command.arg(folder.unwrap_or_else(|| Path::new("")));
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        in_own_group(&mut command);
+        // A Ctrl-C in the terminal does not reach it.
+        command.process_group(0);
         let mut shell =
             command.spawn().context("cannot start /bin/sh, which stops servers when a test process dies")?;
         let pipe = shell.stdin.take();

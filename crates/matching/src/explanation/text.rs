@@ -3,7 +3,7 @@
 use parking::{EventKey, GateId, Rules, State, Timestamp, Vehicle};
 
 use super::{Cause, Explanation, Passage};
-use crate::canonical::Limits;
+use crate::limits::Limits;
 
 /// How an explanation names what it speaks of.
 #[derive(Clone, Copy)]

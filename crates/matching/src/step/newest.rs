@@ -7,7 +7,8 @@ use parking::{Direction, EventKey, Reason, State, Vehicle};
 use smallvec::SmallVec;
 
 use super::{Changes, Decision, Resolved, SessionChange, change};
-use crate::canonical::{Limits, Stay, for_each_stay};
+use crate::canonical::{Stay, for_each_stay};
+use crate::limits::Limits;
 use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 
 /// What a newest event changes.

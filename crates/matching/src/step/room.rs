@@ -4,7 +4,8 @@
 
 use parking::EventKey;
 
-use crate::canonical::{Limits, passages};
+use crate::canonical::passages;
+use crate::limits::Limits;
 use crate::timeline::{FULL_AT, MAX_EVENTS, Timeline};
 
 /// Which new events are too many for a timeline that is as short as it can be.
