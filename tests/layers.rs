@@ -150,6 +150,20 @@ fn no_package_of_ours_shares_its_name_with_another_one() {
 }
 
 #[test]
+fn the_architecture_shows_who_may_use_whom() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = text.split("### Who may use whom\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let shown: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+
+    let quoted = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let row = |(package, uses): &(&str, &[&str])| {
+        let uses = if uses.is_empty() { "none".to_owned() } else { quoted(uses) };
+        format!("| `{package}` | {uses} |")
+    };
+    assert_eq!(shown, MAY_USE.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_file_says_what_it_is_for_and_fits_a_sitting() {
     const LINES_MAX: usize = 500;
     for path in sources().into_values().flatten() {
