@@ -1,28 +1,56 @@
-//! What the correlator counts and measures. The doc of each field is the metric's help text.
+//! What the correlator counts and measures. The doc comment of each field is the metric's help text.
 
 use bus::Queue;
 use parking::wire::Dropped;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
+use service_kit::metrics::{Error, LATENCY_BUCKETS, Registry};
 
 use crate::ledger_health::Call;
 
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
 
-/// The correlator's metrics. Cheap to clone; all clones count into the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Metrics {
-    latency: Histogram,
-    received: IntCounterVec,
-    dead_letters: DeadLetters,
-    dropped: IntCounterVec,
-    known: IntCounter,
-    lost_units: IntCounter,
-    retries: IntCounterVec,
-    reloads: IntCounter,
-    batch_events: Histogram,
-    ready: IntGaugeVec,
-    in_flight: IntGauge,
+service_kit::metrics! {
+    /// The correlator's metrics. Cheap to clone; all clones count into the same.
+    #[derive(Debug, Clone)]
+    pub(crate) struct Metrics {
+        /// Time of a gate event from the receipt of its delivery until its sessions are recorded
+        latency: Histogram = "event_processing_latency_seconds" in LATENCY_BUCKETS;
+        /// Gate events received, refused and repeated ones included
+        received: IntCounterVec = "dwell_events_received_total" ["queue"];
+        /// Dead letters
+        dead_letters: DeadLetters;
+        /// Optional members of gate events that could not be used; the events were taken without them
+        dropped: IntCounterVec = "dwell_optional_members_dropped_total" ["member"];
+        /// Events received that the ledger had already
+        known: IntCounter = "dwell_events_known_total";
+        /// Units that lost the comparison in the ledger and were decided again
+        lost_units: IntCounter = "dwell_units_decided_again_total";
+        /// Calls to the ledger that were made again because the one before failed
+        retries: IntCounterVec = "dwell_ledger_retries_total" ["call"];
+        /// Timelines loaded again because an event was older than they reach
+        reloads: IntCounter = "dwell_timelines_reloaded_total";
+        /// Events of a batch
+        batch_events: Histogram = "dwell_batch_events" in BATCH_BUCKETS;
+        /// Messages ready in a queue, by the broker's word
+        ready: IntGaugeVec = "dwell_queue_ready" ["queue"];
+        /// Messages received and not yet acknowledged
+        in_flight: IntGauge = "dwell_in_flight_messages";
+    }
+}
+
+service_kit::metrics! {
+    /// Of dead letters: sent, waiting in their queue, and not confirmed yet.
+    #[derive(Debug, Clone)]
+    struct DeadLetters {
+        /// Events and messages sent to the dead-letter queue, by the member that is wrong
+        sent: IntCounterVec = "dwell_dead_letters_total" ["reason"];
+        /// Messages in the dead-letter queue, by the broker's word
+        waiting: IntGauge = "dwell_dead_letters_waiting";
+        /// Dead letters that the broker has not confirmed yet
+        held: IntGauge = "dwell_dead_letters_held";
+        /// Bytes of the messages whose dead letters the broker has not confirmed yet
+        held_bytes: IntGauge = "dwell_dead_letters_held_bytes";
+    }
 }
 
 /// Events received and events refused as from the future, since the process began.
@@ -32,90 +60,9 @@ pub(crate) struct FutureCounts {
     pub(crate) from_the_future: u64,
 }
 
-/// Of dead letters: sent, waiting in their queue, and not confirmed yet.
-#[derive(Debug, Clone)]
-struct DeadLetters {
-    sent: IntCounterVec,
-    waiting: IntGauge,
-    held: IntGauge,
-    held_bytes: IntGauge,
-}
-
-impl DeadLetters {
-    fn new(registry: &Registry) -> Result<Self, Error> {
-        let gauge = |name, help| metrics::gauge(registry, name, help);
-        let sent = metrics::counter_vec(
-            registry,
-            "dwell_dead_letters_total",
-            "Events and messages sent to the dead-letter queue, by the member that is wrong",
-            &["reason"],
-        )?;
-        for reason in ["body", "content_encoding", "future", "timeline", "ledger"] {
-            sent.with_label_values(&[reason]);
-        }
-        Ok(Self {
-            sent,
-            waiting: gauge("dwell_dead_letters_waiting", "Messages in the dead-letter queue, by the broker's word")?,
-            held: gauge("dwell_dead_letters_held", "Dead letters that the broker has not confirmed yet")?,
-            held_bytes: gauge(
-                "dwell_dead_letters_held_bytes",
-                "Bytes of the messages whose dead letters the broker has not confirmed yet",
-            )?,
-        })
-    }
-}
-
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
-        let counter = |name, help| metrics::counter(registry, name, help);
-        let metrics = Self {
-            latency: metrics::histogram(
-                registry,
-                "event_processing_latency_seconds",
-                "Time of a gate event from the receipt of its delivery until its sessions are recorded",
-                LATENCY_BUCKETS,
-            )?,
-            received: metrics::counter_vec(
-                registry,
-                "dwell_events_received_total",
-                "Gate events received, refused and repeated ones included",
-                &["queue"],
-            )?,
-            dead_letters: DeadLetters::new(registry)?,
-            dropped: metrics::counter_vec(
-                registry,
-                "dwell_optional_members_dropped_total",
-                "Optional members of gate events that could not be used; the events were taken without them",
-                &["member"],
-            )?,
-            known: counter("dwell_events_known_total", "Events received that the ledger had already")?,
-            lost_units: counter(
-                "dwell_units_decided_again_total",
-                "Units that lost the comparison in the ledger and were decided again",
-            )?,
-            retries: metrics::counter_vec(
-                registry,
-                "dwell_ledger_retries_total",
-                "Calls to the ledger that were made again because the one before failed",
-                &["call"],
-            )?,
-            reloads: counter(
-                "dwell_timelines_reloaded_total",
-                "Timelines loaded again because an event was older than they reach",
-            )?,
-            batch_events: metrics::histogram(registry, "dwell_batch_events", "Events of a batch", BATCH_BUCKETS)?,
-            ready: metrics::gauge_vec(
-                registry,
-                "dwell_queue_ready",
-                "Messages ready in a queue, by the broker's word",
-                &["queue"],
-            )?,
-            in_flight: metrics::gauge(
-                registry,
-                "dwell_in_flight_messages",
-                "Messages received and not yet acknowledged",
-            )?,
-        };
+        let metrics = Self::register(registry)?;
         metrics.begin_at_zero();
         Ok(metrics)
     }
@@ -131,6 +78,9 @@ impl Metrics {
         }
         for member in Dropped::MEMBERS {
             self.dropped.with_label_values(&[member]);
+        }
+        for reason in ["body", "content_encoding", "future", "timeline", "ledger"] {
+            self.dead_letters.sent.with_label_values(&[reason]);
         }
     }
 

@@ -2,31 +2,28 @@
 
 use matching::Snapshot;
 use prometheus::{IntCounter, IntGauge};
-use service_kit::metrics::{Error, Registry, counter, gauge};
+use service_kit::metrics::{Error, Registry};
 
-/// What is shown of the cache, in vehicles unless said otherwise.
-#[derive(Debug, Clone)]
-pub(super) struct Metrics {
-    hits: IntCounter,
-    misses: IntCounter,
-    errors: IntCounter,
-    bypassed: IntCounter,
-    timelines: IntGauge,
+service_kit::metrics! {
+    /// What is shown of the cache, in vehicles unless said otherwise.
+    #[derive(Debug, Clone)]
+    pub(super) struct Metrics {
+        /// Timelines that were asked of the cache and found there
+        hits: IntCounter = "dwell_cache_hits_total";
+        /// Timelines that were asked of the cache and not found there
+        misses: IntCounter = "dwell_cache_misses_total";
+        /// Calls to the cache that failed or took too long
+        errors: IntCounter = "dwell_cache_errors_total";
+        /// Timelines that were neither asked of nor given to the cache because it was away
+        bypassed: IntCounter = "dwell_cache_bypassed_total";
+        /// Timelines that the cache has, about
+        timelines: IntGauge = "dwell_cache_timelines";
+    }
 }
 
 impl Metrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
-        let counter = |name, help| counter(registry, name, help);
-        Ok(Self {
-            hits: counter("dwell_cache_hits_total", "Timelines that were asked of the cache and found there")?,
-            misses: counter("dwell_cache_misses_total", "Timelines that were asked of the cache and not found there")?,
-            errors: counter("dwell_cache_errors_total", "Calls to the cache that failed or took too long")?,
-            bypassed: counter(
-                "dwell_cache_bypassed_total",
-                "Timelines that were neither asked of nor given to the cache because it was away",
-            )?,
-            timelines: gauge(registry, "dwell_cache_timelines", "Timelines that the cache has, about")?,
-        })
+        Self::register(registry)
     }
 
     /// The cache answered.

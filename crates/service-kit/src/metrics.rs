@@ -1,7 +1,9 @@
 //! Registering metrics, and the page that shows them.
 //!
-//! Several services in one process share a [`Registry`]: what is registered twice under one name is one metric. Names,
+//! [`metrics!`](crate::metrics!) makes a struct of metrics from their doc comments. Several services in one process share a [`Registry`]: what is registered twice under one name is one metric. Names,
 //! labels and meaning are left to each service.
+
+mod described;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -13,6 +15,8 @@ use prometheus::{
     Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, TextEncoder,
 };
+
+pub use described::{Description, Metric};
 
 /// The content type of [`render`]'s page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

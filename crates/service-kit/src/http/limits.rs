@@ -77,15 +77,19 @@ impl Limits {
     }
 }
 
-/// How close a listener is to its limits.
-#[derive(Debug, Clone)]
-pub(super) struct Metrics {
-    /// Connections that are open.
-    pub(super) open: IntGauge,
-    /// Connections closed early, by what they were doing.
-    pub(super) closed_early: IntCounterVec,
-    /// Requests refused before any route, by reason.
-    pub(super) refused: IntCounterVec,
+crate::metrics! {
+    /// How close a listener is to its limits.
+    #[derive(Debug, Clone)]
+    pub(super) struct Metrics {
+        /// Connections that may be open at once
+        max: IntGauge = "dwell_http_connections_max";
+        /// Connections that are open
+        pub(super) open: IntGauge = "dwell_http_connections";
+        /// Connections closed to make room for others, by what they were doing
+        pub(super) closed_early: IntCounterVec = "dwell_http_connections_closed_early_total" ["state"];
+        /// Requests refused before any route saw them, by reason
+        pub(super) refused: IntCounterVec = "dwell_http_requests_refused_total" ["reason"];
+    }
 }
 
 impl Metrics {
@@ -96,23 +100,8 @@ impl Metrics {
     /// Registers the metrics, and shows the limits.
     pub(super) fn new(registry: &Registry, limits: &Limits) -> Result<Self, metrics::Error> {
         metrics::show_limits(registry, &limits.named())?;
-        let max = metrics::gauge(registry, "dwell_http_connections_max", "Connections that may be open at once")?;
-        max.set(limits.connections.into());
-        let shown = Self {
-            open: metrics::gauge(registry, "dwell_http_connections", "Connections that are open")?,
-            closed_early: metrics::counter_vec(
-                registry,
-                "dwell_http_connections_closed_early_total",
-                "Connections closed to make room for others, by what they were doing",
-                &["state"],
-            )?,
-            refused: metrics::counter_vec(
-                registry,
-                "dwell_http_requests_refused_total",
-                "Requests refused before any route saw them, by reason",
-                &["reason"],
-            )?,
-        };
+        let shown = Self::register(registry)?;
+        shown.max.set(limits.connections.into());
         for state in [Self::IDLE, Self::UNFINISHED] {
             shown.closed_early.with_label_values(&[state]).inc_by(0);
         }
