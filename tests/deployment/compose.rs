@@ -137,7 +137,7 @@ fn the_commands_have_a_folder_to_write_in_that_belongs_to_their_user() {
     assert!(
         owned.contains("mkdir -p /var/lib/dwell /work") && owned.contains("chown 10001:10001 /var/lib/dwell /work")
     );
-    let documentation = read("README.md");
+    let documentation = read("docs/containers.md");
     let commands: Vec<_> =
         documentation.lines().filter(|line| line.contains("compose run") && line.contains("--sessions")).collect();
     assert_eq!(commands.len(), 2);
