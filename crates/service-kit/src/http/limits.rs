@@ -26,7 +26,7 @@ const STALLED_ANSWER_MAX: Duration = Duration::from_secs(8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once. Beyond this, an idle connection is closed for a new one, or else the oldest unfinished
-    /// request.
+    /// request, or else the connection whose client has read nothing of its answers for the longest.
     pub connections: u32,
     /// Connections that are left to health checks and metrics while all others are answering requests.
     pub reserved: u32,
@@ -96,13 +96,14 @@ impl Metrics {
     /// What connections that are closed early were doing.
     pub(super) const IDLE: &'static str = "idle";
     pub(super) const UNFINISHED: &'static str = "unfinished";
+    pub(super) const STALLED: &'static str = "stalled";
 
     /// Registers the metrics, and shows the limits.
     pub(super) fn new(registry: &Registry, limits: &Limits) -> Result<Self, metrics::Error> {
         metrics::show_limits(registry, &limits.named())?;
         let shown = Self::register(registry)?;
         shown.max.set(limits.connections.into());
-        for state in [Self::IDLE, Self::UNFINISHED] {
+        for state in [Self::IDLE, Self::UNFINISHED, Self::STALLED] {
             shown.closed_early.with_label_values(&[state]).inc_by(0);
         }
         for reason in Refusal::REASONS {

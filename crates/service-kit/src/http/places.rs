@@ -1,7 +1,8 @@
 //! Which connections are open, what each is doing, and which one is closed when there are too many.
 //!
-//! A connection that is answering a request is never closed here. One that is idle, or whose request has not arrived
-//! whole, can be: so slow clients take no place away from others. Deadlines are the connection's own.
+//! A connection whose client reads the answer to its request is never closed here. One that is idle, whose request has
+//! not arrived whole, or whose client reads nothing can be: so slow clients take no place away from others. Deadlines
+//! are the connection's own.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,7 +24,7 @@ struct Inner {
     limits: Limits,
     metrics: Option<Metrics>,
     table: Mutex<Table>,
-    /// A connection ended, or became one that may be closed for another.
+    /// A connection ended, or has become one that may be closed for another.
     changed: Notify,
 }
 
@@ -46,8 +47,8 @@ struct Entry {
     phase: Phase,
     /// When the phase began.
     since: u64,
-    /// The client reads nothing of its last answer right now.
-    is_stalled: bool,
+    /// Since when the client has read nothing of its answers, if it reads nothing right now.
+    stalled_since: Option<u64>,
     /// Told to end; what has already arrived in its socket may still save it.
     is_ending: bool,
     end: Arc<Notify>,
@@ -105,14 +106,14 @@ impl Table {
     }
 
     /// The connection to close for another one: the longest idle one, else the oldest unfinished request, else the one
-    /// whose client has read nothing of its last answer for the longest.
+    /// whose client has read nothing of its answers for the longest.
     fn dispensable(&self) -> Option<u64> {
-        let rank = |entry: &Entry| match entry.phase {
+        let rank = |entry: &Entry| match (entry.phase, entry.stalled_since) {
             _ if entry.is_ending => None,
-            Phase::Idle if !entry.is_stalled => Some((0, entry.since)),
-            Phase::Head | Phase::Body { .. } => Some((1, entry.since)),
-            Phase::Idle => Some((2, entry.since)),
-            Phase::Answering { .. } => None,
+            (Phase::Idle, None) => Some((0, entry.since)),
+            (Phase::Head | Phase::Body { .. }, _) => Some((1, entry.since)),
+            (Phase::Idle | Phase::Answering { .. }, Some(since)) => Some((2, since)),
+            (Phase::Answering { .. }, None) => None,
         };
         self.open.iter().filter_map(|(id, entry)| Some((rank(entry)?, *id))).min().map(|(_, id)| id)
     }
@@ -129,7 +130,11 @@ impl Table {
     fn end(&mut self, id: u64, metrics: Option<&Metrics>) {
         let Some(entry) = self.open.get_mut(&id) else { return };
         if let Some(metrics) = metrics {
-            let state = if entry.phase.is_unfinished() { Metrics::UNFINISHED } else { Metrics::IDLE };
+            let state = match entry.stalled_since {
+                _ if entry.phase.is_unfinished() => Metrics::UNFINISHED,
+                Some(_) => Metrics::STALLED,
+                None => Metrics::IDLE,
+            };
             metrics.closed_early.with_label_values(&[state]).inc();
         }
         entry.is_ending = true;
@@ -170,7 +175,7 @@ impl Places {
         table.stamp += 1;
         let id = table.stamp;
         let (phase, end_of_it) = (Phase::Idle, Arc::clone(&end));
-        let entry = Entry { address, phase, since: id, is_stalled: false, is_ending: false, end: end_of_it };
+        let entry = Entry { address, phase, since: id, stalled_since: None, is_ending: false, end: end_of_it };
         table.open.insert(id, entry);
         self.set(&mut table, id, Phase::Head);
         if let Some(metrics) = &self.0.metrics {
@@ -275,8 +280,14 @@ impl Place {
 
     /// Whether the client reads nothing of an answer right now.
     pub(super) fn set_stalled(&self, is_stalled: bool) {
-        if let Some(entry) = self.places.table().open.get_mut(&self.id) {
-            entry.is_stalled = is_stalled;
+        let mut table = self.places.table();
+        table.stamp += 1;
+        let stamp = table.stamp;
+        if let Some(entry) = table.open.get_mut(&self.id) {
+            entry.stalled_since = is_stalled.then_some(stamp);
+        }
+        if is_stalled {
+            self.places.0.changed.notify_one();
         }
     }
 

@@ -27,17 +27,19 @@ fn ended(places: &[&Place]) -> Vec<bool> {
 
 #[test]
 fn idle_connections_go_first_then_unfinished_requests_then_answers_that_nobody_reads() {
-    let all = places(5, 100);
+    let all = places(6, 100);
     let unread = all.idle();
     unread.set_stalled(true);
     let (head, idle, younger_idle) = (all.place("10.0.0.2"), all.idle(), all.idle());
-    let answering = all.place("10.0.0.3");
+    let (answering, pipelining) = (all.place("10.0.0.3"), all.place("10.0.0.4"));
     answering.begin(false, true);
-    let order = [&idle, &younger_idle, &head, &unread];
+    pipelining.begin(false, true);
+    pipelining.set_stalled(true);
+    let order = [&idle, &younger_idle, &head, &unread, &pipelining];
 
     for (place, gone) in order.into_iter().zip(1..) {
         assert!(all.try_admit(HERE).is_none());
-        assert_eq!(ended(&order), [1, 2, 3, 4].map(|number| number == gone));
+        assert_eq!(ended(&order), [1, 2, 3, 4, 5].map(|number| number == gone));
         // It ends, and another one that can't be spared takes its place.
         all.table().set(place.id, Phase::Idle);
         all.table().open.remove(&place.id);
@@ -47,6 +49,19 @@ fn idle_connections_go_first_then_unfinished_requests_then_answers_that_nobody_r
     }
     assert!(all.try_admit(HERE).is_none());
     assert_eq!(ended(&[&answering]), [false]);
+}
+
+#[test]
+fn a_client_that_reads_again_keeps_its_connection() {
+    let all = places(1, 100);
+    let slow = all.place("10.0.0.1");
+    slow.begin(false, true);
+    slow.set_stalled(true);
+    slow.set_stalled(false);
+
+    assert!(all.try_admit(HERE).is_none());
+
+    assert_eq!(ended(&[&slow]), [false]);
 }
 
 #[test]

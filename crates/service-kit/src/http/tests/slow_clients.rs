@@ -104,6 +104,21 @@ async fn half_sent_heads_of_many_addresses_keep_nobody_from_health_and_metrics()
 }
 
 #[tokio::test]
+async fn clients_that_pipeline_and_read_nothing_keep_nobody_from_health_and_metrics() {
+    // More answers than the sockets of both sides hold: the server has to wait for the client.
+    let requests = "GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20);
+    let long = get(|| async { vec![b'x'; 1 << 20] });
+    let limits = Limits { connections: 8, reserved: 2, ..Limits::default() };
+    let running = Running::with(Router::new().route("/long", long), limits).await;
+    let mut deaf = Vec::new();
+    for _ in 0..50 {
+        deaf.push(running.sends(&requests).await);
+    }
+
+    running.answers_promptly().await;
+}
+
+#[tokio::test]
 async fn requests_being_answered_leave_connections_for_health_and_metrics() {
     let limits = Limits { connections: 4, reserved: 2, ..Limits::default() };
     let begun = Arc::default();
