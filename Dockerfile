@@ -17,6 +17,7 @@ COPY correlator/Cargo.toml correlator/
 COPY summary-api/Cargo.toml summary-api/
 COPY crates/bus/Cargo.toml crates/bus/
 COPY crates/event-files/Cargo.toml crates/event-files/
+COPY crates/ledger/Cargo.toml crates/ledger/
 COPY crates/matching/Cargo.toml crates/matching/
 COPY crates/parking/Cargo.toml crates/parking/
 COPY crates/redis-cache/Cargo.toml crates/redis-cache/

@@ -15,6 +15,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "summary-api",
         "crates/parking",
         "crates/matching",
+        "crates/ledger",
         "crates/bus",
         "crates/event-files",
         "crates/replay",
@@ -78,7 +79,14 @@ fn redis_stands_only_in_its_crate_and_in_adapters_of_that_name() {
 fn sql_stands_only_in_the_ledger() {
     let files = files_with(&["rusqlite::", "tokio_postgres::", "INSERT INTO"]);
     assert!(!files.is_empty());
-    assert_eq!(outside(&files, |file| file.starts_with("summary-api/src/ledger/")), Vec::<&String>::new());
+    assert_eq!(outside(&files, |file| file.starts_with("crates/ledger/")), Vec::<&String>::new());
+}
+
+#[test]
+fn the_ledger_knows_no_http() {
+    let files = files_with(&["axum::"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| !file.starts_with("crates/ledger/")), Vec::<&String>::new());
 }
 
 #[test]
@@ -99,6 +107,7 @@ fn reading_files_and_replaying_them_know_no_runtime() {
 const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/parking", &[]),
     ("crates/matching", &["parking"]),
+    ("crates/ledger", &["matching", "parking"]),
     ("crates/event-files", &["parking"]),
     ("crates/replay", &["event-files", "matching", "parking"]),
     ("crates/settings", &["parking"]),
@@ -109,7 +118,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("entry-service", &["parking", "simulator"]),
     ("exit-service", &["parking", "simulator"]),
     ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
-    ("summary-api", &["matching", "parking", "redis-cache", "service-kit", "settings"]),
+    ("summary-api", &["ledger", "matching", "parking", "redis-cache", "service-kit", "settings"]),
 ];
 
 #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use service_kit::{Dependency, Lifecycle, ServiceContext};
 
-use crate::ledger;
 use crate::service::{Error, Service};
 
 const SECOND: Duration = Duration::from_secs(1);

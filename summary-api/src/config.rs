@@ -71,7 +71,7 @@ impl Config {
         })
     }
 
-    /// The address of the ledger, as [`ledger::open`](crate::ledger::open) takes it.
+    /// The address of the ledger, as [`ledger::open`] takes it.
     pub fn database_url(&self) -> Masked {
         match &self.ledger {
             LedgerPlace::Embedded(folder) => Masked::url(format!("sqlite:{}", folder.join(LEDGER_FILE).display())),

@@ -1,6 +1,5 @@
-//! The ledger of sessions, and the HTTP API that records and answers.
+//! The HTTP API that records sessions in the ledger and answers questions about them.
 //!
-//! - [`ledger`]: the durable record: the port, SQLite and PostgreSQL.
 //! - [`service`]: what the routes and a correlator in the same process both call.
 //! - [`routes`]: the HTTP side: `POST /save_summary`, `/api/v1` and `/internal/v1`, problems, `/openapi.json`.
 //! - `page`: the operator's page, made here as HTML.
@@ -9,14 +8,13 @@
 //! - [`Config`]: what it is told.
 //!
 //! Start reading at [`run`] and [`Service`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
-//! the correlator's to apply; here is only recorded what was decided.
+//! the correlator's to apply. Storing is left to the crate `ledger`.
 
 mod access;
 mod answers;
 mod background;
 pub mod config;
 pub mod gates;
-pub mod ledger;
 mod live;
 mod metrics;
 pub mod offline;

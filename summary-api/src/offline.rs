@@ -7,7 +7,6 @@ use service_kit::{ServiceContext, Unavailable};
 use settings::Settings;
 
 use crate::config::{Config, LedgerPlace};
-use crate::ledger;
 use crate::service::Service;
 
 /// Why the ledger can't be opened.

@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ledger::Ledger;
 use parking::Rules;
 use service_kit::data_folder::{self, DataFolder};
 use service_kit::http::{self, BindError, Server};
@@ -16,7 +17,6 @@ use tokio::net::TcpListener;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::config::{Config, LedgerPlace};
-use crate::ledger::{self, Ledger};
 use crate::service::Service;
 use crate::{background, routes};
 

@@ -1,7 +1,7 @@
 //! The service behind the routes: what the HTTP API and a correlator in the same process both call.
 //!
 //! It adds to the ledger what all callers need: the rules, sanity checks, deadlines and counts. Formats and status
-//! codes are left to [`routes`](crate::routes), storing to [`ledger`](crate::ledger).
+//! codes are left to [`routes`](crate::routes), storing to [`ledger`].
 
 mod calendar;
 mod changes;
@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ledger::{Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
 use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use service_kit::logs::human_duration;
@@ -33,7 +34,6 @@ use service_kit::{DecisionLog, Health, ServiceContext};
 use tokio::sync::{Semaphore, watch};
 
 use crate::gates::{GateStatus, Gates};
-use crate::ledger::{Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
 use crate::metrics::{Facts, Metrics};
 use correlators::{Correlators, Reports};
 use lots::Usual;

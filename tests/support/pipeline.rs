@@ -8,11 +8,11 @@ use std::time::Duration;
 use bus::{Bus, BusConfig, Message, Queue};
 use correlator::recorder::Recorder;
 use dwell::direct::DirectRecorder;
+use ledger::{Order, Page, SessionFilter};
 use parking::{Lots, Rules, Session, SessionId, SystemClock};
 use service_kit::ServiceContext;
 use settings::Settings;
 use summary_api::Service;
-use summary_api::ledger::{Order, Page, SessionFilter};
 use testbed::wait_until;
 
 use super::PATIENCE;
@@ -30,7 +30,7 @@ impl Pipeline {
         let folder = tempfile::tempdir().unwrap();
         let context = ServiceContext::new(Arc::new(SystemClock));
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
-        let ledger = summary_api::ledger::open(&url, context.clock.now()).await.unwrap();
+        let ledger = ledger::open(&url, context.clock.now()).await.unwrap();
         let service = Service::new(ledger, rules, Lots::default(), &context);
         let bus = bus::open(&BusConfig { data_dir: folder.path().into(), ..BusConfig::default() }, &context).unwrap();
         Self { context, service, bus, _folder: folder }

@@ -1,8 +1,8 @@
 //! The ledger's store: can it be reached, is it a ledger of the given rules, may it be written? It changes nothing there.
 
+use ledger::Error;
 use parking::GivenRules;
 use settings::{DATABASE_URL, Masked};
-use summary_api::ledger::{self, Error};
 
 use super::address::{host_and_port, path, unreachable, user, word};
 use super::clock::{self, Said};

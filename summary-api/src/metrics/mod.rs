@@ -11,6 +11,7 @@ mod lots;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use ledger::Pending;
 use matching::{Applied, Outcome, Rule};
 use parking::{LotId, Reason};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
@@ -18,7 +19,6 @@ use service_kit::metrics::{self as kit, Error, LATENCY_BUCKETS, Registry};
 use service_kit::traces::TraceContext;
 
 use crate::gates::GateStatus;
-use crate::ledger::Pending;
 use gates::GateMetrics;
 use log_size::LogSize;
 

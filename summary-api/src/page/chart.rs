@@ -3,6 +3,7 @@
 //! Places along the time axis are parts of the width (`12.34%`), so the picture is as wide as there is room and its
 //! text stays as large as all other text. Colours are the style sheet's; each state has a shape of its own beside.
 
+use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::{State, Timestamp};
 
@@ -12,7 +13,6 @@ use super::listing;
 use super::local::Local;
 use super::period::Window;
 use super::words;
-use crate::ledger::SessionRow;
 
 /// Room for the labels of the axis, px.
 const AXIS_PX: usize = 26;

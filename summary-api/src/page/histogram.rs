@@ -1,6 +1,6 @@
 //! Puts stays into columns of equal width by how long they lasted. Pure.
 
-use crate::ledger::Dwells;
+use ledger::Dwells;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;

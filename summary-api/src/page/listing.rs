@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::GateId;
 use url::form_urlencoded;
@@ -9,7 +10,6 @@ use url::form_urlencoded;
 use super::local::Local;
 use super::why::Whys;
 use super::words;
-use crate::ledger::SessionRow;
 use crate::service::Service;
 
 /// Which columns a table of stays has beside plate, lot, state and times.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use ledger::SessionRow;
 use maud::{Markup, html};
 
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
 use super::words::{self, Mark, number};
 use super::{dependencies, gates, lots};
-use crate::ledger::SessionRow;
 use crate::service::{Error, LotStatus, ReportedCorrelator, Service, Status};
 
 const PATH: &str = "/";

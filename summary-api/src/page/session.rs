@@ -4,6 +4,7 @@
 use axum::extract::{RawPathParams, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
+use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
 use parking::{GateId, SessionId, State, Timestamp};
 use uuid::Uuid;
@@ -13,7 +14,6 @@ use super::listing::{self, Columns};
 use super::local::Local;
 use super::why::Told;
 use super::{story, words};
-use crate::ledger::{self, Order, SessionFilter, SessionRow};
 use crate::problem::{Kind, Problem};
 use crate::routes::path_id;
 use crate::service::Service;

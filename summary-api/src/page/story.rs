@@ -1,5 +1,6 @@
 //! How a stay came about: its events as they were read, what was decided when, and plates that are nearly the same.
 
+use ledger::{ChangeRow, EventRow};
 use matching::Rule;
 use maud::{Markup, html};
 use parking::State;
@@ -8,7 +9,6 @@ use super::listing::{self, Columns};
 use super::local::Local;
 use super::why::Whys;
 use super::words;
-use crate::ledger::{ChangeRow, EventRow};
 use crate::service::story::{NearPlates, Story};
 use crate::service::{Error, Service};
 

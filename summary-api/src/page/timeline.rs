@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
 use parking::{LotId, Source, State, Timestamp};
 
@@ -18,7 +19,6 @@ use super::listing::{self, Columns};
 use super::local::{Clock, Local};
 use super::period::{self, Neighbours, Period, SPANS, Window};
 use super::words::{self, Mark};
-use crate::ledger::{self, Order, SessionFilter, SessionRow};
 use crate::problem::Problem;
 use crate::routes::query::Query;
 use crate::service::{Error, LotStatus, Service};

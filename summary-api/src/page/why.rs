@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ledger::SessionRow;
 use matching::Explanation;
 use matching::explanation::{Naming, first_sentence};
 use maud::{Markup, html};
@@ -10,7 +11,6 @@ use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
 use super::listing;
 use super::local::Local;
 use super::words;
-use crate::ledger::SessionRow;
 use crate::service::story::Explained;
 use crate::service::{Error, Service, Why};
 

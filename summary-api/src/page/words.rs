@@ -2,10 +2,9 @@
 //!
 //! A mark has a shape of its own, so that nothing is said by colour alone.
 
+use ledger::SessionRow;
 use maud::{Markup, Render, html};
 use parking::{Plate, Reason, Rules, Source, State};
-
-use crate::ledger::SessionRow;
 
 /// The shapes, on a ground of 12 by 12.
 const BAR: &str = "M1 3.5h10v5H1z";

@@ -5,6 +5,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use ledger::Summary;
 use parking::wire::without_byte_order_mark;
 use parking::{AHEAD_MAX_MS, LotId, Plate, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,6 @@ use utoipa::ToSchema;
 use super::query::{Faults, quoted};
 use super::views::SessionView;
 use super::{body, caller};
-use crate::ledger::Summary;
 use crate::problem::{Fault, Kind, Problem};
 use crate::service::Service;
 

@@ -7,11 +7,11 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use ledger::SessionRow;
 use parking::session_row::{HEADER, Row, append_row};
 
 use super::query::{Query, quoted};
 use super::views::SessionView;
-use crate::ledger::SessionRow;
 use crate::problem::{Fault, Problem};
 use crate::service::{self, Service, Wanted};
 

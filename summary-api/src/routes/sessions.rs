@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use ledger::{Order, Page, SessionFilter, SessionRow};
 use parking::{LotId, Plate, SessionId, State as SessionState};
 use uuid::Uuid;
 
@@ -12,7 +13,6 @@ use super::path_id;
 use super::query::{self, Faults, Query, quoted};
 use super::session_stream::{self, Format};
 use super::views::{SessionPage, SessionView};
-use crate::ledger::{Order, Page, SessionFilter, SessionRow};
 use crate::problem::{Fault, Kind, Problem};
 use crate::service::{MAX_PAGE, Service, Wanted};
 

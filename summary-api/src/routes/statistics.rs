@@ -7,12 +7,12 @@ use async_graphql::SimpleObject;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use ledger::Dwells;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::query::{self, Faults, Query, quoted};
 use super::views::Seconds;
-use crate::ledger::Dwells;
 use crate::problem::{Fault, Problem};
 use crate::service::{Bucket, BucketStatistics, MAX_HOURS, Service, Statistics, StatisticsOf};
 

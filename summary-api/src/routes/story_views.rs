@@ -2,6 +2,7 @@
 //! them.
 
 use async_graphql::SimpleObject;
+use ledger::{ChangeRow, EventRow, SessionRow};
 use matching::{Passage, Rule};
 use parking::{EventKey, SessionId};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,6 @@ use uuid::Uuid;
 
 use super::schemas;
 use super::views::SessionView;
-use crate::ledger::{ChangeRow, EventRow, SessionRow};
 use crate::service::story::{Explained, NearPlates, NearSession, Story};
 
 /// The elements that a list of a story counts for in the complexity of a GraphQL request: such a list is never paged, and

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_graphql::SimpleObject;
+use ledger::SessionRow;
 use matching::DependencyReport;
 use parking::{SessionId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -10,7 +11,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schemas;
-use crate::ledger::SessionRow;
 use crate::service::{LotStatus, ReportedCorrelator, Status};
 
 /// A length of time in seconds, with at most three decimals.

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, Timelike as _};
 use chrono_tz::Tz;
+use ledger::{QUARTER_MS, quarter_of, start_of};
 use parking::Timestamp;
 
 use super::Bucket;
-use crate::ledger::{QUARTER_MS, quarter_of, start_of};
 
 /// Clocks are set back by less than this many quarter hours.
 const LONGEST_STEP_BACK: i64 = 12;

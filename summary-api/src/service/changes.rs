@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
+use ledger::{ChangeRow, SessionRow};
 use parking::{SessionId, State};
 use tokio::sync::watch;
 
 use super::{Error, MAX_PAGE, Service, within};
-use crate::ledger::{self, ChangeRow, SessionRow};
 
 /// So many of the newest changes are looked at for matches, and so many of them at once.
 const LOOKED_AT: u64 = 5_000;

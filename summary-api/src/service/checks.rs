@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use ledger::Summary;
 use matching::{LoadRequest, Unit, timeline, wire};
 use parking::{LotId, Plate, Vehicle};
 
 use super::Error;
-use crate::ledger::Summary;
 
 /// The most events of one record call.
 const MAX_EVENTS: usize = 200_000;

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use ledger::quarter_of;
+
 use super::correlators::ReportedCorrelator;
 use super::{Error, Service, within};
-use crate::ledger::quarter_of;
 
 impl Service {
     /// Notes in the ledger, once for each quarter hour, that a correlator was connected. In a quarter hour without such a
@@ -30,10 +31,10 @@ fn reaches_broker(one: &ReportedCorrelator) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ledger::Connected;
     use matching::{CorrelatorStatus, QueueReport};
 
     use super::*;
-    use crate::ledger::Connected;
     use crate::testing::{Fixture, idle_correlator, minute};
 
     #[tokio::test]

@@ -1,7 +1,5 @@
 //! Why a call of the service did not succeed.
 
-use crate::ledger;
-
 /// Why a call of the service did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -1,10 +1,10 @@
 //! The limits of the summary API, as the metric `dwell_limit` shows them.
 
+use ledger::{CHANGES_OF_SESSION, EVENTS_OF_ID, EVENTS_OF_VEHICLE};
 use matching::wire;
 
 use super::{LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, story};
 use crate::gates;
-use crate::ledger::{CHANGES_OF_SESSION, EVENTS_OF_ID, EVENTS_OF_VEHICLE};
 use crate::metrics::MAX_LOTS;
 
 /// The limits of this service, by name; the unit ends each name.

@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use chrono_tz::Tz;
+use ledger::{Counts, Dwells, LotRow, Recent, RecentOf, quarter_of};
 use parking::{Lot, LotId, Timestamp};
 
 use super::calendar::Calendar;
 use super::{Bucket, Error, Service, within};
-use crate::ledger::{Counts, Dwells, LotRow, Recent, RecentOf, quarter_of};
 use crate::metrics::Inside;
 
 /// Of a thousand stays so many are shorter than one in doubt.

@@ -1,13 +1,13 @@
 //! Where the other end of a session may be: sessions of the same lot that lack what it has, and could have it, of plates
 //! that are nearly the same.
 
+use ledger::{Order, Page, SessionFilter, SessionRow};
 use matching::Explanation;
 use matching::near::{Near, nearest};
 use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
 
 use super::story::{CANDIDATES, NearPlates, NearSession};
 use super::{Error, Inner};
-use crate::ledger::{Order, Page, SessionFilter, SessionRow};
 
 impl Inner {
     /// Where the other end of a session may be, that lacks one.

@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use ledger::{Connected, QUARTER_MS, Quarters, Tally, start_of};
 use parking::{LotId, Timestamp};
 
 use super::calendar::Calendar;
 use super::{Error, Service, within};
-use crate::ledger::{Connected, QUARTER_MS, Quarters, Tally, start_of};
 
 const HOUR_MS: i64 = 3_600_000;
 /// The most quarter hours of a day, on which clocks are set back.

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use ledger::{ChangeRow, EVENTS_OF_VEHICLE, EventRow, Order, Page, SessionFilter, SessionRow};
 use matching::explanation::Naming;
 use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain_unread};
 use parking::{Direction, EventKey, LotId, Plate, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use super::{Error, Inner, Service, within};
-use crate::ledger::{self, ChangeRow, EVENTS_OF_VEHICLE, EventRow, Order, Page, SessionFilter, SessionRow};
 
 /// Near plates are looked for among so many sessions, the nearest in time.
 pub const CANDIDATES: u32 = 2_000;

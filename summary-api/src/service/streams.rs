@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use futures::{Stream, stream};
+use ledger::{Order, Page, SessionFilter, SessionRow};
 use parking::SessionId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Error, MAX_PAGE, Service};
-use crate::ledger::{Order, Page, SessionFilter, SessionRow};
 
 /// The most streams of sessions at once: each keeps a reader of the ledger busy for as long as its client is quick.
 pub const STREAMS: usize = 8;

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{Stream, stream};
+use ledger::AuditedVehicle;
 use parking::{LotId, Session, SessionId, State, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Error, Service};
-use crate::ledger::AuditedVehicle;
 
 /// The most faults that are told one by one; the others are counted.
 pub const FAULTS_SHOWN: usize = 100;
@@ -204,9 +204,9 @@ fn is_summary(session: &Session) -> bool {
 #[cfg(test)]
 mod tests {
     use futures::StreamExt as _;
+    use ledger::Summary;
 
     use super::*;
-    use crate::ledger::Summary;
     use crate::testing::{Fixture, Vehicles, minute, vehicle};
 
     async fn verified(fixture: &Fixture) -> Verification {

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use ledger::{Order, Page, SessionFilter, SessionRow};
 use matching::{Explanation, Limits, LoadRequest, Timeline, explain};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 
 use super::near::{given, near_of, others};
 use super::story::{NearSession, explaining};
 use super::{Error, Inner, Service, within};
-use crate::ledger::{Order, Page, SessionFilter, SessionRow};
 
 /// For all rows of a list, near plates are looked for among so many sessions of each lot and direction. The explanation
 /// of a single session looks through more.

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::super::redis::LIMITS;
 use super::*;
-use crate::ledger;
 use crate::testing::{Vehicles, minute};
 use settings::Masked;
 

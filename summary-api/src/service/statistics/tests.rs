@@ -1,7 +1,8 @@
 //! How quarter hours become the buckets of a lot's own time.
 
+use ledger::{Counts, quarter_of};
+
 use super::*;
-use crate::ledger::{Counts, quarter_of};
 
 const BERLIN: Calendar = Calendar(Tz::Europe__Berlin);
 

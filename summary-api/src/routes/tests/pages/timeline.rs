@@ -1,7 +1,8 @@
 //! The timeline: which stays its picture has, and when it is asked for again.
 
+use ledger::Summary;
+
 use super::{Api, open, parked};
-use crate::ledger::Summary;
 use crate::testing::{Vehicles, minute, vehicle};
 
 #[tokio::test]

@@ -1,0 +1,105 @@
+//! Reads all that the ledger has of a range of vehicles, for the comparison with the definition of the sessions.
+
+use deadpool_postgres::Transaction;
+use futures::{TryStreamExt as _, pin_mut};
+use parking::{Rules, Vehicle};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row};
+
+use super::failure::Failure;
+use super::store::Store;
+use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
+use crate::{Error, stored};
+
+/// Whole tables are read, which is off elsewhere and takes as long as the ledger is large.
+const WHOLE_TABLES: &str = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0";
+
+/// The first vehicle that is not in the part any more: before it there are enough events, since each raises a version.
+const NEXT: &str = "
+    SELECT min(vehicle_no) FROM (
+        SELECT vehicle_no, (sum(version) OVER (ORDER BY vehicle_no))::bigint - version AS before
+        FROM vehicle WHERE vehicle_no >= $1
+    ) AS counted WHERE before >= $2";
+
+const VEHICLES: &str = "
+    SELECT v.vehicle_no, l.lot_id, v.plate, v.timeline, v.last_event_no
+    FROM vehicle v JOIN lot l ON l.lot_no = v.lot_no
+    WHERE v.vehicle_no >= $1 AND v.vehicle_no < $2 ORDER BY v.vehicle_no";
+
+const EVENTS: &str = "
+    SELECT event_no, previous_no, vehicle_no, time_ms, direction, event_id, flags FROM event
+    WHERE vehicle_no >= $1 AND vehicle_no < $2";
+
+const SESSIONS: &str = "
+    SELECT session_id, vehicle_no, state, reason, source, entry_no, entry_ms, exit_no, exit_ms FROM session
+    WHERE vehicle_no >= $1 AND vehicle_no < $2";
+
+/// The vehicles from the number `from` on, until there are enough events.
+pub(super) async fn audit(store: &Store, rules: &Rules, from: i64) -> Result<Audited, Failure> {
+    let mut client = store.connection().await?;
+    let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let transaction = transaction.start().await?;
+    transaction.batch_execute(WHOLE_TABLES).await?;
+    let next: Option<i64> = transaction.query_one(NEXT, &[&from, &stored::column(PART_EVENTS)]).await?.try_get(0)?;
+    let end = next.unwrap_or(i64::MAX);
+    let rows = transaction.query(VEHICLES, &[&from, &end]).await?;
+    let vehicles = rows.iter().map(vehicle_row).collect::<Result<Vec<_>, _>>()?;
+    let mut collector = Collector::new(vehicles, |vehicle| rules.is_unread(&vehicle.plate));
+    each(&transaction, EVENTS, from, end, |row| Ok(collector.event(&event_of(row)?)?)).await?;
+    each(&transaction, SESSIONS, from, end, |row| Ok(collector.session(&session_of(row)?)?)).await?;
+    transaction.commit().await?;
+    client.end_well();
+    Ok(collector.finish(next))
+}
+
+/// Hands over the rows of a question one by one: together they may be too many to keep.
+async fn each(
+    transaction: &Transaction<'_>,
+    question: &str,
+    from: i64,
+    end: i64,
+    mut take: impl FnMut(&Row) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let range: [&(dyn ToSql + Sync); 2] = [&from, &end];
+    let rows = transaction.query_raw(question, range).await?;
+    pin_mut!(rows);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
+    }
+    Ok(())
+}
+
+fn vehicle_row(row: &Row) -> Result<VehicleRow, Failure> {
+    let (lot, plate): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
+    Ok(VehicleRow {
+        number: row.try_get(0)?,
+        vehicle: Vehicle { lot: stored::lot_id(lot)?, plate: stored::plate(plate)? },
+        timeline: stored::read_timeline(row.try_get(3)?)?.0,
+        last_event: row.try_get(4)?,
+    })
+}
+
+fn event_of(row: &Row) -> Result<EventOf, Failure> {
+    let flags: i16 = row.try_get(6)?;
+    Ok(EventOf {
+        number: row.try_get(0)?,
+        previous: row.try_get(1)?,
+        vehicle: row.try_get(2)?,
+        time_ms: row.try_get(3)?,
+        direction: row.try_get(4)?,
+        id: row.try_get(5)?,
+        flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is no set of flags")))?,
+    })
+}
+
+fn session_of(row: &Row) -> Result<SessionOf, Failure> {
+    Ok(SessionOf {
+        id: row.try_get(0)?,
+        vehicle: row.try_get(1)?,
+        state: row.try_get(2)?,
+        reason: row.try_get(3)?,
+        source: row.try_get(4)?,
+        entry: (row.try_get(5)?, row.try_get(6)?),
+        exit: (row.try_get(7)?, row.try_get(8)?),
+    })
+}

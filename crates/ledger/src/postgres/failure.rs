@@ -1,0 +1,98 @@
+//! What can go wrong between this program and `PostgreSQL`, and whether trying again helps.
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+use crate::Error;
+
+/// Why an attempt did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server is away or busy, or another transaction was in the way: the same may succeed soon.
+    Passing(String),
+    /// Trying again will not help.
+    Lasting(Error),
+}
+
+impl Failure {
+    /// The failure as the port's error.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Passing(reason) => Error::Unavailable(reason),
+            Self::Lasting(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(reason) => Self::Passing(reason),
+            error @ (Error::Config(_) | Error::InUse(_) | Error::Replaced(_) | Error::Corrupt(_)) => {
+                Self::Lasting(error)
+            }
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(answer) = error.as_db_error() else { return without_answer(&error) };
+        // Without the detail, which may have a plate in it.
+        let code = answer.code();
+        let text = format!("PostgreSQL says: {} ({})", answer.message(), code.code());
+        let class = code.code().get(..2).unwrap_or_default();
+        match class {
+            // Connection, conflict with another transaction, no resources, not in the state for it (locked, in use, not
+            // taking connections), an operator's doing, a lost disk.
+            "08" | "40" | "53" | "55" | "57" | "58" => Self::Passing(text),
+            "28" | "3D" | "3F" | "42" if is_for_a_person(code) => Self::Lasting(Error::Config(format!(
+                "{text}: check user, password, database and rights in DWELL_DATABASE_URL"
+            ))),
+            _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Self::Passing(text),
+            _ => Self::Lasting(Error::Corrupt(text)),
+        }
+    }
+}
+
+fn is_for_a_person(code: &SqlState) -> bool {
+    !code.code().starts_with("42") || *code == SqlState::INSUFFICIENT_PRIVILEGE
+}
+
+/// The server did not answer, or its answer does not fit.
+fn without_answer(error: &tokio_postgres::Error) -> Failure {
+    // The message alone says "error communicating with the server"; its source says what happened.
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    let is_wrong_value = text.contains("deserializing column") || text.contains("serializing parameter");
+    if is_wrong_value { Failure::Lasting(Error::Corrupt(text)) } else { Failure::Passing(text) }
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            error @ (PoolError::Timeout(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_)) => Self::Passing(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_unavailable_inside_may_be_tried_again() {
+        let passing = Failure::from(Error::Unavailable("later".into()));
+        assert!(matches!(&passing, Failure::Passing(_)));
+        assert_eq!(passing.into_error(), Error::Unavailable("later".into()));
+        assert!(matches!(Failure::from(Error::Corrupt("never".into())), Failure::Lasting(_)));
+    }
+}

@@ -1,0 +1,181 @@
+//! The ledger in `PostgreSQL`: any number of summary APIs may share it.
+//!
+//! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
+//! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
+//! what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions, `store` lends connections, `schema`
+//! has the tables, `upgrade` brings them to this program's version, `probe` only looks.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
+use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
+use uuid::Uuid;
+
+pub(crate) use self::probe::probe;
+use self::store::{Store, attempt, attempt_within};
+use self::writer::Writer;
+use super::{
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
+    SessionFilter, SessionRow, Summary, merge,
+};
+
+mod audit;
+mod changes;
+mod due;
+mod events;
+mod failure;
+mod find;
+mod known;
+mod list;
+mod probe;
+mod quarters;
+mod read;
+mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
+mod upgrade;
+mod vehicles;
+mod write;
+mod writer;
+
+/// A ledger in a database of a server.
+#[derive(Debug)]
+pub struct PostgresLedger {
+    id: Uuid,
+    store: Store,
+    writer: Writer,
+}
+
+impl PostgresLedger {
+    /// Opens the ledger in the database of `database_url`; in an empty one it is made at `now`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the address or the rights are wrong or the database is not a ledger that this program
+    /// knows, [`Error::Unavailable`] when the server is away.
+    pub async fn open(database_url: &str, now: Timestamp) -> Result<Self, Error> {
+        let store = Store::new(database_url)?;
+        let id = upgrade::prepare(&store, now).await?;
+        store.expect(id);
+        Ok(Self { id, writer: Writer::start(&store), store })
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error> {
+        let agree = async || {
+            let mut connection = self.store.connection().await?;
+            let rules = schema::agree_on(&mut connection, given).await?;
+            connection.end_well();
+            Ok(rules)
+        };
+        attempt(agree).await
+    }
+
+    async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
+        attempt(|| read::load(&self.store, requests, rules)).await
+    }
+
+    async fn record(&self, units: Vec<Unit>, _rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+        merge::ask(self.writer.requests(), (units, now), merge::Request::Record).await
+    }
+
+    async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
+        let (store, rules) = (self.store.clone(), rules.clone());
+        let call = due::Call { most, rules, now, lease_until };
+        let leasing = tokio::spawn(async move { attempt(|| due::lease(&store, &call)).await });
+        leasing.await.map_err(|error| Error::Unavailable(format!("leasing failed: {error}")))?
+    }
+
+    async fn pending(&self, rules: &Rules) -> Result<Pending, Error> {
+        attempt(|| due::pending(&self.store, rules)).await
+    }
+
+    async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
+        merge::ask(self.writer.requests(), (summary, now), merge::Request::Save).await
+    }
+
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+        attempt(|| list::sessions(&self.store, filter, &page)).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+        attempt(|| read::session(&self.store, id)).await
+    }
+
+    async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
+        attempt(|| read::sessions(&self.store, ids)).await
+    }
+
+    async fn lots(&self) -> Result<Vec<LotRow>, Error> {
+        attempt(|| read::lots(&self.store)).await
+    }
+
+    async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, Error> {
+        attempt(|| quarters::of_lot(&self.store, lot, &quarters)).await
+    }
+
+    async fn note_connected(&self, quarter: i64) -> Result<(), Error> {
+        attempt(|| quarters::note_connected(&self.store, quarter)).await
+    }
+
+    async fn connected(&self, quarters: Range<i64>) -> Result<Connected, Error> {
+        attempt(|| quarters::connected(&self.store, &quarters)).await
+    }
+
+    async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error> {
+        attempt(|| quarters::recent(&self.store, lots)).await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
+        attempt(|| changes::after(&self.store, after, limit)).await
+    }
+
+    async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error> {
+        attempt(|| events::with_id(&self.store, id)).await
+    }
+
+    async fn vehicle_events(
+        &self,
+        vehicle: &Vehicle,
+        around: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, Error> {
+        attempt(|| events::of_vehicle(&self.store, vehicle, around, limit)).await
+    }
+
+    async fn changes_between(
+        &self,
+        session: SessionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<ChangeRow>, Error> {
+        attempt(|| changes::between(&self.store, session, from, to)).await
+    }
+
+    async fn last_change(&self) -> Result<u64, Error> {
+        attempt(|| changes::last_change(&self.store)).await
+    }
+
+    async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
+        attempt_within(Duration::MAX, || audit::audit(&self.store, rules, from)).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        if self.writer.requests().is_closed() {
+            return Err(merge::ended());
+        }
+        let connection = self.store.connection().await.map_err(failure::Failure::into_error)?;
+        let answer = connection.simple_query("").await;
+        answer.map_err(|error| failure::Failure::from(error).into_error())?;
+        connection.end_well();
+        self.writer.look(&self.store).await.map_err(failure::Failure::into_error)
+    }
+}

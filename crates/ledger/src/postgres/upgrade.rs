@@ -1,0 +1,97 @@
+//! Makes the tables of a ledger, brings older ones to this program's version, and counts the quarter hours that are missing.
+//!
+//! Both take as long as a ledger is large. The steps are one transaction, which no deadline ends. Quarter hours are counted in
+//! pieces, each a transaction that notes how far it came: whoever is started next goes on there. Nobody records in
+//! between: older programs can't any more, and this one opens a ledger when all of it is counted.
+
+use std::time::Duration;
+
+use parking::Timestamp;
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::quarters;
+use super::schema::{MIGRATIONS, TURN, known_version, newer, stored_version};
+use super::store::{Store, attempt, attempt_within};
+use crate::Error;
+use crate::progress::Progress;
+
+/// Brings the tables to this program's version and returns the ledger's id. A current ledger is only read, so that a
+/// role without the right to make tables will do.
+pub(super) async fn prepare(store: &Store, now: Timestamp) -> Result<Uuid, Error> {
+    if attempt(|| version(store)).await? != Some(known_version()) {
+        attempt_within(Duration::MAX, || upgrade(store, now)).await?;
+    }
+    count_quarters(store).await?;
+    attempt(|| id(store)).await
+}
+
+async fn version(store: &Store) -> Result<Option<i32>, Failure> {
+    let mut connection = store.connection().await?;
+    let transaction = connection.build_transaction().read_only(true).start().await?;
+    let version = stored_version(&transaction).await?;
+    transaction.commit().await?;
+    connection.end_well();
+    Ok(version)
+}
+
+/// Before any step: whoever records, begins at a vehicle. So those who do have ended, and those who come wait, and are
+/// then told that the ledger is another one.
+const ALONE: &str = "
+    LOCK TABLE vehicle IN EXCLUSIVE MODE;
+    LOCK TABLE event, session IN ACCESS EXCLUSIVE MODE;
+";
+
+async fn upgrade(store: &Store, now: Timestamp) -> Result<(), Failure> {
+    let mut connection = store.connection().await?;
+    let transaction = connection.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
+    let known = known_version();
+    let version = match stored_version(&transaction).await? {
+        Some(version) if version > known => return Err(newer(version).into()),
+        Some(version) if version < known => {
+            tracing::info!(from = version, to = known, "the ledger is of an older program: its tables are brought up");
+            transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+            transaction.batch_execute(ALONE).await?;
+            version
+        }
+        Some(version) => version,
+        None => {
+            let made = "
+                CREATE TABLE ledger (
+                    schema_version int NOT NULL, ledger_id uuid NOT NULL, created_ms bigint NOT NULL, rules text
+                )";
+            transaction.batch_execute(made).await?;
+            let first = "INSERT INTO ledger VALUES (0, gen_random_uuid(), $1)";
+            transaction.execute(first, &[&now.as_millis()]).await?;
+            0
+        }
+    };
+    // First, since steps that change events or sessions are of this version.
+    transaction.execute("UPDATE ledger SET schema_version = $1", &[&known]).await?;
+    for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.batch_execute(step).await?;
+    }
+    transaction.commit().await?;
+    connection.end_well();
+    Ok(())
+}
+
+async fn count_quarters(store: &Store) -> Result<(), Error> {
+    let mut progress = Progress::default();
+    loop {
+        let sessions = attempt(|| quarters::count_some(store)).await?;
+        if sessions == 0 {
+            progress.finish();
+            return Ok(());
+        }
+        progress.add(sessions);
+    }
+}
+
+async fn id(store: &Store) -> Result<Uuid, Failure> {
+    let connection = store.connection().await?;
+    let id = connection.query_one("SELECT ledger_id FROM ledger", &[]).await?.try_get(0)?;
+    connection.end_well();
+    Ok(id)
+}

@@ -1,0 +1,77 @@
+//! Reads vehicles, their timelines, and the chain of their events.
+
+use deadpool_postgres::GenericClient;
+use matching::{Base, Flags, Limits, Snapshot};
+use parking::{Timestamp, Vehicle};
+use tokio_postgres::Row;
+
+use super::failure::Failure;
+use crate::batch::StoredVehicle;
+use crate::chain::ChainEvent;
+use crate::{Error, stored};
+
+/// The columns of [`stored_vehicle`] and [`named_vehicle`], of `vehicle v` and `lot l`.
+macro_rules! columns {
+    () => {
+        "v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, v.plate, l.lot_id"
+    };
+}
+pub(super) use columns;
+
+const CHAIN: &str = "
+    WITH RECURSIVE chain AS (
+        SELECT event_no, previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = $1
+        UNION ALL
+        SELECT e.event_no, e.previous_no, e.time_ms, e.direction, e.event_id, e.flags
+        FROM chain c JOIN event e ON e.event_no = c.previous_no
+    )
+    SELECT event_no, time_ms, direction, event_id, flags FROM chain";
+
+/// The events of the chain that ends at `last`, the newest recorded first.
+pub(super) async fn chain(client: &impl GenericClient, last: Option<i64>) -> Result<Vec<ChainEvent>, Failure> {
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let statement = client.prepare_cached(CHAIN).await?;
+    let rows = client.query(&statement, &[&last]).await?;
+    let event = |row: &Row| {
+        let flags: i16 = row.try_get(4)?;
+        let flags = u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is no set of flags")))?;
+        Ok(ChainEvent {
+            number: row.try_get(0)?,
+            key: stored::event_key(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)?,
+            flags: Flags::from_bits(flags),
+        })
+    };
+    rows.iter().map(event).collect()
+}
+
+/// The snapshot of a vehicle with a timeline that reaches `time`.
+pub(super) async fn reaching(
+    client: &impl GenericClient,
+    vehicle: &StoredVehicle,
+    time: Timestamp,
+    limits: Limits,
+) -> Result<Snapshot, Failure> {
+    Ok(vehicle.reaching(time, &chain(client, vehicle.last_event).await?, limits))
+}
+
+/// A vehicle and what is stored of it.
+pub(super) fn named_vehicle(row: &Row) -> Result<(Vehicle, StoredVehicle), Failure> {
+    let (plate, lot): (&str, &str) = (row.try_get(7)?, row.try_get(8)?);
+    let vehicle = Vehicle { lot: stored::lot_id(lot)?, plate: stored::plate(plate)? };
+    Ok((vehicle, stored_vehicle(row)?))
+}
+
+/// What is stored of a vehicle.
+pub(super) fn stored_vehicle(row: &Row) -> Result<StoredVehicle, Failure> {
+    let (timeline, event_numbers) = stored::read_timeline(row.try_get(6)?)?;
+    let digest: i64 = row.try_get(3)?;
+    Ok(StoredVehicle {
+        number: row.try_get(0)?,
+        lot_number: row.try_get(1)?,
+        base: Base { version: stored::count(row.try_get(2)?)?, digest: digest.cast_unsigned() },
+        timeline,
+        event_numbers,
+        last_event: row.try_get(4)?,
+        listed_after: row.try_get(5)?,
+    })
+}

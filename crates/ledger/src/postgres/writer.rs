@@ -1,0 +1,112 @@
+//! Tasks that write: each takes all requests that wait, and carries them in one transaction.
+//!
+//! More than one, so that a transaction is prepared while another one is written to disk. They share the requests; a
+//! vehicle in two transactions is locked by the first, and the second compares with what that has left.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::failure::Failure;
+use super::known::Known;
+use super::store::{Store, attempt};
+use super::{find, write};
+use crate::merge::{Answers, Merged, Request, Work};
+
+/// Transactions that are under way at once.
+const WRITERS: usize = 3;
+/// Requests that wait for a writer; above this the callers wait.
+const WAITING: usize = 256;
+
+/// The handle of the tasks. When it is dropped, they do what is waiting and end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+    failing: Failing,
+}
+
+/// Whether the last transaction failed.
+type Failing = Arc<AtomicBool>;
+
+/// Takes as much room in the table of events as a batch does. It is rolled back: what it leaves is for `VACUUM`.
+const TRY_OUT: &str = "
+    INSERT INTO event
+    SELECT -place, NULL, 0, 0, 0, '00000000-0000-0000-0000-000000000000', NULL, decode(repeat('00', 1900), 'hex'), NULL,
+        0, 0, 0
+    FROM generate_series(1, 32) AS place";
+
+impl Writer {
+    /// Starts the tasks.
+    pub(super) fn start(store: &Store) -> Self {
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let (waiting, known) = (Arc::new(tokio::sync::Mutex::new(waiting)), Arc::new(Known::default()));
+        let failing = Failing::default();
+        for _ in 0..WRITERS {
+            tokio::spawn(run(store.clone(), Arc::clone(&known), Arc::clone(&failing), Arc::clone(&waiting)));
+        }
+        Self { requests, failing }
+    }
+
+    /// Whether what is written is kept, as far as the last transaction tells; after one that failed another one is tried.
+    pub(super) async fn look(&self, store: &Store) -> Result<(), Failure> {
+        if !self.failing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut connection = store.connection().await?;
+        let transaction = connection.transaction().await?;
+        transaction.batch_execute(TRY_OUT).await?;
+        transaction.rollback().await?;
+        connection.end_well();
+        self.failing.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn requests(&self) -> &mpsc::Sender<Request> {
+        &self.requests
+    }
+}
+
+async fn run(
+    store: Store,
+    known: Arc<Known>,
+    failing: Failing,
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
+) {
+    loop {
+        let mut merged = Merged::default();
+        {
+            let mut waiting = waiting.lock().await;
+            let Some(first) = waiting.recv().await else { return };
+            merged.add(first);
+            while !merged.is_enough() {
+                let Ok(next) = waiting.try_recv() else { break };
+                merged.add(next);
+            }
+        }
+        let mut left = vec![merged];
+        while let Some(merged) = left.pop() {
+            let work = merged.work();
+            let result = attempt(|| carry_out(&store, &known, &work)).await;
+            drop(work);
+            failing.store(result.is_err(), Ordering::Relaxed);
+            left.extend(merged.settle(result));
+        }
+    }
+}
+
+async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answers, Failure> {
+    let mut connection = store.connection().await?;
+    let generation = store.generation();
+    // Before the transaction begins, so that what it takes here is there for others at once.
+    let lots = find::lot_numbers(&*connection, known, generation, work).await?;
+    let next_event = find::event_numbers(&*connection, known, generation, work).await?;
+    let transaction = connection.transaction().await?;
+    let found = find::find(&transaction, &lots, work, next_event).await?;
+    let (answers, batch) = work.decide(found)?;
+    write::write(&transaction, batch).await?;
+    transaction.commit().await?;
+    known.remember_lots(generation, lots);
+    connection.end_well();
+    Ok(answers)
+}

@@ -1,0 +1,93 @@
+//! Reads all that the ledger has of a range of vehicles, for the comparison with the definition of the sessions.
+
+use std::time::Duration;
+
+use parking::{Rules, Vehicle};
+use rusqlite::{Connection, params};
+
+use super::heads;
+use super::vehicles::{self, uuid};
+use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
+use crate::{Error, stored};
+
+/// The longest that a part takes: it reads the events and the sessions whole.
+pub(super) const LONGEST: Duration = Duration::from_mins(5);
+
+const VEHICLES: &str =
+    "SELECT vehicle_no, lot_no, plate, version, timeline, last_event_no FROM vehicle WHERE vehicle_no >= ?1
+    ORDER BY vehicle_no";
+
+const EVENTS: &str = "
+    SELECT event_no, previous_no, vehicle_no, time_ms, direction, event_id, flags FROM event
+    WHERE vehicle_no BETWEEN ?1 AND ?2 ORDER BY event_no";
+
+const SESSIONS: &str = "
+    SELECT session_id, vehicle_no, state, reason, source, entry_no, entry_ms, exit_no, exit_ms FROM session
+    NOT INDEXED WHERE vehicle_no BETWEEN ?1 AND ?2";
+
+/// The vehicles from the number `from` on, until there are enough events.
+pub(super) fn audit(connection: &Connection, rules: &Rules, from: i64) -> Result<Audited, Error> {
+    // The log of vehicles is of the same moment as the rows, unlike the states in memory.
+    let mut ahead = heads::logged(connection)?;
+    let mut statement = connection.prepare_cached(VEHICLES)?;
+    let mut rows = statement.query(params![from])?;
+    let (mut vehicles, mut events, mut next) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        if events >= PART_EVENTS {
+            next = Some(number);
+            break;
+        }
+        let plate: String = row.get(2)?;
+        let vehicle = Vehicle { lot: vehicles::lot(connection, row.get(1)?)?, plate: stored::plate(&plate)? };
+        let (version, timeline, last_event) = if let Some(head) = ahead.remove(&number) {
+            let state = head.state()?;
+            (state.base.version, state.timeline, state.last_event)
+        } else {
+            let bytes = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
+            (stored::count(row.get(3)?)?, stored::read_timeline(bytes)?.0, row.get(5)?)
+        };
+        // Each event raises the version, so that there are at most as many.
+        events += version;
+        vehicles.push(VehicleRow { number, vehicle, timeline, last_event });
+    }
+    let last = vehicles.last().map_or(from, |row| row.number);
+    let mut collector = Collector::new(vehicles, |vehicle| rules.is_unread(&vehicle.plate));
+    read_events(connection, from, last, &mut collector)?;
+    read_sessions(connection, from, last, &mut collector)?;
+    Ok(collector.finish(next))
+}
+
+fn read_events(connection: &Connection, first: i64, last: i64, collector: &mut Collector) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(EVENTS)?;
+    let mut rows = statement.query(params![first, last])?;
+    while let Some(row) = rows.next()? {
+        collector.event(&EventOf {
+            number: row.get(0)?,
+            previous: row.get(1)?,
+            vehicle: row.get(2)?,
+            time_ms: row.get(3)?,
+            direction: row.get(4)?,
+            id: uuid(row, 5)?,
+            flags: row.get(6)?,
+        })?;
+    }
+    Ok(())
+}
+
+fn read_sessions(connection: &Connection, first: i64, last: i64, collector: &mut Collector) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(SESSIONS)?;
+    let mut rows = statement.query(params![first, last])?;
+    while let Some(row) = rows.next()? {
+        collector.session(&SessionOf {
+            id: uuid(row, 0)?,
+            vehicle: row.get(1)?,
+            state: row.get(2)?,
+            reason: row.get(3)?,
+            source: row.get(4)?,
+            entry: (row.get(5)?, row.get(6)?),
+            exit: (row.get(7)?, row.get(8)?),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Reads events whole: by their id, and around a time of their vehicle.
+
+use std::ops::ControlFlow;
+
+use matching::Timeline;
+use parking::{Timestamp, Vehicle};
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+
+use super::heads::Heads;
+use super::vehicles::{self, uuid};
+use super::{event_index, read};
+use crate::chain;
+use crate::stored::StoredEvent;
+use crate::{EVENTS_OF_ID, Error, EventRow};
+
+pub(super) const WHOLE: &str = "
+    SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags
+    FROM event WHERE event_no = ?1";
+
+/// An event by what never changes of it.
+#[derive(Debug)]
+pub(super) struct Found {
+    number: i64,
+    vehicle: Vehicle,
+}
+
+/// The events with an id, the first recorded first.
+pub(super) fn with_id(connection: &Connection, id: Uuid) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    event_index::look_up(connection, id, |number| {
+        let (vehicle_number, event) = whole(connection, number)?;
+        if event.id == id {
+            found.push(Found { number, vehicle: vehicles::name(connection, vehicle_number)? });
+        }
+        Ok(if found.len() < EVENTS_OF_ID { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(found)
+}
+
+/// Events as they are now; nothing may have been read in this moment.
+pub(super) fn as_of_now(connection: &Connection, heads: &Heads, found: Vec<Found>) -> Result<Vec<EventRow>, Error> {
+    let vehicles = read::ahead(heads, found.iter().map(|found| &found.vehicle))?;
+    let row = |(Found { number, vehicle }, ahead)| {
+        let stored = read::stored(connection, &vehicle, ahead)?;
+        let stored = stored.ok_or_else(|| Error::Corrupt(format!("the vehicle of the event {number} is missing")))?;
+        whole(connection, number)?.1.row(vehicle, &stored.timeline)
+    };
+    found.into_iter().zip(vehicles).map(row).collect()
+}
+
+/// Events of a vehicle around a time, or the newest; nothing may have been read in this moment.
+pub(super) fn of_vehicle(
+    connection: &Connection,
+    heads: &Heads,
+    vehicle: &Vehicle,
+    around: Option<Timestamp>,
+    limit: u32,
+) -> Result<Vec<EventRow>, Error> {
+    let ahead = heads.states().get(vehicle)?;
+    let Some(stored) = read::stored(connection, vehicle, ahead)? else { return Ok(Vec::new()) };
+    let chain = vehicles::chain(connection, stored.last_event)?;
+    let numbers = chain::window(chain, around, limit).into_iter().map(|event| event.number);
+    let row = |number, timeline: &Timeline| whole(connection, number)?.1.row(vehicle.clone(), timeline);
+    numbers.map(|number| row(number, &stored.timeline)).collect()
+}
+
+/// The number of an event's vehicle, and its columns.
+fn whole(connection: &Connection, number: i64) -> Result<(i64, StoredEvent), Error> {
+    let mut statement = connection.prepare_cached(WHOLE)?;
+    let mut rows = statement.query(params![number])?;
+    let row = rows.next()?.ok_or_else(|| Error::Corrupt(format!("the event {number} is missing")))?;
+    let event = StoredEvent {
+        time_ms: row.get(1)?,
+        direction: row.get(2)?,
+        id: uuid(row, 3)?,
+        gate: row.get(4)?,
+        plate_as_read: row.get(5)?,
+        confidence: row.get(6)?,
+        received_ms: row.get(7)?,
+        recorded_ms: row.get(8)?,
+        flags: row.get(9)?,
+    };
+    Ok((row.get(0)?, event))
+}

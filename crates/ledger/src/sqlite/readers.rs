@@ -1,0 +1,97 @@
+//! Read-only connections, lent to one reader each and used off the async threads.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::place::Place;
+use super::schema;
+use crate::Error;
+
+/// As many reads run at once.
+const READERS: usize = 4;
+/// How long a read waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest read. The write-ahead log can't begin anew while a read goes on, so none may go on for ever.
+const LONGEST: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// A read looks at the time after this many steps of SQLite's virtual machine, which take about a millisecond.
+const STEPS: i32 = 50_000;
+
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    place: Arc<Place>,
+    idle: Mutex<Vec<Connection>>,
+    turns: Semaphore,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf, place: Arc<Place>) -> Self {
+        Self { path, place, idle: Mutex::new(Vec::with_capacity(READERS)), turns: Semaphore::new(READERS) }
+    }
+
+    /// Runs `work` on a connection; all that it reads is of one moment.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.read_within(LONGEST, work).await
+    }
+
+    /// Runs `work` on a connection, for at most `longest`; all that it reads is of one moment.
+    pub(super) async fn read_within<T: Send + 'static>(
+        self: &Arc<Self>,
+        longest: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let readers = Arc::clone(self);
+        // A read whose caller has gone away ends before the next one takes its turn.
+        let done = tokio::spawn(async move {
+            let turn = tokio::time::timeout(PATIENCE, readers.turns.acquire()).await;
+            let turn = turn.map_err(|_| {
+                Error::Unavailable(format!("{READERS} reads are running, and none ended in {PATIENCE:?}"))
+            })?;
+            let _turn = turn.map_err(|_| Error::Unavailable("this process has closed it".into()))?;
+            let lender = Arc::clone(&readers);
+            let read = tokio::task::spawn_blocking(move || lender.lend(longest, work));
+            read.await.map_err(|error| Error::Unavailable(format!("a read failed: {error}")))?
+        });
+        done.await.map_err(|error| Error::Unavailable(format!("a read failed: {error}")))?
+    }
+
+    /// Ends: waits a little for the reads that go on, and closes all connections.
+    pub(super) async fn close(&self) {
+        let all = self.turns.acquire_many(u32::try_from(READERS).unwrap_or(u32::MAX));
+        let turns = tokio::time::timeout(LONGEST, all).await;
+        self.turns.close();
+        drop(turns);
+        self.idle().clear();
+    }
+
+    fn lend<T>(&self, longest: Duration, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.place.check()?;
+        let idle = self.idle().pop();
+        let mut connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        let begun = Instant::now();
+        connection.progress_handler(STEPS, Some(move || begun.elapsed() > longest))?;
+        let moment = connection.transaction()?;
+        let result = work(&moment);
+        moment.finish()?;
+        if !self.turns.is_closed() {
+            self.idle().push(connection);
+        }
+        match result {
+            Err(Error::Unavailable(reason)) if begun.elapsed() > longest => Err(Error::Unavailable(format!(
+                "a read was ended after {longest:?}, because the write-ahead log grows while a read goes on ({reason})"
+            ))),
+            result => result,
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

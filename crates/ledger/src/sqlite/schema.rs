@@ -1,0 +1,286 @@
+//! The tables of the ledger in SQLite, how they came to be, and how a file is opened.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
+
+use parking::{GivenRules, LotId, Rules, Timestamp};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use url::Url;
+use uuid::Uuid;
+
+use super::place::Held;
+use super::{heads, quarters, read};
+use crate::{Error, agreed};
+
+/// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
+/// that was released: add another.
+///
+/// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
+/// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
+/// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
+/// `vehicle_log` has what the rows of vehicles do not have yet, see `heads`. `event_index` finds events by id, see there.
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
+    CREATE TABLE lot (
+        lot_no INTEGER PRIMARY KEY, lot_id TEXT NOT NULL UNIQUE, time_ms INTEGER, inside INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE vehicle (
+        vehicle_no INTEGER PRIMARY KEY, lot_no INTEGER NOT NULL, plate TEXT NOT NULL, version INTEGER NOT NULL,
+        digest INTEGER NOT NULL, last_event_no INTEGER, listed_after_no INTEGER, timeline BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX vehicle_plate ON vehicle (plate, lot_no);
+    CREATE TABLE event (
+        event_no INTEGER PRIMARY KEY, previous_no INTEGER, vehicle_no INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        direction INTEGER NOT NULL, event_id BLOB NOT NULL, gate TEXT, plate_as_read TEXT NOT NULL, confidence REAL,
+        received_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, flags INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE session (
+        session_id BLOB PRIMARY KEY, vehicle_no INTEGER NOT NULL, lot_no INTEGER NOT NULL, state INTEGER NOT NULL,
+        reason INTEGER, source INTEGER NOT NULL, entry_no INTEGER, exit_no INTEGER, entry_ms INTEGER, exit_ms INTEGER,
+        superseded_by BLOB, listed INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+        held_since_ms INTEGER, leased_until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX session_lot ON session (lot_no, session_id);
+    CREATE INDEX session_open ON session (lot_no, session_id) WHERE state = 0;
+    CREATE INDEX session_held ON session (held_since_ms) WHERE state = 1;
+    CREATE INDEX session_exceptional ON session (session_id) WHERE state >= 3;
+    CREATE INDEX session_listed ON session (vehicle_no, session_id) WHERE listed = 1;
+    CREATE TABLE change (
+        sequence INTEGER PRIMARY KEY, session_id BLOB NOT NULL, vehicle_version INTEGER NOT NULL, from_state INTEGER,
+        to_state INTEGER NOT NULL, rule INTEGER, recorded_ms INTEGER NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
+",
+    "
+    CREATE TABLE event_index (place INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
+",
+    "
+    CREATE TABLE lot_hour (
+        lot_no INTEGER NOT NULL, hour_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
+    ) STRICT, WITHOUT ROWID;
+",
+    LOT_QUARTER,
+];
+
+/// What each quarter hour of a lot saw, which is counted from all sessions after this step, and the quarter hours in
+/// which a correlator was connected. `lot_hour` had the hours of UTC, which are not those of every time zone.
+const LOT_QUARTER: &str = "
+    DROP TABLE lot_hour;
+    CREATE TABLE lot_quarter (
+        lot_no INTEGER NOT NULL, quarter_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, quarter_no)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE connected_quarter (quarter_no INTEGER PRIMARY KEY) STRICT;
+";
+
+/// How long a statement waits for a lock that another program holds on the file.
+pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+/// Page cache of the writer and of each reader, KiB.
+const WRITER_CACHE_KIB: i64 = 131_072;
+const READER_CACHE_KIB: i64 = 8_192;
+/// The write-ahead log's file is cut to this when it begins anew: what a backlog needs, so that only a log that a reader
+/// had pinned is cut.
+pub(super) const LOG_KEPT_BYTES: i64 = 256 * 1024 * 1024;
+/// Prepared statements that a connection keeps: more than there are.
+const STATEMENTS: usize = 96;
+
+/// Opens the one connection that writes; brings the tables to this program's version.
+pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uuid), Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    // Before the journal mode, which waits for locks too.
+    connection.busy_timeout(BUSY_PATIENCE)?;
+    let id = prepare(&mut connection, path, now)?;
+    Ok((connection, id))
+}
+
+/// What the rules of the file's ledger would be with the given ones, or why they are refused; `None` without a ledger.
+/// Only reads.
+///
+/// # Errors
+/// When the file is no ledger that this program knows.
+pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rules, Error>>, Error> {
+    let looked = open_to_look(path).and_then(|connection| Ok((stored_version(&connection)?, connection)));
+    match looked {
+        Err(Error::Corrupt(problem)) => Err(foreign(path, &problem)),
+        Err(error) => Err(error),
+        Ok((None, _)) => Ok(None),
+        Ok((Some(version), _)) if version > known_version() => Err(newer(path, version)),
+        Ok((Some(_), connection)) => {
+            let (stored, lots) = stored_rules(&connection)?;
+            Ok(Some(agreed::settle(stored.as_deref(), &lots, given).map(|settled| settled.rules)))
+        }
+    }
+}
+
+/// What the main file holds without its log; `None` when it has no ledger yet.
+pub(super) fn held(path: &Path) -> Result<Option<Held>, Error> {
+    let connection = open_immutable(path)?;
+    if stored_version(&connection)?.is_none() {
+        return Ok(None);
+    }
+    let newest = |sql| Ok::<i64, Error>(connection.query_row(sql, [], |row| row.get(0))?);
+    Ok(Some(Held {
+        ledger: ledger_of(&connection)?,
+        newest_event: newest("SELECT coalesce(max(event_no), 0) FROM event")?,
+        newest_change: newest("SELECT coalesce(max(sequence), 0) FROM change")?,
+    }))
+}
+
+/// The id of the ledger that a connection leads to.
+pub(super) fn ledger_of(connection: &Connection) -> Result<Uuid, Error> {
+    let random: [u8; 16] = connection.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
+    Ok(uuid::Builder::from_random_bytes(random).into_uuid())
+}
+
+/// Opens a connection that leaves nothing beside the file. A reader makes a write-ahead log where there is none, and keeps
+/// it; one that is told that nobody writes the file does without.
+fn open_to_look(path: &Path) -> Result<Connection, Error> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return open_reader(path);
+    }
+    open_immutable(path)
+}
+
+/// Opens a connection to the main file alone, whatever stands beside it.
+fn open_immutable(path: &Path) -> Result<Connection, Error> {
+    let unusable = |problem: &dyn Display| Error::Config(format!("{} can't be opened: {problem}", path.display()));
+    let whole = std::path::absolute(path).map_err(|error| unusable(&error))?;
+    let url = Url::from_file_path(whole).map_err(|()| unusable(&"its path has no root"))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(format!("{url}?immutable=1"), flags)?)
+}
+
+/// Opens a connection that takes the write-ahead log into the file, and writes nothing else.
+pub(super) fn open_copier(path: &Path) -> Result<Connection, Error> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_PATIENCE)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<Uuid, Error> {
+    let version = match stored_version(connection) {
+        // Nothing was written yet, so that a file of another program stays as it is.
+        Err(Error::Corrupt(problem)) => return Err(foreign(path, &problem)),
+        version => version?,
+    };
+    if let Some(version) = version.filter(|version| *version > known_version()) {
+        return Err(newer(path, version));
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let file = path.display();
+        return Err(Error::Config(format!("{file} can't have a write-ahead log: keep it on a local disk")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    migrate(connection, now)
+}
+
+/// The schema version of a ledger; `None` when the file is empty.
+fn stored_version(connection: &Connection) -> Result<Option<i64>, Error> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    if !tables.iter().any(|table| table == "ledger") {
+        return Err(Error::Corrupt("it has tables, but none of a ledger".into()));
+    }
+    let version = connection.query_row("SELECT schema_version FROM ledger", [], |row| row.get(0)).optional()?;
+    Ok(version)
+}
+
+fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = stored_version(&transaction)?;
+    if version.is_none() {
+        transaction.execute_batch(
+            "CREATE TABLE ledger (
+                schema_version INTEGER NOT NULL, ledger_id BLOB NOT NULL, created_ms INTEGER NOT NULL, rules TEXT
+            ) STRICT",
+        )?;
+        let made = "INSERT INTO ledger VALUES (0, randomblob(16), ?1, NULL)";
+        transaction.execute(made, params![now.as_millis()])?;
+    }
+    if let Some(version) = version.filter(|version| *version < known_version()) {
+        tracing::info!(from = version, to = known_version(), "upgrading the tables of a ledger of an older version");
+    }
+    apply_from(&transaction, version.unwrap_or(0))?;
+    heads::catch_up(&transaction)?;
+    let id = ledger_of(&transaction)?;
+    transaction.commit()?;
+    Ok(id)
+}
+
+/// Takes given rules as those of the ledger, if its events allow them; the rules to decide by.
+pub(super) fn agree_on(transaction: &Transaction<'_>, given: &GivenRules) -> Result<Rules, Error> {
+    let (stored, lots) = stored_rules(transaction)?;
+    let settled = agreed::settle(stored.as_deref(), &lots, given)?;
+    if let Some(text) = settled.text {
+        transaction.execute("UPDATE ledger SET rules = ?1", params![text])?;
+    }
+    Ok(settled.rules)
+}
+
+/// The rules that the ledger was written with, as text, and the lots that have events.
+fn stored_rules(connection: &Connection) -> Result<(Option<String>, Vec<LotId>), Error> {
+    let rules = connection.query_row("SELECT rules FROM ledger", [], |row| row.get(0))?;
+    let lots = read::lots(connection)?.into_iter().filter(|lot| lot.time.is_some());
+    Ok((rules, lots.map(|lot| lot.id).collect()))
+}
+
+fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {
+    let done = usize::try_from(version).unwrap_or(0);
+    for step in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(step)?;
+        if *step == LOT_QUARTER {
+            quarters::count_all(transaction)?;
+        }
+    }
+    if version < known_version() {
+        transaction.execute("UPDATE ledger SET schema_version = ?1", params![known_version()])?;
+    }
+    Ok(())
+}
+
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("a handful")
+}
+
+fn foreign(path: &Path, problem: &str) -> Error {
+    let file = path.display();
+    Error::Config(format!(
+        "{file} is not a ledger of this program ({problem}): name another file in DWELL_DATABASE_URL, one that does \
+         not exist is made"
+    ))
+}
+
+fn newer(path: &Path, version: i64) -> Error {
+    let (file, known) = (path.display(), known_version());
+    Error::Config(format!(
+        "{file} has the schema version {version} of a newer program, and this one knows up to {known}: start the newer \
+         program, or name another file in DWELL_DATABASE_URL"
+    ))
+}

@@ -1,0 +1,94 @@
+//! A ledger of an older version is upgraded whole, and counted anew from its sessions.
+
+use super::*;
+use crate::testing::{fill_some_hours, vehicle};
+
+const ALWAYS: Range<i64> = 0..i64::MAX;
+/// The place of the step that made `lot_hour`, the last one of version 4.
+const LOT_HOUR: usize = 3;
+
+/// Makes the file a ledger of schema version 4, as the release before quarter hours wrote it. The hour in it is wrong, so
+/// that a ledger which only splits its hours is noticed.
+fn make_version_4(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch("DROP TABLE lot_quarter; DROP TABLE connected_quarter").unwrap();
+    connection.execute_batch(schema::MIGRATIONS[LOT_HOUR]).unwrap();
+    connection.execute("INSERT INTO lot_hour VALUES (1, 479768, 40, 0, 0, 0, 0, 0, 0, x'')", []).unwrap();
+    connection.execute("UPDATE ledger SET schema_version = 4", []).unwrap();
+}
+
+/// The stays of 13 hours, and a saved summary, which counts in none.
+async fn fill(path: &Path) -> (LotId, Quarters) {
+    let ledger = SqliteLedger::open(path, NOW).await.unwrap();
+    ledger.agree_on(&GivenRules::default()).await.unwrap();
+    let lot = fill_some_hours(&ledger).await;
+    let last = Vehicles::default().entry("P3", "LATE", minute(20 * 60));
+    ledger.record(vec![last], &Rules::default(), NOW).await.unwrap();
+    let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(12 * 60), exit: minute(13 * 60) };
+    ledger.save_summary(summary, NOW).await.unwrap();
+    let quarters = ledger.quarters(&lot, ALWAYS).await.unwrap();
+    (lot, quarters)
+}
+
+fn stored(path: &Path, query: &str) -> String {
+    Connection::open(path).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_hours_from_its_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let (lot, before) = fill(&path).await;
+    let rules = stored(&path, "SELECT rules FROM ledger");
+    make_version_4(&path);
+
+    let upgraded = SqliteLedger::open(&path, NOW).await.unwrap();
+
+    assert_eq!(before.quarters.len(), 25);
+    assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
+    assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "5");
+    assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
+}
+
+const LEDGER_TO_UPGRADE: &str = "TEST_LEDGER_TO_UPGRADE";
+
+#[tokio::test]
+async fn a_ledger_whose_upgrade_was_killed_opens_and_counts_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let (lot, before) = fill(&path).await;
+    make_version_4(&path);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::tests::upgrading::upgrades_until_it_is_killed", "--ignored", "--nocapture"])
+        .env(LEDGER_TO_UPGRADE, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("counted, not committed")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "4");
+
+    let upgraded = SqliteLedger::open(&path, NOW).await.unwrap();
+
+    assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
+}
+
+/// Does nothing unless the test above has started it.
+#[test]
+#[ignore = "the process that another test kills"]
+fn upgrades_until_it_is_killed() {
+    let Some(path) = std::env::var_os(LEDGER_TO_UPGRADE) else { return };
+    let connection = Connection::open(path).unwrap();
+    // Pages of the transaction are written to the log before its end.
+    connection.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
+    connection.execute_batch(schema::MIGRATIONS[LOT_HOUR + 1]).unwrap();
+    quarters::count_all(&connection).unwrap();
+    connection.execute("UPDATE ledger SET schema_version = 5", []).unwrap();
+    println!("counted, not committed");
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,73 @@
+//! A ledger that was written to by hand is found out, whatever was changed.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on stops there")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use ledger::testing::{Vehicles, minute};
+use parking::{Clock, Lots, ManualClock, Rules, Timestamp};
+use rusqlite::Connection;
+use service_kit::ServiceContext;
+use summary_api::Service;
+use summary_api::service::Verification;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+async fn open(path: &Path) -> Arc<dyn ledger::Ledger> {
+    ledger::open(&format!("sqlite:{}", path.display()), NOW).await.unwrap()
+}
+
+/// A ledger with a matched stay, an open one, a held exit and a void session.
+async fn recorded() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = open(&path).await;
+    let mut vehicles = Vehicles::default();
+    let units = [
+        vehicles.entry("P3", "AAA111", minute(0)),
+        vehicles.exit("P3", "AAA111", minute(45)),
+        vehicles.entry("P3", "AAA111", minute(60)),
+        vehicles.exit("P3", "BBB222", minute(1)),
+        vehicles.exit("P3", "CCC333", minute(9)),
+        vehicles.entry("P3", "CCC333", minute(2)),
+    ];
+    for unit in units {
+        ledger.record(vec![unit], &Rules::default(), NOW).await.unwrap();
+    }
+    (folder, path)
+}
+
+async fn verified(path: &Path) -> Verification {
+    let ledger = open(path).await;
+    let context = ServiceContext::new(Arc::new(ManualClock::at(NOW)) as Arc<dyn Clock>);
+    let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
+    let parts: Vec<_> = service.verify().await.unwrap().collect().await;
+    parts.into_iter().last().unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_damage_is_a_fault_that_says_what_is_wrong() {
+    let damages = [
+        ("DELETE FROM session WHERE state = 2 AND entry_ms = (SELECT min(entry_ms) FROM session)", "is missing"),
+        ("DELETE FROM session WHERE state = 5", "by the list of changes"),
+        ("UPDATE session SET exit_ms = exit_ms + 1 WHERE state = 2", "has other events or another state"),
+        ("UPDATE session SET state = 3 WHERE state = 1", "has other events or another state"),
+        ("UPDATE session SET session_id = randomblob(16) WHERE state = 1", "stands and should not"),
+        ("UPDATE session SET session_id = randomblob(16) WHERE state = 5", "has the id of no event"),
+        ("DELETE FROM event WHERE event_no = 2", "has other events or another state"),
+        ("UPDATE event SET previous_no = NULL", "is not in the chain"),
+        ("UPDATE event SET time_ms = time_ms + 1 WHERE event_no = 4", "is in the stored timeline or among the events"),
+        ("DELETE FROM change WHERE sequence = 2", "the list of changes goes on with 3 where 2 is next"),
+        ("UPDATE change SET to_state = 4 WHERE sequence = 1", "by the list of changes"),
+        ("UPDATE lot SET inside = inside + 1", "are counted"),
+    ];
+    for (damage, told) in damages {
+        let (_folder, path) = recorded().await;
+        assert_eq!(verified(&path).await.shown, Vec::<String>::new());
+        assert!(Connection::open(&path).unwrap().execute(damage, []).unwrap() > 0, "{damage}");
+        let found = verified(&path).await;
+        assert!(found.shown.iter().any(|fault| fault.contains(told)), "{damage}: {found:?}");
+    }
+}
