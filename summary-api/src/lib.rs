@@ -1,7 +1,8 @@
 //! The HTTP API that records sessions in the ledger and answers questions about them.
 //!
 //! - [`service`]: what the routes and a correlator in the same process both call.
-//! - [`routes`]: the HTTP side: `POST /save_summary`, `/api/v1` and `/internal/v1`, problems, `/openapi.json`.
+//! - [`routes`]: the routes of programs: `POST /save_summary`, `/api/v1` and `/internal/v1`, `/openapi.json`.
+//! - `app`: all routes as one, and what holds for every one of them.
 //! - `page`: the operator's page, made here as HTML.
 //! - `live`: the changes as they are committed, for clients that follow.
 //! - `answers`: what many ask of GraphQL at once, answered once.
@@ -12,9 +13,11 @@
 
 mod access;
 mod answers;
+mod app;
 mod background;
 pub mod config;
 pub mod gates;
+mod limits;
 mod live;
 mod metrics;
 pub mod offline;
@@ -25,10 +28,13 @@ mod run;
 pub mod service;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use access::Access;
+pub use app::router;
 pub use config::Config;
 pub use problem::{Fault, ProblemView};
-pub use routes::{openapi, router};
+pub use routes::openapi;
 pub use run::{Error, TASK, run, start};
 pub use service::Service;

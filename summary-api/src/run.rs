@@ -18,7 +18,7 @@ use crate::access::Access;
 use crate::answers::Answers;
 use crate::config::{Config, LedgerPlace};
 use crate::service::Service;
-use crate::{background, routes};
+use crate::{app, background};
 
 /// The name of the service.
 const NAME: &str = "summary-api";
@@ -88,9 +88,9 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     // Before anybody can ask: until the ledger is open and its routes are there, this process is not ready.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
-    let guard = config.access().guard(config.public_hosts.clone(), routes::is_page);
+    let guard = config.access().guard(config.public_hosts.clone(), app::is_page);
     let server = Server::new(guard).shown_in(&context.registry)?;
-    let serving = server.serve(listener, routes::waiting(Arc::clone(&ready), context), context.lifecycle.clone());
+    let serving = server.serve(listener, app::waiting(Arc::clone(&ready), context), context.lifecycle.clone());
     context.lifecycle.spawn(TASK, async move {
         serving.await;
         Ok(())
@@ -99,7 +99,7 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     tracing::info!("the rules of the ledger: {rules}");
     let service = Service::new(ledger, rules, config.lots.clone(), context);
     let answers = Answers::open(&config.answer_cache, &service, context)?;
-    ready.get_or_init(|| routes::api(&service, config.access(), answers, context));
+    ready.get_or_init(|| app::open(&service, config.access(), answers, context));
     dependency.up();
     background::spawn_background(&service, dependency, context);
     Ok(Some(service))

@@ -7,17 +7,12 @@ use maud::{DOCTYPE, Markup, html};
 use parking::printable;
 use service_kit::Health;
 use service_kit::health::Status;
+use service_kit::http::CONTENT_SECURITY_POLICY;
 
 use super::assets::ASSETS;
 use super::dependencies;
 use super::words::Mark;
 use crate::service::Service;
-
-/// Only what this server sends, nothing inline, and in nobody's frame.
-pub(crate) const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
 
 /// The headers of all that is made here.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [

@@ -40,7 +40,6 @@ use crate::service::Service;
 
 pub(crate) use assets::routes as assets;
 pub(crate) use error::of_problem;
-pub(crate) use layout::CONTENT_SECURITY_POLICY;
 pub(crate) use timeline::BARS as TIMELINE_BARS;
 
 /// The addresses of pages, and of the part of them that is always asked for again.

@@ -1,7 +1,7 @@
-//! The HTTP side: which routes there are, and what holds for all of them.
+//! The routes of programs, and what they read of a request.
 //!
-//! Each area has a file of its own; the page for people is `page`'s. What holds for all: a problem for every error, a deadline, no panic that reaches
-//! the client, a duration in the metrics. Deciding and storing are left to [`Service`].
+//! Each area has a file of its own. What holds for all routes, and the pages for people, is left to `app`; deciding and
+//! storing to [`Service`].
 
 mod bodies;
 mod body;
@@ -16,7 +16,7 @@ mod live;
 mod lots;
 mod openapi;
 pub(crate) mod query;
-mod reference;
+pub(crate) mod reference;
 mod rules;
 mod save_summary;
 mod schemas;
@@ -27,7 +27,6 @@ mod status;
 mod story;
 mod story_views;
 mod views;
-mod whole;
 
 use axum::Router;
 use axum::extract::RawPathParams;
@@ -41,15 +40,15 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::live::Live;
-use crate::page;
 use crate::problem::{Fault, Kind, Problem};
 use crate::service::Service;
 use graphql::GraphQl;
 use internal::Internal;
 
 pub use changes::{ChangePage, ChangeView};
+pub(crate) use etag::Tagged;
 pub use gates::{GateList, GateView};
-pub(crate) use graphql::limits as graphql_limits;
+pub(crate) use graphql::{MEDIA_TYPE as GRAPHQL_MEDIA_TYPE, limits as graphql_limits};
 pub use internal::{INTERNAL_BODIES_BYTES, INTERNAL_CALLS};
 pub use openapi::openapi;
 pub use rules::{LotRulesView, RulesView};
@@ -61,8 +60,6 @@ pub use story_views::{
 pub use views::{
     CorrelatorView, DependencyView, LotPage, LotView, PendingView, Seconds, SessionPage, SessionView, StatusView,
 };
-pub use whole::router;
-pub(crate) use whole::{api, waiting};
 
 /// The routes of everybody.
 fn public() -> OpenApiRouter<Service> {
@@ -94,18 +91,13 @@ fn internal() -> OpenApiRouter<Internal> {
 }
 
 /// All routes but those of `service_kit`, and `/openapi.json`.
-fn routes(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
+pub(crate) fn routes(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
     let internal = internal().with_state(Internal::new(service.clone(), access));
     let live = live::routes().with_state(Live::start(service, context));
     let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
     let public = public().with_state(service.clone());
     let (router, _) = public.merge(internal).merge(live).merge(graphql).split_for_parts();
     openapi::serve(router.merge(reference::routes()))
-}
-
-/// Whether a path is one that a link of another site may lead to.
-pub(crate) fn is_page(path: &str) -> bool {
-    page::is_page(path) || path == reference::PATH
 }
 
 /// The work that a request is a part of, if whoever asks says so.
@@ -122,6 +114,3 @@ pub(crate) fn path_id(path: &RawPathParams) -> Result<Uuid, Problem> {
         Problem::with_faults(Kind::InvalidContent, vec![fault])
     })
 }
-
-#[cfg(test)]
-mod tests;

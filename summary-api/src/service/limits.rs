@@ -1,4 +1,4 @@
-//! The limits of the summary API, as the metric `dwell_limit` shows them.
+//! The limits of the service, as the metric `dwell_limit` shows them.
 
 use ledger::{CHANGES_OF_SESSION, EVENTS_OF_ID, EVENTS_OF_VEHICLE};
 use matching::wire;
@@ -7,10 +7,10 @@ use super::{LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAM
 use crate::gates;
 use crate::metrics::MAX_LOTS;
 
-/// The limits of this service, by name; the unit ends each name.
+/// The limits of the service, by name; the unit ends each name.
 pub(super) fn all() -> Vec<(&'static str, u64)> {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let mut limits = vec![
+    vec![
         ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
         ("due_lease_seconds", LEASE.as_secs()),
         ("ledger_log_bytes", crate::metrics::LOG_LARGE_BYTES),
@@ -30,15 +30,6 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("unknown_consumers_seconds", correlators::STRANGER_PATIENCE.as_secs()),
         ("summaries_being_saved", count(SAVES)),
         ("session_streams", count(STREAMS)),
-        ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
-        ("internal_bodies_bytes", count(crate::routes::INTERNAL_BODIES_BYTES)),
         ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
-        ("internal_calls", count(crate::routes::INTERNAL_CALLS)),
-        ("timeline_bars", u64::from(crate::page::TIMELINE_BARS)),
-        ("summary_body_bytes", count(crate::routes::SUMMARY_BODY_BYTES)),
-    ];
-    limits.extend(crate::live::limits());
-    limits.extend(crate::answers::limits());
-    limits.extend(crate::routes::graphql_limits());
-    limits
+    ]
 }

@@ -20,7 +20,7 @@ use std::io::ErrorKind;
 
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use settings::{Listen, PublicHosts};
@@ -32,6 +32,12 @@ use crate::{Health, ServiceContext};
 
 /// The paths of [`observability_routes`]: they hold nothing secret, and answer also when everything else is busy.
 const OBSERVABILITY: [&str; 3] = ["/metrics", "/livez", "/readyz"];
+
+/// The policy of pages that load only what this server sends, have nothing inline, and stand in nobody's frame.
+pub const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
 
 /// Why a port cannot be opened.
 #[derive(Debug, thiserror::Error)]

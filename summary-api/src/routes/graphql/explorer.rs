@@ -2,8 +2,7 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-
-use crate::page::CONTENT_SECURITY_POLICY;
+use service_kit::http::CONTENT_SECURITY_POLICY;
 
 const PAGE: &str = include_str!("assets/explorer.html");
 const STYLE: &str = include_str!("assets/explorer.css");

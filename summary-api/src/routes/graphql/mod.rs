@@ -40,7 +40,7 @@ use workers::Workers;
 /// The largest request.
 const BODY_BYTES: usize = 64 * 1024;
 /// What a client that knows it accepts.
-pub(super) const MEDIA_TYPE: &str = "application/graphql-response+json";
+pub(crate) const MEDIA_TYPE: &str = "application/graphql-response+json";
 
 /// What the routes need: the schema, the answers that are kept, and the threads that make new ones.
 #[derive(Clone)]

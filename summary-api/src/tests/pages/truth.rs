@@ -1,8 +1,8 @@
 //! The pages say what is known: held exits are not matched, and no data is not zero.
 
 use super::{figure, open};
-use crate::routes::tests::Api;
 use crate::testing::{Vehicles, minute};
+use crate::tests::Api;
 
 #[tokio::test]
 async fn unmatched_and_now_say_that_held_exits_wait() {

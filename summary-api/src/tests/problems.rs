@@ -84,7 +84,7 @@ async fn a_ledger_that_fails_is_a_problem_that_tells_nothing_of_it() {
     for (how, status) in [(How::Away, 503), (How::Silent, 503), (How::Corrupt, 500), (How::Panics, 500)] {
         let context = ServiceContext::for_testing();
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
-        let router = super::super::router(&service, Access::Open, &context);
+        let router = crate::router(&service, Access::Open, &context);
         for path in ["/api/v1/sessions", "/api/v1/lots", "/api/v1/status"] {
             let answer = send(&router, request(Method::GET, path, &[], "")).await;
             let what = format!("{how:?} {path}");

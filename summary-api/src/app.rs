@@ -1,5 +1,7 @@
-//! What holds for all routes: problems for every error, a deadline, panics, durations, and headers that keep answers
-//! out of caches.
+//! The summary API as one router: the routes of programs and the pages for people, and what holds for all of them.
+//!
+//! What holds for all: a problem for every error, or a page for a browser, a deadline, no panic that reaches the client,
+//! durations in the metrics, and headers that keep answers out of caches. What a route answers is left to the route.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -14,31 +16,43 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::{FutureExt as _, stream};
 use service_kit::http::observability_routes;
+use service_kit::metrics::show_limits;
 use service_kit::{Health, ServiceContext};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use super::etag::Tagged;
-use super::graphql::MEDIA_TYPE as GRAPHQL_MEDIA_TYPE;
 use crate::access::Access;
 use crate::answers::Answers;
-use crate::page;
 use crate::problem::{self, Kind, Problem};
+use crate::routes::{self, GRAPHQL_MEDIA_TYPE, Tagged, reference};
 use crate::service::Service;
+use crate::{limits, page};
 
 /// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// The label of requests that no route takes.
 const OTHER: &str = "other";
 
-/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`; answers are kept in this process.
-pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
-    whole(api(service, access, Answers::in_memory(service, context), context), context)
+/// What answers once the ledger is open. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    routes: Router,
+    service: Service,
 }
 
-/// All routes but `/metrics`, `/livez` and `/readyz`.
-pub(crate) fn api(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
-    for (path, item) in &super::openapi().paths.paths {
+/// Whether the ledger is open yet, and then what answers.
+pub(crate) type Opening = Arc<OnceLock<Open>>;
+
+/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`; answers are kept in this process.
+pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
+    let open = open(service, access, Answers::in_memory(service, context), context);
+    whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
+}
+
+/// All routes but `/metrics`, `/livez` and `/readyz`, with their limits and durations among the metrics.
+pub(crate) fn open(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Open {
+    show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
+    for (path, item) in &routes::openapi().paths.paths {
         for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
             if operation.is_some() {
                 service.metrics().expect_route(path, method);
@@ -48,27 +62,34 @@ pub(crate) fn api(service: &Service, access: Access, answers: Answers, context: 
     for path in page::ROUTES {
         service.metrics().expect_route(path, "GET");
     }
-    super::routes(service, access, answers, context)
+    let routes = routes::routes(service, access, answers, context)
         .merge(page::routes(service))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
-        .layer(from_fn_with_state(service.clone(), observe))
+        .layer(from_fn_with_state(service.clone(), observe));
+    Open { routes, service: service.clone() }
 }
 
-/// The routes of a process whose ledger is not open yet: 503 until `ready` holds the router.
-pub(crate) fn waiting(ready: Arc<OnceLock<Router>>, context: &ServiceContext) -> Router {
+/// Whether a path is one that a link of another site may lead to.
+pub(crate) fn is_page(path: &str) -> bool {
+    page::is_page(path) || path == reference::PATH
+}
+
+/// The routes of a process whose ledger is not open yet: 503 until `opening` holds those that answer.
+pub(crate) fn waiting(opening: Opening, context: &ServiceContext) -> Router {
+    let begun = Arc::clone(&opening);
     let forward = move |request: Request| {
-        let ready = ready.get().cloned();
+        let open = begun.get().cloned();
         async move {
-            match ready {
-                Some(router) => {
+            match open {
+                Some(open) => {
                     let method = request.method().clone();
-                    with_unknown_length(&method, never_fails(router.oneshot(request).await))
+                    with_unknown_length(&method, never_fails(open.routes.oneshot(request).await))
                 }
                 None => Problem::new(Kind::Unavailable, "the ledger is not open yet").into_response(),
             }
         }
     };
-    whole(Router::new().fallback(forward), context)
+    whole(Router::new().fallback(forward), opening, context)
 }
 
 fn never_fails(response: Result<Response, Infallible>) -> Response {
@@ -84,9 +105,10 @@ fn with_unknown_length(method: &Method, response: Response) -> Response {
     response
 }
 
-fn whole(api: Router, context: &ServiceContext) -> Router {
+fn whole(api: Router, opening: Opening, context: &ServiceContext) -> Router {
     let observability = observability_routes(context.registry.clone(), context.health.clone());
-    api.merge(observability).merge(page::assets()).layer(from_fn_with_state(context.health.clone(), finish))
+    let finishing = Finishing { health: context.health.clone(), opening };
+    api.merge(observability).merge(page::assets()).layer(from_fn_with_state(finishing, finish))
 }
 
 /// Runs a route within its deadline, catches its panic and measures it.
@@ -95,7 +117,7 @@ async fn observe(State(service): State<Service>, request: Request, next: Next) -
     let method = method_label(request.method());
     let begun = Instant::now();
     let running = tokio::time::timeout(REQUEST_DEADLINE, next.run(request));
-    let mut response = match AssertUnwindSafe(running).catch_unwind().await {
+    let response = match AssertUnwindSafe(running).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::new(Kind::Unavailable, "the request took too long").into_response(),
         Err(_) => {
@@ -103,10 +125,6 @@ async fn observe(State(service): State<Service>, request: Request, next: Next) -
             Problem::new(Kind::Internal, Kind::Internal.meaning()).into_response()
         }
     };
-    if is_error(&response) {
-        // Told as a page, it says how all stands.
-        response.extensions_mut().insert(service.clone());
-    }
     let route = path.as_ref().map_or(OTHER, MatchedPath::as_str);
     service.metrics().answered(route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
     response
@@ -126,9 +144,16 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
+/// What a page of an error needs: it says how all stands, as every page does.
+#[derive(Debug, Clone)]
+struct Finishing {
+    health: Health,
+    opening: Opening,
+}
+
 /// Turns every error that is told in no form yet into a problem, the framework's own included, tells it as a page to who asks for
 /// one, tags what a client may have already, and guards the answer.
-async fn finish(State(health): State<Health>, request: Request, next: Next) -> Response {
+async fn finish(State(finishing): State<Finishing>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
     let wants_page = page::is_wanted(&request);
     let tagged = Tagged::of(&request);
@@ -137,7 +162,6 @@ async fn finish(State(health): State<Health>, request: Request, next: Next) -> R
     let told = [problem::MEDIA_TYPE, GRAPHQL_MEDIA_TYPE];
     let is_told =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|value| told.iter().any(|told| value == told));
-    let service = response.extensions_mut().remove::<Service>();
     if is_error && !is_told && !is_readiness {
         let allow = response.headers_mut().remove(header::ALLOW);
         response = problem::of_status(response.status());
@@ -146,7 +170,8 @@ async fn finish(State(health): State<Health>, request: Request, next: Next) -> R
         }
     }
     if is_error && wants_page {
-        response = page::of_problem(&response, &health, service.as_ref());
+        let service = finishing.opening.get().map(|open| &open.service);
+        response = page::of_problem(&response, &finishing.health, service);
     }
     if let Some(tagged) = tagged {
         response = tagged.tag(response).await;

@@ -4,8 +4,8 @@ use matching::unread_unit;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::{ExplanationsView, StoryView};
 use super::Api;
+use crate::routes::{ExplanationsView, SessionView, StoryView};
 use crate::testing::{Vehicles, minute, vehicle};
 
 /// The id of the event with that number, in the order in which [`Vehicles`] makes them.
@@ -40,7 +40,7 @@ async fn a_story_has_the_reads_the_changes_and_what_was_superseded() {
         let id = session["session_id"].as_str().unwrap();
         api.get(&format!("/api/v1/sessions/{id}/story")).await.json()
     };
-    let as_value = |view: &super::super::SessionView| serde_json::to_value(view).unwrap();
+    let as_value = |view: &SessionView| serde_json::to_value(view).unwrap();
 
     let (whole, of_void) = (story(&matched).await, story(&void).await);
 

@@ -67,7 +67,7 @@ impl Api {
     }
 
     fn on(fixture: Fixture, access: Access) -> Self {
-        let router = super::router(&fixture.service, access, &fixture.context);
+        let router = crate::router(&fixture.service, access, &fixture.context);
         Self { fixture, router }
     }
 

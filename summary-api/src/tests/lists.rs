@@ -6,8 +6,8 @@ use axum::http::{Method, header};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::super::{LotPage, SessionPage, SessionView};
 use super::{Api, request, send};
+use crate::routes::{LotPage, SessionPage, SessionView};
 use crate::testing::{Vehicles, minute};
 
 /// Twelve sessions: for each of six vehicles one that is over and one that is open, alternating over two lots.

@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt as _;
 
-use super::super::{ChangePage, ChangeView};
 use super::{Api, request, send};
+use crate::routes::{ChangePage, ChangeView};
 use crate::testing::{Vehicles, minute};
 
 const DEADLINE: Duration = Duration::from_secs(20);

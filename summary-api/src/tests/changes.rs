@@ -3,8 +3,8 @@
 use axum::http::{Method, header};
 use serde_json::json;
 
-use super::super::{ChangePage, SessionView};
 use super::{Answer, Api, request, send};
+use crate::routes::{ChangePage, SessionView};
 use crate::testing::{Vehicles, minute};
 
 /// An exit whose entry comes late, so that a session becomes void, and another vehicle that is inside.

@@ -226,7 +226,7 @@ async fn a_ledger_that_is_away_is_said_within_a_second_and_health_is_shown_all_t
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
         context.health.dependency("ledger").down("connection refused");
         context.health.optional("redis").down("timed out");
-        let router = super::super::router(&service, Access::Open, &context);
+        let router = crate::router(&service, Access::Open, &context);
 
         let begun = tokio::time::Instant::now();
         let answer = send(&router, request(Method::GET, "/", &BROWSER, "")).await;

@@ -227,7 +227,7 @@ async fn what_many_sessions_ask_for_is_asked_of_the_ledger_once() {
     let ledger = Arc::new(CountingLedger::of(Arc::clone(&fixture.ledger)));
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::clone(&ledger) as _, Rules::default(), Lots::default(), &context);
-    let router = super::super::router(&service, Access::Open, &context);
+    let router = crate::router(&service, Access::Open, &context);
     let query = "{ sessions(states: [\"void\", \"matched\"], first: 100) { nodes { lot { inside } supersedingSession { state lot { id } } } } }";
     let body = json!({"query": query}).to_string();
 

@@ -9,9 +9,9 @@ use settings::{Listen, Masked, PublicHosts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::super::{api, is_page, waiting};
 use crate::Access;
 use crate::answers::Answers;
+use crate::app::{self, is_page, waiting};
 use crate::page;
 use crate::testing::Fixture;
 
@@ -35,7 +35,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let ready = Arc::new(OnceLock::new());
         let answers = Answers::in_memory(service, context);
-        ready.get_or_init(|| api(service, access.clone(), answers, context));
+        ready.get_or_init(|| app::open(service, access.clone(), answers, context));
         let guard = access.guard(PublicHosts::parse(["parking.example"]).unwrap(), is_page);
         let server = Server::new(guard).serve(listener, waiting(ready, context), context.lifecycle.clone());
         tokio::spawn(server);

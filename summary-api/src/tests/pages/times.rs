@@ -3,8 +3,8 @@
 use parking::Timestamp;
 
 use super::open;
-use crate::routes::tests::Api;
 use crate::testing::{Vehicles, minute};
+use crate::tests::Api;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
