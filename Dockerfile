@@ -23,6 +23,7 @@ COPY crates/parking/Cargo.toml crates/parking/
 COPY crates/redis-cache/Cargo.toml crates/redis-cache/
 COPY crates/replay/Cargo.toml crates/replay/
 COPY crates/service-kit/Cargo.toml crates/service-kit/
+COPY crates/sessions/Cargo.toml crates/sessions/
 COPY crates/settings/Cargo.toml crates/settings/
 COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/testbed/Cargo.toml crates/testbed/

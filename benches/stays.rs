@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use matching::{Flags, Limits, Outcome, RecordedEvent, Snapshot, Unit};
 use parking::{Direction, EventKey, LotId, Lots, Plate, Rules, SystemClock, Timestamp, Vehicle};
 use service_kit::ServiceContext;
-use summary_api::Service;
+use sessions::{CallOptions, Service};
 use uuid::Uuid;
 
 use crate::generator::{Dice, lot, plate};
@@ -55,7 +55,7 @@ impl Filler {
             let end = (self.next + BATCH.min(self.cohort)).min(sessions);
             let units = (self.next..end).map(|stay| self.unit(stay, &rules)).collect::<anyhow::Result<Vec<Unit>>>()?;
             self.next = end;
-            let outcomes = service.record(units).await?;
+            let outcomes = service.record(units, CallOptions::default()).await?;
             let lost = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Lost(_))).count();
             ensure!(lost == 0, "{lost} stays were not recorded");
         }

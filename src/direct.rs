@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use correlator::recorder::{Error, Recorder};
 use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
 use service_kit::traces::TraceContext;
-use summary_api::{Service, service};
+use sessions::{CallOptions, Service};
 
 /// Records by calling the summary API's own service.
 #[derive(Debug, Clone)]
@@ -20,10 +20,10 @@ impl DirectRecorder {
 }
 
 /// In one process no setting can be wrong, so what is not a matter of the content is waited out.
-fn error(failure: &service::Error) -> Error {
+fn error(failure: &sessions::Error) -> Error {
     match failure {
-        service::Error::Refused(reason) => Error::Rejected(reason.clone()),
-        service::Error::Ledger(_) | service::Error::TooSlow | service::Error::Full(_) | service::Error::Defect => {
+        sessions::Error::Refused(reason) => Error::Rejected(reason.clone()),
+        sessions::Error::Ledger(_) | sessions::Error::TooSlow | sessions::Error::Full(_) | sessions::Error::Defect => {
             Error::Unavailable(failure.to_string())
         }
     }
@@ -36,15 +36,16 @@ impl Recorder for DirectRecorder {
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
-        self.service.load(requests).await.map_err(|failure| error(&failure))
+        self.service.load(requests.to_vec(), CallOptions::default()).await.map_err(|failure| error(&failure))
     }
 
     async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
-        self.service.record_after(units.to_vec(), trace).await.map_err(|failure| error(&failure))
+        let options = CallOptions { caller: Some(trace), ..CallOptions::default() };
+        self.service.record(units.to_vec(), options).await.map_err(|failure| error(&failure))
     }
 
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
-        self.service.due(most).await.map_err(|failure| error(&failure))
+        self.service.due(most, CallOptions::default()).await.map_err(|failure| error(&failure))
     }
 
     async fn report(&self, status: CorrelatorStatus) -> Result<(), Error> {

@@ -16,6 +16,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/parking",
         "crates/matching",
         "crates/ledger",
+        "crates/sessions",
         "crates/bus",
         "crates/event-files",
         "crates/replay",
@@ -83,10 +84,13 @@ fn sql_stands_only_in_the_ledger() {
 }
 
 #[test]
-fn the_ledger_knows_no_http() {
+fn ledger_and_sessions_know_no_http() {
     let files = files_with(&["axum::"]);
     assert!(!files.is_empty());
-    assert_eq!(outside(&files, |file| !file.starts_with("crates/ledger/")), Vec::<&String>::new());
+    assert_eq!(
+        outside(&files, |file| !file.starts_with("crates/ledger/") && !file.starts_with("crates/sessions/")),
+        Vec::<&String>::new()
+    );
 }
 
 #[test]
@@ -113,12 +117,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/settings", &["parking"]),
     ("crates/service-kit", &["parking", "settings"]),
     ("crates/redis-cache", &["service-kit", "settings"]),
+    ("crates/sessions", &["ledger", "matching", "parking", "service-kit"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["parking", "simulator"]),
     ("exit-service", &["parking", "simulator"]),
     ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
-    ("summary-api", &["ledger", "matching", "parking", "redis-cache", "service-kit", "settings"]),
+    ("summary-api", &["ledger", "matching", "parking", "redis-cache", "service-kit", "sessions", "settings"]),
 ];
 
 #[test]

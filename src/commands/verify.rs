@@ -1,17 +1,17 @@
 //! `dwell verify`: is every recorded event accounted for, exactly once, and is every session what its events say?
 //!
 //! A running summary API does the work on its own ledger. When none answers, the ledger that the settings name is opened
-//! here, which takes its lock. Nothing is changed. What is compared is said by `summary_api::service`.
+//! here, which takes its lock. Nothing is changed. What is compared is said by `sessions`.
 
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use futures::StreamExt as _;
+use summary_api::offline;
+use sessions::{Service, Verification};
 use parking::readable::counted;
 use service_kit::ServiceContext;
 use settings::{INTERNAL_TOKEN, OF_COMMANDS, Settings};
-use summary_api::service::Verification;
-use summary_api::{Service, offline};
 
 use crate::commands::api_client::{self, Client, address};
 use crate::terminal::output;
@@ -51,7 +51,7 @@ pub enum Error {
     Ledger(#[from] offline::Error),
     /// The ledger can't be read.
     #[error("the ledger is not verified")]
-    Service(#[from] summary_api::service::Error),
+    Service(#[from] sessions::Error),
     /// The verification ended before its last part.
     #[error("the verification broke off ({0}); the log of the summary API says why")]
     BrokenOff(String),

@@ -18,14 +18,15 @@ use futures::{FutureExt as _, stream};
 use service_kit::http::observability_routes;
 use service_kit::metrics::show_limits;
 use service_kit::{Health, ServiceContext};
+use sessions::Service;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::answers::Answers;
+use crate::metrics::RequestMetrics;
 use crate::problem::{self, Kind, Problem};
 use crate::routes::{self, GRAPHQL_MEDIA_TYPE, Tagged, reference};
-use crate::service::Service;
 use crate::{limits, page};
 
 /// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.
@@ -52,20 +53,21 @@ pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Ro
 /// All routes but `/metrics`, `/livez` and `/readyz`, with their limits and durations among the metrics.
 pub(crate) fn open(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
+    let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &routes::openapi().paths.paths {
         for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
             if operation.is_some() {
-                service.metrics().expect_route(path, method);
+                metrics.expect_route(path, method);
             }
         }
     }
     for path in page::ROUTES {
-        service.metrics().expect_route(path, "GET");
+        metrics.expect_route(path, "GET");
     }
     let routes = routes::routes(service, access, answers, context)
         .merge(page::routes(service))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
-        .layer(from_fn_with_state(service.clone(), observe));
+        .layer(from_fn_with_state(metrics, observe));
     Open { routes, service: service.clone() }
 }
 
@@ -112,7 +114,7 @@ fn whole(api: Router, opening: Opening, context: &ServiceContext) -> Router {
 }
 
 /// Runs a route within its deadline, catches its panic and measures it.
-async fn observe(State(service): State<Service>, request: Request, next: Next) -> Response {
+async fn observe(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
     let begun = Instant::now();
@@ -126,7 +128,7 @@ async fn observe(State(service): State<Service>, request: Request, next: Next) -
         }
     };
     let route = path.as_ref().map_or(OTHER, MatchedPath::as_str);
-    service.metrics().answered(route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
+    metrics.answered(route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
     response
 }
 

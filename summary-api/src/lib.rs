@@ -1,6 +1,5 @@
 //! The HTTP API that records sessions in the ledger and answers questions about them.
 //!
-//! - [`service`]: what the routes and a correlator in the same process both call.
 //! - [`routes`]: the routes of programs: `POST /save_summary`, `/api/v1` and `/internal/v1`, `/openapi.json`.
 //! - `app`: all routes as one, and what holds for every one of them.
 //! - `page`: the operator's page, made here as HTML.
@@ -8,15 +7,14 @@
 //! - `answers`: what many ask of GraphQL at once, answered once.
 //! - [`Config`]: what it is told.
 //!
-//! Start reading at [`run`] and [`Service`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
-//! the correlator's to apply. Storing is left to the crate `ledger`.
+//! Start reading at [`run`] and [`router`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
+//! the correlator's to apply. What can be recorded and asked is the crate
+//! `sessions`'.
 
 mod access;
 mod answers;
 mod app;
-mod background;
 pub mod config;
-pub mod gates;
 mod limits;
 mod live;
 mod metrics;
@@ -25,9 +23,6 @@ mod page;
 mod problem;
 pub mod routes;
 mod run;
-pub mod service;
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -37,4 +32,3 @@ pub use config::Config;
 pub use problem::{Fault, ProblemView};
 pub use routes::openapi;
 pub use run::{Error, TASK, run, start};
-pub use service::Service;

@@ -4,10 +4,10 @@
 
 use service_kit::data_folder::{self, DataFolder};
 use service_kit::{ServiceContext, Unavailable};
+use sessions::Service;
 use settings::Settings;
 
 use crate::config::{Config, LedgerPlace};
-use crate::service::Service;
 
 /// Why the ledger can't be opened.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,6 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ledger, service};
-
 /// The content type of a problem.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// The first part of a problem's type; `GET` of the whole says what it means.
@@ -283,19 +281,19 @@ fn answer(status: StatusCode, view: &ProblemView) -> Response {
     (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
 }
 
-impl From<service::Error> for Problem {
+impl From<sessions::Error> for Problem {
     /// What the store said goes to the log, not to the client: it may name hosts and paths.
-    fn from(error: service::Error) -> Self {
+    fn from(error: sessions::Error) -> Self {
         match error {
-            service::Error::Refused(problem) => Self::new(Kind::InvalidContent, problem),
-            service::Error::Full(problem) => Self::new(Kind::Full, problem),
-            service::Error::TooSlow => Self::new(Kind::Unavailable, error.to_string()),
-            service::Error::Ledger(ledger::Error::Unavailable(reason) | ledger::Error::Replaced(reason)) => {
+            sessions::Error::Refused(problem) => Self::new(Kind::InvalidContent, problem),
+            sessions::Error::Full(problem) => Self::new(Kind::Full, problem),
+            sessions::Error::TooSlow => Self::new(Kind::Unavailable, error.to_string()),
+            sessions::Error::Ledger(ledger::Error::Unavailable(reason) | ledger::Error::Replaced(reason)) => {
                 tracing::debug!(reason, "the ledger is unavailable");
                 Self::new(Kind::Unavailable, "the ledger is away or busy")
             }
-            service::Error::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
-            | service::Error::Defect => {
+            sessions::Error::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
+            | sessions::Error::Defect => {
                 tracing::error!(%error, "a request failed");
                 Self::new(Kind::Internal, Kind::Internal.meaning())
             }

@@ -11,14 +11,14 @@ use parking::Rules;
 use service_kit::data_folder::{self, DataFolder};
 use service_kit::http::{self, BindError, Server};
 use service_kit::{Backoff, Dependency, ServiceContext, Unavailable, announce};
+use sessions::Service;
 use settings::Settings;
 use tokio::net::TcpListener;
 
 use crate::access::Access;
 use crate::answers::Answers;
+use crate::app;
 use crate::config::{Config, LedgerPlace};
-use crate::service::Service;
-use crate::{app, background};
 
 /// The name of the service.
 const NAME: &str = "summary-api";
@@ -101,7 +101,7 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     let answers = Answers::open(&config.answer_cache, &service, context)?;
     ready.get_or_init(|| app::open(&service, config.access(), answers, context));
     dependency.up();
-    background::spawn_background(&service, dependency, context);
+    sessions::spawn_background(&service, dependency, context);
     Ok(Some(service))
 }
 

@@ -11,8 +11,8 @@ use dwell::direct::DirectRecorder;
 use ledger::{Order, Page, SessionFilter};
 use parking::{Lots, Rules, Session, SessionId, SystemClock};
 use service_kit::ServiceContext;
+use sessions::Service;
 use settings::Settings;
-use summary_api::Service;
 use testbed::wait_until;
 
 use super::PATIENCE;

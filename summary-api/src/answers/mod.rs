@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use service_kit::ServiceContext;
+use sessions::Service;
 use settings::Error;
 use tokio::sync::watch;
 
 use self::redis::{Found, SharedAnswers};
 use crate::config::AnswerCache;
-use crate::service::Service;
 use metrics::{AnswerMetrics, Outcome};
 use moment::Moment;
 

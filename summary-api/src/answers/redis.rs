@@ -12,12 +12,12 @@ use axum::body::Bytes;
 use prometheus::IntCounter;
 use redis_cache::{Limits, Meters, Place, Redis, WrongAddress, set};
 use service_kit::ServiceContext;
+use sessions::Service;
 use settings::{ANSWER_CACHE, Masked};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::moment::{Moment, Question};
-use crate::service::Service;
 
 /// Raised with every change to the layout of a value, or to what the answers to the same question look like.
 const FORMAT: u8 = 1;

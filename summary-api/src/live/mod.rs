@@ -16,11 +16,11 @@ use std::sync::Arc;
 use axum::extract::ws::Utf8Bytes;
 use parking::LotId;
 use service_kit::{Lifecycle, ServiceContext};
+use sessions::{Changed, LEDGER_DEADLINE, Service};
 use tokio::sync::{Semaphore, broadcast, watch};
 
+use crate::problem;
 use crate::routes::ChangeView;
-use crate::service::{Changed, LEDGER_DEADLINE, Service};
-use crate::{problem, service};
 use metrics::LiveMetrics;
 
 pub(crate) use subscription::{Ended, Subscription};
@@ -93,7 +93,7 @@ pub(crate) enum Refused {
     #[error("the summary API is stopping")]
     Stopping,
     #[error(transparent)]
-    Service(#[from] service::Error),
+    Service(#[from] sessions::Error),
 }
 
 impl From<Refused> for problem::Problem {
@@ -142,7 +142,7 @@ impl Live {
             () = self.inner.lifecycle.stopping() => return Err(Refused::Stopping),
             followed = tokio::time::timeout(LEDGER_DEADLINE, followed) => {
                 if followed != Ok(true) {
-                    return Err(service::Error::TooSlow.into());
+                    return Err(sessions::Error::TooSlow.into());
                 }
             }
         }

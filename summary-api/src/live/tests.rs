@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use matching::Unit;
 use parking::{Lots, Rules};
+use sessions::CallOptions;
+use sessions::testing::{BrokenLedger, Fixture, How, Vehicles, minute};
 
 use super::*;
-use crate::testing::{BrokenLedger, Fixture, How, Vehicles, minute};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -29,12 +30,12 @@ async fn who_comes_back_with_a_number_misses_nothing_however_old_it_is() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
-    fixture.service.record(entries(&mut vehicles, "P3", 1_200)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P3", 1_200)).await;
 
     let mut from_the_beginning = live.join(Some(0), None).await.unwrap();
     let mut from_the_middle = live.join(Some(700), None).await.unwrap();
     let mut from_now = live.join(None, None).await.unwrap();
-    fixture.service.record(entries(&mut vehicles, "P4", 3)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P4", 3)).await;
 
     let expected: Vec<u64> = (1..=1_203).collect();
     assert_eq!(numbers(&mut from_the_beginning, 1_203).await, expected);
@@ -51,7 +52,7 @@ async fn a_feed_of_one_lot_has_its_changes_only_and_knows_where_it_is() {
     let lot = LotId::parse("P4").unwrap();
     let mut feed = live.join(None, Some(lot)).await.unwrap();
     for (name, plate) in [("P3", "CAR1"), ("P4", "CAR2"), ("P3", "CAR3"), ("P4", "CAR4")] {
-        fixture.service.record(vec![vehicles.entry(name, plate, minute(0))]).await.unwrap();
+        fixture.record(vec![vehicles.entry(name, plate, minute(0))]).await;
     }
 
     assert_eq!(numbers(&mut feed, 2).await, [2, 4]);
@@ -63,11 +64,11 @@ async fn a_feed_of_one_lot_has_its_changes_only_and_knows_where_it_is() {
 async fn what_another_process_commits_is_told_too() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
-    let (rules, lots) = (crate::testing::rules(), Lots::default());
+    let (rules, lots) = (sessions::testing::rules(), Lots::default());
     let other = Service::new(Arc::clone(&fixture.ledger), rules, lots, &ServiceContext::for_testing());
     let mut feed = live.join(None, None).await.unwrap();
 
-    other.record(entries(&mut Vehicles::default(), "P3", 2)).await.unwrap();
+    other.record(entries(&mut Vehicles::default(), "P3", 2), CallOptions::default()).await.unwrap();
 
     assert_eq!(numbers(&mut feed, 2).await, [1, 2]);
 }
@@ -78,10 +79,10 @@ async fn who_takes_nothing_is_told_that_it_lags_and_may_go_on_with_its_number() 
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let (mut slow, mut quick) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
-    fixture.service.record(entries(&mut vehicles, "P3", 1)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!((numbers(&mut slow, 1).await, numbers(&mut quick, 1).await), (vec![1], vec![1]));
 
-    fixture.service.record(entries(&mut vehicles, "P4", QUEUE + 1)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P4", QUEUE + 1)).await;
     let all: Vec<u64> = (2..).take(QUEUE + 1).collect();
     assert_eq!(numbers(&mut quick, QUEUE + 1).await, all);
 
@@ -97,20 +98,20 @@ async fn who_waits_for_a_turn_to_catch_up_does_not_lag_meanwhile() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let (mut quick, mut waits) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
-    fixture.service.record(entries(&mut vehicles, "P3", 1)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!(numbers(&mut quick, 1).await, [1]);
 
     let turn = live.inner.catching_up.acquire().await.unwrap();
     let mut first = Box::pin(waits.next());
     assert!(futures::poll!(&mut first).is_pending());
-    fixture.service.record(entries(&mut vehicles, "P4", QUEUE + 1)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P4", QUEUE + 1)).await;
     assert_eq!(numbers(&mut quick, QUEUE + 1).await.len(), QUEUE + 1);
     drop(turn);
 
     assert_eq!(first.await.unwrap().sequence, 1);
     let all: Vec<u64> = (2..).take(QUEUE + 2).collect();
     assert_eq!(numbers(&mut waits, QUEUE + 1).await, all[..=QUEUE]);
-    fixture.service.record(entries(&mut vehicles, "P5", 1)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P5", 1)).await;
     assert_eq!(numbers(&mut waits, 1).await, all[QUEUE + 1..]);
 }
 
@@ -120,10 +121,10 @@ async fn when_far_too_much_is_recorded_the_feed_goes_on_at_the_newest_and_says_s
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let mut feed = live.join(None, None).await.unwrap();
-    fixture.service.record(entries(&mut vehicles, "P4", 1)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P4", 1)).await;
     let mut last = numbers(&mut feed, 1).await[0];
     let most = usize::try_from(follow::BEHIND).unwrap();
-    fixture.service.record(entries(&mut vehicles, "P3", most + 200)).await.unwrap();
+    fixture.record(entries(&mut vehicles, "P3", most + 200)).await;
 
     let ended = loop {
         match tokio::time::timeout(DEADLINE, feed.next()).await.expect("it is told in time") {
@@ -164,10 +165,10 @@ async fn a_feed_that_everybody_has_left_is_taken_up_again() {
     let mut vehicles = Vehicles::default();
     for round in 0..20 {
         let mut feed = live.join(None, None).await.unwrap();
-        fixture.service.record(entries(&mut vehicles, &format!("P{round}"), 1)).await.unwrap();
+        fixture.record(entries(&mut vehicles, &format!("P{round}"), 1)).await;
         assert_eq!(numbers(&mut feed, 1).await, [2 * round + 1]);
         drop(feed);
-        fixture.service.record(entries(&mut vehicles, &format!("Q{round}"), 1)).await.unwrap();
+        fixture.record(entries(&mut vehicles, &format!("Q{round}"), 1)).await;
     }
 }
 
@@ -190,7 +191,7 @@ async fn a_ledger_that_is_away_at_the_beginning_is_said() {
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
     let live = Live::start(&service, &context);
 
-    assert!(matches!(live.join(None, None).await, Err(Refused::Service(service::Error::TooSlow))));
+    assert!(matches!(live.join(None, None).await, Err(Refused::Service(sessions::Error::TooSlow))));
 }
 
 #[tokio::test]

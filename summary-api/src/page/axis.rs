@@ -52,9 +52,9 @@ fn at(window: Window, stride_ms: i64, local: Local, is_round: impl Fn(i64) -> bo
 #[cfg(test)]
 mod tests {
     use chrono_tz::Tz;
+    use sessions::testing::minute;
 
     use super::*;
-    use crate::testing::minute;
 
     fn labels(zone: Tz, from: i64, to: i64) -> Vec<String> {
         let window = Window { from: minute(from), to: minute(to) };

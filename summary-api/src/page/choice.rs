@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 use parking::LotId;
+use sessions::LotStatus;
 
 use crate::problem::{Fault, Kind, Problem};
 use crate::routes::query::{self, Faults, Query};
-use crate::service::LotStatus;
 
 /// The lot that is asked for, else the first that has events.
 pub(super) fn lot<'a>(query: &Query, lots: &'a [LotStatus]) -> Result<&'a LotStatus, Problem> {

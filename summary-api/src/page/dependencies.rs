@@ -4,9 +4,9 @@ use matching::DependencyReport;
 use maud::{Markup, html};
 use parking::Timestamp;
 use service_kit::health::Status as Dependency;
+use sessions::{ReportedCorrelator, Service, Wait};
 
 use super::words::{self, Mark, number};
-use crate::service::{ReportedCorrelator, Service, Wait};
 
 /// The dependencies, each up or down and why.
 pub(super) fn list(service: &Service) -> Markup {
@@ -135,8 +135,9 @@ fn needed(one: &ReportedCorrelator, of_it: &DependencyReport, all: &[ReportedCor
 
 #[cfg(test)]
 mod tests {
+    use sessions::testing::idle_correlator;
+
     use super::*;
-    use crate::testing::idle_correlator;
 
     fn reported(id: u128, away: Option<&str>, at: i64) -> ReportedCorrelator {
         let mut status = idle_correlator(id << 96);

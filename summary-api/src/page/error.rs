@@ -4,10 +4,10 @@ use axum::http::header;
 use axum::response::Response;
 use maud::html;
 use service_kit::Health;
+use sessions::Service;
 
 use super::layout::{Page, Refresh};
 use crate::problem::Problem;
-use crate::service::Service;
 
 /// The page that says what a problem's answer says, with the same status. `service` is who gave the answer, if anybody.
 pub(crate) fn of_problem(answer: &Response, health: &Health, service: Option<&Service>) -> Response {

@@ -2,11 +2,11 @@
 
 use chrono_tz::Tz;
 use maud::{Markup, html};
+use sessions::Service;
+use sessions::gates::GateStatus;
 
 use super::local::Local;
 use super::words::{self, Mark, number};
-use crate::gates::GateStatus;
-use crate::service::Service;
 
 /// The most gates that are shown; the API has the others.
 const SHOWN: usize = 100;

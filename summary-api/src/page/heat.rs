@@ -1,9 +1,9 @@
 //! When vehicles come: a table of weekdays and hours whose cells are the darker the more come, and empty where nothing is known.
 
 use maud::{Markup, html};
+use sessions::Arrivals;
 
 use super::words::number;
-use crate::service::Arrivals;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// Shades from few to most; nothing has one of its own.

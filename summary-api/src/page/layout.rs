@@ -8,11 +8,11 @@ use parking::printable;
 use service_kit::Health;
 use service_kit::health::Status;
 use service_kit::http::CONTENT_SECURITY_POLICY;
+use sessions::Service;
 
 use super::assets::ASSETS;
 use super::dependencies;
 use super::words::Mark;
-use crate::service::Service;
 
 /// The headers of all that is made here.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::GateId;
+use sessions::Service;
 use url::form_urlencoded;
 
 use super::local::Local;
 use super::why::Whys;
 use super::words;
-use crate::service::Service;
 
 /// Which columns a table of stays has beside plate, lot, state and times.
 #[derive(Debug, Clone, Copy)]

@@ -10,8 +10,7 @@ use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 use parking::{LotId, Timestamp};
-
-use crate::service::Service;
+use sessions::Service;
 
 /// The local time of a lot: UTC for one that is not known beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! The table of lots: who is inside, which of them in doubt, what passed lately.
 
 use maud::{Markup, html};
+use sessions::{LotStatus, Service};
 
 use super::listing::link;
 use super::local::Local;
 use super::words::{self, number};
-use crate::service::{LotStatus, Service};
 
 /// A column of the table of lots.
 struct Column {

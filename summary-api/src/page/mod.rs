@@ -35,8 +35,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::header;
 use axum::routing::get;
-
-use crate::service::Service;
+use sessions::Service;
 
 pub(crate) use assets::routes as assets;
 pub(crate) use error::of_problem;

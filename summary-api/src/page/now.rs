@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use ledger::SessionRow;
 use maud::{Markup, html};
+use sessions::{Error, LotStatus, ReportedCorrelator, Service, Status};
 
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
 use super::words::{self, Mark, number};
 use super::{dependencies, gates, lots};
-use crate::service::{Error, LotStatus, ReportedCorrelator, Service, Status};
 
 const PATH: &str = "/";
 /// How long this page waits for the ledger: who looks here wants to know that it is away.
@@ -58,7 +58,7 @@ async fn ask(service: &Service) -> Result<Standing, Error> {
 }
 
 fn figures(service: &Service, standing: &Standing) -> Markup {
-    let (matched, unmatched) = service.metrics().exits();
+    let (matched, unmatched) = service.exits();
     let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
     let pending = standing.status.pending;
     let of_exits = match (matched + unmatched, words::held(pending.held_exits, &service.terms().rules)) {

@@ -190,9 +190,9 @@ impl Neighbours<'_> {
 mod tests {
     use axum::http::Uri;
     use chrono_tz::Tz;
+    use sessions::testing::minute;
 
     use super::*;
-    use crate::testing::minute;
 
     fn read(query: &str) -> Result<Period, String> {
         let uri: Uri = format!("/timeline?{query}").parse().unwrap();

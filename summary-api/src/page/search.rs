@@ -1,5 +1,6 @@
 //! The stays of one plate, in all lots; and the way from the id of an event or a session to its page.
 
+use ::sessions::{MAX_PAGE, Service};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -12,7 +13,6 @@ use super::listing::{self, Columns};
 use crate::problem::{Kind, Problem};
 use crate::routes::query::Query;
 use crate::routes::sessions::{self, Asked};
-use crate::service::{MAX_PAGE, Service};
 
 const PATH: &str = "/search";
 const LIMIT: &str = "50";

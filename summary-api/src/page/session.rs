@@ -7,6 +7,8 @@ use axum::response::Response;
 use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
 use parking::{GateId, SessionId, State, Timestamp};
+use sessions::Service;
+use sessions::story::Story;
 use uuid::Uuid;
 
 use super::layout::Page;
@@ -16,8 +18,6 @@ use super::why::Told;
 use super::{story, words};
 use crate::problem::{Kind, Problem};
 use crate::routes::path_id;
-use crate::service::Service;
-use crate::service::story::Story;
 
 /// The most other stays of the vehicle that are shown.
 const OTHERS: u32 = 10;

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::Timelike as _;
 use maud::{Markup, html};
+use sessions::{Bucket, BucketStatistics, LotStatus, Service, Statistics, StatisticsOf};
 
 use super::bars::{self, Bars, Column};
 use super::layout::Page;
@@ -16,7 +17,6 @@ use super::words::{self, about, length, number};
 use super::{behind, choice, heat, histogram};
 use crate::problem::Problem;
 use crate::routes::query::{Faults, Query, quoted};
-use crate::service::{Bucket, BucketStatistics, LotStatus, Service, Statistics, StatisticsOf};
 
 const PATH: &str = "/stays";
 const HOUR_MS: i64 = 3_600_000;

@@ -4,13 +4,13 @@ use ledger::{ChangeRow, EventRow};
 use matching::Rule;
 use maud::{Markup, html};
 use parking::State;
+use sessions::story::{NearPlates, Story};
+use sessions::{Error, Service};
 
 use super::listing::{self, Columns};
 use super::local::Local;
 use super::why::Whys;
 use super::words;
-use crate::service::story::{NearPlates, Story};
-use crate::service::{Error, Service};
 
 /// The events of a stay, re-reads too, with how they arrived.
 pub(super) fn reads(service: &Service, story: &Story) -> Markup {

@@ -11,6 +11,7 @@ use axum::response::Response;
 use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
 use parking::{LotId, Source, State, Timestamp};
+use sessions::{Error, LotStatus, Service};
 
 use super::chart::Chart;
 use super::choice;
@@ -21,7 +22,6 @@ use super::period::{self, Neighbours, Period, SPANS, Window};
 use super::words::{self, Mark};
 use crate::problem::Problem;
 use crate::routes::query::Query;
-use crate::service::{Error, LotStatus, Service};
 
 const PATH: &str = "/timeline";
 /// The most bars of a picture; of more, the newest are shown.

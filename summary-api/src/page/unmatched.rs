@@ -1,5 +1,6 @@
 //! What did not match, the newest first, each with why.
 
+use ::sessions::{MAX_PAGE, Service};
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
@@ -14,7 +15,6 @@ use super::{choice, words};
 use crate::problem::{Kind, Problem};
 use crate::routes::query::{Query, quoted};
 use crate::routes::sessions::{self, Asked};
-use crate::service::{MAX_PAGE, Service};
 
 const PATH: &str = "/unmatched";
 /// The states that are shown unless one is chosen.

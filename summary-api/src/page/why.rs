@@ -7,12 +7,12 @@ use matching::Explanation;
 use matching::explanation::{Naming, first_sentence};
 use maud::{Markup, html};
 use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
+use sessions::story::Explained;
+use sessions::{Error, Service, Why};
 
 use super::listing;
 use super::local::Local;
 use super::words;
-use crate::service::story::Explained;
-use crate::service::{Error, Service, Why};
 
 /// Why each stay of a list stands as it does.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
+use sessions::{Changed, MAX_PAGE, Service};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -12,7 +13,6 @@ use super::query::{self, Faults, Query, quoted};
 use super::schemas;
 use super::views::SessionView;
 use crate::problem::{Fault, Kind, Problem};
-use crate::service::{Changed, MAX_PAGE, Service};
 
 /// The changes of a page when nobody says how many.
 const LIMIT: u32 = 100;

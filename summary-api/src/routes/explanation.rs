@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::{RawPathParams, State};
 use axum::http::Uri;
 use parking::Plate;
+use sessions::Service;
+use sessions::story::MAX_EXPLAINED;
 
 use super::path_id;
 use super::query::{self, Faults, Query};
 use super::story_views::ExplanationsView;
 use super::views::SessionView;
 use crate::problem::{Fault, Kind, Problem};
-use crate::service::Service;
-use crate::service::story::MAX_EXPLAINED;
 
 /// The sessions of a plate that are explained when nobody says how many.
 pub(super) const LIMIT: u32 = 3;

@@ -5,13 +5,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
+use sessions::Service;
+use sessions::gates::GateStatus;
 use utoipa::ToSchema;
 
 use super::query::Query;
 use super::views::Seconds;
-use crate::gates::GateStatus;
 use crate::problem::Problem;
-use crate::service::Service;
 
 /// How a gate does. The last hour is by the clock of the summary API, all time since its process began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]

@@ -15,6 +15,7 @@ use futures::TryStreamExt as _;
 use matching::{CorrelatorStatus, LoadRequest, Unit, wire};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sessions::{CallOptions, Service};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bodies::Bodies;
@@ -22,7 +23,6 @@ use super::schemas::Postcard;
 use super::{body, caller};
 use crate::access::Access;
 use crate::problem::{Kind, Problem};
-use crate::service::Service;
 
 /// So many calls are worked on at once.
 pub const INTERNAL_CALLS: usize = 16;
@@ -95,6 +95,11 @@ impl Internal {
     }
 }
 
+/// A call whose turn ends when the ledger is done with it.
+fn holding(turn: OwnedSemaphorePermit) -> CallOptions {
+    CallOptions { permit: Some(turn), ..CallOptions::default() }
+}
+
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
@@ -130,7 +135,7 @@ pub(super) async fn terms(State(internal): State<Internal>, request: Request) ->
 )]
 pub(super) async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::MAX_BODY_BYTES).await?;
-    answer(&internal.service.load_holding(requests, turn).await?)
+    answer(&internal.service.load(requests, holding(turn)).await?)
 }
 
 /// Records units, each whole or not at all.
@@ -142,7 +147,7 @@ pub(super) async fn load(State(internal): State<Internal>, request: Request) -> 
 pub(super) async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let caller = caller(request.headers());
     let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::MAX_BODY_BYTES).await?;
-    answer(&internal.service.record_holding(units, caller, turn).await?)
+    answer(&internal.service.record(units, CallOptions { caller, permit: Some(turn) }).await?)
 }
 
 /// Leases vehicles of which something awaited has ended.
@@ -153,7 +158,7 @@ pub(super) async fn record(State(internal): State<Internal>, request: Request) -
 )]
 pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
-    answer(&internal.service.due_holding(most, turn).await?)
+    answer(&internal.service.due(most, holding(turn)).await?)
 }
 
 /// Compares the whole ledger with the definition of the sessions. A line of JSON after each part; the last one is `done`.

@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use parking::LotId;
+use sessions::{Error, LotStatus, MAX_PAGE, Service};
 
 use super::cursor::List;
 use super::query::{self, Faults, Query};
 use super::views::{LotPage, LotView};
 use crate::problem::Problem;
-use crate::service::{Error, LotStatus, MAX_PAGE, Service};
 
 /// Lists the lots that are known beforehand, have events or have saved summaries, by name.
 #[utoipa::path(

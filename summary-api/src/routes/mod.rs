@@ -28,6 +28,7 @@ mod story;
 mod story_views;
 mod views;
 
+use ::sessions::Service;
 use axum::Router;
 use axum::extract::RawPathParams;
 use axum::http::HeaderMap;
@@ -41,7 +42,6 @@ use crate::access::Access;
 use crate::answers::Answers;
 use crate::live::Live;
 use crate::problem::{Fault, Kind, Problem};
-use crate::service::Service;
 use graphql::GraphQl;
 use internal::Internal;
 

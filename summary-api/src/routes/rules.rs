@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::Uri;
 use parking::{LotId, Plate, Rules, exact_duration};
 use serde::{Deserialize, Serialize};
+use sessions::Service;
 use utoipa::ToSchema;
 
 use super::query::Query;
 use crate::problem::Problem;
-use crate::service::Service;
 
 /// The rules. Lengths of time are written as the settings take them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

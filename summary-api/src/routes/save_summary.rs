@@ -11,13 +11,13 @@ use parking::{AHEAD_MAX_MS, LotId, Plate, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use sessions::Service;
 use utoipa::ToSchema;
 
 use super::query::{Faults, quoted};
 use super::views::SessionView;
 use super::{body, caller};
 use crate::problem::{Fault, Kind, Problem};
-use crate::service::Service;
 
 /// The largest body, bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
@@ -160,8 +160,9 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 #[cfg(test)]
 mod tests {
+    use sessions::testing::{minute, vehicle};
+
     use super::*;
-    use crate::testing::{minute, vehicle};
 
     const GOOD: &str = r#"{"vehicle_plate":"fin-123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-24T10:00:00Z"}"#;
 

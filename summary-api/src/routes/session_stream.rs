@@ -9,11 +9,11 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::SessionRow;
 use parking::session_row::{HEADER, Row, append_row};
+use sessions::{Service, Wanted};
 
 use super::query::{Query, quoted};
 use super::views::SessionView;
 use crate::problem::{Fault, Problem};
-use crate::service::{self, Service, Wanted};
 
 /// Room for a line; most are shorter.
 const LINE_BYTES: usize = 256;
@@ -65,7 +65,7 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
 pub(super) async fn answer(service: &Service, wanted: Wanted, lines: Lines) -> Result<Response, Problem> {
     let pages = service.every_session(wanted).await?;
     let begin = stream::iter(lines.first_line().map(|line| Ok(Bytes::from_static(line.as_bytes()))));
-    let rest = pages.map_ok(move |page| lines.of(&page)).inspect_err(|error: &service::Error| {
+    let rest = pages.map_ok(move |page| lines.of(&page)).inspect_err(|error: &sessions::Error| {
         tracing::warn!(%error, "a stream of sessions broke off");
     });
     let (media_type, disposition) = lines.headers();

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use ledger::{Order, Page, SessionFilter, SessionRow};
 use parking::{LotId, Plate, SessionId, State as SessionState};
+use sessions::{MAX_PAGE, Service, Wanted};
 use uuid::Uuid;
 
 use super::cursor::List;
@@ -14,7 +15,6 @@ use super::query::{self, Faults, Query, quoted};
 use super::session_stream::{self, Format};
 use super::views::{SessionPage, SessionView};
 use crate::problem::{Fault, Kind, Problem};
-use crate::service::{MAX_PAGE, Service, Wanted};
 
 /// The parameters of the list.
 const PARAMETERS: [&str; 9] = ["lot_id", "vehicle_plate", "state", "from", "to", "limit", "cursor", "order", "format"];
@@ -178,8 +178,9 @@ fn list(filter: &SessionFilter, order: Order) -> List {
 
 #[cfg(test)]
 mod tests {
+    use sessions::testing::minute;
+
     use super::*;
-    use crate::testing::minute;
 
     fn asked(query: &str) -> Result<Asked, Problem> {
         let uri: Uri = format!("/api/v1/sessions?{query}").parse().unwrap();

@@ -9,12 +9,12 @@ use axum::extract::State;
 use axum::http::Uri;
 use ledger::Dwells;
 use serde::{Deserialize, Serialize};
+use sessions::{Bucket, BucketStatistics, MAX_HOURS, Service, Statistics, StatisticsOf};
 use utoipa::ToSchema;
 
 use super::query::{self, Faults, Query, quoted};
 use super::views::Seconds;
 use crate::problem::{Fault, Problem};
-use crate::service::{Bucket, BucketStatistics, MAX_HOURS, Service, Statistics, StatisticsOf};
 
 /// The most buckets of dwells that there can be: 64 for each power of two that fits 63 bits, and 64 below.
 const DWELL_BUCKETS: i64 = 64 * (63 - 6 + 1);

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use sessions::Service;
 
 use super::query::Query;
 use super::views::StatusView;
 use crate::problem::Problem;
-use crate::service::Service;
 
 /// Whether queues, batches in flight and due work are empty.
 #[utoipa::path(

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::{RawPathParams, State};
 use parking::SessionId;
+use sessions::Service;
 
 use super::path_id;
 use super::story_views::StoryView;
 use crate::problem::{Kind, Problem};
-use crate::service::Service;
 
 /// The whole story of a session, void or not: its events as they were read, its changes, what it superseded and why.
 #[utoipa::path(

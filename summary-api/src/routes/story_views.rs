@@ -6,12 +6,12 @@ use ledger::{ChangeRow, EventRow, SessionRow};
 use matching::{Passage, Rule};
 use parking::{EventKey, SessionId};
 use serde::{Deserialize, Serialize};
+use sessions::story::{Explained, NearPlates, NearSession, Story};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schemas;
 use super::views::SessionView;
-use crate::service::story::{Explained, NearPlates, NearSession, Story};
 
 /// The elements that a list of a story counts for in the complexity of a GraphQL request: such a list is never paged, and
 /// of nearly all stays it is shorter.

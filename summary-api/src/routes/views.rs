@@ -7,11 +7,11 @@ use ledger::SessionRow;
 use matching::DependencyReport;
 use parking::{SessionId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sessions::{LotStatus, ReportedCorrelator, Status};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schemas;
-use crate::service::{LotStatus, ReportedCorrelator, Status};
 
 /// A length of time in seconds, with at most three decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use axum::http::{Method, header};
 use serde_json::json;
+use sessions::testing::{Vehicles, minute};
 
 use super::{Answer, Api, request, send};
 use crate::routes::{ChangePage, SessionView};
-use crate::testing::{Vehicles, minute};
 
 /// An exit whose entry comes late, so that a session becomes void, and another vehicle that is inside.
 async fn revised() -> Api {
@@ -16,7 +16,7 @@ async fn revised() -> Api {
         vehicles.entry("P4", "OTHER1", minute(1)),
         vehicles.entry("P3", "ABC123", minute(0)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     api
 }
@@ -128,7 +128,7 @@ async fn who_has_an_answer_already_gets_304_until_it_changes() {
     }
     let before = api.get("/api/v1/sessions").await;
     let unit = Vehicles::default().entry("P3", "NEW1", minute(100));
-    api.fixture.service.record(vec![unit]).await.unwrap();
+    api.fixture.record(vec![unit]).await;
     assert_eq!(asked_with(&api, "/api/v1/sessions", before.header(header::ETAG)).await.status, 200);
     assert_eq!(asked_with(&api, "/api/v1/sessions?limit=0", "*").await.status, 422);
     assert_eq!(api.get("/metrics").await.header(header::ETAG), "");

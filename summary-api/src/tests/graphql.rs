@@ -11,10 +11,11 @@ use matching::{CorrelatorStatus, DependencyReport};
 use parking::{Lots, Rules};
 use serde_json::{Map, Value, json};
 use service_kit::ServiceContext;
+use sessions::testing::{CountingLedger, Vehicles, idle_correlator, minute};
+use sessions::{CallOptions, Service};
 
 use super::{Answer, Api, request, send};
-use crate::testing::{CountingLedger, Vehicles, idle_correlator, minute};
-use crate::{Access, Service};
+use crate::Access;
 
 const SESSION: &str = "sessionId lotId vehiclePlate entryEventId entryDateTime exitEventId exitDateTime dwellSeconds state \
                        reason source entryGateId exitGateId supersededBy recordedAt updatedAt";
@@ -38,7 +39,7 @@ async fn record(service: &Service) {
             vehicles.entry(lot, &plate, minute(number)),
             vehicles.entry(lot, &plate, minute(number + 60)),
         ] {
-            service.record(vec![unit]).await.unwrap();
+            service.record(vec![unit], CallOptions::default()).await.unwrap();
         }
     }
 }
@@ -222,7 +223,7 @@ async fn a_request_that_asks_too_much_is_refused() {
 
 #[tokio::test]
 async fn what_many_sessions_ask_for_is_asked_of_the_ledger_once() {
-    let fixture = crate::testing::Fixture::new().await;
+    let fixture = sessions::testing::Fixture::new().await;
     record(&fixture.service).await;
     let ledger = Arc::new(CountingLedger::of(Arc::clone(&fixture.ledger)));
     let context = ServiceContext::for_testing();
@@ -297,7 +298,7 @@ async fn requests_come_by_get_too_and_what_is_none_is_refused() {
 async fn lots_come_in_pages_by_name() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
-    api.fixture.service.record(vec![vehicles.entry("P3", "CAR1", minute(0))]).await.unwrap();
+    api.fixture.record(vec![vehicles.entry("P3", "CAR1", minute(0))]).await;
     let page = async |arguments: &str| {
         let answered = data(&api, &format!("{{ lots{arguments} {{ id }} }}"), json!({})).await;
         let lots = answered["lots"].as_array().unwrap().iter();

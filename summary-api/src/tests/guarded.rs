@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use matching::wire;
 use service_kit::http::{self, Server};
+use sessions::testing::Fixture;
 use settings::{Listen, Masked, PublicHosts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -13,7 +14,6 @@ use crate::Access;
 use crate::answers::Answers;
 use crate::app::{self, is_page, waiting};
 use crate::page;
-use crate::testing::Fixture;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";

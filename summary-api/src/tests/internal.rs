@@ -16,13 +16,14 @@ use parking::{Lots, Rules};
 use serde::Serialize;
 use serde_json::{Value, json};
 use service_kit::ServiceContext;
+use sessions::Service;
+use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute, vehicle};
 use settings::Masked;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
+use crate::Access;
 use crate::routes::INTERNAL_CALLS;
-use crate::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute, vehicle};
-use crate::{Access, Service};
 
 const TOKEN: &str = "0123456789abcdef";
 /// How soon a call is served, whatever others do.
@@ -64,7 +65,7 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     };
     let reported = call(&api, wire::REPORT, &status).await;
 
-    assert_eq!(terms.rules, crate::testing::rules());
+    assert_eq!(terms.rules, sessions::testing::rules());
     assert_eq!(before, [Snapshot::default()]);
     assert_eq!(outcomes, [Outcome::Recorded(Applied { events: 1, matched: 0, unmatched: 0 })]);
     assert_eq!(after, [unit.next_snapshot()]);

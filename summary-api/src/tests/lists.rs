@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use axum::http::{Method, header};
 use serde_json::{Value, json};
+use sessions::testing::{Vehicles, minute};
 use tower::ServiceExt as _;
 
 use super::{Api, request, send};
 use crate::routes::{LotPage, SessionPage, SessionView};
-use crate::testing::{Vehicles, minute};
 
 /// Twelve sessions: for each of six vehicles one that is over and one that is open, alternating over two lots.
 async fn parked() -> Api {
@@ -21,7 +21,7 @@ async fn parked() -> Api {
             vehicles.exit(lot, &plate, minute(n + 30)),
             vehicles.entry(lot, &plate, minute(n + 60)),
         ] {
-            api.fixture.service.record(vec![unit]).await.unwrap();
+            api.fixture.record(vec![unit]).await;
         }
     }
     api
@@ -77,7 +77,7 @@ async fn void_sessions_are_listed_only_when_asked_for_and_name_their_successor()
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     for unit in [vehicles.exit("P3", "ABC123", minute(60)), vehicles.entry("P3", "ABC123", minute(0))] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let listed: SessionPage = api.get("/api/v1/sessions").await.json();
@@ -96,7 +96,7 @@ async fn a_session_has_all_its_members_null_where_there_is_nothing() {
     let api = Api::new().await;
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
     let session = unit.changes[0].session;
-    api.fixture.service.record(vec![unit]).await.unwrap();
+    api.fixture.record(vec![unit]).await;
 
     let shown = api.value(&format!("/api/v1/sessions/{session}")).await;
 
@@ -151,7 +151,7 @@ async fn lines_go_on_beyond_a_page_and_stop_at_their_limit() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let units = (0..2_500).map(|number| vehicles.entry("P3", &format!("CAR{number}"), minute(number))).collect();
-    api.fixture.service.record(units).await.unwrap();
+    api.fixture.record(units).await;
     let ids = async |query: &str| -> Vec<String> {
         let text = api.get(&format!("/api/v1/sessions?format=csv{query}")).await.text();
         text.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
@@ -173,7 +173,7 @@ async fn streams_have_a_limit_and_keep_no_place_when_their_client_goes() {
     let api = parked().await;
     let asked = || request(Method::GET, "/api/v1/sessions", &[("accept", "text/csv")], "");
     let mut streams = Vec::new();
-    for _ in 0..crate::service::STREAMS {
+    for _ in 0..sessions::STREAMS {
         streams.push(api.router.clone().oneshot(asked()).await.unwrap());
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use futures::{SinkExt as _, StreamExt as _};
 use service_kit::http;
+use sessions::testing::{Vehicles, minute};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -12,7 +13,6 @@ use tower::ServiceExt as _;
 
 use super::{Api, request, send};
 use crate::routes::{ChangePage, ChangeView};
-use crate::testing::{Vehicles, minute};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -78,7 +78,7 @@ async fn both_feeds_send_what_changes_has() {
     let (mut socket, mut events) = (socket(&address, "").await, Events::open(&address, &[]).await);
     let mut vehicles = Vehicles::default();
     for unit in [vehicles.entry("P3", "ABC123", minute(0)), vehicles.exit("P3", "ABC123", minute(60))] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
         let page: ChangePage = api.get("/api/v1/changes").await.json();
         let newest = page.changes.last().unwrap().clone();
 
@@ -96,7 +96,7 @@ async fn a_client_that_comes_back_goes_on_where_it_was() {
     let mut vehicles = Vehicles::default();
     for number in 0..5 {
         let unit = vehicles.entry("P3", &format!("CAR{number}"), minute(0));
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let mut socket = socket(&address, "?after=3").await;
@@ -112,11 +112,11 @@ async fn a_slow_client_is_told_before_it_is_dropped() {
     let address = served(&api).await;
     let (mut socket, mut events) = (socket(&address, "").await, Events::open(&address, &[]).await);
     let mut vehicles = Vehicles::default();
-    api.fixture.service.record(vec![vehicles.entry("P4", "FIRST", minute(0))]).await.unwrap();
+    api.fixture.record(vec![vehicles.entry("P4", "FIRST", minute(0))]).await;
     assert_eq!(change(&mut socket).await.sequence, 1);
     assert!(events.next().await.unwrap().starts_with("id: 1\n"));
     let units = (0..5_000).map(|number| vehicles.entry("P3", &format!("CAR{number}"), minute(0))).collect();
-    api.fixture.service.record(units).await.unwrap();
+    api.fixture.record(units).await;
 
     let close = loop {
         if let Message::Close(close) = heard(&mut socket).await {
@@ -220,7 +220,7 @@ async fn a_client_that_does_not_read_is_cut_off_and_counted() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let units = (0..8_000).map(|number| vehicles.entry("P3", &format!("CAR{number}"), minute(0))).collect();
-    api.fixture.service.record(units).await.unwrap();
+    api.fixture.record(units).await;
     let address = served(&api).await;
     // Little of what is sent fits between the two.
     let little = tokio::net::TcpSocket::new_v4().unwrap();

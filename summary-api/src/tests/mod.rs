@@ -19,10 +19,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sessions::testing::Fixture;
 use tower::ServiceExt as _;
 
 use crate::Access;
-use crate::testing::Fixture;
 
 /// An answer, read whole.
 #[derive(Debug)]

@@ -11,10 +11,11 @@ use axum::http::{Method, header};
 use matching::{BrokerCounts, CorrelatorStatus, DependencyReport, QueueReport};
 use parking::{Lots, Rules};
 use service_kit::ServiceContext;
+use sessions::Service;
+use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute};
 
 use super::{Answer, Api, request, send};
-use crate::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute};
-use crate::{Access, Service};
+use crate::Access;
 
 const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
 
@@ -34,7 +35,7 @@ async fn parked() -> Api {
         vehicles.entry("P3", "TWICE1", minute(50)),
         vehicles.exit("P3", "LEFT1", minute(60)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     api
 }
@@ -144,7 +145,7 @@ async fn what_is_unmatched_is_listed_with_why_page_by_page() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     for n in 0..61 {
-        api.fixture.service.record(vec![vehicles.entry("P3", "AGAIN1", minute(n))]).await.unwrap();
+        api.fixture.record(vec![vehicles.entry("P3", "AGAIN1", minute(n))]).await;
     }
     let first = open(&api, "/unmatched?lot_id=P3").await.text();
     let older = first.split("href=\"").find(|link| link.contains("cursor=")).unwrap().split('"').next().unwrap();
@@ -301,7 +302,7 @@ async fn what_is_unmatched_is_explained_as_on_its_own_page_with_the_nearest_plat
         vehicles.entry("P3", "0LD12E4", minute(days - 10)),
         vehicles.exit("P3", "OLD1234", minute(days)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     let page = without_markup_of_times(&open(&api, "/unmatched?state=held_exit").await.text());
     let why = "The exit of 25 Oct 2024, 09:00:00 UTC follows the entry of 24 Sep 2024, 09:00:00 UTC, but 31d later, and \
@@ -335,7 +336,7 @@ async fn the_newest_matched_stays_are_those_matched_last() {
         vehicles.exit("P3", "LONG1", minute(60)),
         vehicles.entry("P3", "AFTER1", minute(70)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     let page = open(&api, "/").await.text();
     let table = page.split("id=\"latest\"").nth(1).unwrap().split("</section>").next().unwrap();

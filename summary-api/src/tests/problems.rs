@@ -6,10 +6,11 @@ use axum::http::{HeaderName, Method, header};
 use parking::{Lots, Rules};
 use serde_json::Value;
 use service_kit::ServiceContext;
+use sessions::Service;
+use sessions::testing::{BrokenLedger, How};
 
 use super::{Answer, Api, request, send};
-use crate::testing::{BrokenLedger, How};
-use crate::{Access, Service};
+use crate::Access;
 
 /// Method, path, headers and body of a request, and the status of its answer.
 type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);

@@ -2,9 +2,9 @@
 
 use parking::GateId;
 use serde_json::{Value, json};
+use sessions::testing::{Vehicles, minute};
 
 use super::Api;
-use crate::testing::{Vehicles, minute};
 
 /// Of 24 September 2024: in at 9:00 and 9:30, out at 10:30; in at 9:45 and missed on the way out; out at 11:15 alone.
 async fn a_morning() -> Api {
@@ -19,7 +19,7 @@ async fn a_morning() -> Api {
         vehicles.exit("central-mall", "MISSED", minute(110)),
         vehicles.exit("central-mall", "ALONE", minute(135)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     api
 }
@@ -94,7 +94,7 @@ async fn a_revision_changes_the_hours_of_the_sessions_that_it_revises() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     for unit in [vehicles.entry("P3", "ABC123", minute(0)), vehicles.exit("P3", "ABC123", minute(130))] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     let matched = async || {
         let shown = api.value("/api/v1/statistics?lot_id=P3&from=2024-09-24T09:00:00Z").await;
@@ -103,7 +103,7 @@ async fn a_revision_changes_the_hours_of_the_sessions_that_it_revises() {
     };
     assert_eq!(matched().await, [0, 0, 1]);
 
-    api.fixture.service.record(vec![vehicles.exit("P3", "ABC123", minute(70))]).await.unwrap();
+    api.fixture.record(vec![vehicles.exit("P3", "ABC123", minute(70))]).await;
 
     assert_eq!(matched().await, [0, 1, 0]);
 }
@@ -151,7 +151,7 @@ async fn gates_tell_how_they_do_and_only_what_is_recorded_counts() {
         entered,
     ];
     for unit in units {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let shown = api.value("/api/v1/gates").await;

@@ -2,11 +2,11 @@
 
 use matching::unread_unit;
 use serde_json::{Value, json};
+use sessions::testing::{Vehicles, minute, vehicle};
 use uuid::Uuid;
 
 use super::Api;
 use crate::routes::{ExplanationsView, SessionView, StoryView};
-use crate::testing::{Vehicles, minute, vehicle};
 
 /// The id of the event with that number, in the order in which [`Vehicles`] makes them.
 fn event(number: u128) -> Uuid {
@@ -15,7 +15,7 @@ fn event(number: u128) -> Uuid {
 
 async fn record(api: &Api, units: impl IntoIterator<Item = matching::Unit>) {
     for unit in units {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 }
 

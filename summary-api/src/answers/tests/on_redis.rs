@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use parking::{Lots, Rules, Timestamp};
+use sessions::CallOptions;
+use sessions::testing::{Vehicles, minute};
+use settings::Masked;
 use testbed::{Postgres, Redis, wait_until};
 use uuid::Uuid;
 
 use super::super::redis::LIMITS;
 use super::*;
-use crate::testing::{Vehicles, minute};
-use settings::Masked;
 
 /// How long a recovery may take on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -108,7 +109,7 @@ async fn who_wrote_sees_the_write_at_once_and_another_process_soon() {
         let read = vehicles.entry("P3", "ABC123", minute(0).plus_millis(i64::try_from(event).unwrap() * 1_000));
         assert_eq!([writer.knows(event).await, other.knows(event).await], [false, false]);
 
-        writer.service.record(vec![read]).await.unwrap();
+        writer.service.record(vec![read], CallOptions::default()).await.unwrap();
 
         assert!(writer.knows(event).await, "event {event}");
         wait_until(DEADLINE, "another process to see it", async || other.knows(event).await).await;
@@ -123,7 +124,7 @@ async fn who_is_told_that_a_summary_is_saved_already_sees_it() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let (one, other) = (Process::start(&url, &redis).await, Process::start(&url, &redis).await);
     let summary =
-        || ledger::Summary { vehicle: crate::testing::vehicle("P3", "FIN123"), entry: minute(0), exit: minute(90) };
+        || ledger::Summary { vehicle: sessions::testing::vehicle("P3", "FIN123"), entry: minute(0), exit: minute(90) };
     let sessions = async |process: &Process| {
         let execute = async {
             let page = ledger::Page { limit: 10, after: None, order: ledger::Order::NewestFirst };

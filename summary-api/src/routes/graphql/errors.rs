@@ -4,7 +4,6 @@ use async_graphql::{Error, ErrorExtensions as _, ServerError};
 
 use super::schema::{COMPLEXITY, DEPTH};
 use crate::problem::{Kind, Problem};
-use crate::service;
 
 /// The member of the extensions that has the last part of the problem's type.
 const CODE: &str = "code";
@@ -22,7 +21,7 @@ pub(super) fn refused(problem: &Problem) -> Error {
     Error::new(named(problem)).extend_with(|_, extensions| extensions.set(CODE, code))
 }
 
-pub(super) fn failed(error: service::Error) -> Error {
+pub(super) fn failed(error: sessions::Error) -> Error {
     refused(&Problem::from(error))
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use parking::SessionId;
+use sessions::{MAX_PAGE, Service};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::errors::failed;
 use crate::routes::{LotView, SessionView};
-use crate::service::{MAX_PAGE, Service};
 
 /// The loader of sessions, which remembers what it loaded.
 pub(super) type SessionLoader = DataLoader<Sessions, HashMapCache>;

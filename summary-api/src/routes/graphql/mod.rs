@@ -27,13 +27,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use parking::wire::without_byte_order_mark;
 use service_kit::ServiceContext;
+use sessions::Service;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::{self, is_json, media_type, told};
 use crate::answers::{Answers, Made, Question};
 use crate::problem::{Kind, Problem};
-use crate::service::Service;
 use schema::Schema;
 use workers::Workers;
 
@@ -80,7 +80,7 @@ pub(crate) fn limits() -> [(&'static str, u64); 11] {
         ("graphql_schema_fields", count(size::SCHEMA_FIELDS)),
         ("graphql_threads", count(workers::THREADS)),
         ("graphql_waiting_requests", count(workers::WAITING)),
-        ("graphql_page_sessions", u64::from(crate::service::MAX_PAGE)),
+        ("graphql_page_sessions", u64::from(sessions::MAX_PAGE)),
     ]
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, InputValueError, InputValueResult, Result, Scalar, ScalarType, Value};
 use parking::SessionId;
+use sessions::Service;
 
 use super::errors::failed;
 use super::loaders;
 use crate::routes::{EventView, LotView, Seconds, SessionView, StoryView};
-use crate::service::Service;
 
 /// What an explanation adds to the complexity of a request, besides its fields: it asks the ledger some five times, and
 /// looks through up to two thousand sessions for near plates.

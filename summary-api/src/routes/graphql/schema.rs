@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ::sessions::gates::MAX_GATES;
+use ::sessions::{MAX_PAGE, Service};
 use async_graphql::connection::{Connection, Edge};
 use async_graphql::parser::types::{ExecutableDocument, VariableDefinition};
 use async_graphql::{
@@ -16,12 +18,10 @@ use uuid::Uuid;
 use super::errors::{self, failed, refused};
 use super::{loaders, objects, scan, size};
 use crate::answers::Made;
-use crate::gates::MAX_GATES;
 use crate::routes::query::Query as Parameters;
 use crate::routes::sessions::{self, Asked};
 use crate::routes::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
 use crate::routes::{changes, explanation, lots, statistics};
-use crate::service::{MAX_PAGE, Service};
 
 /// The most fields on the way from the top to the bottom. The question that tools ask about a schema needs 15.
 pub(super) const DEPTH: usize = 16;

@@ -1,10 +1,10 @@
 //! Kept answers, as a client of GraphQL has them.
 
 use serde_json::{Value, json};
+use sessions::testing::{Vehicles, minute};
 
 use super::super::Api;
 use super::{data, post, refused};
-use crate::testing::{Vehicles, minute};
 
 fn counted(api: &Api) -> [i64; 4] {
     ["hit", "miss", "passed", "error"]
@@ -45,7 +45,7 @@ async fn who_saved_a_summary_or_recorded_an_event_sees_it_at_once() {
         assert_eq!([ask().await, ask().await], [(number - 1 + of_reads, 0); 2]);
         assert_eq!(api.post_json("/save_summary", body.to_string()).await.status, 200);
         assert_eq!(ask().await, (number + of_reads, 0));
-        api.fixture.service.record(vec![read]).await.unwrap();
+        api.fixture.record(vec![read]).await;
         assert_eq!(ask().await, (number + 1, 1));
     }
 }

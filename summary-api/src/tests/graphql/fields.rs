@@ -2,11 +2,11 @@
 
 use parking::GateId;
 use serde_json::{Value, json};
+use sessions::testing::{Vehicles, minute};
 use uuid::Uuid;
 
 use super::super::Api;
 use super::{SESSION, data, in_camel_case, post, refused, selection};
-use crate::testing::{Vehicles, minute};
 
 const EVENT: &str = "eventId lotId vehiclePlate direction dateTime gateId plateAsRead confidence receivedAt recordedAt";
 const CHANGE: &str = "sequence sessionId vehicleVersion fromState toState rule recordedAt";
@@ -46,7 +46,7 @@ async fn stays() -> Api {
             event.gate = GateId::parse("gate-1").ok();
             event.confidence = Some(confidence);
         }
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     let body = json!({"vehicle_plate": "FIN123", "entry_date_time": minute(0).to_string(), "exit_date_time": minute(5).to_string()});
     assert_eq!(api.post_json("/save_summary", body.to_string()).await.status, 200);

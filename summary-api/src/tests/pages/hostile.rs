@@ -1,9 +1,9 @@
 //! Text from outside on a page: shown, and nothing else.
 
 use matching::{CorrelatorStatus, DependencyReport};
+use sessions::testing::{Vehicles, idle_correlator, minute};
 
 use super::super::{Api, request, send};
-use crate::testing::{Vehicles, idle_correlator, minute};
 
 /// A command to a terminal, a line of its own, a text that reads as another one, and a part of a page.
 const HOSTILE: &str = "\u{1b}[2J\u{9b}31m\r\n\u{202e}321-CBA\u{2066}\u{0}<script>x</script>\u{7f}";
@@ -27,7 +27,7 @@ async fn control_characters_from_outside_become_visible_on_every_page() {
         event.plate_as_read = HOSTILE.into();
     }
     let event = unit.events[0].key.id;
-    api.fixture.service.record(vec![unit]).await.unwrap();
+    api.fixture.record(vec![unit]).await;
     let redis = DependencyReport { name: HOSTILE.to_owned(), is_optional: true, away: Some(HOSTILE.to_owned()) };
     api.fixture.service.report(CorrelatorStatus { dependencies: vec![redis], ..idle_correlator(1) });
     let session = api.value("/api/v1/sessions").await["sessions"][0]["session_id"].as_str().unwrap().to_owned();

@@ -1,9 +1,9 @@
 //! The timeline: which stays its picture has, and when it is asked for again.
 
 use ledger::Summary;
+use sessions::testing::{Vehicles, minute, vehicle};
 
 use super::{Api, open, parked};
-use crate::testing::{Vehicles, minute, vehicle};
 
 #[tokio::test]
 async fn the_timeline_has_each_stay_that_reaches_into_the_period() {
@@ -39,7 +39,7 @@ async fn a_period_that_is_over_is_asked_for_again_while_a_stay_of_it_awaits_its_
         vehicles.exit("OVER", "OVER1", minute(5)),
         vehicles.entry("OVER", "LATER3", minute(60)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     for (lot, refresh) in [("OPEN", "on-change"), ("HELD", "on-change"), ("OVER", "never")] {
         let path = format!("/timeline?lot_id={lot}&from=2024-09-24T09:00:00Z&to=2024-09-24T09:30:00Z");
@@ -53,7 +53,7 @@ async fn a_cut_picture_says_so_also_where_saved_summaries_stand_between() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let units = (0..400).map(|n| vehicles.entry("P3", &format!("CAR{n}"), minute(0).plus_millis(n))).collect();
-    api.fixture.service.record(units).await.unwrap();
+    api.fixture.record(units).await;
     let saved = (0..200).map(|n| {
         let (entry, exit) = (minute(1).plus_millis(n), minute(2));
         let vehicle = vehicle("P3", &format!("FIN{n}"));

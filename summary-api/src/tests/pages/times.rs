@@ -1,9 +1,9 @@
 //! Times on the pages are those of the lot, in words for people and in the markup for machines.
 
 use parking::Timestamp;
+use sessions::testing::{Vehicles, minute};
 
 use super::open;
-use crate::testing::{Vehicles, minute};
 use crate::tests::Api;
 
 fn at(text: &str) -> Timestamp {
@@ -19,7 +19,7 @@ async fn a_stay_in_the_repeated_hour() -> Api {
         vehicles.entry("P3", "TWICE1", at("2024-10-27T00:40:00Z")),
         vehicles.entry("P3", "TWICE1", at("2024-10-27T01:40:00Z")),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
     api
 }
@@ -69,7 +69,7 @@ async fn a_list_of_lots_in_several_zones_shows_offsets_and_a_list_of_last_year_s
         vehicles.exit("P3", "CAR1", last_year.plus_millis(60_000)),
         vehicles.entry("P4", "CAR1", minute(0)),
     ] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let page = open(&api, "/search?plate=CAR1").await.text();

@@ -1,7 +1,8 @@
 //! The pages say what is known: held exits are not matched, and no data is not zero.
 
+use sessions::testing::{Vehicles, minute};
+
 use super::{figure, open};
-use crate::testing::{Vehicles, minute};
 use crate::tests::Api;
 
 #[tokio::test]
@@ -9,7 +10,7 @@ async fn unmatched_and_now_say_that_held_exits_wait() {
     let (api, mut vehicles) = (Api::new().await, Vehicles::default());
     for number in 0..217 {
         let unit = vehicles.exit("P3", &format!("CAR{number}"), minute(number % 60));
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let (now, unmatched) = (open(&api, "/").await.text(), open(&api, "/unmatched").await.text());
@@ -21,7 +22,7 @@ async fn unmatched_and_now_say_that_held_exits_wait() {
     assert!(now.contains("(217 held)"), "{now}");
 
     for unit in [vehicles.entry("P3", "IN1", minute(0)), vehicles.exit("P3", "IN1", minute(9))] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let now = open(&api, "/").await.text();
@@ -47,7 +48,7 @@ async fn the_charts_leave_a_gap_where_nothing_is_known() {
     let (api, mut vehicles) = (Api::new().await, Vehicles::default());
     let none = open(&api, "/stays?lot_id=central-mall").await.text();
     for unit in [vehicles.entry("P3", "CAR1", minute(0)), vehicles.exit("P3", "CAR1", minute(90))] {
-        api.fixture.service.record(vec![unit]).await.unwrap();
+        api.fixture.record(vec![unit]).await;
     }
 
     let page = open(&api, "/stays?lot_id=P3").await.text();

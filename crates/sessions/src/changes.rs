@@ -84,7 +84,7 @@ impl Service {
 
     /// Changes whenever this process has committed something, before whoever wrote it is answered. What other processes
     /// commit is not seen here.
-    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+    pub fn commits(&self) -> watch::Receiver<u64> {
         self.inner.commits.subscribe()
     }
 

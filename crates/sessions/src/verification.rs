@@ -226,7 +226,7 @@ mod tests {
             vehicles.entry("P3", "BBB222", minute(0)),
         ];
         for unit in units {
-            fixture.service.record(vec![unit]).await.unwrap();
+            fixture.record(vec![unit]).await;
         }
         let summary = Summary { vehicle: vehicle("P3", "AAA111"), entry: minute(0), exit: minute(5) };
         fixture.service.save_summary(summary, None).await.unwrap();

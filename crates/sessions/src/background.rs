@@ -1,18 +1,18 @@
-//! What runs beside the routes: once a second, how things stand is shown as metrics, as health and in the log. When
+//! What runs beside the calls: once a second, how things stand is shown as metrics, as health and in the log. When
 //! another ledger has taken the place of this one, or its files are gone, the process ends.
 
 use std::time::Duration;
 
 use service_kit::{Dependency, Lifecycle, ServiceContext};
 
-use crate::service::{Error, Service};
+use crate::{Error, Service};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// So often in a second the ledger's place is looked at, which costs next to nothing.
 const LOOKS: u32 = 4;
 
 /// Starts it. `ledger` is the dependency that is up while the ledger answers.
-pub(crate) fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
+pub fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
     let service = service.clone();
     let lifecycle = context.lifecycle.clone();
     context.lifecycle.spawn("ledger watch", async move {
@@ -20,7 +20,7 @@ pub(crate) fn spawn_background(service: &Service, ledger: Dependency, context: &
             let stands = async {
                 service.refresh().await?;
                 ledger.up();
-                service.metrics().second.log();
+                service.inner.metrics.second.log();
                 a_second(&service, &lifecycle).await
             };
             if let Err(error) = stands.await
@@ -32,11 +32,11 @@ pub(crate) fn spawn_background(service: &Service, ledger: Dependency, context: &
                 if let Error::Ledger(ledger::Error::Replaced(_)) = error {
                     return Err(error.into());
                 }
-                service.metrics().second.log();
+                service.inner.metrics.second.log();
                 pause(SECOND, &lifecycle).await;
             }
         }
-        service.metrics().second.log();
+        service.inner.metrics.second.log();
         Ok(())
     });
 }

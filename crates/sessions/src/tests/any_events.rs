@@ -94,7 +94,7 @@ async fn record_all(service: &Service, events: &[EventKey], batch: usize) -> usi
         let (mut arrivals, mut reaching) = (part.to_vec(), None);
         loop {
             let request = LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching };
-            let snapshot = service.load(std::slice::from_ref(&request)).await.unwrap().remove(0);
+            let snapshot = service.load(vec![request.clone()], CallOptions::default()).await.unwrap().remove(0);
             let limits = Limits::of(&service.terms().rules, &request.vehicle.lot);
             let decision = match snapshot.step(&request.vehicle, limits, &arrivals, &[]) {
                 Err(TooOld(time)) => {
@@ -112,7 +112,8 @@ async fn record_all(service: &Service, events: &[EventKey], batch: usize) -> usi
             }
             if !decision.is_empty() {
                 let unit = unit(&request.vehicle, &snapshot, &arrivals, decision);
-                let outcomes = service.record(vec![unit]).await.expect("the ledger takes every decision");
+                let outcomes =
+                    service.record(vec![unit], CallOptions::default()).await.expect("the ledger takes every decision");
                 assert!(matches!(outcomes[..], [Outcome::Recorded(_)]), "{outcomes:?}");
             }
             break;

@@ -1,21 +1,36 @@
-//! The service behind the routes: what the HTTP API and a correlator in the same process both call.
+//! What can be recorded and asked of parking sessions, without HTTP: what the HTTP API and a correlator in the same
+//! process both call.
 //!
-//! It adds to the ledger what all callers need: the rules, sanity checks, deadlines and counts. Formats and status
-//! codes are left to [`routes`](crate::routes), storing to [`ledger`].
+//! [`Service`] adds to the ledger what all callers need: the rules, sanity checks, deadlines, counts and metrics.
+//!
+//! - `recording`: what is written, and what is decided on.
+//! - `lots`, `statistics`, [`story`], `whys`, `changes`, `streams`: what is asked.
+//! - `correlators`: who works on the queues, and whether all work is done.
+//! - [`gates`]: how each gate does.
+//! - `verification`: compares the whole ledger with the definition of the sessions.
+//! - `background`: what runs beside all that.
+//!
+//! Formats and status codes are left to the crates above, storing to `ledger`, deciding to `matching`.
 
+mod background;
 mod calendar;
 mod changes;
 mod checks;
 mod connected;
 mod correlators;
 mod error;
+pub mod gates;
 mod limits;
 mod lots;
+mod metrics;
 mod near;
 mod own_clock;
+mod recording;
 mod statistics;
 pub mod story;
 mod streams;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod verification;
 mod whys;
 
@@ -24,25 +39,26 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::{Ledger, Page, Pending, Saved, SessionFilter, SessionRow, Summary};
-use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit, wire};
-use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Lot, LotId, Lots, Rules, SessionId, Timestamp};
-use service_kit::logs::human_duration;
+use ledger::{Ledger, Page, Pending, SessionFilter, SessionRow};
+use matching::{CorrelatorStatus, LedgerTerms};
+use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use service_kit::metrics::show_limits;
-use service_kit::traces::{Kind, TraceContext, Traces};
+use service_kit::traces::Traces;
 use service_kit::{DecisionLog, Health, ServiceContext};
 use tokio::sync::{Semaphore, watch};
 
-use crate::gates::{GateStatus, Gates};
-use crate::metrics::{Facts, Metrics};
 use correlators::{Correlators, Reports};
+use gates::{GateStatus, Gates};
 use lots::Usual;
+use metrics::Metrics;
 use own_clock::OwnClock;
 
+pub use background::spawn_background;
 pub use changes::Changed;
 pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
 pub use lots::LotStatus;
+pub use recording::{CallOptions, LEASE};
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, Wanted};
 pub use verification::{FAULTS_SHOWN, Verification};
@@ -50,8 +66,6 @@ pub use whys::Why;
 
 /// The longest that a call waits for the ledger. What was begun runs to its end all the same.
 pub const LEDGER_DEADLINE: Duration = Duration::from_secs(8);
-/// How long a vehicle that is due is one correlator's, before it is given out again.
-pub const LEASE: Duration = Duration::from_secs(10);
 /// The most sessions of a page, and changes of a call.
 pub const MAX_PAGE: u32 = 1_000;
 /// The most summaries that are being saved at once; above this the callers wait.
@@ -138,82 +152,6 @@ impl Service {
         LedgerTerms { ledger: self.inner.ledger.id(), rules: self.inner.rules.clone() }
     }
 
-    /// The snapshots of many vehicles, in the order asked for.
-    pub async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
-        self.load_holding(requests.to_vec(), ()).await
-    }
-
-    /// The same, and drops `held` when nothing of it is under way any more; a caller that has gone does not end it.
-    pub(crate) async fn load_holding(
-        &self,
-        requests: Vec<LoadRequest>,
-        held: impl Send + 'static,
-    ) -> Result<Vec<Snapshot>, Error> {
-        checks::load(&requests)?;
-        let service = self.clone();
-        to_the_end(held, async move { Ok(service.inner.ledger.load(&requests, &service.inner.rules).await?) }).await
-    }
-
-    /// Records units, each whole or not at all, and counts what was recorded; the outcomes are in their order.
-    ///
-    /// What was begun runs to its end, and is counted, when the caller goes away.
-    pub async fn record(&self, units: Vec<Unit>) -> Result<Vec<Outcome>, Error> {
-        self.record_holding(units, None, ()).await
-    }
-
-    /// The same, as a part of the caller's work.
-    pub async fn record_after(&self, units: Vec<Unit>, caller: TraceContext) -> Result<Vec<Outcome>, Error> {
-        self.record_holding(units, Some(caller), ()).await
-    }
-
-    /// The same, and drops `held` when nothing of it is under way any more.
-    pub(crate) async fn record_holding(
-        &self,
-        units: Vec<Unit>,
-        caller: Option<TraceContext>,
-        held: impl Send + 'static,
-    ) -> Result<Vec<Outcome>, Error> {
-        checks::record(&units)?;
-        let service = self.clone();
-        to_the_end(held, async move {
-            let inner = &service.inner;
-            let facts = Facts::of(&units);
-            let mut span = inner.traces.begin(Kind::Answers, "record in the ledger", caller);
-            span.note("dwell.units", units.len());
-            let now = inner.clock.now();
-            let outcomes = inner.ledger.record(units, &inner.rules, now).await?;
-            inner.metrics.recorded(&facts, &outcomes);
-            inner.metrics.second.recorded_for(span.context());
-            let mut gates = inner.gates.lock().unwrap_or_else(PoisonError::into_inner);
-            facts.recorded_reads(&outcomes).for_each(|(lot, read)| gates.take(lot, read, now));
-            drop(gates);
-            service.committed();
-            Ok(outcomes)
-        })
-        .await
-    }
-
-    /// Leases up to `most` vehicles of which something awaited has ended. A hold does not end while an entry before its
-    /// exit may be under way at any correlator.
-    pub async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
-        self.due_holding(most, ()).await
-    }
-
-    /// The same, and drops `held` when nothing of it is under way any more.
-    pub(crate) async fn due_holding(&self, most: u32, held: impl Send + 'static) -> Result<Vec<Due>, Error> {
-        let most = most.min(u32::try_from(wire::MAX_VEHICLES).unwrap_or(u32::MAX));
-        let service = self.clone();
-        to_the_end(held, async move {
-            let inner = &service.inner;
-            let now = inner.clock.now();
-            let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX));
-            let due = inner.ledger.due(most, &inner.rules, now, lease_until).await?;
-            let entries_until = inner.correlators.entries_until(inner.clock.now(), inner.rules.hold_ms);
-            Ok(due.into_iter().filter_map(|due| without_holds_after(due, entries_until, now)).collect())
-        })
-        .await
-    }
-
     /// Takes how a correlator stands. It is forgotten after [`REPORT_LIFETIME`], unless it may still have messages in its
     /// hands.
     pub fn report(&self, status: CorrelatorStatus) {
@@ -240,29 +178,6 @@ impl Service {
         Ok(Status { now, settled, pending, correlators, waits_for })
     }
 
-    /// Saves a summary, as a part of the caller's work; the same one again changes nothing and counts nothing.
-    pub async fn save_summary(&self, summary: Summary, caller: Option<TraceContext>) -> Result<Saved, Error> {
-        checks::summary(&summary)?;
-        let service = self.clone();
-        let turn = within(async {
-            let turn = Arc::clone(&service.inner.saves).acquire_owned().await;
-            Ok(turn.expect("the semaphore is never closed"))
-        });
-        to_the_end(turn.await?, async move {
-            let inner = &service.inner;
-            let span = inner.traces.begin(Kind::Answers, "save a summary", caller);
-            let saved = inner.ledger.save_summary(summary, inner.clock.now()).await?;
-            // Also of one that is known: the reply to whoever saved it may have been lost, or another process has saved it.
-            service.committed();
-            if saved.is_new {
-                inner.metrics.summary_saved();
-                inner.decisions.decision("summary_saved", || log_saved(&saved.row, span.context()));
-            }
-            Ok(saved)
-        })
-        .await
-    }
-
     /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
     pub async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
         let page = Page { limit: page.limit.min(MAX_PAGE + 1), ..page };
@@ -281,7 +196,7 @@ impl Service {
     }
 
     /// Asks the ledger how things stand and shows it as metrics; an error says that the ledger is away or keeps nothing.
-    pub(crate) async fn refresh(&self) -> Result<(), Error> {
+    pub async fn refresh(&self) -> Result<(), Error> {
         let metrics = &self.inner.metrics;
         metrics.gates(&self.gates());
         metrics.ledger_log(self.inner.ledger.log_bytes());
@@ -309,55 +224,29 @@ impl Service {
     }
 
     /// What is known of a lot beforehand.
-    pub(crate) fn lot(&self, id: &LotId) -> Option<&Lot> {
+    pub fn lot(&self, id: &LotId) -> Option<&Lot> {
         self.inner.lots.get(id)
     }
 
     /// The time of this machine, as the service takes it.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
     /// How the dependencies of this process are.
-    pub(crate) fn health(&self) -> &Health {
+    pub fn health(&self) -> &Health {
         &self.inner.health
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.inner.metrics
+    /// Exits matched and exits unmatched since the process began: what `matched_events` and `unmatched_events` say.
+    pub fn exits(&self) -> (u64, u64) {
+        self.inner.metrics.exits()
     }
-}
-
-/// What is due of a vehicle without the holds of exits after `time`; `None` when nothing else is due. An exit from the
-/// future, recorded while a clock was wrong, waits for no entries.
-fn without_holds_after(mut due: Due, time: Timestamp, now: Timestamp) -> Option<Due> {
-    let is_in_the_future = |key: &EventKey| key.time.millis_since(now) > AHEAD_MAX_MS;
-    due.ended.retain(|key| key.direction == Direction::Entry || key.time <= time || is_in_the_future(key));
-    (!due.ended.is_empty()).then_some(due)
 }
 
 /// Waits for the ledger, but not for ever.
 async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(LEDGER_DEADLINE, call).await.unwrap_or(Err(Error::TooSlow))
-}
-
-/// Runs a call to its end in a task of its own, also when the caller stops waiting for it. `held` is dropped at that
-/// end, not at the caller's: a limit is on what is under way, or work would pile up behind a ledger that hangs.
-async fn to_the_end<T: Send + 'static>(
-    held: impl Send + 'static,
-    call: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let task = async move {
-        let _held = held;
-        call.await
-    };
-    within(async { tokio::spawn(task).await.unwrap_or(Err(Error::Defect)) }).await
-}
-
-fn log_saved(row: &SessionRow, trace: TraceContext) {
-    let (lot, session) = (&row.session.vehicle.lot, row.session.id);
-    let (dwell, trace_id) = (human_duration(row.session.dwell_ms().unwrap_or_default()), trace.trace_id());
-    tracing::info!(%lot, %dwell, %session, %trace_id, "summary saved");
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl ReportedCorrelator {
     }
 
     /// Whether its report is younger than [`REPORT_LIFETIME`].
-    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.age_ms(now) <= REPORT_LIFETIME.as_secs() * 1_000
     }
 

@@ -231,7 +231,7 @@ mod tests {
         for number in 1..=count {
             let plate = format!("CAR{number}");
             for unit in [vehicles.entry("P3", &plate, minute(0)), vehicles.exit("P3", &plate, minute(number))] {
-                fixture.service.record(vec![unit]).await.unwrap();
+                fixture.record(vec![unit]).await;
             }
         }
         (fixture, vehicles)
@@ -245,12 +245,12 @@ mod tests {
     #[tokio::test]
     async fn a_stay_longer_than_nearly_all_is_doubtful_when_enough_are_known() {
         let (fixture, mut vehicles) = with_stays(199).await;
-        fixture.service.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await.unwrap();
-        fixture.service.record(vec![vehicles.entry("P3", "SHORT", minute(5))]).await.unwrap();
+        fixture.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await;
+        fixture.record(vec![vehicles.entry("P3", "SHORT", minute(5))]).await;
         assert_eq!(p3(&fixture).await.doubtful, None);
 
         for unit in [vehicles.entry("P3", "LAST", minute(1)), vehicles.exit("P3", "LAST", minute(202))] {
-            fixture.service.record(vec![unit]).await.unwrap();
+            fixture.record(vec![unit]).await;
         }
         assert_eq!(p3(&fixture).await.doubtful, None, "it is looked at anew after a minute");
         fixture.clock.advance_millis(60_000);
@@ -266,10 +266,10 @@ mod tests {
         let mut vehicles = Vehicles::default();
         // A day before, in the hour before, and in the hour that the lot's time is in.
         for (plate, at) in [("A", -24 * 60), ("B", 0), ("C", 1), ("D", 59), ("E", 60), ("F", 75)] {
-            fixture.service.record(vec![vehicles.entry("P3", plate, minute(at))]).await.unwrap();
+            fixture.record(vec![vehicles.entry("P3", plate, minute(at))]).await;
         }
-        fixture.service.record(vec![vehicles.exit("P3", "B", minute(70))]).await.unwrap();
-        fixture.service.record(vec![vehicles.exit("P3", "A", minute(-23 * 60))]).await.unwrap();
+        fixture.record(vec![vehicles.exit("P3", "B", minute(70))]).await;
+        fixture.record(vec![vehicles.exit("P3", "A", minute(-23 * 60))]).await;
 
         let lot = p3(&fixture).await;
 
@@ -291,7 +291,7 @@ mod tests {
         ] {
             let (fixture, mut vehicles) = (Fixture::in_zone(zone).await, Vehicles::default());
             for (plate, at) in [("A", before - 59), ("B", before), ("C", first), ("D", last)] {
-                fixture.service.record(vec![vehicles.entry("P3", plate, minute(at))]).await.unwrap();
+                fixture.record(vec![vehicles.entry("P3", plate, minute(at))]).await;
             }
 
             let lot = p3(&fixture).await;
@@ -305,8 +305,8 @@ mod tests {
         let fixture = Fixture::new().await;
         let mut vehicles = Vehicles::default();
         let month = 31 * 24 * 60;
-        fixture.service.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await.unwrap();
-        fixture.service.record(vec![vehicles.entry("P3", "NEW", minute(month))]).await.unwrap();
+        fixture.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await;
+        fixture.record(vec![vehicles.entry("P3", "NEW", minute(month))]).await;
 
         fixture.service.refresh().await.unwrap();
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use matching::{Applied, QueueReport, Snapshot, unread_unit};
+use ledger::Summary;
+use matching::{Applied, LoadRequest, Outcome, QueueReport, Snapshot, Unit, unread_unit};
 use parking::Lots;
 
 use super::*;
 
 mod any_events;
 
-use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, vehicle};
+use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, rules, vehicle};
 
 fn summary() -> Summary {
     Summary { vehicle: vehicle("P3", "FIN123"), entry: minute(0), exit: minute(90) }
@@ -30,9 +31,9 @@ async fn each_exit_is_counted_once_whatever_is_sent_again() {
     ];
 
     for unit in &units {
-        let outcomes = fixture.service.record(vec![unit.clone()]).await.unwrap();
+        let outcomes = fixture.record(vec![unit.clone()]).await;
         assert!(matches!(outcomes[..], [Outcome::Recorded(Applied { events: 1, .. })]), "{outcomes:?}");
-        let again = fixture.service.record(vec![unit.clone()]).await.unwrap();
+        let again = fixture.record(vec![unit.clone()]).await;
         assert!(matches!(again[..], [Outcome::Lost(_)]), "{again:?}");
     }
 
@@ -63,7 +64,7 @@ async fn a_re_read_is_counted_when_it_is_recorded_and_whoever_speaks_for_its_pas
     let mut counted = Vec::new();
     for unit in units {
         for _ in 0..2 {
-            fixture.service.record(vec![unit.clone()]).await.unwrap();
+            fixture.record(vec![unit.clone()]).await;
         }
         counted.push(fixture.metric("dwell_re_reads_total").unwrap());
     }
@@ -80,7 +81,7 @@ async fn unread_plates_are_counted_once_too() {
     let unit = unread_unit(&vehicle("P3", "NOPLATE"), events);
 
     for _ in 0..2 {
-        fixture.service.record(vec![unit.clone()]).await.unwrap();
+        fixture.record(vec![unit.clone()]).await;
     }
 
     let metric = |name: &str| fixture.metric(name).unwrap();
@@ -95,7 +96,7 @@ async fn a_record_whose_caller_goes_away_is_recorded_and_counted() {
     let fixture = Fixture::new().await;
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
 
-    let mut record = Box::pin(fixture.service.record(vec![unit]));
+    let mut record = Box::pin(fixture.service.record(vec![unit], CallOptions::default()));
     let begun = futures::poll!(&mut record);
     drop(record);
 
@@ -129,8 +130,8 @@ async fn what_no_correct_caller_sends_is_refused_and_changes_nothing() {
     let backwards = Summary { exit: minute(-1), ..summary() };
 
     let refusals = [
-        fixture.service.record(vec![unit.clone(), unit.clone()]).await.unwrap_err(),
-        fixture.service.record(vec![unbased]).await.unwrap_err(),
+        fixture.service.record(vec![unit.clone(), unit.clone()], CallOptions::default()).await.unwrap_err(),
+        fixture.service.record(vec![unbased], CallOptions::default()).await.unwrap_err(),
         fixture.service.save_summary(backwards, None).await.unwrap_err(),
     ];
 
@@ -158,7 +159,7 @@ async fn all_is_settled_when_a_correlator_says_so_and_nothing_is_awaited() {
     assert!(!settled().await, "nobody knows what waits in the exit queue");
 
     fixture.service.report(idle_correlator(2));
-    fixture.service.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await.unwrap();
+    fixture.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await;
     let status = fixture.service.status().await.unwrap();
     assert_eq!((status.settled, status.pending), (false, Pending { held_exits: 1, overdue_stays: 0 }));
 
@@ -169,12 +170,12 @@ async fn all_is_settled_when_a_correlator_says_so_and_nothing_is_awaited() {
 #[tokio::test]
 async fn what_is_due_is_leased_once() {
     let fixture = Fixture::new().await;
-    fixture.service.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await.unwrap();
+    fixture.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await;
     fixture.clock.advance_millis(31_000);
     fixture.service.report(idle_correlator(1));
 
-    let first = fixture.service.due(u32::MAX).await.unwrap();
-    let second = fixture.service.due(u32::MAX).await.unwrap();
+    let first = fixture.service.due(u32::MAX, CallOptions::default()).await.unwrap();
+    let second = fixture.service.due(u32::MAX, CallOptions::default()).await.unwrap();
 
     assert_eq!(first.iter().map(|due| &due.vehicle).collect::<Vec<_>>(), [&vehicle("P3", "ABC123")]);
     assert_eq!(second, []);
@@ -185,7 +186,7 @@ async fn lots_are_those_with_events_and_those_known_beforehand() {
     let fixture = Fixture::new().await;
     let mut vehicles = Vehicles::default();
     let units = vec![vehicles.entry("central-mall", "ABC123", minute(3)), vehicles.entry("P3", "ABC123", minute(4))];
-    fixture.service.record(units).await.unwrap();
+    fixture.record(units).await;
 
     let lots = fixture.service.lots().await.unwrap();
     fixture.service.refresh().await.unwrap();
@@ -212,15 +213,20 @@ async fn terms_name_the_ledger_and_a_vehicle_that_is_not_known_is_at_version_0()
     let fixture = Fixture::new().await;
     let request = LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None };
 
-    let loaded = fixture.service.load(&[request]).await.unwrap();
+    let loaded = fixture.service.load(vec![request], CallOptions::default()).await.unwrap();
 
     assert_eq!(loaded, [Snapshot::default()]);
-    assert_eq!(fixture.service.terms().rules, crate::testing::rules());
+    assert_eq!(fixture.service.terms().rules, rules());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_fails_fails_the_call_in_time() {
-    let record = async |how| on(how).record(vec![Vehicles::default().entry("P3", "A1", minute(0))]).await.unwrap_err();
+    let record = async |how| {
+        on(how)
+            .record(vec![Vehicles::default().entry("P3", "A1", minute(0))], CallOptions::default())
+            .await
+            .unwrap_err()
+    };
     assert!(record(How::Away).await.is_temporary());
     assert_eq!(record(How::Silent).await, Error::TooSlow);
     assert_eq!(record(How::Panics).await, Error::Defect);

@@ -10,8 +10,7 @@ use ledger::testing::{Vehicles, minute};
 use parking::{Clock, Lots, ManualClock, Rules, Timestamp};
 use rusqlite::Connection;
 use service_kit::ServiceContext;
-use summary_api::Service;
-use summary_api::service::Verification;
+use sessions::{Service, Verification};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

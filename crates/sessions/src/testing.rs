@@ -1,46 +1,56 @@
-//! What the tests of this crate share: a service on a ledger in a folder of its own.
+//! Fixtures for tests that need a service: one on a ledger in a folder of its own.
+//!
+//! Only compiled for tests, and with the feature `testing` for those of the crates above.
+
+#![expect(clippy::unwrap_used, reason = "a fixture that can't be made ends its test")]
 
 use std::sync::Arc;
 
 use ledger::Ledger;
-use matching::{BrokerCounts, CorrelatorStatus, QueueReport};
+use matching::{BrokerCounts, CorrelatorStatus, Outcome, QueueReport, Unit};
 use parking::{Clock, Lots, ManualClock, Rules};
 use service_kit::ServiceContext;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::Service;
+use crate::{CallOptions, Service};
 
-pub(crate) use ledger::testing::{BrokenLedger, CountingLedger, How, Vehicles, minute, rules, vehicle};
+pub use ledger::testing::{BrokenLedger, CountingLedger, How, Vehicles, minute, rules, vehicle};
 
 /// The report of a correlator that has nothing to do.
-pub(crate) fn idle_correlator(id: u128) -> CorrelatorStatus {
+pub fn idle_correlator(id: u128) -> CorrelatorStatus {
     let queue = QueueReport { broker: Some(BrokerCounts::default()), ..QueueReport::default() };
     CorrelatorStatus { correlator: Uuid::from_u128(id), entry: queue, exit: queue, ..CorrelatorStatus::default() }
 }
 
 /// A service on SQLite in a folder of its own.
 #[derive(Debug)]
-pub(crate) struct Fixture {
-    pub(crate) service: Service,
-    pub(crate) context: ServiceContext,
-    pub(crate) clock: Arc<ManualClock>,
-    pub(crate) ledger: Arc<dyn Ledger>,
+pub struct Fixture {
+    /// The service.
+    pub service: Service,
+    /// What it runs in.
+    pub context: ServiceContext,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Its ledger.
+    pub ledger: Arc<dyn Ledger>,
     _folder: TempDir,
 }
 
 impl Fixture {
-    pub(crate) async fn new() -> Self {
+    /// Without lots that are known beforehand.
+    pub async fn new() -> Self {
         Self::with(Lots::default(), rules()).await
     }
 
     /// With one lot, P3, in this time zone.
-    pub(crate) async fn in_zone(time_zone: &str) -> Self {
+    pub async fn in_zone(time_zone: &str) -> Self {
         let lots = format!("[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"{time_zone}\"");
         Self::with(Lots::parse(&lots).unwrap(), rules()).await
     }
 
-    pub(crate) async fn with_rules(rules: Rules) -> Self {
+    /// With these rules.
+    pub async fn with_rules(rules: Rules) -> Self {
         Self::with(Lots::default(), rules).await
     }
 
@@ -54,8 +64,13 @@ impl Fixture {
         Self { service, context, clock, ledger, _folder: folder }
     }
 
+    /// Records units, and gives what became of them.
+    pub async fn record(&self, units: Vec<Unit>) -> Vec<Outcome> {
+        self.service.record(units, CallOptions::default()).await.unwrap()
+    }
+
     /// The value of a series on the page of metrics.
-    pub(crate) fn metric(&self, series: &str) -> Option<i64> {
+    pub fn metric(&self, series: &str) -> Option<i64> {
         let page = service_kit::metrics::render(&self.context.registry);
         page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }

@@ -1,6 +1,6 @@
-//! What the summary API counts. Verbs in, metrics out; which facts a recorded unit holds is [`facts`]'s.
+//! What the service counts. Verbs in, metrics out; which facts a recorded unit holds is [`facts`]'s.
 //!
-//! Labels are fixed words, routes and lots, never a plate or an id. Every series that can be named beforehand is there
+//! Labels are fixed words and lots, never a plate or an id. Every series that can be named beforehand is there
 //! from the start, at 0, so that a rate never begins with a gap.
 
 mod facts;
@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use ledger::Pending;
 use matching::{Applied, Outcome, Rule};
 use parking::{LotId, Reason};
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
-use service_kit::metrics::{self as kit, Error, LATENCY_BUCKETS, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use service_kit::metrics::{self as kit, Error, Registry};
 use service_kit::traces::TraceContext;
 
 use crate::gates::GateStatus;
@@ -47,7 +47,6 @@ pub(crate) struct Metrics {
     held_exits: IntGauge,
     overdue_stays: IntGauge,
     correlators: IntGauge,
-    requests: HistogramVec,
     gates: GateMetrics,
     log_size: LogSize,
     /// Each lot's own.
@@ -98,13 +97,6 @@ impl Metrics {
                 "Open sessions beyond the longest stay that are not decided yet",
             )?,
             correlators: kit::gauge(registry, "dwell_correlators_reporting", "Correlators that report to this API")?,
-            requests: kit::histogram_vec(
-                registry,
-                "dwell_http_request_duration_seconds",
-                "From the head of a request until its answer begins",
-                LATENCY_BUCKETS,
-                &["route", "method", "status"],
-            )?,
             gates: GateMetrics::register(registry)?,
             log_size: LogSize::register(registry)?,
             lots: LotMetrics::register(registry)?,
@@ -124,23 +116,6 @@ impl Metrics {
         for outcome in ["recorded", "lost"] {
             self.units.with_label_values(&[outcome]);
         }
-    }
-
-    /// A route that will answer.
-    pub(crate) fn expect_route(&self, route: &str, method: &str) {
-        self.requests.with_label_values(&[route, method, "2xx"]);
-    }
-
-    /// A request was answered.
-    pub(crate) fn answered(&self, route: &str, method: &str, status: u16, seconds: f64) {
-        let class = match status / 100 {
-            1 => "1xx",
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            _ => "5xx",
-        };
-        self.requests.with_label_values(&[route, method, class]).observe(seconds);
     }
 
     /// A batch was recorded; `facts` was taken from its units.

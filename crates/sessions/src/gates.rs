@@ -13,7 +13,7 @@ use matching::{RecordedEvent, Unit};
 use parking::{GateId, LotId, Timestamp};
 
 /// The most gates that stand for themselves.
-pub(crate) const MAX_GATES: usize = 1_000;
+pub const MAX_GATES: usize = 1_000;
 /// A read that is received more than this after the vehicle was seen is late, milliseconds.
 pub(crate) const LATE_MS: i64 = 60_000;
 /// The name under which metrics and the API show everything beyond a bound. No lot or gate can have it, since names have no
@@ -80,12 +80,12 @@ pub struct GateStatus {
 
 impl GateStatus {
     /// The name of its lot, as metrics and the API show it.
-    pub(crate) fn lot_name(&self) -> &str {
+    pub fn lot_name(&self) -> &str {
         self.place.as_ref().map_or(OTHER, |(lot, _)| lot.as_str())
     }
 
     /// The name of the gate, as metrics and the API show it.
-    pub(crate) fn gate_name(&self) -> &str {
+    pub fn gate_name(&self) -> &str {
         self.place.as_ref().map_or(OTHER, |(_, gate)| gate.as_str())
     }
 }
