@@ -17,6 +17,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/matching",
         "crates/ledger",
         "crates/sessions",
+        "crates/api",
         "crates/bus",
         "crates/event-files",
         "crates/replay",
@@ -84,6 +85,14 @@ fn sql_stands_only_in_the_ledger() {
 }
 
 #[test]
+fn graphql_stands_only_with_the_views_and_the_schema() {
+    let files = files_with(&["async_graphql"]);
+    assert!(!files.is_empty());
+    let rooms = ["crates/api/src/views/", "crates/api/src/graphql/", "summary-api/src/routes/graphql/"];
+    assert_eq!(outside(&files, |file| rooms.iter().any(|room| file.starts_with(room))), Vec::<&String>::new());
+}
+
+#[test]
 fn ledger_and_sessions_know_no_http() {
     let files = files_with(&["axum::"]);
     assert!(!files.is_empty());
@@ -118,12 +127,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/service-kit", &["parking", "settings"]),
     ("crates/redis-cache", &["service-kit", "settings"]),
     ("crates/sessions", &["ledger", "matching", "parking", "service-kit"]),
+    ("crates/api", &["ledger", "matching", "parking", "sessions"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["parking", "simulator"]),
     ("exit-service", &["parking", "simulator"]),
     ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
-    ("summary-api", &["ledger", "matching", "parking", "redis-cache", "service-kit", "sessions", "settings"]),
+    ("summary-api", &["api", "ledger", "matching", "parking", "redis-cache", "service-kit", "sessions", "settings"]),
 ];
 
 #[test]

@@ -1,13 +1,12 @@
 //! Who may use `/internal/v1`: everybody on loopback, whoever shows the shared secret, or nobody.
 //!
-//! The public routes need no secret. What a refusal looks like is left to [`problem`](crate::problem).
+//! The public routes need no secret. What a refusal looks like is left to [`problem`](api::problem).
 
+use api::{Kind, Problem};
 use axum::http::{HeaderMap, header};
 use service_kit::http::Guard;
 use settings::{Masked, PublicHosts};
 use subtle::ConstantTimeEq;
-
-use crate::problem::{Kind, Problem};
 
 /// Who may use `/internal/v1`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use api::etag::Tagged;
+use api::problem::{self, Kind, Problem};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
@@ -25,8 +27,7 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::metrics::RequestMetrics;
-use crate::problem::{self, Kind, Problem};
-use crate::routes::{self, GRAPHQL_MEDIA_TYPE, Tagged, reference};
+use crate::routes::{self, GRAPHQL_MEDIA_TYPE, reference};
 use crate::{limits, page};
 
 /// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.

@@ -20,7 +20,6 @@ mod live;
 mod metrics;
 pub mod offline;
 mod page;
-mod problem;
 pub mod routes;
 mod run;
 #[cfg(test)]
@@ -29,6 +28,5 @@ mod tests;
 pub use access::Access;
 pub use app::router;
 pub use config::Config;
-pub use problem::{Fault, ProblemView};
 pub use routes::openapi;
 pub use run::{Error, TASK, run, start};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use api::StatusView;
 use reqwest::{Client, redirect};
 use settings::Masked;
-use summary_api::routes::StatusView;
 
 use super::finding::Finding;
 
@@ -32,7 +32,7 @@ fn finding(status: &StatusView) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use summary_api::routes::PendingView;
+    use api::PendingView;
 
     use super::super::finding::Verdict;
     use super::*;

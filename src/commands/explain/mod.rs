@@ -4,11 +4,11 @@
 
 mod screen;
 
+use api::ExplanationsView;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use parking::{LotId, Plate};
 use service_kit::ServiceContext;
 use settings::Settings;
-use summary_api::routes::ExplanationsView;
 use uuid::Uuid;
 
 use crate::commands::api_client::{self, Client, Patience, address};

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use api::{EventView, ExplanationView, ExplanationsView, SessionChangeView, SessionView};
 use parking::{Timestamp, printable};
 use service_kit::logs::human_duration;
-use summary_api::routes::{EventView, ExplanationView, ExplanationsView, SessionChangeView, SessionView};
 
 /// Lines of text are broken before they get longer, columns.
 const WIDTH: usize = 100;

@@ -8,6 +8,7 @@ mod settled;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use api::{SessionPage, SessionView};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use event_files::atomic_file;
 use event_files::session_file::{Row, SessionFile};
@@ -15,7 +16,6 @@ use parking::readable::counted;
 use parking::{LotId, Plate, Reason, SessionId, State, Timestamp};
 use service_kit::ServiceContext;
 use settings::Settings;
-use summary_api::routes::{SessionPage, SessionView};
 
 use crate::commands::api_client::{self, Client, Patience, address};
 use crate::terminal::progress::Progress;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use api::{CorrelatorView, StatusView};
 use parking::Timestamp;
 use parking::readable::{counted, grouped};
-use summary_api::routes::{CorrelatorView, StatusView};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -110,7 +110,7 @@ fn what_is_left(status: &StatusView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use summary_api::routes::PendingView;
+    use api::PendingView;
 
     use super::*;
 

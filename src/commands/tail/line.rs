@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use api::ChangeView;
 use parking::printable;
 use service_kit::logs::human_duration;
-use summary_api::routes::ChangeView;
 
 /// Adds the line, without its end.
 pub(super) fn append(change: &ChangeView, lines: &mut String) {

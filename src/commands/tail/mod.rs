@@ -8,12 +8,12 @@ mod line;
 
 use std::time::Duration;
 
+use api::{ChangeView, LotPage};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::{LotId, printable};
 use reqwest::Response;
 use service_kit::{Backoff, ServiceContext};
 use settings::Settings;
-use summary_api::routes::{ChangeView, LotPage};
 
 use self::events::{Event, Events};
 use crate::commands::api_client::{self, Client, Patience, address};

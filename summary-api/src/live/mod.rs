@@ -13,14 +13,13 @@ mod subscription;
 
 use std::sync::Arc;
 
+use api::{ChangeView, Kind, Problem};
 use axum::extract::ws::Utf8Bytes;
 use parking::LotId;
 use service_kit::{Lifecycle, ServiceContext};
 use sessions::{Changed, LEDGER_DEADLINE, Service};
 use tokio::sync::{Semaphore, broadcast, watch};
 
-use crate::problem;
-use crate::routes::ChangeView;
 use metrics::LiveMetrics;
 
 pub(crate) use subscription::{Ended, Subscription};
@@ -96,11 +95,11 @@ pub(crate) enum Refused {
     Service(#[from] sessions::Error),
 }
 
-impl From<Refused> for problem::Problem {
+impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full => Self::new(problem::Kind::Full, refused.to_string()),
-            Refused::Stopping => Self::new(problem::Kind::Unavailable, refused.to_string()),
+            Refused::Full => Self::new(Kind::Full, refused.to_string()),
+            Refused::Stopping => Self::new(Kind::Unavailable, refused.to_string()),
             Refused::Service(error) => error.into(),
         }
     }

@@ -1,16 +1,15 @@
 //! The choice of a lot: which one an address names, and the field of a form that it is chosen in.
 
+use api::parameters::{self, Faults, Query};
+use api::{Fault, Kind, Problem};
 use maud::{Markup, html};
 use parking::LotId;
 use sessions::LotStatus;
 
-use crate::problem::{Fault, Kind, Problem};
-use crate::routes::query::{self, Faults, Query};
-
 /// The lot that is asked for, else the first that has events.
 pub(super) fn lot<'a>(query: &Query, lots: &'a [LotStatus]) -> Result<&'a LotStatus, Problem> {
     let mut faults = Faults::default();
-    let asked: Option<LotId> = faults.check(query.one("lot_id", query::lot)).flatten();
+    let asked: Option<LotId> = faults.check(query.one("lot_id", parameters::lot)).flatten();
     faults.none()?;
     let found = match &asked {
         Some(asked) => lots.iter().find(|lot| lot.id == *asked),

@@ -1,5 +1,6 @@
-//! Errors as a page, for people whose browser asked for one. What is wrong is decided in [`problem`](crate::problem).
+//! Errors as a page, for people whose browser asked for one. What is wrong is decided in [`problem`](api::problem).
 
+use api::Problem;
 use axum::http::header;
 use axum::response::Response;
 use maud::html;
@@ -7,7 +8,6 @@ use service_kit::Health;
 use sessions::Service;
 
 use super::layout::{Page, Refresh};
-use crate::problem::Problem;
 
 /// The page that says what a problem's answer says, with the same status. `service` is who gave the answer, if anybody.
 pub(crate) fn of_problem(answer: &Response, health: &Health, service: Option<&Service>) -> Response {

@@ -2,13 +2,13 @@
 //!
 //! A period either follows the lot's own time, or is fixed. Pure; asking the ledger is the timeline's.
 
+use api::parameters::{self, Faults, Query, quoted};
+use api::{Fault, Problem};
 use chrono::NaiveDate;
 use parking::Timestamp;
 
 use super::listing::link;
 use super::local::Local;
-use crate::problem::{Fault, Problem};
-use crate::routes::query::{self, Faults, Query, quoted};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -74,8 +74,8 @@ impl Period {
         let mut faults = Faults::default();
         let span = faults.check(query.one("span", span)).flatten();
         let date = faults.check(query.one("date", |text| day(text, local))).flatten();
-        let from = faults.check(query.one("from", query::time)).flatten();
-        let to = faults.check(query.one("to", query::time)).flatten();
+        let from = faults.check(query.one("from", parameters::time)).flatten();
+        let to = faults.check(query.one("to", parameters::time)).flatten();
         let fixed = match (from, to) {
             (Some(from), Some(to)) => faults.check(window(from, to)),
             (None, None) => None,

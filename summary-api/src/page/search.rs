@@ -1,18 +1,18 @@
 //! The stays of one plate, in all lots; and the way from the id of an event or a session to its page.
 
-use ::sessions::{MAX_PAGE, Service};
+use api::parameters::Query;
+use api::questions::session_list::{self, Asked};
+use api::{Kind, Problem};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 use parking::SessionId;
+use sessions::{MAX_PAGE, Service};
 use uuid::Uuid;
 
 use super::layout::Page;
 use super::listing::{self, Columns};
-use crate::problem::{Kind, Problem};
-use crate::routes::query::Query;
-use crate::routes::sessions::{self, Asked};
 
 const PATH: &str = "/search";
 const LIMIT: &str = "50";
@@ -31,7 +31,7 @@ pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<R
         return of_id(&service, id).await;
     }
     let asked = Asked::read(&query.or("vehicle_plate", &typed).or("limit", LIMIT), MAX_PAGE)?;
-    let (rows, next_cursor) = sessions::page(&service, &asked).await?;
+    let (rows, next_cursor) = session_list::page(&service, &asked).await?;
     let plate = asked.filter.plate.as_ref().map_or("", |plate| plate.as_str());
     let near = match &asked.filter.plate {
         Some(plate) if rows.is_empty() => service.near_plates(plate).await?,

@@ -1,6 +1,8 @@
 //! One stay: where it stands and why, its two ends, and the other stays of the vehicle. How it came about is told by
 //! [`story`](super::story).
 
+use api::parameters::path_id;
+use api::{Kind, Problem};
 use axum::extract::{RawPathParams, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,8 +18,6 @@ use super::listing::{self, Columns};
 use super::local::Local;
 use super::why::Told;
 use super::{story, words};
-use crate::problem::{Kind, Problem};
-use crate::routes::path_id;
 
 /// The most other stays of the vehicle that are shown.
 const OTHERS: u32 = 10;

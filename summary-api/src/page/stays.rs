@@ -2,6 +2,8 @@
 //!
 //! The numbers are those of `GET /api/v1/statistics`; each picture has its table beside it.
 
+use api::Problem;
+use api::parameters::{Faults, Query, quoted};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
@@ -15,8 +17,6 @@ use super::listing::link;
 use super::local::{Clock, Local};
 use super::words::{self, about, length, number};
 use super::{behind, choice, heat, histogram};
-use crate::problem::Problem;
-use crate::routes::query::{Faults, Query, quoted};
 
 const PATH: &str = "/stays";
 const HOUR_MS: i64 = 3_600_000;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use api::Problem;
+use api::parameters::Query;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
@@ -20,8 +22,6 @@ use super::listing::{self, Columns};
 use super::local::{Clock, Local};
 use super::period::{self, Neighbours, Period, SPANS, Window};
 use super::words::{self, Mark};
-use crate::problem::Problem;
-use crate::routes::query::Query;
 
 const PATH: &str = "/timeline";
 /// The most bars of a picture; of more, the newest are shown.

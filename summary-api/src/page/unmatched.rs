@@ -1,20 +1,20 @@
 //! What did not match, the newest first, each with why.
 
-use ::sessions::{MAX_PAGE, Service};
+use api::parameters::{Query, quoted};
+use api::questions::session_list::{self, Asked};
+use api::{Kind, Problem};
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use maud::html;
 use parking::{LotId, State};
+use sessions::{MAX_PAGE, Service};
 
 use super::layout::Page;
 use super::listing::{self, Columns};
 use super::why::Whys;
 use super::words::Mark;
 use super::{choice, words};
-use crate::problem::{Kind, Problem};
-use crate::routes::query::{Query, quoted};
-use crate::routes::sessions::{self, Asked};
 
 const PATH: &str = "/unmatched";
 /// The states that are shown unless one is chosen.
@@ -28,7 +28,7 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
     let query = Query::of_form(&uri, &["lot_id", "state", "cursor"])?;
     let chosen = query.one("state", state).map_err(|fault| Problem::with_faults(Kind::InvalidContent, vec![fault]))?;
     let asked = Asked::read(&query.or("state", UNMATCHED).or("limit", LIMIT), MAX_PAGE)?;
-    let (rows, next_cursor) = sessions::page(&service, &asked).await?;
+    let (rows, next_cursor) = session_list::page(&service, &asked).await?;
     let (lots, whys, status) = tokio::try_join!(service.lots(), Whys::of(&service, &rows), service.status())?;
     let lot = asked.filter.lot.as_ref().map_or("", LotId::as_str);
     let caption = if asked.after.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };

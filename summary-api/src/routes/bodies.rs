@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use api::{Kind, Problem};
 use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::Notify;
 
 use super::body;
-use crate::problem::{Kind, Problem};
 
 /// The bodies that are in memory. All clones are the same.
 #[derive(Debug, Clone)]

@@ -2,11 +2,10 @@
 
 use std::error::Error as StdError;
 
+use api::{Kind, Problem};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
-
-use crate::problem::{Kind, Problem};
 
 /// A body beyond its limit is read and thrown away up to so many bytes: a client that is still sending would otherwise
 /// see a broken connection in place of the answer.
@@ -23,7 +22,7 @@ pub(super) fn told(media_type: &str) -> String {
     if media_type.is_empty() {
         "there is no Content-Type".to_owned()
     } else {
-        format!("this is {}", super::query::quoted(media_type))
+        format!("this is {}", api::parameters::quoted(media_type))
     }
 }
 
@@ -81,7 +80,7 @@ fn not_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).map(str::trim);
     for encoding in encodings {
         if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-            let encoding = super::query::quoted(encoding);
+            let encoding = api::parameters::quoted(encoding);
             let problem = format!("the body is encoded as {encoding}; send it without Content-Encoding");
             return Err(Problem::new(Kind::UnsupportedEncoding, problem));
         }

@@ -1,20 +1,12 @@
 //! `GET /api/v1/events/{id}/explanation` and `GET /api/v1/explanations`: why an event did or did not match.
 
+use api::parameters::path_id;
+use api::questions::explanations::of_plate;
+use api::{ExplanationsView, Kind, Problem, Query};
 use axum::Json;
 use axum::extract::{RawPathParams, State};
 use axum::http::Uri;
-use parking::Plate;
 use sessions::Service;
-use sessions::story::MAX_EXPLAINED;
-
-use super::path_id;
-use super::query::{self, Faults, Query};
-use super::story_views::ExplanationsView;
-use super::views::SessionView;
-use crate::problem::{Fault, Kind, Problem};
-
-/// The sessions of a plate that are explained when nobody says how many.
-pub(super) const LIMIT: u32 = 3;
 
 /// Why an event is in the session that it is in: the rule, the reads around it, what changed, and near plates.
 ///
@@ -51,20 +43,4 @@ pub(super) async fn event_explanation(
 )]
 pub(super) async fn explanations(State(service): State<Service>, uri: Uri) -> Result<Json<ExplanationsView>, Problem> {
     Ok(Json(of_plate(&service, &Query::read(&uri, &["vehicle_plate", "lot_id", "limit"])?).await?))
-}
-
-/// The explanations of a plate that parameters ask for.
-pub(super) async fn of_plate(service: &Service, query: &Query) -> Result<ExplanationsView, Problem> {
-    let mut faults = Faults::default();
-    let plate = query.one("vehicle_plate", |text| Plate::named(text).map_err(str::to_owned));
-    let plate = plate.and_then(|plate| plate.ok_or_else(|| Fault::parameter("vehicle_plate", "is missing")));
-    let plate = faults.check(plate);
-    let lot = faults.check(query.one("lot_id", query::lot)).flatten();
-    let limit = faults.check(query.one("limit", |text| query::limit(text, MAX_EXPLAINED))).flatten().unwrap_or(LIMIT);
-    faults.none()?;
-    let Some(plate) = plate else { return Ok(ExplanationsView::from([].as_slice())) };
-    let explained = service.explain_plate(lot.clone(), plate.clone(), limit).await?;
-    let saved = service.saved_of_plate(lot, plate, limit).await?;
-    let saved = saved.iter().map(SessionView::from).collect();
-    Ok(ExplanationsView { saved, ..ExplanationsView::from(explained.as_slice()) })
 }

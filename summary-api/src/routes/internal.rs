@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::{Kind, Problem};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -17,12 +18,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sessions::{CallOptions, Service};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::bodies::Bodies;
-use super::schemas::Postcard;
 use super::{body, caller};
 use crate::access::Access;
-use crate::problem::{Kind, Problem};
 
 /// So many calls are worked on at once.
 pub const INTERNAL_CALLS: usize = 16;
@@ -187,3 +189,15 @@ pub(super) async fn report(State(internal): State<Internal>, request: Request) -
     internal.service.report(status);
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// A body in postcard.
+struct Postcard;
+
+impl PartialSchema for Postcard {
+    fn schema() -> RefOr<Schema> {
+        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).content_media_type(wire::MEDIA_TYPE);
+        Schema::from(any.build()).into()
+    }
+}
+
+impl ToSchema for Postcard {}

@@ -6,8 +6,6 @@
 mod bodies;
 mod body;
 mod changes;
-pub(crate) mod cursor;
-mod etag;
 mod explanation;
 mod gates;
 mod graphql;
@@ -15,51 +13,33 @@ mod internal;
 mod live;
 mod lots;
 mod openapi;
-pub(crate) mod query;
 pub(crate) mod reference;
 mod rules;
 mod save_summary;
-mod schemas;
 mod session_stream;
-pub(crate) mod sessions;
+mod sessions;
 mod statistics;
 mod status;
 mod story;
-mod story_views;
-mod views;
 
 use ::sessions::Service;
 use axum::Router;
-use axum::extract::RawPathParams;
 use axum::http::HeaderMap;
 use service_kit::ServiceContext;
 use service_kit::traces::{TRACEPARENT, TraceContext};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::live::Live;
-use crate::problem::{Fault, Kind, Problem};
 use graphql::GraphQl;
 use internal::Internal;
 
-pub use changes::{ChangePage, ChangeView};
-pub(crate) use etag::Tagged;
-pub use gates::{GateList, GateView};
 pub(crate) use graphql::{MEDIA_TYPE as GRAPHQL_MEDIA_TYPE, limits as graphql_limits};
 pub use internal::{INTERNAL_BODIES_BYTES, INTERNAL_CALLS};
 pub use openapi::openapi;
-pub use rules::{LotRulesView, RulesView};
-pub use save_summary::{BODY_BYTES as SUMMARY_BODY_BYTES, Saved, SummaryBody};
-pub use statistics::{BucketView, DwellBucketView, StatisticsView};
-pub use story_views::{
-    EventView, ExplanationView, ExplanationsView, NearPlateView, PassageView, SessionChangeView, StoryView,
-};
-pub use views::{
-    CorrelatorView, DependencyView, LotPage, LotView, PendingView, Seconds, SessionPage, SessionView, StatusView,
-};
+pub use save_summary::BODY_BYTES as SUMMARY_BODY_BYTES;
 
 /// The routes of everybody.
 fn public() -> OpenApiRouter<Service> {
@@ -103,14 +83,4 @@ pub(crate) fn routes(service: &Service, access: Access, answers: Answers, contex
 /// The work that a request is a part of, if whoever asks says so.
 fn caller(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
-}
-
-/// The id that a path ends with or goes on from.
-pub(crate) fn path_id(path: &RawPathParams) -> Result<Uuid, Problem> {
-    let text = path.iter().next().map_or("", |(_, value)| value);
-    Uuid::try_parse(text).map_err(|_| {
-        let example = "0191c2f4-3cfa-8d2e-ab23-969652be6075";
-        let fault = Fault::parameter("id", format!("{} is not a UUID such as {example}", query::quoted(text)));
-        Problem::with_faults(Kind::InvalidContent, vec![fault])
-    })
 }

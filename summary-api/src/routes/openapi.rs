@@ -1,5 +1,6 @@
 //! The description of the API, OpenAPI 3.1, made from the code: `GET /openapi.json`, and what each problem means.
 
+use api::problem::{self, Fault, Kind, Problem, ProblemView};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::RawPathParams;
@@ -9,8 +10,6 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
-
-use crate::problem::{self, Fault, Kind, Problem, ProblemView};
 
 /// What is said of the API as a whole, and the routes that other crates answer.
 #[derive(Debug, OpenApi)]

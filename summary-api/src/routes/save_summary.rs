@@ -3,55 +3,24 @@
 //! The body is read strictly where it matters: the three members and their forms; extra members are ignored. Gate
 //! events do not come this way: the correlator records them, with their ids, through `/internal/v1`.
 
+use api::parameters::{Faults, quoted};
+use api::{Fault, Kind, Problem, Saved, SessionView, SummaryBody};
 use axum::Json;
 use axum::extract::{Request, State};
 use ledger::Summary;
 use parking::wire::without_byte_order_mark;
 use parking::{AHEAD_MAX_MS, LotId, Plate, Timestamp, Vehicle};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use sessions::Service;
-use utoipa::ToSchema;
 
-use super::query::{Faults, quoted};
-use super::views::SessionView;
 use super::{body, caller};
-use crate::problem::{Fault, Kind, Problem};
 
 /// The largest body, bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
 /// What a saved summary has always been answered with.
 const MESSAGE: &str = "Summary saved successfully";
-
-/// A stay with both of its times.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SummaryBody {
-    /// The plate as read; it is kept in its normal form.
-    #[schema(example = "FIN123")]
-    pub vehicle_plate: String,
-    /// When the vehicle entered: RFC 3339 with an offset.
-    #[schema(format = DateTime, example = "2024-09-24T09:00:00Z")]
-    pub entry_date_time: String,
-    /// When it left: RFC 3339 with an offset, not before the entry, and at most five minutes ahead of the server's clock.
-    #[schema(format = DateTime, example = "2024-09-25T10:00:00Z")]
-    pub exit_date_time: String,
-    /// The car park; without it, `main`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "P3")]
-    pub lot_id: Option<String>,
-}
-
-/// A summary was saved, now or before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = SavedSummary)]
-pub struct Saved {
-    /// Always the same words.
-    #[schema(example = "Summary saved successfully")]
-    pub message: String,
-    /// The session that it is.
-    pub session: SessionView,
-}
 
 /// Saves a stay of which both times are known. The same body twice is one session.
 ///

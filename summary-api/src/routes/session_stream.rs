@@ -3,6 +3,9 @@
 //! The columns of CSV are those of `dwell export`, the lines of NDJSON the elements of the list. Which sessions there are
 //! is said by the same parameters.
 
+use api::SessionView;
+use api::parameters::{Query, quoted};
+use api::{Fault, Problem};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -10,10 +13,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::SessionRow;
 use parking::session_row::{HEADER, Row, append_row};
 use sessions::{Service, Wanted};
-
-use super::query::{Query, quoted};
-use super::views::SessionView;
-use crate::problem::{Fault, Problem};
 
 /// Room for a line; most are shorter.
 const LINE_BYTES: usize = 256;

@@ -1,13 +1,12 @@
 //! `GET /api/v1/status`: whether all work is done, and what is not.
 
+use api::Problem;
+use api::StatusView;
+use api::parameters::Query;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use sessions::Service;
-
-use super::query::Query;
-use super::views::StatusView;
-use crate::problem::Problem;
 
 /// Whether queues, batches in flight and due work are empty.
 #[utoipa::path(

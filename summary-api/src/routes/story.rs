@@ -1,13 +1,12 @@
 //! `GET /api/v1/sessions/{id}/story`: all that is known of one stay.
 
+use api::StoryView;
+use api::parameters::path_id;
+use api::{Kind, Problem};
 use axum::Json;
 use axum::extract::{RawPathParams, State};
 use parking::SessionId;
 use sessions::Service;
-
-use super::path_id;
-use super::story_views::StoryView;
-use crate::problem::{Kind, Problem};
 
 /// The whole story of a session, void or not: its events as they were read, its changes, what it superseded and why.
 #[utoipa::path(

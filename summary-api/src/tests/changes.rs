@@ -1,11 +1,11 @@
 //! Changes in order for those who poll, and tags for those who have an answer already.
 
+use api::{ChangePage, SessionView};
 use axum::http::{Method, header};
 use serde_json::json;
 use sessions::testing::{Vehicles, minute};
 
 use super::{Answer, Api, request, send};
-use crate::routes::{ChangePage, SessionView};
 
 /// An exit whose entry comes late, so that a session becomes void, and another vehicle that is inside.
 async fn revised() -> Api {

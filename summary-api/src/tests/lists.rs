@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use api::{LotPage, SessionPage, SessionView};
 use axum::http::{Method, header};
 use serde_json::{Value, json};
 use sessions::testing::{Vehicles, minute};
 use tower::ServiceExt as _;
 
 use super::{Api, request, send};
-use crate::routes::{LotPage, SessionPage, SessionView};
 
 /// Twelve sessions: for each of six vehicles one that is over and one that is open, alternating over two lots.
 async fn parked() -> Api {

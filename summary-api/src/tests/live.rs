@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::{ChangePage, ChangeView};
 use axum::http::Method;
 use futures::{SinkExt as _, StreamExt as _};
 use service_kit::http;
@@ -12,7 +13,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt as _;
 
 use super::{Api, request, send};
-use crate::routes::{ChangePage, ChangeView};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

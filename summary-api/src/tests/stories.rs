@@ -1,12 +1,12 @@
 //! Explanations of events and plates, and stories of sessions.
 
+use api::{ExplanationsView, SessionView, StoryView};
 use matching::unread_unit;
 use serde_json::{Value, json};
 use sessions::testing::{Vehicles, minute, vehicle};
 use uuid::Uuid;
 
 use super::Api;
-use crate::routes::{ExplanationsView, SessionView, StoryView};
 
 /// The id of the event with that number, in the order in which [`Vehicles`] makes them.
 fn event(number: u128) -> Uuid {

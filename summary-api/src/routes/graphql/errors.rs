@@ -1,42 +1,10 @@
-//! What went wrong, in the words of `/api/v1` and with GraphQL's names, and with a code for programs beside them.
+//! What is wrong with a request as a whole. What is wrong with a field is [`api::graphql`]'s.
 
-use async_graphql::{Error, ErrorExtensions as _, ServerError};
+use api::Kind;
+use api::graphql::errors::with_code;
+use async_graphql::ServerError;
 
 use super::schema::{COMPLEXITY, DEPTH};
-use crate::problem::{Kind, Problem};
-
-/// The member of the extensions that has the last part of the problem's type.
-const CODE: &str = "code";
-/// Parameters of `/api/v1`, and the arguments that stand for them.
-const ARGUMENTS: [(&str, &str); 5] = [
-    ("limit", "first"),
-    ("cursor", "after"),
-    ("lot_id", "lotId"),
-    ("vehicle_plate", "vehiclePlate"),
-    ("state", "states"),
-];
-
-pub(super) fn refused(problem: &Problem) -> Error {
-    let code = problem.code();
-    Error::new(named(problem)).extend_with(|_, extensions| extensions.set(CODE, code))
-}
-
-pub(super) fn failed(error: sessions::Error) -> Error {
-    refused(&Problem::from(error))
-}
-
-/// A fault begins with the name of its parameter.
-fn named(problem: &Problem) -> String {
-    let renamed = problem.faults().iter().map(|fault| {
-        let parameter = fault.parameter.as_deref().unwrap_or_default();
-        let argument = ARGUMENTS.iter().find(|(name, _)| *name == parameter);
-        let rest = argument.and_then(|(name, argument)| Some((argument, fault.detail.strip_prefix(name)?)));
-        let detail = rest.map_or_else(|| fault.detail.clone(), |(argument, rest)| format!("{argument}{rest}"));
-        detail.replace("a next_cursor", "an endCursor")
-    });
-    let renamed: Vec<String> = renamed.collect();
-    if renamed.is_empty() { problem.detail().to_owned() } else { renamed.join("; ") }
-}
 
 /// A request that asks for more than may be.
 pub(super) fn too_much(problem: String) -> ServerError {
@@ -61,13 +29,4 @@ fn with_own_words(error: ServerError) -> ServerError {
         "Query is nested too deep." => too_much(format!("the request has more than {DEPTH} fields within one another")),
         _ => with_code(error, Kind::Malformed),
     }
-}
-
-/// The error with a code, its own if it has one.
-fn with_code(mut error: ServerError, kind: Kind) -> ServerError {
-    let extensions = error.extensions.get_or_insert_default();
-    if extensions.get(CODE).is_none() {
-        extensions.set(CODE, kind.code());
-    }
-    error
 }

@@ -1,26 +1,24 @@
 //! `/graphql`: the same questions as `/api/v1` in one language, read-only.
 //!
-//! - [`schema`]: what can be asked, and the limits; every answer is made of the views of `/api/v1`.
-//! - [`objects`]: the fields that lead from one object to another.
-//! - [`loaders`]: what many parts of one request ask for is asked of the ledger once.
+//! - [`schema`]: what can be asked, and the limits; every answer is made of the views of `/api/v1`, with
+//!   the fields that [`api::graphql`] adds to them.
 //! - [`scan`], [`size`]: what a request may be, before it is parsed and before it is validated.
 //! - [`workers`]: the threads that execute requests.
 //! - [`request`]: the members of a request, from a body or an address.
-//! - [`errors`]: what went wrong, with GraphQL's names and a code.
+//! - [`errors`]: what is wrong with a request as a whole.
 //! - [`explorer`]: a page to write a request on.
 //!
 //! Here is only HTTP. What is asked often is answered once: see [`answers`](crate::answers).
 
 mod errors;
 mod explorer;
-mod loaders;
-mod objects;
 mod request;
 mod scan;
 mod schema;
 mod size;
 mod workers;
 
+use api::{Kind, Problem};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -33,7 +31,6 @@ use utoipa_axum::routes;
 
 use super::body::{self, is_json, media_type, told};
 use crate::answers::{Answers, Made, Question};
-use crate::problem::{Kind, Problem};
 use schema::Schema;
 use workers::Workers;
 

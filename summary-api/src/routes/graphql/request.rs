@@ -1,12 +1,12 @@
 //! The members of a request (GraphQL over HTTP), from a body or an address.
 
+use api::parameters::Query;
+use api::{Fault, Kind, Problem};
 use async_graphql::{Request, Variables};
 use axum::http::Uri;
 use serde_json::{Map, Value};
 
 use super::scan;
-use crate::problem::{Fault, Kind, Problem};
-use crate::routes::query::Query;
 
 type Members = Map<String, Value>;
 

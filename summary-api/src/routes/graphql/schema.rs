@@ -4,8 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::sessions::gates::MAX_GATES;
-use ::sessions::{MAX_PAGE, Service};
+use api::graphql::errors::{failed, refused};
+use api::graphql::{EXPLANATION, loaders};
+use api::parameters::Query as Parameters;
+use api::questions::session_list::Asked;
+use api::questions::{changes, explanations, lots, session_list, statistics};
+use api::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
 use async_graphql::connection::{Connection, Edge};
 use async_graphql::parser::types::{ExecutableDocument, VariableDefinition};
 use async_graphql::{
@@ -13,15 +17,12 @@ use async_graphql::{
     Variables,
 };
 use serde::Serialize;
+use sessions::gates::MAX_GATES;
+use sessions::{MAX_PAGE, Service};
 use uuid::Uuid;
 
-use super::errors::{self, failed, refused};
-use super::{loaders, objects, scan, size};
+use super::{errors, scan, size};
 use crate::answers::Made;
-use crate::routes::query::Query as Parameters;
-use crate::routes::sessions::{self, Asked};
-use crate::routes::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
-use crate::routes::{changes, explanation, lots, statistics};
 
 /// The most fields on the way from the top to the bottom. The question that tools ask about a schema needs 15.
 pub(super) const DEPTH: usize = 16;
@@ -32,7 +33,7 @@ pub(super) const COMPLEXITY: usize = 30_000;
 /// The elements of a page when nobody says how many.
 const FIRST: u32 = 100;
 
-pub(in crate::routes) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+pub(super) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
 
 pub(super) fn build(service: &Service) -> Schema {
     Schema::build(Query, EmptyMutation, EmptySubscription)
@@ -140,7 +141,7 @@ fn most(first: Option<u32>) -> usize {
 
 /// How many explanations of a plate there may be.
 fn explained(first: Option<u32>) -> usize {
-    most(Some(first.unwrap_or(explanation::LIMIT)))
+    most(Some(first.unwrap_or(explanations::LIMIT)))
 }
 
 /// The arguments that are there, as parameters of the route that answers the same.
@@ -149,7 +150,7 @@ fn parameters(arguments: impl IntoIterator<Item = (&'static str, Option<String>)
 }
 
 /// Parking sessions and their stories, lots, gates, statistics and changes.
-pub(in crate::routes) struct Query;
+pub(super) struct Query;
 
 #[Object]
 impl Query {
@@ -181,7 +182,7 @@ impl Query {
         let states = states.unwrap_or_default().into_iter().map(|state| ("state", Some(state)));
         let parameters = parameters(arguments.into_iter().chain(states));
         let asked = Asked::read(&parameters, MAX_PAGE).map_err(|problem| refused(&problem))?;
-        let page = sessions::page(context.data::<Service>()?, &asked).await;
+        let page = session_list::page(context.data::<Service>()?, &asked).await;
         let (rows, next) = page.map_err(|problem| refused(&problem))?;
         let mut connection = Connection::new(after.is_some(), next.is_some());
         connection.edges.extend(rows.iter().map(|row| {
@@ -258,7 +259,7 @@ impl Query {
 
     /// Why an event is in the session that it is in. Nearly always one; none when no such event is recorded, several when
     /// the id was used again.
-    #[graphql(complexity = "objects::EXPLANATION.saturating_add(child_complexity)")]
+    #[graphql(complexity = "EXPLANATION.saturating_add(child_complexity)")]
     async fn event_explanations(
         &self,
         context: &Context<'_>,
@@ -269,7 +270,7 @@ impl Query {
     }
 
     /// The newest sessions of a plate, each explained by its exit, or else its entry; the newest first.
-    #[graphql(complexity = "explained(first).saturating_mul(objects::EXPLANATION.saturating_add(child_complexity))")]
+    #[graphql(complexity = "explained(first).saturating_mul(EXPLANATION.saturating_add(child_complexity))")]
     async fn explanations(
         &self,
         context: &Context<'_>,
@@ -280,7 +281,7 @@ impl Query {
         let limit = first.map(|first| first.to_string());
         let arguments = [("vehicle_plate", Some(vehicle_plate)), ("lot_id", lot_id), ("limit", limit)];
         let service = context.data::<Service>()?;
-        let asked = explanation::of_plate(service, &parameters(arguments)).await;
+        let asked = explanations::of_plate(service, &parameters(arguments)).await;
         Ok(asked.map_err(|problem| refused(&problem))?.explanations)
     }
 

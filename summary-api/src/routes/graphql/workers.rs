@@ -9,13 +9,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use api::{Kind, Problem};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use service_kit::Lifecycle;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-
-use crate::problem::{Kind, Problem};
 
 /// Requests that are executed at once.
 pub(super) const THREADS: usize = 4;

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use api::Problem;
+use api::questions::changes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::response::sse::{Event, Sse};
@@ -11,8 +13,6 @@ use futures::{Stream, stream};
 
 use super::{Asked, HEARTBEAT};
 use crate::live::{Ended, Live, Subscription};
-use crate::problem::Problem;
-use crate::routes::changes;
 
 /// How long a browser waits before it comes back.
 const RETRY: Duration = Duration::from_secs(1);

@@ -8,15 +8,15 @@ mod socket;
 
 use std::time::Duration;
 
+use api::parameters::{self, Faults, Query};
+use api::questions::changes;
+use api::{Kind, Problem};
 use axum::http::{HeaderMap, Uri};
 use parking::LotId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::changes;
-use super::query::{self, Faults, Query};
 use crate::live::Live;
-use crate::problem::{Kind, Problem};
 
 /// When nothing has happened for so long, the client is sent a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -41,7 +41,7 @@ impl Asked {
         let query = Query::read(uri, &["after", "lot_id"])?;
         let mut faults = Faults::default();
         let after = faults.check(query.one("after", changes::number)).flatten();
-        let lot = faults.check(query.one("lot_id", query::lot)).flatten();
+        let lot = faults.check(query.one("lot_id", parameters::lot)).flatten();
         faults.none()?;
         // A browser that has had no event with an id may send the header without a value.
         let last = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()).map(|value| {

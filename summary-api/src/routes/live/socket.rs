@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use api::questions::changes;
+use api::{Kind, Problem};
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
@@ -11,8 +13,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Asked, HEARTBEAT};
 use crate::live::{Ended, Live, Subscription};
-use crate::problem::{Kind, Problem};
-use crate::routes::changes;
 
 /// Clients have nothing to say here but their pongs.
 const LARGEST_MESSAGE_BYTES: usize = 4 * 1024;

@@ -4,14 +4,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use api::{Kind, Problem};
 use axum::Router;
 use axum::extract::RawPathParams;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use utoipa_swagger_ui::{Config, serve};
-
-use crate::problem::{Kind, Problem};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/api/docs/";

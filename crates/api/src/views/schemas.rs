@@ -1,66 +1,52 @@
-//! Schemas that no derive can make: words with all their values, and bodies that are not JSON.
+//! Schemas that no derive can make: words with all their values.
 
-use matching::{Cause, Rule, wire};
+use matching::{Cause, Rule};
 use parking::{Reason, Source, State};
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::{PartialSchema, ToSchema};
 
 /// Where a session stands.
-pub(super) fn state() -> Schema {
+pub fn state() -> Schema {
     let words = State::ALL.iter().map(|state| state.as_str());
     word("Where it stands.", Type::String.into(), words.map(Into::into))
 }
 
 /// Where a session stood before a change.
-pub(super) fn state_before() -> Schema {
+pub fn state_before() -> Schema {
     let words = State::ALL.iter().map(|state| state.as_str().into());
     let null = std::iter::once(serde_json::Value::Null);
     word("Where it stood before.", SchemaType::from_iter([Type::String, Type::Null]), words.chain(null))
 }
 
 /// Why a session is unmatched.
-pub(super) fn reason() -> Schema {
+pub fn reason() -> Schema {
     let words = Reason::ALL.iter().map(|reason| reason.as_str().into());
     let null = std::iter::once(serde_json::Value::Null);
     word("Why it is unmatched.", SchemaType::from_iter([Type::String, Type::Null]), words.chain(null))
 }
 
 /// Where a session comes from.
-pub(super) fn source() -> Schema {
+pub fn source() -> Schema {
     let words = Source::ALL.iter().map(|source| source.as_str());
     word("Gate events, or a summary that a client saved.", Type::String.into(), words.map(Into::into))
 }
 
 /// Why a session is in its state, as the ledger has it.
-pub(super) fn rule() -> Schema {
+pub fn rule() -> Schema {
     word("The rule.", Type::String.into(), Rule::ALL.iter().map(|rule| rule.as_str().into()))
 }
 
 /// The same of a change, which a saved summary makes without one.
-pub(super) fn rule_of_change() -> Schema {
+pub fn rule_of_change() -> Schema {
     let words = Rule::ALL.iter().map(|rule| rule.as_str().into());
     let null = std::iter::once(serde_json::Value::Null);
     word("The rule.", SchemaType::from_iter([Type::String, Type::Null]), words.chain(null))
 }
 
 /// Why a rule applies.
-pub(super) fn cause() -> Schema {
+pub fn cause() -> Schema {
     word("Why the rule applies.", Type::String.into(), Cause::WORDS.iter().map(|word| (*word).into()))
 }
 
 fn word(description: &str, kind: SchemaType, words: impl Iterator<Item = serde_json::Value>) -> Schema {
     ObjectBuilder::new().schema_type(kind).description(Some(description)).enum_values(Some(words)).build().into()
 }
-
-/// A body in postcard.
-pub(super) struct Postcard;
-
-impl PartialSchema for Postcard {
-    fn schema() -> RefOr<Schema> {
-        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).content_media_type(wire::MEDIA_TYPE);
-        Schema::from(any.build()).into()
-    }
-}
-
-impl ToSchema for Postcard {}

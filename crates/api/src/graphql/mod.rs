@@ -1,19 +1,21 @@
 //! What objects have in GraphQL beside the members of their views: fields that lead on to another object, and numbers as
 //! GraphQL writes them.
 
+pub mod errors;
+pub mod loaders;
+
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, InputValueError, InputValueResult, Result, Scalar, ScalarType, Value};
 use parking::SessionId;
 use sessions::Service;
 
-use super::errors::failed;
-use super::loaders;
-use crate::routes::{EventView, LotView, Seconds, SessionView, StoryView};
+use crate::views::{EventView, LotView, Seconds, SessionView, StoryView};
+use errors::failed;
 
 /// What an explanation adds to the complexity of a request, besides its fields: it asks the ledger some five times, and
 /// looks through up to two thousand sessions for near plates.
-pub(super) const EXPLANATION: usize = 500;
+pub const EXPLANATION: usize = 500;
 /// The same for a story, which asks as often again and has an explanation in it. At most twenty-nine fit into a request.
 const STORY: usize = 1_000;
 

@@ -10,15 +10,15 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::errors::failed;
-use crate::routes::{LotView, SessionView};
+use crate::views::{LotView, SessionView};
 
 /// The loader of sessions, which remembers what it loaded.
-pub(super) type SessionLoader = DataLoader<Sessions, HashMapCache>;
+pub type SessionLoader = DataLoader<Sessions, HashMapCache>;
 /// The loader of lots, which remembers what it loaded.
-pub(super) type LotLoader = DataLoader<Lots, HashMapCache>;
+pub type LotLoader = DataLoader<Lots, HashMapCache>;
 
 /// Both loaders for one request.
-pub(super) fn of(service: &Service) -> (SessionLoader, LotLoader) {
+pub fn of(service: &Service) -> (SessionLoader, LotLoader) {
     let most = usize::try_from(MAX_PAGE).unwrap_or(usize::MAX);
     let sessions = DataLoader::with_cache(Sessions(service.clone()), tokio::spawn, HashMapCache::default());
     let lots = DataLoader::with_cache(Lots::of(service), tokio::spawn, HashMapCache::default());
@@ -26,7 +26,8 @@ pub(super) fn of(service: &Service) -> (SessionLoader, LotLoader) {
 }
 
 /// Sessions by id.
-pub(super) struct Sessions(Service);
+#[derive(Debug)]
+pub struct Sessions(Service);
 
 impl Loader<Uuid> for Sessions {
     type Value = SessionView;
@@ -40,7 +41,8 @@ impl Loader<Uuid> for Sessions {
 }
 
 /// Lots by name. All of them come at once, and once: also for who asks while they are on their way.
-pub(super) struct Lots {
+#[derive(Debug)]
+pub struct Lots {
     service: Service,
     all: OnceCell<HashMap<String, LotView>>,
 }

@@ -13,16 +13,16 @@ const HEAD: usize = 9;
 
 /// One list, told apart from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct List(u64);
+pub struct List(u64);
 
 impl List {
     /// The list that these parts make up, in this order.
-    pub(crate) fn of(parts: &[&str]) -> Self {
+    pub fn of(parts: &[&str]) -> Self {
         Self(xxh3_64(parts.join("\n").as_bytes()))
     }
 
     /// The cursor that goes on after `key`.
-    pub(crate) fn after(self, key: &[u8]) -> String {
+    pub fn after(self, key: &[u8]) -> String {
         let mut bytes = Vec::with_capacity(HEAD + key.len());
         bytes.push(VERSION);
         bytes.extend_from_slice(&self.0.to_be_bytes());
@@ -31,7 +31,7 @@ impl List {
     }
 
     /// The key that a cursor of this list goes on after.
-    pub(crate) fn key(self, cursor: &str) -> Result<Vec<u8>, String> {
+    pub fn key(self, cursor: &str) -> Result<Vec<u8>, String> {
         const LONGEST: usize = 256;
         let bytes = if cursor.len() <= LONGEST { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
         let bytes = bytes.filter(|bytes| bytes.len() > HEAD && bytes[0] == VERSION);

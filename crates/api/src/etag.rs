@@ -13,21 +13,22 @@ use xxhash_rust::xxh3::xxh3_128;
 const LARGEST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A request whose answer is tagged.
-pub(crate) struct Tagged {
+#[derive(Debug)]
+pub struct Tagged {
     /// The values of its `If-None-Match`.
     known: Vec<HeaderValue>,
 }
 
 impl Tagged {
     /// The request, if its answer is to be tagged.
-    pub(crate) fn of(request: &Request) -> Option<Self> {
+    pub fn of(request: &Request) -> Option<Self> {
         let is_tagged = request.method() == Method::GET && request.uri().path().starts_with("/api/v1/");
         let known = || request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
         is_tagged.then(|| Self { known: known() })
     }
 
     /// Tags the answer, or leaves it out when the client has it.
-    pub(crate) async fn tag(self, response: Response) -> Response {
+    pub async fn tag(self, response: Response) -> Response {
         if response.status() != StatusCode::OK || !is_json(response.headers()) {
             return response;
         }

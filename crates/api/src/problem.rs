@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The content type of a problem.
-pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+pub const MEDIA_TYPE: &str = "application/problem+json";
 /// The first part of a problem's type; `GET` of the whole says what it means.
-pub(crate) const TYPES: &str = "/problems/";
+pub const TYPES: &str = "/problems/";
 /// When to try again after the ledger was away, seconds: it is most often back at once.
 const RETRY_AFTER_S: &str = "1";
 
 /// The kinds of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Malformed,
     Unauthorized,
     Forbidden,
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: &[Self] = &[
+    pub const ALL: &[Self] = &[
         Self::Malformed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -51,11 +51,11 @@ impl Kind {
     ];
 
     /// The last part of its type: a stable word for programs.
-    pub(crate) const fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         self.parts().1
     }
 
-    pub(crate) const fn status(self) -> StatusCode {
+    pub const fn status(self) -> StatusCode {
         self.parts().0
     }
 
@@ -94,7 +94,7 @@ impl Kind {
     }
 
     /// What it means and what to do, for people.
-    pub(crate) const fn meaning(self) -> &'static str {
+    pub const fn meaning(self) -> &'static str {
         match self {
             Self::Malformed => {
                 "The body is not of the format that its content type says, a query parameter is not known, or the path is \
@@ -171,56 +171,56 @@ pub struct Fault {
 
 impl Fault {
     /// A member of the body.
-    pub(crate) fn member(name: &str, problem: impl std::fmt::Display) -> Self {
+    pub fn member(name: &str, problem: impl std::fmt::Display) -> Self {
         Self { detail: format!("{name} {problem}"), pointer: Some(format!("/{name}")), parameter: None }
     }
 
     /// A query parameter.
-    pub(crate) fn parameter(name: &str, problem: impl std::fmt::Display) -> Self {
+    pub fn parameter(name: &str, problem: impl std::fmt::Display) -> Self {
         Self { detail: format!("{name} {problem}"), pointer: None, parameter: Some(name.to_owned()) }
     }
 }
 
 /// An answer that says what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<Fault>,
 }
 
 impl Problem {
-    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), errors: Vec::new() }
     }
 
     /// A problem with one or more values.
-    pub(crate) fn with_faults(kind: Kind, errors: Vec<Fault>) -> Self {
+    pub fn with_faults(kind: Kind, errors: Vec<Fault>) -> Self {
         let details: Vec<&str> = errors.iter().map(|fault| fault.detail.as_str()).collect();
         Self { kind, detail: details.join("; "), errors }
     }
 
-    pub(crate) fn title(&self) -> &'static str {
+    pub fn title(&self) -> &'static str {
         self.kind.title()
     }
 
-    #[cfg(test)]
-    pub(crate) fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
         self.kind.status()
     }
 
     /// What is wrong.
-    pub(crate) fn detail(&self) -> &str {
+    pub fn detail(&self) -> &str {
         &self.detail
     }
 
     /// Each single value that is wrong, where these are known.
-    pub(crate) fn faults(&self) -> &[Fault] {
+    pub fn faults(&self) -> &[Fault] {
         &self.errors
     }
 
     /// Which kind it is: a stable word for programs.
-    pub(crate) const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         self.kind.code()
     }
 }
@@ -261,7 +261,7 @@ impl IntoResponse for Problem {
 }
 
 /// The problem for a status that something else than a route of this crate answered with.
-pub(crate) fn of_status(status: StatusCode) -> Response {
+pub fn of_status(status: StatusCode) -> Response {
     if let Some(kind) = Kind::of_status(status) {
         return Problem::new(kind, kind.meaning()).into_response();
     }

@@ -1,5 +1,4 @@
-//! The JSON of stories and explanations: members, names and forms that clients build on. Also for programs that read
-//! them.
+//! Stories and explanations: gate events, changes of a session, and why an event is in its session.
 
 use async_graphql::SimpleObject;
 use ledger::{ChangeRow, EventRow, SessionRow};
@@ -10,8 +9,7 @@ use sessions::story::{Explained, NearPlates, NearSession, Story};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::schemas;
-use super::views::SessionView;
+use super::{SessionView, schemas};
 
 /// The elements that a list of a story counts for in the complexity of a GraphQL request: such a list is never paged, and
 /// of nearly all stays it is shorter.

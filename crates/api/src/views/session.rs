@@ -1,0 +1,99 @@
+//! One session, and a page of a list of sessions.
+
+use async_graphql::SimpleObject;
+use ledger::SessionRow;
+use parking::{SessionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Seconds, schemas};
+
+/// A session: one stay as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[schema(as = Session)]
+#[graphql(name = "Session", complex)]
+pub struct SessionView {
+    /// A UUID of version 8, made from the event that gives the session; ids grow with its time.
+    pub session_id: Uuid,
+    /// The car park.
+    #[schema(example = "P3")]
+    pub lot_id: String,
+    /// The plate in its normal form; empty when no letter and no digit was read.
+    #[schema(example = "ABC123")]
+    pub vehicle_plate: String,
+    /// The entry event.
+    #[schema(required)]
+    pub entry_event_id: Option<Uuid>,
+    /// When the vehicle entered, UTC.
+    #[schema(format = DateTime, example = "2024-09-24T09:00:00.125Z", required)]
+    pub entry_date_time: Option<String>,
+    /// The exit event.
+    #[schema(required)]
+    pub exit_event_id: Option<Uuid>,
+    /// When the vehicle left, UTC.
+    #[schema(format = DateTime, example = "2024-09-24T10:47:12.000Z", required)]
+    pub exit_date_time: Option<String>,
+    /// Exit minus entry of a matched session, with at most three decimals.
+    #[schema(value_type = Option<f64>, example = 6431.875, required)]
+    pub dwell_seconds: Option<Seconds>,
+    /// `open`, `matched`, `held_exit`, `unmatched_exit`, `unmatched_entry` or `void`.
+    #[schema(schema_with = schemas::state)]
+    pub state: String,
+    /// Why it is unmatched: `re_entered`, `max_stay` or `unread`.
+    #[schema(schema_with = schemas::reason, required)]
+    pub reason: Option<String>,
+    /// `events` or `summary`.
+    #[schema(schema_with = schemas::source)]
+    pub source: String,
+    /// The gate of the entry, when it is known.
+    #[schema(required)]
+    pub entry_gate_id: Option<String>,
+    /// The gate of the exit, when it is known.
+    #[schema(required)]
+    pub exit_gate_id: Option<String>,
+    /// Of a void session: the session that has its giving event now.
+    #[schema(required)]
+    pub superseded_by: Option<Uuid>,
+    /// When the session was first recorded, UTC.
+    #[schema(format = DateTime)]
+    pub recorded_at: String,
+    /// When it last changed, UTC.
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+}
+
+impl From<&SessionRow> for SessionView {
+    fn from(row: &SessionRow) -> Self {
+        let session = &row.session;
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            session_id: session.id.as_uuid(),
+            lot_id: session.vehicle.lot.to_string(),
+            vehicle_plate: session.vehicle.plate.to_string(),
+            entry_event_id: session.entry_event_id,
+            entry_date_time: time(session.entry_time),
+            exit_event_id: session.exit_event_id,
+            exit_date_time: time(session.exit_time),
+            dwell_seconds: session.dwell_ms().map(|millis| Seconds { millis }),
+            state: session.state.to_string(),
+            reason: session.reason.map(|reason| reason.to_string()),
+            source: row.source.to_string(),
+            entry_gate_id: row.entry_gate.as_ref().map(ToString::to_string),
+            exit_gate_id: row.exit_gate.as_ref().map(ToString::to_string),
+            superseded_by: row.superseded_by.map(SessionId::as_uuid),
+            recorded_at: row.recorded_at.to_string(),
+            updated_at: row.updated_at.to_string(),
+        }
+    }
+}
+
+/// A page of a list of sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionPage {
+    /// The sessions, in the order that was asked for.
+    pub sessions: Vec<SessionView>,
+    /// What to send as `cursor` for the next page; null on the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
