@@ -20,6 +20,7 @@ COPY crates/bus/Cargo.toml crates/bus/
 COPY crates/event-files/Cargo.toml crates/event-files/
 COPY crates/ledger/Cargo.toml crates/ledger/
 COPY crates/matching/Cargo.toml crates/matching/
+COPY crates/operator-page/Cargo.toml crates/operator-page/
 COPY crates/parking/Cargo.toml crates/parking/
 COPY crates/redis-cache/Cargo.toml crates/redis-cache/
 COPY crates/replay/Cargo.toml crates/replay/

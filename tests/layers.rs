@@ -18,6 +18,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/ledger",
         "crates/sessions",
         "crates/api",
+        "crates/operator-page",
         "crates/bus",
         "crates/event-files",
         "crates/replay",
@@ -85,6 +86,13 @@ fn sql_stands_only_in_the_ledger() {
 }
 
 #[test]
+fn maud_stands_only_in_the_operators_page() {
+    let files = files_with(&["maud::"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.starts_with("crates/operator-page/")), Vec::<&String>::new());
+}
+
+#[test]
 fn graphql_stands_only_with_the_views_and_the_schema() {
     let files = files_with(&["async_graphql"]);
     assert!(!files.is_empty());
@@ -128,12 +136,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/redis-cache", &["service-kit", "settings"]),
     ("crates/sessions", &["ledger", "matching", "parking", "service-kit"]),
     ("crates/api", &["ledger", "matching", "parking", "sessions"]),
+    ("crates/operator-page", &["api", "ledger", "matching", "parking", "service-kit", "sessions"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["parking", "simulator"]),
     ("exit-service", &["parking", "simulator"]),
     ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
-    ("summary-api", &["api", "ledger", "matching", "parking", "redis-cache", "service-kit", "sessions", "settings"]),
+    (
+        "summary-api",
+        &[
+            "api",
+            "ledger",
+            "matching",
+            "operator-page",
+            "parking",
+            "redis-cache",
+            "service-kit",
+            "sessions",
+            "settings",
+        ],
+    ),
 ];
 
 #[test]

@@ -26,9 +26,9 @@ use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::answers::Answers;
+use crate::limits;
 use crate::metrics::RequestMetrics;
 use crate::routes::{self, GRAPHQL_MEDIA_TYPE, reference};
-use crate::{limits, page};
 
 /// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
@@ -62,11 +62,11 @@ pub(crate) fn open(service: &Service, access: Access, answers: Answers, context:
             }
         }
     }
-    for path in page::ROUTES {
+    for path in operator_page::ROUTES {
         metrics.expect_route(path, "GET");
     }
     let routes = routes::routes(service, access, answers, context)
-        .merge(page::routes(service))
+        .merge(operator_page::routes(service))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
         .layer(from_fn_with_state(metrics, observe));
     Open { routes, service: service.clone() }
@@ -74,7 +74,7 @@ pub(crate) fn open(service: &Service, access: Access, answers: Answers, context:
 
 /// Whether a path is one that a link of another site may lead to.
 pub(crate) fn is_page(path: &str) -> bool {
-    page::is_page(path) || path == reference::PATH
+    operator_page::is_page(path) || path == reference::PATH
 }
 
 /// The routes of a process whose ledger is not open yet: 503 until `opening` holds those that answer.
@@ -111,7 +111,7 @@ fn with_unknown_length(method: &Method, response: Response) -> Response {
 fn whole(api: Router, opening: Opening, context: &ServiceContext) -> Router {
     let observability = observability_routes(context.registry.clone(), context.health.clone());
     let finishing = Finishing { health: context.health.clone(), opening };
-    api.merge(observability).merge(page::assets()).layer(from_fn_with_state(finishing, finish))
+    api.merge(observability).merge(operator_page::assets()).layer(from_fn_with_state(finishing, finish))
 }
 
 /// Runs a route within its deadline, catches its panic and measures it.
@@ -158,7 +158,7 @@ struct Finishing {
 /// one, tags what a client may have already, and guards the answer.
 async fn finish(State(finishing): State<Finishing>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
-    let wants_page = page::is_wanted(&request);
+    let wants_page = operator_page::is_wanted(&request);
     let tagged = Tagged::of(&request);
     let mut response = next.run(request).await;
     let is_error = is_error(&response);
@@ -174,7 +174,7 @@ async fn finish(State(finishing): State<Finishing>, request: Request, next: Next
     }
     if is_error && wants_page {
         let service = finishing.opening.get().map(|open| &open.service);
-        response = page::of_problem(&response, &finishing.health, service);
+        response = operator_page::of_problem(&response, &finishing.health, service);
     }
     if let Some(tagged) = tagged {
         response = tagged.tag(response).await;

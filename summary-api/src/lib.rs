@@ -2,14 +2,13 @@
 //!
 //! - [`routes`]: the routes of programs: `POST /save_summary`, `/api/v1` and `/internal/v1`, `/openapi.json`.
 //! - `app`: all routes as one, and what holds for every one of them.
-//! - `page`: the operator's page, made here as HTML.
 //! - `live`: the changes as they are committed, for clients that follow.
 //! - `answers`: what many ask of GraphQL at once, answered once.
 //! - [`Config`]: what it is told.
 //!
 //! Start reading at [`run`] and [`router`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
-//! the correlator's to apply. What can be recorded and asked is the crate
-//! `sessions`'.
+//! the correlator's to apply; what can be recorded and asked is `sessions`', how answers look is `api`'s, and the page
+//! for people is `operator-page`'s.
 
 mod access;
 mod answers;
@@ -19,7 +18,6 @@ mod limits;
 mod live;
 mod metrics;
 pub mod offline;
-mod page;
 pub mod routes;
 mod run;
 #[cfg(test)]

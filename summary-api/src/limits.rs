@@ -2,7 +2,7 @@
 
 use matching::wire;
 
-use crate::{answers, live, page, routes};
+use crate::{answers, live, routes};
 
 /// The limits of all parts, by name; the unit ends each name.
 pub(crate) fn all() -> Vec<(&'static str, u64)> {
@@ -11,7 +11,7 @@ pub(crate) fn all() -> Vec<(&'static str, u64)> {
         ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
         ("internal_bodies_bytes", count(routes::INTERNAL_BODIES_BYTES)),
         ("internal_calls", count(routes::INTERNAL_CALLS)),
-        ("timeline_bars", u64::from(page::TIMELINE_BARS)),
+        ("timeline_bars", u64::from(operator_page::TIMELINE_BARS)),
         ("summary_body_bytes", count(routes::SUMMARY_BODY_BYTES)),
     ];
     limits.extend(live::limits());

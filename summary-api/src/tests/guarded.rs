@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use crate::Access;
 use crate::answers::Answers;
 use crate::app::{self, is_page, waiting};
-use crate::page;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";
@@ -69,7 +68,7 @@ fn routes() -> Vec<String> {
         let methods = [("GET", &item.get), ("POST", &item.post)];
         methods.into_iter().filter(|(_, operation)| operation.is_some()).map(move |(method, _)| (method, path.as_str()))
     });
-    let others = page::ROUTES.into_iter().chain(["/graphql/explorer.js", "/api/docs/", "/nowhere"]);
+    let others = operator_page::ROUTES.into_iter().chain(["/graphql/explorer.js", "/api/docs/", "/nowhere"]);
     let all = described.chain(others.map(|path| ("GET", path)));
     let id = "0191c2f4-3cfa-8d2e-ab23-969652be6075";
     all.map(|(method, path)| format!("{method} {}", path.replace("{id}", id).replace("{kind}", "internal"))).collect()
@@ -114,7 +113,7 @@ async fn links_of_other_sites_lead_to_pages_and_not_to_the_api() {
     let api = Served::with(Access::Open).await;
     for line in routes() {
         let path = line.strip_prefix("GET ").unwrap_or("");
-        let may = is_observability(&line) || (path != "/header" && page::ROUTES.contains(&path));
+        let may = is_observability(&line) || (path != "/header" && operator_page::ROUTES.contains(&path));
         let may = may || path.starts_with("/sessions/") || path == "/api/docs/";
         let status = api.status(&line, &format!("{OWN}\r\n{VISIT}")).await;
         assert_eq!(status != 403, may, "{line}: {status}");

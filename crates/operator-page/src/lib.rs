@@ -37,22 +37,22 @@ use axum::http::header;
 use axum::routing::get;
 use sessions::Service;
 
-pub(crate) use assets::routes as assets;
-pub(crate) use error::of_problem;
-pub(crate) use timeline::BARS as TIMELINE_BARS;
+pub use assets::routes as assets;
+pub use error::of_problem;
+pub use timeline::BARS as TIMELINE_BARS;
 
 /// The addresses of pages, and of the part of them that is always asked for again.
-pub(crate) const ROUTES: [&str; 7] = ["/", "/timeline", "/stays", "/unmatched", "/search", "/sessions/{id}", "/header"];
+pub const ROUTES: [&str; 7] = ["/", "/timeline", "/stays", "/unmatched", "/search", "/sessions/{id}", "/header"];
 
 /// Whether a path is that of a page as a whole.
-pub(crate) fn is_page(path: &str) -> bool {
+pub fn is_page(path: &str) -> bool {
     let [now, timeline, stays, unmatched, search, ..] = ROUTES;
     let is_session = |id: &str| !id.is_empty() && !id.contains('/');
     [now, timeline, stays, unmatched, search].contains(&path) || path.strip_prefix("/sessions/").is_some_and(is_session)
 }
 
 /// The routes of pages.
-pub(crate) fn routes(service: &Service) -> Router {
+pub fn routes(service: &Service) -> Router {
     let [now, timeline, stays, unmatched, search, session, header] = ROUTES;
     Router::new()
         .route(now, get(now::now))
@@ -66,7 +66,7 @@ pub(crate) fn routes(service: &Service) -> Router {
 }
 
 /// Whether an error is to be told as a page: to a browser that was not sent to the API.
-pub(crate) fn is_wanted(request: &Request) -> bool {
+pub fn is_wanted(request: &Request) -> bool {
     let path = request.uri().path();
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepted.contains("text/html") && !path.starts_with("/api/") && !path.starts_with("/internal/")

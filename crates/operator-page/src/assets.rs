@@ -40,7 +40,7 @@ fn asset(name: &str, extension: &str, media_type: &'static str, content: &'stati
 }
 
 /// The route of the files.
-pub(crate) fn routes() -> Router {
+pub fn routes() -> Router {
     Router::new().route("/assets/{name}", get(serve))
 }
 

@@ -25,7 +25,7 @@ use super::words::{self, Mark};
 
 const PATH: &str = "/timeline";
 /// The most bars of a picture; of more, the newest are shown.
-pub(crate) const BARS: u32 = 500;
+pub const BARS: u32 = 500;
 /// How many of the stays that began before a period are looked at for whether they reach into it.
 const LOOKED_BACK: u32 = 500;
 /// How many of the newest stays a picture shows when nobody says how long it is to be.

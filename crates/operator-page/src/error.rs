@@ -10,7 +10,7 @@ use sessions::Service;
 use super::layout::{Page, Refresh};
 
 /// The page that says what a problem's answer says, with the same status. `service` is who gave the answer, if anybody.
-pub(crate) fn of_problem(answer: &Response, health: &Health, service: Option<&Service>) -> Response {
+pub fn of_problem(answer: &Response, health: &Health, service: Option<&Service>) -> Response {
     let status = answer.status();
     let problem = answer.extensions().get::<Problem>();
     let title = problem.map_or_else(|| status.canonical_reason().unwrap_or("Error"), Problem::title);
