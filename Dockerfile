@@ -22,6 +22,7 @@ COPY crates/ledger/Cargo.toml crates/ledger/
 COPY crates/matching/Cargo.toml crates/matching/
 COPY crates/operator-page/Cargo.toml crates/operator-page/
 COPY crates/parking/Cargo.toml crates/parking/
+COPY crates/recorder/Cargo.toml crates/recorder/
 COPY crates/redis-cache/Cargo.toml crates/redis-cache/
 COPY crates/replay/Cargo.toml crates/replay/
 COPY crates/service-kit/Cargo.toml crates/service-kit/

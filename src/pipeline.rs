@@ -15,7 +15,6 @@ use service_kit::{ServiceContext, announce, http};
 use settings::{AMQP_URL, DATABASE_URL, Settings};
 use simulator::gates;
 
-use crate::direct::DirectRecorder;
 use crate::terminal::banner::{self, Banner};
 
 const NAME: &str = "dwell";
@@ -39,8 +38,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     // The past that the gates make up is recorded at once, and would push the banner out of sight.
     context.decisions.expect_many();
     start_gates(&settings, &bus, &context);
-    let recorder = Arc::new(DirectRecorder::new(service.clone()));
-    correlator::start(parts.correlator, bus, recorder, &context).await?;
+    correlator::start(parts.correlator, bus, Arc::new(service.clone()), &context).await?;
     announce::when_ready(NAME, &context);
     context.lifecycle.stopping().await;
     drained(&context).await;

@@ -19,6 +19,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/sessions",
         "crates/api",
         "crates/operator-page",
+        "crates/recorder",
         "crates/bus",
         "crates/event-files",
         "crates/replay",
@@ -111,8 +112,9 @@ fn ledger_and_sessions_know_no_http() {
 }
 
 #[test]
-fn the_matching_core_knows_no_runtime_and_no_clock() {
-    let files = files_with(&["tokio", "async fn", "SystemTime", "Instant::now", "tracing::"]);
+fn the_matching_core_knows_no_runtime_no_clock_and_no_wire() {
+    let files =
+        files_with(&["tokio", "async fn", "SystemTime", "Instant::now", "tracing::", "/internal", "application/"]);
     assert_eq!(outside(&files, |file| !file.starts_with("crates/matching/")), Vec::<&String>::new());
 }
 
@@ -134,14 +136,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/settings", &["parking"]),
     ("crates/service-kit", &["parking", "settings"]),
     ("crates/redis-cache", &["service-kit", "settings"]),
-    ("crates/sessions", &["ledger", "matching", "parking", "service-kit"]),
-    ("crates/api", &["ledger", "matching", "parking", "sessions"]),
-    ("crates/operator-page", &["api", "ledger", "matching", "parking", "service-kit", "sessions"]),
+    ("crates/recorder", &["matching", "parking", "service-kit", "settings"]),
+    ("crates/sessions", &["ledger", "matching", "parking", "recorder", "service-kit"]),
+    ("crates/api", &["ledger", "matching", "parking", "recorder", "sessions"]),
+    ("crates/operator-page", &["api", "ledger", "matching", "parking", "recorder", "service-kit", "sessions"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["parking", "simulator"]),
     ("exit-service", &["parking", "simulator"]),
-    ("correlator", &["bus", "matching", "parking", "redis-cache", "service-kit", "settings"]),
+    ("correlator", &["bus", "matching", "parking", "recorder", "redis-cache", "service-kit", "settings"]),
     (
         "summary-api",
         &[
@@ -150,6 +153,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "matching",
             "operator-page",
             "parking",
+            "recorder",
             "redis-cache",
             "service-kit",
             "sessions",

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bus::Queue;
-use correlator::recorder::{Error, Recorder};
-use dwell::direct::DirectRecorder;
 use matching::history::{lot_times, settled_sessions};
-use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Direction, EventKey, GateEvent, LotId, Plate, Rules, Session, SessionId, State, Timestamp, Vehicle};
+use recorder::{CorrelatorStatus, Error, LedgerTerms, Recorder};
 use service_kit::metrics::render;
 use service_kit::traces::TraceContext;
 use uuid::Uuid;
@@ -25,7 +24,7 @@ const HOLD_MS: i64 = 300;
 /// Loses a third of the calls or of their replies, and makes another third twice.
 #[derive(Debug)]
 struct Unreliable {
-    recorder: DirectRecorder,
+    recorder: Arc<dyn Recorder>,
     calls: AtomicU64,
     /// Calls that load or record, and got no answer.
     unanswered: Arc<AtomicU64>,
@@ -154,7 +153,7 @@ async fn an_unreliable_way_to_the_ledger_changes_no_session() {
     let unanswered = Arc::new(AtomicU64::new(0));
     let recorder =
         Unreliable { recorder: pipeline.recorder(), calls: AtomicU64::new(0), unanswered: Arc::clone(&unanswered) };
-    pipeline.settle(recorder).await;
+    pipeline.settle(Arc::new(recorder)).await;
 
     let (standing, expected) = (pipeline.standing().await, expected(&events, &rules));
     assert_eq!(standing.values().find(|session| Some(*session) != expected.get(&session.id)), None);

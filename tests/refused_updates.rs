@@ -1,11 +1,12 @@
 //! What the ledger refuses is dead-lettered with the reason, and stops nothing else.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bus::Queue;
-use correlator::recorder::{Error, Recorder};
-use dwell::direct::DirectRecorder;
-use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Rules, Vehicle};
+use recorder::{CorrelatorStatus, Error, LedgerTerms, Recorder};
 use service_kit::traces::TraceContext;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ const REASON: &str = "a plate that nobody likes";
 /// A ledger that rejects each call with something of the vehicle `BAD1`, as a summary API that finds it wrong would.
 #[derive(Debug)]
 struct Rejecting {
-    inner: DirectRecorder,
+    inner: Arc<dyn Recorder>,
     loads: bool,
     records: bool,
 }
@@ -76,7 +77,7 @@ async fn settled(entries: &[String], loads: bool, records: bool) -> (usize, Vec<
     };
 
     let recorder = Rejecting { inner: pipeline.recorder(), loads, records };
-    let (_, letters) = tokio::join!(pipeline.settle(recorder), read);
+    let (_, letters) = tokio::join!(pipeline.settle(Arc::new(recorder)), read);
 
     (pipeline.standing().await.len(), letters)
 }

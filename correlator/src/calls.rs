@@ -7,12 +7,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use recorder::{Error, Recorder};
 use service_kit::traces::TraceContext;
 use service_kit::{Backoff, Lifecycle};
 
 use crate::ledger_health::{Call, LedgerHealth};
 use crate::metrics::Metrics;
-use crate::recorder::{Error, Recorder};
 
 /// The stop came while the ledger was away: what was under way is delivered again after the next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bus::{Bus, Counts, Queue};
-use matching::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
+use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
 use service_kit::Health;
 use service_kit::health::{DependencyStatus, Status};
 use tokio::time::MissedTickBehavior;

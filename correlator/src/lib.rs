@@ -12,7 +12,6 @@
 //! | `origins` | which trace a batch and its decisions belong to |
 //! | `heartbeat` | queue depths, the status and health for the summary API, changed rules |
 //! | [`timelines`] | the working state: a cache of the ledger, in memory or in Redis |
-//! | [`recorder`] | the way to the ledger |
 //!
 //! Nothing lives only here: any number of correlators may work on the same queues, and one that dies costs a
 //! redelivery. Which exit belongs to which entry is decided by the crate `matching`, what is kept by the ledger.
@@ -20,8 +19,8 @@
 use std::sync::{Arc, RwLock};
 
 use bus::Bus;
-use matching::LedgerTerms;
 use parking::PLATE_NORMAL_FORM;
+use recorder::{LedgerTerms, Recorder};
 use service_kit::metrics::show_limits;
 use service_kit::{Backoff, ServiceContext};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +40,6 @@ mod ledger_health;
 mod metrics;
 mod origins;
 mod progress;
-pub mod recorder;
 mod schedule;
 pub mod timelines;
 mod worker;
@@ -57,7 +55,6 @@ use intake::Intake;
 use ledger_health::LedgerHealth;
 use metrics::Metrics;
 use progress::Progress;
-use recorder::Recorder;
 use worker::Worker;
 
 /// The port on which a lone correlator shows its metrics.

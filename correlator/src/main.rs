@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use correlator::recorder::http::{HttpRecorder, Limits};
 use correlator::{Config, DEFAULT_PORT};
+use recorder::http::{HttpRecorder, Limits};
 use service_kit::{ServiceContext, announce, http};
 use settings::{
     AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OF_SERVICES, PREFETCH, PUBLIC_HOSTS,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use futures::StreamExt as _;
-use summary_api::offline;
-use sessions::{Service, Verification};
 use parking::readable::counted;
 use service_kit::ServiceContext;
+use sessions::{Service, Verification};
 use settings::{INTERNAL_TOKEN, OF_COMMANDS, Settings};
+use summary_api::offline;
 
 use crate::commands::api_client::{self, Client, address};
 use crate::terminal::output;

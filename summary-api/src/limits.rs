@@ -1,6 +1,6 @@
 //! The limits of the HTTP side, as the metric `dwell_limit` shows them. The service shows its own.
 
-use matching::wire;
+use recorder::wire;
 
 use crate::{answers, live, routes};
 

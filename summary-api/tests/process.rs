@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use matching::{Limits, RecordedEvent, Snapshot, Unit, wire};
+use matching::{Limits, RecordedEvent, Snapshot, Unit};
 use parking::{Direction, EventKey, LotId, Plate, Rules, Timestamp, Vehicle};
+use recorder::wire;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testbed::{Postgres, Program, Signal, free_port, wait_until};

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusConfig, Message, Queue};
-use correlator::recorder::Recorder;
-use dwell::direct::DirectRecorder;
 use ledger::{Order, Page, SessionFilter};
 use parking::{Lots, Rules, Session, SessionId, SystemClock};
+use recorder::Recorder;
 use service_kit::ServiceContext;
 use sessions::Service;
 use settings::Settings;
@@ -36,8 +35,8 @@ impl Pipeline {
         Self { context, service, bus, _folder: folder }
     }
 
-    pub(crate) fn recorder(&self) -> DirectRecorder {
-        DirectRecorder::new(self.service.clone())
+    pub(crate) fn recorder(&self) -> Arc<dyn Recorder> {
+        Arc::new(self.service.clone())
     }
 
     pub(crate) async fn publish(&self, queue: Queue, bodies: impl IntoIterator<Item = Vec<u8>>) {
@@ -47,10 +46,10 @@ impl Pipeline {
 
     /// Starts a correlator with batches of a hundred events, waits until all work is done, and stops it. Returns how many
     /// dead letters there are.
-    pub(crate) async fn settle(&self, recorder: impl Recorder + 'static) -> u64 {
+    pub(crate) async fn settle(&self, recorder: Arc<dyn Recorder>) -> u64 {
         let settings = Settings::from_variables([("DWELL_BATCH_EVENTS", "100")]).unwrap();
         let config = correlator::Config::from_settings(&settings).unwrap();
-        correlator::start(config, Arc::clone(&self.bus), Arc::new(recorder), &self.context).await.unwrap();
+        correlator::start(config, Arc::clone(&self.bus), recorder, &self.context).await.unwrap();
         // In two reports, one after the other: what the bus has handed out may not have been received at the first.
         let since = Cell::new(None);
         wait_until(PATIENCE, "all work to be done", async || {

@@ -9,10 +9,9 @@
 //! - [`record`]: the units in which decisions travel to the ledger.
 //! - [`explanation`]: why an event is in the session that it is in; [`near`]: plates that are nearly the same.
 //! - [`history`]: checks a finished ledger against the definition.
-//! - [`wire`]: where correlators and the summary API find each other.
 //!
 //! Start reading at [`step::step`]. Loading and recording (the correlator's worker) and choosing when a hold ends
-//! (the ledger's index) are not here.
+//! (the ledger's index) are not here; how units travel is `recorder`'s.
 
 pub mod canonical;
 pub mod cut;
@@ -22,15 +21,13 @@ mod limits;
 pub mod near;
 pub mod record;
 pub mod step;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod timeline;
-pub mod wire;
 
 pub use canonical::{Stay, for_each_stay};
 pub use explanation::{Cause, Explanation, Passage, explain, explain_unread};
 pub use limits::Limits;
-pub use record::{
-    Applied, Base, BrokerCounts, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome,
-    QueueReport, RecordedEvent, Snapshot, Unit, unread_unit,
-};
+pub use record::{Applied, Base, Due, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
 pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step};
 pub use timeline::{Flags, Timeline, TimelineEvent};

@@ -1,8 +1,8 @@
 //! What this process needs and how that is, and the correlators that report to it.
 
-use matching::DependencyReport;
 use maud::{Markup, html};
 use parking::Timestamp;
+use recorder::DependencyReport;
 use service_kit::health::Status as Dependency;
 use sessions::{ReportedCorrelator, Service, Wait};
 

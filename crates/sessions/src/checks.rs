@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use ledger::Summary;
-use matching::{LoadRequest, Unit, timeline, wire};
+use matching::{LoadRequest, Unit, timeline};
 use parking::{LotId, Plate, Vehicle};
+use recorder::wire;
 
 use super::Error;
 

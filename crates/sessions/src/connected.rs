@@ -32,7 +32,7 @@ fn reaches_broker(one: &ReportedCorrelator) -> bool {
 #[cfg(test)]
 mod tests {
     use ledger::Connected;
-    use matching::{CorrelatorStatus, QueueReport};
+    use recorder::{CorrelatorStatus, QueueReport};
 
     use super::*;
     use crate::testing::{Fixture, idle_correlator, minute};

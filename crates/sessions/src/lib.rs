@@ -3,7 +3,7 @@
 //!
 //! [`Service`] adds to the ledger what all callers need: the rules, sanity checks, deadlines, counts and metrics.
 //!
-//! - `recording`: what is written, and what is decided on.
+//! - `recording`: what is written, and what is decided on; `in_process`: the same for a correlator in this process.
 //! - `lots`, `statistics`, [`story`], `whys`, `changes`, `streams`: what is asked.
 //! - `correlators`: who works on the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
@@ -20,6 +20,7 @@ mod connected;
 mod correlators;
 mod error;
 pub mod gates;
+mod in_process;
 mod limits;
 mod lots;
 mod metrics;
@@ -40,8 +41,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::{Ledger, Page, Pending, SessionFilter, SessionRow};
-use matching::{CorrelatorStatus, LedgerTerms};
 use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
+use recorder::{CorrelatorStatus, LedgerTerms};
 use service_kit::metrics::show_limits;
 use service_kit::traces::Traces;
 use service_kit::{DecisionLog, Health, ServiceContext};

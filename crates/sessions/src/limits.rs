@@ -1,7 +1,7 @@
 //! The limits of the service, as the metric `dwell_limit` shows them.
 
 use ledger::{CHANGES_OF_SESSION, EVENTS_OF_ID, EVENTS_OF_VEHICLE};
-use matching::wire;
+use recorder::wire;
 
 use super::{LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, story};
 use crate::gates;

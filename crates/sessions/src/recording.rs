@@ -8,8 +8,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use ledger::{Saved, SessionRow, Summary};
-use matching::{Due, LoadRequest, Outcome, Snapshot, Unit, wire};
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{AHEAD_MAX_MS, Direction, EventKey, Timestamp};
+use recorder::wire;
 use service_kit::logs::human_duration;
 use service_kit::traces::{Kind, TraceContext};
 use tokio::sync::OwnedSemaphorePermit;

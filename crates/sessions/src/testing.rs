@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use ledger::Ledger;
-use matching::{BrokerCounts, CorrelatorStatus, Outcome, QueueReport, Unit};
+use matching::{Outcome, Unit};
 use parking::{Clock, Lots, ManualClock, Rules};
+use recorder::{BrokerCounts, CorrelatorStatus, QueueReport};
 use service_kit::ServiceContext;
 use tempfile::TempDir;
 use uuid::Uuid;

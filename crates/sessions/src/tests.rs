@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ledger::Summary;
-use matching::{Applied, LoadRequest, Outcome, QueueReport, Snapshot, Unit, unread_unit};
+use matching::{Applied, LoadRequest, Outcome, Snapshot, Unit, unread_unit};
 use parking::Lots;
+use recorder::QueueReport;
 
 use super::*;
 

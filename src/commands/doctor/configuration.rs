@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use bus::BusConfig;
 use clap::ArgMatches;
-use correlator::recorder::http::{HttpRecorder, Limits};
+use recorder::http::{HttpRecorder, Limits};
 use service_kit::logs;
 use settings::{ALL, Error, Setting, Settings};
 use simulator::Plan;

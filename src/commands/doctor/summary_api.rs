@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::DateTime;
-use matching::wire::{MEDIA_TYPE, TERMS};
+use recorder::wire::{MEDIA_TYPE, TERMS};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Client, StatusCode, redirect};
 use settings::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL};

@@ -1,4 +1,4 @@
-//! `/internal/v1`: what correlators use. Bodies and answers are postcard, see [`matching::wire`].
+//! `/internal/v1`: what correlators use. Bodies and answers are postcard, see [`recorder::wire`].
 //!
 //! A body may be large, so the memory of all of them is bounded, and only a few calls are decoded and worked on at once;
 //! the others wait their turn. A body is read before its call's turn, so that a slow client delays nobody else. The turn
@@ -13,7 +13,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
-use matching::{CorrelatorStatus, LoadRequest, Unit, wire};
+use matching::{LoadRequest, Unit};
+use recorder::{CorrelatorStatus, wire};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sessions::{CallOptions, Service};

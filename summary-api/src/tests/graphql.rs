@@ -7,8 +7,8 @@ mod fields;
 use std::sync::Arc;
 
 use axum::http::{Method, header};
-use matching::{CorrelatorStatus, DependencyReport};
 use parking::{Lots, Rules};
+use recorder::{CorrelatorStatus, DependencyReport};
 use serde_json::{Map, Value, json};
 use service_kit::ServiceContext;
 use sessions::testing::{CountingLedger, Vehicles, idle_correlator, minute};

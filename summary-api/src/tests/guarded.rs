@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use matching::wire;
+use recorder::wire;
 use service_kit::http::{self, Server};
 use sessions::testing::Fixture;
 use settings::{Listen, Masked, PublicHosts};

@@ -8,11 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use futures::StreamExt as _;
-use matching::{
-    Applied, BrokerCounts, CorrelatorStatus, DependencyReport, Due, LedgerTerms, LoadRequest, Outcome, QueueReport,
-    Snapshot, Unit, wire,
-};
+use matching::{Applied, Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Lots, Rules};
+use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport, wire};
 use serde::Serialize;
 use serde_json::{Value, json};
 use service_kit::ServiceContext;

@@ -9,6 +9,7 @@ mod lists;
 mod live;
 mod pages;
 mod problems;
+mod recorder;
 mod reference;
 mod statistics;
 mod stories;

@@ -8,8 +8,8 @@ mod truth;
 use std::sync::Arc;
 
 use axum::http::{Method, header};
-use matching::{BrokerCounts, CorrelatorStatus, DependencyReport, QueueReport};
 use parking::{Lots, Rules};
+use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, QueueReport};
 use service_kit::ServiceContext;
 use sessions::Service;
 use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute};

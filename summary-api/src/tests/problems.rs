@@ -28,7 +28,7 @@ fn is_problem(answer: &Answer, what: &str) {
 async fn every_bad_request_is_answered_with_a_problem() {
     let api = Api::new().await;
     let json = [("content-type", "application/json")];
-    let postcard = [("content-type", matching::wire::MEDIA_TYPE)];
+    let postcard = [("content-type", recorder::wire::MEDIA_TYPE)];
     let none: [(&str, &str); 0] = [];
     let cases: [Case<'_>; 23] = [
         (Method::GET, "/nowhere?x=1", &none, "", 404),

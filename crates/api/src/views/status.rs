@@ -1,7 +1,7 @@
 //! Whether all work is done, and the correlators that do it.
 
 use async_graphql::SimpleObject;
-use matching::DependencyReport;
+use recorder::DependencyReport;
 use serde::{Deserialize, Serialize};
 use sessions::{ReportedCorrelator, Status};
 use utoipa::ToSchema;

@@ -51,13 +51,7 @@ impl Ledger for CountingLedger {
     async fn record(&self, units: Vec<Unit>, rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
         self.called("record").record(units, rules, now).await
     }
-    async fn due(
-        &self,
-        most: u32,
-        rules: &Rules,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Vec<Due>, Error> {
+    async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
         self.called("due").due(most, rules, now, lease_until).await
     }
     async fn pending(&self, rules: &Rules) -> Result<Pending, Error> {

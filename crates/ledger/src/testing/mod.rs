@@ -1,4 +1,4 @@
-//! Fixtures for tests that need a ledger: units that the matching itself made, and ledgers that fail or that count.
+//! Fixtures for tests that need a ledger: ledgers that fail or that count, and one with some hours of stays.
 //!
 //! Only compiled for tests, and with the feature `testing` for those of the crates above.
 
@@ -7,78 +7,13 @@
 mod broken;
 mod counting;
 
-use std::collections::BTreeMap;
-
-use matching::{Limits, RecordedEvent, Snapshot, Unit};
-use parking::{Direction, EventKey, LotId, Plate, Rules, Timestamp, Vehicle};
-use uuid::Uuid;
+use parking::LotId;
 
 use crate::Ledger;
 
 pub use broken::{BrokenLedger, How};
 pub use counting::CountingLedger;
-
-/// 24 September 2024, 09:00 UTC, and so many minutes.
-pub fn minute(minutes: i64) -> Timestamp {
-    Timestamp::from_millis(1_727_168_400_000).plus_millis(minutes * 60_000)
-}
-
-/// The vehicle with this plate in this lot.
-pub fn vehicle(lot: &str, plate: &str) -> Vehicle {
-    Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
-}
-
-/// The rules of a ledger with a short re-read window: events of tests that are no re-reads are often a minute apart.
-pub fn rules() -> Rules {
-    Rules { re_read_window_ms: 10_000, ..Rules::default() }
-}
-
-/// A correlator in miniature: it decides on one event after the other, as if each unit were recorded at once.
-#[derive(Debug, Default)]
-pub struct Vehicles {
-    snapshots: BTreeMap<Vehicle, Snapshot>,
-    events: u128,
-}
-
-impl Vehicles {
-    /// The unit of an entry.
-    pub fn entry(&mut self, lot: &str, plate: &str, time: Timestamp) -> Unit {
-        self.event(vehicle(lot, plate), Direction::Entry, time)
-    }
-
-    /// The unit of an exit.
-    pub fn exit(&mut self, lot: &str, plate: &str, time: Timestamp) -> Unit {
-        self.event(vehicle(lot, plate), Direction::Exit, time)
-    }
-
-    fn event(&mut self, vehicle: Vehicle, direction: Direction, time: Timestamp) -> Unit {
-        self.events += 1;
-        let key = EventKey { time, direction, id: Uuid::from_u128(self.events) };
-        let snapshot = self.snapshots.entry(vehicle.clone()).or_default();
-        let limits = Limits::of(&rules(), &vehicle.lot);
-        let decision = snapshot.step(&vehicle, limits, &[key], &[]).unwrap();
-        let event = |(_, flags): &(usize, _)| RecordedEvent {
-            key,
-            plate_as_read: vehicle.plate.as_str().into(),
-            gate: None,
-            confidence: None,
-            received_at: time,
-            flags: *flags,
-        };
-        let unit = Unit {
-            events: decision.new_events.iter().map(event).collect(),
-            base: Some(snapshot.base),
-            timeline: decision.timeline,
-            flags: decision.flags,
-            changes: decision.changes,
-            first_matched: decision.first_matched,
-            first_unmatched: decision.first_unmatched,
-            vehicle,
-        };
-        *snapshot = unit.next_snapshot();
-        unit
-    }
-}
+pub use matching::testing::{Vehicles, minute, rules, vehicle};
 
 /// Records stays of an hour and a half, one begun each hour of twelve, and a vehicle that stays; returns their lot.
 pub async fn fill_some_hours(ledger: &impl Ledger) -> LotId {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use matching::CorrelatorStatus;
 use parking::Timestamp;
+use recorder::CorrelatorStatus;
 use uuid::Uuid;
 
 use super::REPORT_LIFETIME;

@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-use matching::{CorrelatorStatus, QueueReport};
 use parking::Timestamp;
+use recorder::{CorrelatorStatus, QueueReport};
 use service_kit::logs::human_duration;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! What the reports of correlators come to, by hand-made clocks.
 
-use matching::{BrokerCounts, CorrelatorStatus, QueueReport};
+use recorder::{BrokerCounts, CorrelatorStatus, QueueReport};
 
 use super::*;
 use crate::testing::idle_correlator;

@@ -1,6 +1,6 @@
 //! Text from outside on a page: shown, and nothing else.
 
-use matching::{CorrelatorStatus, DependencyReport};
+use recorder::{CorrelatorStatus, DependencyReport};
 use sessions::testing::{Vehicles, idle_correlator, minute};
 
 use super::super::{Api, request, send};

@@ -8,11 +8,12 @@ use axum::body::Bytes;
 use axum::http::HeaderMap as Headers;
 use axum::response::{IntoResponse, Response as Answer};
 use axum::routing::{get, post};
-use matching::{Applied, Base, BrokerCounts, DependencyReport, QueueReport, Timeline};
+use matching::{Applied, Base, Timeline};
 use parking::{LotId, Plate, Rules, Vehicle};
 use uuid::Uuid;
 
 use super::*;
+use crate::{BrokerCounts, DependencyReport, QueueReport};
 
 const TOKEN: &str = "0123456789abcdef";
 

@@ -1,6 +1,6 @@
 //! How correlators and the summary API talk: where the calls are, in which format, and how large they may be.
 //!
-//! Bodies and answers are postcard of the types of [`record`](crate::record): `terms` (GET) answers `LedgerTerms`;
+//! Bodies and answers are postcard of the types of [`matching::record`] and [`status`](crate::status): `terms` (GET) answers `LedgerTerms`;
 //! `load` takes `Vec<LoadRequest>` and answers `Vec<Snapshot>`; `record` takes `Vec<Unit>` and answers `Vec<Outcome>`;
 //! `due` takes the most vehicles as a `u32` and answers `Vec<Due>`; `report` takes `CorrelatorStatus` and answers
 //! nothing (204). All but `terms` are POST. Encoding, sending and retrying are left to both sides.

@@ -1,16 +1,28 @@
-//! The way to the ledger: the port.
+//! The seam between the correlator and the owner of the ledger: the port, and what travels through it.
 //!
-//! Two adapters: [`http`], for a summary API elsewhere, and a direct one for a summary API in the same process
-//! (the root program's). Every call may be repeated: what is recorded twice is recorded once. Waiting out an
-//! outage is the caller's part.
+//! Two adapters, held to one contract: [`http`], for a summary API in another process, and the service of `sessions`
+//! itself in the same one. Every call may be repeated: what is recorded twice is recorded once.
+//!
+//! - [`wire`]: where the calls are over HTTP, in which format, and how large they may be.
+//! - [`status`]: the terms of the ledger, and how a correlator stands.
+//! - [`contract`]: what every adapter promises, for tests.
+//!
+//! Not here: waiting out an outage (the correlator's), answering the calls (summary-api's), and the units themselves
+//! (`matching`'s).
 
 use std::fmt;
 
 use async_trait::async_trait;
-use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use service_kit::traces::TraceContext;
 
+#[cfg(feature = "testing")]
+pub mod contract;
 pub mod http;
+pub mod status;
+pub mod wire;
+
+pub use status::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
 
 /// Why a call did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

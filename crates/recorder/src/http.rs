@@ -7,8 +7,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use matching::wire::{DUE, LOAD, MAX_BODY_BYTES, MAX_VEHICLES, MEDIA_TYPE, RECORD, REPORT, TERMS};
-use matching::{CorrelatorStatus, Due, LedgerTerms, LoadRequest, Outcome, Snapshot, Unit};
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
@@ -17,7 +16,8 @@ use service_kit::traces::{TRACEPARENT, TraceContext};
 use settings::Masked;
 use url::Url;
 
-use super::{Error, Recorder};
+use crate::wire::{DUE, LOAD, MAX_BODY_BYTES, MAX_VEHICLES, MEDIA_TYPE, RECORD, REPORT, TERMS};
+use crate::{CorrelatorStatus, Error, LedgerTerms, Recorder};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,169 @@
+//! The contract of the recorder: what every adapter promises, whatever stands between it and the ledger.
+//!
+//! Each claim is a function of a [`Site`]; the macro [`contract`](crate::contract!) makes a test of each. What only one
+//! adapter promises stands beside that adapter.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a claim fails the test")]
+
+use std::any::Any;
+use std::sync::Arc;
+
+use matching::testing::{Vehicles, minute, rules, vehicle};
+use matching::{LoadRequest, Outcome, Snapshot, Unit};
+use parking::{ManualClock, Vehicle};
+use service_kit::traces::TraceContext;
+use uuid::Uuid;
+
+use crate::wire::MAX_VEHICLES;
+use crate::{BrokerCounts, CorrelatorStatus, Error, QueueReport, Recorder};
+
+/// A recorder on an empty ledger that goes by [`rules`].
+pub struct Site {
+    /// The recorder.
+    pub recorder: Arc<dyn Recorder>,
+    /// The clock of the ledger's owner; it shows [`minute`] 0.
+    pub clock: Arc<ManualClock>,
+    /// What has to live for as long as the recorder is used.
+    pub keeps: Box<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("recorder", &self.recorder).finish_non_exhaustive()
+    }
+}
+
+impl Site {
+    async fn load(&self, vehicles: &[Vehicle]) -> Vec<Snapshot> {
+        let request = |vehicle: &Vehicle| LoadRequest { vehicle: vehicle.clone(), reaching: None };
+        let requests: Vec<LoadRequest> = vehicles.iter().map(request).collect();
+        self.recorder.load(&requests).await.unwrap()
+    }
+
+    async fn record(&self, units: &[Unit]) -> Result<Vec<Outcome>, Error> {
+        self.recorder.record(units, TraceContext::new()).await
+    }
+}
+
+fn is_recorded(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Recorded(applied) if applied.events == 1)
+}
+
+/// Terms name the ledger and its rules, the same ones each time.
+pub async fn terms_are_the_same_each_time(site: Site) {
+    let first = site.recorder.terms().await.unwrap();
+    let second = site.recorder.terms().await.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(first.rules, rules());
+}
+
+/// What is recorded is loaded, in the order asked for; a vehicle that is not known is at version 0.
+pub async fn what_is_recorded_is_loaded_in_the_order_asked_for(site: Site) {
+    let mut vehicles = Vehicles::default();
+    let units = [vehicles.entry("P3", "AAA111", minute(0)), vehicles.exit("P9", "BBB222", minute(1))];
+    assert!(site.record(&units).await.unwrap().iter().all(is_recorded));
+
+    let loaded = site.load(&[vehicle("P9", "BBB222"), vehicle("P9", "NOBODY"), vehicle("P3", "AAA111")]).await;
+
+    assert_eq!(loaded, [units[1].next_snapshot(), Snapshot::default(), units[0].next_snapshot()]);
+}
+
+/// A unit that is sent again comes back with the vehicle as it stands.
+pub async fn a_unit_that_is_sent_again_is_recorded_once(site: Site) {
+    let unit = Vehicles::default().entry("P3", "AAA111", minute(0));
+    assert!(is_recorded(&site.record(std::slice::from_ref(&unit)).await.unwrap()[0]));
+
+    let again = site.record(std::slice::from_ref(&unit)).await.unwrap();
+
+    assert_eq!(again, [Outcome::Lost(unit.next_snapshot())]);
+}
+
+/// Each unit is recorded or lost for itself, and the outcomes say so in their order.
+pub async fn outcomes_are_in_the_order_of_their_units(site: Site) {
+    let mut vehicles = Vehicles::default();
+    let known = vehicles.entry("P3", "AAA111", minute(0));
+    site.record(std::slice::from_ref(&known)).await.unwrap();
+
+    let outcomes = site.record(&[vehicles.entry("P3", "BBB222", minute(1)), known.clone()]).await.unwrap();
+
+    assert!(is_recorded(&outcomes[0]), "{outcomes:?}");
+    assert_eq!(outcomes[1..], [Outcome::Lost(known.next_snapshot())]);
+}
+
+/// What no correct correlator sends is rejected as such, and nothing of that call is recorded.
+pub async fn a_call_that_makes_no_sense_is_rejected_whole(site: Site) {
+    let unit = Vehicles::default().entry("P3", "AAA111", minute(0));
+
+    let refused = site.record(&[unit.clone(), unit.clone()]).await.unwrap_err();
+
+    assert!(matches!(refused, Error::Rejected(_)), "{refused:?}");
+    assert_eq!(site.load(&[unit.vehicle]).await, [Snapshot::default()]);
+}
+
+/// More vehicles than one call carries are answered as one list.
+pub async fn more_vehicles_than_one_call_carries_are_loaded(site: Site) {
+    let known = Vehicles::default().entry("P3", "LAST", minute(0));
+    site.record(std::slice::from_ref(&known)).await.unwrap();
+    let others = (0..MAX_VEHICLES).map(|number| vehicle("P3", &format!("A{number}")));
+    let vehicles: Vec<Vehicle> = others.chain([known.vehicle.clone()]).collect();
+
+    let loaded = site.load(&vehicles).await;
+
+    assert_eq!(loaded.len(), MAX_VEHICLES + 1);
+    assert_eq!(loaded.last(), Some(&known.next_snapshot()));
+}
+
+/// An exit whose hold has ended is leased, to one correlator at a time, once a correlator says that no entry is under way.
+pub async fn a_hold_that_has_ended_is_due_once(site: Site) {
+    let exit = Vehicles::default().exit("P3", "AAA111", minute(0));
+    site.record(std::slice::from_ref(&exit)).await.unwrap();
+    let queue = QueueReport { broker: Some(BrokerCounts::default()), ..QueueReport::default() };
+    let idle =
+        CorrelatorStatus { correlator: Uuid::from_u128(1), entry: queue, exit: queue, ..CorrelatorStatus::default() };
+    assert_eq!(site.recorder.due(10).await.unwrap(), []);
+
+    site.clock.advance_millis(rules().hold_ms + 1_000);
+    site.recorder.report(idle).await.unwrap();
+    let due = site.recorder.due(10).await.unwrap();
+
+    assert_eq!(due.iter().map(|due| &due.vehicle).collect::<Vec<_>>(), [&exit.vehicle]);
+    assert_eq!(due[0].snapshot, exit.next_snapshot());
+    assert_eq!(site.recorder.due(10).await.unwrap(), []);
+}
+
+/// A ledger that can't be reached is waited out: no call says that a setting or its content is wrong.
+pub async fn a_ledger_that_is_away_is_unavailable(site: Site) {
+    let unit = Vehicles::default().entry("P3", "AAA111", minute(0));
+    let request = LoadRequest { vehicle: unit.vehicle.clone(), reaching: None };
+    let errors = [
+        site.recorder.load(&[request]).await.unwrap_err(),
+        site.record(&[unit]).await.unwrap_err(),
+        site.recorder.due(10).await.unwrap_err(),
+    ];
+    assert!(errors.iter().all(|error| matches!(error, Error::Unavailable(_))), "{errors:?}");
+}
+
+/// Makes a test of each claim: `$site` makes a [`Site`], `$away` one whose ledger can't be reached.
+#[macro_export]
+macro_rules! contract {
+    ($site:path, $away:path) => {
+        $crate::contract!(@claims $site:
+            terms_are_the_same_each_time,
+            what_is_recorded_is_loaded_in_the_order_asked_for,
+            a_unit_that_is_sent_again_is_recorded_once,
+            outcomes_are_in_the_order_of_their_units,
+            a_call_that_makes_no_sense_is_rejected_whole,
+            more_vehicles_than_one_call_carries_are_loaded,
+            a_hold_that_has_ended_is_due_once,
+        );
+        $crate::contract!(@claims $away: a_ledger_that_is_away_is_unavailable,);
+    };
+    (@claims $site:path: $($claim:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $claim() {
+                $crate::contract::$claim($site().await).await;
+            }
+        )+
+    };
+}

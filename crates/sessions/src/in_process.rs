@@ -1,0 +1,84 @@
+//! The service as the recorder of a correlator in the same process: plain calls, no HTTP.
+
+use async_trait::async_trait;
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
+use recorder::wire::MAX_VEHICLES;
+use recorder::{CorrelatorStatus, Error, LedgerTerms, Recorder};
+use service_kit::traces::TraceContext;
+
+use super::{CallOptions, Service};
+
+/// In one process no setting can be wrong, so what is not a matter of the content is waited out.
+fn error(failure: &super::Error) -> Error {
+    match failure {
+        super::Error::Refused(reason) => Error::Rejected(reason.clone()),
+        super::Error::Ledger(_) | super::Error::TooSlow | super::Error::Full(_) | super::Error::Defect => {
+            Error::Unavailable(failure.to_string())
+        }
+    }
+}
+
+#[async_trait]
+impl Recorder for Service {
+    async fn terms(&self) -> Result<LedgerTerms, Error> {
+        Ok(Self::terms(self))
+    }
+
+    async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
+        let mut snapshots = Vec::with_capacity(requests.len());
+        for part in requests.chunks(MAX_VEHICLES) {
+            let loaded = Self::load(self, part.to_vec(), CallOptions::default()).await;
+            snapshots.extend(loaded.map_err(|failure| error(&failure))?);
+        }
+        Ok(snapshots)
+    }
+
+    async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
+        let mut outcomes = Vec::with_capacity(units.len());
+        for part in units.chunks(MAX_VEHICLES) {
+            let options = CallOptions { caller: Some(trace), ..CallOptions::default() };
+            let recorded = Self::record(self, part.to_vec(), options).await;
+            outcomes.extend(recorded.map_err(|failure| error(&failure))?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
+        Self::due(self, most, CallOptions::default()).await.map_err(|failure| error(&failure))
+    }
+
+    async fn report(&self, status: CorrelatorStatus) -> Result<(), Error> {
+        // What this process needs, the service knows itself.
+        Self::report(self, CorrelatorStatus { dependencies: Vec::new(), ..status });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ledger::testing::{BrokenLedger, How, minute};
+    use parking::{Clock, Lots, ManualClock, Rules};
+    use recorder::contract::Site;
+    use service_kit::ServiceContext;
+
+    use crate::Service;
+    use crate::testing::Fixture;
+
+    async fn site() -> Site {
+        let fixture = Fixture::new().await;
+        let recorder = Arc::new(fixture.service.clone());
+        Site { recorder, clock: Arc::clone(&fixture.clock), keeps: Box::new(fixture) }
+    }
+
+    async fn away() -> Site {
+        let clock = Arc::new(ManualClock::at(minute(0)));
+        let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let ledger = Arc::new(BrokenLedger(How::Away));
+        let recorder = Arc::new(Service::new(ledger, Rules::default(), Lots::default(), &context));
+        std::future::ready(Site { recorder, clock, keeps: Box::new(()) }).await
+    }
+
+    recorder::contract!(site, away);
+}
