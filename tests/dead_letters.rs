@@ -62,7 +62,7 @@ async fn correlator(pipeline: &Pipeline) -> Arc<Alarmed> {
     let bus = Alarmed::around(pipeline);
     let config = correlator::Config::from_settings(&Settings::from_variables(settings).unwrap()).unwrap();
     let on_alarmed: Arc<dyn Bus> = Arc::clone(&bus) as Arc<dyn Bus>;
-    correlator::start(config, on_alarmed, Arc::new(pipeline.recorder()), &pipeline.context).await.unwrap();
+    correlator::start(config, on_alarmed, pipeline.recorder(), &pipeline.context).await.unwrap();
     bus
 }
 
@@ -139,7 +139,7 @@ async fn dead_letters_beyond_their_bound_stop_the_intake_and_none_is_lost() {
     let config = correlator::Config::from_settings(&Settings::from_variables(settings).unwrap()).unwrap();
     let bus = Alarmed::around(&pipeline);
     let on_alarmed: Arc<dyn Bus> = Arc::clone(&bus) as Arc<dyn Bus>;
-    correlator::start(config, on_alarmed, Arc::new(pipeline.recorder()), &pipeline.context).await.unwrap();
+    correlator::start(config, on_alarmed, pipeline.recorder(), &pipeline.context).await.unwrap();
 
     shows(&pipeline, "dwell_dependency_up{dependency=\"dead-letters\"} 0").await;
     assert!(!pipeline.context.health.is_ready());

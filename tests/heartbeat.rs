@@ -54,7 +54,7 @@ async fn correlator(depths: Depths) -> Pipeline {
     let pipeline = Pipeline::new(Rules::default()).await;
     let bus = Arc::new(Counting { inner: Arc::clone(&pipeline.bus), depths });
     let config = correlator::Config::from_settings(&Settings::from_variables([]).unwrap()).unwrap();
-    correlator::start(config, bus, Arc::new(pipeline.recorder()), &pipeline.context).await.unwrap();
+    correlator::start(config, bus, pipeline.recorder(), &pipeline.context).await.unwrap();
     pipeline
 }
 

@@ -25,10 +25,12 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
-use crate::answers::Answers;
-use crate::limits;
+use crate::correlators::Internal;
+use crate::graphql::cache::Answers;
+use crate::graphql::{self, GraphQl, MEDIA_TYPE as GRAPHQL_MEDIA_TYPE};
+use crate::live::feed::Live;
 use crate::metrics::RequestMetrics;
-use crate::routes::{self, GRAPHQL_MEDIA_TYPE, reference};
+use crate::{correlators, limits, live, openapi, reference, rest};
 
 /// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
@@ -55,7 +57,7 @@ pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Ro
 pub(crate) fn open(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
-    for (path, item) in &routes::openapi().paths.paths {
+    for (path, item) in &openapi().paths.paths {
         for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
             if operation.is_some() {
                 metrics.expect_route(path, method);
@@ -65,11 +67,21 @@ pub(crate) fn open(service: &Service, access: Access, answers: Answers, context:
     for path in operator_page::ROUTES {
         metrics.expect_route(path, "GET");
     }
-    let routes = routes::routes(service, access, answers, context)
+    let routes = routes(service, access, answers, context)
         .merge(operator_page::routes(service))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
         .layer(from_fn_with_state(metrics, observe));
     Open { routes, service: service.clone() }
+}
+
+/// All routes of programs but those of `service_kit`.
+fn routes(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
+    let correlators = correlators::routes().with_state(Internal::new(service.clone(), access));
+    let live = live::routes().with_state(Live::start(service, context));
+    let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
+    let rest = rest::routes().with_state(service.clone());
+    let (router, _) = rest.merge(correlators).merge(live).merge(graphql).split_for_parts();
+    openapi::serve(router.merge(reference::routes()))
 }
 
 /// Whether a path is one that a link of another site may lead to.

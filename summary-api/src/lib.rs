@@ -1,9 +1,10 @@
 //! The HTTP API that records sessions in the ledger and answers questions about them.
 //!
-//! - [`routes`]: the routes of programs: `POST /save_summary`, `/api/v1` and `/internal/v1`, `/openapi.json`.
-//! - `app`: all routes as one, and what holds for every one of them.
+//! - `rest`: `/api/v1` and `POST /save_summary`; `correlators`: `/internal/v1`.
+//! - `graphql`: the same questions in one language, and answers that are kept for a moment.
 //! - `live`: the changes as they are committed, for clients that follow.
-//! - `answers`: what many ask of GraphQL at once, answered once.
+//! - `openapi`, `reference`: the description of all these, for programs and for people.
+//! - `app`: all routes and the operator's page as one, and what holds for every one of them.
 //! - [`Config`]: what it is told.
 //!
 //! Start reading at [`run`] and [`router`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
@@ -11,14 +12,18 @@
 //! for people is `operator-page`'s.
 
 mod access;
-mod answers;
 mod app;
+mod body;
 pub mod config;
+mod correlators;
+mod graphql;
 mod limits;
 mod live;
 mod metrics;
 pub mod offline;
-pub mod routes;
+mod openapi;
+mod reference;
+mod rest;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -26,5 +31,5 @@ mod tests;
 pub use access::Access;
 pub use app::router;
 pub use config::Config;
-pub use routes::openapi;
+pub use openapi::openapi;
 pub use run::{Error, TASK, run, start};

@@ -2,20 +2,20 @@
 
 use recorder::wire;
 
-use crate::{answers, live, routes};
+use crate::{correlators, graphql, live, rest};
 
 /// The limits of all parts, by name; the unit ends each name.
 pub(crate) fn all() -> Vec<(&'static str, u64)> {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let mut limits = vec![
         ("internal_body_bytes", count(wire::MAX_BODY_BYTES)),
-        ("internal_bodies_bytes", count(routes::INTERNAL_BODIES_BYTES)),
-        ("internal_calls", count(routes::INTERNAL_CALLS)),
+        ("internal_bodies_bytes", count(correlators::INTERNAL_BODIES_BYTES)),
+        ("internal_calls", count(correlators::INTERNAL_CALLS)),
         ("timeline_bars", u64::from(operator_page::TIMELINE_BARS)),
-        ("summary_body_bytes", count(routes::SUMMARY_BODY_BYTES)),
+        ("summary_body_bytes", count(rest::SUMMARY_BODY_BYTES)),
     ];
     limits.extend(live::limits());
-    limits.extend(answers::limits());
-    limits.extend(routes::graphql_limits());
+    limits.extend(graphql::cache::limits());
+    limits.extend(graphql::limits());
     limits
 }

@@ -16,9 +16,9 @@ use settings::Settings;
 use tokio::net::TcpListener;
 
 use crate::access::Access;
-use crate::answers::Answers;
 use crate::app;
 use crate::config::{Config, LedgerPlace};
+use crate::graphql::cache::Answers;
 
 /// The name of the service.
 const NAME: &str = "summary-api";

@@ -1,191 +1,78 @@
-//! The live feed: the ledger's changes, as they are committed, to any number of clients up to [`CLIENTS`].
+//! The live feeds: `GET /api/v1/live`, a WebSocket, and `GET /api/v1/live/events`, server-sent events.
 //!
-//! One task a process ([`follow`]) reads what is new, once for all clients, and only while there are any. Each client
-//! has a [`Subscription`]: it reads from the ledger until it is at the newest change, and from then on takes the
-//! messages from a ring; who falls more than [`QUEUE`] messages behind is dropped and told so. So nobody holds up the
-//! recording, and a client that comes back with the last number it saw misses nothing, however old that is.
-//!
-//! WebSocket, server-sent events and their addresses are left to [`routes`](crate::routes).
+//! Both send the same messages, each an element of `/api/v1/changes`. Which messages there are, and who gets too slow for
+//! them, is [`feed`]'s.
 
-mod follow;
-mod metrics;
-mod subscription;
+mod events;
+pub(crate) mod feed;
+mod socket;
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use api::{ChangeView, Kind, Problem};
-use axum::extract::ws::Utf8Bytes;
+use api::parameters::{self, Faults, Query};
+use api::questions::changes;
+use api::{Kind, Problem};
+use axum::http::{HeaderMap, Uri};
 use parking::LotId;
-use service_kit::{Lifecycle, ServiceContext};
-use sessions::{Changed, LEDGER_DEADLINE, Service};
-use tokio::sync::{Semaphore, broadcast, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use metrics::LiveMetrics;
+use feed::Live;
 
-pub(crate) use subscription::{Ended, Subscription};
+pub(crate) use feed::limits;
 
-/// The most clients at once.
-pub(crate) const CLIENTS: usize = 256;
-/// The most messages that wait for a client.
-pub(crate) const QUEUE: usize = 256;
+/// When nothing has happened for so long, the client is sent a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The header with which an `EventSource` goes on.
+const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The live feed of one process. Cheap to clone; all clones are the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Live {
-    inner: Arc<Inner>,
+/// The routes, which need the feed as their state.
+pub(super) fn routes() -> OpenApiRouter<Live> {
+    OpenApiRouter::new().routes(routes!(socket::live)).routes(routes!(events::live_events))
 }
 
-#[derive(Debug)]
-struct Inner {
-    service: Service,
-    lifecycle: Lifecycle,
-    audience: watch::Sender<Audience>,
-    messages: broadcast::Sender<Announced>,
-    /// Turns to read from the ledger for clients that are not at the newest change yet.
-    catching_up: Semaphore,
-    metrics: LiveMetrics,
+/// What a client asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    after: Option<u64>,
+    lot: Option<LotId>,
 }
 
-/// Who listens, and whether the task follows the ledger for them.
-#[derive(Debug, Default)]
-struct Audience {
-    clients: usize,
-    is_followed: bool,
-}
-
-/// A change as it is sent.
-#[derive(Debug)]
-pub(crate) struct Message {
-    /// Its number.
-    pub(crate) sequence: u64,
-    /// The lot of its session.
-    pub(crate) lot: LotId,
-    /// JSON: an element of `/api/v1/changes`.
-    pub(crate) text: Utf8Bytes,
-}
-
-impl Message {
-    fn of(changed: &Changed) -> Self {
-        let view = ChangeView::from(changed);
-        let text = serde_json::to_string(&view).expect("strings and numbers are always JSON");
-        Self {
-            sequence: changed.change.sequence,
-            lot: changed.session.session.vehicle.lot.clone(),
-            text: Utf8Bytes::from(text),
-        }
-    }
-}
-
-/// What the task tells all clients that are at the newest change.
-#[derive(Debug, Clone)]
-enum Announced {
-    Change(Arc<Message>),
-    /// It left out some changes: too many came at once.
-    Skipped,
-}
-
-/// Why nobody can join now.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error("{CLIENTS} clients follow the live feed, which is the most; try again later, or poll /api/v1/changes")]
-    Full,
-    #[error("the summary API is stopping")]
-    Stopping,
-    #[error(transparent)]
-    Service(#[from] sessions::Error),
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Full => Self::new(Kind::Full, refused.to_string()),
-            Refused::Stopping => Self::new(Kind::Unavailable, refused.to_string()),
-            Refused::Service(error) => error.into(),
-        }
-    }
-}
-
-impl Live {
-    /// The feed of this service, with its task and its metrics.
-    pub(crate) fn start(service: &Service, context: &ServiceContext) -> Self {
-        let metrics =
-            LiveMetrics::register(&context.registry).expect("these names are registered here only, always in one form");
-        let inner = Arc::new(Inner {
-            service: service.clone(),
-            lifecycle: context.lifecycle.clone(),
-            audience: watch::Sender::default(),
-            messages: broadcast::Sender::new(QUEUE),
-            catching_up: Semaphore::new(1),
-            metrics,
+impl Asked {
+    /// A `Last-Event-ID` wins over `after`: a client that comes back still has the address of its first visit.
+    fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
+        let query = Query::read(uri, &["after", "lot_id"])?;
+        let mut faults = Faults::default();
+        let after = faults.check(query.one("after", changes::number)).flatten();
+        let lot = faults.check(query.one("lot_id", parameters::lot)).flatten();
+        faults.none()?;
+        // A browser that has had no event with an id may send the header without a value.
+        let last = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()).map(|value| {
+            let text = value.to_str().unwrap_or_default();
+            let refused = |problem| Problem::new(Kind::InvalidContent, format!("Last-Event-ID {problem}"));
+            changes::number(text).map_err(refused)
         });
-        let follower = Arc::clone(&inner);
-        context.lifecycle.spawn("live feed", async move {
-            follow::run(&follower).await;
-            Ok(())
-        });
-        Self { inner }
+        Ok(Self { after: last.transpose()?.or(after), lot })
     }
-
-    /// What the feed tells.
-    pub(crate) fn service(&self) -> &Service {
-        &self.inner.service
-    }
-
-    /// Joins the feed behind the change `after`, or else behind the newest one; of one lot, or of all.
-    pub(crate) async fn join(&self, after: Option<u64>, lot: Option<LotId>) -> Result<Subscription, Refused> {
-        let place = Place::take(&self.inner)?;
-        let mut audience = self.inner.audience.subscribe();
-        let followed = async { audience.wait_for(|audience| audience.is_followed).await.is_ok() };
-        tokio::select! {
-            biased;
-            () = self.inner.lifecycle.stopping() => return Err(Refused::Stopping),
-            followed = tokio::time::timeout(LEDGER_DEADLINE, followed) => {
-                if followed != Ok(true) {
-                    return Err(sessions::Error::TooSlow.into());
-                }
-            }
-        }
-        let after = match after {
-            Some(after) => after,
-            None => self.inner.service.last_change().await?,
-        };
-        Ok(Subscription::new(place, after, lot))
-    }
-}
-
-/// A client's place in the audience, for as long as it lives.
-#[derive(Debug)]
-struct Place {
-    inner: Arc<Inner>,
-}
-
-impl Place {
-    fn take(inner: &Arc<Inner>) -> Result<Self, Refused> {
-        let is_taken = inner.audience.send_if_modified(|audience| {
-            let is_free = audience.clients < CLIENTS;
-            audience.clients += usize::from(is_free);
-            is_free
-        });
-        if !is_taken {
-            return Err(Refused::Full);
-        }
-        inner.metrics.joined();
-        Ok(Self { inner: Arc::clone(inner) })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.inner.audience.send_modify(|audience| audience.clients -= 1);
-        self.inner.metrics.left();
-    }
-}
-
-/// The limits of the feed, by name.
-pub(crate) fn limits() -> [(&'static str, u64); 3] {
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    [("live_clients", count(CLIENTS)), ("live_queue_messages", count(QUEUE)), ("live_behind_changes", follow::BEHIND)]
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn the_last_event_wins_over_the_address() {
+        let uri: Uri = "/api/v1/live/events?after=3&lot_id=P3".parse().unwrap();
+        let asked = |headers: &HeaderMap| Asked::read(&uri, headers).map(|asked| asked.after);
+        assert_eq!(asked(&HeaderMap::new()), Ok(Some(3)));
+        assert_eq!(asked(&headers(&[("last-event-id", "7")])), Ok(Some(7)));
+        assert_eq!(asked(&headers(&[("last-event-id", "")])), Ok(Some(3)));
+        assert_eq!(asked(&headers(&[("last-event-id", "x")])).unwrap_err().status(), 422);
+    }
+}

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Access;
-use crate::answers::Answers;
 use crate::app::{self, is_page, waiting};
+use crate::graphql::cache::Answers;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";
@@ -63,7 +63,7 @@ impl Served {
 
 /// The first line of a request to every route.
 fn routes() -> Vec<String> {
-    let described = crate::routes::openapi().paths.paths;
+    let described = crate::openapi().paths.paths;
     let described = described.iter().flat_map(|(path, item)| {
         let methods = [("GET", &item.get), ("POST", &item.post)];
         methods.into_iter().filter(|(_, operation)| operation.is_some()).map(move |(method, _)| (method, path.as_str()))

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
 use crate::Access;
-use crate::routes::INTERNAL_CALLS;
+use crate::correlators::INTERNAL_CALLS;
 
 const TOKEN: &str = "0123456789abcdef";
 /// How soon a call is served, whatever others do.

@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::feed::{Ended, Live, Subscription};
 use super::{Asked, HEARTBEAT};
-use crate::live::{Ended, Live, Subscription};
 
 /// Clients have nothing to say here but their pongs.
 const LARGEST_MESSAGE_BYTES: usize = 4 * 1024;

@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use parking::SessionId;
 use sessions::{MAX_PAGE, Service, Wanted};
-use uuid::Uuid;
 
 use super::session_stream::{self, Format};
 
@@ -62,7 +61,7 @@ pub(super) async fn sessions(
 /// One session, void or not.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}", tag = "sessions",
-    params(("id" = Uuid, Path, description = "The session's id")),
+    params(("id" = uuid::Uuid, Path, description = "The session's id")),
     responses((status = 200, description = "The session", body = SessionView)),
 )]
 pub(super) async fn session(State(service): State<Service>, path: RawPathParams) -> Result<Json<SessionView>, Problem> {

@@ -21,8 +21,8 @@ use sessions::gates::MAX_GATES;
 use sessions::{MAX_PAGE, Service};
 use uuid::Uuid;
 
+use super::cache::Made;
 use super::{errors, scan, size};
-use crate::answers::Made;
 
 /// The most fields on the way from the top to the bottom. The question that tools ask about a schema needs 15.
 pub(super) const DEPTH: usize = 16;

@@ -15,10 +15,10 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use sessions::Service;
 
-use super::{body, caller};
+use crate::body::{self, caller};
 
 /// The largest body, bytes.
-pub const BODY_BYTES: usize = 64 * 1024;
+pub(crate) const BODY_BYTES: usize = 64 * 1024;
 /// What a saved summary has always been answered with.
 const MESSAGE: &str = "Summary saved successfully";
 

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use tokio::sync::Notify;
 
-use super::body;
+use crate::body;
 
 /// The bodies that are in memory. All clones are the same.
 #[derive(Debug, Clone)]

@@ -8,8 +8,9 @@
 //! - [`errors`]: what is wrong with a request as a whole.
 //! - [`explorer`]: a page to write a request on.
 //!
-//! Here is only HTTP. What is asked often is answered once: see [`answers`](crate::answers).
+//! - [`cache`]: what many ask at once is answered once.
 
+pub(crate) mod cache;
 mod errors;
 mod explorer;
 mod request;
@@ -29,8 +30,8 @@ use sessions::Service;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::{self, is_json, media_type, told};
-use crate::answers::{Answers, Made, Question};
+use crate::body::{self, is_json, media_type, told};
+use cache::{Answers, Made, Question};
 use schema::Schema;
 use workers::Workers;
 

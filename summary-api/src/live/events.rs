@@ -11,8 +11,8 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, stream};
 
+use super::feed::{Ended, Live, Subscription};
 use super::{Asked, HEARTBEAT};
-use crate::live::{Ended, Live, Subscription};
 
 /// How long a browser waits before it comes back.
 const RETRY: Duration = Duration::from_secs(1);

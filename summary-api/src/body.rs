@@ -1,4 +1,5 @@
-//! Reading a request's body: its content type and encoding, its size, and that it arrives at all.
+//! Reading a request: the work that it is a part of, and its body: content type, encoding, size, and that it arrives at
+//! all.
 
 use std::error::Error as StdError;
 
@@ -6,10 +7,16 @@ use api::{Kind, Problem};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
+use service_kit::traces::{TRACEPARENT, TraceContext};
 
 /// A body beyond its limit is read and thrown away up to so many bytes: a client that is still sending would otherwise
 /// see a broken connection in place of the answer.
 const THROWN_AWAY_BYTES: usize = 8 * 1024 * 1024;
+
+/// The work that a request is a part of, if whoever asks says so.
+pub(super) fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
+}
 
 /// The content type without its parameters, in lower case; empty when there is none.
 pub(super) fn media_type(headers: &HeaderMap) -> String {

@@ -1,15 +1,17 @@
-//! The description of the API, OpenAPI 3.1, made from the code: `GET /openapi.json`, and what each problem means.
+//! The description of the API, OpenAPI 3.1, made from the routes: `GET /openapi.json`.
 
-use api::problem::{self, Fault, Kind, Problem, ProblemView};
+use api::problem::{self, Fault, Kind, ProblemView};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::RawPathParams;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{correlators, graphql, live, rest};
 
 /// What is said of the API as a whole, and the routes that other crates answer.
 #[derive(Debug, OpenApi)]
@@ -72,27 +74,12 @@ fn livez() {}
 #[expect(dead_code, reason = "carries the description of a route of service_kit")]
 fn readyz() {}
 
-/// What a kind of problem means and what to do about it.
-#[utoipa::path(get, path = "/problems/{kind}", tag = "operation",
-    params(("kind" = String, Path, description = "The last part of a problem's type")),
-    responses((status = 200, description = "In words", body = String, content_type = "text/plain")))]
-pub(super) async fn problem_type(path: RawPathParams) -> Result<&'static str, Problem> {
-    let code = path.iter().next().map_or("", |(_, value)| value);
-    let kind = Kind::ALL.iter().find(|kind| kind.code() == code);
-    kind.map(|kind| kind.meaning()).ok_or_else(|| Problem::new(Kind::NotFound, "there is no such kind of problem"))
-}
-
-/// The description without the routes that are added with their handlers.
-pub(super) fn frame() -> Description {
-    Frame::openapi()
-}
-
 /// The whole description of the API.
 pub fn openapi() -> Description {
-    let mut description = super::public().into_openapi();
-    description.merge(super::internal().into_openapi());
-    description.merge(super::live::routes().into_openapi());
-    description.merge(super::graphql::routes().into_openapi());
+    let mut description = OpenApiRouter::with_openapi(Frame::openapi()).merge(rest::routes()).into_openapi();
+    description.merge(correlators::routes().into_openapi());
+    description.merge(live::routes().into_openapi());
+    description.merge(graphql::routes().into_openapi());
     add_problems(&mut description);
     description
 }

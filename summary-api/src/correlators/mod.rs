@@ -4,6 +4,9 @@
 //! the others wait their turn. A body is read before its call's turn, so that a slow client delays nobody else. The turn
 //! ends when the ledger is done with the call, also when its client has gone or was told that it takes too long.
 
+mod bodies;
+mod schema;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,24 +22,35 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sessions::{CallOptions, Service};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::bodies::Bodies;
-use super::{body, caller};
 use crate::access::Access;
+use crate::body::{self, caller};
+use bodies::Bodies;
+use schema::Postcard;
 
 /// So many calls are worked on at once.
-pub const INTERNAL_CALLS: usize = 16;
+pub(crate) const INTERNAL_CALLS: usize = 16;
 /// The memory of bodies that are being read or wait for their turn, bytes: some of the largest, thousands of the usual.
-pub const INTERNAL_BODIES_BYTES: usize = 4 * wire::MAX_BODY_BYTES;
+pub(crate) const INTERNAL_BODIES_BYTES: usize = 4 * wire::MAX_BODY_BYTES;
 /// The longest that a call waits for its turn.
 const TURN_DEADLINE: Duration = Duration::from_secs(5);
 /// The largest body of `due`, bytes.
 const SMALL_BODY_BYTES: usize = 1_024;
 /// The largest body of `report`, bytes: some dependencies, each with a reason.
 const REPORT_BODY_BYTES: usize = 16_384;
+
+/// The routes of correlators.
+pub(crate) fn routes() -> OpenApiRouter<Internal> {
+    OpenApiRouter::new()
+        .routes(routes!(terms))
+        .routes(routes!(load))
+        .routes(routes!(record))
+        .routes(routes!(due))
+        .routes(routes!(report))
+        .routes(routes!(verify))
+}
 
 /// What these routes need.
 #[derive(Debug, Clone)]
@@ -125,7 +139,7 @@ fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
     get, path = "/internal/v1/terms", tag = "internal", security(("internal_token" = [])),
     responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-pub(super) async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     internal.access.check(request.headers())?;
     answer(&internal.service.terms())
 }
@@ -136,7 +150,7 @@ pub(super) async fn terms(State(internal): State<Internal>, request: Request) ->
     request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-pub(super) async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::MAX_BODY_BYTES).await?;
     answer(&internal.service.load(requests, holding(turn)).await?)
 }
@@ -147,7 +161,7 @@ pub(super) async fn load(State(internal): State<Internal>, request: Request) -> 
     request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-pub(super) async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let caller = caller(request.headers());
     let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::MAX_BODY_BYTES).await?;
     answer(&internal.service.record(units, CallOptions { caller, permit: Some(turn) }).await?)
@@ -159,7 +173,7 @@ pub(super) async fn record(State(internal): State<Internal>, request: Request) -
     request_body(content = inline(Postcard), description = "The most vehicles, u32", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-pub(super) async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
     answer(&internal.service.due(most, holding(turn)).await?)
 }
@@ -169,7 +183,7 @@ pub(super) async fn due(State(internal): State<Internal>, request: Request) -> R
     get, path = "/internal/v1/verify", tag = "internal", security(("internal_token" = [])),
     responses((status = 200, description = "What was found, so far and in the end", body = String, content_type = "application/x-ndjson")),
 )]
-pub(super) async fn verify(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn verify(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     internal.access.check(request.headers())?;
     let parts = internal.service.verify().await?;
     let lines = parts.map_ok(|part| Bytes::from(format!("{}\n", serde_json::json!(part)))).inspect_err(|error| {
@@ -185,20 +199,8 @@ pub(super) async fn verify(State(internal): State<Internal>, request: Request) -
     request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 204, description = "Taken")),
 )]
-pub(super) async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {
+async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {
     let status: CorrelatorStatus = internal.take(request, REPORT_BODY_BYTES).await?;
     internal.service.report(status);
     Ok(StatusCode::NO_CONTENT)
 }
-
-/// A body in postcard.
-struct Postcard;
-
-impl PartialSchema for Postcard {
-    fn schema() -> RefOr<Schema> {
-        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).content_media_type(wire::MEDIA_TYPE);
-        Schema::from(any.build()).into()
-    }
-}
-
-impl ToSchema for Postcard {}

@@ -1,0 +1,41 @@
+//! The routes of `/api/v1` and `POST /save_summary`, one area a file.
+//!
+//! What holds for all routes is left to `app`; how answers look and what parameters ask for is `api`'s, recording and
+//! asking [`Service`]'s.
+
+mod changes;
+mod explanation;
+mod gates;
+mod lots;
+mod problems;
+mod rules;
+mod save_summary;
+mod session_stream;
+mod sessions;
+mod statistics;
+mod status;
+mod story;
+
+use ::sessions::Service;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use save_summary::BODY_BYTES as SUMMARY_BODY_BYTES;
+
+/// The routes of everybody.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(save_summary::save_summary))
+        .routes(routes!(sessions::sessions))
+        .routes(routes!(sessions::session))
+        .routes(routes!(story::story))
+        .routes(routes!(explanation::event_explanation))
+        .routes(routes!(explanation::explanations))
+        .routes(routes!(changes::changes))
+        .routes(routes!(lots::lots))
+        .routes(routes!(statistics::statistics))
+        .routes(routes!(gates::gates))
+        .routes(routes!(status::status))
+        .routes(routes!(rules::rules))
+        .routes(routes!(problems::problem_type))
+}
