@@ -24,6 +24,7 @@ mod hot_vehicles;
 mod layers;
 mod lost_replies;
 mod outages;
+mod plain_english;
 mod producers;
 mod readme;
 mod refused_updates;
