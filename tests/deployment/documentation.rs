@@ -117,6 +117,31 @@ fn the_page_on_performance_is_made_from_its_notes() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The text of all files below a folder.
+fn text_below(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&text_below(&path));
+        } else {
+            text.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_operators_guide_quotes_what_the_page_shows() {
+    let page = text_below(&root().join("crates/operator-page/src"));
+    // Words of the page stand between single asterisks.
+    let guide = read("docs/operators-guide.md").replace("**", "");
+    let quoted = guide.split('*').skip(1).step_by(2).map(|words| words.trim_end_matches([' ', '…']));
+    let (shown, missing): (Vec<&str>, Vec<&str>) = quoted.partition(|words| page.contains(*words));
+    assert!(missing.is_empty(), "the page does not show {missing:?}");
+    assert!(shown.len() > 10, "{shown:?}");
+}
+
 /// The names of all functions of the workspace's sources.
 fn functions(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
