@@ -8,9 +8,6 @@ use std::path::Path;
 
 use super::{root, rust_files, sources};
 
-/// Circles that are known, each by the names of its modules.
-const KNOWN: &[&[&str]] = &[&["batch", "unit"], &["listing", "why"], &["place", "schema"]];
-
 /// A module by its names from the root of the crate, which has none.
 type Module = Vec<String>;
 /// For each parent, which of its children import which of their siblings.
@@ -24,10 +21,7 @@ fn no_modules_side_by_side_import_each_other_in_a_circle() {
         let folder = if package == "src" { root().join(package) } else { root().join(package).join("src") };
         for (parent, imports) in imports_of(&modules(&folder)) {
             for circle in circles_of(&imports) {
-                let is_known = KNOWN.iter().any(|known| circle.iter().all(|module| known.contains(&module.as_str())));
-                if !is_known {
-                    circles.insert(format!("{package} {}: {circle:?}", parent.join("::")));
-                }
+                circles.insert(format!("{package} {}: {circle:?}", parent.join("::")));
             }
         }
     }

@@ -4,7 +4,7 @@ use matching::{Flags, Limits, Snapshot, Timeline, TimelineEvent};
 use parking::{EventKey, Timestamp};
 
 use super::EVENTS_OF_VEHICLE;
-use super::batch::StoredVehicle;
+use super::rows::StoredVehicle;
 
 /// An event of a vehicle's chain.
 #[derive(Debug)]

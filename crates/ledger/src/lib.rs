@@ -29,6 +29,7 @@ mod open;
 pub mod postgres;
 mod progress;
 mod rollup;
+mod rows;
 pub mod sqlite;
 mod stored;
 #[cfg(any(test, feature = "testing"))]

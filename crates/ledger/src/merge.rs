@@ -10,8 +10,9 @@ use matching::{Outcome, Unit};
 use parking::{SessionId, Timestamp, Vehicle};
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{Batch, BatchVehicle, ExitsBefore};
+use super::batch::Batch;
 use super::rollup::changes_its_exit;
+use super::rows::{BatchVehicle, ExitsBefore};
 use super::{Error, Saved, SessionRow, Summary};
 
 /// A transaction with so many events and summaries takes no further request.

@@ -6,8 +6,8 @@ use matching::{Applied, Base, Flags, RecordedEvent, SessionChange, Timeline, Uni
 use parking::{Direction, EventKey, SessionId, Source, State, Timestamp};
 
 use super::Error;
-use super::batch::{BatchVehicle, ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle};
 use super::rollup::Rollup;
+use super::rows::{BatchVehicle, ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle};
 
 /// The sessions of a vehicle with more events than this are in the index of listed sessions.
 pub(super) const CHAINED_EVENTS: u64 = 256;

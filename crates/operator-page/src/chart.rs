@@ -9,7 +9,7 @@ use parking::{State, Timestamp};
 
 use super::axis;
 use super::lanes;
-use super::listing;
+use super::links;
 use super::local::Local;
 use super::period::Window;
 use super::words;
@@ -116,7 +116,7 @@ impl Bar<'_> {
         let state = self.row.session.state;
         let (x, y, width) = (per_cent(self.begin), top, per_cent(self.end - self.begin));
         html! {
-            a.(words::class(state)) href=(listing::address(self.row)) tabindex="-1" data-key=(self.row.session.id)
+            a.(words::class(state)) href=(links::address(self.row)) tabindex="-1" data-key=(self.row.session.id)
                 data-entry=[self.row.session.entry_time] data-exit=[self.row.session.exit_time] {
                 title { (self.says(local)) }
                 @match state {

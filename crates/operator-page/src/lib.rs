@@ -17,6 +17,7 @@ mod heat;
 mod histogram;
 mod lanes;
 mod layout;
+mod links;
 mod listing;
 mod local;
 mod lots;

@@ -1,4 +1,4 @@
-//! Tables of stays, and the links between their pages.
+//! Tables of stays, and the links between the pages of a long one.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::GateId;
 use sessions::Service;
-use url::form_urlencoded;
 
+use super::links::{address, link};
 use super::local::Local;
 use super::why::Whys;
 use super::words;
@@ -72,11 +72,6 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
     }
 }
 
-/// Where the page of a session is.
-pub(super) fn address(row: &SessionRow) -> String {
-    format!("/sessions/{}", row.session.id)
-}
-
 /// How long a matched stay was; a dash for the others.
 pub(super) fn dwell(row: &SessionRow) -> String {
     row.session.dwell_ms().map_or_else(|| "–".to_owned(), words::length)
@@ -93,14 +88,6 @@ fn end(name: &str, moment: Option<Markup>, gate: Option<&GateId>) -> Markup {
             None => td.missing { span.none { "–" } },
         }
     }
-}
-
-/// An address with these parameters; those without a value are left out.
-pub(super) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
-    let query = query.finish();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// Links to the first and to the next page of a list; `parameters` are those of the list.

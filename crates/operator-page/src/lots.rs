@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use sessions::{LotStatus, Service};
 
-use super::listing::link;
+use super::links::link;
 use super::local::Local;
 use super::words::{self, number};
 

@@ -7,7 +7,7 @@ use api::{Fault, Problem};
 use chrono::NaiveDate;
 use parking::Timestamp;
 
-use super::listing::link;
+use super::links::link;
 use super::local::Local;
 
 const MINUTE_MS: i64 = 60_000;

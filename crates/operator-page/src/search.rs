@@ -12,6 +12,7 @@ use sessions::{MAX_PAGE, Service};
 use uuid::Uuid;
 
 use super::layout::Page;
+use super::links;
 use super::listing::{self, Columns};
 
 const PATH: &str = "/search";
@@ -45,7 +46,7 @@ pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<R
             @if !near.is_empty() {
                 p { "Nearly the same, lately: " @for (place, plate) in near.iter().enumerate() {
                     @if place > 0 { ", " }
-                    a.plate href=(listing::link(PATH, &[("plate", plate.as_str())])) { (plate) }
+                    a.plate href=(links::link(PATH, &[("plate", plate.as_str())])) { (plate) }
                 } }
             }
         } @else {

@@ -14,6 +14,7 @@ use sessions::story::Story;
 use uuid::Uuid;
 
 use super::layout::Page;
+use super::links;
 use super::listing::{self, Columns};
 use super::local::Local;
 use super::why::Told;
@@ -84,10 +85,10 @@ fn verdict(service: &Service, story: &Story) -> Markup {
         p.lead #why { (why) }
         @if let Some(more) = more { p.detail { (more) } }
         @if let Some(row) = &story.superseded_by {
-            p { "Its event belongs to " a href=(listing::address(row)) { "the session that stands instead" } "." }
+            p { "Its event belongs to " a href=(links::address(row)) { "the session that stands instead" } "." }
         }
         @for row in &story.supersedes {
-            p { "It took the place of " a href=(listing::address(row)) { "a session that is void now" } "." }
+            p { "It took the place of " a href=(links::address(row)) { "a session that is void now" } "." }
         }
     }
 }

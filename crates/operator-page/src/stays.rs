@@ -13,7 +13,7 @@ use sessions::{Bucket, BucketStatistics, LotStatus, Service, Statistics, Statist
 
 use super::bars::{self, Bars, Column};
 use super::layout::Page;
-use super::listing::link;
+use super::links::link;
 use super::local::{Clock, Local};
 use super::words::{self, about, length, number};
 use super::{behind, choice, heat, histogram};

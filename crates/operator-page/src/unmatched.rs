@@ -11,6 +11,7 @@ use parking::{LotId, State};
 use sessions::{MAX_PAGE, Service};
 
 use super::layout::Page;
+use super::links;
 use super::listing::{self, Columns};
 use super::why::Whys;
 use super::words::Mark;
@@ -38,7 +39,7 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
         @if let Some(held) = words::held(status.pending.held_exits, &service.terms().rules) {
             p.notice #held {
                 (Mark::State(State::HeldExit)) (held) ": "
-                a href=(listing::link(PATH, &[("state", State::HeldExit.as_str())])) { "the held exits of all lots" } "."
+                a href=(links::link(PATH, &[("state", State::HeldExit.as_str())])) { "the held exits of all lots" } "."
             }
         }
         form.choices action=(PATH) {

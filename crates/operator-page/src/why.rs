@@ -10,7 +10,7 @@ use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
 use sessions::story::Explained;
 use sessions::{Error, Service, Why};
 
-use super::listing;
+use super::links;
 use super::local::Local;
 use super::words;
 
@@ -36,9 +36,9 @@ impl Whys {
             @if let Some(near) = why.and_then(|why| why.near.as_ref()) {
                 "Nearly the same plate, "
                 (words::state(near.session.session.state)) ": "
-                a.plate href=(listing::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
+                a.plate href=(links::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
             }
-            a href={ (listing::address(row)) "#why" } { "Explain" span.hidden { " " (words::plate(&row.session.vehicle.plate)) } }
+            a href={ (links::address(row)) "#why" } { "Explain" span.hidden { " " (words::plate(&row.session.vehicle.plate)) } }
         }
     }
 }

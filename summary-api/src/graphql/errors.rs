@@ -4,7 +4,7 @@ use api::Kind;
 use api::graphql::errors::with_code;
 use async_graphql::ServerError;
 
-use super::schema::{COMPLEXITY, DEPTH};
+use super::limits::{COMPLEXITY, DEPTH};
 
 /// A request that asks for more than may be.
 pub(super) fn too_much(problem: String) -> ServerError {

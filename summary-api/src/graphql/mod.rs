@@ -13,6 +13,7 @@
 pub(crate) mod cache;
 mod errors;
 mod explorer;
+mod limits;
 mod request;
 mod scan;
 mod schema;
@@ -69,8 +70,8 @@ pub(crate) fn limits() -> [(&'static str, u64); 11] {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     [
         ("graphql_body_bytes", count(BODY_BYTES)),
-        ("graphql_depth_fields", count(schema::DEPTH)),
-        ("graphql_complexity_fields", count(schema::COMPLEXITY)),
+        ("graphql_depth_fields", count(limits::DEPTH)),
+        ("graphql_complexity_fields", count(limits::COMPLEXITY)),
         ("graphql_nesting_brackets", count(scan::NESTING)),
         ("graphql_nodes", count(size::NODES)),
         ("graphql_aliases", count(size::ALIASES)),

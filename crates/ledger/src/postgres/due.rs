@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::store::Store;
 use super::vehicles;
-use crate::batch::StoredVehicle;
 use crate::list::IdRange;
+use crate::rows::StoredVehicle;
 use crate::{CLOCKS_DIFFER_MS, Pending, stored};
 
 /// Asks for what has ended at `now`, and leases it.

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::known::Known;
 use super::{read, vehicles};
-use crate::batch::{BatchVehicle, ExitsBefore, StoredVehicle};
 use crate::merge::{Found, Work};
+use crate::rows::{BatchVehicle, ExitsBefore, StoredVehicle};
 use crate::unit::names_older_events;
 use crate::{Error, SessionRow, stored};
 

@@ -6,8 +6,8 @@ use parking::{Timestamp, Vehicle};
 use tokio_postgres::Row;
 
 use super::failure::Failure;
-use crate::batch::StoredVehicle;
 use crate::chain::ChainEvent;
+use crate::rows::StoredVehicle;
 use crate::{Error, stored};
 
 /// The columns of [`stored_vehicle`] and [`named_vehicle`], of `vehicle v` and `lot l`.

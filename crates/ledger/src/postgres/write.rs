@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::quarters;
 use crate::Error;
-use crate::batch::{Batch, ChangeWrite, EventWrite, LotWrite, SessionWrite};
+use crate::batch::Batch;
+use crate::rows::{ChangeWrite, EventWrite, LotWrite, SessionWrite};
 use crate::stored::{self, Code as _, code_of, column};
 
 const EVENTS: &str = "

@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
-use crate::batch::StoredVehicle;
+use crate::rows::StoredVehicle;
 use crate::stored::{self, column};
 
 /// A turn begins when so many vehicles are ahead of their rows, which take about 20 MB; tests have many turns.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::schema;
+use super::schema::{self, Held};
 use crate::Error;
 
 /// What is found in the file counts when nobody wrote the file for this long: a checkpoint by another program is a mixture
@@ -61,14 +61,6 @@ struct Left {
 struct Stamp {
     bytes: u64,
     modified: (i64, i64),
-}
-
-/// Which ledger a main file holds, and how far it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) ledger: Uuid,
-    pub(super) newest_event: i64,
-    pub(super) newest_change: i64,
 }
 
 impl Place {
@@ -240,12 +232,6 @@ impl Place {
             "{file} holds the ledger {found} now, and this process was started on the ledger {expected}: stop this \
              service, bring the old one back or restore the new one once more, and start it again"
         ))
-    }
-}
-
-impl Held {
-    fn has_all_of(self, before: Self) -> bool {
-        self.newest_event >= before.newest_event && self.newest_change >= before.newest_change
     }
 }
 

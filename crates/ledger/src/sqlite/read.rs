@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::heads::Heads;
 use super::vehicles;
-use crate::batch::StoredVehicle;
+use crate::rows::StoredVehicle;
 use crate::stored::{StoredEnd, StoredSession, count, lot_id};
 use crate::{Error, LotRow, SessionRow};
 

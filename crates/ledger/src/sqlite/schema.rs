@@ -9,7 +9,6 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, Trans
 use url::Url;
 use uuid::Uuid;
 
-use super::place::Held;
 use super::{heads, quarters, read};
 use crate::{Error, agreed};
 
@@ -116,6 +115,20 @@ pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rule
             let (stored, lots) = stored_rules(&connection)?;
             Ok(Some(agreed::settle(stored.as_deref(), &lots, given).map(|settled| settled.rules)))
         }
+    }
+}
+
+/// Which ledger a main file holds, and how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) ledger: Uuid,
+    pub(super) newest_event: i64,
+    pub(super) newest_change: i64,
+}
+
+impl Held {
+    pub(super) fn has_all_of(self, before: Self) -> bool {
+        self.newest_event >= before.newest_event && self.newest_change >= before.newest_change
     }
 }
 

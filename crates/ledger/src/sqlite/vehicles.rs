@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::heads::{Heads, States};
 use crate::Error;
-use crate::batch::StoredVehicle;
 use crate::chain::ChainEvent;
+use crate::rows::StoredVehicle;
 use crate::stored;
 
 // A join makes SQLite prepare a statement again for each new value, so lots are looked up on their own.
