@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use matching::{SessionChange, Unit};
+use parking::readable::human_duration;
 use parking::{LotId, State};
 use service_kit::DecisionLog;
-use service_kit::logs::human_duration;
 use service_kit::traces::TraceContext;
 
 use crate::origins::Origins;

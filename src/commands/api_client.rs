@@ -2,14 +2,13 @@
 //!
 //! Where it is comes from `--api`, else from the settings. What the answers mean is left to the caller.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use service_kit::{Backoff, Unavailable};
+use service_kit::{Backoff, Unavailable, causes};
 use settings::{Masked, OF_COMMANDS, SUMMARY_API_URL, Settings, mask};
 use url::Url;
 
@@ -231,11 +230,7 @@ pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<Strin
 
 /// What lies at the bottom of a failed request.
 pub(crate) fn deepest(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(|cause| cause.source()) {
-        cause = Some(deeper);
-    }
-    cause.map_or_else(|| "no answer".to_owned(), ToString::to_string)
+    causes::innermost(error).unwrap_or_else(|| "no answer".to_owned())
 }
 
 /// What a problem document says, or the beginning of what else is there.

@@ -6,6 +6,9 @@ use ledger::SessionRow;
 use maud::{Markup, Render, html};
 use parking::{Plate, Reason, Rules, Source, State};
 
+/// A number with its thousands apart, and a length of time in its two largest units.
+pub(super) use parking::readable::{grouped as number, spaced_duration as length};
+
 /// The shapes, on a ground of 12 by 12.
 const BAR: &str = "M1 3.5h10v5H1z";
 const ARROW: &str = "M1 3.5h5.5V1L11.5 6 6.5 11V8.5H1z";
@@ -123,23 +126,6 @@ pub(super) fn why(row: &SessionRow, rules: &Rules) -> String {
     }
 }
 
-/// A length of time as people say it: `1 h 47 min`.
-pub(super) fn length(millis: i64) -> String {
-    let sign = if millis < 0 { "−" } else { "" };
-    let millis = millis.unsigned_abs();
-    let (seconds, minutes, hours) = (millis / 1_000, millis / 60_000, millis / 3_600_000);
-    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
-        0 => format!("{sign}{large} {large_unit}"),
-        _ => format!("{sign}{large} {large_unit} {small} {small_unit}"),
-    };
-    match () {
-        () if minutes == 0 => format!("{sign}{seconds} s"),
-        () if hours == 0 => two(minutes, "min", seconds % 60, "s"),
-        () if hours < 48 => two(hours, "h", minutes % 60, "min"),
-        () => two(hours / 24, "d", hours % 24, "h"),
-    }
-}
-
 /// How many exits wait for their entry, and how long at most, when any does.
 pub(super) fn held(exits: u64, rules: &Rules) -> Option<String> {
     let wait = if exits == 1 { "exit waits for its entry" } else { "exits wait for their entry" };
@@ -174,19 +160,6 @@ pub(super) fn about(millis: i64) -> String {
     length(if is_long { (millis + MINUTE_MS / 2) / MINUTE_MS * MINUTE_MS } else { millis })
 }
 
-/// A number with its thousands apart.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut apart = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            apart.push(',');
-        }
-        apart.push(digit);
-    }
-    apart
-}
-
 /// A part of a whole in per cent with one decimal; nothing of nothing is no number.
 pub(super) fn share(part: u64, whole: u64) -> Option<String> {
     let per_mille = (u128::from(part) * 2_000 + u128::from(whole)).checked_div(u128::from(whole) * 2)?;
@@ -198,23 +171,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_numbers_and_shares_read_as_people_write_them() {
-        const MINUTE: i64 = 60_000;
-        for (millis, text) in [
-            (0, "0 s"),
-            (59_999, "59 s"),
-            (MINUTE, "1 min"),
-            (MINUTE + 5_000, "1 min 5 s"),
-            (107 * MINUTE, "1 h 47 min"),
-            (25 * 60 * MINUTE, "25 h"),
-            (51 * 60 * MINUTE, "2 d 3 h"),
-            (-MINUTE, "−1 min"),
-        ] {
-            assert_eq!(length(millis), text);
-        }
+    fn lengths_and_shares_read_as_people_write_them() {
         assert_eq!([599_000, 629_000, 631_000].map(about), ["9 min 59 s", "10 min", "11 min"]);
         assert_eq!([0, 1_250, -80, 3_600_000].map(delay), ["0.000 s", "1.250 s", "−0.080 s", "1 h"]);
-        assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(share(0, 0), None);
         assert_eq!(
             [(0, 3), (1, 3), (2, 3), (3, 3)].map(|(part, whole)| share(part, whole).unwrap()),

@@ -3,7 +3,6 @@
 //! One call is one request with a deadline; the answers say whether to call again or to ask for a person. Waiting out
 //! an outage, and knowing what was in flight when it began, is left to the caller. The tests are in `http/tests.rs`.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use service_kit::causes;
 use service_kit::traces::{TRACEPARENT, TraceContext};
 use settings::Masked;
 use url::Url;
@@ -213,7 +213,7 @@ impl HttpRecorder {
         let what = match (error.is_timeout(), error.is_connect()) {
             (true, true) => format!("no connection within {:?}", limits.connect),
             (true, false) => format!("no answer within {:?}", limits.request),
-            (false, _) => root_cause(error),
+            (false, _) => causes::innermost(error).unwrap_or_else(|| "the request failed".to_owned()),
         };
         Failure::Other(Error::Unavailable(format!("{address}{path}: {what}")))
     }
@@ -311,13 +311,4 @@ fn base_address(url: &Masked) -> Result<String, SettingsError> {
         return Err(wrong("it holds a ? or a #".to_owned()));
     }
     Ok(parsed.as_str().trim_end_matches('/').to_owned())
-}
-
-/// The innermost error: the outer ones only say that sending a request failed.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    cause.map_or_else(|| "the request failed".to_owned(), ToString::to_string)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::Lifecycle;
+use crate::{Lifecycle, causes};
 
 /// Endless waits between attempts. Each is anywhere between nothing and a bound (full jitter), so that many processes
 /// do not come back all at once; the bound doubles from `min` to `max`.
@@ -82,7 +82,7 @@ impl Backoff {
                 }
                 Err(error) => {
                     failures += 1;
-                    let error = chain(&error);
+                    let error = causes::on_one_line(&error);
                     if failures == 1 {
                         tracing::warn!(error, "{name} failed, trying again until it works");
                     } else {
@@ -96,21 +96,6 @@ impl Backoff {
         }
         None
     }
-}
-
-/// An error and all its sources on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some libraries repeat their source in their own text.
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parking::Clock;
+use parking::readable::human_duration;
 
-use crate::{Lifecycle, logs};
+use crate::Lifecycle;
 
 /// So many lines in one second are written one by one.
 const LINES_A_SECOND_MAX: u64 = 50;
@@ -36,7 +37,7 @@ impl DecisionLog {
     }
 
     /// One decision of a kind (`matched`, `held`, …). `line` writes the line, if there is to be one, for instance by
-    /// `tracing::info!(%lot, dwell = %logs::human_duration(dwell_ms), %exit_event, "session matched")`; the `%` keeps
+    /// `tracing::info!(%lot, dwell = %readable::human_duration(dwell_ms), %exit_event, "session matched")`; the `%` keeps
     /// quotation marks out of the text.
     pub fn decision(&self, kind: &'static str, line: impl FnOnce()) {
         let now_ms = self.clock.now().as_millis();
@@ -105,7 +106,7 @@ impl Summary {
         for (kind, count) in &self.counts {
             write!(text, " {kind}={count}").expect("writing to a String cannot fail");
         }
-        text + " in " + &logs::human_duration(self.over_ms)
+        text + " in " + &human_duration(self.over_ms)
     }
 }
 

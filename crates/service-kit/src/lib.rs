@@ -8,6 +8,7 @@
 
 pub mod announce;
 pub mod backoff;
+pub mod causes;
 mod context;
 pub mod data_folder;
 mod decisions;

@@ -25,7 +25,7 @@ use crate::http::BindError;
 use crate::lifecycle::Error as LifecycleError;
 use crate::logs::{self, Output};
 use crate::traces::Traces;
-use crate::{ServiceContext, http, metrics};
+use crate::{ServiceContext, causes, http, metrics};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const FAILED: u8 = 1;
@@ -226,17 +226,8 @@ fn said_by_clap(error: &clap::Error) -> ExitCode {
 
 /// One clear block on standard error: the error, its causes, one a line.
 fn report(name: &str, error: &anyhow::Error) {
-    let mut block = format!("{name}: {error}\n");
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Some errors repeat their cause in their own text.
-        if !said.ends_with(&cause) {
-            block.push_str("  because ");
-            block.push_str(&cause);
-            block.push('\n');
-        }
-        said = cause;
-    }
+    let block = causes::texts(error.as_ref()).join("\n  because ");
+    let block = format!("{name}: {block}\n");
     if let Err(error) = std::io::stderr().write_all(printable::lines(&block).as_bytes()) {
         tracing::error!(%error, "standard error is closed");
     }

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use parking::Timestamp;
-use service_kit::logs::human_duration;
+use parking::readable::human_duration;
 use service_kit::{Dependency, Health};
 
 use super::lots::LotStatus;

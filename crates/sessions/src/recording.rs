@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use ledger::{Saved, SessionRow, Summary};
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
+use parking::readable::human_duration;
 use parking::{AHEAD_MAX_MS, Direction, EventKey, Timestamp};
 use recorder::wire;
-use service_kit::logs::human_duration;
 use service_kit::traces::{Kind, TraceContext};
 use tokio::sync::OwnedSemaphorePermit;
 

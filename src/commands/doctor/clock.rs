@@ -29,7 +29,7 @@ pub(super) fn finding(server: &str, said: Said) -> Option<Finding> {
         return None;
     }
     let (by, side) =
-        (service_kit::logs::human_duration(difference_ms.abs()), if difference_ms > 0 { "ahead of" } else { "behind" });
+        (parking::readable::human_duration(difference_ms.abs()), if difference_ms > 0 { "ahead of" } else { "behind" });
     let seen = Finding::ok(format!("clock of {server}"), format!("{by} {side} this machine's"));
     Some(seen.warns(
         "clocks differ by more than 2s: times of records, of holds and in logs of the two can't be compared",

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use api::{EventView, ExplanationView, ExplanationsView, SessionChangeView, SessionView};
+use parking::readable::human_duration;
 use parking::{Timestamp, printable};
-use service_kit::logs::human_duration;
 
 /// Lines of text are broken before they get longer, columns.
 const WIDTH: usize = 100;

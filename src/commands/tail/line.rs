@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use api::ChangeView;
 use parking::printable;
-use service_kit::logs::human_duration;
+use parking::readable::human_duration;
 
 /// Adds the line, without its end.
 pub(super) fn append(change: &ChangeView, lines: &mut String) {

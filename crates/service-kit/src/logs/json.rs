@@ -112,7 +112,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let text = crate::backoff::chain(value);
+        let text = crate::causes::on_one_line(value);
         self.add(field, &text, json!(text));
     }
 

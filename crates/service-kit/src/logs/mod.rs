@@ -84,52 +84,10 @@ fn format(settings: &Settings, terminal: bool) -> Result<Format, settings::Error
     Ok(told.unwrap_or(if terminal { Format::Text } else { Format::Json }))
 }
 
-/// A length of time as people say it, in its two largest units: `45s`, `1h47m`, `25h`, `3d4h`. Hours go up to two days,
-/// as car parks count. The unit below is cut off, not rounded.
-pub fn human_duration(millis: i64) -> String {
-    let sign = if millis < 0 { "-" } else { "" };
-    let total_ms = millis.unsigned_abs();
-    let (total_seconds, total_minutes, total_hours) = (total_ms / 1_000, total_ms / 60_000, total_ms / 3_600_000);
-    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
-        0 => format!("{sign}{large}{large_unit}"),
-        _ => format!("{sign}{large}{large_unit}{small}{small_unit}"),
-    };
-    match () {
-        () if total_ms == 0 => "0s".to_owned(),
-        () if total_seconds == 0 => format!("{sign}{total_ms}ms"),
-        () if total_minutes == 0 => format!("{sign}{total_seconds}s"),
-        () if total_hours == 0 => two(total_minutes, "m", total_seconds % 60, "s"),
-        () if total_hours < 48 => two(total_hours, "h", total_minutes % 60, "m"),
-        () => two(total_hours / 24, "d", total_hours % 24, "h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::page::Page;
     use super::*;
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        const MINUTE: i64 = 60_000;
-        const HOUR: i64 = 60 * MINUTE;
-        let cases = [
-            (0, "0s"),
-            (850, "850ms"),
-            (45_999, "45s"),
-            (90_000, "1m30s"),
-            (HOUR + 47 * MINUTE + 12_000, "1h47m"),
-            (25 * HOUR, "25h"),
-            (47 * HOUR + MINUTE, "47h1m"),
-            (76 * HOUR, "3d4h"),
-            (30 * 24 * HOUR, "30d"),
-            (-5_000, "-5s"),
-        ];
-        for (millis, text) in cases {
-            assert_eq!(human_duration(millis), text);
-        }
-        assert!(human_duration(i64::MIN).starts_with('-'));
-    }
 
     #[test]
     fn format_is_text_on_a_terminal_and_json_elsewhere_unless_told() {

@@ -8,8 +8,8 @@
 use std::fmt;
 
 use parking::Timestamp;
+use parking::readable::human_duration;
 use recorder::{CorrelatorStatus, QueueReport};
-use service_kit::logs::human_duration;
 use uuid::Uuid;
 
 use super::ReportedCorrelator;
