@@ -10,18 +10,40 @@
 //! | audit chain | an append-only list of records, each with a keyed hash over itself and the one before it |
 //!
 //! Everything here is pure: time and random bytes are arguments, and nothing waits, logs or stores. No `Debug` or
-//! `Display` here, and no error, holds a secret or a plate.
+//! `Display` here, and no error, holds a secret or a plate. Start reading at [`Principal`] and [`Tokens`].
 //!
 //! Deliberately not here: headers and cookies (the HTTP faces), storing (the ledger), and which question needs which
 //! scope (the crate that answers it). Hashing a password takes about a tenth of a second of CPU time and 19 MiB: the
 //! caller chooses the thread, and limits how many run at once.
 
+mod base32;
 mod grant;
 mod lots;
 mod mask;
+mod password;
+mod principal;
 mod scope;
+mod secret;
+mod token;
+mod token_record;
+mod tokens;
+mod tokens_file;
+mod user;
+mod user_name;
 
 pub use grant::{Gates, Grant, GrantFault};
 pub use lots::Lots;
 pub use mask::{MASK, mask_plate, mask_read};
+pub use password::{Password, PasswordFault, PasswordHash, UnreadableHash, verify_password};
+pub use principal::{Denied, Principal, Who};
 pub use scope::{Scope, Scopes, UnknownScope};
+pub use secret::Secret;
+pub use token::{Token, TokenFault, TokenHash, TokenId};
+pub use token_record::{Refused, TokenRecord};
+pub use tokens::{DuplicateToken, Tokens};
+pub use tokens_file::TokensFileError;
+pub use user::User;
+pub use user_name::UserName;
+
+/// The bytes of every hash and key here: those of SHA-256.
+pub const HASH_BYTES: usize = 32;
