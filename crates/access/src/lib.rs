@@ -17,13 +17,18 @@
 //! caller chooses the thread, and limits how many run at once.
 
 mod base32;
+mod csrf;
 mod grant;
+mod lockout;
+mod lockouts;
+mod login;
 mod lots;
 mod mask;
 mod password;
 mod principal;
 mod scope;
 mod secret;
+mod setup_code;
 mod token;
 mod token_record;
 mod tokens;
@@ -31,13 +36,18 @@ mod tokens_file;
 mod user;
 mod user_name;
 
+pub use csrf::CsrfToken;
 pub use grant::{Gates, Grant, GrantFault};
+pub use lockout::{Attempts, Backoff, Wait};
+pub use lockouts::Lockouts;
+pub use login::{CookieSecret, Lifetimes, LoginHash, LoginSession, LoginState};
 pub use lots::Lots;
 pub use mask::{MASK, mask_plate, mask_read};
 pub use password::{Password, PasswordFault, PasswordHash, UnreadableHash, verify_password};
 pub use principal::{Denied, Principal, Who};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
+pub use setup_code::SetupCode;
 pub use token::{Token, TokenFault, TokenHash, TokenId};
 pub use token_record::{Refused, TokenRecord};
 pub use tokens::{DuplicateToken, Tokens};
