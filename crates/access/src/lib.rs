@@ -16,15 +16,18 @@
 //! scope (the crate that answers it). Hashing a password takes about a tenth of a second of CPU time and 19 MiB: the
 //! caller chooses the thread, and limits how many run at once.
 
+pub mod audit;
 mod base32;
 mod csrf;
 mod grant;
+mod keyring;
 mod lockout;
 mod lockouts;
 mod login;
 mod lots;
 mod mask;
 mod password;
+mod plate_hash;
 mod principal;
 mod scope;
 mod secret;
@@ -38,12 +41,14 @@ mod user_name;
 
 pub use csrf::CsrfToken;
 pub use grant::{Gates, Grant, GrantFault};
+pub use keyring::{Keyring, KeyringFault};
 pub use lockout::{Attempts, Backoff, Wait};
 pub use lockouts::Lockouts;
 pub use login::{CookieSecret, Lifetimes, LoginHash, LoginSession, LoginState};
 pub use lots::Lots;
 pub use mask::{MASK, mask_plate, mask_read};
 pub use password::{Password, PasswordFault, PasswordHash, UnreadableHash, verify_password};
+pub use plate_hash::PlateHash;
 pub use principal::{Denied, Principal, Who};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
