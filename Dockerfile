@@ -15,6 +15,7 @@ COPY entry-service/Cargo.toml entry-service/
 COPY exit-service/Cargo.toml exit-service/
 COPY correlator/Cargo.toml correlator/
 COPY summary-api/Cargo.toml summary-api/
+COPY crates/access/Cargo.toml crates/access/
 COPY crates/api/Cargo.toml crates/api/
 COPY crates/bus/Cargo.toml crates/bus/
 COPY crates/event-files/Cargo.toml crates/event-files/

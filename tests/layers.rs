@@ -15,6 +15,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "summary-api",
         "crates/parking",
         "crates/matching",
+        "crates/access",
         "crates/ledger",
         "crates/sessions",
         "crates/api",
@@ -130,6 +131,7 @@ fn reading_files_and_replaying_them_know_no_runtime() {
 const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/parking", &[]),
     ("crates/matching", &["parking"]),
+    ("crates/access", &["parking"]),
     ("crates/ledger", &["matching", "parking"]),
     ("crates/event-files", &["parking"]),
     ("crates/replay", &["event-files", "matching", "parking"]),
