@@ -17,7 +17,7 @@ use super::json::{Documents, LinesOf};
 use super::sink::{Account, Sink};
 use super::source::{Block, Source};
 use super::{Error, Item, Observer, Refused, read_records};
-use crate::in_order::{InOrder, Turn};
+use crate::sequencer::{Sequencer, Ticket};
 
 /// What matching needs of a gate event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn read_in_parallel<T: Send>(
 ) -> Result<(), Error> {
     let account = Account::default();
     let supply = Supply { files, observer, current: None, next_number: 0, account, verdict: Ok(()) };
-    let reading = Reading { supply: Mutex::new(supply), order: InOrder::default(), refuse: Mutex::new(refuse) };
+    let reading = Reading { supply: Mutex::new(supply), sequencer: Sequencer::default(), refuse: Mutex::new(refuse) };
     thread::scope(|scope| {
         for taker in takers {
             let (reading, take) = (&reading, &take);
@@ -124,7 +124,7 @@ impl Supply<'_> {
 
 struct Reading<'a, R> {
     supply: Mutex<Supply<'a>>,
-    order: InOrder,
+    sequencer: Sequencer,
     refuse: Mutex<R>,
 }
 
@@ -138,12 +138,12 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
         loop {
             let next = self.supply().next(&mut block);
             let Some((number, piece)) = next else { return };
-            let turn = self.order.turn(number);
+            let ticket = self.sequencer.ticket(number);
             let mut account = Account::default();
             let read = match piece {
-                Piece::Lines { file } => self.lines(&file, &block, &turn, &mut take, &mut account),
+                Piece::Lines { file } => self.lines(&file, &block, &ticket, &mut take, &mut account),
                 Piece::Records(mut source) => {
-                    let mut sink = Sink::new(|item: Item<'_>| self.visit(&turn, item, &mut take));
+                    let mut sink = Sink::new(|item: Item<'_>| self.visit(&ticket, item, &mut take));
                     let read = read_records(&mut source, &mut sink);
                     account = sink.account;
                     read
@@ -164,7 +164,7 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
         &self,
         file: &str,
         block: &Block,
-        turn: &Turn<'_>,
+        ticket: &Ticket<'_>,
         take: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
         account: &mut Account,
     ) -> Result<ControlFlow<()>, Error> {
@@ -180,7 +180,7 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
                 take(Seen { lot: event.lot(), plate: event.plate(), key: event.key() })
             } else {
                 let mut documents = Documents::new(LinesOf { file, rest }, number);
-                let mut sink = Sink::new(|item: Item<'_>| self.visit(turn, item, take));
+                let mut sink = Sink::new(|item: Item<'_>| self.visit(ticket, item, take));
                 let visited = documents.visit_next(&mut sink)?;
                 account.add(sink.account);
                 let (line, unread) = documents.place();
@@ -197,14 +197,14 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
 
     fn visit(
         &self,
-        turn: &Turn<'_>,
+        ticket: &Ticket<'_>,
         item: Item<'_>,
         take: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match item {
             Item::Event { event, .. } => take(Seen::of(&event)),
             Item::Refused(refused) => {
-                turn.wait();
+                ticket.wait();
                 (self.refuse.lock().unwrap_or_else(PoisonError::into_inner))(&refused)
             }
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use event_files::in_order::InOrder;
+use event_files::sequencer::Sequencer;
 use event_files::session_file::{SessionFile, append_row};
 use event_files::{Observer, RefusedLines};
 use parking::Rules;
@@ -116,17 +116,17 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn write(&self, settled: &SettledSessions<'_>, out: &mut SessionFile) -> Result<(), Error> {
-        let order = InOrder::default();
+        let sequencer = Sequencer::default();
         let out = Mutex::new(out);
         self.on_all_threads(settled.shelves.len(), |numbers| {
             let (mut by_id, mut records, mut rows) = (Order::default(), Vec::new(), Vec::new());
             for span in numbers {
-                let turn = order.turn(span as u64);
+                let ticket = sequencer.ticket(span as u64);
                 self.go_on()?;
                 settled.shelves.take(span, &mut records)?;
                 rows.clear();
                 by_id.for_each(&records, &settled.names, |row| append_row(row, &mut rows));
-                turn.wait();
+                ticket.wait();
                 out.lock().unwrap_or_else(PoisonError::into_inner).write_rows(&rows)?;
             }
             Ok(())
