@@ -1,27 +1,27 @@
-//! Gate events as records on shelves by vehicle, so that all events of a vehicle come together in the end.
+//! Gate events as records, hash-partitioned by vehicle, so that one partition has all events of a vehicle.
 //!
-//! One [`Intake`] for each thread that reads. What the events are is decided in [`settling`](super::settling).
+//! Each reading thread has one [`Intake`]. [`settling`](super::settling) matches the events.
 
 use parking::{Direction, EventKey, Timestamp};
 use uuid::Uuid;
 
 use super::Error;
-use super::depot::{Filler, Shelves};
-use super::names::{Names, Naming, VehicleKey};
-use super::spread::{Spread, place_bits};
+use super::bucket_sort::{BucketSort, bucket_bits};
+use super::interner::{Names, Naming, VehicleKey};
+use super::spill_store::{PartitionWriter, Partitions};
 
 /// Vehicle, moment and the two halves of the id. The moment is the time in milliseconds and one bit of direction, so
 /// records are sorted as the events of a vehicle are.
 pub(super) type EventRecord = [u64; EVENT_WORDS];
 pub(super) const EVENT_WORDS: usize = 4;
 
-/// Few enough that each thread has a block under way for each, many enough that one fits into a processor's cache.
-pub(super) const SHELVES: usize = 1 << SHELF_BITS;
-const SHELF_BITS: u32 = 8;
-/// One event in so many is remembered, to know how they lie in time.
-const SAMPLE: u64 = 512;
+/// Few enough for one open block per thread and partition, many enough that one partition fits into a processor's cache.
+pub(super) const PARTITIONS: usize = 1 << PARTITION_BITS;
+const PARTITION_BITS: u32 = 8;
+/// The time of every 512th event is sampled, to estimate the distribution over time.
+const SAMPLE_EVENTS: u64 = 512;
 
-/// The key of the event that the record is of.
+/// The event key of a record.
 pub(super) fn key_of(record: &EventRecord) -> EventKey {
     let [_, moment, high, low] = *record;
     let direction = if moment & 1 == 1 { Direction::Exit } else { Direction::Entry };
@@ -36,59 +36,59 @@ fn record_of(vehicle: VehicleKey, key: &EventKey) -> EventRecord {
     [vehicle, moment, high, low]
 }
 
-/// Spreads vehicles evenly: the upper bits say the shelf, the next ones the place on it.
+/// A multiplicative hash of the vehicle: the upper bits are the partition, the next ones the bucket within it.
 fn hash_of(vehicle: VehicleKey) -> u64 {
     (vehicle ^ (vehicle >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-fn shelf_of(vehicle: VehicleKey) -> usize {
-    usize::try_from(hash_of(vehicle) >> (u64::BITS - SHELF_BITS)).unwrap_or(0)
+fn partition_of(vehicle: VehicleKey) -> usize {
+    usize::try_from(hash_of(vehicle) >> (u64::BITS - PARTITION_BITS)).unwrap_or(0)
 }
 
-/// The upper `bits` of what is left of the hash on one shelf.
-fn place_of(vehicle: VehicleKey, bits: u32) -> usize {
-    usize::try_from((hash_of(vehicle) << SHELF_BITS).unbounded_shr(u64::BITS - bits)).unwrap_or(0)
+/// The `bits` of the hash below those of the partition.
+fn bucket_of(vehicle: VehicleKey, bits: u32) -> usize {
+    usize::try_from((hash_of(vehicle) << PARTITION_BITS).unbounded_shr(u64::BITS - bits)).unwrap_or(0)
 }
 
-/// Takes events, on one thread.
+/// Partitions the events of one thread.
 #[derive(Debug)]
 pub(super) struct Intake<'a> {
     naming: Naming<'a>,
-    filler: Filler<'a, EVENT_WORDS>,
+    writer: PartitionWriter<'a, EVENT_WORDS>,
     count: u64,
     sample: Vec<Timestamp>,
 }
 
-/// What is known of the events that were taken, besides the events.
+/// Statistics of the events of all threads.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) count: u64,
-    /// The times of a few events, which lie as those of all do.
+    /// The times of a sample of the events.
     pub(super) sample: Vec<Timestamp>,
     /// The time of the newest event of each lot, by the lot's number.
     pub(super) newest: Vec<Timestamp>,
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(names: &'a Names, shelves: &'a Shelves<'_, EVENT_WORDS>) -> Self {
-        Self { naming: names.naming(), filler: shelves.filler(), count: 0, sample: Vec::new() }
+    pub(super) fn new(names: &'a Names, partitions: &'a Partitions<'_, EVENT_WORDS>) -> Self {
+        Self { naming: names.naming(), writer: partitions.writer(), count: 0, sample: Vec::new() }
     }
 
     pub(super) fn take(&mut self, lot: &[u8], plate: &[u8], key: &EventKey) -> Result<(), Error> {
         let vehicle = self.naming.key(lot, plate, key.time)?;
-        if self.count.is_multiple_of(SAMPLE) {
+        if self.count.is_multiple_of(SAMPLE_EVENTS) {
             self.sample.push(key.time);
         }
         self.count += 1;
-        self.filler.push(shelf_of(vehicle), &record_of(vehicle, key))
+        self.writer.push(partition_of(vehicle), &record_of(vehicle, key))
     }
 
-    /// How many events it took.
+    /// The number of events so far.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Puts everything on the shelves, and adds what it knows to `survey`.
+    /// Flushes the open blocks, and adds the statistics to `survey`.
     pub(super) fn finish(self, survey: &mut Survey) {
         survey.count += self.count;
         survey.sample.extend(self.sample);
@@ -98,24 +98,29 @@ impl<'a> Intake<'a> {
             }
             survey.newest[lot] = survey.newest[lot].max(time);
         }
-        self.filler.finish();
+        self.writer.finish();
     }
 }
 
-/// Sorts the events of a shelf by vehicle and moment, in room of its own.
+/// Sorts the events of a partition by vehicle and moment, in reusable buffers.
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
     taken: Vec<EventRecord>,
     sorted: Vec<EventRecord>,
-    spread: Spread,
+    bucket_sort: BucketSort,
 }
 
 impl Sorter {
-    /// Empties the shelf. The events of one vehicle stand together in the order of their keys, the vehicles in none.
-    pub(super) fn sorted(&mut self, shelves: &Shelves<'_, EVENT_WORDS>, place: usize) -> Result<&[EventRecord], Error> {
-        shelves.take(place, &mut self.taken)?;
-        let bits = place_bits(self.taken.len());
-        self.spread.sort(&self.taken, &mut self.sorted, 1 << bits, |record| place_of(record[0], bits));
+    /// Takes the partition and sorts it: the events of one vehicle are adjacent and in order of their keys; the order of
+    /// vehicles is undefined.
+    pub(super) fn sorted(
+        &mut self,
+        partitions: &Partitions<'_, EVENT_WORDS>,
+        partition: usize,
+    ) -> Result<&[EventRecord], Error> {
+        partitions.take(partition, &mut self.taken)?;
+        let bits = bucket_bits(self.taken.len());
+        self.bucket_sort.sort(&self.taken, &mut self.sorted, 1 << bits, |record| bucket_of(record[0], bits));
         Ok(&self.sorted)
     }
 }
@@ -124,7 +129,7 @@ impl Sorter {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::depot::Depot;
+    use super::super::spill_store::SpillStore;
     use super::*;
 
     proptest! {
@@ -132,15 +137,15 @@ mod tests {
         fn the_events_of_a_vehicle_come_together_in_order(
             records in prop::collection::vec([0_u64..9, 0_u64..9, 0_u64..2, 0_u64..2], 0..300),
         ) {
-            let depot = Depot::new(&std::env::temp_dir(), usize::MAX);
-            let shelves = Shelves::new(&depot, 1);
-            let mut filler = shelves.filler();
+            let store = SpillStore::new(&std::env::temp_dir(), usize::MAX);
+            let partitions = Partitions::new(&store, 1);
+            let mut writer = partitions.writer();
             for record in &records {
-                filler.push(0, record).unwrap();
+                writer.push(0, record).unwrap();
             }
-            filler.finish();
+            writer.finish();
             let mut sorter = Sorter::default();
-            let sorted = sorter.sorted(&shelves, 0).unwrap();
+            let sorted = sorter.sorted(&partitions, 0).unwrap();
 
             let mut vehicles: Vec<Vec<EventRecord>> =
                 sorted.chunk_by(|one, next| one[0] == next[0]).map(<[_]>::to_vec).collect();

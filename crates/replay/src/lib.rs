@@ -1,20 +1,20 @@
 //! The canonical sessions of files of gate events, without any server.
 //!
-//! The same events give the same bytes, in whatever order and however often they stand in the files. What a session is
-//! is said by `matching`; reading the files and writing the sessions is [`event_files`]'.
+//! An external sort: the output bytes depend only on the set of events, not on their order or number of copies in the files.
+//! `matching` defines the sessions; [`event_files`] reads the events and writes the sessions.
 //!
-//! Events are put on shelves by vehicle (`events`), each shelf is decided on (`settling`) and its sessions are put on
-//! shelves by time, each of which is sorted and written (`sessions`). `names` has vehicles as numbers, `spread` sorts what
-//! a shelf holds, `work` does all of it on all processors, and the `depot` keeps the shelves in bounded memory.
+//! Events are partitioned by vehicle (`events`). Each partition is matched (`settling`), and its sessions are partitioned by
+//! time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles, `bucket_sort` sorts
+//! one partition, `work` runs the passes on all processors, and `spill_store` keeps the partitions in bounded memory.
 //!
 //! Start reading at [`Replay`]. Deliberately not here: the command line, the settings, and any runtime: the work blocks.
 
-mod depot;
+mod bucket_sort;
 mod events;
-mod names;
+mod interner;
 mod sessions;
 mod settling;
-mod spread;
+mod spill_store;
 mod work;
 
 use std::io;
@@ -29,10 +29,10 @@ use parking::Rules;
 
 pub use self::settling::Tally;
 
-use self::depot::Depot;
+use self::spill_store::SpillStore;
 use self::work::Work;
 
-/// This much of the events and of the sessions is kept in memory; the rest goes to a temporary file.
+/// Events and sessions above this size spill to a temporary file.
 const MEMORY_BYTES: usize = 208 * 1024 * 1024;
 
 /// Why a replay failed.
@@ -42,16 +42,16 @@ pub enum Error {
     #[error("nothing was written")]
     Input(#[from] event_files::Error),
     /// An output can't be written.
-    #[error("the replay is not whole")]
+    #[error("the replay is not complete")]
     Output(#[from] atomic_file::Error),
-    /// Events that don't fit into the memory meant for them can't be kept.
+    /// Events that exceed the memory limit can't be spilled.
     #[error(
         "cannot keep events in a temporary file in {folder}: may this user write in it, and is there room for about as much as the events and the sessions?"
     )]
     Temporary {
         /// Where the file should be.
         folder: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// More names than can be numbered.
@@ -65,7 +65,7 @@ pub enum Error {
     Stopped,
 }
 
-/// All that a replay is told.
+/// The input of a replay.
 #[derive(Debug)]
 pub struct Replay {
     /// The files of gate events.
@@ -74,32 +74,32 @@ pub struct Replay {
     pub sessions: PathBuf,
     /// The file that refused lines are collected in.
     pub refused: Option<PathBuf>,
-    /// The rules that sessions are decided by.
+    /// The matching rules.
     pub rules: Rules,
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Outcome {
     /// The counts of events and sessions.
     pub tally: Tally,
     /// How many lots the files name.
     pub lots: usize,
-    /// The lines that could not be taken; the file that they are collected in is not yet in its place.
+    /// The refused lines. Their file does not have its final name yet.
     pub refused: RefusedLines,
 }
 
 impl Replay {
-    /// Reads the files, decides and writes the sessions. It blocks, and breaks off soon after `stop` is set.
+    /// Reads the files, matches the events and writes the sessions. Blocks; returns soon after `stop` is set.
     ///
     /// # Errors
-    /// What can't be read or written; then no session file was written.
+    /// An input can't be read or an output can't be written. No session file is written then.
     pub fn run(&self, observer: &Arc<dyn Observer>, stop: &AtomicBool) -> Result<Outcome, Error> {
-        // Both first: that they can't be written should not turn out at the end.
+        // Both first: an output that can't be written is reported before the work, not after it.
         let mut out = SessionFile::create(&self.sessions)?;
         let mut refused = RefusedLines::new(self.refused.as_deref(), observer)?;
-        let depot = Depot::new(&self.folder_for_temporary_file(), MEMORY_BYTES);
-        let work = Work::new(&depot, stop);
+        let store = SpillStore::new(&self.folder_for_temporary_file(), MEMORY_BYTES);
+        let work = Work::new(&store, stop);
         let read = work.read(&self.files, observer, &mut refused)?;
         observer.show("matching");
         let settled = work.settle(read, &self.rules)?;
@@ -109,7 +109,7 @@ impl Replay {
         Ok(Outcome { tally: settled.tally, lots: settled.names.lots().len(), refused })
     }
 
-    /// There must be room for the sessions anyway.
+    /// The folder of the session file needs room for the sessions anyway.
     fn folder_for_temporary_file(&self) -> PathBuf {
         let is_file =
             self.sessions.as_os_str() != STDOUT && !self.sessions.metadata().is_ok_and(|there| !there.is_file());

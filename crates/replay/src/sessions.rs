@@ -1,27 +1,27 @@
-//! Puts the sessions of a span of time into the order of their ids and writes them as rows.
+//! Sorts the sessions of one span of time by id and turns them into rows.
 //!
-//! Ids grow with time, so spans one behind the other are all sessions in order.
+//! Ids begin with the time, so the sorted spans one after the other are all sessions in order.
 
 use event_files::session_file::Row;
 use parking::{Direction, EventKey, SessionId, State, Timestamp};
 use uuid::Uuid;
 
-use super::names::{KnownNames, PlateRoom};
+use super::bucket_sort::{BucketSort, bucket_bits};
+use super::interner::{KnownNames, PlateRoom};
 use super::settling::{SessionRecord, giving_of};
-use super::spread::{Spread, place_bits};
 
 /// The time of a session's id stands in its first 48 bits.
 const TIME_SHIFT: u32 = u128::BITS - 48;
-/// So many records are fetched at once: they lie far apart, and the processor waits for all of them together.
-const FETCHED: usize = 64;
+/// Records fetched together: they are far apart in memory, so their cache misses overlap.
+const FETCH_RECORDS: usize = 64;
 
-/// Puts sessions in order, in room of its own.
+/// Sorts sessions, in reusable buffers.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// Each id, as a number to be compared at once, and its session's place.
+    /// The id of each session as one comparable number, and its session's index.
     ids: Vec<(u128, u32)>,
     sorted: Vec<(u128, u32)>,
-    spread: Spread,
+    bucket_sort: BucketSort,
     identity: Vec<u8>,
     fetched: Vec<SessionRecord>,
 }
@@ -31,32 +31,32 @@ impl Order {
     pub(super) fn for_each(&mut self, records: &[SessionRecord], names: &KnownNames, mut visit: impl FnMut(&Row<'_>)) {
         let mut room = PlateRoom::default();
         self.ids.clear();
-        self.ids.extend((0..).zip(records).map(|(place, record)| {
+        self.ids.extend((0..).zip(records).map(|(index, record)| {
             let lot = names.lots()[names.lot(record[0])].as_str();
             let id =
                 SessionId::of_names(lot, names.plate(record[0], &mut room), &giving_key(record), &mut self.identity);
-            (id.as_uuid().as_u128(), place)
+            (id.as_uuid().as_u128(), index)
         }));
         self.sort();
-        for ids in self.sorted.chunks(FETCHED) {
+        for ids in self.sorted.chunks(FETCH_RECORDS) {
             self.fetched.clear();
-            self.fetched.extend(ids.iter().map(|(_, place)| records[*place as usize]));
+            self.fetched.extend(ids.iter().map(|(_, index)| records[*index as usize]));
             for ((id, _), record) in ids.iter().zip(&self.fetched) {
                 visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), record, names, &mut room));
             }
         }
     }
 
-    /// By time, which ids begin with, and then as a whole.
+    /// A bucket sort by time, which ids begin with; within a bucket by the full id.
     fn sort(&mut self) {
         let time = |id: u128| u64::try_from(id >> TIME_SHIFT).unwrap_or(u64::MAX);
         let times = self.ids.iter().map(|(id, _)| time(*id));
         let (first, last) = times.fold((u64::MAX, 0), |(first, last), time| (first.min(time), last.max(time)));
         let span = last.saturating_sub(first);
-        let shift = (u64::BITS - span.leading_zeros()).saturating_sub(place_bits(self.ids.len()));
-        let place_of = |id: u128| usize::try_from((time(id) - first) >> shift).unwrap_or(usize::MAX);
-        let places = usize::try_from(span >> shift).unwrap_or(0) + 1;
-        self.spread.sort(&self.ids, &mut self.sorted, places, |(id, _)| place_of(*id));
+        let shift = (u64::BITS - span.leading_zeros()).saturating_sub(bucket_bits(self.ids.len()));
+        let bucket_of = |id: u128| usize::try_from((time(id) - first) >> shift).unwrap_or(usize::MAX);
+        let buckets = usize::try_from(span >> shift).unwrap_or(0) + 1;
+        self.bucket_sort.sort(&self.ids, &mut self.sorted, buckets, |(id, _)| bucket_of(*id));
     }
 }
 

@@ -1,24 +1,24 @@
-//! Decides which sessions the events are, a vehicle at a time, and puts the sessions on shelves by time.
+//! Matches the events, one vehicle at a time, and partitions the sessions by time.
 //!
-//! The definition of the sessions is `matching`'s. Their order within a shelf is left to [`sessions`](super::sessions).
+//! `matching` defines the sessions. [`sessions`](super::sessions) sorts each partition.
 
 use matching::history::{Settling, for_each_settled_stay};
 use matching::{Flags, Limits, Stay, TimelineEvent};
 use parking::{Plate, Reason, Rules, State, Timestamp};
 
 use super::Error;
-use super::depot::{Filler, Shelves};
 use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
-use super::names::{KnownNames, PLAIN_LETTERS, PlateRoom, VehicleKey, plain_plate, plain_plate_of};
+use super::interner::{KnownNames, PLAIN_LETTERS, PlateRoom, VehicleKey, plain_plate, plain_plate_of};
+use super::spill_store::{PartitionWriter, Partitions};
 
 /// Vehicle, time and outcome of the giving event, its id in two halves, and of a matched session the exit's time and id.
 pub(super) type SessionRecord = [u64; SESSION_WORDS];
 pub(super) const SESSION_WORDS: usize = 7;
 
-/// The outcome's place in [`OUTCOMES`] stands in the lowest bits beside the time.
+/// The index into [`OUTCOMES`] is in the lowest bits of the word with the time.
 pub(super) const OUTCOME_BITS: u32 = 3;
 
-/// All that a session can be in the end.
+/// The possible final states of a session, with their reasons.
 pub(super) const OUTCOMES: [(State, Option<Reason>); 7] = [
     (State::Matched, None),
     (State::Open, None),
@@ -29,33 +29,33 @@ pub(super) const OUTCOMES: [(State, Option<Reason>); 7] = [
     (State::UnmatchedExit, Some(Reason::Unread)),
 ];
 
-/// About so many events' sessions stand on one shelf and are sorted at once.
+/// Each partition has the sessions of about this many events, which are sorted at once.
 const SPAN_EVENTS: u64 = 40_000;
-/// Each thread has a block under way for each shelf.
+/// Each thread has an open block for each partition.
 const SPANS_MAX: u64 = 384;
 
-/// What came of the events.
+/// The counts of events and sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Vehicles that were seen.
     pub vehicles: u64,
-    /// Events that were there more than once.
+    /// Repeated copies of events.
     pub repeated: u64,
     /// Events that are a re-read of a session's entry or exit.
     pub re_reads: u64,
-    /// How many sessions there are of each of the [`OUTCOMES`].
+    /// The number of sessions of each of the [`OUTCOMES`].
     pub(super) sessions: [u64; OUTCOMES.len()],
 }
 
 impl Tally {
-    /// How many events there were, each as often as it was read.
+    /// The number of events, with repeated copies.
     pub fn events(&self) -> u64 {
         let of_session =
             |((state, _), count): (&(State, _), &u64)| count * if *state == State::Matched { 2 } else { 1 };
         self.repeated + self.re_reads + OUTCOMES.iter().zip(&self.sessions).map(of_session).sum::<u64>()
     }
 
-    /// How many sessions there are of this state and reason.
+    /// The number of sessions with this state and reason.
     pub fn sessions(&self, state: State, reason: Option<Reason>) -> u64 {
         OUTCOMES
             .iter()
@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-/// The spans of time that sessions are put on shelves by.
+/// The spans of time by which sessions are partitioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spans {
     /// The last moment of each span but the last one.
@@ -85,10 +85,10 @@ pub(super) struct Spans {
 impl Spans {
     /// Spans with about equal numbers of events.
     pub(super) fn of(survey: &mut Survey) -> Self {
-        Self::so_many((survey.count / SPAN_EVENTS).clamp(1, SPANS_MAX), &mut survey.sample)
+        Self::equally_many((survey.count / SPAN_EVENTS).clamp(1, SPANS_MAX), &mut survey.sample)
     }
 
-    pub(super) fn so_many(count: u64, sample: &mut [Timestamp]) -> Self {
+    pub(super) fn equally_many(count: u64, sample: &mut [Timestamp]) -> Self {
         sample.sort_unstable();
         let count = usize::try_from(count).unwrap_or(1);
         let mut ends: Vec<Timestamp> =
@@ -106,7 +106,7 @@ impl Spans {
     }
 }
 
-/// What is decided by.
+/// Rules, names and spans: the constant input of all deciders.
 #[derive(Debug)]
 pub(super) struct Terms<'a> {
     rules: &'a Rules,
@@ -114,7 +114,7 @@ pub(super) struct Terms<'a> {
     spans: &'a Spans,
     /// The limits of each lot, and the time of its newest event, by its number.
     of_lots: Vec<(Limits, Timestamp)>,
-    /// The plain ones of the plates that say that nothing was read, sorted.
+    /// The packed plates that mean an unread plate, sorted.
     unread: Vec<u64>,
 }
 
@@ -135,7 +135,7 @@ impl<'a> Terms<'a> {
         Settling { is_unread: self.is_unread(vehicle), limits, lot_time }
     }
 
-    /// As the rules have it, without the text of a plain plate.
+    /// Like `Rules::is_unread`, but without unpacking a packed plate.
     fn is_unread(&self, vehicle: VehicleKey) -> bool {
         if let Some(plate) = plain_plate_of(vehicle) {
             return self.unread.binary_search(&plate).is_ok();
@@ -145,26 +145,26 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// Decides on one thread.
+/// Matches the vehicles of one thread.
 #[derive(Debug)]
 pub(super) struct Decider<'a> {
     terms: &'a Terms<'a>,
     sorter: Sorter,
-    filler: Filler<'a, SESSION_WORDS>,
+    writer: PartitionWriter<'a, SESSION_WORDS>,
     timeline: Vec<TimelineEvent>,
     tally: Tally,
 }
 
 impl<'a> Decider<'a> {
-    pub(super) fn new(terms: &'a Terms<'a>, sessions: &'a Shelves<'_, SESSION_WORDS>) -> Self {
+    pub(super) fn new(terms: &'a Terms<'a>, sessions: &'a Partitions<'_, SESSION_WORDS>) -> Self {
         let (sorter, timeline) = (Sorter::default(), Vec::new());
-        Self { terms, sorter, filler: sessions.filler(), timeline, tally: Tally::default() }
+        Self { terms, sorter, writer: sessions.writer(), timeline, tally: Tally::default() }
     }
 
-    /// Decides on all vehicles of a shelf.
-    pub(super) fn settle(&mut self, events: &Shelves<'_, EVENT_WORDS>, place: usize) -> Result<(), Error> {
-        let Self { terms, sorter, filler, timeline, tally } = self;
-        for events in sorter.sorted(events, place)?.chunk_by(|one, next| one[0] == next[0]) {
+    /// Matches all vehicles of a partition.
+    pub(super) fn settle(&mut self, events: &Partitions<'_, EVENT_WORDS>, partition: usize) -> Result<(), Error> {
+        let Self { terms, sorter, writer, timeline, tally } = self;
+        for events in sorter.sorted(events, partition)?.chunk_by(|one, next| one[0] == next[0]) {
             timeline.clear();
             let mut last = None;
             for event in events {
@@ -175,14 +175,14 @@ impl<'a> Decider<'a> {
             tally.vehicles += 1;
             tally.repeated += (events.len() - timeline.len()) as u64;
             tally.re_reads += timeline.len() as u64;
-            settle_vehicle(terms, events[0][0], timeline, tally, filler)?;
+            settle_vehicle(terms, events[0][0], timeline, tally, writer)?;
         }
         Ok(())
     }
 
-    /// Puts everything on the shelves.
+    /// Flushes the open blocks and returns the counts.
     pub(super) fn finish(self) -> Tally {
-        self.filler.finish();
+        self.writer.finish();
         self.tally
     }
 }
@@ -192,7 +192,7 @@ fn settle_vehicle(
     vehicle: VehicleKey,
     timeline: &[TimelineEvent],
     tally: &mut Tally,
-    filler: &mut Filler<'_, SESSION_WORDS>,
+    writer: &mut PartitionWriter<'_, SESSION_WORDS>,
 ) -> Result<(), Error> {
     let mut put = Ok(());
     for_each_settled_stay(timeline, terms.settling(vehicle), |stay| {
@@ -200,7 +200,7 @@ fn settle_vehicle(
         tally.sessions[outcome] += 1;
         tally.re_reads -= 1 + u64::from(stay.state == State::Matched);
         if put.is_ok()
-            && let Err(error) = filler.push(terms.spans.span_of(timeline[stay.giving()].key.time), &record)
+            && let Err(error) = writer.push(terms.spans.span_of(timeline[stay.giving()].key.time), &record)
         {
             put = Err(error);
         }
@@ -241,7 +241,7 @@ mod tests {
     use parking::{Direction, EventKey};
     use uuid::Uuid;
 
-    use super::super::names::Names;
+    use super::super::interner::Names;
     use super::*;
 
     proptest! {
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn spans_cover_all_time_without_overlap() {
         let at = Timestamp::from_millis;
-        let spans = Spans::so_many(4, &mut [1, 2, 3, 4, 5, 6, 7, 8].map(at));
+        let spans = Spans::equally_many(4, &mut [1, 2, 3, 4, 5, 6, 7, 8].map(at));
         assert_eq!(spans.ends, [3, 5, 7].map(at));
         assert_eq!([0, 3, 4, 5, 7, 8, 99].map(|millis| spans.span_of(at(millis))), [0, 0, 1, 1, 2, 3, 3]);
-        assert_eq!(Spans::so_many(9, &mut []).count(), 1);
+        assert_eq!(Spans::equally_many(9, &mut []).count(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! The three passes of a replay (read, settle, write), each on all processors.
 //!
-//! What happens to one event, one vehicle and one session is said elsewhere; here is only who does it when.
+//! `events`, `settling` and `sessions` define what happens to one event, vehicle and session. Here are the threads and the
+//! order of the work.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,21 +15,21 @@ use event_files::{Observer, RefusedLines};
 use parking::Rules;
 
 use super::Error;
-use super::depot::{Depot, Shelves};
-use super::events::{EVENT_WORDS, Intake, SHELVES, Survey};
-use super::names::{KnownNames, Names};
+use super::events::{EVENT_WORDS, Intake, PARTITIONS, Survey};
+use super::interner::{KnownNames, Names};
 use super::sessions::Order;
 use super::settling::{Decider, SESSION_WORDS, Spans, Tally, Terms};
+use super::spill_store::{Partitions, SpillStore};
 
-/// Each thread has blocks under way for every shelf.
+/// Each thread has an open block for every partition.
 const THREADS_MAX: usize = 8;
-/// A thread looks for the stop once in so many events.
-const STOP_INTERVAL: u64 = 4_096;
+/// Each thread checks for the stop after this many events.
+const STOP_CHECK_EVENTS: u64 = 4_096;
 
-/// A replay's means.
+/// The threads of a replay, with their storage and stop flag.
 #[derive(Debug)]
 pub(super) struct Work<'a> {
-    depot: &'a Depot,
+    store: &'a SpillStore,
     stop: &'a AtomicBool,
     threads: usize,
 }
@@ -36,7 +37,7 @@ pub(super) struct Work<'a> {
 /// All events, by vehicle.
 #[derive(Debug)]
 pub(super) struct ReadEvents<'a> {
-    pub(super) shelves: Shelves<'a, EVENT_WORDS>,
+    pub(super) partitions: Partitions<'a, EVENT_WORDS>,
     pub(super) names: Names,
     pub(super) survey: Survey,
 }
@@ -44,15 +45,15 @@ pub(super) struct ReadEvents<'a> {
 /// All sessions, by time.
 #[derive(Debug)]
 pub(super) struct SettledSessions<'a> {
-    pub(super) shelves: Shelves<'a, SESSION_WORDS>,
+    pub(super) partitions: Partitions<'a, SESSION_WORDS>,
     pub(super) names: KnownNames,
     pub(super) tally: Tally,
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(depot: &'a Depot, stop: &'a AtomicBool) -> Self {
+    pub(super) fn new(store: &'a SpillStore, stop: &'a AtomicBool) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        Self { depot, stop, threads }
+        Self { store, stop, threads }
     }
 
     pub(super) fn read(
@@ -61,10 +62,10 @@ impl<'a> Work<'a> {
         observer: &Arc<dyn Observer>,
         refused: &mut RefusedLines,
     ) -> Result<ReadEvents<'a>, Error> {
-        let shelves = Shelves::new(self.depot, SHELVES);
+        let partitions = Partitions::new(self.store, PARTITIONS);
         let names = Names::default();
         let mut survey = Survey::default();
-        let mut takers: Vec<_> = (0..self.threads).map(|_| (Intake::new(&names, &shelves), Ok(()))).collect();
+        let mut takers: Vec<_> = (0..self.threads).map(|_| (Intake::new(&names, &partitions), Ok(()))).collect();
         let mut collected = Ok(());
         event_files::read_in_parallel(
             files,
@@ -73,12 +74,12 @@ impl<'a> Work<'a> {
             |(intake, taken): &mut (_, Result<(), Error>), seen| {
                 // An error is large: it is moved only when there is one.
                 let failed = intake.take(seen.lot, seen.plate, seen.key).map_err(|error| *taken = Err(error)).is_err();
-                let is_due = intake.count().is_multiple_of(STOP_INTERVAL);
+                let is_due = intake.count().is_multiple_of(STOP_CHECK_EVENTS);
                 if failed || is_due && self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             },
             |line| {
                 collected = refused.take(line);
-                let is_due = refused.count().is_multiple_of(STOP_INTERVAL);
+                let is_due = refused.count().is_multiple_of(STOP_CHECK_EVENTS);
                 if collected.is_err() || is_due && self.is_stopping() {
                     ControlFlow::Break(())
                 } else {
@@ -92,38 +93,38 @@ impl<'a> Work<'a> {
             intake.finish(&mut survey);
         }
         self.go_on()?;
-        Ok(ReadEvents { shelves, names, survey })
+        Ok(ReadEvents { partitions, names, survey })
     }
 
     pub(super) fn settle(&self, read: ReadEvents<'_>, rules: &Rules) -> Result<SettledSessions<'a>, Error> {
-        let ReadEvents { shelves: events, names, mut survey } = read;
+        let ReadEvents { partitions: events, names, mut survey } = read;
         let names = names.finish();
         let spans = Spans::of(&mut survey);
         let terms = Terms::new(rules, &names, &survey, &spans);
-        let shelves = Shelves::new(self.depot, spans.count());
+        let partitions = Partitions::new(self.store, spans.count());
         let tally = Mutex::new(Tally::default());
         self.on_all_threads(events.len(), |numbers| {
-            let mut decider = Decider::new(&terms, &shelves);
-            for shelf in numbers {
+            let mut decider = Decider::new(&terms, &partitions);
+            for partition in numbers {
                 self.go_on()?;
-                decider.settle(&events, shelf)?;
+                decider.settle(&events, partition)?;
             }
             tally.lock().unwrap_or_else(PoisonError::into_inner).add(&decider.finish());
             Ok(())
         })?;
         let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(SettledSessions { shelves, names, tally })
+        Ok(SettledSessions { partitions, names, tally })
     }
 
     pub(super) fn write(&self, settled: &SettledSessions<'_>, out: &mut SessionFile) -> Result<(), Error> {
         let sequencer = Sequencer::default();
         let out = Mutex::new(out);
-        self.on_all_threads(settled.shelves.len(), |numbers| {
+        self.on_all_threads(settled.partitions.len(), |numbers| {
             let (mut by_id, mut records, mut rows) = (Order::default(), Vec::new(), Vec::new());
             for span in numbers {
                 let ticket = sequencer.ticket(span as u64);
                 self.go_on()?;
-                settled.shelves.take(span, &mut records)?;
+                settled.partitions.take(span, &mut records)?;
                 rows.clear();
                 by_id.for_each(&records, &settled.names, |row| append_row(row, &mut rows));
                 ticket.wait();

@@ -7,10 +7,10 @@ use parking::{EventKey, GateEvent, LotId, Plate, Rules, Session, Vehicle};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::super::depot::{Depot, Shelves};
-use super::super::events::{Intake, SHELVES, Survey};
-use super::super::names::Names;
+use super::super::events::{Intake, PARTITIONS, Survey};
+use super::super::interner::Names;
 use super::super::settling::{Decider, Spans, Tally, Terms};
+use super::super::spill_store::{Partitions, SpillStore};
 use super::*;
 
 fn vehicle(number: u8) -> Vehicle {
@@ -27,13 +27,13 @@ fn event((number, seconds, is_exit, id): (u8, u32, bool, u8)) -> GateEvent {
 }
 
 fn replayed(events: &[GateEvent], rules: &Rules, span_count: u64) -> (Vec<Session>, Tally) {
-    let depot = Depot::new(&std::env::temp_dir(), usize::MAX);
+    let store = SpillStore::new(&std::env::temp_dir(), usize::MAX);
     let (names, mut survey) = (Names::default(), Survey::default());
-    let shelves = Shelves::new(&depot, SHELVES);
-    let mut intakes = [Intake::new(&names, &shelves), Intake::new(&names, &shelves)];
-    for (place, event) in events.iter().enumerate() {
+    let partitions = Partitions::new(&store, PARTITIONS);
+    let mut intakes = [Intake::new(&names, &partitions), Intake::new(&names, &partitions)];
+    for (index, event) in events.iter().enumerate() {
         let Vehicle { lot, plate } = &event.vehicle;
-        intakes[place % 2].take(lot.as_str().as_bytes(), plate.as_str().as_bytes(), &event.key).unwrap();
+        intakes[index % 2].take(lot.as_str().as_bytes(), plate.as_str().as_bytes(), &event.key).unwrap();
     }
     for intake in intakes {
         intake.finish(&mut survey);
@@ -42,9 +42,9 @@ fn replayed(events: &[GateEvent], rules: &Rules, span_count: u64) -> (Vec<Sessio
     let mut times: Vec<Timestamp> = events.iter().map(|event| event.key.time).collect();
     let spans = Spans::so_many(span_count, &mut times);
     let terms = Terms::new(rules, &names, &survey, &spans);
-    let by_time = Shelves::new(&depot, spans.count());
+    let by_time = Partitions::new(&store, spans.count());
     let mut decider = Decider::new(&terms, &by_time);
-    (0..SHELVES).for_each(|shelf| decider.settle(&shelves, shelf).unwrap());
+    (0..PARTITIONS).for_each(|partition| decider.settle(&partitions, partition).unwrap());
     let tally = decider.finish();
     let (mut sessions, mut records) = (Vec::new(), Vec::new());
     for span in 0..by_time.len() {
