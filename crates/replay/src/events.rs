@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Error;
 use super::bucket_sort::{BucketSort, bucket_bits};
-use super::interner::{Names, Naming, VehicleKey};
+use super::interner::{LocalInterner, VehicleInterner, VehicleKey};
 use super::spill_store::{PartitionWriter, Partitions};
 
 /// Vehicle, moment and the two halves of the id. The moment is the time in milliseconds and one bit of direction, so
@@ -53,7 +53,7 @@ fn bucket_of(vehicle: VehicleKey, bits: u32) -> usize {
 /// Partitions the events of one thread.
 #[derive(Debug)]
 pub(super) struct Intake<'a> {
-    naming: Naming<'a>,
+    interner: LocalInterner<'a>,
     writer: PartitionWriter<'a, EVENT_WORDS>,
     count: u64,
     sample: Vec<Timestamp>,
@@ -70,12 +70,12 @@ pub(super) struct Survey {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(names: &'a Names, partitions: &'a Partitions<'_, EVENT_WORDS>) -> Self {
-        Self { naming: names.naming(), writer: partitions.writer(), count: 0, sample: Vec::new() }
+    pub(super) fn new(names: &'a VehicleInterner, partitions: &'a Partitions<'_, EVENT_WORDS>) -> Self {
+        Self { interner: names.interner(), writer: partitions.writer(), count: 0, sample: Vec::new() }
     }
 
     pub(super) fn take(&mut self, lot: &[u8], plate: &[u8], key: &EventKey) -> Result<(), Error> {
-        let vehicle = self.naming.key(lot, plate, key.time)?;
+        let vehicle = self.interner.key(lot, plate, key.time)?;
         if self.count.is_multiple_of(SAMPLE_EVENTS) {
             self.sample.push(key.time);
         }
@@ -92,7 +92,7 @@ impl<'a> Intake<'a> {
     pub(super) fn finish(self, survey: &mut Survey) {
         survey.count += self.count;
         survey.sample.extend(self.sample);
-        for (lot, time) in self.naming.newest() {
+        for (lot, time) in self.interner.newest() {
             if survey.newest.len() <= lot {
                 survey.newest.resize(lot + 1, Timestamp::default());
             }

@@ -1,7 +1,7 @@
-//! Vehicles as numbers, so that an event need not carry their names.
+//! Interns vehicles: an event carries a number instead of a lot and a plate.
 //!
-//! A plate of up to ten ASCII letters and digits and its lot are packed into the number itself. The few others (longer
-//! plates, other scripts) are kept in a list, and the number says where. What a number's events say is left to others.
+//! A plate of up to ten ASCII letters and digits and its lot are packed into the number itself. For the few others (longer
+//! plates, other scripts) the number is an index into a list of texts.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,23 +11,23 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
 
-/// A vehicle: equal for the same lot and plate, and for no others.
+/// A vehicle. Keys are equal exactly if lot and plate are equal.
 pub(super) type VehicleKey = u64;
 
 const LETTER_COUNT: u32 = 10;
-/// The most letters of a plain plate.
+/// The maximum length of a plain plate.
 pub(super) const PLAIN_LETTERS: usize = LETTER_COUNT as usize;
 const LETTERS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-/// A letter counts from 1; 0 stands before the first letter of a plate that is shorter.
+/// The digits of a packed plate: letters count from 1, and 0 pads a shorter plate on the left.
 const BASE: u64 = LETTERS.len() as u64 + 1;
 const PLAIN_PLATES: u64 = BASE.pow(LETTER_COUNT);
-/// In the place of a lot's number: the vehicle is in the list.
+/// Stands for the lot's number if the vehicle is in the list.
 const LISTED: u64 = u64::MAX / PLAIN_PLATES - 1;
 
-/// Of so many lots with a short name the number is at hand, without a search for the name.
-const RECENT: usize = 256;
+/// Slots of the direct-mapped cache from a lot's short name to its number.
+const RECENT_LOTS: usize = 256;
 
-/// What each byte counts as a letter of a plain plate, from 1; 0 is no such letter.
+/// The value of each byte as a letter of a plain plate, from 1; 0 means that it is none.
 const LETTER_VALUES: [u8; 256] = {
     let mut values = [0; 256];
     let mut letter: u8 = 0;
@@ -38,7 +38,7 @@ const LETTER_VALUES: [u8; 256] = {
     values
 };
 
-/// Two letters at once; a byte is 0 where there is no letter.
+/// Decodes two letters at once; a byte is 0 where there is no letter.
 const PAIRS: [[u8; 2]; (LETTERS.len() + 1) * (LETTERS.len() + 1)] = {
     let mut pairs = [[0; 2]; (LETTERS.len() + 1) * (LETTERS.len() + 1)];
     let mut number = 0;
@@ -67,75 +67,77 @@ pub(super) fn plain_plate(plate: &[u8]) -> Option<u64> {
     are_letters.then_some(number)
 }
 
-/// The number of the vehicle's plate; `None` when the vehicle is listed.
+/// The packed plate of the vehicle; `None` for a vehicle in the list.
 pub(super) fn plain_plate_of(key: VehicleKey) -> Option<u64> {
     (key / PLAIN_PLATES != LISTED).then_some(key % PLAIN_PLATES)
 }
 
-/// Room for the text of a plain plate. All of it is ASCII at any time, and its size is one that is checked to be UTF-8 at
-/// once.
+/// A buffer for the text of a plain plate. It only ever contains ASCII, and has a size that is quickly checked to be UTF-8.
 #[derive(Debug, Default)]
 #[repr(align(16))]
-pub(super) struct PlateRoom([u8; size_of::<u128>()]);
+pub(super) struct PlateBuffer([u8; size_of::<u128>()]);
 
-fn text_of(mut plate: u64, room: &mut PlateRoom) -> &str {
-    let room = &mut room.0;
-    for pair in room[..PLAIN_LETTERS].as_chunks_mut().0.iter_mut().rev() {
+fn text_of(mut plate: u64, buffer: &mut PlateBuffer) -> &str {
+    let buffer = &mut buffer.0;
+    for pair in buffer[..PLAIN_LETTERS].as_chunks_mut().0.iter_mut().rev() {
         *pair = PAIRS[usize::try_from(plate % (BASE * BASE)).unwrap_or(0)];
         plate /= BASE * BASE;
     }
-    let zeros = u128::from_le_bytes(*room).trailing_zeros() / u8::BITS;
-    let text = std::str::from_utf8(room).expect("digits and capital letters are UTF-8");
+    let zeros = u128::from_le_bytes(*buffer).trailing_zeros() / u8::BITS;
+    let text = std::str::from_utf8(buffer).expect("digits and capital letters are UTF-8");
     &text[(zeros as usize).min(PLAIN_LETTERS)..PLAIN_LETTERS]
 }
 
-/// All lots, and the vehicles that are listed. Shared by all threads while files are read.
+/// All lots, and the vehicles in the list. All threads share it while files are read.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct VehicleInterner {
     lots: Mutex<Texts>,
     /// Each text is a lot's number in four bytes, then the plate.
     listed: Mutex<Texts>,
 }
 
-/// The names as one thread sees them.
+/// The view of one thread, with a cache of the lots that it has seen.
 #[derive(Debug)]
-pub(super) struct Naming<'a> {
-    names: &'a Names,
-    /// Lots that this thread has met: their own numbers here, and those they have for all.
+pub(super) struct LocalInterner<'a> {
+    names: &'a VehicleInterner,
+    /// The lots of this thread: their local numbers, and in `numbers` their shared ones.
     lots: Texts,
     numbers: Vec<u32>,
-    /// Lots with a short name that were met lately: the name, and their own number here.
-    recent: [(u64, u32); RECENT],
+    /// Recent lots with a short name: the name and the local number.
+    recent: [(u64, u32); RECENT_LOTS],
     /// The time of the newest event of each of these lots.
     newest: Vec<Timestamp>,
     text: Vec<u8>,
 }
 
-impl Names {
-    pub(super) fn naming(&self) -> Naming<'_> {
-        Naming {
+impl VehicleInterner {
+    pub(super) fn interner(&self) -> LocalInterner<'_> {
+        LocalInterner {
             names: self,
             lots: Texts::default(),
             numbers: Vec::new(),
-            recent: [(0, 0); RECENT],
+            recent: [(0, 0); RECENT_LOTS],
             newest: Vec::new(),
             text: Vec::new(),
         }
     }
 
-    /// The names, once all are known.
-    pub(super) fn finish(self) -> KnownNames {
+    /// Ends interning and returns the table from keys to names.
+    pub(super) fn finish(self) -> InternedNames {
         let [lots, listed] = [self.lots, self.listed].map(|texts| {
             let mut texts = texts.into_inner().unwrap_or_else(PoisonError::into_inner);
             texts.numbers = HashTable::new();
             texts
         });
         let lots = (0..lots.len()).map(|number| text(lots.of(number)));
-        KnownNames { lots: lots.map(|lot| LotId::parse(lot).expect("it was a lot's name before")).collect(), listed }
+        InternedNames {
+            lots: lots.map(|lot| LotId::parse(lot).expect("it was interned as a lot's name")).collect(),
+            listed,
+        }
     }
 }
 
-impl Naming<'_> {
+impl LocalInterner<'_> {
     /// The key of the vehicle; `time` is that of an event in its lot.
     pub(super) fn key(&mut self, lot: &[u8], plate: &[u8], time: Timestamp) -> Result<VehicleKey, Error> {
         let own = self.own_number(lot)?;
@@ -156,7 +158,7 @@ impl Naming<'_> {
     }
 
     fn own_number(&mut self, lot: &[u8]) -> Result<usize, Error> {
-        // As a number, a short name tells itself: it has no zero byte, and is never empty.
+        // A short name as a number is unique: it has no zero byte, and is never empty.
         let name = lot.iter().fold(0, |name: u64, byte| name << u8::BITS | u64::from(*byte));
         let is_short = lot.len() <= size_of::<u64>();
         let recent = hash_of_name(name);
@@ -173,15 +175,15 @@ impl Naming<'_> {
         Ok(own as usize)
     }
 
-    /// The number of each lot that this thread met, and the time of its newest event there.
+    /// The shared number of each lot of this thread, and the time of its newest event.
     pub(super) fn newest(&self) -> impl Iterator<Item = (usize, Timestamp)> {
         self.numbers.iter().map(|number| *number as usize).zip(self.newest.iter().copied())
     }
 }
 
-/// A place among the [`RECENT`].
+/// The slot of a name among the [`RECENT_LOTS`].
 fn hash_of_name(name: u64) -> usize {
-    usize::try_from(name.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())).unwrap_or(0)
+    usize::try_from(name.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT_LOTS.ilog2())).unwrap_or(0)
 }
 
 fn number_for_all(texts: &Mutex<Texts>, text: &[u8]) -> Result<u32, Error> {
@@ -190,12 +192,12 @@ fn number_for_all(texts: &Mutex<Texts>, text: &[u8]) -> Result<u32, Error> {
 
 /// The names of all keys.
 #[derive(Debug)]
-pub(super) struct KnownNames {
+pub(super) struct InternedNames {
     lots: Vec<LotId>,
     listed: Texts,
 }
 
-impl KnownNames {
+impl InternedNames {
     /// The lots, by number.
     pub(super) fn lots(&self) -> &[LotId] {
         &self.lots
@@ -208,9 +210,9 @@ impl KnownNames {
     }
 
     /// The vehicle's plate.
-    pub(super) fn plate<'a>(&'a self, key: VehicleKey, room: &'a mut PlateRoom) -> &'a str {
+    pub(super) fn plate<'a>(&'a self, key: VehicleKey, buffer: &'a mut PlateBuffer) -> &'a str {
         let (lot, plate) = (key / PLAIN_PLATES, key % PLAIN_PLATES);
-        if lot == LISTED { self.in_list(key).1 } else { text_of(plate, room) }
+        if lot == LISTED { self.in_list(key).1 } else { text_of(plate, buffer) }
     }
 
     fn in_list(&self, key: VehicleKey) -> (usize, &str) {
@@ -220,17 +222,17 @@ impl KnownNames {
     }
 }
 
-/// Texts by number, one behind the other.
+/// Interned texts, concatenated.
 #[derive(Debug, Default)]
 struct Texts {
     bytes: Vec<u8>,
-    /// Where each ends.
+    /// The end of each text.
     ends: Vec<u32>,
     numbers: HashTable<u32>,
 }
 
 impl Texts {
-    /// The text's number: the next one, when it is new.
+    /// The text's number: an existing one, or the next.
     fn number(&mut self, text: &[u8]) -> Result<u32, Error> {
         let Self { bytes, ends, numbers } = self;
         let hash = xxh3_64(text);
@@ -259,7 +261,7 @@ fn of<'a>(bytes: &'a [u8], ends: &[u32], number: usize) -> &'a [u8] {
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("names came from texts")
+    std::str::from_utf8(bytes).expect("names were interned from texts")
 }
 
 #[cfg(test)]
@@ -272,8 +274,8 @@ mod tests {
     fn threads_agree_on_the_keys_and_a_key_has_its_names() {
         let known =
             [("P1", "AB1"), ("P3", "AB1"), ("P1", "ÄÖ2"), ("P1", "B1"), ("P3", "ABCDEF12345"), ("P1", "京A12345")];
-        let names = Names::default();
-        let (mut one, mut other) = (names.naming(), names.naming());
+        let names = VehicleInterner::default();
+        let (mut one, mut other) = (names.interner(), names.interner());
         let time = Timestamp::from_millis(0);
 
         let ours = known.map(|(lot, plate)| one.key(lot.as_bytes(), plate.as_bytes(), time).unwrap());
@@ -284,20 +286,20 @@ mod tests {
 
         assert_eq!(ours, theirs);
         let names = names.finish();
-        let mut room = PlateRoom::default();
+        let mut buffer = PlateBuffer::default();
         for (key, (lot, plate)) in ours.into_iter().zip(known) {
-            assert_eq!((names.lots()[names.lot(key)].as_str(), names.plate(key, &mut room)), (lot, plate));
+            assert_eq!((names.lots()[names.lot(key)].as_str(), names.plate(key, &mut buffer)), (lot, plate));
         }
     }
 
     #[test]
     fn a_lot_has_the_time_of_its_newest_event() {
-        let names = Names::default();
-        let mut naming = names.naming();
+        let names = VehicleInterner::default();
+        let mut interner = names.interner();
         for (lot, millis) in [("P1", 5), ("P3", 9), ("P1", 7), ("P1", 6)] {
-            naming.key(lot.as_bytes(), b"A", Timestamp::from_millis(millis)).unwrap();
+            interner.key(lot.as_bytes(), b"A", Timestamp::from_millis(millis)).unwrap();
         }
-        let newest: Vec<_> = naming.newest().map(|(lot, time)| (lot, time.as_millis())).collect();
+        let newest: Vec<_> = interner.newest().map(|(lot, time)| (lot, time.as_millis())).collect();
         assert_eq!(newest, [(0, 7), (1, 9)]);
     }
 
@@ -315,9 +317,9 @@ mod tests {
         fn every_lot_keeps_its_name_however_many_there_are(
             lots in prop::collection::vec("[A-Za-z0-9._-]{1,3}|[A-Za-z0-9._-]{7,18}", 1..700),
         ) {
-            let names = Names::default();
-            let mut naming = names.naming();
-            let mut key = |lot: &String| naming.key(lot.as_bytes(), b"A", Timestamp::default()).unwrap();
+            let names = VehicleInterner::default();
+            let mut interner = names.interner();
+            let mut key = |lot: &String| interner.key(lot.as_bytes(), b"A", Timestamp::default()).unwrap();
             let keys: Vec<VehicleKey> = lots.iter().chain(&lots).map(&mut key).collect();
             let names = names.finish();
             let named: Vec<&str> = keys.iter().map(|key| names.lots()[names.lot(*key)].as_str()).collect();
@@ -327,8 +329,8 @@ mod tests {
         #[test]
         fn a_plain_plate_and_its_number_are_one(plate in "[0-9A-Z]{0,10}") {
             let number = plain_plate(plate.as_bytes()).unwrap();
-            let mut room = PlateRoom::default();
-            prop_assert_eq!(text_of(number, &mut room), plate);
+            let mut buffer = PlateBuffer::default();
+            prop_assert_eq!(text_of(number, &mut buffer), plate);
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum Error {
     Output(#[from] atomic_file::Error),
     /// Events that exceed the memory limit can't be spilled.
     #[error(
-        "cannot keep events in a temporary file in {folder}: may this user write in it, and is there room for about as much as the events and the sessions?"
+        "cannot keep events in a temporary file in {folder}: may this user write in it, and is there buffer for about as much as the events and the sessions?"
     )]
     Temporary {
         /// Where the file should be.

@@ -7,7 +7,7 @@ use parking::{Direction, EventKey, SessionId, State, Timestamp};
 use uuid::Uuid;
 
 use super::bucket_sort::{BucketSort, bucket_bits};
-use super::interner::{KnownNames, PlateRoom};
+use super::interner::{InternedNames, PlateBuffer};
 use super::settling::{SessionRecord, giving_of};
 
 /// The time of a session's id stands in its first 48 bits.
@@ -28,13 +28,18 @@ pub(super) struct Order {
 
 impl Order {
     /// Visits the sessions in the order of their ids.
-    pub(super) fn for_each(&mut self, records: &[SessionRecord], names: &KnownNames, mut visit: impl FnMut(&Row<'_>)) {
-        let mut room = PlateRoom::default();
+    pub(super) fn for_each(
+        &mut self,
+        records: &[SessionRecord],
+        names: &InternedNames,
+        mut visit: impl FnMut(&Row<'_>),
+    ) {
+        let mut buffer = PlateBuffer::default();
         self.ids.clear();
         self.ids.extend((0..).zip(records).map(|(index, record)| {
             let lot = names.lots()[names.lot(record[0])].as_str();
             let id =
-                SessionId::of_names(lot, names.plate(record[0], &mut room), &giving_key(record), &mut self.identity);
+                SessionId::of_names(lot, names.plate(record[0], &mut buffer), &giving_key(record), &mut self.identity);
             (id.as_uuid().as_u128(), index)
         }));
         self.sort();
@@ -42,7 +47,7 @@ impl Order {
             self.fetched.clear();
             self.fetched.extend(ids.iter().map(|(_, index)| records[*index as usize]));
             for ((id, _), record) in ids.iter().zip(&self.fetched) {
-                visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), record, names, &mut room));
+                visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), record, names, &mut buffer));
             }
         }
     }
@@ -69,7 +74,7 @@ fn giving_key(record: &SessionRecord) -> EventKey {
     EventKey { time, direction, id: Uuid::from_u64_pair(record[2], record[3]) }
 }
 
-fn row<'a>(id: SessionId, record: &SessionRecord, names: &'a KnownNames, room: &'a mut PlateRoom) -> Row<'a> {
+fn row<'a>(id: SessionId, record: &SessionRecord, names: &'a InternedNames, buffer: &'a mut PlateBuffer) -> Row<'a> {
     let (_, (state, reason)) = giving_of(record);
     let giving = giving_key(record);
     let (entry, exit) = match giving.direction {
@@ -82,7 +87,7 @@ fn row<'a>(id: SessionId, record: &SessionRecord, names: &'a KnownNames, room: &
     Row {
         id,
         lot: names.lots()[names.lot(record[0])].as_str(),
-        plate: names.plate(record[0], room),
+        plate: names.plate(record[0], buffer),
         entry_event_id: entry.map(|(id, _)| id),
         entry_time: entry.map(|(_, time)| time),
         exit_event_id: exit.map(|(id, _)| id),

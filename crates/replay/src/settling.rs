@@ -8,7 +8,7 @@ use parking::{Plate, Reason, Rules, State, Timestamp};
 
 use super::Error;
 use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
-use super::interner::{KnownNames, PLAIN_LETTERS, PlateRoom, VehicleKey, plain_plate, plain_plate_of};
+use super::interner::{InternedNames, PLAIN_LETTERS, PlateBuffer, VehicleKey, plain_plate, plain_plate_of};
 use super::spill_store::{PartitionWriter, Partitions};
 
 /// Vehicle, time and outcome of the giving event, its id in two halves, and of a matched session the exit's time and id.
@@ -85,10 +85,10 @@ pub(super) struct Spans {
 impl Spans {
     /// Spans with about equal numbers of events.
     pub(super) fn of(survey: &mut Survey) -> Self {
-        Self::equally_many((survey.count / SPAN_EVENTS).clamp(1, SPANS_MAX), &mut survey.sample)
+        Self::with_count((survey.count / SPAN_EVENTS).clamp(1, SPANS_MAX), &mut survey.sample)
     }
 
-    pub(super) fn equally_many(count: u64, sample: &mut [Timestamp]) -> Self {
+    pub(super) fn with_count(count: u64, sample: &mut [Timestamp]) -> Self {
         sample.sort_unstable();
         let count = usize::try_from(count).unwrap_or(1);
         let mut ends: Vec<Timestamp> =
@@ -110,7 +110,7 @@ impl Spans {
 #[derive(Debug)]
 pub(super) struct Terms<'a> {
     rules: &'a Rules,
-    names: &'a KnownNames,
+    names: &'a InternedNames,
     spans: &'a Spans,
     /// The limits of each lot, and the time of its newest event, by its number.
     of_lots: Vec<(Limits, Timestamp)>,
@@ -119,7 +119,7 @@ pub(super) struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    pub(super) fn new(rules: &'a Rules, names: &'a KnownNames, survey: &Survey, spans: &'a Spans) -> Self {
+    pub(super) fn new(rules: &'a Rules, names: &'a InternedNames, survey: &Survey, spans: &'a Spans) -> Self {
         let of_lot = |(lot, newest): (_, &Timestamp)| (Limits::of(rules, lot), *newest);
         let of_lots = names.lots().iter().zip(&survey.newest).map(of_lot).collect();
         // No letter at all, or zeros alone.
@@ -140,7 +140,7 @@ impl<'a> Terms<'a> {
         if let Some(plate) = plain_plate_of(vehicle) {
             return self.unread.binary_search(&plate).is_ok();
         }
-        let plate = Plate::from_read(self.names.plate(vehicle, &mut PlateRoom::default()));
+        let plate = Plate::from_read(self.names.plate(vehicle, &mut PlateBuffer::default()));
         plate.is_ok_and(|plate| self.rules.is_unread(&plate))
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     use parking::{Direction, EventKey};
     use uuid::Uuid;
 
-    use super::super::interner::Names;
+    use super::super::interner::VehicleInterner;
     use super::*;
 
     proptest! {
@@ -251,8 +251,8 @@ mod tests {
                 unread_plates: ["NOPLATE", "TEST", "ÄÖÜ", "ABCDEF123456"].map(|text| Plate::from_read(text).unwrap()).into(),
                 ..Rules::default()
             };
-            let names = Names::default();
-            let vehicle = names.naming().key(b"P1", plate.as_bytes(), Timestamp::default()).unwrap();
+            let names = VehicleInterner::default();
+            let vehicle = names.interner().key(b"P1", plate.as_bytes(), Timestamp::default()).unwrap();
             let (names, spans) = (names.finish(), Spans { ends: Vec::new() });
             let survey = Survey { newest: vec![Timestamp::default()], ..Survey::default() };
 
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn spans_cover_all_time_without_overlap() {
         let at = Timestamp::from_millis;
-        let spans = Spans::equally_many(4, &mut [1, 2, 3, 4, 5, 6, 7, 8].map(at));
+        let spans = Spans::with_count(4, &mut [1, 2, 3, 4, 5, 6, 7, 8].map(at));
         assert_eq!(spans.ends, [3, 5, 7].map(at));
         assert_eq!([0, 3, 4, 5, 7, 8, 99].map(|millis| spans.span_of(at(millis))), [0, 0, 1, 1, 2, 3, 3]);
-        assert_eq!(Spans::equally_many(9, &mut []).count(), 1);
+        assert_eq!(Spans::with_count(9, &mut []).count(), 1);
     }
 }

@@ -16,7 +16,7 @@ use parking::Rules;
 
 use super::Error;
 use super::events::{EVENT_WORDS, Intake, PARTITIONS, Survey};
-use super::interner::{KnownNames, Names};
+use super::interner::{InternedNames, VehicleInterner};
 use super::sessions::Order;
 use super::settling::{Decider, SESSION_WORDS, Spans, Tally, Terms};
 use super::spill_store::{Partitions, SpillStore};
@@ -38,7 +38,7 @@ pub(super) struct Work<'a> {
 #[derive(Debug)]
 pub(super) struct ReadEvents<'a> {
     pub(super) partitions: Partitions<'a, EVENT_WORDS>,
-    pub(super) names: Names,
+    pub(super) names: VehicleInterner,
     pub(super) survey: Survey,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct ReadEvents<'a> {
 #[derive(Debug)]
 pub(super) struct SettledSessions<'a> {
     pub(super) partitions: Partitions<'a, SESSION_WORDS>,
-    pub(super) names: KnownNames,
+    pub(super) names: InternedNames,
     pub(super) tally: Tally,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Work<'a> {
         refused: &mut RefusedLines,
     ) -> Result<ReadEvents<'a>, Error> {
         let partitions = Partitions::new(self.store, PARTITIONS);
-        let names = Names::default();
+        let names = VehicleInterner::default();
         let mut survey = Survey::default();
         let mut takers: Vec<_> = (0..self.threads).map(|_| (Intake::new(&names, &partitions), Ok(()))).collect();
         let mut collected = Ok(());

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::super::events::{Intake, PARTITIONS, Survey};
-use super::super::interner::Names;
+use super::super::interner::VehicleInterner;
 use super::super::settling::{Decider, Spans, Tally, Terms};
 use super::super::spill_store::{Partitions, SpillStore};
 use super::*;
@@ -28,7 +28,7 @@ fn event((number, seconds, is_exit, id): (u8, u32, bool, u8)) -> GateEvent {
 
 fn replayed(events: &[GateEvent], rules: &Rules, span_count: u64) -> (Vec<Session>, Tally) {
     let store = SpillStore::new(&std::env::temp_dir(), usize::MAX);
-    let (names, mut survey) = (Names::default(), Survey::default());
+    let (names, mut survey) = (VehicleInterner::default(), Survey::default());
     let partitions = Partitions::new(&store, PARTITIONS);
     let mut intakes = [Intake::new(&names, &partitions), Intake::new(&names, &partitions)];
     for (index, event) in events.iter().enumerate() {
