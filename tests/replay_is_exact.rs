@@ -123,8 +123,8 @@ fn in_file(csv: &str) -> BTreeSet<Session> {
             decimals.trim_end_matches('0').trim_end_matches('.').to_owned()
         });
         assert_eq!(fields[7], seconds, "{row}");
-        let giving = entry.as_ref().or(exit.as_ref()).unwrap().millis;
-        assert_eq!(fields[0].replace('-', "")[..12], format!("{giving:012x}"), "{row}");
+        let anchor = entry.as_ref().or(exit.as_ref()).unwrap().millis;
+        assert_eq!(fields[0].replace('-', "")[..12], format!("{anchor:012x}"), "{row}");
         assert!(last.as_str() < fields[0], "{row} is not behind {last}");
         fields[0].clone_into(&mut last);
         let reason = word(fields[9], &["", "re_entered", "max_stay"]);

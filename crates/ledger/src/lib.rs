@@ -83,7 +83,7 @@ pub struct SessionRow {
     pub entry_gate: Option<GateId>,
     /// The gate of the exit, when it is known.
     pub exit_gate: Option<GateId>,
-    /// Of a void session: which session has its giving event now.
+    /// Of a void session: which session has its anchor event now.
     pub superseded_by: Option<SessionId>,
     /// When the session was first recorded.
     pub recorded_at: Timestamp,

@@ -1,10 +1,10 @@
-//! The canonical sessions: which sessions the events of one vehicle are. A pure function of their set.
+//! The canonical sessions of one vehicle: a pure function of the set of its events.
 //!
 //! One pass over the sorted events:
-//! 1. At one instant all exits stand together and all entries stand together: exits first when the event before the
-//!    instant is an entry, else entries first. (Gates often report whole minutes.)
-//! 2. Neighbours of one direction, each at most the re-read window after the one before, are one passage. Its first
-//!    event speaks for it.
+//! 1. Events at one instant are grouped by direction: exits first if the event before the instant is an entry, else
+//!    entries first. (Gates often report whole minutes.)
+//! 2. Adjacent events of one direction, each at most the re-read window after the one before, are one passage. Its first
+//!    event represents it.
 //! 3. An exit passage that directly follows an entry passage, at most `max_stay` later, matches it. Any other exit is
 //!    unmatched. An entry followed by an entry was left by a missed exit. A stay is never invented across a missed pair.
 
@@ -13,22 +13,22 @@ use parking::{Direction, Reason, State};
 use crate::limits::Limits;
 use crate::timeline::TimelineEvent;
 
-/// One session of a vehicle. Entry and exit are places in the slice of events.
+/// One session of a vehicle. Entry and exit are indices into the slice of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stay {
-    /// The entry that speaks for its passage.
+    /// The entry that represents its passage.
     pub entry: Option<usize>,
-    /// The exit that speaks for its passage.
+    /// The exit that represents its passage.
     pub exit: Option<usize>,
-    /// Where the session stands.
+    /// The session's state.
     pub state: State,
     /// Why it is unmatched.
     pub reason: Option<Reason>,
 }
 
 impl Stay {
-    /// The place of the event that gives the session its id: its entry, or else its exit.
-    pub fn giving(&self) -> usize {
+    /// The index of the anchor event, from which the session's id is derived: its entry, or else its exit.
+    pub fn anchor(&self) -> usize {
         self.entry.or(self.exit).expect("every session is made from an entry or an exit")
     }
 
@@ -50,10 +50,10 @@ impl Stay {
     }
 }
 
-/// Visits the sessions of `events` (one vehicle's, sorted by key), in the order of the events that give them.
+/// Visits the sessions of `events` (one vehicle's, sorted by key), in the order of their anchor events.
 ///
-/// `has_ended` says of an exit alone that its hold has ended, of an entry alone that it is older than the longest stay
-/// on its lot's own time.
+/// `has_ended` returns true for an unmatched exit whose hold has ended, and for an unmatched entry older than the longest
+/// stay on its lot's clock.
 pub fn for_each_stay(
     events: &[TimelineEvent],
     limits: Limits,
@@ -88,7 +88,7 @@ pub fn for_each_stay(
     }
 }
 
-/// The session of one event whose plate says that nothing was read.
+/// The session of one event with an unread plate.
 pub(crate) fn unread_stay(place: usize, direction: Direction) -> Stay {
     let (entry, exit, state) = match direction {
         Direction::Entry => (Some(place), None, State::UnmatchedEntry),
@@ -97,22 +97,22 @@ pub(crate) fn unread_stay(place: usize, direction: Direction) -> Stay {
     Stay { entry, exit, state, reason: Some(Reason::Unread) }
 }
 
-/// The place of the event that speaks for the passage that the event at `place` belongs to.
-pub(crate) fn speaker_of(events: &[TimelineEvent], re_read_window_ms: i64, place: usize) -> usize {
-    let mut speaker = place;
+/// The index of the event that represents the passage of the event at `place`.
+pub(crate) fn representative_of(events: &[TimelineEvent], re_read_window_ms: i64, place: usize) -> usize {
+    let mut representative = place;
     let mut current = place;
     for_each_in_order(events, |at| {
         if begins_passage(events, re_read_window_ms, at.before, at.place) {
             current = at.place;
         }
         if at.place == place {
-            speaker = current;
+            representative = current;
         }
     });
-    speaker
+    representative
 }
 
-/// The passages in the order of matching, each with the places of its events; the first one speaks for it.
+/// The passages in the order of matching, each with the indices of its events. The first event represents the passage.
 pub(crate) fn passages(events: &[TimelineEvent], re_read_window_ms: i64) -> Vec<Vec<usize>> {
     let mut passages: Vec<Vec<usize>> = Vec::new();
     for_each_in_order(events, |at| match passages.last_mut() {
@@ -154,7 +154,7 @@ fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
             (before, start) = (Some(start), end);
             continue;
         }
-        // Storage has entries before exits, each by id.
+        // Events are stored with entries before exits, each by id.
         let exits =
             start + events[start..end].iter().take_while(|event| event.key.direction == Direction::Entry).count();
         let follows_entry = before.is_some_and(|before: usize| events[before].key.direction == Direction::Entry);

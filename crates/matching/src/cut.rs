@@ -31,13 +31,13 @@ impl Timeline {
         let mut cut = None;
         let ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
         for_each_stay(self.events(), limits, ended, |stay| {
-            if self.events()[stay.giving()].key.time < time && self.is_first_at_its_instant(stay.giving()) {
+            if self.events()[stay.anchor()].key.time < time && self.is_first_at_its_instant(stay.anchor()) {
                 cut = Some(stay);
             }
         });
         // The first session of a cut timeline begins at the cut itself: nothing would be gained.
-        if let Some(stay) = cut.filter(|stay| stay.giving() > 0) {
-            self.cut_at(stay.giving(), self.exits_before(stay));
+        if let Some(stay) = cut.filter(|stay| stay.anchor() > 0) {
+            self.cut_at(stay.anchor(), self.exits_before(stay));
         }
     }
 
@@ -51,7 +51,7 @@ impl Timeline {
     /// The exits at the instant at which `stay` begins with an entry, when they belong to a session before it: then its
     /// own exit is not among them.
     fn exits_before(&self, stay: Stay) -> std::ops::Range<usize> {
-        let place = stay.giving();
+        let place = stay.anchor();
         let is_of_instant = |event: &TimelineEvent| event.key.time == self.events()[place].key.time;
         let of = |count: fn(&TimelineEvent) -> bool| {
             self.events()[place..].iter().take_while(|event| is_of_instant(event)).filter(|event| count(event)).count()

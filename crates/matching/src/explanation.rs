@@ -17,8 +17,8 @@ pub use text::{Naming, first_sentence};
 /// The reads of one passage, in the order of matching.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
-    /// The first read, which speaks for the passage.
-    pub speaker: EventKey,
+    /// The first read, which represents the passage.
+    pub representative: EventKey,
     /// The others.
     pub re_reads: Vec<EventKey>,
 }
@@ -26,7 +26,7 @@ pub struct Passage {
 impl Passage {
     /// All its reads.
     pub fn reads(&self) -> impl Iterator<Item = &EventKey> {
-        std::iter::once(&self.speaker).chain(&self.re_reads)
+        std::iter::once(&self.representative).chain(&self.re_reads)
     }
 }
 
@@ -90,7 +90,7 @@ impl Cause {
 /// What the definition says of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The event; a re-read unless it speaks for its passage.
+    /// The event; a re-read unless it represents its passage.
     pub event: EventKey,
     /// The passage that it is in.
     pub passage: Passage,
@@ -115,9 +115,9 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Whether another event speaks for the passage of this one.
+    /// Whether another event represents the passage of this one.
     pub fn is_re_read(&self) -> bool {
-        self.event != self.passage.speaker
+        self.event != self.passage.representative
     }
 
     /// Whether the session has one end alone, and a read of another plate may be the other one.
@@ -156,7 +156,7 @@ fn explain_passage(
     number: usize,
 ) -> Option<Explanation> {
     let passage_at = |number: usize| passages.get(number).map(|places| passage(events, places));
-    let speaker = passages[number][0];
+    let representative = passages[number][0];
     let before = number.checked_sub(1).map(|before| passages[before][0]);
     let (mut stay, mut taken) = (None, None);
     for_each_stay(
@@ -164,7 +164,7 @@ fn explain_passage(
         limits,
         |event| event.flags.has(Flags::ENDED),
         |found| {
-            if found.entry == Some(speaker) || found.exit == Some(speaker) {
+            if found.entry == Some(representative) || found.exit == Some(representative) {
                 stay = Some(found);
             }
             if before.is_some() && found.exit == before {
@@ -181,7 +181,7 @@ fn explain_passage(
 
 /// Explains an event whose plate says that nothing was read: it stands alone.
 pub fn explain_unread(vehicle: &Vehicle, event: &EventKey) -> Explanation {
-    let passage = Passage { speaker: *event, re_reads: Vec::new() };
+    let passage = Passage { representative: *event, re_reads: Vec::new() };
     let events = [TimelineEvent { key: *event, flags: Flags::default() }];
     of_stay(vehicle, &events, unread_stay(0, event.direction), *event, passage, Cause::Unread)
 }
@@ -200,7 +200,7 @@ fn of_stay(
         passage,
         before: None,
         after: None,
-        session: SessionId::of_event(vehicle, &key(stay.giving())),
+        session: SessionId::of_event(vehicle, &key(stay.anchor())),
         state: stay.state,
         reason: stay.reason,
         rule: Rule::of(stay.state, stay.reason),
@@ -212,13 +212,13 @@ fn of_stay(
 
 fn passage(events: &[TimelineEvent], places: &[usize]) -> Passage {
     let re_reads = places[1..].iter().map(|place| events[*place].key).collect();
-    Passage { speaker: events[places[0]].key, re_reads }
+    Passage { representative: events[places[0]].key, re_reads }
 }
 
 fn cause(stay: &Stay, before: Option<EventKey>, after: Option<&Passage>, taken: Option<EventKey>) -> Cause {
     match (stay.entry, stay.exit) {
         (Some(_), Some(_)) => Cause::Matched,
-        (Some(_), None) => match (stay.state, after.map(|after| after.speaker.direction)) {
+        (Some(_), None) => match (stay.state, after.map(|after| after.representative.direction)) {
             (State::Open, _) => Cause::Inside,
             (_, None) => Cause::NoExit,
             (_, Some(Direction::Entry)) => Cause::ReEntered,

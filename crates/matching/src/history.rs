@@ -74,7 +74,7 @@ pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, mut v
 
 /// The sessions of one vehicle once nothing is awaited any more; repeated events count once.
 ///
-/// `lot_time` is the time of the newest event of the lot. Sessions come in the order of their giving events.
+/// `lot_time` is the time of the newest event of the lot. Sessions come in the order of their anchor events.
 pub fn settled_sessions(
     vehicle: &Vehicle,
     events: &mut Vec<EventKey>,
@@ -96,7 +96,7 @@ fn session_of(vehicle: &Vehicle, events: &[TimelineEvent], stay: Stay) -> Sessio
     let key = |place: usize| events[place].key;
     let (entry, exit) = (stay.entry.map(key), stay.exit.map(key));
     Session {
-        id: SessionId::of_event(vehicle, &key(stay.giving())),
+        id: SessionId::of_event(vehicle, &key(stay.anchor())),
         vehicle: vehicle.clone(),
         entry_event_id: entry.map(|entry| entry.id),
         entry_time: entry.map(|entry| entry.time),

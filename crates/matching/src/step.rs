@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::canonical::{Stay, for_each_stay, speaker_of, unread_stay};
+use crate::canonical::{Stay, for_each_stay, representative_of, unread_stay};
 use crate::limits::Limits;
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
@@ -113,7 +113,7 @@ pub struct SessionChange {
     pub entry: Option<EventRef>,
     /// Its exit. A void session keeps what it last had.
     pub exit: Option<EventRef>,
-    /// Of a void session: which session has its giving event now.
+    /// Of a void session: which session has its anchor event now.
     pub superseded_by: Option<SessionId>,
 }
 
@@ -142,7 +142,7 @@ pub struct Decision {
     pub no_room: Vec<usize>,
     /// Events recorded before whose flags changed.
     pub flags: Vec<(EventKey, Flags)>,
-    /// The sessions that changed, in the order of their giving events.
+    /// The sessions that changed, in the order of their anchor events.
     pub changes: Changes,
     /// Exits in a matched session for the first time.
     pub first_matched: u32,
@@ -247,7 +247,7 @@ fn end_awaited(timeline: &mut Timeline, stays: &[Stay], ended: &[EventKey]) -> b
     let mut any = false;
     for key in ended {
         let Some(place) = timeline.position(key) else { continue };
-        let is_awaited = |stay: &Stay| stay.giving() == place && matches!(stay.state, State::Open | State::HeldExit);
+        let is_awaited = |stay: &Stay| stay.anchor() == place && matches!(stay.state, State::Open | State::HeldExit);
         if stays.iter().any(is_awaited) {
             any |= timeline.flags_mut(place).set(Flags::ENDED);
         }
@@ -258,7 +258,7 @@ fn end_awaited(timeline: &mut Timeline, stays: &[Stay], ended: &[EventKey]) -> b
 /// Sets the flags that follow from the sessions, and counts each exit once.
 fn mark(timeline: &mut Timeline, stays: &[Stay], decision: &mut Decision) {
     for stay in stays {
-        timeline.flags_mut(stay.giving()).set(Flags::GAVE);
+        timeline.flags_mut(stay.anchor()).set(Flags::GAVE);
         let Some(exit) = stay.exit else { continue };
         if stay.state == State::Matched && timeline.flags_mut(exit).set(Flags::COUNTED_MATCHED) {
             decision.first_matched += 1;
@@ -281,7 +281,7 @@ fn changed_flags(before: &Timeline, after: &Timeline) -> Vec<(EventKey, Flags)> 
 /// A session with the keys of its events in place of their places.
 #[derive(Debug, Clone, Copy)]
 struct Resolved<'a> {
-    giving: &'a EventKey,
+    anchor: &'a EventKey,
     entry: Option<&'a EventKey>,
     exit: Option<&'a EventKey>,
     state: State,
@@ -292,7 +292,7 @@ impl<'a> Resolved<'a> {
     fn of(events: &'a [TimelineEvent], stay: Stay) -> Self {
         let key = |place: usize| &events[place].key;
         Self {
-            giving: key(stay.giving()),
+            anchor: key(stay.anchor()),
             entry: stay.entry.map(key),
             exit: stay.exit.map(key),
             state: stay.state,
@@ -303,7 +303,7 @@ impl<'a> Resolved<'a> {
 
 fn resolve<'a>(timeline: &'a Timeline, stays: &[Stay]) -> Vec<Resolved<'a>> {
     let mut resolved: Vec<_> = stays.iter().map(|stay| Resolved::of(timeline.events(), *stay)).collect();
-    resolved.sort_unstable_by_key(|session| session.giving);
+    resolved.sort_unstable_by_key(|session| session.anchor);
     resolved
 }
 
@@ -317,14 +317,14 @@ fn changes(vehicle: &Vehicle, before: &Timeline, after: &Timeline, limits: Limit
             (None, None) => return changes,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(old), Some(new)) => old.giving.cmp(new.giving),
+            (Some(old), Some(new)) => old.anchor.cmp(new.anchor),
         };
         let gone = if order.is_le() { olds.next() } else { None };
         let there = if order.is_ge() { news.next() } else { None };
         changes.extend(match (gone, there) {
-            (Some(gone), None) => Some(void(vehicle, gone, successor(vehicle, after, limits, &new, gone.giving))),
+            (Some(gone), None) => Some(void(vehicle, gone, successor(vehicle, after, limits, &new, gone.anchor))),
             (None, Some(there)) => {
-                let stood_before = flags_of(before, there.giving).has(Flags::GAVE);
+                let stood_before = flags_of(before, there.anchor).has(Flags::GAVE);
                 Some(change(vehicle, there, stood_before.then_some(State::Void)))
             }
             (Some(gone), Some(there)) => {
@@ -339,7 +339,7 @@ fn changes(vehicle: &Vehicle, before: &Timeline, after: &Timeline, limits: Limit
 #[inline]
 fn change(vehicle: &Vehicle, session: &Resolved<'_>, from: Option<State>) -> SessionChange {
     SessionChange {
-        session: SessionId::of_event(vehicle, session.giving),
+        session: SessionId::of_event(vehicle, session.anchor),
         from,
         to: session.state,
         reason: session.reason,
@@ -369,7 +369,9 @@ fn successor(
     key: &EventKey,
 ) -> Option<SessionId> {
     let place = after.position(key)?;
-    let speaker = &after.events()[speaker_of(after.events(), limits.re_read_window_ms, place)].key;
-    let owner = sessions.iter().find(|session| session.entry == Some(speaker) || session.exit == Some(speaker))?;
-    Some(SessionId::of_event(vehicle, owner.giving))
+    let representative = &after.events()[representative_of(after.events(), limits.re_read_window_ms, place)].key;
+    let owner = sessions
+        .iter()
+        .find(|session| session.entry == Some(representative) || session.exit == Some(representative))?;
+    Some(SessionId::of_event(vehicle, owner.anchor))
 }

@@ -97,7 +97,7 @@ words!(Source, Events = "events", Summary = "summary");
 #[error("{0}")]
 pub struct UnknownWord(&'static str);
 
-/// A session's id: a UUID of version 8, the giving event's time in the first 48 bits and a hash of its
+/// A session's id: a UUID of version 8, the anchor event's time in the first 48 bits and a hash of its
 /// identity in the rest. The same events always give the same ids, and ids grow with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -145,11 +145,11 @@ impl SessionId {
 }
 
 fn number_of_event(names: [&str; 2], key: &EventKey, room: &mut Vec<u8>) -> u128 {
-    let giving = match key.direction {
+    let anchor = match key.direction {
         Direction::Entry => ENTRY,
         Direction::Exit => EXIT,
     };
-    number(key.time, giving, names, *key.id.as_bytes(), room)
+    number(key.time, anchor, names, *key.id.as_bytes(), room)
 }
 
 /// The id as a number, which a processor hands over in registers.
@@ -158,17 +158,17 @@ fn number_of_event(names: [&str; 2], key: &EventKey, room: &mut Vec<u8>) -> u128
 #[inline]
 fn number<const LAST: usize>(
     time: Timestamp,
-    giving: Giving,
+    anchor: Giving,
     [lot, plate]: [&str; 2],
     last: [u8; LAST],
     room: &mut Vec<u8>,
 ) -> u128 {
     let millis = time.as_millis().unsigned_abs();
-    let giving_length = giving.iter().position(|byte| *byte == 0).unwrap_or(giving.len());
+    let giving_length = anchor.iter().position(|byte| *byte == 0).unwrap_or(anchor.len());
     let hash = if lot.len() <= LONGEST_NAME && plate.len() <= LONGEST_NAME {
         let mut identity = [0; IDENTITY_BYTES];
         identity[..8].copy_from_slice(&millis.to_be_bytes());
-        identity[8..16].copy_from_slice(&giving);
+        identity[8..16].copy_from_slice(&anchor);
         let lot_at = 8 + giving_length + 1;
         identity[lot_at..lot_at + lot.len()].copy_from_slice(lot.as_bytes());
         let plate_at = lot_at + lot.len() + 1;
@@ -179,7 +179,7 @@ fn number<const LAST: usize>(
     } else {
         room.clear();
         room.extend(millis.to_be_bytes());
-        for part in [&giving[..giving_length], lot.as_bytes(), plate.as_bytes(), &last] {
+        for part in [&anchor[..giving_length], lot.as_bytes(), plate.as_bytes(), &last] {
             room.extend_from_slice(part);
             room.push(0);
         }
@@ -198,7 +198,7 @@ impl fmt::Display for SessionId {
 /// One stay as it stands: what a row of a session file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Derived from the giving event.
+    /// Derived from the anchor event.
     pub id: SessionId,
     /// The lot and the plate.
     pub vehicle: Vehicle,

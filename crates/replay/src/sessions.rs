@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::bucket_sort::{BucketSort, bucket_bits};
 use super::interner::{InternedNames, PlateBuffer};
-use super::settling::{SessionRecord, giving_of};
+use super::settling::{SessionRecord, anchor_of};
 
 /// The time of a session's id stands in its first 48 bits.
 const TIME_SHIFT: u32 = u128::BITS - 48;
@@ -39,7 +39,7 @@ impl Order {
         self.ids.extend((0..).zip(records).map(|(index, record)| {
             let lot = names.lots()[names.lot(record[0])].as_str();
             let id =
-                SessionId::of_names(lot, names.plate(record[0], &mut buffer), &giving_key(record), &mut self.identity);
+                SessionId::of_names(lot, names.plate(record[0], &mut buffer), &anchor_key(record), &mut self.identity);
             (id.as_uuid().as_u128(), index)
         }));
         self.sort();
@@ -65,8 +65,8 @@ impl Order {
     }
 }
 
-fn giving_key(record: &SessionRecord) -> EventKey {
-    let (time, (state, _)) = giving_of(record);
+fn anchor_key(record: &SessionRecord) -> EventKey {
+    let (time, (state, _)) = anchor_of(record);
     let direction = match state {
         State::UnmatchedExit | State::HeldExit => Direction::Exit,
         State::Matched | State::Open | State::UnmatchedEntry | State::Void => Direction::Entry,
@@ -75,13 +75,13 @@ fn giving_key(record: &SessionRecord) -> EventKey {
 }
 
 fn row<'a>(id: SessionId, record: &SessionRecord, names: &'a InternedNames, buffer: &'a mut PlateBuffer) -> Row<'a> {
-    let (_, (state, reason)) = giving_of(record);
-    let giving = giving_key(record);
-    let (entry, exit) = match giving.direction {
-        Direction::Exit => (None, Some((giving.id, giving.time))),
+    let (_, (state, reason)) = anchor_of(record);
+    let anchor = anchor_key(record);
+    let (entry, exit) = match anchor.direction {
+        Direction::Exit => (None, Some((anchor.id, anchor.time))),
         Direction::Entry => {
             let exit = || (Uuid::from_u64_pair(record[5], record[6]), Timestamp::from_millis(record[4].cast_signed()));
-            (Some((giving.id, giving.time)), (state == State::Matched).then(exit))
+            (Some((anchor.id, anchor.time)), (state == State::Matched).then(exit))
         }
     };
     Row {

@@ -11,7 +11,7 @@ use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
 use super::interner::{InternedNames, PLAIN_LETTERS, PlateBuffer, VehicleKey, plain_plate, plain_plate_of};
 use super::spill_store::{PartitionWriter, Partitions};
 
-/// Vehicle, time and outcome of the giving event, its id in two halves, and of a matched session the exit's time and id.
+/// Vehicle, time and outcome of the anchor event, its id in two halves, and of a matched session the exit's time and id.
 pub(super) type SessionRecord = [u64; SESSION_WORDS];
 pub(super) const SESSION_WORDS: usize = 7;
 
@@ -200,7 +200,7 @@ fn settle_vehicle(
         tally.sessions[outcome] += 1;
         tally.re_reads -= 1 + u64::from(stay.state == State::Matched);
         if put.is_ok()
-            && let Err(error) = writer.push(terms.spans.span_of(timeline[stay.giving()].key.time), &record)
+            && let Err(error) = writer.push(terms.spans.span_of(timeline[stay.anchor()].key.time), &record)
         {
             put = Err(error);
         }
@@ -218,18 +218,18 @@ fn session_of(vehicle: VehicleKey, timeline: &[TimelineEvent], stay: &Stay) -> (
         (State::UnmatchedExit, Some(Reason::Unread)) => 6,
         (State::UnmatchedExit | State::HeldExit | State::Void, _) => 2,
     };
-    let giving = timeline[stay.giving()].key;
+    let anchor = timeline[stay.anchor()].key;
     // A time is never before 1970, and even the year 9999 leaves room for the outcome.
-    let moment = giving.time.as_millis().unsigned_abs() << OUTCOME_BITS | outcome as u64;
-    let (high, low) = giving.id.as_u64_pair();
+    let moment = anchor.time.as_millis().unsigned_abs() << OUTCOME_BITS | outcome as u64;
+    let (high, low) = anchor.id.as_u64_pair();
     let exit = if stay.state == State::Matched { stay.exit.map(|exit| timeline[exit].key) } else { None };
     let (exit_time, (exit_high, exit_low)) =
         exit.map_or((0, (0, 0)), |exit| (exit.time.as_millis().unsigned_abs(), exit.id.as_u64_pair()));
     (outcome, [vehicle, moment, high, low, exit_time, exit_high, exit_low])
 }
 
-/// What a record says of the giving event: its time and what came of it.
-pub(super) fn giving_of(record: &SessionRecord) -> (Timestamp, (State, Option<Reason>)) {
+/// What a record says of the anchor event: its time and what came of it.
+pub(super) fn anchor_of(record: &SessionRecord) -> (Timestamp, (State, Option<Reason>)) {
     let outcome = usize::try_from(record[1] & ((1 << OUTCOME_BITS) - 1)).unwrap_or(0);
     (Timestamp::from_millis((record[1] >> OUTCOME_BITS).cast_signed()), OUTCOMES[outcome])
 }
@@ -275,7 +275,7 @@ mod tests {
             let (entry, exit) = ((!is_exit).then_some(0), (is_exit || state == State::Matched).then_some(1));
             let (outcome, record) = session_of(7, &timeline, &Stay { entry, exit, state, reason });
             let time = Timestamp::from_millis(if is_exit { 70 } else { 5 });
-            assert_eq!((OUTCOMES[outcome], giving_of(&record)), ((state, reason), (time, (state, reason))));
+            assert_eq!((OUTCOMES[outcome], anchor_of(&record)), ((state, reason), (time, (state, reason))));
         }
     }
 

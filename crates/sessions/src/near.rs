@@ -12,11 +12,11 @@ use super::{Error, Inner};
 impl Inner {
     /// Where the other end of a session may be, that lacks one.
     pub(super) async fn near(&self, vehicle: &Vehicle, explanation: &Explanation) -> Result<NearPlates, Error> {
-        let speaker = &explanation.passage.speaker;
-        let wanted = others(&vehicle.lot, speaker, self.rules.max_stay_of(&vehicle.lot));
-        let (rows, is_cut) = self.candidates(wanted, speaker.direction, CANDIDATES).await?;
+        let representative = &explanation.passage.representative;
+        let wanted = others(&vehicle.lot, representative, self.rules.max_stay_of(&vehicle.lot));
+        let (rows, is_cut) = self.candidates(wanted, representative.direction, CANDIDATES).await?;
         Ok(NearPlates {
-            sessions: near_of(&self.rules, &vehicle.plate, speaker.time, &rows),
+            sessions: near_of(&self.rules, &vehicle.plate, representative.time, &rows),
             searched: rows.len(),
             is_cut,
         })

@@ -70,9 +70,9 @@ pub struct Story {
     pub reads: Vec<EventRow>,
     /// Its changes, and those of the sessions that it has superseded, in order of commit.
     pub changes: Vec<ChangeRow>,
-    /// Of a void session: the one that has its giving event now.
+    /// Of a void session: the one that has its anchor event now.
     pub superseded_by: Option<SessionRow>,
-    /// Void sessions whose giving events this one has now.
+    /// Void sessions whose anchor events this one has now.
     pub supersedes: Vec<SessionRow>,
     /// Its exit explained, or else its entry; of a void session, the event that gave it its id. None for a summary.
     pub explained: Option<Explained>,

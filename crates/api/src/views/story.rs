@@ -130,7 +130,7 @@ pub struct PassageView {
 
 impl From<&Passage> for PassageView {
     fn from(passage: &Passage) -> Self {
-        let EventKey { time, direction, id } = passage.speaker;
+        let EventKey { time, direction, id } = passage.representative;
         Self {
             direction: direction.as_str().to_owned(),
             event_id: id,
@@ -216,7 +216,7 @@ impl From<&Explained> for ExplanationView {
             cause: explanation.cause.as_str().to_owned(),
             session_id: explanation.session.as_uuid(),
             session: session.as_ref().map(SessionView::from),
-            re_read_of: explanation.is_re_read().then_some(explanation.passage.speaker.id),
+            re_read_of: explanation.is_re_read().then_some(explanation.passage.representative.id),
             passage: PassageView::from(&explanation.passage),
             before: explanation.before.as_ref().map(PassageView::from),
             after: explanation.after.as_ref().map(PassageView::from),

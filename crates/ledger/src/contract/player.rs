@@ -185,7 +185,7 @@ impl Player {
                 |stay| {
                     let (entry, exit) = (stay.entry.map(|place| keys[place]), stay.exit.map(|place| keys[place]));
                     sessions.push(Session {
-                        id: SessionId::of_event(vehicle, &keys[stay.giving()]),
+                        id: SessionId::of_event(vehicle, &keys[stay.anchor()]),
                         vehicle: vehicle.clone(),
                         entry_event_id: entry.map(|key| key.id),
                         entry_time: entry.map(|key| key.time),

@@ -57,61 +57,61 @@ struct Words<'a> {
 impl Words<'_> {
     fn why(&self) -> String {
         let Explanation { passage, before, after, entry, exit, cause, .. } = self.explanation;
-        let speaker = self.read(&passage.speaker);
+        let representative = self.read(&passage.representative);
         let longest = duration(self.limits.max_stay_ms);
-        let neighbour = |passage: &Option<Passage>| passage.as_ref().map(|passage| passage.speaker);
+        let neighbour = |passage: &Option<Passage>| passage.as_ref().map(|passage| passage.representative);
         let (before, after) = (neighbour(before), neighbour(after));
-        let last_exit = (self.naming.time)(passage.speaker.time.plus_millis(self.limits.max_stay_ms));
+        let last_exit = (self.naming.time)(passage.representative.time.plus_millis(self.limits.max_stay_ms));
         match (cause, before, after) {
             (Cause::Matched, _, _) => self.matched(entry.as_ref(), exit.as_ref()),
             (Cause::Inside, _, _) => capitalized(&format!(
-                "{speaker} is the newest read of the vehicle, which so counts as inside. An exit up to {last_exit} \
+                "{representative} is the newest read of the vehicle, which so counts as inside. An exit up to {last_exit} \
                  matches it."
             )),
             (Cause::ReEntered, _, Some(next)) => capitalized(&format!(
-                "{speaker} is followed by {}: the exit between them was missed, and no stay is made up. {} that still \
+                "{representative} is followed by {}: the exit between them was missed, and no stay is made up. {} that still \
                  arrives matches it.",
                 self.read(&next),
-                if next.time.millis_since(passage.speaker.time) > self.limits.max_stay_ms {
+                if next.time.millis_since(passage.representative.time) > self.limits.max_stay_ms {
                     format!("An exit up to {last_exit}")
                 } else {
                     "An exit between the two".to_owned()
                 }
             )),
             (Cause::ExitTooLate, _, Some(next)) => capitalized(&format!(
-                "{speaker} is followed by {}, but {} later, and the longest stay here is {longest}. An exit up to \
+                "{representative} is followed by {}, but {} later, and the longest stay here is {longest}. An exit up to \
                  {last_exit} that still arrives matches it.",
                 self.read(&next),
-                duration(next.time.millis_since(passage.speaker.time))
+                duration(next.time.millis_since(passage.representative.time))
             )),
             (Cause::NoExit | Cause::ReEntered | Cause::ExitTooLate, _, _) => format!(
-                "No exit came within the longest stay here, {longest}, after {speaker}, on the time of its lot. An exit up \
+                "No exit came within the longest stay here, {longest}, after {representative}, on the time of its lot. An exit up \
                  to {last_exit} that still arrives matches it."
             ),
             (Cause::EntryTaken(taken), Some(other), _) => capitalized(&format!(
-                "{speaker} follows {}, which took {}: between the two exits no entry is known. {}",
+                "{representative} follows {}, which took {}: between the two exits no entry is known. {}",
                 self.read(&other),
                 self.read(taken),
                 self.without_entry(&self.entry_behind(&other))
             )),
             (Cause::ExitBefore, Some(other), _) => capitalized(&format!(
-                "{speaker} follows {}, which has no entry either: between the two exits no entry is known. {}",
+                "{representative} follows {}, which has no entry either: between the two exits no entry is known. {}",
                 self.read(&other),
                 self.without_entry(&self.entry_behind(&other))
             )),
             (Cause::EntryTooOld, Some(entered), _) => capitalized(&format!(
-                "{speaker} follows {}, but {} later, and the longest stay here is {longest}. {}",
+                "{representative} follows {}, but {} later, and the longest stay here is {longest}. {}",
                 self.read(&entered),
-                duration(passage.speaker.time.millis_since(entered.time)),
+                duration(passage.representative.time.millis_since(entered.time)),
                 self.without_entry(&self.entry_in_time())
             )),
             (Cause::NothingBefore | Cause::EntryTaken(_) | Cause::ExitBefore | Cause::EntryTooOld, _, _) => format!(
-                "Nothing is known of the vehicle before {speaker}: its entry was missed, was read as another plate, or \
+                "Nothing is known of the vehicle before {representative}: its entry was missed, was read as another plate, or \
                  has not arrived yet. {}",
                 self.without_entry(&self.entry_in_time())
             ),
             (Cause::Unread, _, _) => capitalized(&format!(
-                "{speaker} has a plate that says that nothing was read: such events are never paired."
+                "{representative} has a plate that says that nothing was read: such events are never paired."
             )),
         }
     }
@@ -139,13 +139,13 @@ impl Words<'_> {
     }
 
     fn entry_in_time(&self) -> String {
-        let exited = self.explanation.passage.speaker.time;
+        let exited = self.explanation.passage.representative.time;
         format!("an entry from {} on", (self.naming.time)(exited.plus_millis(self.limits.max_stay_ms.saturating_neg())))
     }
 
     /// The entries that would match an exit which stands behind another one.
     fn entry_behind(&self, other: &EventKey) -> String {
-        if self.explanation.passage.speaker.time.millis_since(other.time) > self.limits.max_stay_ms {
+        if self.explanation.passage.representative.time.millis_since(other.time) > self.limits.max_stay_ms {
             self.entry_in_time()
         } else {
             "an entry between the two exits".to_owned()
@@ -157,7 +157,7 @@ impl Words<'_> {
         capitalized(&format!(
             "{} is a re-read: it is of one passage with {}, whose reads are at most {} apart.",
             self.read(event),
-            self.read(&passage.speaker),
+            self.read(&passage.representative),
             duration(self.limits.re_read_window_ms)
         ))
     }

@@ -89,12 +89,12 @@ impl Newest<'_> {
 
 impl<'a> Changed<'a> {
     fn entered(key: &'a EventKey) -> Self {
-        let to = Resolved { giving: key, entry: Some(key), exit: None, state: State::Open, reason: None };
+        let to = Resolved { anchor: key, entry: Some(key), exit: None, state: State::Open, reason: None };
         Self { to, from: None }
     }
 
     fn held(key: &'a EventKey) -> Self {
-        let to = Resolved { giving: key, entry: None, exit: Some(key), state: State::HeldExit, reason: None };
+        let to = Resolved { anchor: key, entry: None, exit: Some(key), state: State::HeldExit, reason: None };
         Self { to, from: None }
     }
 
@@ -127,13 +127,13 @@ struct Inside<'a> {
 impl<'a> Inside<'a> {
     fn left(&self, exit: &'a EventKey) -> Changed<'a> {
         let (entry, state) = (self.entry, State::Matched);
-        let to = Resolved { giving: entry, entry: Some(entry), exit: Some(exit), state, reason: None };
+        let to = Resolved { anchor: entry, entry: Some(entry), exit: Some(exit), state, reason: None };
         Changed { to, from: Some(self.state) }
     }
 
     fn missed(&self, reason: Reason) -> Changed<'a> {
         let (entry, state) = (self.entry, State::UnmatchedEntry);
-        let to = Resolved { giving: entry, entry: Some(entry), exit: None, state, reason: Some(reason) };
+        let to = Resolved { anchor: entry, entry: Some(entry), exit: None, state, reason: Some(reason) };
         Changed { to, from: Some(self.state) }
     }
 }
@@ -145,7 +145,7 @@ fn inside(events: &[TimelineEvent], limits: Limits) -> Option<Option<Inside<'_>>
     let has_ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
     let inside_of = |stay: Stay| {
         let is_inside = stay.exit.is_none();
-        is_inside.then(|| Inside { entry: &events[stay.giving()].key, state: stay.state })
+        is_inside.then(|| Inside { entry: &events[stay.anchor()].key, state: stay.state })
     };
     match events {
         [] => Some(None),
@@ -168,7 +168,7 @@ fn inside(events: &[TimelineEvent], limits: Limits) -> Option<Option<Inside<'_>>
 #[inline]
 fn is_marked(events: &[TimelineEvent], stay: Stay) -> bool {
     let exit_has = |flag| stay.exit.is_none_or(|exit| events[exit].flags.has(flag));
-    events[stay.giving()].flags.has(Flags::GAVE)
+    events[stay.anchor()].flags.has(Flags::GAVE)
         && (stay.state != State::Matched || exit_has(Flags::COUNTED_MATCHED))
         && (stay.state != State::UnmatchedExit || exit_has(Flags::COUNTED_UNMATCHED))
 }

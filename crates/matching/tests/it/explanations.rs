@@ -30,7 +30,7 @@ fn holds(explanation: &Explanation) -> bool {
     let Explanation { passage, before, after, entry, exit, cause, .. } = explanation;
     let apart = |one: &EventKey, other: &EventKey| other.time.millis_since(one.time);
     let neighbour = |passage: &Option<matching::Passage>, direction| {
-        passage.as_ref().map(|passage| passage.speaker).filter(|key| key.direction == direction)
+        passage.as_ref().map(|passage| passage.representative).filter(|key| key.direction == direction)
     };
     match cause {
         Cause::Matched => {
@@ -38,14 +38,13 @@ fn holds(explanation: &Explanation) -> bool {
         }
         Cause::Inside | Cause::NoExit => after.is_none() && entry.is_some() && exit.is_none(),
         Cause::ReEntered => neighbour(after, Direction::Entry).is_some(),
-        Cause::ExitTooLate => {
-            neighbour(after, Direction::Exit).is_some_and(|exit| apart(&passage.speaker, &exit) > LIMITS.max_stay_ms)
-        }
+        Cause::ExitTooLate => neighbour(after, Direction::Exit)
+            .is_some_and(|exit| apart(&passage.representative, &exit) > LIMITS.max_stay_ms),
         Cause::NothingBefore => before.is_none() && exit.is_some(),
         Cause::EntryTaken(taken) => neighbour(before, Direction::Exit).is_some_and(|exit| apart(taken, &exit) >= 0),
         Cause::ExitBefore => neighbour(before, Direction::Exit).is_some(),
         Cause::EntryTooOld => neighbour(before, Direction::Entry)
-            .is_some_and(|entry| apart(&entry, &passage.speaker) > LIMITS.max_stay_ms),
+            .is_some_and(|entry| apart(&entry, &passage.representative) > LIMITS.max_stay_ms),
         Cause::Unread => false,
     }
 }
@@ -67,7 +66,7 @@ proptest! {
             let told = explained(&timeline, key);
             let session: Naive = (told.entry, told.exit, told.state, told.reason);
             prop_assert!(sessions.contains(&session), "{told:?} is not among {sessions:?}");
-            prop_assert!(told.entry == Some(told.passage.speaker) || told.exit == Some(told.passage.speaker));
+            prop_assert!(told.entry == Some(told.passage.representative) || told.exit == Some(told.passage.representative));
             prop_assert!(told.passage.reads().any(|read| read == key));
             prop_assert_eq!(told.session, SessionId::of_event(&vehicle(), &told.entry.or(told.exit).unwrap()));
             prop_assert!(holds(&told), "{told:?}");

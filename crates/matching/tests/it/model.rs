@@ -90,7 +90,7 @@ impl Ledger {
             State::Open => change.entry.is_some_and(|entry| lot_time_ms - entry.time.as_millis() > LIMITS.max_stay_ms),
             State::Matched | State::UnmatchedExit | State::UnmatchedEntry | State::Void => false,
         };
-        let due: Vec<EventKey> = self.sessions.values().filter(is_due).map(giving).collect();
+        let due: Vec<EventKey> = self.sessions.values().filter(is_due).map(anchor).collect();
         if let Some(oldest) = due.iter().map(|key| key.time).min() {
             self.snapshot = self.loaded_reaching(oldest);
             self.take(&[], &due);
@@ -106,7 +106,7 @@ impl Ledger {
     }
 }
 
-fn giving(change: &SessionChange) -> EventKey {
+fn anchor(change: &SessionChange) -> EventKey {
     let (entry, exit, _, _) = as_naive(change);
     entry.or(exit).expect("a session has an entry or an exit")
 }
@@ -121,9 +121,9 @@ fn as_naive(change: &SessionChange) -> Naive {
     )
 }
 
-/// A change in short, for examples: giving time, state before, state after, why.
+/// A change in short, for examples: anchor time, state before, state after, why.
 pub(crate) fn told(changes: &[SessionChange]) -> Vec<(i64, Option<State>, State, Rule)> {
-    changes.iter().map(|change| (giving(change).time.as_millis(), change.from, change.to, change.rule)).collect()
+    changes.iter().map(|change| (anchor(change).time.as_millis(), change.from, change.to, change.rule)).collect()
 }
 
 /// A standing session in short, for examples: entry and exit time, state, reason.
