@@ -18,7 +18,7 @@ pub mod cut;
 pub mod explanation;
 pub mod history;
 mod limits;
-pub mod near;
+pub mod similar_plates;
 pub mod record;
 pub mod step;
 #[cfg(any(test, feature = "testing"))]

@@ -109,10 +109,10 @@ const LONGEST_NAME: usize = 64;
 const IDENTITY_BYTES: usize = 192;
 
 /// What gives a session: the first word of its identity, with zeros behind it.
-type Giving = [u8; 8];
-const ENTRY: Giving = *b"entry\0\0\0";
-const EXIT: Giving = *b"exit\0\0\0\0";
-const SUMMARY: Giving = *b"summary\0";
+type AnchorKind = [u8; 8];
+const ENTRY: AnchorKind = *b"entry\0\0\0";
+const EXIT: AnchorKind = *b"exit\0\0\0\0";
+const SUMMARY: AnchorKind = *b"summary\0";
 
 impl SessionId {
     /// The id of the session that an event of `vehicle` gives: its entry, or else its exit.
@@ -158,18 +158,18 @@ fn number_of_event(names: [&str; 2], key: &EventKey, room: &mut Vec<u8>) -> u128
 #[inline]
 fn number<const LAST: usize>(
     time: Timestamp,
-    anchor: Giving,
+    anchor: AnchorKind,
     [lot, plate]: [&str; 2],
     last: [u8; LAST],
     room: &mut Vec<u8>,
 ) -> u128 {
     let millis = time.as_millis().unsigned_abs();
-    let giving_length = anchor.iter().position(|byte| *byte == 0).unwrap_or(anchor.len());
+    let anchor_length = anchor.iter().position(|byte| *byte == 0).unwrap_or(anchor.len());
     let hash = if lot.len() <= LONGEST_NAME && plate.len() <= LONGEST_NAME {
         let mut identity = [0; IDENTITY_BYTES];
         identity[..8].copy_from_slice(&millis.to_be_bytes());
         identity[8..16].copy_from_slice(&anchor);
-        let lot_at = 8 + giving_length + 1;
+        let lot_at = 8 + anchor_length + 1;
         identity[lot_at..lot_at + lot.len()].copy_from_slice(lot.as_bytes());
         let plate_at = lot_at + lot.len() + 1;
         identity[plate_at..plate_at + plate.len()].copy_from_slice(plate.as_bytes());
@@ -179,7 +179,7 @@ fn number<const LAST: usize>(
     } else {
         room.clear();
         room.extend(millis.to_be_bytes());
-        for part in [&anchor[..giving_length], lot.as_bytes(), plate.as_bytes(), &last] {
+        for part in [&anchor[..anchor_length], lot.as_bytes(), plate.as_bytes(), &last] {
             room.extend_from_slice(part);
             room.push(0);
         }

@@ -3,7 +3,7 @@
 
 use ledger::{Order, Page, SessionFilter, SessionRow};
 use matching::Explanation;
-use matching::near::{Near, nearest};
+use matching::similar_plates::{SimilarPlate, most_similar};
 use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
 
 use super::story::{CANDIDATES, NearPlates, NearSession};
@@ -67,8 +67,8 @@ pub(super) fn near_of<'a>(
     let rows: Vec<&SessionRow> = rows.into_iter().filter(was_read).collect();
     let candidates: Vec<(&Plate, Timestamp)> =
         rows.iter().map(|row| (&row.session.vehicle.plate, given(row))).collect();
-    let session = |near: Near| NearSession { session: rows[near.place].clone(), half_edits: near.half_edits };
-    nearest(plate, time, &candidates).into_iter().map(session).collect()
+    let session = |near: SimilarPlate| NearSession { session: rows[near.index].clone(), half_edits: near.half_edits };
+    most_similar(plate, time, &candidates).into_iter().map(session).collect()
 }
 
 /// When the event was that gave a session.

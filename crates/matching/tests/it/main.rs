@@ -8,6 +8,6 @@ mod explanations;
 mod history;
 mod model;
 mod naive;
-mod near_plates;
+mod similar_plates;
 mod timelines;
 mod unread;

@@ -1,6 +1,6 @@
 //! Near plates: what a gate easily confuses is nearest, and a strange plate is none of them.
 
-use matching::near::{MOST_NEAR, Near, half_edits, most_half_edits, nearest};
+use matching::similar_plates::{SIMILAR_PLATES_MAX, SimilarPlate, half_edits, half_edits_max, most_similar};
 use parking::{Plate, Timestamp};
 use proptest::prelude::*;
 
@@ -30,16 +30,16 @@ fn the_nearest_come_first_and_the_same_plate_is_none() {
     let times = [10, 20, 30, 40, 50, 60, 70, 58];
     let candidates: Vec<(&Plate, Timestamp)> = plates.iter().zip(times.map(at)).collect();
 
-    let found = nearest(&plate("ABC123"), at(59), &candidates);
+    let found = most_similar(&plate("ABC123"), at(59), &candidates);
 
     let expected = [(4, 1), (5, 2), (7, 2), (6, 2), (2, 2)];
-    assert_eq!(found, expected.map(|(place, half_edits)| Near { place, half_edits }));
-    assert_eq!(found.len(), MOST_NEAR);
+    assert_eq!(found, expected.map(|(index, half_edits)| SimilarPlate { index, half_edits }));
+    assert_eq!(found.len(), SIMILAR_PLATES_MAX);
 }
 
 #[test]
 fn the_shorter_a_plate_is_the_less_of_it_may_differ() {
-    let is_near = |one: &str, other: &str| distance(one, other) <= most_half_edits(&plate(one), &plate(other));
+    let is_near = |one: &str, other: &str| distance(one, other) <= half_edits_max(&plate(one), &plate(other));
     for (one, other) in [("AB", "A8"), ("RED1", "RED2"), ("ABC123", "AXC1Z3"), ("ABC1234", "XYC1234")] {
         assert!(is_near(one, other) && is_near(other, one), "{one} {other}");
     }
@@ -53,7 +53,7 @@ proptest! {
     fn nearness_is_mutual(one in "[A-Z0-9]{1,9}", other in "[A-Z0-9]{1,9}") {
         prop_assert_eq!(distance(&one, &other), distance(&other, &one));
         prop_assert_eq!(distance(&one, &other) == 0, one == other);
-        let near = nearest(&plate(&one), Timestamp::from_millis(0), &[(&plate(&other), Timestamp::from_millis(0))]);
-        prop_assert_eq!(!near.is_empty(), one != other && distance(&one, &other) <= most_half_edits(&plate(&one), &plate(&other)));
+        let near = most_similar(&plate(&one), Timestamp::from_millis(0), &[(&plate(&other), Timestamp::from_millis(0))]);
+        prop_assert_eq!(!near.is_empty(), one != other && distance(&one, &other) <= half_edits_max(&plate(&one), &plate(&other)));
     }
 }

@@ -5,18 +5,18 @@
 use parking::{Plate, Timestamp};
 
 /// However long plates are, they are near up to this distance only, in half edits.
-const MOST_HALF_EDITS: usize = 4;
+const HALF_EDITS_MAX: usize = 4;
 /// As many near plates are told at most.
-pub const MOST_NEAR: usize = 5;
+pub const SIMILAR_PLATES_MAX: usize = 5;
 
 /// Letters and digits that gates take for each other; the first stands for all. Those that Genetec and others publish.
 const CONFUSED: [&str; 6] = ["0ODQ", "1I", "2Z", "5S", "6G", "8B"];
 
 /// A plate that is near another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Near {
-    /// Its place among the candidates.
-    pub place: usize,
+pub struct SimilarPlate {
+    /// Its index among the candidates.
+    pub index: usize,
     /// How far it is: two for each letter that is another one, is missing or is too many, or pair that is swapped; one for
     /// a letter that is easily taken for the other.
     pub half_edits: usize,
@@ -29,28 +29,28 @@ pub fn half_edits(one: &Plate, other: &Plate) -> usize {
 }
 
 /// Up to which distance plates are near, in half edits: of the letters of the shorter one about a quarter may be others.
-pub fn most_half_edits(one: &Plate, other: &Plate) -> usize {
-    length(one).min(length(other)).div_ceil(2).min(MOST_HALF_EDITS)
+pub fn half_edits_max(one: &Plate, other: &Plate) -> usize {
+    length(one).min(length(other)).div_ceil(2).min(HALF_EDITS_MAX)
 }
 
 fn length(plate: &Plate) -> usize {
     plate.as_str().chars().count()
 }
 
-/// The nearest of `candidates` to a plate that was seen at `time`: at most [`MOST_NEAR`], the nearest first, and of those
+/// The nearest of `candidates` to a plate that was seen at `time`: at most [`SIMILAR_PLATES_MAX`], the nearest first, and of those
 /// that are equally near the one seen at the nearest time. The same plate is none of them.
-pub fn nearest(plate: &Plate, time: Timestamp, candidates: &[(&Plate, Timestamp)]) -> Vec<Near> {
-    let may_be = |other: &Plate| length(other).abs_diff(length(plate)) * 2 <= most_half_edits(plate, other);
-    let mut near: Vec<Near> = candidates
+pub fn most_similar(plate: &Plate, time: Timestamp, candidates: &[(&Plate, Timestamp)]) -> Vec<SimilarPlate> {
+    let may_be = |other: &Plate| length(other).abs_diff(length(plate)) * 2 <= half_edits_max(plate, other);
+    let mut near: Vec<SimilarPlate> = candidates
         .iter()
         .enumerate()
         .filter(|(_, (other, _))| *other != plate && may_be(other))
-        .map(|(place, (other, _))| Near { place, half_edits: half_edits(plate, other) })
-        .filter(|near| near.half_edits <= most_half_edits(plate, candidates[near.place].0))
+        .map(|(index, (other, _))| SimilarPlate { index, half_edits: half_edits(plate, other) })
+        .filter(|near| near.half_edits <= half_edits_max(plate, candidates[near.index].0))
         .collect();
-    let apart = |near: &Near| candidates[near.place].1.millis_since(time).unsigned_abs();
+    let apart = |near: &SimilarPlate| candidates[near.index].1.millis_since(time).unsigned_abs();
     near.sort_by_key(|near| (near.half_edits, apart(near)));
-    near.truncate(MOST_NEAR);
+    near.truncate(SIMILAR_PLATES_MAX);
     near
 }
 
