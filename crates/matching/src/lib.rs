@@ -7,7 +7,7 @@
 //! - [`step`](mod@step): what new evidence changes: the difference between the sessions before and after.
 //! - [`timeline`]: the recent events of a vehicle; [`cut`]: where they may be cut.
 //! - [`record`]: the units in which decisions travel to the ledger.
-//! - [`explanation`]: why an event is in the session that it is in; [`near`]: plates that are nearly the same.
+//! - [`explanation`]: why an event is in the session that it is in; [`similar_plates`]: plates that a gate may have misread for one another.
 //! - [`history`]: checks a finished ledger against the definition.
 //!
 //! Start reading at [`step::step`]. Loading and recording (the correlator's worker) and choosing when a hold ends
@@ -18,8 +18,8 @@ pub mod cut;
 pub mod explanation;
 pub mod history;
 mod limits;
-pub mod similar_plates;
 pub mod record;
+pub mod similar_plates;
 pub mod step;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

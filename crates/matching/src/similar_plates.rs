@@ -1,34 +1,34 @@
-//! Plates that are nearly the same: where the other end of a stay may be, when a gate has misread a plate.
+//! Similar plates: candidates for the other end of a stay if a gate has misread a plate.
 //!
-//! This only points a person there. It never changes a session.
+//! The result is a hint for a person. It never changes a session.
 
 use parking::{Plate, Timestamp};
 
-/// However long plates are, they are near up to this distance only, in half edits.
+/// Plates of any length are similar up to this distance only, in half edits.
 const HALF_EDITS_MAX: usize = 4;
-/// As many near plates are told at most.
+/// The maximum number of similar plates in one answer.
 pub const SIMILAR_PLATES_MAX: usize = 5;
 
-/// Letters and digits that gates take for each other; the first stands for all. Those that Genetec and others publish.
+/// Groups of characters that gates confuse, as Genetec and others publish them. The first of a group represents it.
 const CONFUSED: [&str; 6] = ["0ODQ", "1I", "2Z", "5S", "6G", "8B"];
 
-/// A plate that is near another one.
+/// A plate that is similar to the one asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SimilarPlate {
     /// Its index among the candidates.
     pub index: usize,
-    /// How far it is: two for each letter that is another one, is missing or is too many, or pair that is swapped; one for
-    /// a letter that is easily taken for the other.
+    /// The distance: two for each substituted, missing or additional letter and each swapped pair; one for a substitution
+    /// by an easily confused letter.
     pub half_edits: usize,
 }
 
 /// The distance of two plates in half edits.
 pub fn half_edits(one: &Plate, other: &Plate) -> usize {
-    // What is easily confused counts as an edit only where both are compared as they are.
+    // An easily confused letter is an edit only in the comparison of the unfolded plates.
     strsim::osa_distance(one.as_str(), other.as_str()) + strsim::osa_distance(&folded(one), &folded(other))
 }
 
-/// Up to which distance plates are near, in half edits: of the letters of the shorter one about a quarter may be others.
+/// The maximum distance of similar plates in half edits: about a quarter of the letters of the shorter plate may differ.
 pub fn half_edits_max(one: &Plate, other: &Plate) -> usize {
     length(one).min(length(other)).div_ceil(2).min(HALF_EDITS_MAX)
 }
@@ -37,8 +37,8 @@ fn length(plate: &Plate) -> usize {
     plate.as_str().chars().count()
 }
 
-/// The nearest of `candidates` to a plate that was seen at `time`: at most [`SIMILAR_PLATES_MAX`], the nearest first, and of those
-/// that are equally near the one seen at the nearest time. The same plate is none of them.
+/// The `candidates` most similar to a plate seen at `time`: at most [`SIMILAR_PLATES_MAX`], the smallest distance first, then
+/// the smallest difference of times. An equal plate is left out.
 pub fn most_similar(plate: &Plate, time: Timestamp, candidates: &[(&Plate, Timestamp)]) -> Vec<SimilarPlate> {
     let may_be = |other: &Plate| length(other).abs_diff(length(plate)) * 2 <= half_edits_max(plate, other);
     let mut near: Vec<SimilarPlate> = candidates

@@ -1,4 +1,4 @@
-//! Near plates: what a gate easily confuses is nearest, and a strange plate is none of them.
+//! Similar plates: plates with easily confused letters come first, and an unrelated plate is not similar.
 
 use matching::similar_plates::{SIMILAR_PLATES_MAX, SimilarPlate, half_edits, half_edits_max, most_similar};
 use parking::{Plate, Timestamp};
@@ -24,7 +24,7 @@ fn what_gates_confuse_counts_half() {
 }
 
 #[test]
-fn the_nearest_come_first_and_the_same_plate_is_none() {
+fn the_most_similar_come_first_and_an_equal_plate_is_left_out() {
     let at = Timestamp::from_millis;
     let plates = ["ABC120", "ABC123", "ABC12", "XYZ789", "ABC1Z3", "ABC125", "A8C1Z3", "ABC124"].map(plate);
     let times = [10, 20, 30, 40, 50, 60, 70, 58];
@@ -39,18 +39,18 @@ fn the_nearest_come_first_and_the_same_plate_is_none() {
 
 #[test]
 fn the_shorter_a_plate_is_the_less_of_it_may_differ() {
-    let is_near = |one: &str, other: &str| distance(one, other) <= half_edits_max(&plate(one), &plate(other));
+    let is_similar = |one: &str, other: &str| distance(one, other) <= half_edits_max(&plate(one), &plate(other));
     for (one, other) in [("AB", "A8"), ("RED1", "RED2"), ("ABC123", "AXC1Z3"), ("ABC1234", "XYC1234")] {
-        assert!(is_near(one, other) && is_near(other, one), "{one} {other}");
+        assert!(is_similar(one, other) && is_similar(other, one), "{one} {other}");
     }
     for (one, other) in [("A1", "A2"), ("RED1", "OLD1"), ("ABC123", "XYC123"), ("ABC1234", "XYZ1234")] {
-        assert!(!is_near(one, other) && !is_near(other, one), "{one} {other}");
+        assert!(!is_similar(one, other) && !is_similar(other, one), "{one} {other}");
     }
 }
 
 proptest! {
     #[test]
-    fn nearness_is_mutual(one in "[A-Z0-9]{1,9}", other in "[A-Z0-9]{1,9}") {
+    fn similarity_is_mutual(one in "[A-Z0-9]{1,9}", other in "[A-Z0-9]{1,9}") {
         prop_assert_eq!(distance(&one, &other), distance(&other, &one));
         prop_assert_eq!(distance(&one, &other) == 0, one == other);
         let near = most_similar(&plate(&one), Timestamp::from_millis(0), &[(&plate(&other), Timestamp::from_millis(0))]);
