@@ -93,7 +93,7 @@ impl Heartbeat {
             correlator: self.correlator,
             entry,
             exit,
-            entries_until: self.progress.entries_until(),
+            entry_watermark: self.progress.entry_watermark(),
             dependencies: self.health.dependencies().into_iter().map(reported).collect(),
             takes_leave: false,
         };

@@ -21,7 +21,7 @@ pub(crate) struct Progress {
     /// Bytes of the messages with an undecided event.
     bytes: AtomicUsize,
     /// Event time of the entry that was recorded last. Not the newest of all: after live entries an old backlog may come.
-    entries_until: AtomicI64,
+    entry_watermark: AtomicI64,
     /// Entry messages in hand that were delivered before, perhaps to another correlator: out of the queue's order.
     out_of_order: AtomicUsize,
 }
@@ -47,7 +47,7 @@ impl Default for Progress {
             exit: QueueProgress::new(),
             events: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            entries_until: AtomicI64::new(i64::MIN),
+            entry_watermark: AtomicI64::new(i64::MIN),
             out_of_order: AtomicUsize::new(0),
         }
     }
@@ -103,13 +103,13 @@ impl Progress {
     }
 
     pub(crate) fn entry_recorded(&self, time: Timestamp) {
-        self.entries_until.store(time.as_millis(), Ordering::Relaxed);
+        self.entry_watermark.store(time.as_millis(), Ordering::Relaxed);
     }
 
     /// Event time of the entry that was recorded last. `None` when none was, and while entries are in hand that came out
     /// of the queue's order.
-    pub(crate) fn entries_until(&self) -> Option<Timestamp> {
-        let until = self.entries_until.load(Ordering::Relaxed);
+    pub(crate) fn entry_watermark(&self) -> Option<Timestamp> {
+        let until = self.entry_watermark.load(Ordering::Relaxed);
         let is_in_order = self.out_of_order.load(Ordering::Relaxed) == 0;
         (until != i64::MIN && is_in_order).then(|| Timestamp::from_millis(until))
     }
@@ -141,7 +141,7 @@ impl Progress {
     /// queue or in its hands, as far as the queue's order of time goes. The other correlators are the ledger's matter.
     pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
         let drained = self.is_empty(Queue::Entry) && self.undecided(Queue::Entry) == 0;
-        drained || self.entries_until().is_some_and(|until| until >= time)
+        drained || self.entry_watermark().is_some_and(|until| until >= time)
     }
 
     fn of(&self, queue: Queue) -> &QueueProgress {

@@ -1,7 +1,7 @@
-//! Takes from two queues in order of event time, as far as both have something. Pure: what a queue has is told to it.
+//! A watermark merge of the two queues by event time. Pure: the caller supplies the watermarks.
 //!
-//! Within a queue the order stays. Exits that ran ahead of their entries would be held and then revised, so while
-//! one queue has nothing at hand but may have more, the other waits, unless its events are fresh.
+//! The order within a queue stays. Exits ahead of their entries would be held and then revised, so while one queue has no
+//! arrivals but may receive more, the other one waits, unless its events are fresh.
 
 use std::collections::VecDeque;
 
@@ -26,22 +26,22 @@ impl Side {
     }
 }
 
-/// What has been received and not yet taken.
+/// The arrivals that are received and not yet taken.
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
     entry: VecDeque<Arrival>,
     exit: VecDeque<Arrival>,
 }
 
-/// What the merge may assume of a side that has nothing at hand.
+/// What the merge may assume of a queue without arrivals.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Horizon {
-    /// The entry queue has nothing more for now.
+pub(crate) struct Watermarks {
+    /// The entry queue is empty for now.
     pub(crate) entry_drained: bool,
-    /// The exit queue has nothing more for now.
+    /// The exit queue is empty for now.
     pub(crate) exit_drained: bool,
-    /// Events of this time or later are fresh: no backlog, so nothing is gained by waiting.
-    pub(crate) fresh_from: Timestamp,
+    /// Events of this time or later are fresh: there is no backlog, so waiting gains nothing.
+    pub(crate) fresh_since: Timestamp,
 }
 
 impl Merge {
@@ -57,29 +57,29 @@ impl Merge {
     }
 
     /// Takes up to `most` arrivals.
-    pub(crate) fn take(&mut self, most: usize, horizon: Horizon) -> Vec<Arrival> {
+    pub(crate) fn take(&mut self, most: usize, watermarks: Watermarks) -> Vec<Arrival> {
         let mut taken = Vec::new();
         while taken.len() < most {
-            let Some(side) = self.next_side(horizon) else { break };
+            let Some(side) = self.next_side(watermarks) else { break };
             taken.extend(self.of_mut(side).pop_front());
         }
         taken
     }
 
-    fn next_side(&self, horizon: Horizon) -> Option<Side> {
+    fn next_side(&self, watermarks: Watermarks) -> Option<Side> {
         let goes_alone = |arrival: &Arrival, other_drained: bool| {
-            other_drained || arrival.content.is_err() || arrival.order() >= horizon.fresh_from
+            other_drained || arrival.content.is_err() || arrival.order() >= watermarks.fresh_since
         };
         match (self.entry.front(), self.exit.front()) {
             (Some(entry), Some(exit)) if entry.order() <= exit.order() => Some(Side::Entry),
             (Some(_), Some(_)) => Some(Side::Exit),
-            (Some(entry), None) => goes_alone(entry, horizon.exit_drained).then_some(Side::Entry),
-            (None, Some(exit)) => goes_alone(exit, horizon.entry_drained).then_some(Side::Exit),
+            (Some(entry), None) => goes_alone(entry, watermarks.exit_drained).then_some(Side::Entry),
+            (None, Some(exit)) => goes_alone(exit, watermarks.entry_drained).then_some(Side::Exit),
             (None, None) => None,
         }
     }
 
-    /// What is at hand of a side, to add to.
+    /// The arrivals of a queue, to add to.
     pub(crate) fn of_mut(&mut self, side: Side) -> &mut VecDeque<Arrival> {
         match side {
             Side::Entry => &mut self.entry,
@@ -114,32 +114,32 @@ mod tests {
         taken.iter().map(|arrival| (arrival.order().as_millis() / 1000) % 60).collect()
     }
 
-    fn horizon(drained: bool, fresh_second: i64) -> Horizon {
-        let fresh_from = Timestamp::from_millis(1_727_168_400_000 + fresh_second * 1000);
-        Horizon { entry_drained: drained, exit_drained: drained, fresh_from }
+    fn watermarks(drained: bool, fresh_second: i64) -> Watermarks {
+        let fresh_since = Timestamp::from_millis(1_727_168_400_000 + fresh_second * 1000);
+        Watermarks { entry_drained: drained, exit_drained: drained, fresh_since }
     }
 
     #[test]
     fn two_backlogs_are_taken_in_order_of_event_time() {
-        let taken = merge(&[1, 3, 5], &[2, 4, 6, 7]).take(100, horizon(false, 60));
+        let taken = merge(&[1, 3, 5], &[2, 4, 6, 7]).take(100, watermarks(false, 60));
         assert_eq!(seconds(&taken), [1, 2, 3, 4, 5], "no exit runs ahead of entries that may still come");
     }
 
     #[test]
     fn a_drained_queue_holds_the_other_up_no_longer() {
-        let taken = merge(&[1], &[2, 4]).take(100, horizon(true, 60));
+        let taken = merge(&[1], &[2, 4]).take(100, watermarks(true, 60));
         assert_eq!(seconds(&taken), [1, 2, 4]);
     }
 
     #[test]
     fn fresh_events_wait_for_nothing() {
-        let taken = merge(&[], &[2, 4]).take(100, horizon(false, 1));
+        let taken = merge(&[], &[2, 4]).take(100, watermarks(false, 1));
         assert_eq!(seconds(&taken), [2, 4]);
     }
 
     #[test]
     fn the_order_within_a_queue_stays() {
-        let taken = merge(&[5, 1], &[3]).take(2, horizon(true, 60));
+        let taken = merge(&[5, 1], &[3]).take(2, watermarks(true, 60));
         assert_eq!(seconds(&taken), [3, 5]);
     }
 }

@@ -1,7 +1,7 @@
-//! Where events come in: two consumers, whose messages are parsed one by one while there is room, and merged by event time.
+//! The intake: two consumers, whose messages are parsed while there is room, and merged by event time.
 //!
-//! What is received and not acknowledged is counted in [`Progress`], which deadlines and status read. How much is received
-//! and not done is bounded in events and in bytes.
+//! [`Progress`] counts what is received and not acknowledged; deadlines and status read it. Events in flight are limited in
+//! number and in bytes (back-pressure).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use tokio::time::Instant;
 use crate::arrival::{self, Arrival};
 use crate::metrics::Metrics;
 use crate::progress::{OutOfOrder, Progress};
-use merge::{Horizon, Merge, Side};
+use merge::{Merge, Side, Watermarks};
 
 mod merge;
 
-/// A queue that is empty by the broker's word, and has sent nothing for so long, is taken for drained.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// So is one that has sent nothing for so long, whatever the broker says or does not say.
-const PATIENCE_MAX: Duration = Duration::from_secs(5);
-/// No further message is parsed while so many events are not done. One message of each queue may exceed it.
+/// A queue that the broker reports empty counts as drained after this long without a delivery.
+const REPORTED_EMPTY_WAIT: Duration = Duration::from_millis(50);
+/// Without a report of the broker, a queue counts as drained after this long without a delivery.
+const SILENCE_WAIT: Duration = Duration::from_secs(5);
+/// Stop parsing messages above this many events in flight. One message of each queue may exceed it.
 pub(crate) const OUTSTANDING_EVENTS_MAX: usize = 50_000;
-/// Nothing more is received while messages with so many bytes are not done. One of each queue may exceed it.
+/// Stop receiving above this many bytes of messages in flight. One message of each queue may exceed it.
 pub(crate) const OUTSTANDING_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Events not older than this are no backlog.
+/// Events up to this age are not a backlog.
 const FRESH_MS: i64 = 2_000;
 
 /// The two queues, as one stream of arrivals.
@@ -46,7 +46,7 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 struct Inlet {
     consumer: Box<dyn Consumer>,
-    /// Received, and not parsed for want of room.
+    /// Received, and not parsed yet: no room.
     unread: VecDeque<Unread>,
     last_received: Instant,
 }
@@ -97,11 +97,11 @@ impl Intake {
         Acknowledgers { entry: self.entry.consumer.acknowledger(), exit: self.exit.consumer.acknowledger() }
     }
 
-    /// Waits for arrivals and takes up to `most` of them. May be cancelled at any await without losing one.
+    /// Waits for arrivals and takes up to `most` of them. Cancel safe: no arrival is lost.
     pub(crate) async fn next(&mut self, most: usize) -> Result<Vec<Arrival>, bus::Error> {
         self.take_at_hand(most)?;
         loop {
-            let taken = self.merge.take(most, self.horizon());
+            let taken = self.merge.take(most, self.watermarks());
             if !taken.is_empty() {
                 return Ok(taken);
             }
@@ -110,8 +110,8 @@ impl Intake {
             tokio::select! {
                 received = self.entry.consumer.receive(most), if entry_room => self.absorb(Side::Entry, received?),
                 received = self.exit.consumer.receive(most), if exit_room => self.absorb(Side::Exit, received?),
-                () = tokio::time::sleep(PATIENCE), if is_waiting => {}
-                // Without room for either queue: who cancels this asks again once something is done.
+                () = tokio::time::sleep(REPORTED_EMPTY_WAIT), if is_waiting => {}
+                // Without room for either queue: the caller cancels this call, and calls again once an event is done.
                 () = std::future::pending() => {}
             }
             self.parse(Side::Entry, most);
@@ -119,7 +119,7 @@ impl Intake {
         }
     }
 
-    /// Receives what needs no waiting, so that batches grow with the load.
+    /// Receives without waiting, so that batches grow with the load.
     fn take_at_hand(&mut self, most: usize) -> Result<(), bus::Error> {
         for side in [Side::Entry, Side::Exit] {
             self.parse(side, most);
@@ -133,36 +133,38 @@ impl Intake {
         Ok(())
     }
 
-    /// Whether more is to be received: only once all that was received is parsed.
+    /// Whether to receive more: only once every received message is parsed.
     fn receives(&self, side: Side, most: usize) -> bool {
         let bytes_max = if self.is_awaited(side) { 2 * OUTSTANDING_BYTES_MAX } else { OUTSTANDING_BYTES_MAX };
         self.inlet(side).unread.is_empty() && self.has_room(side, most) && self.progress.bytes() < bytes_max
     }
 
-    /// Whether a message is to be parsed.
+    /// Whether to parse another message.
     fn has_room(&self, side: Side, most: usize) -> bool {
         // Each of the two sides may have exceeded the limit by one message.
         let beyond = if self.is_awaited(side) { 2 * MAX_EVENTS_OF_MESSAGE } else { 0 };
         self.merge.len(side) < most && self.progress.events() < OUTSTANDING_EVENTS_MAX + beyond
     }
 
-    /// Whether the side has nothing at hand while the other one may be waiting for it.
+    /// Whether the queue has no arrivals while the other one may be waiting for it.
     fn is_awaited(&self, side: Side) -> bool {
         self.merge.len(side) == 0 && !self.merge.is_empty()
     }
 
-    fn horizon(&self) -> Horizon {
-        // Neither a consumer whose prefetch is used up nor one that has lost its connection is a sign of an empty queue.
+    fn watermarks(&self) -> Watermarks {
+        // A consumer with an exhausted prefetch, or one that lost its connection, does not show that its queue is empty.
         let drained = |inlet: &Inlet, queue| {
             let idle = inlet.last_received.elapsed();
             let has_prefetch = self.progress.unacknowledged(queue) < self.prefetch;
             let is_read = inlet.unread.is_empty();
-            is_read && has_prefetch && (idle >= PATIENCE_MAX || (idle >= PATIENCE && self.progress.is_empty(queue)))
+            is_read
+                && has_prefetch
+                && (idle >= SILENCE_WAIT || (idle >= REPORTED_EMPTY_WAIT && self.progress.is_empty(queue)))
         };
-        Horizon {
+        Watermarks {
             entry_drained: drained(&self.entry, Queue::Entry),
             exit_drained: drained(&self.exit, Queue::Exit),
-            fresh_from: self.clock.now().plus_millis(-FRESH_MS),
+            fresh_since: self.clock.now().plus_millis(-FRESH_MS),
         }
     }
 
@@ -181,7 +183,7 @@ impl Intake {
         Unread { delivery, out_of_order }
     }
 
-    /// Parses what was received, message by message, while there is room.
+    /// Parses received messages while there is room.
     fn parse(&mut self, side: Side, most: usize) {
         if self.inlet(side).unread.is_empty() {
             return;

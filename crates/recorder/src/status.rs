@@ -24,7 +24,7 @@ pub struct CorrelatorStatus {
     /// How it stands with the exit queue.
     pub exit: QueueReport,
     /// Event time of the entry that it recorded last; `None` when that says nothing of the entries in flight.
-    pub entries_until: Option<Timestamp>,
+    pub entry_watermark: Option<Timestamp>,
     /// What its process needs. Empty when that is the summary API's process.
     pub dependencies: Vec<DependencyReport>,
     /// It has stopped in good order: its last report.

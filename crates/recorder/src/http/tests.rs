@@ -89,7 +89,7 @@ async fn terms_and_reports_pass() {
             undecided: 3,
         },
         exit: QueueReport::default(),
-        entries_until: Some(parking::Timestamp::from_millis(7)),
+        entry_watermark: Some(parking::Timestamp::from_millis(7)),
         dependencies: vec![away],
         takes_leave: false,
     };

@@ -119,7 +119,7 @@ impl<'a> Standing<'a> {
         if strangers_wait && self.strangers(Side::Entry) != Some(0) {
             return never;
         }
-        let until = |one: &&ReportedCorrelator| one.status.entries_until.unwrap_or(never);
+        let until = |one: &&ReportedCorrelator| one.status.entry_watermark.unwrap_or(never);
         let of_queue = if ready == 0 { always } else { self.reporting.iter().map(until).max().unwrap_or(never) };
         let working = self.reporting.iter().filter(|one| one.status.entry.undecided > 0);
         working.map(until).min().unwrap_or(always).min(of_queue)

@@ -22,7 +22,7 @@ fn consuming(id: u128, seen: u64) -> CorrelatorStatus {
 
 fn with_entries(status: CorrelatorStatus, in_flight: u64, until: Option<Timestamp>) -> CorrelatorStatus {
     let entry = QueueReport { in_flight, undecided: in_flight, ..status.entry };
-    CorrelatorStatus { entry, entries_until: until, ..status }
+    CorrelatorStatus { entry, entry_watermark: until, ..status }
 }
 
 fn ids(correlators: &Correlators, now: Timestamp) -> Vec<u128> {
