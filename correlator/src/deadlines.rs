@@ -10,10 +10,10 @@ use std::time::Duration;
 use matching::Due;
 use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Timestamp};
 
+use crate::batch_trace::BatchTrace;
 use crate::calls::{GivenUp, Rejected};
 use crate::decide::{Decider, Evidence};
 use crate::ledger_health::Call;
-use crate::origins::Origins;
 use crate::progress::Progress;
 
 /// How often the ledger is asked.
@@ -50,9 +50,9 @@ async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> b
     if evidence.is_empty() {
         return false;
     }
-    let origins = Origins::of_deadlines(&decider.traces, evidence.len());
+    let trace = BatchTrace::of_deadlines(&decider.traces, evidence.len());
     // What the stop cuts off here is leased again later.
-    decider.settle(evidence, &origins).await.is_ok() && is_full
+    decider.settle(evidence, &trace).await.is_ok() && is_full
 }
 
 fn evidence(due: Due, progress: &Progress, now: Timestamp) -> Option<Evidence> {

@@ -11,11 +11,11 @@ use parking::{EventKey, GateEvent, Refusal, Rules, Timestamp, Vehicle};
 use service_kit::Lifecycle;
 use service_kit::traces::{Kind, Traces};
 
+use crate::batch_trace::BatchTrace;
 use crate::calls::{Ask, Calls, GivenUp, Rejected};
 use crate::decisions::Announcer;
 use crate::ledger_health::Call;
 use crate::metrics::Metrics;
-use crate::origins::Origins;
 use crate::timelines::Timelines;
 
 /// Evidence about one vehicle.
@@ -81,13 +81,13 @@ impl Decider {
     pub(crate) async fn settle(
         &self,
         evidence: Vec<Evidence>,
-        origins: &Origins<'_>,
+        trace: &BatchTrace<'_>,
     ) -> Result<Vec<Unrecorded>, GivenUp> {
         let mut cases: Vec<Case> = evidence.into_iter().map(Case::new).collect();
         self.look_up(&mut cases).await;
         let mut unrecorded = Vec::new();
         while !cases.is_empty() {
-            unrecorded.extend(self.load_missing(&mut cases, origins).await?);
+            unrecorded.extend(self.load_missing(&mut cases, trace).await?);
             let (mut again, mut units) = (Vec::new(), Vec::new());
             for mut case in cases {
                 match self.decide(&case) {
@@ -104,7 +104,7 @@ impl Decider {
                     }
                 }
             }
-            unrecorded.extend(self.record(units, origins, &mut again).await?);
+            unrecorded.extend(self.record(units, trace, &mut again).await?);
             cases = again;
         }
         Ok(unrecorded)
@@ -150,7 +150,7 @@ impl Decider {
 
     /// Loads from the ledger, in one call, what neither the evidence nor the cache had. Takes out the cases that the
     /// ledger rejects, and returns their events.
-    async fn load_missing(&self, cases: &mut Vec<Case>, origins: &Origins<'_>) -> Result<Vec<Unrecorded>, GivenUp> {
+    async fn load_missing(&self, cases: &mut Vec<Case>, trace: &BatchTrace<'_>) -> Result<Vec<Unrecorded>, GivenUp> {
         let rules = self.rules();
         let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
         let mut wanted: Vec<&mut Case> = cases.iter_mut().filter(needs).collect();
@@ -160,7 +160,7 @@ impl Decider {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let mut span = self.traces.begin(Kind::Asks, "load timelines", Some(origins.whole()));
+        let mut span = self.traces.begin(Kind::Asks, "load timelines", Some(trace.whole()));
         span.note("dwell.vehicles", requests.len());
         let ask: Ask<LoadRequest, Snapshot> = |recorder, requests, _| recorder.load(requests);
         let snapshots = self.calls.in_parts(Call::Load, &requests, span.context(), ask).await?;
@@ -183,14 +183,14 @@ impl Decider {
     async fn record(
         &self,
         units: Vec<(Case, Unit)>,
-        origins: &Origins<'_>,
+        trace: &BatchTrace<'_>,
         again: &mut Vec<Case>,
     ) -> Result<Vec<Unrecorded>, GivenUp> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
         let (cases, units): (Vec<Case>, Vec<Unit>) = units.into_iter().unzip();
-        let mut span = self.traces.begin(Kind::Asks, "record sessions", Some(origins.whole()));
+        let mut span = self.traces.begin(Kind::Asks, "record sessions", Some(trace.whole()));
         span.note("dwell.units", units.len());
         let ask: Ask<Unit, Outcome> = |recorder, units, trace| recorder.record(units, trace);
         let outcomes = self.calls.in_parts(Call::Record, &units, span.context(), ask).await?;
@@ -199,7 +199,7 @@ impl Decider {
         for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {
             match outcome {
                 Ok(Outcome::Recorded(_)) => {
-                    self.announcer.recorded(&unit, origins);
+                    self.announcer.recorded(&unit, trace);
                     if unit.base.is_some() {
                         fresh.push((case.evidence.vehicle, unit.next_snapshot()));
                     }

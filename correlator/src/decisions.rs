@@ -8,7 +8,7 @@ use parking::{LotId, State};
 use service_kit::DecisionLog;
 use service_kit::traces::TraceContext;
 
-use crate::origins::Origins;
+use crate::batch_trace::BatchTrace;
 
 /// Writes the lines of recorded units to the log of decisions.
 #[derive(Debug, Clone)]
@@ -21,9 +21,9 @@ impl Announcer {
         Self { log }
     }
 
-    pub(crate) fn recorded(&self, unit: &Unit, origins: &Origins<'_>) {
+    pub(crate) fn recorded(&self, unit: &Unit, trace: &BatchTrace<'_>) {
         for change in &unit.changes {
-            self.log.decision(kind(change), || line(&unit.vehicle.lot, change, origins.of(change)));
+            self.log.decision(kind(change), || line(&unit.vehicle.lot, change, trace.of(change)));
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; lost units again |
 //! | `calls` | calls to the ledger: outages are waited out, what it rejects is found by bisection |
 //! | `deadlines` | ends of holds and of the longest stays |
-//! | `origins` | which trace a batch and its decisions belong to |
+//! | `batch_trace` | the trace of a batch and of its decisions |
 //! | `heartbeat` | queue depths, the status and health for the summary API, changed rules |
 //! | [`timelines`] | the working state: a cache of the ledger, in memory or in Redis |
 //!
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod arrival;
+mod batch_trace;
 mod calls;
 mod clock_watch;
 mod config;
@@ -38,7 +39,6 @@ mod heartbeat;
 mod intake;
 mod ledger_health;
 mod metrics;
-mod origins;
 mod progress;
 mod schedule;
 pub mod timelines;

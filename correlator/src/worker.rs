@@ -13,12 +13,12 @@ use parking::{GateEvent, Vehicle};
 use tokio::task::JoinSet;
 
 use crate::arrival::{Received, Refused, Sources};
+use crate::batch_trace::BatchTrace;
 use crate::calls::GivenUp;
 use crate::dead_letters::{DeadLetters, Letter};
 use crate::decide::{Decider, Evidence, Unrecorded};
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
-use crate::origins::Origins;
 use crate::progress::Progress;
 use crate::schedule::{Batch, Element, Schedule};
 
@@ -117,12 +117,12 @@ impl Worker {
             ended: Vec::new(),
             snapshot: None,
         });
-        let origins = Origins::of_batch(&self.decider.traces, &elements);
-        let unrecorded = match self.decider.settle(evidence.collect(), &origins).await {
+        let trace = BatchTrace::of_batch(&self.decider.traces, &elements);
+        let unrecorded = match self.decider.settle(evidence.collect(), &trace).await {
             Ok(unrecorded) => unrecorded,
             Err(GivenUp) => return Ok(()),
         };
-        drop(origins);
+        drop(trace);
         let (recorded, letters) = part(elements, vehicles, &unrecorded);
         self.hand_over(letters);
         self.acknowledge(&recorded, acknowledgers).await

@@ -1,21 +1,21 @@
-//! Which trace the work on a batch belongs to, and each of its decisions.
+//! The trace of a batch, and of each of its decisions.
 //!
-//! A message may say which work it came from. The batch follows the first of them and links to the others; a decision
-//! belongs to the trace of the event that made it. Messages that say nothing get the batch's own.
+//! A message may carry a trace context. The batch's span continues the first one and links to the others. A decision belongs
+//! to the trace of the event that caused it, or to the batch's trace if the message has none.
 
 use matching::{EventRef, SessionChange};
 use service_kit::traces::{Kind, LINKS_MAX, Span, TraceContext, Traces};
 
 use crate::schedule::Element;
 
-/// Where a batch, or a round of deadlines, comes from; its span ends with it.
+/// The span of a batch, or of a round of deadlines. Dropping it ends the span.
 #[derive(Debug)]
-pub(crate) struct Origins<'a> {
+pub(crate) struct BatchTrace<'a> {
     span: Span,
     elements: &'a [Element],
 }
 
-impl<'a> Origins<'a> {
+impl<'a> BatchTrace<'a> {
     pub(crate) fn of_batch(traces: &Traces, elements: &'a [Element]) -> Self {
         let came_from = distinct(elements);
         let first = came_from.iter().position(TraceContext::is_sampled).unwrap_or_default();
@@ -32,12 +32,12 @@ impl<'a> Origins<'a> {
         Self { span, elements: &[] }
     }
 
-    /// Of all of it.
+    /// The context of the whole batch.
     pub(crate) fn whole(&self) -> TraceContext {
         self.span.context()
     }
 
-    /// Of one decision. Only asked for lines that are written, so a search is quick enough.
+    /// The context of one decision. Only called for log lines that are written, so a linear search is fast enough.
     pub(crate) fn of(&self, change: &SessionChange) -> TraceContext {
         let of_event = |event: EventRef| {
             let is_it = |element: &&Element| (element.key.time, element.key.id) == (event.time, event.id);
@@ -48,11 +48,11 @@ impl<'a> Origins<'a> {
     }
 }
 
-/// The traces that the messages of a batch name, as far as they may be linked to.
+/// The distinct traces of a batch's messages, up to the limit of links.
 fn distinct(elements: &[Element]) -> Vec<TraceContext> {
     let mut traces: Vec<TraceContext> = Vec::new();
     for trace in elements.iter().filter_map(|element| element.message.trace) {
-        // Messages that were published together come together.
+        // Messages of one publish arrive together, so the last one is the most likely duplicate.
         if traces.last() != Some(&trace) && traces.len() <= LINKS_MAX && !traces.contains(&trace) {
             traces.push(trace);
         }
