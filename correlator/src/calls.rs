@@ -14,9 +14,9 @@ use service_kit::{Backoff, Lifecycle};
 use crate::ledger_health::{Call, LedgerHealth};
 use crate::metrics::Metrics;
 
-/// The stop came while the ledger was away: what was under way is delivered again after the next start.
+/// The stop came while the ledger was down. Messages in flight are redelivered after the next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GivenUp;
+pub(crate) struct ShutDown;
 
 /// Why the ledger does not take the content of a call, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Calls {
         items: &[Item],
         trace: TraceContext,
         ask: Ask<Item, Answer>,
-    ) -> Result<Vec<Result<Answer, Rejected>>, GivenUp> {
+    ) -> Result<Vec<Result<Answer, Rejected>>, ShutDown> {
         let mut waiting = vec![items];
         let mut answers = Vec::with_capacity(items.len());
         while let Some(part) = waiting.pop() {
@@ -64,7 +64,7 @@ impl Calls {
         &self,
         call: Call,
         attempt: impl Fn() -> F,
-    ) -> Result<Result<T, Rejected>, GivenUp>
+    ) -> Result<Result<T, Rejected>, ShutDown>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -85,7 +85,7 @@ impl Calls {
             tracing::debug!(%error, "{} failed, trying again until it works", call.as_str());
             health.down(error.to_string());
             if !backoff.wait(&self.lifecycle).await {
-                return Err(GivenUp);
+                return Err(ShutDown);
             }
             self.metrics.tried_again(call);
         }

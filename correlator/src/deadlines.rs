@@ -11,7 +11,7 @@ use matching::Due;
 use parking::{AHEAD_MAX_MS, Clock, Direction, EventKey, Timestamp};
 
 use crate::batch_trace::BatchTrace;
-use crate::calls::{GivenUp, Rejected};
+use crate::calls::{Rejected, ShutDown};
 use crate::decide::{Decider, Evidence};
 use crate::ledger_health::Call;
 use crate::progress::Progress;
@@ -42,7 +42,7 @@ async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> b
             tracing::error!(%reason, "what is due can't be asked for: please report this as a defect");
             return false;
         }
-        Err(GivenUp) => return false,
+        Err(ShutDown) => return false,
     };
     let is_full = due.len() >= MOST as usize;
     let now = clock.now();

@@ -12,7 +12,7 @@ use service_kit::Lifecycle;
 use service_kit::traces::{Kind, Traces};
 
 use crate::batch_trace::BatchTrace;
-use crate::calls::{Ask, Calls, GivenUp, Rejected};
+use crate::calls::{Ask, Calls, Rejected, ShutDown};
 use crate::decisions::Announcer;
 use crate::ledger_health::Call;
 use crate::metrics::Metrics;
@@ -82,7 +82,7 @@ impl Decider {
         &self,
         evidence: Vec<Evidence>,
         trace: &BatchTrace<'_>,
-    ) -> Result<Vec<Unrecorded>, GivenUp> {
+    ) -> Result<Vec<Unrecorded>, ShutDown> {
         let mut cases: Vec<Case> = evidence.into_iter().map(Case::new).collect();
         self.look_up(&mut cases).await;
         let mut unrecorded = Vec::new();
@@ -150,7 +150,7 @@ impl Decider {
 
     /// Loads from the ledger, in one call, what neither the evidence nor the cache had. Takes out the cases that the
     /// ledger rejects, and returns their events.
-    async fn load_missing(&self, cases: &mut Vec<Case>, trace: &BatchTrace<'_>) -> Result<Vec<Unrecorded>, GivenUp> {
+    async fn load_missing(&self, cases: &mut Vec<Case>, trace: &BatchTrace<'_>) -> Result<Vec<Unrecorded>, ShutDown> {
         let rules = self.rules();
         let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
         let mut wanted: Vec<&mut Case> = cases.iter_mut().filter(needs).collect();
@@ -185,7 +185,7 @@ impl Decider {
         units: Vec<(Case, Unit)>,
         trace: &BatchTrace<'_>,
         again: &mut Vec<Case>,
-    ) -> Result<Vec<Unrecorded>, GivenUp> {
+    ) -> Result<Vec<Unrecorded>, ShutDown> {
         if units.is_empty() {
             return Ok(Vec::new());
         }

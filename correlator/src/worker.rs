@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::arrival::{Received, Refused, Sources};
 use crate::batch_trace::BatchTrace;
-use crate::calls::GivenUp;
+use crate::calls::ShutDown;
 use crate::dead_letters::{DeadLetters, Letter};
 use crate::decide::{Decider, Evidence, Unrecorded};
 use crate::intake::{Acknowledgers, Intake};
@@ -120,7 +120,7 @@ impl Worker {
         let trace = BatchTrace::of_batch(&self.decider.traces, &elements);
         let unrecorded = match self.decider.settle(evidence.collect(), &trace).await {
             Ok(unrecorded) => unrecorded,
-            Err(GivenUp) => return Ok(()),
+            Err(ShutDown) => return Ok(()),
         };
         drop(trace);
         let (recorded, letters) = part(elements, vehicles, &unrecorded);
