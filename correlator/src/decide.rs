@@ -13,7 +13,7 @@ use service_kit::traces::{Kind, Traces};
 
 use crate::batch_trace::BatchTrace;
 use crate::calls::{Ask, Calls, Rejected, ShutDown};
-use crate::decisions::Announcer;
+use crate::decisions::DecisionLogger;
 use crate::ledger_health::Call;
 use crate::metrics::Metrics;
 use crate::timelines::Timelines;
@@ -44,7 +44,7 @@ pub(crate) struct Decider {
     pub(crate) timelines: Arc<dyn Timelines>,
     pub(crate) rules: RwLock<Arc<Rules>>,
     pub(crate) metrics: Metrics,
-    pub(crate) announcer: Announcer,
+    pub(crate) decision_logger: DecisionLogger,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) traces: Traces,
 }
@@ -199,7 +199,7 @@ impl Decider {
         for ((mut case, unit), outcome) in cases.into_iter().zip(units).zip(outcomes) {
             match outcome {
                 Ok(Outcome::Recorded(_)) => {
-                    self.announcer.recorded(&unit, trace);
+                    self.decision_logger.recorded(&unit, trace);
                     if unit.base.is_some() {
                         fresh.push((case.evidence.vehicle, unit.next_snapshot()));
                     }

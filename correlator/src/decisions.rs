@@ -1,4 +1,4 @@
-//! Says what was decided, one line a session that changed: readable alone, with fields to query, and never a plate.
+//! Logs decisions: one line per changed session, readable alone, with fields to query, and never a plate.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use service_kit::traces::TraceContext;
 
 use crate::batch_trace::BatchTrace;
 
-/// Writes the lines of recorded units to the log of decisions.
+/// Writes the changes of recorded units to the decision log.
 #[derive(Debug, Clone)]
-pub(crate) struct Announcer {
+pub(crate) struct DecisionLogger {
     log: Arc<DecisionLog>,
 }
 
-impl Announcer {
+impl DecisionLogger {
     pub(crate) fn new(log: Arc<DecisionLog>) -> Self {
         Self { log }
     }
@@ -28,7 +28,7 @@ impl Announcer {
     }
 }
 
-/// The verb of a change: the word that is counted when there are too many lines.
+/// The verb of a change. Above the rate limit, changes are counted by this verb.
 fn kind(change: &SessionChange) -> &'static str {
     match change.to {
         State::HeldExit => "held",

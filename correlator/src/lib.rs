@@ -49,7 +49,7 @@ pub use config::Config;
 use calls::Calls;
 use dead_letters::DeadLetters;
 use decide::Decider;
-use decisions::Announcer;
+use decisions::DecisionLogger;
 use heartbeat::Heartbeat;
 use intake::Intake;
 use ledger_health::LedgerHealth;
@@ -133,7 +133,7 @@ pub async fn start(
         },
         rules: RwLock::new(Arc::new(terms.rules)),
         metrics: metrics.clone(),
-        announcer: Announcer::new(Arc::clone(&context.decisions)),
+        decision_logger: DecisionLogger::new(Arc::clone(&context.decisions)),
         lifecycle: context.lifecycle.clone(),
         traces: context.traces.clone(),
     });
