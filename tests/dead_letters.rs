@@ -125,7 +125,7 @@ async fn a_message_with_a_bad_element_is_acknowledged_after_its_dead_letter() {
     shows(&pipeline, "dwell_in_flight_messages 0").await;
     let letters = dead(&pipeline, 2).await;
     assert_eq!(letters.iter().map(|letter| &*letter.body).collect::<Vec<_>>(), [&b"{\"id\": 7}"[..], b"8"]);
-    assert!(letters.iter().all(|letter| letter.properties == properties && letter.death.is_some()));
+    assert!(letters.iter().all(|letter| letter.properties == properties && letter.dead_letter.is_some()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

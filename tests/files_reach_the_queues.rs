@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use bus::{Bus, BusConfig, DeathNote, Message, Queue};
+use bus::{Bus, BusConfig, DeadLetterReason, Message, Queue};
 use service_kit::ServiceContext;
 use settings::Settings;
 use testbed::RabbitMq;
@@ -78,8 +78,8 @@ async fn check_queues(folder: &Path, variable: (&str, &str)) {
         assert!(bodies[events.len()..] == arrays, "{queue:?} has other arrays");
         assert_eq!(bus.depth(queue).await.unwrap(), Some(0));
     }
-    let note = DeathNote { reason: "id is missing".to_owned(), queue: "exit".to_owned() };
-    bus.publish(Queue::Dead, vec![Message { death: Some(note), ..Message::new("SECRET1") }]).await.unwrap();
+    let reason = DeadLetterReason { reason: "id is missing".to_owned(), queue: "exit".to_owned() };
+    bus.publish(Queue::Dead, vec![Message { dead_letter: Some(reason), ..Message::new("SECRET1") }]).await.unwrap();
     drop(bus);
     context.lifecycle.stop();
 

@@ -70,7 +70,7 @@ async fn settled(entries: &[String], loads: bool, records: bool) -> (usize, Vec<
         while let Ok(deliveries) = dead.receive(100).await {
             for delivery in deliveries {
                 let event = parking::wire::parse_event(&delivery.body).unwrap().event;
-                letters.push((event.key.id, delivery.death.unwrap().reason));
+                letters.push((event.key.id, delivery.dead_letter.unwrap().reason));
             }
         }
         letters

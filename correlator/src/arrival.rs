@@ -189,7 +189,7 @@ pub(crate) fn delivered(body: String) -> Delivery {
         body: body.into(),
         received: Instant::now(),
         redelivered: false,
-        death: None,
+        dead_letter: None,
         trace: None,
         properties: None,
     }

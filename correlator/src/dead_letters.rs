@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, DeathNote, Message, Queue, Tag};
+use bus::{Bus, DeadLetterReason, Message, Queue, Tag};
 use bytes::Bytes;
 use parking::Refusal;
 use service_kit::{DecisionLog, Dependency};
@@ -50,9 +50,9 @@ impl Letter {
     /// The dead letter with all that its publisher said.
     fn message(&self) -> Message {
         let Self { message, body, refusal } = self;
-        let note = DeathNote { reason: refusal.to_string(), queue: message.queue.as_str().to_owned() };
+        let reason = DeadLetterReason { reason: refusal.to_string(), queue: message.queue.as_str().to_owned() };
         let (trace, properties) = (message.trace, message.properties.clone());
-        Message { body: body.clone(), death: Some(note), trace, properties }
+        Message { body: body.clone(), dead_letter: Some(reason), trace, properties }
     }
 
     fn is_of(&self, other: &Self) -> bool {

@@ -49,7 +49,7 @@ impl Worker {
     pub(crate) async fn run(self: Arc<Self>, mut intake: Intake) -> Result<(), Error> {
         let lifecycle = self.decider.lifecycle.clone();
         let acknowledgers = intake.acknowledgers();
-        let mut burying = self.bury(acknowledgers.clone());
+        let mut dead_lettering = self.dead_letter(acknowledgers.clone());
         let mut schedule = Schedule::default();
         let mut batches: JoinSet<Done> = JoinSet::new();
         while !lifecycle.is_stopping() {
@@ -62,8 +62,8 @@ impl Worker {
                     finish(&mut schedule, ended)?;
                     continue;
                 }
-                Some(buried) = burying.join_next() => {
-                    stopped(buried?)?;
+                Some(ended) = dead_lettering.join_next() => {
+                    stopped(ended?)?;
                     continue;
                 }
                 () = self.dead_letters.room(), if !has_room => continue,
@@ -88,18 +88,18 @@ impl Worker {
             finish(&mut schedule, ended)?;
         }
         self.dead_letters.close();
-        while let Some(buried) = burying.join_next().await {
-            stopped(buried?)?;
+        while let Some(ended) = dead_lettering.join_next().await {
+            stopped(ended?)?;
         }
         Ok(())
     }
 
     /// Publishes dead letters beside the batches.
-    fn bury(&self, acknowledgers: Acknowledgers) -> JoinSet<Result<(), bus::Error>> {
+    fn dead_letter(&self, acknowledgers: Acknowledgers) -> JoinSet<Result<(), bus::Error>> {
         let dead_letters = Arc::clone(&self.dead_letters);
-        let mut burying = JoinSet::new();
-        burying.spawn(async move { dead_letters.run(&acknowledgers).await });
-        burying
+        let mut dead_lettering = JoinSet::new();
+        dead_lettering.spawn(async move { dead_letters.run(&acknowledgers).await });
+        dead_lettering
     }
 
     async fn settle(&self, batch: Batch, acknowledgers: &Acknowledgers) -> Done {

@@ -62,7 +62,7 @@ impl Queue {
 
 /// Why a message lies in the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeathNote {
+pub struct DeadLetterReason {
     /// What is wrong with the message; never a plate.
     pub reason: String,
     /// The queue that it came on.
@@ -75,7 +75,7 @@ pub struct Message {
     /// The body, as it was or will be received.
     pub body: Bytes,
     /// For a dead letter: why it is one.
-    pub death: Option<DeathNote>,
+    pub dead_letter: Option<DeadLetterReason>,
     /// The work that it came from, when somebody may want to know.
     pub trace: Option<TraceContext>,
     /// What its publisher said beside the body; `None` for one of our own programs, which says that it is JSON.
@@ -83,9 +83,9 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of our own programs, without a death note.
+    /// A message of our own programs, without a dead-letter reason.
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), death: None, trace: None, properties: None }
+        Self { body: body.into(), dead_letter: None, trace: None, properties: None }
     }
 
     /// Bytes of its body, and of what its publisher said beside it.
@@ -133,7 +133,7 @@ pub struct Delivery {
     /// It may have been delivered before.
     pub redelivered: bool,
     /// For a dead letter: why it is one, when it is known.
-    pub death: Option<DeathNote>,
+    pub dead_letter: Option<DeadLetterReason>,
     /// The work that it came from, when its publisher says so. The embedded bus forgets it with a restart.
     pub trace: Option<TraceContext>,
     /// What its publisher said beside the body; `None` for one of our own programs.

@@ -208,7 +208,7 @@ async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, 
         if let Some((_, messages)) = messages.iter_mut().find(|(queue, _)| Some(*queue) == origin) {
             done.push(letter.tag);
             let Delivery { body, trace, properties, .. } = letter;
-            messages.push(Message { body, death: None, trace, properties });
+            messages.push(Message { body, dead_letter: None, trace, properties });
         }
     }
     for (queue, messages) in messages {
@@ -221,7 +221,7 @@ async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, 
 
 /// The queue that its note names, by our word or by the broker's name; else that of the direction of its event.
 fn origin(queues: &Queues, letter: &Delivery) -> Option<Queue> {
-    let noted = letter.death.as_ref().map(|death| death.queue.as_str());
+    let noted = letter.dead_letter.as_ref().map(|dead_letter| dead_letter.queue.as_str());
     let by_note = [Queue::Entry, Queue::Exit]
         .into_iter()
         .find(|queue| noted == Some(queue.as_str()) || noted == Some(queues.name(*queue)));

@@ -25,14 +25,14 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn of(letter: &Delivery, with_bodies: bool) -> Self {
-        let death = letter.death.as_ref();
+        let dead_letter = letter.dead_letter.as_ref();
         let known = |text: Option<&String>| {
             text.filter(|text| !text.is_empty()).cloned().unwrap_or_else(|| "unknown".to_owned())
         };
         let usual = || Properties { content_type: Some("application/json".to_owned()), ..Properties::default() };
         Self {
-            queue: known(death.map(|death| &death.queue)),
-            reason: known(death.map(|death| &death.reason)),
+            queue: known(dead_letter.map(|dead_letter| &dead_letter.queue)),
+            reason: known(dead_letter.map(|dead_letter| &dead_letter.reason)),
             bytes: letter.body.len(),
             event: event_id(&letter.body),
             properties: letter.properties.as_deref().cloned().unwrap_or_else(usual),

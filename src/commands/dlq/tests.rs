@@ -1,6 +1,6 @@
 //! Dead letters of the embedded bus: what is shown of them, and where they go.
 
-use bus::{DeathNote, HeaderValue, Properties};
+use bus::{DeadLetterReason, HeaderValue, Properties};
 use bytes::Bytes;
 use parking::printable;
 use serde_json::Value;
@@ -13,8 +13,9 @@ const USUAL: &str = r#""content_encoding":null,"content_type":"application/json"
 const EXIT: &str = r#"{"id":"ea90a8f0-d66b-429e-aa8a-c4ba05805975","vehicle_plate":"SECRET1","exit_date_time":"2024-09-24T10:00:00Z"}"#;
 
 fn dead(body: &str, queue: Option<&str>) -> Message {
-    let death = queue.map(|queue| DeathNote { reason: "it was\nwrong".to_owned(), queue: queue.to_owned() });
-    Message { death, ..Message::new(Bytes::copy_from_slice(body.as_bytes())) }
+    let dead_letter =
+        queue.map(|queue| DeadLetterReason { reason: "it was\nwrong".to_owned(), queue: queue.to_owned() });
+    Message { dead_letter, ..Message::new(Bytes::copy_from_slice(body.as_bytes())) }
 }
 
 /// A bus of its own, and the folder that it lives in.
@@ -103,7 +104,7 @@ fn a_plate_is_shown_only_when_bodies_are_asked_for() {
         body: message.body,
         received: tokio::time::Instant::now(),
         redelivered: false,
-        death: message.death,
+        dead_letter: message.dead_letter,
         trace: message.trace,
         properties: message.properties,
     };
@@ -152,7 +153,7 @@ fn what_a_publisher_said_is_named_and_its_values_are_shown_only_when_bodies_are(
         body: Bytes::from_static(b"\x1f\x8b\x1b[2J"),
         received: tokio::time::Instant::now(),
         redelivered: false,
-        death: None,
+        dead_letter: None,
         trace: None,
         properties: Some(Arc::new(said)),
     };
@@ -184,19 +185,19 @@ async fn a_letter_goes_back_as_it_came() {
 
     let mut consumer = queues.bus.consume(Queue::Exit, 1).await.unwrap();
     let found = consumer.receive(1).await.unwrap().remove(0);
-    assert_eq!((found.body, found.properties, found.death), (Bytes::from("\u{1f}not JSON"), properties, None));
+    assert_eq!((found.body, found.properties, found.dead_letter), (Bytes::from("\u{1f}not JSON"), properties, None));
 }
 
 #[test]
 fn nothing_from_a_message_reaches_the_terminal_as_a_command() {
     let hostile = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\nfaked";
-    let death = Some(DeathNote { reason: hostile.to_owned(), queue: hostile.to_owned() });
+    let dead_letter = Some(DeadLetterReason { reason: hostile.to_owned(), queue: hostile.to_owned() });
     let letter = Delivery {
         tag: Tag { generation: 0, number: 0 },
         body: Bytes::copy_from_slice(hostile.as_bytes()),
         received: tokio::time::Instant::now(),
         redelivered: false,
-        death,
+        dead_letter,
         trace: None,
         properties: None,
     };

@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 
 use super::Limits;
 use super::room::Room;
-use crate::{Counts, DeathNote, Delivery, Properties, RECEIVED_BYTES_MAX, Tag};
+use crate::{Counts, DeadLetterReason, Delivery, Properties, RECEIVED_BYTES_MAX, Tag};
 
 /// A message that is in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stored {
     pub(super) body: Bytes,
-    pub(super) death: Option<DeathNote>,
+    pub(super) dead_letter: Option<DeadLetterReason>,
     /// Only in memory, not in the file.
     pub(super) trace: Option<TraceContext>,
     pub(super) properties: Option<Arc<Properties>>,
@@ -120,7 +120,7 @@ impl QueueCell {
                 tag: Tag { generation: consumer, number: own.delivered },
                 body: stored.body.clone(),
                 redelivered: stored.redelivered,
-                death: stored.death.clone(),
+                dead_letter: stored.dead_letter.clone(),
                 trace: stored.trace,
                 properties: stored.properties.clone(),
             });

@@ -17,7 +17,7 @@ use service_kit::Unavailable;
 use service_kit::traces::TraceContext;
 
 use super::queue::Stored;
-use crate::{DeathNote, Error, Message, OpenError, Properties, Queue};
+use crate::{DeadLetterReason, Error, Message, OpenError, Properties, Queue};
 
 const FILE: &str = "bus.redb";
 /// The messages are in memory anyway, so the cache only has to hold the inner pages of the trees.
@@ -58,7 +58,8 @@ impl<'a> Said<'a> {
     /// Of a message; `None` when there is nothing to keep.
     fn of(message: &'a Message) -> Option<Self> {
         let properties = message.properties.as_deref().map(Cow::Borrowed);
-        let traceparent = message.trace.filter(|_| message.death.is_some()).map(|trace| trace.traceparent().into());
+        let traceparent =
+            message.trace.filter(|_| message.dead_letter.is_some()).map(|trace| trace.traceparent().into());
         (properties.is_some() || traceparent.is_some()).then_some(Self { properties, traceparent })
     }
 
@@ -154,14 +155,14 @@ fn load(database: &Database) -> Result<Waiting, redb::Error> {
             let body = Bytes::copy_from_slice(body.value());
             queue.insert(
                 sequence.value(),
-                Stored { body, death: None, trace: None, properties: None, redelivered: true },
+                Stored { body, dead_letter: None, trace: None, properties: None, redelivered: true },
             );
         }
         for row in transaction.open_table(notes)?.iter()? {
             let (sequence, note) = row?;
             let (reason, came_on) = note.value();
             if let Some(stored) = queue.get_mut(&sequence.value()) {
-                stored.death = Some(DeathNote { reason: reason.to_owned(), queue: came_on.to_owned() });
+                stored.dead_letter = Some(DeadLetterReason { reason: reason.to_owned(), queue: came_on.to_owned() });
             }
         }
         for row in transaction.open_table(extras)?.iter()? {
@@ -199,7 +200,7 @@ fn write(database: &Database, changes: &[Change; 3]) -> Result<(), redb::Error> 
         }
         for (sequence, message) in &change.added {
             bodies.insert(sequence, &*message.body)?;
-            if let Some(DeathNote { reason, queue }) = &message.death {
+            if let Some(DeadLetterReason { reason, queue }) = &message.dead_letter {
                 notes.insert(sequence, (reason.as_str(), queue.as_str()))?;
             }
             if let Some(said) = Said::of(message) {

@@ -182,6 +182,6 @@ impl Writer {
 }
 
 fn fresh(message: Message) -> Stored {
-    let Message { body, death, trace, properties } = message;
-    Stored { body, death, trace, properties, redelivered: false }
+    let Message { body, dead_letter, trace, properties } = message;
+    Stored { body, dead_letter, trace, properties, redelivered: false }
 }

@@ -296,7 +296,7 @@ fn delivery(generation: u64, message: lapin::message::Delivery) -> Delivery {
         received: Instant::now(),
         tag: Tag { generation, number: message.delivery_tag },
         redelivered: message.redelivered,
-        death: headers::death_note(&message.properties),
+        dead_letter: headers::dead_letter_reason(&message.properties),
         trace: headers::trace(&message.properties),
         properties: headers::said(&message.properties),
         body: Bytes::from(message.data),

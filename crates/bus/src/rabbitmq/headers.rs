@@ -1,4 +1,4 @@
-//! What the headers of a message say: the trace that it belongs to, and death notes, our own and those that the broker writes
+//! What the headers of a message say: the trace that it belongs to, and dead-letter reasons, our own and those that the broker writes
 //! when it gives a message up. What else a publisher says is left to `properties`.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use service_kit::traces::{TRACEPARENT, TraceContext};
 
 use super::properties::{self, Publishing};
-use crate::{DeathNote, Message, Properties};
+use crate::{DeadLetterReason, Message, Properties};
 
 const REASON: &str = "x-dwell-reason";
 const QUEUE: &str = "x-dwell-queue";
@@ -20,7 +20,7 @@ const BROKER_LIST: &str = "x-death";
 /// The properties of a message that we publish, its headers included.
 pub(super) fn properties(message: &Message, publishing: &Publishing<'_>) -> BasicProperties {
     let (properties, mut headers) = properties::to_amqp(message.properties.as_deref(), publishing);
-    if let Some(DeathNote { reason, queue }) = &message.death {
+    if let Some(DeadLetterReason { reason, queue }) = &message.dead_letter {
         headers.insert(REASON.into(), AMQPValue::LongString(reason.as_str().into()));
         headers.insert(QUEUE.into(), AMQPValue::LongString(queue.as_str().into()));
     }
@@ -47,23 +47,23 @@ pub(super) fn trace(properties: &BasicProperties) -> Option<TraceContext> {
     TraceContext::parse(&text(header)?)
 }
 
-/// The death note of a message that we receive, ours before the broker's. Headers of any type are fine.
-pub(super) fn death_note(properties: &BasicProperties) -> Option<DeathNote> {
+/// The dead-letter reason of a message that we receive, ours before the broker's. Headers of any type are fine.
+pub(super) fn dead_letter_reason(properties: &BasicProperties) -> Option<DeadLetterReason> {
     let headers = properties.headers().as_ref()?;
-    note(headers, REASON, QUEUE)
-        .or_else(|| note(headers, BROKER_REASON, BROKER_QUEUE))
+    reason_in(headers, REASON, QUEUE)
+        .or_else(|| reason_in(headers, BROKER_REASON, BROKER_QUEUE))
         .or_else(|| headers.inner().get(BROKER_LIST).and_then(newest_death))
 }
 
-fn newest_death(deaths: &AMQPValue) -> Option<DeathNote> {
+fn newest_death(deaths: &AMQPValue) -> Option<DeadLetterReason> {
     let newest = deaths.as_array()?.as_slice().first()?;
-    note(newest.as_field_table()?, "reason", "queue")
+    reason_in(newest.as_field_table()?, "reason", "queue")
 }
 
-fn note(table: &FieldTable, reason: &str, queue: &str) -> Option<DeathNote> {
+fn reason_in(table: &FieldTable, reason: &str, queue: &str) -> Option<DeadLetterReason> {
     let reason = text(table.inner().get(reason)?)?;
     let queue = table.inner().get(queue).and_then(text).unwrap_or_default();
-    Some(DeathNote { reason, queue })
+    Some(DeadLetterReason { reason, queue })
 }
 
 fn text(value: &AMQPValue) -> Option<String> {
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    const OURS: Publishing<'_> = Publishing { user: "dwell", buries: false };
+    const OURS: Publishing<'_> = Publishing { user: "dwell", is_dead_letter: false };
 
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();
@@ -91,17 +91,17 @@ mod tests {
         AMQPValue::LongString(text.into())
     }
 
-    fn read(headers: &[(&str, AMQPValue)]) -> Option<DeathNote> {
-        death_note(&BasicProperties::default().with_headers(table(headers)))
+    fn read(headers: &[(&str, AMQPValue)]) -> Option<DeadLetterReason> {
+        dead_letter_reason(&BasicProperties::default().with_headers(table(headers)))
     }
 
     #[test]
     fn our_death_note_comes_back_as_it_went() {
-        let note = DeathNote { reason: "no entry time".to_owned(), queue: "parking.entry".to_owned() };
+        let reason = DeadLetterReason { reason: "no entry time".to_owned(), queue: "parking.entry".to_owned() };
 
-        let with_note = Message { death: Some(note.clone()), ..Message::new("") };
-        assert_eq!(death_note(&properties(&with_note, &OURS)), Some(note));
-        assert_eq!(death_note(&properties(&Message::new(""), &OURS)), None);
+        let with_reason = Message { dead_letter: Some(reason.clone()), ..Message::new("") };
+        assert_eq!(dead_letter_reason(&properties(&with_reason, &OURS)), Some(reason));
+        assert_eq!(dead_letter_reason(&properties(&Message::new(""), &OURS)), None);
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_brokers_death_is_understood() {
-        let limit = DeathNote { reason: "delivery_limit".to_owned(), queue: "parking.exit".to_owned() };
+        let limit = DeadLetterReason { reason: "delivery_limit".to_owned(), queue: "parking.exit".to_owned() };
         let death = table(&[("reason", long("delivery_limit")), ("queue", long("parking.exit"))]);
         let list = AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::FieldTable(death)]));
 

@@ -48,7 +48,7 @@ impl Lane {
         let publisher = Publisher {
             waiting,
             broker: Arc::clone(broker),
-            buries: queue == Queue::Dead,
+            is_dead_letter: queue == Queue::Dead,
             queue: broker.queue_name(queue),
             link: link.clone(),
             lifecycle: lifecycle.clone(),
@@ -68,7 +68,7 @@ impl Lane {
 struct Publisher {
     waiting: mpsc::Receiver<Job>,
     broker: Arc<Broker>,
-    buries: bool,
+    is_dead_letter: bool,
     queue: ShortString,
     link: Link,
     lifecycle: Lifecycle,
@@ -191,7 +191,7 @@ impl Publisher {
     /// Publishes the messages once. While the broker blocks the connection, waits on: what is under way is not lost.
     async fn attempt(&self, live: &Live, channel: &Channel, messages: Vec<Message>) -> Result<Outcome, Error> {
         let results = {
-            let publishing = Publishing { user: self.broker.user(), buries: self.buries };
+            let publishing = Publishing { user: self.broker.user(), is_dead_letter: self.is_dead_letter };
             let mut sending = std::pin::pin!(send(channel, &self.queue, &messages, &publishing));
             loop {
                 tokio::select! {

@@ -6,7 +6,7 @@
 //!
 //! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `link` the
 //! connection that publishes, `lane` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
-//! `acknowledgements` the other way, `headers` death notes and traces, `properties` what a publisher says, `guarded` and
+//! `acknowledgements` the other way, `headers` dead-letter reasons and traces, `properties` what a publisher says, `guarded` and
 //! `nesting` what a message may not do to the library, `probe` a look at a broker that changes nothing.
 
 mod acknowledgements;

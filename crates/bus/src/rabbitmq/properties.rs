@@ -2,7 +2,7 @@
 //!
 //! Some of what a publisher may say the broker acts on when it is said again: it would refuse another's `user_id`, let a
 //! dead letter expire, and send copies to the queues named in `CC`. These travel in headers of our own, and are put back
-//! where a message is received. Reading death notes and traces is left to `headers`.
+//! where a message is received. Reading dead-letter reasons and traces is left to `headers`.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) struct Publishing<'a> {
     /// The user of the connection.
     pub(super) user: &'a str,
     /// The message goes to the dead letters, where nothing expires.
-    pub(super) buries: bool,
+    pub(super) is_dead_letter: bool,
 }
 
 /// The properties and headers of a message to publish; without any it is one of our own.
@@ -66,7 +66,7 @@ pub(super) fn to_amqp(properties: Option<&Properties>, publishing: &Publishing<'
     let is_foreign = properties.user_id.as_deref() != Some(publishing.user);
     let is_direct = properties.reply_to.as_deref() == Some(DIRECT_REPLY);
     let user_id = hide(USER_ID, &properties.user_id, is_foreign);
-    let expiration = hide(EXPIRATION, &properties.expiration, publishing.buries);
+    let expiration = hide(EXPIRATION, &properties.expiration, publishing.is_dead_letter);
     let reply_to = hide(REPLY_TO, &properties.reply_to, is_direct);
     let text = |value: &Option<String>| value.as_deref().map(ShortString::from);
     let texts: [(Option<ShortString>, WithText); 10] = [

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Consumer, DeathNote, Error, Message, Queue, Tag};
+use bus::{Bus, Consumer, DeadLetterReason, Error, Message, Queue, Tag};
 use service_kit::ServiceContext;
 use service_kit::traces::TraceContext;
 use testbed::wait_until;
@@ -201,9 +201,11 @@ pub(crate) async fn many_tasks_may_publish_at_once(house: &impl House) {
 }
 
 pub(crate) async fn a_death_note_survives_the_way(house: &impl House) {
-    let note =
-        DeathNote { reason: "exit_date_time: no offset – “09:00”".to_owned(), queue: "parking.exit".to_owned() };
-    let letters = [Some(note), None].map(|death| Message { death, ..Message::new("not an event") });
+    let reason = DeadLetterReason {
+        reason: "exit_date_time: no offset – “09:00”".to_owned(),
+        queue: "parking.exit".to_owned(),
+    };
+    let letters = [Some(reason), None].map(|dead_letter| Message { dead_letter, ..Message::new("not an event") });
     let bus = fresh(house).await;
     bus.publish(Queue::Dead, letters.to_vec()).await.unwrap();
     drop(bus);
@@ -212,8 +214,10 @@ pub(crate) async fn a_death_note_survives_the_way(house: &impl House) {
     let mut consumer = bus.consume(Queue::Dead, 10).await.unwrap();
     let found = received(&mut *consumer, 2).await;
 
-    let found: Vec<_> =
-        found.into_iter().map(|delivery| Message { death: delivery.death, ..Message::new(delivery.body) }).collect();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|delivery| Message { dead_letter: delivery.dead_letter, ..Message::new(delivery.body) })
+        .collect();
     assert_eq!(found, letters);
 }
 

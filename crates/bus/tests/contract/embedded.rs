@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bus::embedded::{Embedded, Limits};
-use bus::{Bus, Consumer, DeathNote, Message, Queue};
+use bus::{Bus, Consumer, DeadLetterReason, Message, Queue};
 use service_kit::ServiceContext;
 use tempfile::TempDir;
 use testbed::wait_until;
@@ -82,10 +82,10 @@ async fn a_file_from_before_properties_were_kept_is_read() {
 
     let bus = Embedded::open(folder.path(), Limits::default(), &ServiceContext::for_testing()).unwrap();
 
-    let note = DeathNote { reason: "id is missing".to_owned(), queue: "entry".to_owned() };
-    for (queue, death) in [(Queue::Entry, None), (Queue::Exit, None), (Queue::Dead, Some(note))] {
+    let reason = DeadLetterReason { reason: "id is missing".to_owned(), queue: "entry".to_owned() };
+    for (queue, dead_letter) in [(Queue::Entry, None), (Queue::Exit, None), (Queue::Dead, Some(reason))] {
         let found = bus.consume(queue, 1).await.unwrap().receive(1).await.unwrap().remove(0);
-        assert_eq!((&*found.body, found.death, found.properties), (&b"a body"[..], death, None));
+        assert_eq!((&*found.body, found.dead_letter, found.properties), (&b"a body"[..], dead_letter, None));
     }
 }
 

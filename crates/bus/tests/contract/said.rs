@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{DeathNote, Delivery, HeaderValue, Message, Properties, Queue};
+use bus::{DeadLetterReason, Delivery, HeaderValue, Message, Properties, Queue};
 use service_kit::traces::TraceContext;
 
 use crate::claims::{House, fresh};
@@ -24,11 +24,12 @@ pub(crate) async fn what_a_publisher_said_survives_the_way(house: &impl House) {
 }
 
 pub(crate) async fn a_dead_letter_keeps_what_its_publisher_said_and_does_not_expire(house: &impl House) {
-    let death = Some(DeathNote { reason: "body is not JSON".to_owned(), queue: "parking.entry".to_owned() });
+    let dead_letter =
+        Some(DeadLetterReason { reason: "body is not JSON".to_owned(), queue: "parking.entry".to_owned() });
     let mut properties = Properties { expiration: Some("1".to_owned()), ..said() };
     properties.headers.remove("traceparent");
     let properties = Some(Arc::new(properties));
-    let letter = Message { death, properties, trace: Some(TraceContext::new()), ..Message::new("no event") };
+    let letter = Message { dead_letter, properties, trace: Some(TraceContext::new()), ..Message::new("no event") };
     let bus = fresh(house).await;
     bus.publish(Queue::Dead, vec![letter.clone()]).await.unwrap();
     drop(bus);
@@ -119,6 +120,6 @@ fn said() -> Properties {
 
 /// A delivery as the message to publish that would bring it again.
 fn again(delivery: Delivery) -> Message {
-    let Delivery { body, death, trace, properties, .. } = delivery;
-    Message { body, death, trace, properties }
+    let Delivery { body, dead_letter, trace, properties, .. } = delivery;
+    Message { body, dead_letter, trace, properties }
 }
