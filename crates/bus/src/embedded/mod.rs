@@ -1,14 +1,14 @@
 //! The embedded bus: bounded queues in one process, durable in one file, with nothing to install.
 //!
-//! What waits is held in memory, within [`Limits`], and in the file; a publish returns when it is in the file. One
-//! thread writes: it takes all publishes and acknowledgements that wait and makes them one transaction with one fsync.
-//! Acknowledgements alone are written within a tenth of a second, since a lost one only costs a redelivery.
+//! Messages are in memory, within [`Limits`], and in the file; a publish returns when its messages are in the file. One
+//! thread writes by group commit: all pending publishes and acknowledgements are one transaction with one fsync.
+//! Acknowledgements alone are written within 100 ms, since a lost one only costs a redelivery.
 //!
-//! The parts: `queue` what is ready and what is delivered, `room` the limit, `store` the file, `writer` the
-//! thread, `subscription` the consumer. Several processes on one file are not supported: the second is refused.
+//! Modules: `queue` ready and delivered messages, `quota` the limit, `store` the file, `writer` the thread,
+//! `subscription` the consumer. Only one process can open a file; a second one is refused.
 
 mod queue;
-mod room;
+mod quota;
 mod store;
 mod subscription;
 mod writer;
@@ -25,15 +25,15 @@ use service_kit::{Lifecycle, ServiceContext};
 use self::queue::QueueCell;
 use self::store::Store;
 use self::subscription::Subscription;
-use self::writer::{Desk, Writer};
+use self::writer::{WriteQueue, Writer};
 use crate::{Bus, Consumer, Counts, Error, Message, OpenError, Queue};
 
-/// How much each of the queues holds; beyond that publishers wait.
+/// The capacity of each queue. Publishers wait while a queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages that are not acknowledged.
+    /// Unacknowledged messages.
     pub messages_max: usize,
-    /// Their bodies together, in bytes. A longer message is still taken by an empty queue.
+    /// Bytes of their bodies. An empty queue also accepts a single longer message.
     pub bytes_max: usize,
 }
 
@@ -43,49 +43,49 @@ impl Default for Limits {
     }
 }
 
-/// The embedded bus. Dropping it and its consumers writes what is outstanding and closes the file.
+/// The embedded bus. Dropping it and its consumers writes pending changes and closes the file.
 #[derive(Debug)]
 pub struct Embedded {
     core: Arc<Core>,
-    /// Numbers the consumers; a tag carries the number as its generation.
+    /// Numbers the consumers. The number is the generation of a consumer's tags.
     consumers: AtomicU64,
 }
 
-/// What the bus, its consumers and their acknowledgers share; the last of them closes the file.
+/// Shared by the bus, its consumers and their acknowledgers. Dropping the last one closes the file.
 struct Core {
     queues: Arc<[QueueCell; 3]>,
-    desk: Arc<Desk>,
+    write_queue: Arc<WriteQueue>,
     lifecycle: Lifecycle,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Whether this folder has a bus. Makes nothing.
+    /// Whether this folder contains a bus. Creates nothing.
     pub fn is_in(folder: &Path) -> bool {
         store::is_in(folder)
     }
 
-    /// Opens the bus in this folder, which is made if it is missing.
+    /// Opens the bus in this folder. Creates a missing folder.
     ///
     /// Health shows it as the dependency `bus`.
     pub fn open(folder: &Path, limits: Limits, context: &ServiceContext) -> Result<Self, OpenError> {
         let (store, waiting) = Store::open(folder)?;
         let next = waiting.each_ref().map(|queue| queue.last_key_value().map_or(0, |(sequence, _)| sequence + 1));
         let queues = Arc::new(waiting.map(|ready| QueueCell::new(limits, ready)));
-        let desk = Arc::new(Desk::default());
+        let write_queue = Arc::new(WriteQueue::default());
         let health = context.health.dependency("bus");
         health.up();
         let writer = Writer {
             store,
             queues: Arc::clone(&queues),
-            desk: Arc::clone(&desk),
+            write_queue: Arc::clone(&write_queue),
             next,
             health,
             lifecycle: context.lifecycle.clone(),
         };
         let thread = std::thread::Builder::new().name("bus writer".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(|error| Error::refused(format!("cannot start the thread of the bus: {error}")))?;
-        let core = Core { queues, desk, lifecycle: context.lifecycle.clone(), thread: Some(thread) };
+        let core = Core { queues, write_queue, lifecycle: context.lifecycle.clone(), thread: Some(thread) };
         Ok(Self { core: Arc::new(core), consumers: AtomicU64::new(0) })
     }
 }
@@ -101,11 +101,11 @@ impl Bus for Embedded {
             let turn = cell.turnstile.lock().await;
             let taken = tokio::select! {
                 biased;
-                taken = cell.room.take(&rest) => taken,
+                taken = cell.quota.take(&rest) => taken,
                 () = self.core.lifecycle.stopping() => return Err(Error::Stopping),
             };
             let later = rest.split_off(taken);
-            receipts.push(self.core.desk.publish(queue, rest)?);
+            receipts.push(self.core.write_queue.publish(queue, rest)?);
             drop(turn);
             rest = later;
         }
@@ -139,9 +139,9 @@ impl fmt::Debug for Core {
 }
 
 impl Drop for Core {
-    /// Waits for the writer, which has at most one transaction to go.
+    /// Waits for the writer, which has at most one more transaction.
     fn drop(&mut self) {
-        self.desk.close();
+        self.write_queue.close();
         if let Some(thread) = self.thread.take() {
             // A panic of the writer was reported where it happened.
             drop(thread.join());

@@ -1,7 +1,6 @@
-//! One queue in memory: what is ready, and what is delivered to whom and not acknowledged.
+//! One queue in memory: its ready messages, and the unacknowledged ones of each consumer.
 //!
-//! Messages go by their sequence number, so what comes back from a consumer stands in its old place. Writing to the file
-//! is left to the writer.
+//! Messages are ordered by sequence number, so a returned message gets its old position. `writer` writes the file.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +10,7 @@ use service_kit::traces::TraceContext;
 use tokio::sync::Notify;
 
 use super::Limits;
-use super::room::Room;
+use super::quota::Quota;
 use crate::{Counts, DeadLetterReason, Delivery, Properties, RECEIVED_BYTES_MAX, Tag};
 
 /// A message that is in the file.
@@ -31,15 +30,15 @@ impl Stored {
     }
 }
 
-/// A queue, with those who wait for it.
+/// A queue, with the notifications for waiting consumers and publishers.
 #[derive(Debug)]
 pub(super) struct QueueCell {
     state: Mutex<State>,
-    /// Something became ready.
+    /// A message became ready.
     pub(super) arrived: Notify,
-    /// Whose turn it is to wait for room.
+    /// Serializes the publishers that wait for the quota.
     pub(super) turnstile: tokio::sync::Mutex<()>,
-    pub(super) room: Room,
+    pub(super) quota: Quota,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +47,7 @@ struct State {
     consumers: BTreeMap<u64, Unacknowledged>,
 }
 
-/// What one consumer has, by number of delivery.
+/// The unacknowledged messages of one consumer, by delivery number.
 #[derive(Debug, Default)]
 struct Unacknowledged {
     delivered: u64,
@@ -56,12 +55,12 @@ struct Unacknowledged {
 }
 
 impl QueueCell {
-    /// A queue in which these messages, by sequence number, are ready.
+    /// A queue with these ready messages, by sequence number.
     pub(super) fn new(limits: Limits, ready: BTreeMap<u64, Stored>) -> Self {
         let bytes = ready.values().map(Stored::bytes).sum();
-        let room = Room::new(limits, ready.len(), bytes);
+        let quota = Quota::new(limits, ready.len(), bytes);
         let state = Mutex::new(State { ready, consumers: BTreeMap::new() });
-        Self { state, arrived: Notify::new(), turnstile: tokio::sync::Mutex::new(()), room }
+        Self { state, arrived: Notify::new(), turnstile: tokio::sync::Mutex::new(()), quota }
     }
 
     /// How many messages are ready.
@@ -75,7 +74,7 @@ impl QueueCell {
         Counts { ready: state.ready.len() as u64, consumers: state.consumers.len() as u64 }
     }
 
-    /// Whether a consumer has not left yet.
+    /// Whether the consumer is registered.
     pub(super) fn has(&self, consumer: u64) -> bool {
         self.state().consumers.contains_key(&consumer)
     }
@@ -86,12 +85,12 @@ impl QueueCell {
         self.arrived.notify_waiters();
     }
 
-    /// Begins to keep account of a consumer.
+    /// Registers a consumer.
     pub(super) fn join(&self, consumer: u64) {
         self.state().consumers.insert(consumer, Unacknowledged::default());
     }
 
-    /// Makes ready again what the consumer did not acknowledge.
+    /// Removes a consumer. Its unacknowledged messages are ready again.
     pub(super) fn leave(&self, consumer: u64) {
         let mut state = self.state();
         let Some(gone) = state.consumers.remove(&consumer) else { return };
@@ -101,7 +100,7 @@ impl QueueCell {
         self.arrived.notify_waiters();
     }
 
-    /// Delivers at most `most` messages, and so few that the consumer has at most `prefetch`.
+    /// Delivers at most `most` messages, within the consumer's `prefetch`.
     pub(super) fn deliver(&self, consumer: u64, most: usize, prefetch: usize) -> Vec<Delivery> {
         let mut state = self.state();
         let State { ready, consumers } = &mut *state;
@@ -129,7 +128,7 @@ impl QueueCell {
         deliveries
     }
 
-    /// Takes out what these tags name, frees its room and returns its sequence numbers.
+    /// Removes the messages of these tags, frees their quota and returns their sequence numbers.
     pub(super) fn acknowledge(&self, consumer: u64, tags: &[Tag]) -> Vec<u64> {
         let mut state = self.state();
         let Some(own) = state.consumers.get_mut(&consumer) else { return Vec::new() };
@@ -143,8 +142,8 @@ impl QueueCell {
         }
         drop(state);
         if !sequences.is_empty() {
-            self.room.free(sequences.len(), bytes);
-            // The consumer itself may wait for its prefetch to have room again.
+            self.quota.free(sequences.len(), bytes);
+            // The consumer itself may wait because of its prefetch.
             self.arrived.notify_waiters();
         }
         sequences

@@ -1,6 +1,6 @@
 //! The file of the embedded bus: a redb database with the messages of each queue by sequence number.
 //!
-//! Every change may be made twice, so a commit whose outcome is not known is simply made again.
+//! Every change is idempotent, so a commit with an unknown outcome is repeated.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,13 +20,13 @@ use super::queue::Stored;
 use crate::{DeadLetterReason, Error, Message, OpenError, Properties, Queue};
 
 const FILE: &str = "bus.redb";
-/// The messages are in memory anyway, so the cache only has to hold the inner pages of the trees.
+/// The messages are in memory anyway, so redb's cache only needs the inner pages of the trees.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 type Bodies = TableDefinition<'static, u64, &'static [u8]>;
 /// Reason and queue.
 type Notes = TableDefinition<'static, u64, (&'static str, &'static str)>;
-/// What [`Said`] encodes. A file of an earlier Dwell has no such table.
+/// Encoded [`StoredExtras`]. A file of an earlier Dwell does not have this table.
 type Extras = TableDefinition<'static, u64, &'static [u8]>;
 
 const TABLES: [(Bodies, Notes, Extras); 3] = [
@@ -35,27 +35,27 @@ const TABLES: [(Bodies, Notes, Extras); 3] = [
     (Bodies::new("dead"), Notes::new("dead.death"), Extras::new("dead.said")),
 ];
 
-/// What one transaction does to one queue.
+/// The changes of one transaction to one queue.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    /// Messages by their new sequence numbers, which grow.
+    /// Messages by their new sequence numbers, in ascending order.
     pub(super) added: Vec<(u64, Message)>,
-    /// Sequence numbers of messages that are done with.
+    /// Sequence numbers of acknowledged messages.
     pub(super) removed: Vec<u64>,
 }
 
-/// What a publisher said beside the body, as it is in the file: a byte that names the format, then this in postcard.
+/// The properties of a message as stored in the file: one byte for the format, then this struct in postcard.
 #[derive(Serialize, Deserialize)]
-struct Said<'a> {
+struct StoredExtras<'a> {
     properties: Option<Cow<'a, Properties>>,
-    /// Only of a dead letter, which may wait for a person, so that its trace outlasts a restart.
+    /// Only for dead letters: they may wait for a person, so their trace has to survive a restart.
     traceparent: Option<Cow<'a, str>>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> StoredExtras<'a> {
     const FORMAT: u8 = 1;
 
-    /// Of a message; `None` when there is nothing to keep.
+    /// The extras of a message; `None` if it has none.
     fn of(message: &'a Message) -> Option<Self> {
         let properties = message.properties.as_deref().map(Cow::Borrowed);
         let traceparent =
@@ -67,8 +67,8 @@ impl<'a> Said<'a> {
         postcard::to_extend(self, vec![Self::FORMAT]).expect("writing to memory cannot fail")
     }
 
-    /// `None` for a format that only a later Dwell knows.
-    fn decode(bytes: &[u8]) -> Option<Said<'static>> {
+    /// Returns `None` for the format of a later Dwell.
+    fn decode(bytes: &[u8]) -> Option<StoredExtras<'static>> {
         let (format, rest) = bytes.split_first()?;
         if *format == Self::FORMAT { postcard::from_bytes(rest).ok() } else { None }
     }
@@ -91,7 +91,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens or makes the file in this folder, and reads what it holds.
+    /// Opens or creates the file in this folder, and reads its messages.
     pub(super) fn open(folder: &Path) -> Result<(Self, Waiting), OpenError> {
         let path = folder.join(FILE);
         let refused = |reason: &dyn std::fmt::Display| {
@@ -116,20 +116,20 @@ impl Store {
             | DatabaseError::Storage(_)
             | _) => refused(&error),
         })?;
-        // Else a power failure could forget the file's name.
+        // Without this, the directory entry may be lost in a power failure.
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| refused(&error))?;
         let waiting = load(&database).map_err(|error| refused(&error))?;
         Ok((Self { path, database: Some(database) }, waiting))
     }
 
-    /// Makes the changes, durably and all together. After an error they may or may not be made: make them again.
+    /// Commits the changes durably, in one transaction. After an error the outcome is unknown: commit them again.
     pub(super) fn commit(&mut self, changes: &[Change; 3]) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => open_file(&self.path)?,
         };
         write(&database, changes)?;
-        // Not put back after an error: redb wants the file opened anew then.
+        // Not put back after an error: redb then requires that the file is reopened.
         self.database = Some(database);
         Ok(())
     }
@@ -144,14 +144,14 @@ fn open_file(path: &Path) -> Result<Database, DatabaseError> {
 }
 
 fn load(database: &Database) -> Result<Waiting, redb::Error> {
-    // Makes the tables, so that reading need not tell a missing one from an empty one.
+    // Creates the tables, so that reading finds all of them.
     write(database, &Default::default())?;
     let transaction = database.begin_read()?;
     let mut waiting = Waiting::default();
     for (queue, (bodies, notes, extras)) in waiting.iter_mut().zip(TABLES) {
         for row in transaction.open_table(bodies)?.iter()? {
             let (sequence, body) = row?;
-            // Whether it was delivered before the restart is not known.
+            // It may have been delivered before the restart.
             let body = Bytes::copy_from_slice(body.value());
             queue.insert(
                 sequence.value(),
@@ -166,15 +166,18 @@ fn load(database: &Database) -> Result<Waiting, redb::Error> {
             }
         }
         for row in transaction.open_table(extras)?.iter()? {
-            let (sequence, said) = row?;
+            let (sequence, encoded) = row?;
             let Some(stored) = queue.get_mut(&sequence.value()) else { continue };
-            match Said::decode(said.value()) {
-                Some(Said { properties, traceparent }) => {
+            match StoredExtras::decode(encoded.value()) {
+                Some(StoredExtras { properties, traceparent }) => {
                     stored.properties = properties.map(|properties| Arc::new(properties.into_owned()));
                     stored.trace = traceparent.and_then(|text| TraceContext::parse(&text));
                 }
                 None => {
-                    tracing::warn!(sequence = sequence.value(), "the properties of a message can't be read: left out");
+                    tracing::warn!(
+                        sequence = sequence.value(),
+                        "cannot decode the properties of a message; they are left out"
+                    );
                 }
             }
         }
@@ -203,8 +206,8 @@ fn write(database: &Database, changes: &[Change; 3]) -> Result<(), redb::Error> 
             if let Some(DeadLetterReason { reason, queue }) = &message.dead_letter {
                 notes.insert(sequence, (reason.as_str(), queue.as_str()))?;
             }
-            if let Some(said) = Said::of(message) {
-                extras.insert(sequence, &*said.encode())?;
+            if let Some(stored) = StoredExtras::of(message) {
+                extras.insert(sequence, &*stored.encode())?;
             }
         }
     }

@@ -68,7 +68,7 @@ impl Acknowledger for Handle {
     async fn acknowledge(&self, tags: &[Tag]) -> Result<(), Error> {
         let sequences = self.core.queue(self.queue).acknowledge(self.consumer, tags);
         if !sequences.is_empty() {
-            self.core.desk.acknowledge(self.queue, sequences);
+            self.core.write_queue.acknowledge(self.queue, sequences);
         }
         Ok(())
     }

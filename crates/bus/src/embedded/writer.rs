@@ -1,7 +1,7 @@
-//! The one thread that writes to the file, and the desk where work for it is laid down.
+//! The writer thread, and its queue of pending writes (group commit).
 //!
-//! While a transaction is on its way to the disk, publishes and acknowledgements gather on the desk; the next transaction
-//! takes all of them. How many there are is bounded by the room of the queues.
+//! While a transaction is written to disk, publishes and acknowledgements collect in the queue; the next transaction takes all
+//! of them. The quotas of the message queues limit their number.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,22 +16,22 @@ use crate::{Error, Message, Queue};
 /// How long acknowledgements wait for a publish to share a transaction with.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(100);
 
-/// What waits for the writer.
+/// The queue of the writer thread.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
-    pile: Mutex<Pile>,
-    laid_down: Condvar,
+pub(super) struct WriteQueue {
+    pending: Mutex<PendingWrites>,
+    added: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Pile {
+struct PendingWrites {
     publications: Vec<Publication>,
     acknowledged: [Vec<u64>; 3],
-    /// When the oldest acknowledgement was laid down.
+    /// When the oldest pending acknowledgement was added.
     acknowledged_since: Option<Instant>,
-    /// Nobody lays anything down any more.
+    /// The bus is closing: no more writes are added.
     closing: bool,
-    /// Nobody writes any more.
+    /// The writer thread has ended.
     closed: bool,
 }
 
@@ -42,103 +42,103 @@ struct Publication {
     stored: oneshot::Sender<()>,
 }
 
-impl Desk {
-    /// Lays messages down, in the order of the calls; the receipt comes when they are in the file.
+impl WriteQueue {
+    /// Adds messages, in the order of the calls. The receipt resolves when they are in the file.
     pub(super) fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<oneshot::Receiver<()>, Error> {
         let (stored, receipt) = oneshot::channel();
-        let mut pile = self.pile();
-        if pile.closed {
+        let mut pending = self.pending();
+        if pending.closed {
             return Err(Error::Stopping);
         }
-        pile.publications.push(Publication { queue, messages, stored });
-        drop(pile);
-        self.laid_down.notify_one();
+        pending.publications.push(Publication { queue, messages, stored });
+        drop(pending);
+        self.added.notify_one();
         Ok(receipt)
     }
 
-    /// Lays down what is done with.
+    /// Adds acknowledged messages.
     pub(super) fn acknowledge(&self, queue: Queue, mut sequences: Vec<u64>) {
-        let mut pile = self.pile();
-        pile.acknowledged[queue.index()].append(&mut sequences);
-        if pile.acknowledged_since.is_none() {
-            pile.acknowledged_since = Some(Instant::now());
-            drop(pile);
-            self.laid_down.notify_one();
+        let mut pending = self.pending();
+        pending.acknowledged[queue.index()].append(&mut sequences);
+        if pending.acknowledged_since.is_none() {
+            pending.acknowledged_since = Some(Instant::now());
+            drop(pending);
+            self.added.notify_one();
         }
     }
 
-    /// Lets the writer end when it has written what is there.
+    /// Ends the writer after the pending writes.
     pub(super) fn close(&self) {
-        self.pile().closing = true;
-        self.laid_down.notify_one();
+        self.pending().closing = true;
+        self.added.notify_one();
     }
 
-    /// Waits for work; `None` when there is none left and the desk is closed.
-    fn next(&self) -> Option<Pile> {
-        let mut pile = self.pile();
+    /// Waits for pending writes; `None` when the queue is closed and empty.
+    fn next(&self) -> Option<PendingWrites> {
+        let mut pending = self.pending();
         loop {
-            let due = pile.acknowledged_since.map(|since| since + ACKNOWLEDGE_WITHIN);
+            let due = pending.acknowledged_since.map(|since| since + ACKNOWLEDGE_WITHIN);
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-            if !pile.publications.is_empty() || left.is_some_and(|left| left.is_zero() || pile.closing) {
-                let closing = pile.closing;
-                return Some(std::mem::replace(&mut *pile, Pile { closing, ..Pile::default() }));
+            if !pending.publications.is_empty() || left.is_some_and(|left| left.is_zero() || pending.closing) {
+                let closing = pending.closing;
+                return Some(std::mem::replace(&mut *pending, PendingWrites { closing, ..PendingWrites::default() }));
             }
-            if pile.closing {
+            if pending.closing {
                 return None;
             }
-            pile = match left {
-                Some(left) => self.laid_down.wait_timeout(pile, left).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.laid_down.wait(pile).unwrap_or_else(PoisonError::into_inner),
+            pending = match left {
+                Some(left) => self.added.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.added.wait(pending).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
 
-    /// Waits at most so long for the desk to be closed; whether it is.
+    /// Waits up to `wait` for the queue to be closed, and returns whether it is.
     fn closing_within(&self, wait: Duration) -> bool {
-        let waited = self.laid_down.wait_timeout_while(self.pile(), wait, |pile| !pile.closing);
+        let waited = self.added.wait_timeout_while(self.pending(), wait, |pending| !pending.closing);
         waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
-    fn pile(&self) -> MutexGuard<'_, Pile> {
-        self.pile.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingWrites> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The writing thread's own.
+/// The state of the writer thread.
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) queues: Arc<[QueueCell; 3]>,
-    pub(super) desk: Arc<Desk>,
+    pub(super) write_queue: Arc<WriteQueue>,
     /// The next sequence number of each queue.
     pub(super) next: [u64; 3],
     pub(super) health: Dependency,
     pub(super) lifecycle: Lifecycle,
 }
 
-/// However the writer ends, publishers must not wait for it any more.
-struct CloseAtEnd(Arc<Desk>);
+/// Releases waiting publishers when the writer ends, also by a panic.
+struct CloseAtEnd(Arc<WriteQueue>);
 
 impl Drop for CloseAtEnd {
     fn drop(&mut self) {
-        let mut pile = self.0.pile();
-        pile.closed = true;
-        pile.publications.clear();
+        let mut pending = self.0.pending();
+        pending.closed = true;
+        pending.publications.clear();
     }
 }
 
 impl Writer {
-    /// Writes until the desk is closed and empty.
+    /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        let _close = CloseAtEnd(Arc::clone(&self.desk));
-        while let Some(pile) = self.desk.next() {
+        let _close = CloseAtEnd(Arc::clone(&self.write_queue));
+        while let Some(pending) = self.write_queue.next() {
             let mut changes: [Change; 3] = Default::default();
-            for (change, removed) in changes.iter_mut().zip(pile.acknowledged) {
+            for (change, removed) in changes.iter_mut().zip(pending.acknowledged) {
                 change.removed = removed;
-                // Neighbours in the tree are removed faster one after the other.
+                // Removing in key order is faster in a B-tree.
                 change.removed.sort_unstable();
             }
-            let mut receipts = Vec::with_capacity(pile.publications.len());
-            for Publication { queue, messages, stored } in pile.publications {
+            let mut receipts = Vec::with_capacity(pending.publications.len());
+            for Publication { queue, messages, stored } in pending.publications {
                 let next = &mut self.next[queue.index()];
                 let numbered = messages.into_iter().zip(*next..);
                 let added = &mut change_of(&mut changes, queue).added;
@@ -147,7 +147,7 @@ impl Writer {
                 receipts.push(stored);
             }
             if !self.commit(&changes) {
-                // The receipts are dropped, which tells the publishers.
+                // Dropping the receipts reports the failure to the publishers.
                 continue;
             }
             for (queue, change) in self.queues.iter().zip(changes) {
@@ -156,13 +156,13 @@ impl Writer {
                 }
             }
             for receipt in receipts {
-                // A publisher that went away does not want to know.
+                // The publisher may have been cancelled.
                 receipt.send(()).ok();
             }
         }
     }
 
-    /// Commits, and waits out a disk that is full or fails; false when the stop came first.
+    /// Commits, and retries while the disk is full or failing; false if the stop came first.
     fn commit(&mut self, changes: &[Change; 3]) -> bool {
         let mut backoff = Backoff::default();
         loop {
@@ -174,7 +174,7 @@ impl Writer {
                 Err(error) => error,
             };
             self.health.down(format!("cannot write to {}: {error}", self.store.path().display()));
-            if self.lifecycle.is_stopping() || self.desk.closing_within(backoff.next_delay()) {
+            if self.lifecycle.is_stopping() || self.write_queue.closing_within(backoff.next_delay()) {
                 return false;
             }
         }

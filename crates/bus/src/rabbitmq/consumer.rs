@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::acknowledgements::Acknowledgements;
 use super::buffer::Buffer;
 use super::connection::{Broker, Failure, Live, Problem, within};
-use super::link::{lasted, reconnect_backoff};
+use super::connection_handle::{lasted, reconnect_backoff};
 use super::stream::Stream;
 use super::window::{self, Seen};
 use super::{headers, topology};

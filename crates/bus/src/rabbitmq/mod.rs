@@ -4,22 +4,22 @@
 //! connection that publishes. Each is kept up by a task that rebuilds it without end: connection, topology, channel,
 //! prefetch, consumer. The client library's own recovery is not used. Every wait for the broker has a deadline.
 //!
-//! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `link` the
-//! connection that publishes, `lane` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
+//! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `connection_handle` the
+//! connection that publishes, `queue_publisher` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
 //! `acknowledgements` the other way, `headers` dead-letter reasons and traces, `properties` what a publisher says, `guarded` and
 //! `nesting` what a message may not do to the library, `probe` a look at a broker that changes nothing.
 
 mod acknowledgements;
 mod buffer;
 mod connection;
+mod connection_handle;
 mod consumer;
 mod guarded;
 mod headers;
-mod lane;
-mod link;
 mod nesting;
 mod probe;
 mod properties;
+mod queue_publisher;
 mod stream;
 mod topology;
 mod window;
@@ -34,21 +34,21 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::connection::{Broker, within};
-use self::lane::{Job, Lane};
-use self::link::Link;
+use self::connection_handle::ConnectionHandle;
 pub use self::probe::{ProbeError, QueueFound, QueueState, probe};
+use self::queue_publisher::{Job, QueuePublisher};
 use crate::{Bus, BusConfig, Consumer, Counts, Error, Message, Queue};
 
-/// The most messages that one publisher hands to a lane at once.
+/// The most messages that one publisher hands to a publisher at once.
 const JOB_MESSAGES_MAX: usize = 500;
-/// The most bytes of bodies that one publisher hands to a lane at once, beyond the first message.
+/// The most bytes of bodies that one publisher hands to a publisher at once, beyond the first message.
 const JOB_BYTES_MAX: usize = 1024 * 1024;
 
 /// The bus on a broker. Dropping it closes the connection that publishes; consumers have their own.
 pub struct RabbitMq {
     broker: Arc<Broker>,
-    link: Link,
-    lanes: [Lane; 3],
+    connection: ConnectionHandle,
+    publishers: [QueuePublisher; 3],
     context: ServiceContext,
     _shutdown: DropGuard,
 }
@@ -61,22 +61,22 @@ impl RabbitMq {
     pub fn open(url: &Masked, config: &BusConfig, context: &ServiceContext) -> Result<Self, Error> {
         let broker = Arc::new(Broker::new(url, config)?);
         let shutdown = CancellationToken::new();
-        let link = Link::start(&broker, context, &shutdown);
-        let lanes = Queue::ALL.map(|queue| Lane::start(queue, &broker, &link, &context.lifecycle));
-        Ok(Self { broker, link, lanes, context: context.clone(), _shutdown: shutdown.drop_guard() })
+        let connection = ConnectionHandle::start(&broker, context, &shutdown);
+        let publishers = Queue::ALL.map(|queue| QueuePublisher::start(queue, &broker, &connection, &context.lifecycle));
+        Ok(Self { broker, connection, publishers, context: context.clone(), _shutdown: shutdown.drop_guard() })
     }
 }
 
 #[async_trait]
 impl Bus for RabbitMq {
     async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error> {
-        let lane = &self.lanes[queue.index()];
+        let publisher = &self.publishers[queue.index()];
         let mut rest = messages;
         let mut receipts = Vec::new();
         while !rest.is_empty() {
             let later = rest.split_off(job_length(&rest));
             let (done, receipt) = oneshot::channel();
-            lane.submit(Job { messages: rest, done }).await?;
+            publisher.submit(Job { messages: rest, done }).await?;
             receipts.push(receipt);
             rest = later;
         }
@@ -91,7 +91,7 @@ impl Bus for RabbitMq {
     }
 
     async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error> {
-        let Some(live) = self.link.live_now()? else { return Ok(None) };
+        let Some(live) = self.connection.live_now()? else { return Ok(None) };
         let name = self.broker.queue_name(queue);
         let counted = within("counting the messages of a queue", async {
             // A queue that is missing costs the channel, so it is one of its own.

@@ -15,8 +15,8 @@ use service_kit::{Backoff, Lifecycle};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{Broker, Live, within};
+use super::connection_handle::ConnectionHandle;
 use super::headers;
-use super::link::Link;
 use super::properties::Publishing;
 use crate::{Error, Message, Queue};
 
@@ -38,19 +38,24 @@ pub(super) struct Job {
 
 /// The way to the task that publishes to one queue. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct QueuePublisher {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Lane {
-    pub(super) fn start(queue: Queue, broker: &Arc<Broker>, link: &Link, lifecycle: &Lifecycle) -> Self {
+impl QueuePublisher {
+    pub(super) fn start(
+        queue: Queue,
+        broker: &Arc<Broker>,
+        connection: &ConnectionHandle,
+        lifecycle: &Lifecycle,
+    ) -> Self {
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
         let publisher = Publisher {
             waiting,
             broker: Arc::clone(broker),
             is_dead_letter: queue == Queue::Dead,
             queue: broker.queue_name(queue),
-            link: link.clone(),
+            connection: connection.clone(),
             lifecycle: lifecycle.clone(),
             channel: None,
         };
@@ -70,7 +75,7 @@ struct Publisher {
     broker: Arc<Broker>,
     is_dead_letter: bool,
     queue: ShortString,
-    link: Link,
+    connection: ConnectionHandle,
     lifecycle: Lifecycle,
     channel: Option<(Arc<Live>, Channel)>,
 }
@@ -159,7 +164,7 @@ impl Publisher {
 
     /// A channel on the connection of the moment; `None` when it could not be opened.
     async fn channel(&mut self) -> Result<Option<(Arc<Live>, Channel)>, Error> {
-        let live = self.link.live(&self.lifecycle).await?;
+        let live = self.connection.live(&self.lifecycle).await?;
         if let Some((its, channel)) = &self.channel
             && Arc::ptr_eq(its, &live)
             && channel.status().connected()

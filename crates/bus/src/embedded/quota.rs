@@ -1,4 +1,4 @@
-//! The limit of one queue: how much more it takes, and waiting until it takes more.
+//! The quota of one queue: its limits, what is used of them, and waiting for free space.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::Limits;
 use crate::Message;
 
-/// What is left of a queue's limits.
+/// A queue's limits and their use.
 #[derive(Debug)]
 pub(super) struct Room {
     limits: Limits,
@@ -27,9 +27,9 @@ impl Room {
         Self { limits, used: Mutex::new(Used { messages, bytes }), freed: Notify::new() }
     }
 
-    /// Takes room for as many of the messages, which are not none, as fit, and says how many; waits for the first one.
+    /// Reserves space for the first messages that fit, at least one, and returns their number. Waits for the first one.
     ///
-    /// Only one caller waits at a time.
+    /// `messages` must not be empty, and only one caller may wait at a time.
     pub(super) async fn take(&self, messages: &[Message]) -> usize {
         loop {
             let taken = self.try_take(messages);
@@ -40,7 +40,7 @@ impl Room {
         }
     }
 
-    /// Gives back the room of messages that are gone.
+    /// Frees the space of removed messages.
     pub(super) fn free(&self, messages: usize, bytes: usize) {
         {
             let mut used = self.used();
@@ -79,19 +79,19 @@ mod tests {
 
     #[test]
     fn messages_are_taken_up_to_either_limit() {
-        let room = |messages_max, bytes_max| Room::new(Limits { messages_max, bytes_max }, 0, 0);
+        let quota = |messages_max, bytes_max| Quota::new(Limits { messages_max, bytes_max }, 0, 0);
 
-        assert_eq!(room(2, 100).try_take(&messages(&[1, 1, 1])), 2);
-        assert_eq!(room(9, 10).try_take(&messages(&[4, 4, 4])), 2);
+        assert_eq!(quota(2, 100).try_take(&messages(&[1, 1, 1])), 2);
+        assert_eq!(quota(9, 10).try_take(&messages(&[4, 4, 4])), 2);
     }
 
     #[test]
     fn a_message_beyond_the_limit_is_taken_by_an_empty_queue_only() {
-        let room = Room::new(Limits { messages_max: 9, bytes_max: 10 }, 0, 0);
+        let quota = Quota::new(Limits { messages_max: 9, bytes_max: 10 }, 0, 0);
 
-        assert_eq!(room.try_take(&messages(&[1])), 1);
-        assert_eq!(room.try_take(&messages(&[50])), 0);
-        room.free(1, 1);
-        assert_eq!(room.try_take(&messages(&[50])), 1);
+        assert_eq!(quota.try_take(&messages(&[1])), 1);
+        assert_eq!(quota.try_take(&messages(&[50])), 0);
+        quota.free(1, 1);
+        assert_eq!(quota.try_take(&messages(&[50])), 1);
     }
 }

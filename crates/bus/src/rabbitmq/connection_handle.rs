@@ -27,7 +27,7 @@ pub(super) fn lasted(since: Instant) -> bool {
 
 /// The way to the connection of the moment.
 #[derive(Debug, Clone)]
-pub(super) struct Link {
+pub(super) struct ConnectionHandle {
     state: watch::Receiver<State>,
 }
 
@@ -38,7 +38,7 @@ enum State {
     Failed(Error),
 }
 
-impl Link {
+impl ConnectionHandle {
     /// Begins to connect, until the shutdown.
     pub(super) fn start(broker: &Arc<Broker>, context: &ServiceContext, shutdown: &CancellationToken) -> Self {
         let (sender, state) = watch::channel(State::Down);
