@@ -1,6 +1,6 @@
-//! Which bus there is and what its queues are called, from the settings.
+//! The configuration of the bus: embedded or a broker, and the names of its queues.
 //!
-//! What a service does when it needs a broker and none is named is left to the service.
+//! Each service decides what to do if it needs a broker and none is configured.
 
 use std::path::PathBuf;
 
@@ -9,36 +9,36 @@ use settings::{Masked, Settings};
 use crate::Queue;
 use crate::embedded::Limits;
 
-/// The longest name of a queue that AMQP carries, in bytes.
+/// The maximum length of a queue name in AMQP, in bytes.
 const QUEUE_NAME_BYTES_MAX: usize = 255;
 
-/// The settings of the bus. The default is the embedded one in `./dwell-data`.
+/// The configuration of the bus. The default is the embedded bus in `./dwell-data`.
 #[derive(Debug, Clone)]
 pub struct BusConfig {
-    /// The broker; without one, the bus is embedded. It shows itself without its password.
+    /// The broker; `None` means the embedded bus. `Display` hides the password.
     pub url: Option<Masked>,
-    /// What the queues are called on the broker.
+    /// The names of the queues on the broker.
     pub names: QueueNames,
     /// The type of the queues on the broker.
     pub queue_type: QueueType,
-    /// Whether queues are made or taken as they are.
+    /// Whether to declare the queues.
     pub declare: Declare,
-    /// Who connects, as operators of the broker see it: the service's name.
+    /// The connection name that operators of the broker see: the service's name.
     pub role: String,
     /// The folder of the embedded bus.
     pub data_dir: PathBuf,
-    /// How much each queue of the embedded bus holds.
+    /// The capacity of each queue of the embedded bus.
     pub limits: Limits,
 }
 
-/// What the three queues are called on the broker.
+/// The names of the three queues on the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueNames {
-    /// Of [`Queue::Entry`].
+    /// The name of [`Queue::Entry`].
     pub entry: String,
-    /// Of [`Queue::Exit`].
+    /// The name of [`Queue::Exit`].
     pub exit: String,
-    /// Of [`Queue::Dead`].
+    /// The name of [`Queue::Dead`].
     pub dead: String,
 }
 
@@ -62,12 +62,12 @@ pub enum QueueType {
     Classic,
 }
 
-/// Whether queues are made or taken as they are.
+/// Whether to declare the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Declare {
-    /// They are declared with our arguments.
+    /// Declare them with our arguments.
     Active,
-    /// They must exist, with whatever arguments.
+    /// Require that they exist, with any arguments.
     Passive,
 }
 
@@ -92,7 +92,7 @@ impl Default for BusConfig {
 }
 
 impl BusConfig {
-    /// What the settings say; `role` is the service's name.
+    /// Reads the configuration from the settings; `role` is the service's name.
     pub fn from_settings(role: &str, settings: &Settings) -> Result<Self, settings::Error> {
         let queue_types = [("quorum", QueueType::Quorum), ("classic", QueueType::Classic)];
         let declares = [("active", Declare::Active), ("passive", Declare::Passive)];

@@ -1,11 +1,12 @@
-//! The queues between gates and correlator: the port, and what every adapter promises.
+//! The queues between gates and correlator: the port, and the contract of its adapters.
 //!
-//! Two adapters stand behind it: [`embedded`] (one process, durable on disk, nothing installed) and [`rabbitmq`].
-//! The suite in `tests/contract` holds both to the same promises: what was published is delivered until it is
-//! acknowledged, also after a crash; queues are bounded and a full one makes the publisher wait; a message keeps what its
-//! publisher said beside the body, and dead letters carry their reason. An outage of the broker is waited out here, so callers see a slow bus, never a broken one.
+//! There are two adapters: [`embedded`] (one process, durable on disk, nothing to install) and [`rabbitmq`]. The
+//! suite in `tests/contract` tests both for the same promises: a published message is delivered until it is
+//! acknowledged, also after a crash; queues are bounded, and a full queue makes publishers wait (back-pressure); a
+//! message keeps its publisher's properties, and dead letters carry their reason. Adapters retry during an outage, so
+//! callers see a slow bus, never a broken one.
 //!
-//! What the messages mean is not known here.
+//! Deliberately not here: the meaning of the messages.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,14 +27,14 @@ pub use open::open;
 pub use properties::{HeaderValue, Headers, Properties};
 pub use rabbitmq::{ProbeError, QueueFound, QueueState, probe};
 
-/// One of the three queues. Their names on the broker can be configured.
+/// One of the three queues. Their names on the broker are configurable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Queue {
     /// Gate events of entry gates.
     Entry,
     /// Gate events of exit gates.
     Exit,
-    /// What could not be processed, with the reason.
+    /// Messages that could not be processed, with the reason.
     Dead,
 }
 
@@ -50,7 +51,7 @@ impl Queue {
         }
     }
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// Its index in [`ALL`](Self::ALL).
     const fn index(self) -> usize {
         match self {
             Self::Entry => 0,
@@ -60,48 +61,48 @@ impl Queue {
     }
 }
 
-/// Why a message lies in the dead-letter queue.
+/// Why a message is a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterReason {
     /// What is wrong with the message; never a plate.
     pub reason: String,
-    /// The queue that it came on.
+    /// The queue that the message was published to first.
     pub queue: String,
 }
 
 /// A message to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// The body, as it was or will be received.
+    /// The body, unchanged.
     pub body: Bytes,
-    /// For a dead letter: why it is one.
+    /// Only of a dead letter: why it is one.
     pub dead_letter: Option<DeadLetterReason>,
-    /// The work that it came from, when somebody may want to know.
+    /// The trace context of the work that published it, if it is traced.
     pub trace: Option<TraceContext>,
-    /// What its publisher said beside the body; `None` for one of our own programs, which says that it is JSON.
+    /// The publisher's AMQP properties; `None` for our own programs, which only set JSON as the content type.
     pub properties: Option<Arc<Properties>>,
 }
 
 impl Message {
-    /// A message of our own programs, without a dead-letter reason.
+    /// A message of our own programs, which is not a dead letter.
     pub fn new(body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), dead_letter: None, trace: None, properties: None }
     }
 
-    /// Bytes of its body, and of what its publisher said beside it.
+    /// The size of body and properties, in bytes.
     pub fn bytes(&self) -> usize {
         bytes(&self.body, self.properties.as_ref())
     }
 }
 
-/// Bytes of a body, and of what was said beside it.
+/// The size of a body and properties, in bytes.
 fn bytes(body: &Bytes, properties: Option<&Arc<Properties>>) -> usize {
     body.len() + properties.map_or(0, |said| said.bytes())
 }
 
-/// Begins the span of publishing these messages, whose headers then name it; it ends when it is dropped.
+/// Begins the span of publishing these messages, and puts its context into their headers. Dropping the span ends it.
 ///
-/// `None`, and no header, when spans go nowhere: nobody asks then which work the messages came from.
+/// Returns `None`, and sets no header, if traces are off.
 pub fn begin_publishing(messages: &mut [Message], traces: &Traces) -> Option<Span> {
     let mut span = traces.is_on().then(|| traces.begin(Kind::Publishes, "publish gate events", None))?;
     span.note("dwell.messages", messages.len());
@@ -111,47 +112,47 @@ pub fn begin_publishing(messages: &mut [Message], traces: &Traces) -> Option<Spa
     Some(span)
 }
 
-/// Names one delivery of one consumer, until it is acknowledged. One from a lost connection is stale: acknowledging
-/// it does nothing, since the message is delivered again.
+/// Identifies one delivery of one consumer until it is acknowledged. A tag of a lost connection is stale:
+/// acknowledging it does nothing, because the message is redelivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
-    /// Which connection it came on, and which channel there.
+    /// The connection, and the channel on it.
     pub generation: u64,
-    /// Its number there, growing in order of delivery.
+    /// The number of the delivery on the channel, in ascending order.
     pub number: u64,
 }
 
-/// A message as it is received.
+/// A received message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
-    /// To acknowledge it by.
+    /// The tag to acknowledge it by.
     pub tag: Tag,
     /// The body.
     pub body: Bytes,
     /// When it arrived in this process.
     pub received: tokio::time::Instant,
-    /// It may have been delivered before.
+    /// Whether it may have been delivered before.
     pub redelivered: bool,
-    /// For a dead letter: why it is one, when it is known.
+    /// Only of a dead letter: why it is one, if known.
     pub dead_letter: Option<DeadLetterReason>,
-    /// The work that it came from, when its publisher says so. The embedded bus forgets it with a restart.
+    /// The trace context of the publisher, if it sent one. The embedded bus loses it in a restart.
     pub trace: Option<TraceContext>,
-    /// What its publisher said beside the body; `None` for one of our own programs.
+    /// The publisher's AMQP properties; `None` for our own programs.
     pub properties: Option<Arc<Properties>>,
 }
 
 impl Delivery {
-    /// Bytes of its body, and of what its publisher said beside it.
+    /// The size of body and properties, in bytes.
     pub fn bytes(&self) -> usize {
         bytes(&self.body, self.properties.as_ref())
     }
 }
 
-/// What can't be waited out.
+/// A permanent error: retrying does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Settings and broker disagree, such as wrong credentials, a missing virtual host or a queue with other arguments.
-    /// The text says what to do.
+    /// The broker refuses our settings: wrong credentials, a missing virtual host, a queue with other arguments. The
+    /// text says what to do.
     #[error("{0}")]
     Config(#[from] settings::Error),
     /// The process is stopping.
@@ -165,7 +166,7 @@ pub enum OpenError {
     /// Another process has the embedded bus. The text says what to do.
     #[error("{0}")]
     InUse(#[from] Unavailable),
-    /// It can't be used.
+    /// It is refused for good. The text says what to do.
     #[error("{0}")]
     Refused(#[from] Error),
 }
@@ -179,64 +180,66 @@ impl Error {
 /// The queues, to publish to and to consume from.
 #[async_trait]
 pub trait Bus: Send + Sync + fmt::Debug {
-    /// Publishes the messages in order and returns once all of them are safe: confirmed by the broker, or on disk.
+    /// Publishes the messages in order, and returns once all of them are safe: confirmed by the broker, or on disk.
     ///
-    /// Waits while the broker is away or the queue is full. A message may then be there twice, never not at all. After
-    /// the soft stop it still publishes, but where it would have to wait so, it answers [`Error::Stopping`].
+    /// Waits while the broker is down or the queue is full. Messages may be duplicated, but are never lost. After the
+    /// soft stop it still publishes, but returns [`Error::Stopping`] where it would have to wait.
     async fn publish(&self, queue: Queue, messages: Vec<Message>) -> Result<(), Error>;
 
-    /// Begins to consume a queue, with at most `prefetch` deliveries not acknowledged; none is taken for one. Up to 2,000
-    /// come in the order of the queue; above that they come on several channels, in that order only roughly. What waits to
-    /// be received is bounded in bytes too.
+    /// Begins to consume a queue, with at most `prefetch` unacknowledged deliveries; 0 means 1. Up to 2,000 arrive in
+    /// the order of the queue; above that, several channels deliver them in roughly that order. The bytes of
+    /// deliveries in the buffer are limited too.
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error>;
 
-    /// What the broker counts of the queue.
+    /// The broker's counts of the queue.
     ///
-    /// `None` when it does not say so just now; counts are only looked at, so this is not waited out.
+    /// Returns `None` if the broker does not report them right now. Counts are informative, so this never retries.
     async fn counts(&self, queue: Queue) -> Result<Option<Counts>, Error>;
 
-    /// How many messages are ready in the queue, as [`counts`](Self::counts) tells it.
+    /// How many messages are ready in the queue, from [`counts`](Self::counts).
     async fn depth(&self, queue: Queue) -> Result<Option<u64>, Error> {
         Ok(self.counts(queue).await?.map(|counts| counts.ready))
     }
 }
 
-/// What the broker counts of a queue.
+/// The broker's counts of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages that are ready, those delivered and not acknowledged left out.
+    /// Ready messages, without the unacknowledged ones.
     pub ready: u64,
-    /// Consumers, of any program: a [`Consumer`] may be several, see [`Acknowledger::consumers`].
+    /// Consumers of any program. One [`Consumer`] may count as several, see [`Acknowledger::consumers`].
     pub consumers: u64,
 }
 
-/// The bodies that a consumer hands out at once have at most so many bytes, beyond the first.
+/// One call of `receive` returns at most this many bytes of bodies, beyond the first message.
 pub(crate) const RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// One consumer of one queue. What is not acknowledged when it is dropped is delivered again, to whoever consumes.
+/// One consumer of one queue. Its unacknowledged messages are redelivered to any consumer when it is dropped.
 #[async_trait]
 pub trait Consumer: Send + fmt::Debug {
-    /// Waits for a delivery and takes what is at hand, at most `most` deliveries and some megabytes, in order.
+    /// Waits for a delivery and returns the available ones in order, at most `most` and some megabytes.
     ///
-    /// May be cancelled at any await without losing a delivery. After a lost connection it goes on with a new generation.
-    /// From the soft stop on it answers [`Error::Stopping`]; acknowledging goes on.
+    /// Cancel safe: no delivery is lost. After a lost connection it continues with a new generation. After the soft
+    /// stop it returns [`Error::Stopping`]; acknowledging still works.
     async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, Error>;
 
-    /// The handle to acknowledge by, from any task.
+    /// The handle to acknowledge by, usable from any task.
     fn acknowledger(&self) -> Arc<dyn Acknowledger>;
 }
 
 /// Acknowledges the deliveries of one consumer.
 #[async_trait]
 pub trait Acknowledger: Send + Sync + fmt::Debug {
-    /// Acknowledges deliveries, in any order; stale and repeated tags are passed over.
+    /// Acknowledges deliveries, in any order. Stale and repeated tags are ignored.
     ///
-    /// Acknowledgements may be held back until all earlier deliveries are acknowledged too, so that many go in one.
+    /// Acknowledgements may be held back until all earlier deliveries are acknowledged too, so that one frame
+    /// acknowledges many.
     async fn acknowledge(&self, tags: &[Tag]) -> Result<(), Error>;
 
-    /// Says that these deliveries will take long: acknowledgements of later ones are no longer held back for them.
+    /// Announces that these deliveries will take long: acknowledgements of later ones are no longer held back for
+    /// them.
     async fn set_aside(&self, tags: &[Tag]) -> Result<(), Error>;
 
-    /// How many consumers the broker counts for this [`Consumer`]; none while it has no connection.
+    /// How many consumers the broker counts for this [`Consumer`]; 0 while it has no connection.
     fn consumers(&self) -> u64;
 }

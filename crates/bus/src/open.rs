@@ -1,6 +1,6 @@
-//! The one place that chooses the adapter.
+//! Chooses the adapter: the only `match` on the kind of bus.
 //!
-//! What a service does when it needs a broker and none is named is left to the service.
+//! Each service decides what to do if it needs a broker and none is configured.
 
 use std::sync::Arc;
 
@@ -11,10 +11,9 @@ use crate::embedded::Embedded;
 use crate::rabbitmq::RabbitMq;
 use crate::{Bus, OpenError};
 
-/// Opens the bus that the configuration names. Needs a Tokio runtime.
+/// Opens the configured bus. Needs a Tokio runtime.
 ///
-/// A broker that is absent is waited for in the background. That it refuses us for good is what the first publish or
-/// receive answers.
+/// A broker that is down is retried in the background. The first publish or receive returns a permanent refusal.
 pub fn open(config: &BusConfig, context: &ServiceContext) -> Result<Arc<dyn Bus>, OpenError> {
     Ok(match &config.url {
         None => Arc::new(Embedded::open(&config.data_dir, config.limits, context)?),

@@ -1,6 +1,6 @@
-//! What a publisher says beside the body: the properties of AMQP and its headers, so that a dead letter keeps them.
+//! The publisher's properties of a message: AMQP properties and headers, so that a dead letter keeps them.
 //!
-//! What they mean is left to who reads them; turning them into AMQP's own types is left to the adapter.
+//! Each adapter converts them to its own types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 /// The headers of a message, by name.
 pub type Headers = BTreeMap<String, HeaderValue>;
 
-/// The properties and headers of a message. Messages are always persistent, so the delivery mode is not among them.
+/// The properties and headers of a message. Messages are always persistent, so the delivery mode is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Properties {
     /// The MIME type of the body.
     pub content_type: Option<String>,
-    /// How the body is encoded, such as `gzip`.
+    /// The encoding of the body, such as `gzip`.
     pub content_encoding: Option<String>,
-    /// The priority among the messages of a queue.
+    /// The priority in the queue.
     pub priority: Option<u8>,
-    /// Ties a reply to its request.
+    /// Relates a reply to its request.
     pub correlation_id: Option<String>,
-    /// Where a reply goes to.
+    /// The queue for a reply.
     pub reply_to: Option<String>,
-    /// After how many milliseconds the broker gives the message up. Kept for a dead letter, but not in force there.
+    /// The broker drops the message after this many milliseconds. Kept in a dead letter, but without effect there.
     pub expiration: Option<String>,
     /// The publisher's own id of the message.
     pub message_id: Option<String>,
@@ -35,15 +35,15 @@ pub struct Properties {
     pub user_id: Option<String>,
     /// The program that published it.
     pub app_id: Option<String>,
-    /// Not used by AMQP any more, but carried.
+    /// Unused by AMQP, but passed on.
     pub cluster_id: Option<String>,
     /// The headers.
     pub headers: Headers,
 }
 
-/// The value of a header: every type that AMQP 0-9-1 has in `RabbitMQ`.
+/// The value of a header: every type of AMQP 0-9-1 in `RabbitMQ`.
 ///
-/// The embedded bus stores the variants by their place, so new ones go to the end.
+/// The embedded bus stores a variant by its index, so add new ones at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each variant is named as its AMQP type")]
 pub enum HeaderValue {
@@ -67,7 +67,7 @@ pub enum HeaderValue {
 }
 
 impl Properties {
-    /// The properties that are set, headers left out, with AMQP's names for them.
+    /// The properties that are set, with AMQP's names, without headers.
     pub fn named(&self) -> Vec<(&'static str, String)> {
         let (priority, timestamp) = (self.priority.map(|it| it.to_string()), self.timestamp.map(|it| it.to_string()));
         let all = [
@@ -87,7 +87,7 @@ impl Properties {
         all.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
     }
 
-    /// About how many bytes they take.
+    /// Their approximate size in bytes.
     pub fn bytes(&self) -> usize {
         let named: usize = self.named().iter().map(|(name, value)| name.len() + value.len()).sum();
         named + self.headers.iter().map(|(name, value)| name.len() + value.bytes()).sum::<usize>()
@@ -95,28 +95,29 @@ impl Properties {
 }
 
 impl HeaderValue {
-    /// A text.
+    /// A text value.
     pub fn text(text: &str) -> Self {
         Self::Text(text.as_bytes().to_vec())
     }
 
-    /// As many bytes as it takes on the way, its type and length included.
+    /// Its size on the wire in bytes, with type and length.
     pub fn bytes(&self) -> usize {
-        const TYPE: usize = 1;
-        const LENGTH: usize = 4;
-        TYPE + match self {
-            Self::Void => 0,
-            Self::Boolean(_) | Self::Int8(_) | Self::UInt8(_) => 1,
-            Self::Int16(_) | Self::UInt16(_) => 2,
-            Self::Int32(_) | Self::UInt32(_) | Self::Float(_) => 4,
-            Self::Decimal { .. } => 5,
-            Self::Int64(_) | Self::Double(_) | Self::Timestamp(_) => 8,
-            Self::Text(bytes) | Self::Bytes(bytes) => LENGTH + bytes.len(),
-            Self::Array(values) => LENGTH + values.iter().map(Self::bytes).sum::<usize>(),
-            Self::Table(table) => {
-                LENGTH + table.iter().map(|(name, value)| 1 + name.len() + value.bytes()).sum::<usize>()
+        const TYPE_BYTES: usize = 1;
+        const LENGTH_BYTES: usize = 4;
+        TYPE_BYTES
+            + match self {
+                Self::Void => 0,
+                Self::Boolean(_) | Self::Int8(_) | Self::UInt8(_) => 1,
+                Self::Int16(_) | Self::UInt16(_) => 2,
+                Self::Int32(_) | Self::UInt32(_) | Self::Float(_) => 4,
+                Self::Decimal { .. } => 5,
+                Self::Int64(_) | Self::Double(_) | Self::Timestamp(_) => 8,
+                Self::Text(bytes) | Self::Bytes(bytes) => LENGTH_BYTES + bytes.len(),
+                Self::Array(values) => LENGTH_BYTES + values.iter().map(Self::bytes).sum::<usize>(),
+                Self::Table(table) => {
+                    LENGTH_BYTES + table.iter().map(|(name, value)| 1 + name.len() + value.bytes()).sum::<usize>()
+                }
             }
-        }
     }
 }
 

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use super::Core;
 use crate::{Acknowledger, Consumer, Delivery, Error, Queue, Tag};
 
-/// A consumer. What it did not acknowledge is ready again when it is dropped.
+/// A consumer. Dropping it makes its unacknowledged messages ready again.
 #[derive(Debug)]
 pub(super) struct Subscription {
     handle: Arc<Handle>,
     prefetch: usize,
 }
 
-/// Acknowledges for one subscription; when that is gone, it does nothing.
+/// Acknowledges for one subscription; does nothing once the subscription is gone.
 #[derive(Debug)]
 struct Handle {
     core: Arc<Core>,
@@ -39,7 +39,7 @@ impl Consumer for Subscription {
                 return Err(Error::Stopping);
             }
             let mut arrived = std::pin::pin!(cell.arrived.notified());
-            // Before the look, so that nothing arrives unnoticed between the look and the wait.
+            // Registered before the check, so that no arrival is missed between the check and the wait.
             arrived.as_mut().enable();
             let deliveries = cell.deliver(*consumer, most.max(1), self.prefetch);
             if !deliveries.is_empty() {
@@ -73,7 +73,7 @@ impl Acknowledger for Handle {
         Ok(())
     }
 
-    /// Nothing to do: each delivery is acknowledged by itself here.
+    /// Nothing to do: this bus acknowledges each delivery individually.
     async fn set_aside(&self, _tags: &[Tag]) -> Result<(), Error> {
         Ok(())
     }

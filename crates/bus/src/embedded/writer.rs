@@ -14,7 +14,7 @@ use super::store::{Change, Store, change_of};
 use crate::{Error, Message, Queue};
 
 /// How long acknowledgements wait for a publish to share a transaction with.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(100);
+const ACKNOWLEDGE_DELAY_MAX: Duration = Duration::from_millis(100);
 
 /// The queue of the writer thread.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl WriteQueue {
     fn next(&self) -> Option<PendingWrites> {
         let mut pending = self.pending();
         loop {
-            let due = pending.acknowledged_since.map(|since| since + ACKNOWLEDGE_WITHIN);
+            let due = pending.acknowledged_since.map(|since| since + ACKNOWLEDGE_DELAY_MAX);
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
             if !pending.publications.is_empty() || left.is_some_and(|left| left.is_zero() || pending.closing) {
                 let closing = pending.closing;

@@ -1,8 +1,8 @@
-//! Acknowledgements of one consumer: what is done is kept until everything before it is done too, then goes in one frame.
-//! What is done behind a delivery that is set aside goes at once, one frame each.
+//! Acknowledgements of one consumer, batched: done deliveries are held back until all earlier ones are done too, and
+//! then acknowledged by one frame. Deliveries after one that is set aside are acknowledged at once, one frame each.
 //!
-//! Delivery tags count from one on each channel, so they are contiguous. A tag of an earlier channel must never be
-//! sent: the broker closes the channel for one that it does not know.
+//! Delivery tags are contiguous and count from one on each channel. A tag of an earlier channel must never be sent:
+//! the broker closes the channel for an unknown tag.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,25 +15,26 @@ use tokio_util::sync::CancellationToken;
 use super::connection::within;
 use crate::{Acknowledger, Error, Tag};
 
-/// The account of one consumer.
+/// The acknowledgement state of one consumer.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledgements {
     account: Mutex<Account>,
-    /// One frame at a time, so that they go in order; who waits finds its own part sent with another's.
+    /// Only one frame is sent at a time, to keep the order. Callers that wait here find their part sent by another's
+    /// frame.
     pen: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Account {
-    /// Of the first of the channels; each further one has the next.
+    /// The generation of the first channel; each further channel has the next number.
     generation: u64,
     channels: Vec<Line>,
     broken: CancellationToken,
-    /// The consumer is gone: what it did not acknowledge goes to others.
+    /// The consumer is gone: its unacknowledged deliveries go to others.
     closed: bool,
 }
 
-/// One channel, and what is done of its deliveries.
+/// One channel, and the state of its deliveries.
 #[derive(Debug)]
 struct Line {
     channel: Channel,
@@ -41,13 +42,13 @@ struct Line {
 }
 
 impl Account {
-    /// Where the channel of a generation is among those of the moment.
+    /// The index of a generation's channel among the current ones.
     fn place(&self, generation: u64) -> Option<usize> {
         let place = usize::try_from(generation.checked_sub(self.generation)?).ok()?;
         (place < self.channels.len()).then_some(place)
     }
 
-    /// Goes on with other channels, of which no generation was there before; returns the earlier ones.
+    /// Switches to new channels with fresh generations, and returns the earlier channels.
     fn replace(&mut self, channels: Vec<Channel>) -> Vec<Line> {
         self.generation += self.channels.len().max(1) as u64;
         self.broken = CancellationToken::new();
@@ -56,29 +57,29 @@ impl Account {
     }
 }
 
-/// What is done on one channel.
+/// The done deliveries of one channel.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Progress {
-    /// All up to here is done.
+    /// All deliveries up to this number are done.
     contiguous: u64,
-    /// Of those the last one that is not acknowledged yet; some before it may be, each by itself.
+    /// The last unacknowledged one of these; some before it may be acknowledged individually.
     unsent: Option<u64>,
-    /// All up to here are acknowledged.
+    /// All deliveries up to this number are acknowledged.
     sent: u64,
-    /// Done and not acknowledged, since something before is not done.
+    /// Done and not acknowledged, because an earlier one is not done.
     held_back: BTreeSet<u64>,
-    /// Acknowledged by itself, while something before is not done.
+    /// Acknowledged individually, while an earlier one is not done.
     alone: BTreeSet<u64>,
-    /// Not done, and nothing waits for it.
+    /// Not done; later acknowledgements do not wait for them.
     aside: BTreeSet<u64>,
 }
 
-/// What to acknowledge now.
+/// The acknowledgements to send now.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Due {
-    /// Each by itself.
+    /// Individual ones.
     alone: Vec<u64>,
-    /// All up to here.
+    /// All up to this number.
     up_to: Option<u64>,
 }
 
@@ -108,7 +109,7 @@ impl Progress {
         }
     }
 
-    /// What to acknowledge now, which counts as sent: a frame may be on its way even when its sender is cancelled.
+    /// The acknowledgements to send now. They count as sent: a frame may have left even if its sender is cancelled.
     fn take_due(&mut self) -> Due {
         let up_to = self.unsent.take();
         self.sent = self.contiguous;
@@ -120,7 +121,7 @@ impl Progress {
         Due { alone, up_to }
     }
 
-    /// How many of those up to a number are acknowledged.
+    /// How many deliveries up to `number` are acknowledged.
     fn acknowledged(&self, up_to: u64) -> u64 {
         let sent = self.unsent.map_or(self.contiguous, |_| self.sent);
         let alone = self.alone.iter().filter(|number| **number <= up_to).count();
@@ -129,25 +130,25 @@ impl Progress {
 }
 
 impl Acknowledgements {
-    /// Begins with new channels, and returns the generation of the first one, the others have those that follow it, and
-    /// what is cancelled when acknowledging fails.
+    /// Starts with new channels. Returns the generation of the first one (the others follow in order), and a token
+    /// that is cancelled if acknowledging fails.
     pub(super) fn begin(&self, channels: Vec<Channel>) -> (u64, CancellationToken) {
         let mut account = self.account();
         account.replace(channels);
         (account.generation, account.broken.clone())
     }
 
-    /// Ends with the channels: what was delivered on them is stale.
+    /// Ends the channels: their deliveries are stale.
     pub(super) fn end(&self) {
         self.account().replace(Vec::new());
     }
 
-    /// Takes no acknowledgements any more.
+    /// Accepts no more acknowledgements.
     pub(super) fn close(&self) {
         self.account().closed = true;
     }
 
-    /// Ends with the channels before they are closed in good order: acknowledges also what was held back.
+    /// Ends the channels before a regular close, and sends the acknowledgements that were held back.
     pub(super) async fn finish(&self) {
         self.send().await;
         let lines = self.account().replace(Vec::new());
@@ -160,7 +161,7 @@ impl Acknowledgements {
         }
     }
 
-    /// Goes on with one more channel.
+    /// Adds a channel.
     pub(super) fn extend(&self, channel: Channel) {
         self.account().channels.push(Line { channel, progress: Progress::default() });
     }
@@ -170,12 +171,12 @@ impl Acknowledgements {
         self.pen.lock().await
     }
 
-    /// How many of the deliveries up to a number on one of the channels of the moment are acknowledged.
+    /// How many deliveries up to a number are acknowledged on one of the current channels.
     pub(super) fn acknowledged(&self, place: usize, up_to: u64) -> u64 {
         self.account().channels.get(place).map_or(0, |line| line.progress.acknowledged(up_to))
     }
 
-    /// How many of so many deliveries on the channels of the moment the broker takes for unacknowledged.
+    /// How many of `delivered` deliveries on the current channels the broker counts as unacknowledged.
     pub(super) fn outstanding(&self, delivered: u64) -> u64 {
         let acknowledged = self.account().channels.iter().map(|line| line.progress.acknowledged(u64::MAX)).sum();
         delivered.saturating_sub(acknowledged)
@@ -201,14 +202,14 @@ impl Acknowledgements {
         for (channel, (number, multiple)) in due {
             let sent = within("acknowledging", channel.basic_ack(number, BasicAckOptions { multiple })).await;
             if let Err(failure) = sent {
-                tracing::debug!(error = %failure, "not acknowledged, so it is delivered again");
+                tracing::debug!(error = %failure, "cannot acknowledge; the deliveries will be redelivered");
                 broken.cancel();
                 return;
             }
         }
     }
 
-    /// Notes something about deliveries that are not stale, and sends what is due then.
+    /// Applies a change to deliveries that are not stale, and sends the acknowledgements that are due.
     async fn note(&self, tags: &[Tag], note: fn(&mut Progress, u64)) {
         {
             let mut account = self.account();
@@ -292,7 +293,7 @@ mod tests {
 
         progress.done(2);
 
-        // Not up to 4, which is acknowledged already: the broker knows it no more.
+        // Not up to 4, which is acknowledged already: the broker does not know it any more.
         assert_eq!((progress.take_due(), progress.acknowledged(9)), (up_to(2), 5));
         progress.done(5);
         assert_eq!((progress.take_due(), progress.acknowledged(9)), (up_to(5), 6));

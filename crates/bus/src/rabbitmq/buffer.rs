@@ -1,6 +1,6 @@
-//! Deliveries that wait to be received, and how many bytes they have.
+//! The buffer of received deliveries, and its size in bytes.
 //!
-//! How many may come is left to `window`.
+//! `window` limits how many deliveries may arrive.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::{Delivery, RECEIVED_BYTES_MAX};
 
-/// What a consumer has been sent and nobody has received yet.
+/// Deliveries from the broker that the consumer has not yet taken.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     state: Mutex<State>,
@@ -24,7 +24,7 @@ struct State {
     is_closed: bool,
 }
 
-/// How much is in a buffer.
+/// The fill level of a buffer.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fill {
     pub(super) deliveries: usize,
@@ -45,8 +45,8 @@ impl Buffer {
         fill
     }
 
-    /// Takes the oldest deliveries, some megabytes of them at most; waits for the first. `None` when none will come.
-    /// May be cancelled.
+    /// Takes the oldest deliveries, up to some megabytes; waits for the first one. Returns `None` at the end. Cancel
+    /// safe.
     pub(super) async fn take(&self, most: usize) -> Option<Vec<Delivery>> {
         loop {
             {
@@ -68,7 +68,7 @@ impl Buffer {
         }
     }
 
-    /// Waits until all that was there has been taken.
+    /// Waits until all current deliveries are taken.
     pub(super) async fn drained(&self) {
         self.drained.notified().await;
     }
@@ -77,14 +77,14 @@ impl Buffer {
         self.state().fill
     }
 
-    /// Forgets what is there: the broker delivers it again.
+    /// Discards the deliveries: the broker redelivers them.
     pub(super) fn clear(&self) {
         let mut state = self.state();
         state.deliveries.clear();
         state.fill = Fill::default();
     }
 
-    /// Nothing more will come.
+    /// Ends the buffer: no more deliveries follow.
     pub(super) fn close(&self) {
         self.state().is_closed = true;
         self.arrived.notify_one();

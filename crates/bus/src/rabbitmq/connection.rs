@@ -1,7 +1,7 @@
-//! One connection to the broker: how it is made, watched and given up, and what may be wrong with it.
+//! One connection to the broker: opening, watching, closing it, and classifying its errors.
 //!
-//! The library's connecting and closing can hang for ever, and what hangs keeps a thread. So the socket is ours: shutting
-//! it down ends whatever the library still does with it. When to connect again is left to the supervisors.
+//! The library may hang while connecting or closing, and then keeps a thread. So we own the socket: shutting it down
+//! ends any call of the library. The supervisors decide when to reconnect.
 
 use std::fmt;
 use std::future::Future;
@@ -23,14 +23,14 @@ use tokio_util::sync::CancellationToken;
 use super::guarded::{self, Guarded};
 use crate::{BusConfig, Error, Queue};
 
-/// The longest wait for any one answer of the broker.
+/// The timeout of each answer of the broker.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
-/// The longest wait for the broker to say goodbye.
+/// The timeout for a regular close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-/// What both sides must be heard within, in seconds, unless the URL says otherwise.
+/// The heartbeat in seconds, unless the URL sets another one.
 const HEARTBEAT_S: u16 = 10;
-/// How often a connection is looked at, in case the library says nothing.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a connection is checked, in case the library reports nothing.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reply codes of AMQP 0-9-1.
 mod code {
@@ -40,48 +40,48 @@ mod code {
     pub(super) const NOT_ALLOWED: u16 = 530;
 }
 
-/// What keeps a connection from working.
+/// Why a connection does not work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// Waiting does not help: somebody must change something, and the text says what.
+    /// Permanent: somebody has to change the configuration, as the text says.
     Config(String),
-    /// It is waited out.
+    /// Temporary: retried.
     Passing(String),
 }
 
-/// A broker's answer that says no, as far as it matters here.
+/// The refusals of a broker that we tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The user may not do this.
+    /// The user lacks the permission.
     Access,
-    /// There is no such thing.
+    /// The object does not exist.
     NotFound,
-    /// It is there, but different.
+    /// The object exists with other arguments.
     Precondition,
-    /// The user may not use this virtual host, or there is none.
+    /// The user may not use this virtual host, or it does not exist.
     VirtualHost,
 }
 
-/// A step that failed.
+/// A failed step.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The broker said no, or the connection broke.
+    /// The broker refused, or the connection broke.
     #[error("{what}: {error}")]
     Failed {
-        /// What was tried.
+        /// The step.
         what: &'static str,
-        /// What the library says.
+        /// The library's error.
         error: lapin::Error,
     },
-    /// There was no answer.
+    /// No answer in time.
     #[error("{what}: no answer in {ANSWER_DEADLINE:?}")]
     NoAnswer {
-        /// What was tried.
+        /// The step.
         what: &'static str,
     },
 }
 
-/// Waits for a step, at most the deadline of one answer.
+/// Runs a step with the timeout of one answer.
 pub(super) async fn within<T>(what: &'static str, step: impl Future<Output = lapin::Result<T>>) -> Result<T, Failure> {
     match tokio::time::timeout(ANSWER_DEADLINE, step).await {
         Ok(ended) => ended.map_err(|error| Failure::Failed { what, error }),
@@ -90,7 +90,7 @@ pub(super) async fn within<T>(what: &'static str, step: impl Future<Output = lap
 }
 
 impl Failure {
-    /// The broker's refusal and its words, if that is what it was.
+    /// The broker's refusal and its text, if the error is one.
     pub(super) fn refusal(&self) -> Option<(Refusal, &str)> {
         let Self::Failed { error, .. } = self else { return None };
         let ErrorKind::ProtocolError(error) = error.kind() else { return None };
@@ -104,7 +104,8 @@ impl Failure {
         Some((refusal, error.get_message().as_str()))
     }
 
-    /// The broker's refusal to let us in, if that is what it was. A limit of connections is no matter of settings, it passes.
+    /// The broker's refusal of the login, if the error is one. A connection limit is temporary, not a configuration
+    /// problem.
     pub(super) fn refusal_of_login(&self) -> Option<(Refusal, &str)> {
         self.refusal().filter(|(refusal, said)| {
             matches!(refusal, Refusal::Access | Refusal::VirtualHost) && !said.contains("limit")
@@ -125,7 +126,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where the broker is and how it is used. `Debug` shows no password.
+/// The broker's address and settings. `Debug` shows no password.
 pub(super) struct Broker {
     uri: AMQPUri,
     shown: String,
@@ -141,13 +142,14 @@ impl Broker {
             ))
         };
         let mut uri: AMQPUri = url.expose().parse().map_err(|reason: String| refused(&reason))?;
-        // The library knows no IPv6 address and would go to the local host instead.
+        // The library supports no IPv6 address: it would connect to the local host instead.
         let parsed = url::Url::parse(url.expose()).map_err(|error| refused(&error.to_string()))?;
         let host = parsed.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it names no host"))?;
         if host.starts_with('[') {
             host.trim_matches(['[', ']']).clone_into(&mut uri.authority.host);
         }
-        // Who ends the URL with a slash means the default virtual host; one without a name cannot be had.
+        // A URL that ends with a slash means the default virtual host. A virtual host with an empty name is not
+        // supported.
         if uri.vhost.is_empty() {
             "/".clone_into(&mut uri.vhost);
         }
@@ -155,22 +157,22 @@ impl Broker {
         Ok(Self { uri, shown: url.to_string(), config: config.clone() })
     }
 
-    /// The broker's name of this queue.
+    /// The name of this queue on the broker.
     pub(super) fn queue_name(&self, queue: Queue) -> ShortString {
         self.config.names.of(queue).into()
     }
 
-    /// Who connects: the broker checks it against the `user_id` of what is published.
+    /// The user of the connection; the broker compares it with the `user_id` of published messages.
     pub(super) fn user(&self) -> &str {
         &self.uri.authority.userinfo.username
     }
 
-    /// Connects. `purpose` is shown to the operators of the broker, after the service's name.
+    /// Connects. Operators of the broker see `purpose` after the service's name.
     pub(super) async fn connect(&self, purpose: &str) -> Result<(Live, Watch), Problem> {
         self.try_connect(purpose).await.map_err(|failure| self.login_problem(failure))
     }
 
-    /// The same, for who wants to know what exactly the broker says.
+    /// Like `connect`, but returns the broker's exact refusal.
     pub(super) async fn try_connect(&self, purpose: &str) -> Result<(Live, Watch), Failure> {
         let authority = &self.uri.authority;
         let connecting = TcpStream::connect((authority.host.as_str(), authority.port));
@@ -189,7 +191,7 @@ impl Broker {
             Box::pin(Connection::connector(self.uri.clone(), runtime, connect, properties)).await
         });
         let connection = opened.await?;
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut look = tokio::time::interval(CHECK_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watch = Watch { events: connection.events_listener().boxed(), look };
         Ok((Live { connection, given_up: CancellationToken::new(), _socket: socket }, watch))
@@ -211,7 +213,7 @@ impl fmt::Debug for Broker {
     }
 }
 
-/// An open connection. Dropping it cuts it off.
+/// An open connection. Dropping it closes the socket.
 #[derive(Debug)]
 pub(super) struct Live {
     connection: Connection,
@@ -224,37 +226,38 @@ impl Live {
         &self.connection
     }
 
-    /// Whether the broker, short of memory or disk, takes nothing from this connection just now.
+    /// Whether the broker blocks this connection, because it is short of memory or disk.
     pub(super) fn is_blocked(&self) -> bool {
         self.connection.status().blocked()
     }
 
-    /// Asks its supervisor to build it anew.
+    /// Asks the supervisor to reconnect.
     pub(super) fn give_up(&self) {
         self.given_up.cancel();
     }
 
-    /// Waits until its supervisor is asked to build it anew.
+    /// Waits until the supervisor is asked to reconnect.
     pub(super) async fn is_given_up(&self) {
         self.given_up.cancelled().await;
     }
 
-    /// Says goodbye to the broker, which then knows that this is no failure.
+    /// Closes the connection regularly, so that the broker does not report a failure.
     pub(super) async fn close(&self) {
         let goodbye = self.connection.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into());
-        // A broker that does not answer is left without a goodbye.
+        // Without an answer, the socket is closed anyway.
         drop(tokio::time::timeout(CLOSE_DEADLINE, goodbye).await);
     }
 }
 
-/// What the library says about a connection.
+/// Events of the library about a connection.
 pub(super) struct Watch {
     events: BoxStream<'static, Event>,
     look: Interval,
 }
 
 impl Watch {
-    /// Waits for the end of the connection and says why; tells the health when the broker blocks it. May be cancelled.
+    /// Waits for the end of the connection and returns the reason. Reports to the health if the broker blocks it.
+    /// Cancel safe.
     pub(super) async fn ended(&mut self, live: &Live, health: &Dependency) -> String {
         loop {
             let event = tokio::select! {
@@ -277,13 +280,13 @@ impl Watch {
     }
 }
 
-/// The connection's socket once more, to end it whoever else still holds it.
+/// A second handle to the connection's socket, to shut it down while other owners exist.
 #[derive(Debug)]
 struct Socket(StdTcpStream);
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // An error means that it is closed already.
+        // An error means that the socket is closed already.
         drop(self.0.shutdown(Shutdown::Both));
     }
 }

@@ -1,4 +1,4 @@
-//! The connection that publishes, and the task that keeps it up.
+//! The publishing connection, and the supervisor task that reconnects it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use super::connection::{Broker, Live, Problem, Watch};
 use super::topology;
 use crate::Error;
 
-/// A connection that lasted so long was a good one: the next attempt comes soon.
-const GOOD_AFTER: Duration = Duration::from_secs(5);
+/// A connection that lasted this long resets the backoff.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// The waits between attempts: at most 5 s, since work should go on soon after the broker is back.
+/// The backoff between attempts: at most 5 s, since work should continue soon after the broker is back.
 pub(super) fn reconnect_backoff() -> Backoff {
     Backoff::new(Duration::from_millis(100), Duration::from_secs(5))
 }
 
-/// Whether a connection that began then was a good one.
+/// Whether a connection that began at `since` resets the backoff.
 pub(super) fn lasted(since: Instant) -> bool {
-    since.elapsed() > GOOD_AFTER
+    since.elapsed() > STABLE_AFTER
 }
 
-/// The way to the connection of the moment.
+/// A handle to the current connection.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionHandle {
     state: watch::Receiver<State>,
@@ -39,7 +39,7 @@ enum State {
 }
 
 impl ConnectionHandle {
-    /// Begins to connect, until the shutdown.
+    /// Connects in the background, until the shutdown.
     pub(super) fn start(broker: &Arc<Broker>, context: &ServiceContext, shutdown: &CancellationToken) -> Self {
         let (sender, state) = watch::channel(State::Down);
         let supervisor = Supervisor {
@@ -62,7 +62,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// The connection; waits for it, but not beyond the soft stop.
+    /// Waits for the connection, until the soft stop.
     pub(super) async fn live(&self, lifecycle: &Lifecycle) -> Result<Arc<Live>, Error> {
         let mut state = self.state.clone();
         loop {
@@ -89,7 +89,7 @@ struct Supervisor {
 impl Supervisor {
     async fn run(self) {
         let mut backoff = reconnect_backoff();
-        // Settings that worked once are right; what goes against them later is waited out.
+        // Settings that worked once are correct; later refusals are retried.
         let mut proven = false;
         loop {
             let began = Instant::now();
@@ -126,18 +126,18 @@ impl Supervisor {
         Ok((live, watch))
     }
 
-    /// Offers the connection until it ends, and says why; `None` for the shutdown.
+    /// Offers the connection until it ends, and returns the reason; `None` for the shutdown.
     async fn serve(&self, live: Live, mut watch: Watch) -> Option<String> {
         let live = Arc::new(live);
         self.health.up();
         self.state.send_replace(State::Up(Arc::clone(&live)));
         let reason = tokio::select! {
             () = self.shutdown.cancelled() => None,
-            () = live.is_given_up() => Some("publishing failed, so the connection is made anew".to_owned()),
+            () = live.is_given_up() => Some("publishing failed, reconnecting".to_owned()),
             reason = watch.ended(&live, &self.health) => Some(reason),
         };
         self.state.send_replace(State::Down);
-        // Whoever still waits for an answer on this connection waits no more.
+        // Fails all pending requests on this connection.
         live.give_up();
         if reason.is_none() {
             live.close().await;

@@ -1,8 +1,8 @@
-//! A consumer of one queue on a connection of its own, and the task that keeps both up.
+//! A consumer of one queue on a connection of its own, and its supervisor task.
 //!
-//! Deliveries wait in a buffer, so `receive` may be cancelled and takes many at once. How many may come is left to
-//! `window`, on which channels to `stream`. Each channel is a generation: what was delivered on an earlier one is stale,
-//! since the broker delivers it again.
+//! Deliveries wait in a buffer, so `receive` is cancel safe and returns many at once. `window` limits their number,
+//! and `stream` spreads them over channels. Each channel is a generation: deliveries on an earlier one are stale,
+//! because the broker redelivers them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,12 +23,12 @@ use super::window::{self, Seen};
 use super::{headers, topology};
 use crate::{Acknowledger, Consumer, Delivery, Error, Queue, Tag};
 
-/// How often an idle consumer asks whether something is ready that it does not get.
-const PROBE_EVERY: Duration = Duration::from_secs(15);
-/// How often in a row the answer may be yes.
+/// How often an idle consumer checks whether messages are ready that it does not receive.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+/// After this many positive checks in a row the consumer reconnects.
 const PROBES_MAX: u32 = 4;
 
-/// Begins to consume, in the background.
+/// Starts to consume in the background.
 pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: &ServiceContext) -> Subscription {
     let buffer = Arc::new(Buffer::default());
     let shutdown = CancellationToken::new();
@@ -38,7 +38,7 @@ pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: 
         broker: Arc::clone(broker),
         queue,
         prefetch,
-        first: prefetch.min(window::FIRST),
+        first: prefetch.min(window::FIRST_WINDOW_MESSAGES),
         buffer: Arc::clone(&buffer),
         acknowledgements: Arc::clone(&acknowledgements),
         refused: Arc::clone(&refused),
@@ -56,7 +56,7 @@ pub(super) fn start(broker: &Arc<Broker>, queue: Queue, prefetch: u16, context: 
     }
 }
 
-/// The consumer's end of the buffer.
+/// The consumer's side of the buffer.
 #[derive(Debug)]
 pub(super) struct Subscription {
     buffer: Arc<Buffer>,
@@ -98,7 +98,7 @@ impl Drop for Supervisor {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // At once, as the task that takes leave of the broker may still be busy.
+        // At once, because the task that closes the connection may still be busy.
         self.acknowledgements.close();
     }
 }
@@ -107,7 +107,7 @@ struct Supervisor {
     broker: Arc<Broker>,
     queue: Queue,
     prefetch: u16,
-    /// How many deliveries a connection begins with.
+    /// The number of deliveries with which a connection starts.
     first: u16,
     buffer: Arc<Buffer>,
     acknowledgements: Arc<Acknowledgements>,
@@ -116,18 +116,18 @@ struct Supervisor {
     shutdown: CancellationToken,
 }
 
-/// Why a connection is given up.
+/// Why a connection is closed.
 enum Ended {
     Shutdown,
     Lost(String),
-    /// Bodies are larger than the window was made for, which is this large for the next connection.
+    /// Bodies exceed the window. The next connection starts with this window.
     Overfull(u16),
 }
 
 impl Supervisor {
     async fn run(mut self) {
         let mut backoff = reconnect_backoff();
-        // Settings that worked once are right; what goes against them later is waited out.
+        // Settings that worked once are correct; later refusals are retried.
         let mut proven = false;
         loop {
             let began = Instant::now();
@@ -185,10 +185,10 @@ impl Supervisor {
         Ok(Stream::begin(&self.broker, live, watch, name, self.first).await?)
     }
 
-    /// Fills the buffer until the connection ends, and says why.
+    /// Fills the buffer until the connection ends, and returns the reason.
     async fn serve(&self, stream: &mut Stream) -> Ended {
         let (generation, broken) = self.acknowledgements.begin(stream.channels());
-        let mut probe = tokio::time::interval_at(Instant::now() + PROBE_EVERY, PROBE_EVERY);
+        let mut probe = tokio::time::interval_at(Instant::now() + PROBE_INTERVAL, PROBE_INTERVAL);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut idle = Idle::default();
         let mut seen = Seen::default();
@@ -200,11 +200,11 @@ impl Supervisor {
                 biased;
                 () = self.shutdown.cancelled() => return Ended::Shutdown,
                 () = broken.cancelled() => {
-                    return Ended::Lost("acknowledging failed, so the connection is made anew".to_owned());
+                    return Ended::Lost("acknowledging failed, reconnecting".to_owned());
                 }
                 reason = watch.ended(live, &self.health) => return Ended::Lost(reason),
                 first = lines.first() => {
-                    // What else is there comes along: looking after everything above costs more than a delivery.
+                    // Also take the other available deliveries: the checks above cost more than a delivery.
                     let mut next = Some(first);
                     while let Some((place, message)) = next {
                         let message = match message {
@@ -238,7 +238,7 @@ impl Supervisor {
         }
     }
 
-    /// Lets more deliveries come, once all that may come are there and little of them waits.
+    /// Widens the window once it is used up and few bytes are waiting.
     async fn widened(&self, stream: &mut Stream, seen: Seen) -> Result<Option<u16>, Failure> {
         let _held = self.acknowledgements.hold().await;
         if !stream.lines.is_exhausted(&self.acknowledgements) {
@@ -250,7 +250,7 @@ impl Supervisor {
         Ok(Some(window))
     }
 
-    /// How many messages are ready, in the eyes of the broker; none when it does not say so.
+    /// How many messages are ready, as reported by the broker; zero if it does not report.
     async fn ready(&self, live: &Live) -> u32 {
         let counted = within("counting the messages of a queue", async {
             let channel = live.connection().create_channel().await?;
@@ -260,7 +260,7 @@ impl Supervisor {
         counted.await.unwrap_or_default()
     }
 
-    /// Takes leave in good order: what is done is acknowledged, and the broker may deliver the rest to others at once.
+    /// Closes regularly: acknowledges what is done, and lets the broker deliver the rest to others at once.
     async fn finish(&self, stream: Stream) {
         self.acknowledgements.finish().await;
         stream.live.close().await;
@@ -275,7 +275,7 @@ fn ended(error: Option<&lapin::Error>) -> String {
     )
 }
 
-/// Counts how often in a row nothing came although something was ready.
+/// Counts the checks in a row that found ready messages and no delivery.
 #[derive(Debug, Default)]
 struct Idle {
     delivered: u64,

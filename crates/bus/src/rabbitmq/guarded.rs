@@ -1,7 +1,7 @@
-//! The stream of a connection, with the headers of messages bounded before the library parses them.
+//! A connection's byte stream that limits message headers before the library parses them.
 //!
-//! Frames of other kinds pass as they come. A content header is held until it is whole, checked by [`nesting`], and passed
-//! on with the same length. [`Guard`] is how the library is told to take this stream.
+//! Other frames pass unchanged. A content header is held until it is complete, checked by [`nesting`], and passed on
+//! with the same length. [`Guard`] makes the library use this stream.
 
 use std::future::Future;
 use std::io::{self, Error, ErrorKind, Read, Write};
@@ -22,27 +22,27 @@ use tokio::net::TcpStream;
 
 use super::nesting;
 
-/// Type, channel and length come before the payload of a frame.
+/// Type, channel and length precede the payload of a frame.
 const HEAD_BYTES: usize = 7;
-/// The largest content header; brokers send at most 128 KiB unless told otherwise.
+/// The maximum size of a content header; brokers send at most 128 KiB by default.
 const HEADER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const READ_BYTES: usize = 4096;
 
-/// The runtime of a guarded connection: tokio's, with another type of stream.
+/// The runtime of a guarded connection: tokio's, with another stream type.
 pub(super) fn runtime() -> Runtime<RuntimeParts<async_rs::Tokio, Guard>> {
     let tokio = async_rs::Tokio::current();
     Runtime::new(RuntimeParts::new(tokio.clone(), Guard(tokio)))
 }
 
-/// A stream whose content headers are bounded.
+/// A stream with limited content headers.
 #[derive(Debug)]
 pub(super) struct Guarded<S> {
     inner: S,
-    /// What is left of a frame that passes as it comes.
+    /// The remaining bytes of a frame that passes unchanged.
     passing: usize,
-    /// The beginning of a frame that is not whole yet, behind what may be passed on.
+    /// The beginning of an incomplete frame, after the bytes that may pass.
     held: Vec<u8>,
-    /// So much at the beginning of `held` may be passed on.
+    /// This many bytes at the beginning of `held` may pass.
     checked: usize,
 }
 
@@ -51,7 +51,7 @@ impl<S> Guarded<S> {
         Self { inner, passing: 0, held: Vec::new(), checked: 0 }
     }
 
-    /// Checks what has come. Returns how much of it may be passed on; the rest is the beginning of a frame.
+    /// Checks the received bytes. Returns how many may pass; the rest is the beginning of a frame.
     fn check(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut at = 0;
         loop {
@@ -78,7 +78,7 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Takes from what is held and checked.
+    /// Reads from the checked bytes.
     fn take(&mut self, out: &mut [u8]) -> usize {
         let count = self.checked.min(out.len());
         out[..count].copy_from_slice(&self.held[..count]);
@@ -106,7 +106,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 let mut more = [0; READ_BYTES];
                 let read = ready!(Pin::new(&mut this.inner).poll_read(context, &mut more))?;
                 if read == 0 {
-                    // Of a frame that is not whole nothing is parsed.
+                    // Never parses an incomplete frame.
                     return Poll::Ready(Ok(0));
                 }
                 let mut held = std::mem::take(&mut this.held);
@@ -141,7 +141,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-/// Tokio's reactor, whose streams are guarded.
+/// Tokio's reactor with guarded streams.
 #[derive(Debug, Clone)]
 pub(super) struct Guard(async_rs::Tokio);
 
@@ -185,7 +185,7 @@ mod tests {
         [&[kind, 0, 1], &length[..], payload, &[0xce]].concat()
     }
 
-    /// A stream that gives at most so many bytes at once.
+    /// A stream that returns at most this many bytes per read.
     struct InPieces(Cursor<Vec<u8>>, usize);
 
     impl AsyncRead for InPieces {

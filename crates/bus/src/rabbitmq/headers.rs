@@ -1,5 +1,5 @@
-//! What the headers of a message say: the trace that it belongs to, and dead-letter reasons, our own and those that the broker writes
-//! when it gives a message up. What else a publisher says is left to `properties`.
+//! The headers of a message: its trace, and dead-letter reasons, our own and the broker's. `properties` handles the
+//! other headers.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::{DeadLetterReason, Message, Properties};
 
 const REASON: &str = "x-dwell-reason";
 const QUEUE: &str = "x-dwell-queue";
-/// What `RabbitMQ` writes: the first death, and the list of all of them, the newest first.
+/// The headers that `RabbitMQ` adds: the first death, and the list of all, the newest first.
 const BROKER_REASON: &str = "x-first-death-reason";
 const BROKER_QUEUE: &str = "x-first-death-queue";
 const BROKER_LIST: &str = "x-death";
 
-/// The properties of a message that we publish, its headers included.
+/// The properties of a message to publish, with its headers.
 pub(super) fn properties(message: &Message, publishing: &Publishing<'_>) -> BasicProperties {
     let (properties, mut headers) = properties::to_amqp(message.properties.as_deref(), publishing);
     if let Some(DeadLetterReason { reason, queue }) = &message.dead_letter {
@@ -32,22 +32,22 @@ pub(super) fn properties(message: &Message, publishing: &Publishing<'_>) -> Basi
     if headers.inner().is_empty() { properties } else { properties.with_headers(headers) }
 }
 
-/// What the publisher of a message that we receive said beside the body, our own headers and the trace left out.
+/// The publisher's properties of a received message, without the trace and our own headers.
 pub(super) fn said(properties: &BasicProperties) -> Option<Arc<Properties>> {
-    // A trace in another spelling than ours stays a header, so that it goes on as it came.
+    // A trace in another spelling stays a header, and so is passed on unchanged.
     let traceparent = trace(properties).map(|trace| trace.traceparent());
     let is_trace = |headers: &FieldTable| headers.inner().get(TRACEPARENT).and_then(text) == traceparent;
     let hides_trace = traceparent.is_some() && properties.headers().as_ref().is_some_and(is_trace);
     properties::from_amqp(properties, |name| [REASON, QUEUE].contains(&name) || (hides_trace && name == TRACEPARENT))
 }
 
-/// The trace of a message that we receive, if it has one. A header of another form is none.
+/// The trace of a received message. A header of another format is ignored.
 pub(super) fn trace(properties: &BasicProperties) -> Option<TraceContext> {
     let header = properties.headers().as_ref()?.inner().get(TRACEPARENT)?;
     TraceContext::parse(&text(header)?)
 }
 
-/// The dead-letter reason of a message that we receive, ours before the broker's. Headers of any type are fine.
+/// The dead-letter reason of a received message, ours before the broker's. Accepts headers of any type.
 pub(super) fn dead_letter_reason(properties: &BasicProperties) -> Option<DeadLetterReason> {
     let headers = properties.headers().as_ref()?;
     reason_in(headers, REASON, QUEUE)
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    const OURS: Publishing<'_> = Publishing { user: "dwell", is_dead_letter: false };
+    const OWN_PUBLISHING: Publishing<'_> = Publishing { user: "dwell", is_dead_letter: false };
 
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();
@@ -100,17 +100,17 @@ mod tests {
         let reason = DeadLetterReason { reason: "no entry time".to_owned(), queue: "parking.entry".to_owned() };
 
         let with_reason = Message { dead_letter: Some(reason.clone()), ..Message::new("") };
-        assert_eq!(dead_letter_reason(&properties(&with_reason, &OURS)), Some(reason));
-        assert_eq!(dead_letter_reason(&properties(&Message::new(""), &OURS)), None);
+        assert_eq!(dead_letter_reason(&properties(&with_reason, &OWN_PUBLISHING)), Some(reason));
+        assert_eq!(dead_letter_reason(&properties(&Message::new(""), &OWN_PUBLISHING)), None);
     }
 
     #[test]
     fn our_trace_comes_back_as_it_went_and_what_is_none_is_no_error() {
         let context = TraceContext::new();
         let traced = Message { trace: Some(context), ..Message::new("") };
-        assert_eq!(trace(&properties(&traced, &OURS)), Some(context));
-        assert_eq!(said(&properties(&traced, &OURS)), None);
-        assert_eq!(properties(&Message::new(""), &OURS).headers(), &None);
+        assert_eq!(trace(&properties(&traced, &OWN_PUBLISHING)), Some(context));
+        assert_eq!(said(&properties(&traced, &OWN_PUBLISHING)), None);
+        assert_eq!(properties(&Message::new(""), &OWN_PUBLISHING).headers(), &None);
         for value in [long("not a trace"), AMQPValue::Boolean(true)] {
             assert_eq!(trace(&BasicProperties::default().with_headers(table(&[(TRACEPARENT, value)]))), None);
         }

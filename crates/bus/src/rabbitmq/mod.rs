@@ -1,13 +1,13 @@
 //! The bus on `RabbitMQ`.
 //!
-//! Publishing and consuming have connections of their own, since a broker that is short of memory or disk halts a whole
-//! connection that publishes. Each is kept up by a task that rebuilds it without end: connection, topology, channel,
-//! prefetch, consumer. The client library's own recovery is not used. Every wait for the broker has a deadline.
+//! Publishing and consuming use separate connections, because a broker short of memory or disk blocks every
+//! connection that publishes. A supervisor task rebuilds each connection without end: connection, topology, channel,
+//! prefetch, consumer. The client library's own recovery is not used. Every wait for the broker has a timeout.
 //!
-//! The parts: `connection` one connection and what may be wrong with it, `topology` the queues, `connection_handle` the
-//! connection that publishes, `queue_publisher` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
-//! `acknowledgements` the other way, `headers` dead-letter reasons and traces, `properties` what a publisher says, `guarded` and
-//! `nesting` what a message may not do to the library, `probe` a look at a broker that changes nothing.
+//! Modules: `connection` one connection and its errors, `topology` the queues, `connection_handle` the publishing
+//! connection, `queue_publisher` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
+//! `acknowledgements` consuming, `headers` dead-letter reasons and traces, `properties` the publisher's properties,
+//! `guarded` and `nesting` protection of the library from hostile headers, `probe` a read-only check of a broker.
 
 mod acknowledgements;
 mod buffer;

@@ -1,21 +1,21 @@
-//! Bounds how deep the headers of a message are nested.
+//! Limits the nesting of message headers.
 //!
-//! The library parses, copies and drops nested tables and arrays by recursion: 15 KB of nested arrays, published by anybody
-//! who may publish, overflow its stack. This looks at a table without recursion, and replaces one that is nested too deep by
-//! a flat table of the same length.
+//! The library parses, copies and drops nested tables and arrays by recursion: 15 KB of nested arrays, from any
+//! client that may publish, overflow its stack. This module checks a table without recursion, and replaces one that
+//! is nested too deeply by a flat table of the same length.
 
-/// The deepest nesting of tables and arrays in the headers of a message. A broker's own headers have three levels.
-const NESTING: usize = 64;
-/// The property flags that come before the headers, and theirs.
+/// The maximum nesting of tables and arrays in message headers. A broker's own headers have three levels.
+const NESTING_MAX: usize = 64;
+/// The property flags before the headers, and the flag of the headers.
 const CONTENT_TYPE: u16 = 1 << 15;
 const CONTENT_ENCODING: u16 = 1 << 14;
 const HEADERS: u16 = 1 << 13;
-/// Class, weight and body size come before the property flags.
-const FLAGS_AT: usize = 12;
-/// The only member of a table that replaces another one: what was there, as bytes.
-const REPLACED: &[u8] = b"x-dwell-nested-too-deep";
+/// Class, weight and body size precede the property flags.
+const FLAGS_OFFSET: usize = 12;
+/// The only member of a replacement table; its value is the original bytes.
+const REPLACEMENT_MEMBER: &[u8] = b"x-dwell-nested-too-deep";
 
-/// Bounds the headers in the payload of a content header frame; true when they were replaced.
+/// Limits the nesting in the payload of a content header frame. Returns true if the headers were replaced.
 pub(super) fn bound(payload: &mut [u8]) -> bool {
     let Some(table) = headers_of(payload) else { return false };
     if is_bounded(table) {
@@ -25,11 +25,11 @@ pub(super) fn bound(payload: &mut [u8]) -> bool {
     true
 }
 
-/// The bytes of the table of headers, without its length; `None` when there is none or it is cut off.
+/// The bytes of the header table, without its length; `None` if it is missing or truncated.
 fn headers_of(payload: &mut [u8]) -> Option<&mut [u8]> {
-    let mut cursor = Cursor { bytes: payload, at: FLAGS_AT };
+    let mut cursor = Cursor { bytes: payload, at: FLAGS_OFFSET };
     let flags = cursor.short()?;
-    // The lowest bit says that more flags follow, which no broker sends.
+    // The lowest bit announces more flags, which no broker sends.
     if flags & HEADERS == 0 || flags & 1 != 0 {
         return None;
     }
@@ -43,10 +43,11 @@ fn headers_of(payload: &mut [u8]) -> Option<&mut [u8]> {
     payload.get_mut(begin..begin.checked_add(length)?)
 }
 
-/// Whether tables and arrays are nested at most [`NESTING`] deep, as far as they can be read: the library goes no further.
+/// Whether tables and arrays are nested at most [`NESTING_MAX`] deep, as far as they can be parsed: the library stops
+/// there too.
 fn is_bounded(table: &[u8]) -> bool {
     let mut cursor = Cursor { bytes: table, at: 0 };
-    // What is being read: where it ends, and whether its values have names.
+    // The open containers: where each ends, and whether its values have names.
     let mut open = vec![(table.len(), true)];
     while let Some((end, has_names)) = open.last().copied() {
         if cursor.at >= end {
@@ -60,7 +61,7 @@ fn is_bounded(table: &[u8]) -> bool {
             None => return true,
             Some(Value::Flat) => {}
             Some(Value::Nested { length, has_names }) => {
-                if open.len() == NESTING {
+                if open.len() == NESTING_MAX {
                     return false;
                 }
                 open.push((cursor.at.saturating_add(length).min(end), has_names));
@@ -71,12 +72,13 @@ fn is_bounded(table: &[u8]) -> bool {
 }
 
 fn replace(table: &mut [u8]) {
-    let Ok(name) = u8::try_from(REPLACED.len()) else { return };
-    // A table that is nested too deep is longer than this.
-    let Some(bytes) = table.len().checked_sub(REPLACED.len() + 6).and_then(|bytes| u32::try_from(bytes).ok()) else {
+    let Ok(name) = u8::try_from(REPLACEMENT_MEMBER.len()) else { return };
+    // A table that is nested too deeply is longer than this.
+    let Some(bytes) = table.len().checked_sub(REPLACEMENT_MEMBER.len() + 6).and_then(|bytes| u32::try_from(bytes).ok())
+    else {
         return;
     };
-    let head = [&[name], REPLACED, b"x", &bytes.to_be_bytes()].concat();
+    let head = [&[name], REPLACEMENT_MEMBER, b"x", &bytes.to_be_bytes()].concat();
     table[..head.len()].copy_from_slice(&head);
 }
 
@@ -115,7 +117,7 @@ impl Cursor<'_> {
         self.skip(length.into())
     }
 
-    /// Takes a value, or the beginning of one that has others in it. The types are those that the library knows.
+    /// Skips a value, or the start of a container. The types are those of the library.
     fn value(&mut self) -> Option<Value> {
         let [kind] = self.take()?;
         let length = match kind {
@@ -141,7 +143,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The payload of a content header whose headers have a member of every type and then arrays and tables within one another.
+    /// The payload of a content header with a member of every type, and then arrays and tables nested alternately.
     pub(in super::super) fn payload(levels: usize) -> Vec<u8> {
         let mut inner = Vec::new();
         for level in 0..levels {
@@ -164,16 +166,16 @@ pub(super) mod tests {
         [&head[..], &length, &table, &[2]].concat()
     }
 
-    /// As the library parses it.
+    /// The library's own parse.
     fn parsed(payload: &mut [u8]) -> FieldTable {
-        let begin = FLAGS_AT + 2 + 17 + 5;
+        let begin = FLAGS_OFFSET + 2 + 17 + 5;
         let (_, table) = parse_field_table(&payload[begin..]).unwrap();
         table
     }
 
     #[test]
     fn headers_of_ordinary_depth_stay_as_they_are() {
-        for levels in [0, 1, 3, NESTING - 1] {
+        for levels in [0, 1, 3, NESTING_MAX - 1] {
             let before = payload(levels);
             let mut after = before.clone();
             assert!(!bound(&mut after), "{levels}");
@@ -184,7 +186,7 @@ pub(super) mod tests {
 
     #[test]
     fn headers_that_are_nested_too_deep_become_flat_and_the_library_reads_them() {
-        for levels in [NESTING, NESTING + 1, 1_000, 25_000] {
+        for levels in [NESTING_MAX, NESTING_MAX + 1, 1_000, 25_000] {
             let mut payload = payload(levels);
             let (begin, end) = (payload[..40].to_vec(), payload.last().copied());
             assert!(bound(&mut payload), "{levels}");
@@ -204,7 +206,7 @@ pub(super) mod tests {
             assert!(!bound(&mut cut), "{length}");
             assert!(cut == whole[..length]);
         }
-        for place in FLAGS_AT..whole.len() {
+        for place in FLAGS_OFFSET..whole.len() {
             let mut other = whole.clone();
             other[place] = 0xff;
             bound(&mut other);

@@ -1,6 +1,6 @@
-//! A look at the broker that changes nothing: may we log in, and are the queues as they must be?
+//! A read-only check of the broker: can we log in, and do the queues have the right arguments?
 //!
-//! Nothing is retried and nothing waited out. What a person should do about it is left to the caller.
+//! Nothing is retried. The caller knows what a person should do about a problem.
 
 use lapin::types::FieldTable;
 use settings::Masked;
@@ -10,66 +10,66 @@ use super::topology::{self, DURABLE, PASSIVE};
 use crate::config::Declare;
 use crate::{BusConfig, Queue};
 
-/// A queue as it was found.
+/// The state of a queue on the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFound {
-    /// Which.
+    /// The queue.
     pub queue: Queue,
     /// Its name on the broker.
     pub name: String,
-    /// How it stands.
+    /// Its state.
     pub state: QueueState,
 }
 
-/// How a queue stands.
+/// The state of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueState {
-    /// It can be used as it is.
+    /// It exists with the right arguments.
     Found {
-        /// Messages that wait there.
+        /// Ready messages.
         messages: u32,
-        /// Who consumes it.
+        /// Its consumers.
         consumers: u32,
     },
-    /// It is not there; a service makes it when it starts.
+    /// It is missing; a service declares it when it starts.
     ToBeMade,
-    /// It is not there, and by `DWELL_QUEUE_DECLARE=passive` nobody makes it.
+    /// It is missing, and with `DWELL_QUEUE_DECLARE=passive` no service declares it.
     Missing,
-    /// It is there with other arguments than ours, so no service starts.
+    /// It exists with other arguments, so no service starts.
     OtherArguments {
-        /// What the broker says.
+        /// The broker's text.
         said: String,
-        /// Ours, for people.
+        /// Our arguments, as text.
         ours: String,
     },
     /// The user may not declare it.
     NoRight {
-        /// What the broker says.
+        /// The broker's text.
         said: String,
     },
 }
 
-/// Why nothing can be said about the queues.
+/// Why the queues can't be checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
-    /// The address is not one; the text says what is allowed.
+    /// The URL is invalid; the text says what is allowed.
     #[error("{0}")]
     Address(String),
     /// The broker refuses the user or the password.
     #[error("RabbitMQ says \"{0}\"")]
     Login(String),
-    /// There is no such virtual host, or the user may not use it.
+    /// The virtual host does not exist, or the user may not use it.
     #[error("RabbitMQ says \"{0}\"")]
     VirtualHost(String),
-    /// Nobody answers, or something went wrong that may pass.
+    /// The broker is unreachable, or the error may be temporary.
     #[error("{0}")]
     Away(String),
 }
 
-/// Logs in to the broker at `url`, looks at the three queues, and leaves. Makes no queue.
+/// Logs in to the broker at `url` and checks the three queues. Declares no queue.
 ///
 /// # Errors
-/// Why the queues could not be looked at.
+/// Why the queues could not be checked.
 pub async fn probe(url: &Masked, config: &BusConfig) -> Result<Vec<QueueFound>, ProbeError> {
     let broker = Broker::new(url, config).map_err(|error| ProbeError::Address(error.to_string()))?;
     let (live, _watch) = broker.try_connect("looking").await.map_err(|failure| login(&failure))?;
@@ -108,7 +108,7 @@ async fn look(live: &Live, config: &BusConfig, queue: Queue) -> Result<QueueStat
     if !is_active {
         return Ok(found);
     }
-    // The queue is there, so this makes none: it only compares the arguments.
+    // The queue exists, so this only compares the arguments.
     match declare(live, name, true, topology::arguments(config, queue)).await {
         Ok(found) => Ok(found),
         Err(failure) => match failure.refusal() {
@@ -121,7 +121,7 @@ async fn look(live: &Live, config: &BusConfig, queue: Queue) -> Result<QueueStat
     }
 }
 
-/// A refusal costs the channel, so each question has its own.
+/// A refusal closes the channel, so each question has its own.
 async fn declare(live: &Live, name: &str, is_active: bool, arguments: FieldTable) -> Result<QueueState, Failure> {
     let channel = within("opening a channel", live.connection().create_channel()).await?;
     let options = if is_active { DURABLE } else { PASSIVE };

@@ -1,8 +1,8 @@
-//! Properties and headers of a message in AMQP's own types, and back.
+//! Converts properties and headers of a message to AMQP's types and back.
 //!
-//! Some of what a publisher may say the broker acts on when it is said again: it would refuse another's `user_id`, let a
-//! dead letter expire, and send copies to the queues named in `CC`. These travel in headers of our own, and are put back
-//! where a message is received. Reading dead-letter reasons and traces is left to `headers`.
+//! The broker acts on some properties of a publisher: it would refuse another user's `user_id`, let a dead letter
+//! expire, and copy messages to the queues named in `CC`. These travel in headers of our own and are restored on
+//! receipt. `headers` reads dead-letter reasons and traces.
 
 use std::sync::Arc;
 
@@ -11,42 +11,42 @@ use lapin::types::{AMQPValue, DecimalValue, FieldArray, FieldTable, ShortString}
 
 use crate::{HeaderValue, Headers, Properties};
 
-/// What our own programs publish has this type, and nothing else is said of it.
-pub(super) const USUAL_TYPE: &str = "application/json";
+/// The content type of our own programs, which set no other property.
+pub(super) const OWN_CONTENT_TYPE: &str = "application/json";
 const PERSISTENT: u8 = 2;
-/// The most bytes of headers: with properties and our own headers they have to fit into one frame of 128 KiB.
+/// The maximum bytes of headers: with properties and our own headers they have to fit into one frame of 128 KiB.
 const HEADERS_BYTES_MAX: usize = 120 * 1024;
-/// How many headers did not fit.
-const LEFT_OUT: &str = "x-dwell-headers-left-out";
+/// The number of headers that did not fit.
+const OMITTED_HEADERS: &str = "x-dwell-headers-left-out";
 
 const USER_ID: &str = "x-dwell-user-id";
 const EXPIRATION: &str = "x-dwell-expiration";
 const REPLY_TO: &str = "x-dwell-reply-to";
-/// The name of this reply queue stands for the channel that publishes, which is another one here.
+/// This reply queue means the publishing channel, which is a different one here.
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
-/// Headers by which the broker chooses queues, and where they travel.
-const ROUTING: [(&str, &str); 2] = [("CC", "x-dwell-cc"), ("BCC", "x-dwell-bcc")];
-/// Headers that the broker adds to a delivery and that no publisher has said.
-const OF_DELIVERY: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
+/// Headers that route copies to other queues, and the headers in which they travel.
+const COPY_HEADERS: [(&str, &str); 2] = [("CC", "x-dwell-cc"), ("BCC", "x-dwell-bcc")];
+/// Headers that the broker adds to a delivery.
+const DELIVERY_HEADERS: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
 
 type WithText = fn(BasicProperties, ShortString) -> BasicProperties;
 
-/// What may be said to the broker of a message.
+/// The context of a publish that decides which properties the broker may see.
 pub(super) struct Publishing<'a> {
     /// The user of the connection.
     pub(super) user: &'a str,
-    /// The message goes to the dead letters, where nothing expires.
+    /// The message is a dead letter, which must not expire.
     pub(super) is_dead_letter: bool,
 }
 
-/// The properties and headers of a message to publish; without any it is one of our own.
+/// The properties and headers of a message to publish. `None` in `message.properties` means one of our own programs.
 pub(super) fn to_amqp(properties: Option<&Properties>, publishing: &Publishing<'_>) -> (BasicProperties, FieldTable) {
     let usual = BasicProperties::default().with_delivery_mode(PERSISTENT);
     let Some(properties) = properties else {
-        return (usual.with_content_type(USUAL_TYPE.into()), FieldTable::default());
+        return (usual.with_content_type(OWN_CONTENT_TYPE.into()), FieldTable::default());
     };
     let mut headers = fitting(&properties.headers);
-    for (name, hidden) in ROUTING {
+    for (name, hidden) in COPY_HEADERS {
         if let Some(value) = properties.headers.get(name) {
             headers.remove(name);
             headers.insert(hidden.into(), value.clone().into());
@@ -103,20 +103,20 @@ fn fitting(headers: &Headers) -> std::collections::BTreeMap<String, AMQPValue> {
     let mut kept: std::collections::BTreeMap<_, _> = kept.collect();
     let left_out = u32::try_from(sizes.len() - fits).unwrap_or(u32::MAX);
     if left_out > 0 {
-        kept.insert(LEFT_OUT.to_owned(), AMQPValue::LongUInt(left_out));
+        kept.insert(OMITTED_HEADERS.to_owned(), AMQPValue::LongUInt(left_out));
     }
     kept
 }
 
-/// What the publisher of a message that we receive said; `None` for what our own programs say. `ours` are the headers that
-/// are read elsewhere.
+/// The publisher's properties of a received message; `None` if it is from one of our own programs. Headers in `ours`
+/// are read elsewhere and left out.
 pub(super) fn from_amqp(amqp: &BasicProperties, ours: impl Fn(&str) -> bool) -> Option<Arc<Properties>> {
     if is_usual(amqp) {
         return None;
     }
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let fields = amqp.headers().iter().flat_map(FieldTable::inner);
-    let said = fields.filter(|(name, _)| !ours(name.as_str()) && !OF_DELIVERY.contains(&name.as_str()));
+    let said = fields.filter(|(name, _)| !ours(name.as_str()) && !DELIVERY_HEADERS.contains(&name.as_str()));
     let mut properties = Properties {
         content_type: text(amqp.content_type()),
         content_encoding: text(amqp.content_encoding()),
@@ -142,16 +142,16 @@ pub(super) fn from_amqp(amqp: &BasicProperties, ours: impl Fn(&str) -> bool) -> 
             *place = Some(value);
         }
     }
-    for (name, hidden) in ROUTING {
+    for (name, hidden) in COPY_HEADERS {
         if let Some(value) = headers.remove(hidden) {
             headers.insert(name.to_owned(), value);
         }
     }
-    let usual = Properties { content_type: Some(USUAL_TYPE.to_owned()), ..Properties::default() };
+    let usual = Properties { content_type: Some(OWN_CONTENT_TYPE.to_owned()), ..Properties::default() };
     (properties != usual).then(|| Arc::new(properties))
 }
 
-/// Whether it is what our own programs say: the most frequent case, so it is looked for first.
+/// Whether the message is from one of our own programs: the most frequent case, so it is checked first.
 fn is_usual(amqp: &BasicProperties) -> bool {
     let others = [
         amqp.content_encoding(),
@@ -164,7 +164,7 @@ fn is_usual(amqp: &BasicProperties) -> bool {
         amqp.app_id(),
         amqp.cluster_id(),
     ];
-    amqp.content_type().as_ref().is_some_and(|it| it.as_str() == USUAL_TYPE)
+    amqp.content_type().as_ref().is_some_and(|it| it.as_str() == OWN_CONTENT_TYPE)
         && amqp.headers().is_none()
         && amqp.priority().is_none()
         && amqp.timestamp().is_none()

@@ -1,8 +1,8 @@
 //! The publisher of one queue: one channel, one window of messages at a time, each published until it is confirmed.
 //!
-//! A window is what many publishers handed in together. It is published as a group, which costs the client a fifth of
-//! the time of one by one, and then all its confirms are awaited. Only one queue's messages are on a channel and only one
-//! window at a time, because the library may hand a returned message to the confirm of another one.
+//! A window contains the messages of many callers (group commit). Publishing it as a group costs a fifth of the
+//! client's time of one by one; then all its confirms are awaited. Each queue has its own channel and only one open
+//! window, because the library may attach a returned message to the confirm of another one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,23 +20,23 @@ use super::headers;
 use super::properties::Publishing;
 use crate::{Error, Message, Queue};
 
-/// Jobs that wait for the window before them.
+/// Jobs in the queue behind the current window.
 const JOBS_WAITING_MAX: usize = 32;
-/// A window is closed when it has so many messages.
-const WINDOW_MESSAGES: usize = 2_000;
-/// A window is closed when its bodies have so many bytes.
-const WINDOW_BYTES: usize = 4 * 1024 * 1024;
-/// The longest wait for the confirms of a window. A quorum queue may elect a new leader in between.
+/// Close a window at this many messages.
+const WINDOW_MESSAGES_MAX: usize = 2_000;
+/// Close a window at this many bytes of bodies.
+const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The timeout of a window's confirms. A quorum queue may elect a new leader in between.
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Messages of one publisher, and where to say that they are safe.
+/// The messages of one caller, and the channel for the result.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) messages: Vec<Message>,
     pub(super) done: oneshot::Sender<Result<(), Error>>,
 }
 
-/// The way to the task that publishes to one queue. It ends when this is dropped.
+/// A handle to the task that publishes to one queue. Dropping it ends the task.
 #[derive(Debug)]
 pub(super) struct QueuePublisher {
     jobs: mpsc::Sender<Job>,
@@ -64,7 +64,7 @@ impl QueuePublisher {
         Self { jobs }
     }
 
-    /// Hands in a job, in the order of the calls; waits while many are waiting.
+    /// Submits a job, in the order of the calls; waits while the queue of jobs is full.
     pub(super) async fn submit(&self, job: Job) -> Result<(), Error> {
         self.jobs.send(job).await.map_err(|_| Error::Stopping)
     }
@@ -80,22 +80,22 @@ struct Publisher {
     channel: Option<(Arc<Live>, Channel)>,
 }
 
-/// What became of a window.
+/// The result of publishing a window.
 #[derive(Debug, Default)]
 struct Outcome {
-    /// What must be published again, in order.
+    /// The messages to publish again, in order.
     again: Vec<Message>,
     trouble: Option<Trouble>,
 }
 
-/// Why something must be published again.
+/// Why messages must be published again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
-    /// The queue is full, or has no leader just now.
+    /// The queue is full, or has no leader at the moment.
     Rejected,
-    /// There is no such queue.
+    /// The queue does not exist.
     Unroutable,
-    /// Channel or connection broke, or did not answer.
+    /// The channel or connection broke, or did not answer.
     Lost,
 }
 
@@ -105,19 +105,19 @@ impl Publisher {
             let (messages, receipts) = self.window(first);
             let published = self.publish(messages).await;
             for receipt in receipts {
-                // A publisher that went away does not want to know.
+                // The caller may have been cancelled.
                 drop(receipt.send(published.clone()));
             }
         }
     }
 
-    /// The job and all that wait behind it, as far as a window goes.
+    /// The job and those waiting behind it, up to the limits of a window.
     fn window(&mut self, first: Job) -> (Vec<Message>, Vec<oneshot::Sender<Result<(), Error>>>) {
         let size = |messages: &[Message]| messages.iter().map(Message::bytes).sum::<usize>();
         let mut bytes = size(&first.messages);
         let (mut messages, mut receipts) = (first.messages, vec![first.done]);
-        while messages.len() < WINDOW_MESSAGES
-            && bytes < WINDOW_BYTES
+        while messages.len() < WINDOW_MESSAGES_MAX
+            && bytes < WINDOW_BYTES_MAX
             && let Ok(job) = self.waiting.try_recv()
         {
             bytes += size(&job.messages);
@@ -127,7 +127,7 @@ impl Publisher {
         (messages, receipts)
     }
 
-    /// Publishes until all is confirmed, or until it would have to wait during a stop.
+    /// Publishes until every message is confirmed, or until it would have to wait during a stop.
     async fn publish(&mut self, mut messages: Vec<Message>) -> Result<(), Error> {
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(2));
         let mut told = false;
@@ -152,7 +152,7 @@ impl Publisher {
                 self.channel = None;
             }
             if trouble == Trouble::Unroutable || (trouble == Trouble::Lost && channel.status().connected()) {
-                // A new connection also declares the queues, and gets rid of one that does not answer.
+                // A reconnect also declares the queues, and replaces a connection that does not answer.
                 live.give_up();
             }
             if !std::mem::replace(&mut told, true) {
@@ -162,7 +162,7 @@ impl Publisher {
         }
     }
 
-    /// A channel on the connection of the moment; `None` when it could not be opened.
+    /// A channel on the current connection; `None` if it can't be opened.
     async fn channel(&mut self) -> Result<Option<(Arc<Live>, Channel)>, Error> {
         let live = self.connection.live(&self.lifecycle).await?;
         if let Some((its, channel)) = &self.channel
@@ -184,7 +184,7 @@ impl Publisher {
             }
             Err(failure) => {
                 tracing::debug!(error = %failure, "no channel to publish");
-                // A broker that blocks the connection cannot be asked for a channel either, and that passes.
+                // A broker that blocks the connection opens no channel either, and that is temporary.
                 if !live.is_blocked() {
                     live.give_up();
                 }
@@ -193,7 +193,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes the messages once. While the broker blocks the connection, waits on: what is under way is not lost.
+    /// Publishes the messages once. Keeps waiting while the broker blocks the connection: messages in flight are not
+    /// lost.
     async fn attempt(&self, live: &Live, channel: &Channel, messages: Vec<Message>) -> Result<Outcome, Error> {
         let results = {
             let publishing = Publishing { user: self.broker.user(), is_dead_letter: self.is_dead_letter };
@@ -212,7 +213,7 @@ impl Publisher {
         Ok(judge(messages, results))
     }
 
-    /// Waits for the next attempt; a stop ends it.
+    /// Waits for the next attempt; a stop ends the wait.
     async fn wait(&self, backoff: &mut Backoff) -> Result<(), Error> {
         if backoff.wait(&self.lifecycle).await { Ok(()) } else { Err(Error::Stopping) }
     }
@@ -228,20 +229,20 @@ async fn send(
     let publish = |message: &Message| {
         let properties = headers::properties(message, publishing);
         let body = message.body.clone();
-        // Boxed, as the many of a group are moved into one place.
+        // Boxed, because the futures of a group are moved into one vector.
         Box::pin(async move { channel.basic_publish("".into(), queue.clone(), options, &body, properties).await })
     };
     let sent = join_all(messages.iter().map(publish)).await;
     join_all(sent.into_iter().map(async |sent| sent?.await)).await
 }
 
-/// Decides what must be published again. Without results it is everything.
+/// Decides which messages must be published again. Without results, all of them.
 fn judge(messages: Vec<Message>, results: Vec<lapin::Result<Confirmation>>) -> Outcome {
     if results.len() < messages.len() {
         return Outcome { again: messages, trouble: Some(Trouble::Lost) };
     }
     if results.iter().flatten().any(is_returned) {
-        // Which one was returned is not sure, as said at the top; twice is better than never.
+        // It is not certain which one was returned (see the module's documentation); twice is better than never.
         return Outcome { again: messages, trouble: Some(Trouble::Unroutable) };
     }
     let mut outcome = Outcome::default();
@@ -266,7 +267,7 @@ fn warn_of(trouble: Trouble, queue: &str) {
     match trouble {
         Trouble::Rejected => tracing::warn!(queue, "RabbitMQ rejects messages, its queue is full: publishing waits"),
         Trouble::Unroutable => {
-            tracing::warn!(queue, "RabbitMQ returns messages, the queue is missing: connecting anew");
+            tracing::warn!(queue, "RabbitMQ returns messages, the queue is missing: reconnecting");
         }
         Trouble::Lost => tracing::warn!(queue, "messages are not confirmed, so they are published again"),
     }

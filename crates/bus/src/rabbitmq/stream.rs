@@ -1,7 +1,7 @@
-//! One connection that consumes: its channels, and how many deliveries each may have under way.
+//! One consuming connection: its channels, and the number of unacknowledged deliveries of each.
 //!
-//! A quorum queue gives a channel only so many, so a larger window is shared by several, whose deliveries are taken in
-//! turns. When to widen the window is left to `window`, what to do with deliveries to `consumer`.
+//! A quorum queue limits the deliveries of a channel, so a larger window uses several channels, polled round robin.
+//! `window` decides when to widen the window, `consumer` handles the deliveries.
 
 use futures::{FutureExt as _, StreamExt as _};
 use lapin::Channel;
@@ -12,10 +12,10 @@ use lapin::types::{FieldTable, ShortString};
 use super::acknowledgements::Acknowledgements;
 use super::connection::{Broker, Failure, Live, Watch, within};
 
-/// A quorum queue leaves no more unacknowledged on one channel, whatever its prefetch.
+/// The maximum of unacknowledged deliveries on one channel of a quorum queue, whatever its prefetch.
 const CHANNEL_PREFETCH_MAX: u64 = 2_000;
 
-/// One connection that consumes.
+/// One consuming connection.
 pub(super) struct Stream {
     pub(super) live: Live,
     pub(super) watch: Watch,
@@ -29,14 +29,14 @@ pub(super) struct Lines {
     all: Vec<Line>,
 }
 
-/// A channel, and the consumer on it.
+/// A channel, and its consumer.
 struct Line {
     channel: Channel,
     consumer: Option<lapin::Consumer>,
     delivered: u64,
-    /// What was delivered before this consumer began.
+    /// The number of deliveries before this consumer started.
     before: u64,
-    /// How many deliveries of this consumer the broker leaves unacknowledged.
+    /// The prefetch of this consumer.
     limit: u64,
 }
 
@@ -44,7 +44,7 @@ struct Line {
 pub(super) type Next = Option<lapin::Result<Delivery>>;
 
 impl Stream {
-    /// Begins to consume with a small window, which fits on one channel.
+    /// Starts to consume with a small window, which fits on one channel.
     pub(super) async fn begin(
         broker: &Broker,
         live: Live,
@@ -64,12 +64,12 @@ impl Stream {
 }
 
 impl Lines {
-    /// How many were delivered.
+    /// The number of deliveries.
     pub(super) fn delivered(&self) -> u64 {
         self.all.iter().map(|line| line.delivered).sum()
     }
 
-    /// Waits for a delivery to any of the channels; tells to which.
+    /// Waits for a delivery on any of the channels; returns the channel's index.
     pub(super) async fn first(&mut self) -> (usize, Next) {
         let mut places = Vec::with_capacity(self.all.len());
         let lines = self.all.iter_mut().enumerate();
@@ -84,7 +84,8 @@ impl Lines {
         (place, next)
     }
 
-    /// A delivery that is at hand, asking the channel at `place` first: in turns, since so the broker gives them out.
+    /// An available delivery, round robin from the channel at `index`, in the order in which the broker distributes
+    /// them.
     pub(super) fn at_hand(&mut self, place: usize) -> Option<(usize, Next)> {
         let count = self.all.len();
         let mut turns = (place..place + count).map(|place| place % count);
@@ -102,7 +103,7 @@ impl Lines {
         }
     }
 
-    /// Whether the broker has delivered as many as it may, so that none is on its way.
+    /// Whether the window is used up, so that no delivery is on its way.
     pub(super) fn is_exhausted(&self, acknowledgements: &Acknowledgements) -> bool {
         self.all.iter().enumerate().all(|(place, line)| {
             let earlier = acknowledgements.acknowledged(place, line.before);
@@ -111,10 +112,10 @@ impl Lines {
         })
     }
 
-    /// Lets the broker leave `window` deliveries unacknowledged in all. Only when it has delivered as many as it may: a
-    /// delivery that crossed with this would change places with later ones.
+    /// Sets the total prefetch to `window`. Only when the window is used up: a delivery in flight would change places
+    /// with later ones.
     ///
-    /// The caller sees to it that nothing is acknowledged meanwhile.
+    /// The caller makes sure that nothing is acknowledged meanwhile.
     pub(super) async fn widen(
         &mut self,
         live: &Live,
@@ -149,7 +150,7 @@ impl Lines {
 }
 
 impl Line {
-    /// Begins to consume, unless nothing may be delivered.
+    /// Starts to consume, unless the prefetch is zero.
     async fn begin(&mut self, queue: &ShortString, role: &str, limit: u64) -> Result<(), Failure> {
         (self.before, self.limit) = (self.delivered, limit);
         if limit == 0 {
@@ -158,8 +159,8 @@ impl Line {
         let prefetch = u16::try_from(limit).unwrap_or(u16::MAX);
         let limited = self.channel.basic_qos(prefetch, BasicQosOptions::default());
         within("setting the prefetch", limited).await?;
-        // A quorum queue takes a tag that comes again on a channel for the same consumer, and delivers to it once more what
-        // it has unacknowledged.
+        // A quorum queue treats a reused consumer tag on a channel as the same consumer, and redelivers its
+        // unacknowledged messages.
         let tag = format!("dwell {role} {}", self.delivered);
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consuming = self.channel.basic_consume(queue.clone(), tag.into(), options, arguments);
@@ -167,7 +168,7 @@ impl Line {
         Ok(())
     }
 
-    /// Ends to consume. What is unacknowledged stays so.
+    /// Cancels the consumer. Its unacknowledged messages stay unacknowledged.
     async fn end(&mut self) -> Result<(), Failure> {
         let Some(consumer) = self.consumer.take() else { return Ok(()) };
         let cancelled = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());

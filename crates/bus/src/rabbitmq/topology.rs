@@ -1,4 +1,4 @@
-//! The queues on the broker: their arguments, and what a broker may say against them.
+//! The queues on the broker: their arguments, and the broker's refusals.
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -7,20 +7,20 @@ use super::connection::{Broker, Failure, Live, Problem, Refusal, within};
 use crate::config::{Declare, QueueType};
 use crate::{BusConfig, Queue};
 
-/// To ask for a queue without making it.
+/// Checks for a queue without declaring it.
 pub(super) const PASSIVE: QueueDeclareOptions =
     QueueDeclareOptions { passive: true, durable: true, exclusive: false, auto_delete: false, nowait: false };
-/// To make a queue; one that is there already stays as it is, and must be of the same arguments.
+/// Declares a queue. An existing one stays unchanged, and must have the same arguments.
 pub(super) const DURABLE: QueueDeclareOptions = QueueDeclareOptions { passive: false, ..PASSIVE };
 
-/// Redeliveries after which a quorum queue gives a message up: so many that outages never reach it. `RabbitMQ` 4 would
-/// give up after 20, and only it knows a word for "never"; this number is taken by all versions.
+/// The delivery limit of a quorum queue: so high that outages never reach it. `RabbitMQ` 4 drops a message after 20
+/// redeliveries by default, and only version 4 has a value for "unlimited"; all versions accept this number.
 const DELIVERY_LIMIT: i32 = i32::MAX;
 
-/// Makes the three queues, or looks whether they are there.
+/// Declares the three queues, or checks that they exist.
 pub(super) async fn declare(broker: &Broker, live: &Live) -> Result<(), Problem> {
     let channel = within("opening a channel", live.connection().create_channel()).await?;
-    // First the queue that the others name.
+    // First the queue that the other two name.
     for queue in [Queue::Dead, Queue::Entry, Queue::Exit] {
         let (options, arguments) = match broker.config.declare {
             Declare::Active => (DURABLE, arguments(&broker.config, queue)),
@@ -29,7 +29,7 @@ pub(super) async fn declare(broker: &Broker, live: &Live) -> Result<(), Problem>
         let declared = channel.queue_declare(broker.queue_name(queue), options, arguments);
         within("declaring a queue", declared).await.map_err(|failure| problem(&broker.config, queue, failure))?;
     }
-    // Goes with the connection otherwise; an error here changes nothing.
+    // The channel also ends with the connection, so an error does not matter here.
     drop(within("closing a channel", channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into())).await);
     Ok(())
 }
@@ -78,7 +78,7 @@ fn problem(config: &BusConfig, queue: Queue, failure: Failure) -> Problem {
     }
 }
 
-/// Our arguments of a queue for people.
+/// Our arguments of a queue, as text.
 pub(super) fn shown(config: &BusConfig, queue: Queue) -> String {
     let arguments = arguments(config, queue);
     let shown = arguments.inner().iter().map(|(name, value)| match value.as_long_string() {

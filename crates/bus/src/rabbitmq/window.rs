@@ -1,20 +1,20 @@
-//! How many deliveries a consumer lets the broker have under way, so that what waits to be received is bounded in bytes.
+//! The window of a consumer: how many deliveries may be unacknowledged, so that the bytes in the buffer are bounded.
 //! Pure.
 //!
-//! AMQP bounds deliveries by their number alone. So a consumer begins with a few, and asks for more once those are all
-//! there and what waits of them is small. Should large bodies follow small ones after all, the connection is made anew
-//! with a small window; nothing is lost, since nothing of it is acknowledged.
+//! AMQP limits deliveries by number only. So a consumer starts with a small window, and widens it once the window is
+//! used up and the buffer has few bytes. If large bodies follow small ones, it reconnects with a small window;
+//! nothing is lost, because nothing on it is acknowledged.
 
 use super::buffer::Fill;
 
-/// The deliveries that a consumer begins with.
-pub(super) const FIRST: u16 = 32;
-/// A window is as large as bodies of the size seen so far fill this, bytes.
-const WANTED_BYTES: usize = 32 * 1024 * 1024;
-/// A buffer that holds more is full, whatever the window: its connection is made anew.
+/// The first window of a consumer, in deliveries.
+pub(super) const FIRST_WINDOW_MESSAGES: u16 = 32;
+/// The window grows until bodies of the average size fill this many bytes.
+const WINDOW_BYTES_TARGET: usize = 32 * 1024 * 1024;
+/// The maximum bytes in a buffer, whatever the window: above it, the consumer reconnects.
 pub(super) const BUFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What is known of the bodies on one connection.
+/// The body sizes on one connection.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Seen {
     deliveries: usize,
@@ -31,12 +31,11 @@ impl Seen {
         (self.bytes / self.deliveries.max(1)).max(1)
     }
 
-    /// How many deliveries may be under way when so many are, and so much of them waits to be received; `None` for no
-    /// more than there are.
+    /// The next window, given the current window and the bytes in the buffer; `None` to keep it.
     pub(super) fn window(self, outstanding: u64, fill: Fill, prefetch: u16) -> Option<u16> {
-        let room = WANTED_BYTES.saturating_sub(fill.bytes);
-        // A step that is worth the round trips, and that does not follow each message received.
-        if room < WANTED_BYTES / 2 {
+        let room = WINDOW_BYTES_TARGET.saturating_sub(fill.bytes);
+        // A step that is worth the round trips, and does not follow every message.
+        if room < WINDOW_BYTES_TARGET / 2 {
             return None;
         }
         let window = outstanding.saturating_add((room / self.mean()) as u64);
@@ -44,13 +43,13 @@ impl Seen {
         (u64::from(window) > outstanding).then_some(window)
     }
 
-    /// How many to begin with after the buffer was full.
+    /// The first window after the buffer was full.
     pub(super) fn first(self) -> u16 {
-        u16::try_from(WANTED_BYTES / self.mean()).unwrap_or(u16::MAX).clamp(1, FIRST)
+        u16::try_from(WINDOW_BYTES_TARGET / self.mean()).unwrap_or(u16::MAX).clamp(1, FIRST_WINDOW_MESSAGES)
     }
 }
 
-/// Whether a buffer holds more than it may. One delivery is always taken, however large.
+/// Whether a buffer exceeds its limit. One delivery always fits, of any size.
 pub(super) fn is_overfull(fill: Fill) -> bool {
     fill.bytes > BUFFER_BYTES_MAX && fill.deliveries > 1
 }
@@ -90,6 +89,6 @@ mod tests {
         let huge = seen(4, 100 * MIB);
         assert_eq!(huge.first(), 1);
         assert!(!is_overfull(waiting(1, 100 * MIB)) && is_overfull(waiting(2, 100 * MIB)));
-        assert_eq!(seen(9, 200).first(), FIRST);
+        assert_eq!(seen(9, 200).first(), FIRST_WINDOW_MESSAGES);
     }
 }

@@ -1,6 +1,6 @@
-//! What every adapter of the bus promises, as claims over a [`House`], which is one adapter with queues of its own.
+//! The contract of the bus, as claims over a [`House`]: one adapter with its own queues.
 //!
-//! The macro [`contract!`] makes a test of each claim. What only one adapter promises stands in its own file.
+//! The macro [`contract!`] makes a test of each claim. Promises of one adapter alone are in its own file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use service_kit::ServiceContext;
 use service_kit::traces::TraceContext;
 use testbed::wait_until;
 
-use crate::numbered::{PATIENCE, depth, drained, messages, number, numbers, received, sorted, within};
+use crate::numbered::{EVENT_DEADLINE, depth, drained, messages, number, numbers, received, sorted, within};
 
-/// How long something must not happen to be believed.
-const DOUBT: Duration = Duration::from_millis(300);
-/// How many messages a small bus holds.
-pub(crate) const SMALL: usize = 10;
+/// An event that does not happen for this long counts as not happening.
+const NEVER_AFTER: Duration = Duration::from_millis(300);
+/// The capacity of a small bus, in messages.
+pub(crate) const SMALL_MESSAGES: usize = 10;
 
-/// One adapter with queues of its own, which outlast the buses that are opened on them.
+/// One adapter with its own queues, which outlast the buses opened on them.
 pub(crate) trait House {
     /// Opens a bus on the queues.
     async fn open(&self, context: &ServiceContext) -> Arc<dyn Bus>;
 
-    /// Opens a bus whose queues hold about [`SMALL`] messages.
+    /// Opens a bus whose queues have a capacity of about [`SMALL_MESSAGES`].
     async fn open_small(&self, context: &ServiceContext) -> Arc<dyn Bus>;
 }
 
@@ -66,7 +66,7 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
-pub(crate) use crate::said::*;
+pub(crate) use crate::properties::*;
 
 pub(crate) async fn messages_are_delivered_in_the_order_of_publishing(house: &impl House) {
     let bus = fresh(house).await;
@@ -134,10 +134,10 @@ pub(crate) async fn a_consumer_holds_at_most_its_prefetch(house: &impl House) {
 
     let held = received(&mut *consumer, 3).await;
 
-    assert!(tokio::time::timeout(DOUBT, consumer.receive(10)).await.is_err());
+    assert!(tokio::time::timeout(NEVER_AFTER, consumer.receive(10)).await.is_err());
     consumer.acknowledger().acknowledge(&[held[0].tag, held[1].tag]).await.unwrap();
     assert_eq!(sorted(&received(&mut *consumer, 2).await), numbers([3, 4]));
-    assert!(tokio::time::timeout(DOUBT, consumer.receive(10)).await.is_err());
+    assert!(tokio::time::timeout(NEVER_AFTER, consumer.receive(10)).await.is_err());
 }
 
 pub(crate) async fn a_prefetch_that_needs_several_channels_is_held_whole(house: &impl House) {
@@ -146,8 +146,8 @@ pub(crate) async fn a_prefetch_that_needs_several_channels_is_held_whole(house: 
     let mut consumer = bus.consume(Queue::Entry, 4_500).await.unwrap();
 
     let held = received(&mut *consumer, 4_500).await;
-    assert!(tokio::time::timeout(DOUBT, consumer.receive(10)).await.is_err());
-    // The last ones first, so that each channel has something to hold back.
+    assert!(tokio::time::timeout(NEVER_AFTER, consumer.receive(10)).await.is_err());
+    // The last ones first, so that each channel holds acknowledgements back.
     let tags: Vec<Tag> = held.iter().rev().map(|delivery| delivery.tag).collect();
     for tags in tags.chunks(1_000) {
         consumer.acknowledger().acknowledge(tags).await.unwrap();
@@ -277,7 +277,7 @@ pub(crate) async fn a_receive_that_is_cancelled_loses_nothing(house: &impl House
     let mut found = Vec::new();
     within(async {
         while found.len() < 300 {
-            // Cancelled wherever it is: at once, or after some microseconds.
+            // Cancelled at any point: at once, or after some microseconds.
             let patience = Duration::from_micros(found.len() as u64 % 7 * 20);
             if let Ok(deliveries) = tokio::time::timeout(patience, consumer.receive(3)).await {
                 found.extend(deliveries.unwrap());
@@ -296,9 +296,12 @@ pub(crate) async fn a_full_queue_makes_its_publisher_wait_until_there_is_room(ho
         let bus = Arc::clone(&bus);
         async move { bus.publish(Queue::Entry, messages(0..500)).await }
     });
-    wait_until(PATIENCE, "the queue to be full", async || depth(&*bus, Queue::Entry).await >= SMALL as u64).await;
+    wait_until(EVENT_DEADLINE, "the queue to be full", async || {
+        depth(&*bus, Queue::Entry).await >= SMALL_MESSAGES as u64
+    })
+    .await;
 
-    assert!(tokio::time::timeout(DOUBT, &mut publishing).await.is_err());
+    assert!(tokio::time::timeout(NEVER_AFTER, &mut publishing).await.is_err());
     let mut consumer = bus.consume(Queue::Entry, 5).await.unwrap();
     let delivered: BTreeSet<_> = within(async {
         let mut delivered = BTreeSet::new();
@@ -316,27 +319,27 @@ pub(crate) async fn a_full_queue_makes_its_publisher_wait_until_there_is_room(ho
 pub(crate) async fn depth_counts_what_is_ready(house: &impl House) {
     let bus = fresh(house).await;
     bus.publish(Queue::Entry, messages(0..5)).await.unwrap();
-    wait_until(PATIENCE, "five ready messages", async || depth(&*bus, Queue::Entry).await == 5).await;
+    wait_until(EVENT_DEADLINE, "five ready messages", async || depth(&*bus, Queue::Entry).await == 5).await;
 
     let mut consumer = bus.consume(Queue::Entry, 2).await.unwrap();
     received(&mut *consumer, 2).await;
 
-    wait_until(PATIENCE, "three ready messages", async || depth(&*bus, Queue::Entry).await == 3).await;
+    wait_until(EVENT_DEADLINE, "three ready messages", async || depth(&*bus, Queue::Entry).await == 3).await;
     assert_eq!(depth(&*bus, Queue::Exit).await, 0);
 }
 
-/// A prefetch above 2,000 is that of several consumers on a broker.
+/// A prefetch above 2,000 counts as several consumers on a broker.
 pub(crate) async fn the_consumers_of_a_queue_are_counted_and_each_knows_its_own(house: &impl House) {
     let bus = fresh(house).await;
     let counted = async || bus.counts(Queue::Entry).await.unwrap().map_or(0, |counts| counts.consumers);
     let (one, other) = (bus.consume(Queue::Entry, 2_001).await.unwrap(), bus.consume(Queue::Entry, 1).await.unwrap());
     let own = || one.acknowledger().consumers() + other.acknowledger().consumers();
-    wait_until(PATIENCE, "two consumers", async || own() >= 2 && counted().await == own()).await;
+    wait_until(EVENT_DEADLINE, "two consumers", async || own() >= 2 && counted().await == own()).await;
 
     let gone = one.acknowledger();
     drop(one);
 
-    wait_until(PATIENCE, "one consumer", async || counted().await == 1).await;
+    wait_until(EVENT_DEADLINE, "one consumer", async || counted().await == 1).await;
     assert_eq!((gone.consumers(), other.acknowledger().consumers()), (0, 1));
 }
 
@@ -353,7 +356,7 @@ pub(crate) async fn a_stop_ends_the_wait_for_messages(house: &impl House) {
 
     let (ended, consumer) = within(waiting).await.unwrap();
     assert_eq!(ended, Err(Error::Stopping));
-    // What is under way is still finished.
+    // Work in flight is still finished.
     within(bus.publish(Queue::Dead, messages(1..2))).await.unwrap();
     acknowledger.acknowledge(&[held[0].tag]).await.unwrap();
     drop((consumer, acknowledger, bus));
@@ -362,12 +365,12 @@ pub(crate) async fn a_stop_ends_the_wait_for_messages(house: &impl House) {
     assert_nothing_else(&*bus, &mut *consumer, Queue::Entry).await;
 }
 
-/// A bus on the house's queues in surroundings of its own.
+/// A bus on the house's queues, in a context of its own.
 pub(crate) async fn fresh(house: &impl House) -> Arc<dyn Bus> {
     house.open(&ServiceContext::for_testing()).await
 }
 
-/// Claims that nothing is left in the queue but what the consumer holds: a new message is the next that comes.
+/// Asserts that the queue has only what the consumer holds: a new message is the next delivery.
 async fn assert_nothing_else(bus: &dyn Bus, consumer: &mut dyn Consumer, queue: Queue) {
     bus.publish(queue, messages([999_999])).await.unwrap();
     assert_eq!(drained(consumer, 1).await, [999_999]);

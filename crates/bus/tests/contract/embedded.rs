@@ -1,4 +1,4 @@
-//! The contract on the embedded bus, and what it promises about its file.
+//! The contract on the embedded bus, and the promises about its file.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -12,8 +12,8 @@ use service_kit::ServiceContext;
 use tempfile::TempDir;
 use testbed::wait_until;
 
-use crate::claims::{House, SMALL, contract};
-use crate::numbered::{PATIENCE, drained, messages, numbers, within};
+use crate::claims::{House, SMALL_MESSAGES, contract};
+use crate::numbered::{EVENT_DEADLINE, drained, messages, numbers, within};
 
 contract!(Folder::new());
 
@@ -31,7 +31,7 @@ impl House for Folder {
     }
 
     async fn open_small(&self, context: &ServiceContext) -> Arc<dyn Bus> {
-        let limits = Limits { messages_max: SMALL, ..Limits::default() };
+        let limits = Limits { messages_max: SMALL_MESSAGES, ..Limits::default() };
         Arc::new(Embedded::open(self.0.path(), limits, context).unwrap())
     }
 }
@@ -91,7 +91,7 @@ async fn a_file_from_before_properties_were_kept_is_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_file_does_not_grow_under_steady_traffic() {
-    const ROUND: usize = 10_000;
+    const ROUND_MESSAGES: usize = 10_000;
     let folder = tempfile::tempdir().unwrap();
     let bus = Embedded::open(folder.path(), Limits::default(), &ServiceContext::for_testing()).unwrap();
     let mut consumer = bus.consume(Queue::Entry, 2_000).await.unwrap();
@@ -99,12 +99,13 @@ async fn the_file_does_not_grow_under_steady_traffic() {
     let start = Instant::now();
 
     for _ in 0..20 {
-        let (published, ()) = tokio::join!(publish_in_batches(&bus, ROUND), discard(&mut *consumer, ROUND));
+        let (published, ()) =
+            tokio::join!(publish_in_batches(&bus, ROUND_MESSAGES), discard(&mut *consumer, ROUND_MESSAGES));
         published.unwrap();
         sizes.push(std::fs::metadata(folder.path().join("bus.redb")).unwrap().len());
     }
 
-    let rate = 20_000 * ROUND as u128 / start.elapsed().as_millis().max(1);
+    let rate = 20_000 * ROUND_MESSAGES as u128 / start.elapsed().as_millis().max(1);
     println!("{rate} messages/s, bytes of the file {sizes:?}");
     assert!(sizes[19] <= 2 * sizes[4], "the file grows: {sizes:?}");
 }
@@ -124,7 +125,7 @@ async fn a_process_that_is_killed_loses_nothing_that_it_was_told_is_safe() {
     assert_eq!(found, numbers(0..confirmed));
 }
 
-/// What the killed process of the test above runs; without its variable it is not one.
+/// The body of the child process of the test above; does nothing without its environment variable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishes_until_it_is_killed() {
     let Ok(folder) = std::env::var(FOLDER_OF_CHILD) else { return };
@@ -139,7 +140,7 @@ async fn publishes_until_it_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_is_waited_out() {
     let folder = tempfile::tempdir().unwrap();
-    // A limit on the size of files stands in for the disk: 2 MiB, in the shell's units of 512 bytes.
+    // A limit on file sizes stands in for a full disk: 2 MiB, in the shell's units of 512 bytes.
     let mut child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -S -f 4096; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
@@ -159,23 +160,23 @@ async fn a_disk_that_is_full_is_waited_out() {
 
     let bus = Embedded::open(folder.path(), Limits::default(), &ServiceContext::for_testing()).unwrap();
     let mut consumer = bus.consume(Queue::Entry, 1_000).await.unwrap();
-    assert_eq!(drained(&mut *consumer, TOO_MUCH as usize).await, numbers(0..TOO_MUCH));
+    assert_eq!(drained(&mut *consumer, TOO_MANY_MESSAGES as usize).await, numbers(0..TOO_MANY_MESSAGES));
     assert_eq!(bus.depth(Queue::Entry).await, Ok(Some(0)));
 }
 
-/// What the process of the test above runs; without its variable it is not one.
+/// The body of the child process of the test above; does nothing without its environment variable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishes_more_than_the_disk_takes() {
     let Ok(folder) = std::env::var(FOLDER_OF_CHILD) else { return };
     let context = ServiceContext::for_testing();
     let bus = Embedded::open(Path::new(&folder), Limits::default(), &context).unwrap();
     let publishing = tokio::spawn(async move {
-        for number in 0..TOO_MUCH {
+        for number in 0..TOO_MANY_MESSAGES {
             bus.publish(Queue::Entry, vec![Message::new(format!("{number:010000}"))]).await.unwrap();
         }
     });
 
-    wait_until(PATIENCE, "the disk to be full", async || !context.health.is_ready()).await;
+    wait_until(EVENT_DEADLINE, "the disk to be full", async || !context.health.is_ready()).await;
     assert!(context.health.report().contains("bus.redb"), "{}", context.health.report());
     println!("{FULL}");
 
@@ -183,13 +184,13 @@ async fn publishes_more_than_the_disk_takes() {
     assert!(context.health.is_ready());
 }
 
-/// Messages of 10 kB that are more than 2 MiB takes.
-const TOO_MUCH: u32 = 400;
+/// Messages of 10 kB, more than fit into 2 MiB.
+const TOO_MANY_MESSAGES: u32 = 400;
 const FULL: &str = "the disk is full";
 const FOLDER_OF_CHILD: &str = "BUS_TEST_FOLDER";
 const CONFIRMED: &str = "confirmed ";
 
-/// Runs a publisher until it has so many messages confirmed, kills it, and returns how many were confirmed in the end.
+/// Runs a publisher until this many messages are confirmed, kills it, and returns how many were confirmed in the end.
 fn killed_publisher(folder: &Path, enough: u32) -> u32 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "embedded::publishes_until_it_is_killed", "--nocapture"])
@@ -213,10 +214,10 @@ fn killed_publisher(folder: &Path, enough: u32) -> u32 {
 }
 
 async fn publish_in_batches(bus: &Embedded, count: usize) -> Result<(), bus::Error> {
-    const BATCH: usize = 250;
+    const BATCH_MESSAGES: usize = 250;
     let body = Message::new(vec![b'x'; 160]);
-    for _ in 0..count / (4 * BATCH) {
-        let batch = || bus.publish(Queue::Entry, vec![body.clone(); BATCH]);
+    for _ in 0..count / (4 * BATCH_MESSAGES) {
+        let batch = || bus.publish(Queue::Entry, vec![body.clone(); BATCH_MESSAGES]);
         tokio::try_join!(batch(), batch(), batch(), batch())?;
     }
     Ok(())

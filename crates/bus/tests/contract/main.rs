@@ -1,6 +1,6 @@
-//! The contract of the bus, held against both adapters, and what each of them promises beyond it.
+//! The contract of the bus on both adapters, and the further promises of each.
 //!
-//! The `cfg(test)` is for clippy, which otherwise does not take helpers of tests for tests.
+//! `cfg(test)` is for clippy, which otherwise does not recognise test helpers.
 
 #[cfg(test)]
 mod claims;
@@ -11,6 +11,6 @@ mod faults;
 #[cfg(test)]
 mod numbered;
 #[cfg(test)]
-mod rabbitmq;
+mod properties;
 #[cfg(test)]
-mod said;
+mod rabbitmq;

@@ -1,15 +1,15 @@
-//! Messages whose bodies are numbers, so that a claim can say which came: made, received, acknowledged, and counted.
+//! Messages with numbers as bodies: made, received, acknowledged and counted, so that a claim can name them.
 
 use std::future::Future;
 use std::time::Duration;
 
 use bus::{Bus, Consumer, Delivery, Message, Queue};
 
-/// The longest wait for what must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for an expected event.
+pub(crate) const EVENT_DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("not done in {PATIENCE:?}"))
+    tokio::time::timeout(EVENT_DEADLINE, work).await.unwrap_or_else(|_| panic!("not done in {EVENT_DEADLINE:?}"))
 }
 
 /// Messages with these numbers as bodies.
@@ -31,7 +31,7 @@ pub(crate) fn sorted(deliveries: &[Delivery]) -> Vec<u32> {
     numbers
 }
 
-/// Receives until there are so many, and acknowledges none.
+/// Receives until this many deliveries arrived, and acknowledges none.
 pub(crate) async fn received(consumer: &mut dyn Consumer, count: usize) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
     within(async {
@@ -43,7 +43,7 @@ pub(crate) async fn received(consumer: &mut dyn Consumer, count: usize) -> Vec<D
     deliveries
 }
 
-/// Receives until there are so many, acknowledges all, and returns their numbers.
+/// Receives until this many deliveries arrived, acknowledges all, and returns their numbers.
 pub(crate) async fn drained(consumer: &mut dyn Consumer, count: usize) -> Vec<u32> {
     let acknowledger = consumer.acknowledger();
     let mut numbers = Vec::new();

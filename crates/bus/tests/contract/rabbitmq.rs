@@ -1,4 +1,4 @@
-//! The contract on `RabbitMQ`, with quorum and with classic queues, and what a wrong configuration is answered with.
+//! The contract on `RabbitMQ`, with quorum and classic queues, and the errors of a wrong configuration.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use service_kit::ServiceContext;
 use settings::Masked;
 use testbed::{RabbitMq, wait_until};
 
-use crate::claims::{House, SMALL, contract};
-use crate::numbered::{PATIENCE, depth, drained, messages, number, within};
+use crate::claims::{House, SMALL_MESSAGES, contract};
+use crate::numbered::{EVENT_DEADLINE, depth, drained, messages, number, within};
 
 mod quorum {
     use super::*;
@@ -24,7 +24,7 @@ mod classic {
     contract!(VirtualHost::new(QueueType::Classic).await, ignore = "needs RabbitMQ: ci/test");
 }
 
-/// A virtual host of its own on the shared broker.
+/// A separate virtual host on the shared broker.
 pub(crate) struct VirtualHost {
     pub(crate) url: String,
     queue_type: QueueType,
@@ -56,11 +56,11 @@ impl House for VirtualHost {
 
     async fn open_small(&self, context: &ServiceContext) -> Arc<dyn Bus> {
         let management = RabbitMq::shared().await.unwrap().management();
-        let policy = json!({"pattern": ".*", "definition": {"max-length": SMALL}, "apply-to": "queues"});
+        let policy = json!({"pattern": ".*", "definition": {"max-length": SMALL_MESSAGES}, "apply-to": "queues"});
         management.put(&format!("policies/{}/small", self.name()), &policy).await.unwrap();
         let bus = self.open(context).await;
         let path = format!("queues/{}/parking.entry", self.name());
-        wait_until(PATIENCE, "the policy to hold", async || {
+        wait_until(EVENT_DEADLINE, "the policy to hold", async || {
             let queue = management.get(&path).await.unwrap();
             queue.is_some_and(|queue| queue["policy"] == "small")
         })
@@ -139,13 +139,14 @@ async fn a_queue_that_is_deleted_under_us_is_made_again() {
     management.delete(&format!("queues/{}/parking.exit", host.name())).await.unwrap();
     within(bus.publish(Queue::Exit, messages(1..4))).await.unwrap();
 
-    wait_until(PATIENCE, "the messages", async || depth(&*bus, Queue::Exit).await >= 3).await;
+    wait_until(EVENT_DEADLINE, "the messages", async || depth(&*bus, Queue::Exit).await >= 3).await;
     let mut consumer = bus.consume(Queue::Exit, 10).await.unwrap();
     assert_eq!(drained(&mut *consumer, 3).await, [1, 2, 3]);
     management.delete(&format!("queues/{}/parking.exit", host.name())).await.unwrap();
-    // A queue that is being deleted may still confirm a message, and takes it along: so it is sent until it comes. Nor
-    // is the consumer always told: then it takes four probes, of fifteen seconds each, to see that nothing comes.
-    wait_until(4 * PATIENCE, "a message of the new queue", async || {
+    // A queue that is being deleted may still confirm a message and then drop it, so it is published until it
+    // arrives. The consumer is not always notified: then it takes four probes of fifteen seconds each to detect that
+    // nothing arrives.
+    wait_until(4 * EVENT_DEADLINE, "a message of the new queue", async || {
         bus.publish(Queue::Exit, messages(4..5)).await.unwrap();
         let received = tokio::time::timeout(Duration::from_secs(1), consumer.receive(1)).await;
         received.is_ok_and(|deliveries| deliveries.unwrap().iter().map(number).eq([4]))
@@ -153,7 +154,7 @@ async fn a_queue_that_is_deleted_under_us_is_made_again() {
     .await;
 }
 
-/// What a publisher and a consumer are answered, within ten seconds.
+/// The errors of a publisher and a consumer within ten seconds.
 async fn refusals(config: &BusConfig) -> [String; 2] {
     let start = Instant::now();
     let context = ServiceContext::for_testing();

@@ -1,5 +1,4 @@
-//! What every adapter promises about properties, headers, and messages that are large or take long: claims like those in
-//! `claims`, which names them all.
+//! Claims about properties, headers, and messages that are large or slow. `claims` lists them all.
 
 use std::sync::Arc;
 
@@ -75,7 +74,7 @@ pub(crate) async fn large_messages_are_handed_out_some_megabytes_at_a_time(house
     }
 }
 
-/// Everything that a publisher may say.
+/// Every property that a publisher may set.
 fn said() -> Properties {
     let some = |text: &str| Some(text.to_owned());
     let table = [("deep".to_owned(), HeaderValue::Array(vec![HeaderValue::Void, HeaderValue::text("é")]))];
@@ -98,7 +97,7 @@ fn said() -> Properties {
         ("table", HeaderValue::Table(table.into())),
         ("x-death", HeaderValue::Array(vec![HeaderValue::Table([("count".to_owned(), HeaderValue::Int64(3))].into())])),
         ("traceparent", HeaderValue::text("in a form of its own")),
-        // The broker would send copies to the queues named here.
+        // The broker would send copies to these queues.
         ("CC", HeaderValue::Array(vec![HeaderValue::text("parking.exit")])),
     ];
     Properties {
@@ -118,7 +117,7 @@ fn said() -> Properties {
     }
 }
 
-/// A delivery as the message to publish that would bring it again.
+/// The message whose publication results in this delivery.
 fn again(delivery: Delivery) -> Message {
     let Delivery { body, dead_letter, trace, properties, .. } = delivery;
     Message { body, dead_letter, trace, properties }
