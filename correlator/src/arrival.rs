@@ -1,6 +1,6 @@
-//! What arrives: events and refused elements, each tied to the message that brought it.
+//! Arrivals: events and refused elements, each with the message that contained it.
 //!
-//! A message is acknowledged once everything in it is done; one message may hold many events.
+//! A message may contain many events, and is acknowledged once all of them are done.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use crate::progress::OutOfOrder;
 
-/// The ways in which a body may be compressed, as far as their names may be repeated: another word may be a plate.
+/// Names of compressions that may be quoted in a reason. Any other text might be a plate.
 const COMPRESSIONS: [&str; 9] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "lz4", "snappy", "bzip2"];
-/// Values of `content_encoding` that leave the text as it is.
+/// Values of `content_encoding` that mean plain text.
 const PLAIN_ENCODINGS: [&str; 4] = ["", "identity", "utf-8", "utf8"];
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -29,32 +29,32 @@ pub(crate) struct Received {
     pub(crate) at: Instant,
     pub(crate) body: Bytes,
     pub(crate) trace: Option<TraceContext>,
-    /// What its publisher said beside the body.
+    /// The publisher's properties.
     pub(crate) properties: Option<Arc<Properties>>,
     undecided: AtomicUsize,
     unfinished: AtomicUsize,
-    /// Held for as long as the message is in hand.
+    /// Counts the message as out of order while it is in flight.
     _out_of_order: Option<OutOfOrder>,
 }
 
 impl Received {
-    /// One of its elements is recorded, or goes to the dead letters; tells whether that was the last.
+    /// Counts one element as recorded or handed to the dead letters; returns whether it was the last one.
     pub(crate) fn one_decided(&self) -> bool {
         self.undecided.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// One of its elements is recorded, or confirmed as a dead letter; tells whether that was the last. Then the message
-    /// is acknowledged.
+    /// Counts one element as recorded or confirmed as a dead letter; returns whether it was the last one. Then the
+    /// message is acknowledged.
     pub(crate) fn one_finished(&self) -> bool {
         self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Bytes that it holds in memory.
+    /// The bytes of the message in memory.
     pub(crate) fn bytes(&self) -> usize {
         bytes(&self.body, self.properties.as_ref())
     }
 
-    /// The JSON of each event of this message, as it came.
+    /// The original JSON of each event of this message.
     pub(crate) fn sources(&self) -> Sources {
         let elements = parse_message(&self.body).unwrap_or_default().into_iter();
         let source = |element: Element<'_>| {
@@ -65,7 +65,7 @@ impl Received {
     }
 }
 
-/// One element of a message: a gate event, or what can't be taken.
+/// One element of a message: a gate event, or a refusal.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) content: Result<GateEvent, Refused>,
@@ -74,16 +74,16 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// The event's time; what is refused goes first, since it waits for nothing.
+    /// The event's time. Refusals come first, because nothing waits for them.
     pub(crate) fn order(&self) -> Timestamp {
         self.content.as_ref().map_or(Timestamp::from_millis(i64::MIN), |event| event.key.time)
     }
 }
 
-/// The JSON of events as it came.
+/// The original JSON of events.
 pub(crate) type Sources = HashMap<(EventKey, Vehicle), Bytes>;
 
-/// What goes to the dead-letter queue.
+/// The content of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) body: Bytes,
@@ -95,8 +95,8 @@ pub(crate) fn bytes(body: &Bytes, properties: Option<&Arc<Properties>>) -> usize
     body.len() + properties.map_or(0, |said| said.bytes())
 }
 
-/// Takes a message apart, and adds what is in it. Of an array with no event in it, the whole body is one refused element.
-/// `count_dropped` gets the members that events had to be taken without.
+/// Parses a message and appends its elements. An array without any event is one refused element: the whole body.
+/// `count_dropped` receives the number of optional members that were dropped.
 pub(crate) fn read(
     queue: Queue,
     delivery: &Delivery,
@@ -133,7 +133,7 @@ pub(crate) fn read(
     }));
 }
 
-/// The elements of a message, at least one of which is an event.
+/// The elements of a message with at least one event.
 fn elements(delivery: &Delivery, now: Timestamp) -> Result<Vec<Element<'_>>, Refusal> {
     let mut elements = parse_message(&delivery.body).map_err(|refusal| encoding(delivery).unwrap_or(refusal))?;
     for element in &mut elements {
@@ -151,19 +151,19 @@ fn elements(delivery: &Delivery, now: Timestamp) -> Result<Vec<Element<'_>>, Ref
     Err(first.map_or_else(|| Refusal::new("body", "is an empty array"), |first| first.of_array(count)))
 }
 
-/// The refusal of an unsupported encoding; `None` when an unreadable body has another cause.
+/// The refusal of an unsupported encoding; `None` if an unreadable body has another cause.
 fn encoding(delivery: &Delivery) -> Option<Refusal> {
     let said = delivery.properties.as_ref().and_then(|said| said.content_encoding.as_deref()).unwrap_or_default();
     let said = said.trim().to_ascii_lowercase();
     let plain = "publish plain JSON in UTF-8, without content_encoding";
     if let Some(known) = COMPRESSIONS.iter().find(|known| **known == said) {
-        return Some(Refusal::new("content_encoding", format!("is {known}, which is not taken: {plain}")));
+        return Some(Refusal::new("content_encoding", format!("is {known}, which is not supported: {plain}")));
     }
     if delivery.body.starts_with(&GZIP_MAGIC) {
-        return Some(Refusal::new("body", format!("is compressed by gzip, which is not taken: {plain}")));
+        return Some(Refusal::new("body", format!("is compressed by gzip, which is not supported: {plain}")));
     }
     let is_plain = PLAIN_ENCODINGS.contains(&said.as_str());
-    (!is_plain).then(|| Refusal::new("content_encoding", format!("is not one that is taken: {plain}")))
+    (!is_plain).then(|| Refusal::new("content_encoding", format!("is not supported: {plain}")))
 }
 
 fn ahead(event: &GateEvent, now: Timestamp) -> Option<Refusal> {
@@ -172,7 +172,7 @@ fn ahead(event: &GateEvent, now: Timestamp) -> Option<Refusal> {
     (time.millis_since(now) > AHEAD_MAX_MS).then(|| Refusal::new("future", text()))
 }
 
-/// What is in a message.
+/// The elements of a message.
 #[cfg(test)]
 pub(crate) fn read_all(queue: Queue, delivery: &Delivery, now: Timestamp) -> Vec<Arrival> {
     let mut arrivals = Vec::new();
@@ -287,9 +287,9 @@ mod tests {
         assert_eq!(reason(None, &gzip), "body is compressed by gzip");
         assert_eq!(reason(Some("Deflate"), &[0x78, 0x9c]), "content_encoding is deflate");
         let unknown = reason(Some("SECRET1"), &[0x78, 0x9c]);
-        assert!(unknown.starts_with("content_encoding is not one that is taken") && !unknown.contains("SECRET1"));
+        assert!(unknown.starts_with("content_encoding is not supported") && !unknown.contains("SECRET1"));
         assert!(reason(Some("utf-8"), b"{").starts_with("body is not JSON"));
-        // A readable body is taken, whatever encoding its properties claim.
+        // A readable body is accepted with any `content_encoding`.
         assert_eq!(reason(Some("gzip"), event("2024-09-24T09:00:00Z").as_bytes()), "an event");
     }
 

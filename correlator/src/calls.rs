@@ -1,7 +1,7 @@
-//! Calls to the ledger: an outage is waited out, and what the ledger rejects is found by bisection.
+//! Calls to the ledger: retries during an outage, and bisection to find rejected items.
 //!
-//! A call of many items may be rejected because of one of them. It is made again in halves until the rejected item
-//! stands alone, so that the others are recorded. What becomes of a rejected item is left to the caller.
+//! A call of many items may be rejected because of one of them. It is repeated in halves until the rejected item is
+//! alone, so that the others are recorded. The caller handles the rejected item.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShutDown;
 
-/// Why the ledger does not take the content of a call, for people.
+/// Why the ledger rejects the content of a call, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejected(pub(crate) String);
 
@@ -26,7 +26,7 @@ pub(crate) struct Rejected(pub(crate) String);
 pub(crate) type Ask<Item, Answer> =
     for<'a> fn(&'a dyn Recorder, &'a [Item], TraceContext) -> BoxFuture<'a, Result<Vec<Answer>, Error>>;
 
-/// Makes the calls of a correlator.
+/// Makes the calls of one correlator.
 #[derive(Debug)]
 pub(crate) struct Calls {
     pub(crate) recorder: Arc<dyn Recorder>,
@@ -36,7 +36,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Makes one call for all items and returns the answer to each, in order. Items are rejected one by one.
+    /// Makes one call for all items and returns the answers in order. Single items may be rejected.
     pub(crate) async fn in_parts<Item, Answer>(
         &self,
         call: Call,
@@ -59,7 +59,7 @@ impl Calls {
         Ok(answers)
     }
 
-    /// Repeats a call until the ledger takes or rejects it. Once the stop has come, a failure is the last.
+    /// Repeats a call until the ledger accepts or rejects it. After the stop, the first failure is final.
     pub(crate) async fn patiently<T, F>(
         &self,
         call: Call,
@@ -82,7 +82,7 @@ impl Calls {
                 }
                 Err(error @ (Error::Unavailable(_) | Error::Refused(_))) => error,
             };
-            tracing::debug!(%error, "{} failed, trying again until it works", call.as_str());
+            tracing::debug!(%error, "{} failed, retrying", call.as_str());
             health.down(error.to_string());
             if !backoff.wait(&self.lifecycle).await {
                 return Err(ShutDown);

@@ -1,7 +1,7 @@
-//! Suspects this machine's clock: when most events of a minute seem to come from the future, it is behind.
+//! Suspects this machine's clock: if most events of a minute seem to be in the future, the clock is behind.
 //!
-//! Each such event is refused for itself; here is only said what they have in common. A clock that is ahead can't be told
-//! from old events, which anybody may publish.
+//! Each such event is refused individually; here is their common cause. A clock that is ahead can't be distinguished
+//! from old events, which any client may publish.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use service_kit::{Dependency, Health, Lifecycle};
 
 use crate::metrics::{FutureCounts, Metrics};
 
-/// How often the counts are looked at, and how many looks are a minute.
+/// The counts are checked at this interval; twelve checks cover a minute.
 const EVERY: Duration = Duration::from_secs(5);
 const LOOKS: usize = 12;
-/// Fewer refusals than this say nothing.
+/// Fewer refusals than this prove nothing.
 const FEW: u64 = 10;
 
-/// Looks until the stop. The clock is shown as a dependency from the first suspicion on.
+/// Checks until the stop. The clock is shown as a dependency from the first suspicion on.
 pub(crate) async fn run(metrics: Metrics, health: Health, lifecycle: Lifecycle) {
     let (mut minute, mut clock): (Minute, Option<Dependency>) = (Minute::default(), None);
     while !lifecycle.is_stopping() {
@@ -41,7 +41,7 @@ pub(crate) async fn run(metrics: Metrics, health: Health, lifecycle: Lifecycle) 
 struct Minute(VecDeque<FutureCounts>);
 
 impl Minute {
-    /// Takes the counts of now; what the last minute had, when most of it came from the future.
+    /// Adds the current counts. Returns the counts of the last minute if most of it was in the future.
     fn look(&mut self, now: FutureCounts) -> Option<FutureCounts> {
         if self.0.len() > LOOKS {
             self.0.pop_front();

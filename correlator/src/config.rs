@@ -1,19 +1,19 @@
 //! The correlator's settings: `DWELL_PREFETCH`, `DWELL_BATCH_EVENTS`, `DWELL_BATCHES_IN_FLIGHT`, `DWELL_REDIS_URL`.
 //!
-//! The matching rules are not here: they are the summary API's, so that all correlators decide alike.
+//! The matching rules are not here: the summary API has them, so that all correlators match by the same rules.
 
 use settings::{Masked, Settings};
 
-/// How a correlator works.
+/// The configuration of a correlator.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Messages of each queue that may be unacknowledged.
+    /// The maximum of unacknowledged messages per queue.
     pub prefetch: u16,
-    /// The most events of a batch.
+    /// The maximum of events in a batch.
     pub batch_events: usize,
-    /// Batches that are worked on at once.
+    /// The number of batches in flight.
     pub batches_in_flight: usize,
-    /// The shared cache of timelines; in memory, when there is none.
+    /// The Redis of the shared timeline cache; `None` keeps it in memory.
     pub redis_url: Option<Masked>,
 }
 
@@ -21,7 +21,7 @@ impl Config {
     /// Reads the settings.
     ///
     /// # Errors
-    /// The first setting that is wrong, and what is allowed.
+    /// The first invalid setting, and what is allowed.
     pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
         Ok(Self {
             prefetch: settings.number(&settings::PREFETCH, 1..=32_000)?,

@@ -1,9 +1,9 @@
-//! Dead letters on their way: they wait here, outside the batches, until the broker has confirmed them. Then the messages
-//! that they came in are acknowledged.
+//! Dead letters in flight: they wait here, outside the batches, until the broker confirms them. Then their messages
+//! are acknowledged.
 //!
-//! So a broker that takes no dead letters, for instance one that is short of memory, holds up no good event. The waiting
-//! room is bounded: once it is full, the worker receives nothing more until half of it is free. Nothing is dropped, and
-//! after a crash the broker delivers the messages again.
+//! So a broker that accepts no dead letters, for instance because it is short of memory, delays no valid event. The
+//! queue is bounded: when it is full, the worker receives nothing more until half of it is free (back-pressure).
+//! Nothing is dropped: after a crash the broker redelivers the messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,16 +20,16 @@ use crate::intake::Acknowledgers;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
-/// The most unconfirmed dead letters; at this limit the worker receives nothing more.
+/// The maximum of unconfirmed dead letters; at this limit the worker stops receiving.
 pub(crate) const LETTERS_MAX: usize = 10_000;
-/// The most bytes that unconfirmed dead letters hold; at this limit the worker receives nothing more.
+/// The maximum bytes of unconfirmed dead letters; at this limit the worker stops receiving.
 pub(crate) const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The most letters that are published together.
+/// The maximum of letters in one publish.
 const GROUP: usize = 500;
-/// When a confirm takes longer, later messages are acknowledged without waiting for those of the letters.
+/// If a confirm takes longer, later messages are acknowledged without waiting for those of the letters.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What can't be taken, and the message that it came in.
+/// A refused element, and the message that contained it.
 #[derive(Debug)]
 pub(crate) struct Letter {
     message: Arc<Received>,
@@ -42,12 +42,12 @@ impl Letter {
         Self { message, body: refused.body, refusal: refused.refusal }
     }
 
-    /// The message that it came in.
+    /// The message that contained it.
     pub(crate) fn received(&self) -> &Received {
         &self.message
     }
 
-    /// The dead letter with all that its publisher said.
+    /// The dead letter, with the publisher's properties.
     fn message(&self) -> Message {
         let Self { message, body, refusal } = self;
         let reason = DeadLetterReason { reason: refusal.to_string(), queue: message.queue.as_str().to_owned() };
@@ -60,14 +60,14 @@ impl Letter {
     }
 }
 
-/// The waiting room.
+/// The queue of unconfirmed dead letters.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     bus: Arc<dyn Bus>,
     metrics: Metrics,
     progress: Arc<Progress>,
     log: Arc<DecisionLog>,
-    /// Down while the room is full.
+    /// Down while the queue is full.
     room: Dependency,
     state: Mutex<State>,
     arrived: Notify,
@@ -76,9 +76,9 @@ pub(crate) struct DeadLetters {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Each with the bytes that are free when it is gone.
+    /// Each letter with the bytes that its confirm frees.
     waiting: VecDeque<(Letter, usize)>,
-    /// Letters that are not confirmed, those that are being published included.
+    /// The unconfirmed letters, including those being published.
     letters: usize,
     bytes: usize,
     is_full: bool,
@@ -98,7 +98,7 @@ impl DeadLetters {
         Self { bus, metrics, progress, log, room, state, arrived: Notify::new(), freed: Notify::new() }
     }
 
-    /// Takes letters, whatever the room: whether there is some is asked before messages are received.
+    /// Adds letters, also beyond the limit: the worker checks the limit before it receives messages.
     pub(crate) fn hand_over(&self, letters: Vec<Letter>) {
         if letters.is_empty() {
             return;
@@ -106,7 +106,7 @@ impl DeadLetters {
         let mut state = self.state();
         let mut letters = letters.into_iter().peekable();
         while let Some(letter) = letters.next() {
-            // All letters of a message share its body, which is gone with the last of them.
+            // The letters of a message share its body, which the last of them frees.
             let is_last = letters.peek().is_none_or(|next| !next.is_of(&letter));
             let bytes = if is_last { letter.message.bytes() } else { 0 };
             state.letters += 1;
@@ -130,21 +130,21 @@ impl DeadLetters {
         self.state().is_full
     }
 
-    /// Waits until there is room. May be cancelled.
+    /// Waits until there is room. Cancel safe.
     pub(crate) async fn room(&self) {
         while self.is_full() {
             self.freed.notified().await;
         }
     }
 
-    /// No more letters will come.
+    /// Closes the queue: no letters follow.
     pub(crate) fn close(&self) {
         self.state().is_closing = true;
         self.arrived.notify_one();
     }
 
-    /// Publishes what waits and acknowledges the messages, until the room is closed and empty, or the stop comes while the
-    /// broker takes nothing.
+    /// Publishes letters and acknowledges their messages, until the queue is closed and empty, or the stop comes
+    /// while the broker accepts nothing.
     pub(crate) async fn run(&self, acknowledgers: &Acknowledgers) -> Result<(), bus::Error> {
         while let Some(group) = self.next_group().await {
             let messages = group.iter().map(|(letter, _)| letter.message()).collect();
@@ -162,7 +162,7 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Waits for letters, and takes some of the oldest; none when no more will come.
+    /// Waits for letters and takes some of the oldest; empty at the end.
     async fn next_group(&self) -> Option<Vec<(Letter, usize)>> {
         loop {
             {
@@ -179,7 +179,7 @@ impl DeadLetters {
         }
     }
 
-    /// Lets the messages of the letters stand apart, so that later ones are acknowledged without them.
+    /// Sets the messages of the letters aside, so that later messages are acknowledged without them.
     async fn set_aside(&self, group: &[(Letter, usize)], acknowledgers: &Acknowledgers) -> Result<(), bus::Error> {
         let tags = {
             let state = self.state();

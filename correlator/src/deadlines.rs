@@ -1,8 +1,8 @@
-//! Ends holds and stays: asks the ledger what is due, decides it by the same step, records it.
+//! Ends holds and stays: asks the ledger what is due, applies the same pure step, records the result.
 //!
-//! The ledger's own index finds what is due and leases it, so several correlators don't decide the same, and one that
-//! dies leaves it to another. A hold does not end while the entry queue lags behind the exit's time. Nothing lags behind a
-//! time in the future: such an exit was recorded while a clock was wrong, and ends with its hold.
+//! The ledger finds the due vehicles by an index and leases them, so that several correlators do not process the same
+//! ones, and a crashed one loses its lease. A hold does not end while the entry queue lags behind the exit's time.
+//! Nothing lags behind a time in the future: such an exit was recorded with a wrong clock, and ends with its hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::decide::{Decider, Evidence};
 use crate::ledger_health::Call;
 use crate::progress::Progress;
 
-/// How often the ledger is asked.
+/// The interval between two queries of the ledger.
 const EVERY: Duration = Duration::from_millis(500);
-/// The most vehicles of one call.
+/// The maximum of vehicles in one query.
 const MOST: u32 = 1000;
 
 /// Runs until the stop.
@@ -34,12 +34,12 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: A
     }
 }
 
-/// Ends what is due; tells whether more may be due at once.
+/// Ends what is due; returns whether more may be due right now.
 async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> bool {
     let due = match decider.calls.patiently(Call::Due, || decider.calls.recorder.due(MOST)).await {
         Ok(Ok(due)) => due,
         Ok(Err(Rejected(reason))) => {
-            tracing::error!(%reason, "what is due can't be asked for: please report this as a defect");
+            tracing::error!(%reason, "cannot query what is due: please report this as a defect");
             return false;
         }
         Err(ShutDown) => return false,
@@ -51,7 +51,7 @@ async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> b
         return false;
     }
     let trace = BatchTrace::of_deadlines(&decider.traces, evidence.len());
-    // What the stop cuts off here is leased again later.
+    // Events that a stop cuts off here are leased again later.
     decider.settle(evidence, &trace).await.is_ok() && is_full
 }
 

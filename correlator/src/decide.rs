@@ -1,8 +1,8 @@
-//! Load, decide, record, cache: what is done with the vehicles of a batch.
+//! Load, decide, record, cache: the processing of a batch's vehicles.
 //!
-//! The ledger has the last word: a unit that loses its comparison is decided again from the snapshot that comes back,
-//! and what a cached timeline takes for known is checked with the ledger. Waiting for a ledger that is away is left to
-//! `calls`, choosing batches, dead letters and acknowledging to the worker.
+//! Optimistic concurrency: the ledger rejects an update whose expected version is outdated and returns the current
+//! snapshot, on which the vehicle is decided again. Events that a cached timeline already has are confirmed with the
+//! ledger. `calls` retries while the ledger is down; `worker` makes batches, dead letters and acknowledgements.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,26 +18,26 @@ use crate::ledger_health::Call;
 use crate::metrics::Metrics;
 use crate::timelines::Timelines;
 
-/// Evidence about one vehicle.
+/// The new evidence about one vehicle.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) vehicle: Vehicle,
-    /// New events, each with the time of its receipt.
+    /// New events, each with its time of receipt.
     pub(crate) events: Vec<(GateEvent, Timestamp)>,
-    /// Events of which what was awaited has ended.
+    /// Events whose hold or longest stay has ended.
     pub(crate) ended: Vec<EventKey>,
-    /// The snapshot to decide on, when it came with the evidence.
+    /// The snapshot to decide on, if it came with the evidence.
     pub(crate) snapshot: Option<Snapshot>,
 }
 
-/// An event that the ledger can't take, and why.
+/// An event that the ledger rejects, and why.
 #[derive(Debug)]
 pub(crate) struct Unrecorded {
     pub(crate) event: GateEvent,
     pub(crate) refusal: Refusal,
 }
 
-/// Decides and records. One for all batches and deadlines of a correlator.
+/// Decides and records. All batches and deadlines of a correlator share it.
 #[derive(Debug)]
 pub(crate) struct Decider {
     pub(crate) calls: Calls,
@@ -49,20 +49,20 @@ pub(crate) struct Decider {
     pub(crate) traces: Traces,
 }
 
-/// Evidence on its way through a batch.
+/// The processing state of one vehicle's evidence.
 struct Case {
     evidence: Evidence,
     keys: Vec<EventKey>,
     snapshot: Option<Snapshot>,
-    /// The snapshot is the cache's word or a guess, not the ledger's.
+    /// The snapshot is from the cache or a guess, not from the ledger.
     is_cached: bool,
     /// The timeline must reach back to this time.
     reaching: Option<Timestamp>,
-    /// The ledger takes nothing of it.
+    /// The ledger rejects all of it.
     is_rejected: bool,
 }
 
-/// What the decision about a case came to.
+/// The result of deciding a case.
 #[expect(clippy::large_enum_variant, reason = "nearly every verdict is the large one")]
 enum Verdict {
     Record(Unit),
@@ -70,14 +70,15 @@ enum Verdict {
     LoadAgain {
         reaching: Option<Timestamp>,
     },
-    /// There is no room for these arrivals, by place: more reads of a passage that can't be parted.
+    /// The timeline has no room for these arrivals, by index: more reads of one passage, which can't be separated.
     TimelineFull {
         too_many: Vec<usize>,
     },
 }
 
 impl Decider {
-    /// Settles all evidence; vehicles are distinct. Returns the events that are not recorded, and why.
+    /// Settles all evidence. The vehicles must be distinct. Returns the events that are not recorded, with the
+    /// reasons.
     pub(crate) async fn settle(
         &self,
         evidence: Vec<Evidence>,
@@ -130,7 +131,7 @@ impl Decider {
         }
     }
 
-    /// Asks the cache for all vehicles in one call.
+    /// Looks up all vehicles in the cache, in one call.
     async fn look_up(&self, cases: &mut [Case]) {
         let rules = self.rules();
         let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
@@ -141,15 +142,15 @@ impl Decider {
         }
         let Some(found) = self.timelines.load(&vehicles).await else { return };
         for (case, found) in wanted.iter_mut().zip(found) {
-            // Who is not there is most likely new. Should the ledger know better, the unit is lost, and its answer is
-            // what a question would have brought.
+            // A miss most likely means a new vehicle. If not, the ledger rejects the update and returns the snapshot
+            // that we would have loaded.
             case.snapshot = Some(found.unwrap_or_default());
             case.is_cached = true;
         }
     }
 
-    /// Loads from the ledger, in one call, what neither the evidence nor the cache had. Takes out the cases that the
-    /// ledger rejects, and returns their events.
+    /// Loads the missing snapshots from the ledger, in one call. Removes the cases that the ledger rejects, and
+    /// returns their events.
     async fn load_missing(&self, cases: &mut Vec<Case>, trace: &BatchTrace<'_>) -> Result<Vec<Unrecorded>, ShutDown> {
         let rules = self.rules();
         let needs = |case: &&mut Case| case.snapshot.is_none() && !rules.is_unread(&case.evidence.vehicle.plate);
@@ -178,8 +179,8 @@ impl Decider {
         Ok(unrecorded)
     }
 
-    /// Records units in one call. Cases that lost go to `again`, each with the snapshot that came back; the events of
-    /// those that the ledger rejects are returned.
+    /// Records units in one call. Cases with a version conflict go to `again`, with the current snapshot; the events
+    /// of rejected units are returned.
     async fn record(
         &self,
         units: Vec<(Case, Unit)>,
@@ -210,7 +211,7 @@ impl Decider {
                     again.push(case);
                 }
                 Err(rejected) => {
-                    // Events of the case that are not in the update are recorded already.
+                    // Events of the case that are not in the unit are recorded already.
                     let is_new = |event: &GateEvent| unit.events.iter().any(|new| new.key == event.key);
                     unrecorded.extend(case.reject(&rejected, is_new));
                 }
@@ -232,16 +233,16 @@ impl Case {
         Self { evidence, keys, snapshot, is_cached: false, reaching: None, is_rejected: false }
     }
 
-    /// Takes the arrivals at these places, which grow, out of the evidence.
-    fn refuse(&mut self, places: &[usize]) -> Vec<Unrecorded> {
-        let taken = places.iter().rev().map(|place| {
-            self.keys.remove(*place);
-            Unrecorded { event: self.evidence.events.remove(*place).0, refusal: no_room() }
+    /// Removes the arrivals at these ascending indices from the evidence.
+    fn refuse(&mut self, indices: &[usize]) -> Vec<Unrecorded> {
+        let taken = indices.iter().rev().map(|index| {
+            self.keys.remove(*index);
+            Unrecorded { event: self.evidence.events.remove(*index).0, refusal: no_room() }
         });
         taken.collect()
     }
 
-    /// The events of an update that the ledger rejects.
+    /// The events of a rejected unit.
     fn reject(&mut self, rejected: &Rejected, is_new: impl Fn(&GateEvent) -> bool) -> Vec<Unrecorded> {
         let Rejected(reason) = rejected;
         if !self.evidence.ended.is_empty() {
@@ -255,15 +256,14 @@ impl Case {
 
 fn no_room() -> Refusal {
     let limit = matching::timeline::FULL_AT;
-    let problem = format!(
-        "of the vehicle has {limit} events that can't be parted, the most allowed: is it parked before a camera?"
-    );
+    let problem =
+        format!("of the vehicle has {limit} events of one passage, the maximum: is it parked in front of a camera?");
     Refusal::new("timeline", problem)
 }
 
 fn unit(snapshot: &Snapshot, evidence: &Evidence, decision: Decision) -> Unit {
-    let recorded = |(place, flags): &(usize, matching::Flags)| {
-        let (event, received_at) = &evidence.events[*place];
+    let recorded = |(index, flags): &(usize, matching::Flags)| {
+        let (event, received_at) = &evidence.events[*index];
         RecordedEvent::new(event, *received_at, *flags)
     };
     Unit {

@@ -1,8 +1,7 @@
-//! Once a second: asks the broker what it counts, and tells the summary API how this correlator stands and what it lacks.
+//! The heartbeat: once a second, reads the broker's counts and reports status and dependencies to the summary API.
 //!
-//! It goes on while the worker finishes what is under way after a stop, and then takes leave. It also notices when the
-//! rules change. Another ledger behind the same address ends the process: everything that it has at hand belongs to the
-//! old one.
+//! It continues while the worker finishes after a stop, and then signs off. It also applies changed rules. Another
+//! ledger behind the same address ends the process, because all cached data belongs to the old ledger.
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -23,16 +22,18 @@ use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// How long the broker may take to count a queue: what is wrong is to be reported soon, above all when that is the broker.
+/// The timeout of the broker's counts: a problem should be reported soon, above all one of the broker.
 const COUNT_PATIENCE: Duration = Duration::from_millis(500);
-/// How long taking leave may hold up the end of the process.
+/// The maximum delay of the process end by signing off.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Why this correlator can't go on with what the summary API says of its ledger.
+/// Why this correlator can't continue with the summary API's ledger.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The ledger is not the one that this correlator began with.
-    #[error("the summary API has another ledger now ({now}, was {was}): starting anew")]
+    /// The summary API has another ledger than at the start.
+    #[error(
+        "the summary API has another ledger now ({now}, was {was}); this process ends, so that a restart begins with the new one"
+    )]
     AnotherLedger { was: Uuid, now: Uuid },
     #[error(transparent)]
     OtherNormalForm(#[from] OtherNormalForm),
@@ -52,7 +53,7 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Beats until the worker has finished.
+    /// Runs until the worker has finished.
     pub(crate) async fn run(self) -> Result<(), Error> {
         let mut beats = tokio::time::interval(EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -63,7 +64,7 @@ impl Heartbeat {
                     let mut beat = pin!(self.beat());
                     tokio::select! {
                         beat = &mut beat => beat?,
-                        // A report that is under way must not arrive after the leave.
+                        // A pending report must not arrive after the sign-off.
                         () = self.finished.cancelled() => drop(tokio::time::timeout(LEAVE_PATIENCE, beat).await),
                     }
                 }
@@ -73,13 +74,13 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// Whatever was not acknowledged is delivered again, so the summary API may forget this correlator.
+    /// Unacknowledged messages are redelivered, so the summary API may forget this correlator.
     async fn take_leave(&self) {
         let status = CorrelatorStatus { correlator: self.correlator, takes_leave: true, ..CorrelatorStatus::default() };
         match tokio::time::timeout(LEAVE_PATIENCE, self.decider.calls.recorder.report(status)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "taking leave failed"),
-            Err(_) => tracing::debug!("taking leave was not answered in time"),
+            Ok(Err(error)) => tracing::debug!(%error, "cannot sign off"),
+            Err(_) => tracing::debug!("no answer to the sign-off in time"),
         }
     }
 
@@ -99,23 +100,23 @@ impl Heartbeat {
         };
         self.metrics.in_flight(status.in_flight());
         if let Err(error) = self.decider.calls.recorder.report(status).await {
-            tracing::debug!(%error, "the status could not be reported");
+            tracing::debug!(%error, "cannot report the status");
         }
         match self.decider.calls.recorder.terms().await {
             Ok(terms) => self.take(terms),
             Err(error) => {
-                tracing::debug!(%error, "the rules could not be read");
+                tracing::debug!(%error, "cannot read the rules");
                 Ok(())
             }
         }
     }
 
-    /// How this correlator stands with a queue. What the broker counts comes first: a message that it has just delivered
-    /// is then in flight.
+    /// The report about a queue. The broker's counts come first: a message that it delivers meanwhile then counts as
+    /// in flight.
     async fn consumed(&self, queue: Queue) -> QueueReport {
         let counts = self.count(queue).await;
         let own_consumers = self.acknowledgers.of(queue).consumers();
-        // A queue without a leader is counted as empty, without consumers.
+        // The broker reports a queue without a leader as empty and without consumers.
         let counts = counts.filter(|counts| counts.consumers > 0 || own_consumers == 0);
         let ready = counts.map(|counts| counts.ready);
         self.progress.set_ready(queue, ready);
@@ -127,7 +128,7 @@ impl Heartbeat {
         QueueReport { broker, own_consumers, in_flight: in_flight as u64, undecided: undecided as u64 }
     }
 
-    /// What the broker counts of a queue, when it says so soon.
+    /// The broker's counts of a queue, if they arrive in time.
     async fn count(&self, queue: Queue) -> Option<Counts> {
         tokio::time::timeout(COUNT_PATIENCE, self.bus.counts(queue)).await.ok()?.ok().flatten()
     }
@@ -139,7 +140,7 @@ impl Heartbeat {
         OtherNormalForm::check(&terms)?;
         let mut rules = self.decider.rules.write().unwrap_or_else(PoisonError::into_inner);
         if **rules != terms.rules {
-            tracing::warn!("the summary API has other rules now: deciding by them from here on");
+            tracing::warn!("the summary API's rules have changed; they apply from now on");
             *rules = Arc::new(terms.rules);
         }
         Ok(())

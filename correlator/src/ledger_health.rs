@@ -1,6 +1,6 @@
-//! Whether the ledger answers, by kind of call.
+//! The health of the ledger, by kind of call.
 //!
-//! Making the calls is left to [`calls`](crate::calls).
+//! [`calls`](crate::calls) makes the calls.
 
 use service_kit::{Dependency, Health};
 
@@ -24,7 +24,7 @@ impl Call {
     }
 }
 
-/// Whether the ledger answers, for each kind of call: one that fails is not hidden by others that succeed.
+/// The health of each kind of call, so that successes of one kind do not hide failures of another.
 #[derive(Debug)]
 pub(crate) struct LedgerHealth {
     load: Dependency,
@@ -33,7 +33,7 @@ pub(crate) struct LedgerHealth {
 }
 
 impl LedgerHealth {
-    /// All kinds of calls are shown as one dependency, which is up once the ledger has told its terms.
+    /// All kinds are shown as one dependency, which is up once the ledger has returned its info.
     pub(crate) fn new(health: &Health) -> Self {
         let one = || {
             let call = health.dependency("summary-api");

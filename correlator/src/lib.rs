@@ -5,16 +5,16 @@
 //! | `intake` | two queues in, one stream of arrivals in order of event time out |
 //! | `schedule` | which arrivals go into which batch; a vehicle is in one at a time |
 //! | `worker` | settles several batches at once, acknowledges last |
-//! | `dead_letters` | what can't be taken, until the dead-letter queue has it |
-//! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; lost units again |
-//! | `calls` | calls to the ledger: outages are waited out, what it rejects is found by bisection |
+//! | `dead_letters` | refused events, until the broker confirms them as dead letters |
+//! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; retry version conflicts |
+//! | `calls` | calls to the ledger: retries during outages, bisection of rejected calls |
 //! | `deadlines` | ends of holds and of the longest stays |
 //! | `batch_trace` | the trace of a batch and of its decisions |
 //! | `heartbeat` | queue depths, the status and health for the summary API, changed rules |
 //! | [`timelines`] | the working state: a cache of the ledger, in memory or in Redis |
 //!
-//! Nothing lives only here: any number of correlators may work on the same queues, and one that dies costs a
-//! redelivery. Which exit belongs to which entry is decided by the crate `matching`, what is kept by the ledger.
+//! No state lives only here: any number of correlators may compete for the same queues, and a crash costs a
+//! redelivery. The crate `matching` decides which exit belongs to which entry, and the ledger owns the durable state.
 
 use std::sync::{Arc, RwLock};
 
@@ -57,13 +57,13 @@ use metrics::Metrics;
 use progress::Progress;
 use worker::Worker;
 
-/// The port on which a lone correlator shows its metrics.
+/// The metrics port of a separate correlator process.
 pub const DEFAULT_PORT: u16 = 2112;
 
 /// Why a correlator could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A server does not take what is configured.
+    /// A server refuses the configuration.
     #[error("the correlator can't start")]
     Config(#[from] settings::Error),
     /// The process is stopping already.
@@ -74,7 +74,7 @@ pub enum Error {
     Metrics(#[from] service_kit::metrics::Error),
 }
 
-/// The plates of the ledger are in a form that this program does not compute: it would take one vehicle for another.
+/// The ledger's plates have another normal form than this program computes, so it would confuse vehicles.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the ledger of the summary API has plates in version {0} of their normal form, and this correlator knows version \
@@ -107,12 +107,12 @@ impl From<bus::Error> for Error {
     }
 }
 
-/// Starts a correlator on the context's lifecycle: it works until the stop, and then finishes what is under way.
+/// Starts a correlator on the context's lifecycle. It works until the stop, and then finishes what is in flight.
 ///
 /// Waits until the ledger answers; a stop ends the wait.
 ///
 /// # Errors
-/// What can't be waited out: settings that the servers refuse.
+/// A permanent error: a server refuses the settings.
 pub async fn start(
     config: Config,
     bus: Arc<dyn Bus>,
@@ -201,7 +201,7 @@ fn spawn(
     context.lifecycle.spawn("heartbeat", async move { Ok(heartbeat.run().await?) });
 }
 
-/// The limits that are in force, by name; the unit ends each name.
+/// The effective limits, by name; each name ends with the unit.
 fn limits(config: &Config) -> [(&'static str, u64); 9] {
     [
         ("batch_events", config.batch_events as u64),
@@ -216,7 +216,7 @@ fn limits(config: &Config) -> [(&'static str, u64); 9] {
     ]
 }
 
-/// The terms of the ledger, once it answers; `None` when the stop came first.
+/// The ledger's info once it answers; `None` if the stop comes first.
 async fn terms(
     recorder: &dyn Recorder,
     ledger: &service_kit::Dependency,

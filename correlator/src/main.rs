@@ -1,4 +1,4 @@
-//! The correlator as a process of its own: RabbitMQ, Redis and a summary API elsewhere.
+//! The correlator as a separate process: RabbitMQ, Redis and a summary API elsewhere.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ Examples:
   DWELL_AMQP_URL=… DWELL_SUMMARY_API_URL=… correlator --redis-url redis://127.0.0.1:6379/0
   correlator healthcheck";
 
-/// What it reads besides.
+/// Its own settings, besides those of all services.
 const OWN: &[&Setting] = &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT];
 
 fn main() -> ExitCode {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
-    // A lone correlator has no embedded queues to fall back on.
+    // A separate correlator has no embedded queues.
     settings.required(&AMQP_URL)?;
     let config = Config::from_settings(&settings)?;
     let url = settings.required_url(&SUMMARY_API_URL, &["http"])?;

@@ -1,4 +1,4 @@
-//! What the correlator counts and measures. The doc comment of each field is the metric's help text.
+//! The correlator's metrics.
 
 use bus::Queue;
 use parking::wire::Dropped;
@@ -10,28 +10,28 @@ use crate::ledger_health::Call;
 const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0];
 
 service_kit::metrics! {
-    /// The correlator's metrics. Cheap to clone; all clones count into the same.
+    /// The correlator's metrics. Cheap to clone; all clones share the same series.
     #[derive(Debug, Clone)]
     pub(crate) struct Metrics {
         /// Time of a gate event from the receipt of its delivery until its sessions are recorded
         latency: Histogram = "event_processing_latency_seconds" in LATENCY_BUCKETS;
-        /// Gate events received, refused and repeated ones included
+        /// Gate events received, including refused and repeated ones
         received: IntCounterVec = "dwell_events_received_total" ["queue"];
         /// Dead letters
         dead_letters: DeadLetters;
-        /// Optional members of gate events that could not be used; the events were taken without them
+        /// Optional members of gate events that were dropped because they were invalid
         dropped: IntCounterVec = "dwell_optional_members_dropped_total" ["member"];
-        /// Events received that the ledger had already
+        /// Events received that the ledger already had
         known: IntCounter = "dwell_events_known_total";
-        /// Units that lost the comparison in the ledger and were decided again
+        /// Units that the ledger rejected because of a version conflict, and that were retried
         lost_units: IntCounter = "dwell_units_decided_again_total";
-        /// Calls to the ledger that were made again because the one before failed
+        /// Calls to the ledger that were retried after a failure
         retries: IntCounterVec = "dwell_ledger_retries_total" ["call"];
-        /// Timelines loaded again because an event was older than they reach
+        /// Timelines loaded again because an event was older than the cached part
         reloads: IntCounter = "dwell_timelines_reloaded_total";
         /// Events of a batch
         batch_events: Histogram = "dwell_batch_events" in BATCH_BUCKETS;
-        /// Messages ready in a queue, by the broker's word
+        /// Messages ready in a queue, as reported by the broker
         ready: IntGaugeVec = "dwell_queue_ready" ["queue"];
         /// Messages received and not yet acknowledged
         in_flight: IntGauge = "dwell_in_flight_messages";
@@ -39,12 +39,12 @@ service_kit::metrics! {
 }
 
 service_kit::metrics! {
-    /// Of dead letters: sent, waiting in their queue, and not confirmed yet.
+    /// Dead letters: sent, ready in their queue, and unconfirmed.
     #[derive(Debug, Clone)]
     struct DeadLetters {
-        /// Events and messages sent to the dead-letter queue, by the member that is wrong
+        /// Events and messages sent to the dead-letter queue, by the invalid member
         sent: IntCounterVec = "dwell_dead_letters_total" ["reason"];
-        /// Messages in the dead-letter queue, by the broker's word
+        /// Messages in the dead-letter queue, as reported by the broker
         waiting: IntGauge = "dwell_dead_letters_waiting";
         /// Dead letters that the broker has not confirmed yet
         held: IntGauge = "dwell_dead_letters_held";
@@ -53,7 +53,7 @@ service_kit::metrics! {
     }
 }
 
-/// Events received and events refused as from the future, since the process began.
+/// Events received, and events refused as from the future, since the process start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct FutureCounts {
     pub(crate) received: u64,
@@ -67,7 +67,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// A series that begins with its first count has no increase to see there.
+    /// A series that starts with its first count shows no increase for it.
     fn begin_at_zero(&self) {
         for queue in [Queue::Entry, Queue::Exit] {
             self.received.with_label_values(&[queue.as_str()]);
@@ -106,7 +106,7 @@ impl Metrics {
         }
     }
 
-    /// Events received, and those refused as from the future.
+    /// Events received, and events refused as from the future.
     pub(crate) fn future_counts(&self) -> FutureCounts {
         let received =
             [Queue::Entry, Queue::Exit].map(|queue| self.received.with_label_values(&[queue.as_str()]).get());

@@ -1,6 +1,6 @@
-//! How far this correlator is with its queues: what is under way, and up to which time entries have been taken.
+//! The progress of this correlator on its queues: what is in flight, and the watermark of entries.
 //!
-//! Shared by intake and worker, which count, and by deadlines and status, which read.
+//! Intake and worker update it; deadlines and status read it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use bus::Queue;
 use parking::Timestamp;
 
-/// Stands for a count that the broker does not tell.
+/// Stands for a count that the broker does not report.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Counts of what is under way.
+/// Counts of what is in flight.
 #[derive(Debug)]
 pub(crate) struct Progress {
     entry: QueueProgress,
@@ -20,16 +20,16 @@ pub(crate) struct Progress {
     events: AtomicUsize,
     /// Bytes of the messages with an undecided event.
     bytes: AtomicUsize,
-    /// Event time of the entry that was recorded last. Not the newest of all: after live entries an old backlog may come.
+    /// Event time of the last recorded entry. Not the maximum: an old backlog may follow live entries.
     entry_watermark: AtomicI64,
-    /// Entry messages in hand that were delivered before, perhaps to another correlator: out of the queue's order.
+    /// Entry messages in flight that were delivered before, perhaps to another correlator: not in the queue's order.
     out_of_order: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct QueueProgress {
     unacknowledged: AtomicUsize,
-    /// Of those the ones with an event that is not decided yet; the others only wait for the confirm of a dead letter.
+    /// Of these, the messages with an undecided event; the others only wait for the confirm of a dead letter.
     undecided: AtomicUsize,
     ready: AtomicU64,
 }
@@ -53,7 +53,7 @@ impl Default for Progress {
     }
 }
 
-/// An entry message in hand that was delivered before; it counts until this is dropped.
+/// An entry message in flight that was delivered before. Dropping it ends its count.
 #[derive(Debug)]
 pub(crate) struct OutOfOrder(Arc<Progress>);
 
@@ -77,7 +77,7 @@ impl Progress {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// All events of these messages are recorded, or go to the dead letters.
+    /// All events of these messages are recorded or handed to the dead letters.
     pub(crate) fn decided(&self, queue: Queue, messages: usize, bytes: usize) {
         self.of(queue).undecided.fetch_sub(messages, Ordering::Relaxed);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -92,12 +92,12 @@ impl Progress {
         self.of(queue).unacknowledged.load(Ordering::Relaxed)
     }
 
-    /// Messages of a queue of which an event is not yet recorded, nor on its way to the dead letters.
+    /// Messages of a queue with an event that is neither recorded nor handed to the dead letters.
     pub(crate) fn undecided(&self, queue: Queue) -> usize {
         self.of(queue).undecided.load(Ordering::Relaxed)
     }
 
-    /// The broker's word on how many messages are ready; `None` when it gives none.
+    /// The number of ready messages, as reported by the broker; `None` without a report.
     pub(crate) fn set_ready(&self, queue: Queue, ready: Option<u64>) {
         self.of(queue).ready.store(ready.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
@@ -106,8 +106,8 @@ impl Progress {
         self.entry_watermark.store(time.as_millis(), Ordering::Relaxed);
     }
 
-    /// Event time of the entry that was recorded last. `None` when none was, and while entries are in hand that came out
-    /// of the queue's order.
+    /// The watermark of entries: the event time of the last recorded one. `None` before the first one, and while
+    /// entries out of the queue's order are in flight.
     pub(crate) fn entry_watermark(&self) -> Option<Timestamp> {
         let until = self.entry_watermark.load(Ordering::Relaxed);
         let is_in_order = self.out_of_order.load(Ordering::Relaxed) == 0;
@@ -132,13 +132,13 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether the queue has no message ready, by the broker's word.
+    /// Whether the broker reports the queue as empty.
     pub(crate) fn is_empty(&self, queue: Queue) -> bool {
         self.of(queue).ready.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether the hold of an exit of that time may end as far as this correlator goes: no entry before it is in the entry
-    /// queue or in its hands, as far as the queue's order of time goes. The other correlators are the ledger's matter.
+    /// Whether this correlator allows that the hold of an exit of that time ends: no earlier entry is in the entry
+    /// queue or in flight here, as far as the queue is in order of time. The ledger asks the other correlators.
     pub(crate) fn entries_have_reached(&self, time: Timestamp) -> bool {
         let drained = self.is_empty(Queue::Entry) && self.undecided(Queue::Entry) == 0;
         drained || self.entry_watermark().is_some_and(|until| until >= time)
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_hold_does_not_end_while_entries_lag_behind_its_time() {
         let progress = Progress::default();
-        assert!(!progress.entries_have_reached(AT_NOON), "a depth that nobody told is no empty queue");
+        assert!(!progress.entries_have_reached(AT_NOON), "an unknown depth does not mean an empty queue");
         progress.set_ready(Queue::Entry, Some(5));
         assert!(!progress.entries_have_reached(AT_NOON));
         progress.entry_recorded(AT_NOON);
@@ -174,9 +174,9 @@ mod tests {
         progress.set_ready(Queue::Entry, Some(0));
         assert!(progress.entries_have_reached(AT_NOON));
         progress.received(Queue::Entry, 1, 150);
-        assert!(!progress.entries_have_reached(AT_NOON), "what is received is not yet recorded");
+        assert!(!progress.entries_have_reached(AT_NOON), "a received entry is not yet recorded");
         progress.decided(Queue::Entry, 1, 150);
-        assert!(progress.entries_have_reached(AT_NOON), "a dead letter that is not confirmed is no entry");
+        assert!(progress.entries_have_reached(AT_NOON), "an unconfirmed dead letter is not an entry");
         assert_eq!((progress.unacknowledged(Queue::Entry), progress.bytes()), (1, 0));
     }
 

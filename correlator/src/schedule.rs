@@ -1,4 +1,4 @@
-//! Which arrivals go into which batch: all events of a vehicle in one unit, and a vehicle in one batch at a time. Pure.
+//! Schedules arrivals into batches: all events of a vehicle in one unit, and a vehicle in one batch at a time. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use parking::{EventKey, GateEvent, Timestamp, Vehicle};
 use crate::arrival::{Arrival, Received};
 use crate::dead_letters::Letter;
 
-/// Arrivals of one vehicle, in the order in which they came.
+/// The arrivals of one vehicle, in order of arrival.
 #[derive(Debug)]
 pub(crate) struct VehicleArrivals {
     pub(crate) vehicle: Vehicle,
     pub(crate) events: Vec<(GateEvent, Timestamp)>,
 }
 
-/// An event of a batch, and the message that brought it.
+/// An event of a batch, and the message that contained it.
 #[derive(Debug)]
 pub(crate) struct Element {
     pub(crate) message: Arc<Received>,
     pub(crate) key: EventKey,
-    /// The place of its vehicle in the batch.
-    pub(crate) place: usize,
+    /// The index of its vehicle in the batch.
+    pub(crate) index: usize,
 }
 
-/// What is worked on together.
+/// A set of vehicles and events to settle together.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) vehicles: Vec<VehicleArrivals>,
@@ -32,21 +32,21 @@ pub(crate) struct Batch {
     pub(crate) elements: Vec<Element>,
 }
 
-/// Remembers which vehicles are under way, and what waits for them.
+/// The vehicles in flight, and the arrivals that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    /// Each with the number of its batch and its place among the vehicles there.
+    /// The batch number of each vehicle, and its index in the batch.
     under_way: HashMap<Vehicle, (u64, usize)>,
-    /// The number of the batch that was made last.
+    /// The number of the last batch.
     batch_number: u64,
-    /// Arrivals of vehicles that were under way when they came.
+    /// Arrivals of vehicles that were in flight.
     waiting: HashMap<Vehicle, VecDeque<Arrival>>,
-    /// Vehicles that are free again and have something waiting.
+    /// Vehicles that are free again and have waiting arrivals.
     free: VecDeque<Vehicle>,
 }
 
 impl Schedule {
-    /// Up to `most` arrivals of those that waited for vehicles that are free again. They are to go into the next batch.
+    /// Up to `most` waiting arrivals of vehicles that are free again, for the next batch.
     pub(crate) fn take_ready(&mut self, most: usize) -> Vec<Arrival> {
         let mut ready = Vec::new();
         while ready.len() < most {
@@ -55,7 +55,7 @@ impl Schedule {
             let taken = waiting.len().min(most - ready.len());
             ready.extend(waiting.drain(..taken));
             if !waiting.is_empty() {
-                // It is under way with the next batch, whose end makes it free again.
+                // It is in flight with the next batch, whose end frees it again.
                 self.waiting.insert(vehicle, waiting);
             }
         }
@@ -66,8 +66,8 @@ impl Schedule {
         !self.free.is_empty()
     }
 
-    /// Makes a batch; arrivals of vehicles that are under way wait. `None` when there is nothing to work on. What can't be
-    /// taken goes to `letters`.
+    /// Makes a batch. Arrivals of vehicles in flight wait; refusals go to `letters`. Returns `None` if there is
+    /// nothing to do.
     pub(crate) fn batch(&mut self, arrivals: Vec<Arrival>, letters: &mut Vec<Letter>) -> Option<Batch> {
         self.batch_number += 1;
         let mut batch = Batch::default();
@@ -80,27 +80,27 @@ impl Schedule {
                     continue;
                 }
             };
-            let place = match self.under_way.get(&event.vehicle) {
-                Some((number, place)) if *number == self.batch_number => *place,
+            let index = match self.under_way.get(&event.vehicle) {
+                Some((number, index)) if *number == self.batch_number => *index,
                 Some(_) => {
                     let waiting = self.waiting.entry(event.vehicle.clone()).or_default();
                     waiting.push_back(Arrival { content: Ok(event), ..arrival });
                     continue;
                 }
                 None => {
-                    let place = batch.vehicles.len();
-                    self.under_way.insert(event.vehicle.clone(), (self.batch_number, place));
+                    let index = batch.vehicles.len();
+                    self.under_way.insert(event.vehicle.clone(), (self.batch_number, index));
                     batch.vehicles.push(VehicleArrivals { vehicle: event.vehicle.clone(), events: Vec::new() });
-                    place
+                    index
                 }
             };
-            batch.elements.push(Element { message: arrival.message, key: event.key, place });
-            batch.vehicles[place].events.push((event, arrival.received_at));
+            batch.elements.push(Element { message: arrival.message, key: event.key, index });
+            batch.vehicles[index].events.push((event, arrival.received_at));
         }
         (!batch.elements.is_empty()).then_some(batch)
     }
 
-    /// The vehicles of a batch are free again.
+    /// Frees the vehicles of a batch.
     pub(crate) fn done(&mut self, vehicles: &[Vehicle]) {
         for vehicle in vehicles {
             self.under_way.remove(vehicle);
@@ -128,7 +128,7 @@ mod tests {
         plates.iter().flat_map(read).collect()
     }
 
-    /// A batch of arrivals all of which can be taken.
+    /// A batch of arrivals without refusals.
     fn batch(schedule: &mut Schedule, arrivals: Vec<Arrival>) -> Option<Batch> {
         let mut letters = Vec::new();
         let batch = schedule.batch(arrivals, &mut letters);

@@ -1,7 +1,7 @@
 //! The worker: takes batches from the intake, settles several at once, acknowledges last.
 //!
-//! A crash at any point costs a redelivery and nothing else: the ledger has an event before its message is acknowledged,
-//! and a dead letter is confirmed before the message that it came in. Waiting for that confirm is left to `dead_letters`.
+//! A crash at any point only costs a redelivery: the ledger has an event before its message is acknowledged, and a
+//! dead letter is confirmed before its message is acknowledged. `dead_letters` waits for that confirm.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) enum Error {
     Panicked(#[from] tokio::task::JoinError),
 }
 
-/// What every batch needs.
+/// Shared by all batches.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) dead_letters: Arc<DeadLetters>,
@@ -45,7 +45,7 @@ pub(crate) struct Worker {
 type Done = (Vec<Vehicle>, Result<(), Error>);
 
 impl Worker {
-    /// Works until the stop, then finishes what is under way.
+    /// Works until the stop, then finishes what is in flight.
     pub(crate) async fn run(self: Arc<Self>, mut intake: Intake) -> Result<(), Error> {
         let lifecycle = self.decider.lifecycle.clone();
         let acknowledgers = intake.acknowledgers();
@@ -94,7 +94,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Publishes dead letters beside the batches.
+    /// Starts to publish dead letters, concurrently with the batches.
     fn dead_letter(&self, acknowledgers: Acknowledgers) -> JoinSet<Result<(), bus::Error>> {
         let dead_letters = Arc::clone(&self.dead_letters);
         let mut dead_lettering = JoinSet::new();
@@ -128,7 +128,7 @@ impl Worker {
         self.acknowledge(&recorded, acknowledgers).await
     }
 
-    /// Hands over what can't be taken; its messages are acknowledged when the letters are confirmed.
+    /// Hands over refused events. Their messages are acknowledged once the letters are confirmed.
     fn hand_over(&self, letters: Vec<Letter>) {
         self.decided(letters.iter().map(Letter::received));
         self.dead_letters.hand_over(letters);
@@ -154,7 +154,7 @@ impl Worker {
         Ok(())
     }
 
-    /// These are the messages of elements that are recorded, or go to the dead letters.
+    /// Counts elements that are recorded or handed to the dead letters.
     fn decided<'a>(&self, elements: impl Iterator<Item = &'a Received>) {
         let mut events = 0;
         for message in elements {
@@ -167,7 +167,7 @@ impl Worker {
     }
 }
 
-/// Parts the elements into those that are recorded and letters about the others.
+/// Splits the elements into recorded ones and dead letters.
 fn part(elements: Vec<Element>, vehicles: &[Vehicle], unrecorded: &[Unrecorded]) -> (Vec<Element>, Vec<Letter>) {
     if unrecorded.is_empty() {
         return (elements, Vec::new());
@@ -175,11 +175,11 @@ fn part(elements: Vec<Element>, vehicles: &[Vehicle], unrecorded: &[Unrecorded])
     let identity = |event: &GateEvent| (event.key, event.vehicle.clone());
     let unrecorded: HashMap<_, _> =
         unrecorded.iter().map(|Unrecorded { event, refusal }| (identity(event), (event, refusal))).collect();
-    // Elements of one message stand together, so each is read a second time once.
+    // Elements of one message are adjacent, so each message is parsed again only once.
     let mut sources: Option<(Arc<Received>, Sources)> = None;
     let (mut recorded, mut letters) = (Vec::new(), Vec::new());
     for element in elements {
-        let identity = (element.key, vehicles[element.place].clone());
+        let identity = (element.key, vehicles[element.index].clone());
         let Some((event, refusal)) = unrecorded.get(&identity) else {
             recorded.push(element);
             continue;
@@ -194,7 +194,7 @@ fn part(elements: Vec<Element>, vehicles: &[Vehicle], unrecorded: &[Unrecorded])
     (recorded, letters)
 }
 
-/// An event as a message, should the one that brought it not be read in the same way a second time.
+/// The event as a message, in case the original can't be found when it is parsed again.
 fn written(event: &GateEvent) -> Bytes {
     let mut body = Vec::new();
     write_event(event, &mut body);
@@ -210,7 +210,7 @@ fn finish(schedule: &mut Schedule, ended: Result<Done, tokio::task::JoinError>) 
     }
 }
 
-/// The stop is no failure: what is not acknowledged is delivered again.
+/// A stop is not a failure: unacknowledged messages are redelivered.
 fn stopped(result: Result<(), bus::Error>) -> Result<(), Error> {
     match result {
         Err(bus::Error::Stopping) | Ok(()) => Ok(()),

@@ -1,4 +1,4 @@
-//! Claims about the log of dead letters, on an embedded bus.
+//! Claims about the log lines of dead letters, on an embedded bus.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use super::*;
 use crate::arrival::{delivered, read_all};
 use crate::intake::Intake;
 
-/// Counts the lines of the log that are about dead letters.
+/// Counts the log lines about dead letters.
 #[derive(Debug, Default)]
 struct Lines(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! Claims about how much the intake takes at once, on a bus that hands out what it is told.
+//! Claims about how much the intake takes at once, on a fake bus.
 
 use std::sync::Mutex;
 
@@ -78,7 +78,7 @@ fn array(events: usize) -> String {
     format!("[{}]", vec![event; events].join(","))
 }
 
-/// Takes all that may be taken while nothing of it is done.
+/// Takes everything that may be taken while no event is done.
 fn taken(intake: &mut Intake) -> usize {
     let mut taken = 0;
     while let Some(arrivals) = intake.next(4_000).now_or_never() {
@@ -101,7 +101,7 @@ async fn messages_are_parsed_one_by_one_while_there_is_room_for_their_events() {
 #[tokio::test]
 async fn one_vehicle_that_is_under_way_does_not_open_the_limit() {
     let (mut intake, progress) = intake((0..300).map(|_| array(1_000))).await;
-    // Each message is taken before the next one is looked for, as for a vehicle whose events wait in the schedule.
+    // Each message is taken before the next one is parsed, as with a vehicle whose events wait in the schedule.
     while let Some(arrivals) = intake.next(1_000).now_or_never() {
         assert_eq!(arrivals.unwrap().len(), 1_000);
     }
@@ -113,7 +113,7 @@ async fn received_messages_are_bounded_in_bytes() {
     let padded = format!("{}{}", array(1), " ".repeat(900_000));
     let body = padded.len();
     let (mut intake, progress) = intake((0..200).map(|_| padded.clone())).await;
-    // One at a time, as the bus hands out large ones.
+    // One at a time, as the bus delivers large messages.
     while let Some(arrivals) = intake.next(1).now_or_never() {
         assert_eq!(arrivals.unwrap().len(), 1);
     }

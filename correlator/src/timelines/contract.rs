@@ -1,4 +1,4 @@
-//! What every cache of timelines must do, tried on each adapter; and what only Redis can do wrong.
+//! The contract of the timeline cache, tested on each adapter; and the faults of Redis.
 #![cfg(test)]
 
 use std::time::{Duration, Instant};

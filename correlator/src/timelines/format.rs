@@ -1,15 +1,14 @@
-//! How a timeline is kept outside of this process: its key and its bytes.
+//! The storage format of a timeline outside of this process: its key and its bytes.
 //!
-//! What another ledger, another release or chance has put there must not be taken for a timeline, so the key carries
-//! the format number and the ledger's id, and the value a checksum over itself and its key. Talking to the store is
-//! left to the adapter.
+//! Data of another ledger or release, or corrupt data, must not be read as a timeline. So the key contains the format
+//! number and the ledger's id, and the value a checksum over itself and its key. The adapter talks to the store.
 
 use matching::Snapshot;
 use parking::Vehicle;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Raised with every change to the layout of a value or of the types in it: the bytes don't describe themselves.
+/// Increment with every change to the layout of a value or of its types: the bytes do not describe themselves.
 const FORMAT: u8 = 1;
 /// A value begins with the format number and the checksum.
 const HEADER: usize = 1 + size_of::<u64>();
@@ -25,13 +24,13 @@ impl Keys {
         Self { prefix: format!("dwell:t{FORMAT}:{ledger}:") }
     }
 
-    /// The key of a vehicle. The braces are a cluster's hash tag: they spread vehicles over its nodes whatever the
+    /// The key of a vehicle. The braces are a cluster's hash tag: they spread vehicles over the nodes whatever the
     /// prefix is.
     pub(super) fn of(&self, vehicle: &Vehicle) -> String {
         format!("{}{{{}:{}}}", self.prefix, vehicle.lot, vehicle.plate)
     }
 
-    /// A key that is no vehicle's.
+    /// A key that no vehicle has.
     pub(super) fn probe(&self) -> String {
         format!("{}probe", self.prefix)
     }
@@ -47,7 +46,7 @@ pub(super) fn encode(key: &str, snapshot: &Snapshot) -> Vec<u8> {
     value
 }
 
-/// The snapshot that [`encode`] wrote for `key`; `None` for anything else.
+/// Decodes the snapshot that [`encode`] wrote for `key`; `None` for anything else.
 pub(super) fn decode(key: &str, value: &[u8]) -> Option<Snapshot> {
     let (&format, rest) = value.split_first()?;
     let (written, payload) = rest.split_first_chunk()?;
@@ -103,10 +102,10 @@ mod tests {
         for length in 0..value.len() {
             assert_eq!(decode(KEY, &value[..length]), None, "cut to {length}");
         }
-        for place in 0..value.len() {
+        for index in 0..value.len() {
             let mut damaged = value.clone();
-            damaged[place] ^= 0x10;
-            assert_eq!(decode(KEY, &damaged), None, "damaged at {place}");
+            damaged[index] ^= 0x10;
+            assert_eq!(decode(KEY, &damaged), None, "damaged at {index}");
         }
     }
 

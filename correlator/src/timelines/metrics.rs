@@ -1,22 +1,22 @@
-//! What the cache of timelines counts, alike for every adapter.
+//! The metrics of the timeline cache, equal for every adapter.
 
 use matching::Snapshot;
 use prometheus::{IntCounter, IntGauge};
 use service_kit::metrics::{Error, Registry};
 
 service_kit::metrics! {
-    /// What is shown of the cache, in vehicles unless said otherwise.
+    /// The metrics of the cache, in vehicles unless stated otherwise.
     #[derive(Debug, Clone)]
     pub(super) struct Metrics {
-        /// Timelines that were asked of the cache and found there
+        /// Timelines found in the cache
         hits: IntCounter = "dwell_cache_hits_total";
-        /// Timelines that were asked of the cache and not found there
+        /// Timelines not found in the cache
         misses: IntCounter = "dwell_cache_misses_total";
-        /// Calls to the cache that failed or took too long
+        /// Calls to the cache that failed or timed out
         errors: IntCounter = "dwell_cache_errors_total";
-        /// Timelines that were neither asked of nor given to the cache because it was away
+        /// Timelines neither looked up nor stored because the cache was down
         bypassed: IntCounter = "dwell_cache_bypassed_total";
-        /// Timelines that the cache has, about
+        /// Approximate number of timelines in the cache
         timelines: IntGauge = "dwell_cache_timelines";
     }
 }
@@ -26,29 +26,29 @@ impl Metrics {
         Self::register(registry)
     }
 
-    /// The cache answered.
+    /// Counts an answer of the cache.
     pub(super) fn answered(&self, found: &[Option<Snapshot>]) {
         let hits = found.iter().flatten().count();
         self.hits.inc_by(as_count(hits));
         self.misses.inc_by(as_count(found.len() - hits));
     }
 
-    /// Calls that failed.
+    /// Counts a failed call.
     pub(super) fn failures(&self) -> IntCounter {
         self.errors.clone()
     }
 
-    /// The cache has timelines of so many vehicles.
+    /// Sets the number of vehicles in the cache.
     pub(super) fn holds(&self, vehicles: u64) {
         self.timelines.set(i64::try_from(vehicles).unwrap_or(i64::MAX));
     }
 
-    /// How many timelines the cache has.
+    /// The number of vehicles in the cache.
     pub(super) fn timelines(&self) -> IntGauge {
         self.timelines.clone()
     }
 
-    /// So many vehicles went without the cache.
+    /// Counts vehicles for which the cache was bypassed.
     pub(super) fn bypassed(&self, vehicles: usize) {
         self.bypassed.inc_by(as_count(vehicles));
     }

@@ -1,8 +1,8 @@
 //! The working state: a cache of timelines, shared by all correlators of a ledger. The port.
 //!
-//! The ledger decides, so the cache may forget, be old or be away at any time: what it does not have is read from
-//! the ledger, and a stale timeline loses the comparison there and is overwritten. Hence nothing here fails or
-//! makes anybody wait: an adapter that can't answer at once says so.
+//! The ledger decides, so the cache may lose data, be stale or be down at any time: missing timelines are loaded from
+//! the ledger, and a stale one fails the ledger's version check and is overwritten. So calls do not fail and do not
+//! block: an adapter that can't answer at once returns `None`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ pub mod memory;
 mod metrics;
 pub mod redis;
 
-/// Keeps the recent timelines of vehicles at hand.
+/// A cache of the recent timelines of vehicles.
 #[async_trait]
 pub trait Timelines: Send + Sync + fmt::Debug {
-    /// The snapshots that are at hand, in the order of `vehicles`; `None` when the cache can't answer.
+    /// The cached snapshots, in the order of `vehicles`; `None` if the cache can't answer.
     async fn load(&self, vehicles: &[Vehicle]) -> Option<Vec<Option<Snapshot>>>;
 
-    /// Keeps snapshots that were just recorded, in place of older ones.
+    /// Stores snapshots that were just recorded, overwriting older ones.
     async fn store(&self, snapshots: &[(Vehicle, Snapshot)]);
 }
 
-/// The cache for the timelines of `ledger`: in Redis when there is an address, else in this process.
+/// The cache of the timelines of `ledger`: in Redis if there is a URL, else in this process.
 ///
 /// # Errors
-/// When the address is none. A Redis that is away is no error.
+/// The URL is invalid. A Redis that is down is not an error.
 pub fn open(
     redis_url: Option<&Masked>,
     ledger: Uuid,

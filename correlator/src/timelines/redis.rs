@@ -1,8 +1,8 @@
 //! The cache of timelines in Redis, shared by all correlators of a ledger.
 //!
-//! An older timeline may be stored after a newer one by a slower correlator, and a command whose reply was lost may have
-//! been run: a stale timeline loses the comparison in the ledger and is overwritten then, so no version is compared here.
-//! Each vehicle has a key of its own. The connection, and what happens while there is none, is [`redis_cache`]'s.
+//! A slower correlator may overwrite a newer timeline by an older one, and a command whose reply was lost may have
+//! been executed. A stale timeline fails the ledger's version check and is overwritten then, so no versions are
+//! compared here. Each vehicle has its own key. [`redis_cache`] handles the connection and outages.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ use super::Timelines;
 use super::format::{self, Keys};
 use super::metrics::Metrics;
 
-/// How long things may take.
+/// The timeouts and the expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Until a connection stands, and until up to a thousand commands are answered.
+    /// The timeout of a connection attempt, and of the replies to up to a thousand commands.
     pub connection: redis_cache::Limits,
-    /// A timeline that was not stored anew for so long is dropped by Redis.
+    /// Redis drops a timeline this long after it was last stored.
     pub expiry: Duration,
 }
 
 impl Default for Limits {
-    /// A vehicle that stays longer than a day and a half is read from the ledger, once.
+    /// A stay of more than a day and a half costs one read from the ledger.
     fn default() -> Self {
         let (connect, response) = (Duration::from_secs(1), Duration::from_millis(100));
         let connection = redis_cache::Limits { connect, response };
@@ -37,18 +37,18 @@ impl Default for Limits {
     }
 }
 
-/// Why the cache can't be used at all. Everything that may pass is waited out instead.
+/// A permanent error of the cache. Temporary ones are retried instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is not one.
+    /// The URL is invalid.
     #[error(transparent)]
     Address(#[from] WrongAddress),
-    /// A metric's name is taken by something else: a defect of the program.
+    /// Another metric has one of its names: a defect of the program.
     #[error(transparent)]
     Metrics(#[from] service_kit::metrics::Error),
 }
 
-/// Keeps timelines in Redis.
+/// The cache of timelines in Redis.
 #[derive(Debug)]
 pub struct RedisTimelines {
     redis: Redis,
@@ -58,10 +58,10 @@ pub struct RedisTimelines {
 }
 
 impl RedisTimelines {
-    /// The cache of one ledger's timelines at `url`. It is there at once and bypassed until Redis answers.
+    /// The cache of one ledger's timelines at `url`. Returns at once; the cache is bypassed until Redis answers.
     ///
     /// # Errors
-    /// When `url` can never work.
+    /// `url` can never work.
     pub fn start(url: &Masked, ledger: Uuid, limits: Limits, context: &ServiceContext) -> Result<Self, Error> {
         let (keys, metrics) = (Keys::new(ledger), Metrics::new(&context.registry)?);
         let place = Place { url, setting: &REDIS_URL, probe: keys.probe() };
@@ -100,7 +100,7 @@ impl Timelines for RedisTimelines {
     }
 }
 
-/// What is not a timeline of this format counts as missing, and is overwritten when the vehicle is stored.
+/// A value of another format counts as missing, and is overwritten when the vehicle is stored.
 fn snapshot(key: &str, reply: &Value) -> Option<Snapshot> {
     if let Value::BulkString(value) = reply { format::decode(key, value) } else { None }
 }

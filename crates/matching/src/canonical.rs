@@ -38,13 +38,13 @@ impl Stay {
 
     /// The session of an entry with nothing after it, or of an exit without an entry.
     #[inline]
-    pub(crate) fn of_one(place: usize, direction: Direction, has_ended: bool) -> Self {
+    pub(crate) fn of_one(index: usize, direction: Direction, has_ended: bool) -> Self {
         match (direction, has_ended) {
-            (Direction::Entry, false) => Self::of_entry(place, State::Open, None),
-            (Direction::Entry, true) => Self::of_entry(place, State::UnmatchedEntry, Some(Reason::MaxStay)),
-            (Direction::Exit, false) => Self { entry: None, exit: Some(place), state: State::HeldExit, reason: None },
+            (Direction::Entry, false) => Self::of_entry(index, State::Open, None),
+            (Direction::Entry, true) => Self::of_entry(index, State::UnmatchedEntry, Some(Reason::MaxStay)),
+            (Direction::Exit, false) => Self { entry: None, exit: Some(index), state: State::HeldExit, reason: None },
             (Direction::Exit, true) => {
-                Self { entry: None, exit: Some(place), state: State::UnmatchedExit, reason: None }
+                Self { entry: None, exit: Some(index), state: State::UnmatchedExit, reason: None }
             }
         }
     }
@@ -89,23 +89,23 @@ pub fn for_each_stay(
 }
 
 /// The session of one event with an unread plate.
-pub(crate) fn unread_stay(place: usize, direction: Direction) -> Stay {
+pub(crate) fn unread_stay(index: usize, direction: Direction) -> Stay {
     let (entry, exit, state) = match direction {
-        Direction::Entry => (Some(place), None, State::UnmatchedEntry),
-        Direction::Exit => (None, Some(place), State::UnmatchedExit),
+        Direction::Entry => (Some(index), None, State::UnmatchedEntry),
+        Direction::Exit => (None, Some(index), State::UnmatchedExit),
     };
     Stay { entry, exit, state, reason: Some(Reason::Unread) }
 }
 
 /// The index of the event that represents the passage of the event at `place`.
-pub(crate) fn representative_of(events: &[TimelineEvent], re_read_window_ms: i64, place: usize) -> usize {
-    let mut representative = place;
-    let mut current = place;
+pub(crate) fn representative_of(events: &[TimelineEvent], re_read_window_ms: i64, index: usize) -> usize {
+    let mut representative = index;
+    let mut current = index;
     for_each_in_order(events, |at| {
-        if begins_passage(events, re_read_window_ms, at.before, at.place) {
-            current = at.place;
+        if begins_passage(events, re_read_window_ms, at.before, at.index) {
+            current = at.index;
         }
-        if at.place == place {
+        if at.index == index {
             representative = current;
         }
     });
@@ -116,22 +116,22 @@ pub(crate) fn representative_of(events: &[TimelineEvent], re_read_window_ms: i64
 pub(crate) fn passages(events: &[TimelineEvent], re_read_window_ms: i64) -> Vec<Vec<usize>> {
     let mut passages: Vec<Vec<usize>> = Vec::new();
     for_each_in_order(events, |at| match passages.last_mut() {
-        Some(passage) if !begins_passage(events, re_read_window_ms, at.before, at.place) => passage.push(at.place),
-        _ => passages.push(vec![at.place]),
+        Some(passage) if !begins_passage(events, re_read_window_ms, at.before, at.index) => passage.push(at.index),
+        _ => passages.push(vec![at.index]),
     });
     passages
 }
 
 fn for_each_passage(events: &[TimelineEvent], re_read_window_ms: i64, mut visit: impl FnMut(usize)) {
     for_each_in_order(events, |at| {
-        if begins_passage(events, re_read_window_ms, at.before, at.place) {
-            visit(at.place);
+        if begins_passage(events, re_read_window_ms, at.before, at.index) {
+            visit(at.index);
         }
     });
 }
 
-fn begins_passage(events: &[TimelineEvent], re_read_window_ms: i64, before: Option<usize>, place: usize) -> bool {
-    let event = &events[place].key;
+fn begins_passage(events: &[TimelineEvent], re_read_window_ms: i64, before: Option<usize>, index: usize) -> bool {
+    let event = &events[index].key;
     before.map(|before| &events[before].key).is_none_or(|before| {
         before.direction != event.direction || event.time.millis_since(before.time) > re_read_window_ms
     })
@@ -139,7 +139,7 @@ fn begins_passage(events: &[TimelineEvent], re_read_window_ms: i64, before: Opti
 
 struct InOrder {
     before: Option<usize>,
-    place: usize,
+    index: usize,
 }
 
 /// Visits the events in the order of matching, each with the one before it.
@@ -150,7 +150,7 @@ fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
         let time = events[start].key.time;
         let end = start + 1 + events[start + 1..].iter().take_while(|event| event.key.time == time).count();
         if end == start + 1 {
-            visit(InOrder { before, place: start });
+            visit(InOrder { before, index: start });
             (before, start) = (Some(start), end);
             continue;
         }
@@ -159,9 +159,9 @@ fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
             start + events[start..end].iter().take_while(|event| event.key.direction == Direction::Entry).count();
         let follows_entry = before.is_some_and(|before: usize| events[before].key.direction == Direction::Entry);
         let halves = if follows_entry { [exits..end, start..exits] } else { [start..exits, exits..end] };
-        for place in halves.into_iter().flatten() {
-            visit(InOrder { before, place });
-            before = Some(place);
+        for index in halves.into_iter().flatten() {
+            visit(InOrder { before, index });
+            before = Some(index);
         }
         start = end;
     }

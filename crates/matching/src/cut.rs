@@ -43,24 +43,24 @@ impl Timeline {
 
     /// False for an exit that stands before the entries of its instant: it does so only because of the event before it,
     /// and without that one the entries would come first.
-    fn is_first_at_its_instant(&self, place: usize) -> bool {
-        let before = place.checked_sub(1).map(|before| self.events()[before].key.time);
-        before != Some(self.events()[place].key.time)
+    fn is_first_at_its_instant(&self, index: usize) -> bool {
+        let before = index.checked_sub(1).map(|before| self.events()[before].key.time);
+        before != Some(self.events()[index].key.time)
     }
 
     /// The exits at the instant at which `stay` begins with an entry, when they belong to a session before it: then its
     /// own exit is not among them.
     fn exits_before(&self, stay: Stay) -> std::ops::Range<usize> {
-        let place = stay.anchor();
-        let is_of_instant = |event: &TimelineEvent| event.key.time == self.events()[place].key.time;
+        let index = stay.anchor();
+        let is_of_instant = |event: &TimelineEvent| event.key.time == self.events()[index].key.time;
         let of = |count: fn(&TimelineEvent) -> bool| {
-            self.events()[place..].iter().take_while(|event| is_of_instant(event)).filter(|event| count(event)).count()
+            self.events()[index..].iter().take_while(|event| is_of_instant(event)).filter(|event| count(event)).count()
         };
         if stay.entry.is_none() || stay.exit.is_some_and(|exit| is_of_instant(&self.events()[exit])) {
-            return place..place;
+            return index..index;
         }
         let entries = of(|event| event.key.direction == Direction::Entry);
         let exits = of(|event| event.key.direction == Direction::Exit);
-        place + entries..place + entries + exits
+        index + entries..index + entries + exits
     }
 }

@@ -138,8 +138,8 @@ pub fn explain(
 ) -> Result<Option<Explanation>, TooOld> {
     let events = timeline.events();
     let passages = passages(events, limits.re_read_window_ms);
-    let place = timeline.position(event);
-    let number = place.and_then(|place| passages.iter().position(|passage| passage.contains(&place)));
+    let index = timeline.position(event);
+    let number = index.and_then(|index| passages.iter().position(|passage| passage.contains(&index)));
     match number {
         Some(0) if timeline.complete_after().is_some() => Err(TooOld(events[passages[0][0]].key.time)),
         Some(number) => Ok(explain_passage(vehicle, events, limits, event, &passages, number)),
@@ -155,7 +155,7 @@ fn explain_passage(
     passages: &[Vec<usize>],
     number: usize,
 ) -> Option<Explanation> {
-    let passage_at = |number: usize| passages.get(number).map(|places| passage(events, places));
+    let passage_at = |number: usize| passages.get(number).map(|indices| passage(events, indices));
     let representative = passages[number][0];
     let before = number.checked_sub(1).map(|before| passages[before][0]);
     let (mut stay, mut taken) = (None, None);
@@ -172,7 +172,7 @@ fn explain_passage(
             }
         },
     );
-    let key = |place: usize| events[place].key;
+    let key = |index: usize| events[index].key;
     let (before_key, after) = (before.map(key), passage_at(number + 1));
     let cause = cause(&stay?, before_key, after.as_ref(), taken.map(key));
     let before = number.checked_sub(1).and_then(passage_at);
@@ -194,7 +194,7 @@ fn of_stay(
     passage: Passage,
     cause: Cause,
 ) -> Explanation {
-    let key = |place: usize| events[place].key;
+    let key = |index: usize| events[index].key;
     Explanation {
         event,
         passage,
@@ -210,9 +210,9 @@ fn of_stay(
     }
 }
 
-fn passage(events: &[TimelineEvent], places: &[usize]) -> Passage {
-    let re_reads = places[1..].iter().map(|place| events[*place].key).collect();
-    Passage { representative: events[places[0]].key, re_reads }
+fn passage(events: &[TimelineEvent], indices: &[usize]) -> Passage {
+    let re_reads = indices[1..].iter().map(|index| events[*index].key).collect();
+    Passage { representative: events[indices[0]].key, re_reads }
 }
 
 fn cause(stay: &Stay, before: Option<EventKey>, after: Option<&Passage>, taken: Option<EventKey>) -> Cause {

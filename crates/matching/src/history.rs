@@ -61,8 +61,8 @@ pub struct Settling {
 pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, mut visit: impl FnMut(Stay)) {
     let Settling { is_unread, limits, lot_time } = settling;
     if is_unread {
-        for (place, event) in events.iter().enumerate() {
-            visit(unread_stay(place, event.key.direction));
+        for (index, event) in events.iter().enumerate() {
+            visit(unread_stay(index, event.key.direction));
         }
         return;
     }
@@ -93,7 +93,7 @@ pub fn settled_sessions(
 }
 
 fn session_of(vehicle: &Vehicle, events: &[TimelineEvent], stay: Stay) -> Session {
-    let key = |place: usize| events[place].key;
+    let key = |index: usize| events[index].key;
     let (entry, exit) = (stay.entry.map(key), stay.exit.map(key));
     Session {
         id: SessionId::of_event(vehicle, &key(stay.anchor())),
@@ -161,7 +161,7 @@ impl Account {
         let mut expected = Vec::new();
         let visit = |stay| expected.push(session_of(vehicle, &self.events, stay));
         if rules.is_unread(&vehicle.plate) {
-            let stay = |(place, event): (usize, &TimelineEvent)| unread_stay(place, event.key.direction);
+            let stay = |(index, event): (usize, &TimelineEvent)| unread_stay(index, event.key.direction);
             self.events.iter().enumerate().map(stay).for_each(visit);
         } else {
             for_each_stay(&self.events, limits, |event| event.flags.has(Flags::ENDED), visit);

@@ -194,8 +194,8 @@ fn general_step(
     ended: &[EventKey],
 ) -> Result<Decision, TooOld> {
     let mut after = timeline.clone();
-    let mut new_places = Vec::new();
-    for (place, key) in arrivals.iter().enumerate() {
+    let mut new_indices = Vec::new();
+    for (index, key) in arrivals.iter().enumerate() {
         if timeline.position(key).is_some() {
             continue;
         }
@@ -204,7 +204,7 @@ fn general_step(
             return Err(TooOld(oldest));
         }
         if after.insert(*key) {
-            new_places.push(place);
+            new_indices.push(index);
         }
     }
     let mut stays = stays_of(&after, limits);
@@ -213,10 +213,10 @@ fn general_step(
     }
     let mut decision = Decision { changes: changes(vehicle, timeline, &after, limits, &stays), ..Decision::default() };
     mark(&mut after, &stays, &mut decision);
-    decision.new_events = new_places.iter().map(|place| (*place, flags_of(&after, &arrivals[*place]))).collect();
+    decision.new_events = new_indices.iter().map(|index| (*index, flags_of(&after, &arrivals[*index]))).collect();
     decision.flags = changed_flags(timeline, &after);
     after.trim(limits);
-    decision.no_room = room::missing(&after, limits, arrivals, new_places);
+    decision.no_room = room::missing(&after, limits, arrivals, new_indices);
     decision.timeline = after;
     Ok(decision)
 }
@@ -246,10 +246,10 @@ fn stays_of(timeline: &Timeline, limits: Limits) -> Vec<Stay> {
 fn end_awaited(timeline: &mut Timeline, stays: &[Stay], ended: &[EventKey]) -> bool {
     let mut any = false;
     for key in ended {
-        let Some(place) = timeline.position(key) else { continue };
-        let is_awaited = |stay: &Stay| stay.anchor() == place && matches!(stay.state, State::Open | State::HeldExit);
+        let Some(index) = timeline.position(key) else { continue };
+        let is_awaited = |stay: &Stay| stay.anchor() == index && matches!(stay.state, State::Open | State::HeldExit);
         if stays.iter().any(is_awaited) {
-            any |= timeline.flags_mut(place).set(Flags::ENDED);
+            any |= timeline.flags_mut(index).set(Flags::ENDED);
         }
     }
     any
@@ -270,7 +270,7 @@ fn mark(timeline: &mut Timeline, stays: &[Stay], decision: &mut Decision) {
 }
 
 fn flags_of(timeline: &Timeline, key: &EventKey) -> Flags {
-    timeline.position(key).map(|place| timeline.events()[place].flags).unwrap_or_default()
+    timeline.position(key).map(|index| timeline.events()[index].flags).unwrap_or_default()
 }
 
 fn changed_flags(before: &Timeline, after: &Timeline) -> Vec<(EventKey, Flags)> {
@@ -290,7 +290,7 @@ struct Resolved<'a> {
 
 impl<'a> Resolved<'a> {
     fn of(events: &'a [TimelineEvent], stay: Stay) -> Self {
-        let key = |place: usize| &events[place].key;
+        let key = |index: usize| &events[index].key;
         Self {
             anchor: key(stay.anchor()),
             entry: stay.entry.map(key),
@@ -368,8 +368,8 @@ fn successor(
     sessions: &[Resolved<'_>],
     key: &EventKey,
 ) -> Option<SessionId> {
-    let place = after.position(key)?;
-    let representative = &after.events()[representative_of(after.events(), limits.re_read_window_ms, place)].key;
+    let index = after.position(key)?;
+    let representative = &after.events()[representative_of(after.events(), limits.re_read_window_ms, index)].key;
     let owner = sessions
         .iter()
         .find(|session| session.entry == Some(representative) || session.exit == Some(representative))?;

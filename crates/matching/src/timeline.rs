@@ -135,8 +135,8 @@ impl Timeline {
     pub(crate) fn insert(&mut self, key: EventKey) -> bool {
         match self.events.binary_search_by_key(&key, |event| event.key) {
             Ok(_) => false,
-            Err(place) => {
-                self.events.insert(place, TimelineEvent { key, flags: Flags::default() });
+            Err(index) => {
+                self.events.insert(index, TimelineEvent { key, flags: Flags::default() });
                 true
             }
         }
@@ -165,14 +165,14 @@ impl Timeline {
     }
 
     /// Drops the events before `place`, where a session begins, and those of its instant that are `before` it too.
-    pub(crate) fn cut_at(&mut self, place: usize, before: Range<usize>) {
-        self.complete_after = Some(self.events[place].key.time);
+    pub(crate) fn cut_at(&mut self, index: usize, before: Range<usize>) {
+        self.complete_after = Some(self.events[index].key.time);
         self.events.drain(before);
-        self.events.drain(..place);
+        self.events.drain(..index);
     }
 
-    pub(crate) fn flags_mut(&mut self, place: usize) -> &mut Flags {
-        &mut self.events[place].flags
+    pub(crate) fn flags_mut(&mut self, index: usize) -> &mut Flags {
+        &mut self.events[index].flags
     }
 
     /// A fingerprint of the content; two timelines of one version that differ are told apart by it.

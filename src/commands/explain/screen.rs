@@ -81,9 +81,9 @@ fn session_line(session: &SessionView) -> String {
 fn reads(explanation: &ExplanationView) -> Vec<String> {
     let ExplanationView { event, reads, .. } = explanation;
     let is_it = |read: &&EventView| read.event_id == event.event_id && read.date_time == event.date_time;
-    let place = reads.iter().position(|read| is_it(&read)).unwrap_or(0);
-    let first = place.saturating_sub(READS_BESIDE);
-    let shown = &reads[first..reads.len().min(place + READS_BESIDE + 1)];
+    let index = reads.iter().position(|read| is_it(&read)).unwrap_or(0);
+    let first = index.saturating_sub(READS_BESIDE);
+    let shown = &reads[first..reads.len().min(index + READS_BESIDE + 1)];
     let gate = |read: &EventView| read.gate_id.clone().unwrap_or_else(|| "-".to_owned());
     let width = shown.iter().map(|read| gate(read).chars().count()).max().unwrap_or(0);
     let line = |read: &EventView| {

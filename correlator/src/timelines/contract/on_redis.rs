@@ -1,16 +1,16 @@
-//! What only Redis can do wrong: it costs time, never an answer that is not true, and never a wait.
+//! Faults of Redis: they cost time, but never give a wrong answer or block.
 
 use testbed::{Redis, wait_until};
 
 use super::super::redis::{Error, Limits, RedisTimelines};
 use super::*;
 
-/// How long a recovery may take on a machine that is busy with other tests.
+/// The timeout of a recovery, on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// What "at once" means to a batch of events.
+/// The limit of a call that must not wait.
 const NEVER_A_WAIT: Duration = Duration::from_millis(900);
 
-/// A cache that is patient, so that only what a test does to Redis can make a call fail.
+/// A cache with long timeouts, so that only the fault of a test can fail a call.
 pub(super) async fn connected(redis: &Redis, context: &ServiceContext) -> RedisTimelines {
     let mut patient = Limits::default();
     patient.connection.response = Duration::from_secs(5);
@@ -31,7 +31,7 @@ fn is_up(context: &ServiceContext) -> bool {
     context.health.report() == "[+]redis ok (optional)\n"
 }
 
-/// Waits until what is stored can be loaded again.
+/// Waits until stored timelines can be loaded again.
 async fn recovers(timelines: &RedisTimelines) {
     wait_until(DEADLINE, "Redis to be used again", async || {
         timelines.store(&[(vehicle("P3", 99), snapshot(99))]).await;
@@ -253,7 +253,7 @@ async fn wrong_password_is_said_without_showing_it_and_tried_until_it_is_right()
     assert!(!context.health.report().contains("hidden"), "{}", context.health.report());
     assert_eq!(load_one(&timelines).await, None);
 
-    // What the cache needs of Redis is no more than this.
+    // The minimal permissions that the cache needs in Redis.
     let user = ["ACL", "SETUSER", "dwell", "on", ">hidden", "~dwell:*", "+get", "+set"];
     redis.command(&user).await.unwrap();
     recovers(&timelines).await;

@@ -1,6 +1,6 @@
-//! A vehicle in the table: its timeline in 48 bytes, and in 23 more for each event when there are several.
+//! A packed vehicle: its timeline in 48 bytes, and 23 more for each event if there are several.
 //!
-//! What can be had from the events is not kept: neither the timeline's digest nor where it was cut.
+//! Derivable data is not stored: the timeline's digest, and the time of a cut.
 
 use matching::{Flags, Timeline, TimelineEvent};
 use parking::{Direction, EventKey, Timestamp};
@@ -17,25 +17,25 @@ pub(super) struct Entry {
 
 const _: () = assert!(size_of::<Option<Entry>>() == 48);
 
-/// What is kept of a vehicle.
+/// The packed content of a vehicle.
 #[derive(Debug)]
 pub(super) struct Content {
     events: Events,
     version: u32,
-    /// The timeline is complete after its first event only.
+    /// The timeline is complete only after its first event.
     is_cut: bool,
-    /// It was used since the last time that room was sought.
+    /// The reference bit of the clock algorithm: used since the hand last passed.
     pub(super) is_recent: bool,
 }
 
 #[derive(Debug)]
 enum Events {
-    /// Who is inside for the first time, or is unknown but for an exit.
+    /// The usual case: a first entry, or an exit alone.
     One(PackedEvent),
     Several(Box<[PackedEvent]>),
 }
 
-/// Milliseconds, flags and direction, id: no number in it is aligned, so that none is followed by a gap.
+/// Milliseconds, flags with direction, id. Byte arrays instead of integers: alignment 1, no padding.
 #[derive(Debug, Clone, Copy)]
 struct PackedEvent {
     time: [u8; 6],
@@ -43,14 +43,14 @@ struct PackedEvent {
     id: [u8; 16],
 }
 
-/// The mark of an exit, beside those of [`Flags`].
+/// The bit of an exit, beside those of [`Flags`].
 const EXIT: u8 = 0x80;
 
-/// What an allocation takes beside its content, about.
+/// The approximate overhead of an allocation, in bytes.
 const ALLOCATION: usize = 16;
 
 impl Entry {
-    /// The memory that it takes beside its own place.
+    /// The memory outside of the entry itself.
     pub(super) fn bytes_elsewhere(&self) -> usize {
         let of_name = match &self.name {
             Name::Packed { .. } => 0,
@@ -61,7 +61,7 @@ impl Entry {
 }
 
 impl Content {
-    /// A vehicle's version and timeline; `None` for what no gate or ledger gives, such as a time before 1970.
+    /// Packs a version and a timeline; `None` for data that no gate or ledger produces, such as a time before 1970.
     #[inline]
     pub(super) fn new(version: u64, timeline: &Timeline) -> Option<Self> {
         let version = u32::try_from(version).ok()?;

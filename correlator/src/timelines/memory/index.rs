@@ -1,47 +1,47 @@
-//! Places by hash, in six bytes each, so that to look one up takes one line of memory.
+//! A Robin Hood hash table from hash to entry index, six bytes a slot, so that a lookup touches one cache line.
 //!
-//! Slots follow each other from where the hash leads to, the nearer to it the sooner ("Robin Hood" hashing). So they stay
-//! near, and what is removed leaves no mark: those behind it move up. It is never more than three quarters full.
+//! Linear probing; an insertion displaces slots that are nearer to their home. Probe distances stay short, and
+//! removal needs no tombstones: the following slots move back. The table is at most three quarters full.
 
-/// Where entries are, by the hash of their names. Whose place is one is left to the caller.
+/// A hash table of entry indices. The caller compares the keys.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// As many as a power of two.
+    /// A power of two.
     slots: Vec<Slot>,
     len: usize,
 }
 
-/// No number in it is aligned, so that it has no room to waste.
+/// Byte arrays instead of integers: alignment 1, no padding.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    place: [u8; 4],
-    /// The last byte of the hash, and so of the slot that the hash leads to.
+    entry_index: [u8; 4],
+    /// The last byte of the hash, and so of the home slot.
     home: u8,
-    /// The first byte of the hash, but never 0: that is a free slot.
+    /// The first byte of the hash, but never 0, which means a free slot.
     tag: u8,
 }
 
-/// The most memory for each place.
+/// The maximum memory per entry, in bytes.
 pub(super) const BYTES: usize = size_of::<Slot>() * 8 / 3;
 
-/// So many that a byte tells how far a slot lies behind its home.
+/// Large enough that one byte holds the distance of a slot from its home.
 const SLOTS_MIN: usize = 256;
 
 impl Slot {
-    fn new(hash: u64, place: u32) -> Self {
-        Self { place: place.to_le_bytes(), home: hash.to_le_bytes()[0], tag: tag(hash) }
+    fn new(hash: u64, entry_index: u32) -> Self {
+        Self { entry_index: entry_index.to_le_bytes(), home: hash.to_le_bytes()[0], tag: tag(hash) }
     }
 
-    fn place(self) -> u32 {
-        u32::from_le_bytes(self.place)
+    fn entry_index(self) -> u32 {
+        u32::from_le_bytes(self.entry_index)
     }
 
     fn is_free(self) -> bool {
         self.tag == 0
     }
 
-    /// How far it lies behind where its hash leads to. None lies 256 behind: with places as near as these, the chance of
-    /// each slot more is about a half, as for a queue that is three quarters busy.
+    /// The distance from its home slot. It stays below 256: at this load, the probability of each further step is
+    /// about a half, as in a queue that is three quarters busy.
     fn distance(self, at: usize) -> u8 {
         at.to_le_bytes()[0].wrapping_sub(self.home)
     }
@@ -56,14 +56,14 @@ impl Index {
         self.len
     }
 
-    /// The first place with this hash, or with one that is like it, that is the one looked for.
+    /// The first index with this hash, or with the same tag, that satisfies `is_it`.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
         loop {
             let slot = *self.slots.get(at)?;
-            if slot.tag == tag(hash) && is_it(slot.place()) {
-                return Some(slot.place());
+            if slot.tag == tag(hash) && is_it(slot.entry_index()) {
+                return Some(slot.entry_index());
             }
             if slot.is_free() {
                 return None;
@@ -72,14 +72,14 @@ impl Index {
         }
     }
 
-    /// Adds a place that is not there. `hash_of` says the hashes of those that are.
+    /// Adds an index that is not in the table. `hash_of` returns the hashes of the others.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(super) fn insert(&mut self, hash: u64, entry_index: u32, hash_of: impl Fn(u32) -> u64) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow(hash_of);
         }
         self.len += 1;
-        self.add(Slot::new(hash, place), self.home(hash));
+        self.add(Slot::new(hash, entry_index), self.home(hash));
     }
 
     fn add(&mut self, mut slot: Slot, mut at: usize) {
@@ -102,16 +102,16 @@ impl Index {
         let slots = vec![Slot::default(); (self.slots.len() * 2).max(SLOTS_MIN)];
         for slot in std::mem::replace(&mut self.slots, slots) {
             if !slot.is_free() {
-                self.add(slot, self.home(hash_of(slot.place())));
+                self.add(slot, self.home(hash_of(slot.entry_index())));
             }
         }
     }
 
-    /// Takes out a place that is there.
+    /// Removes an index that is in the table.
     #[inline]
-    pub(super) fn remove(&mut self, hash: u64, place: u32) {
+    pub(super) fn remove(&mut self, hash: u64, entry_index: u32) {
         let mut at = self.home(hash);
-        while self.slots[at].place != place.to_le_bytes() || self.slots[at].is_free() {
+        while self.slots[at].entry_index != entry_index.to_le_bytes() || self.slots[at].is_free() {
             at = self.next(at);
         }
         self.len -= 1;
@@ -145,35 +145,35 @@ mod tests {
 
     use super::*;
 
-    /// Few hashes, whose homes are neighbours and lie on both sides of the end, so that most collide.
+    /// Few hashes, with neighbouring homes on both sides of the end, so that most of them collide.
     fn hash() -> impl Strategy<Value = u64> {
         (0..3_u64, 0..12_u64).prop_map(|(tag, home)| tag << 56 | (home.wrapping_sub(6) & 0x00FF_FFFF))
     }
 
     proptest! {
         #[test]
-        fn an_index_is_a_map_from_place_to_hash(
+        fn an_index_is_a_map_from_entry_to_hash(
             calls in prop::collection::vec((0..240_u32, prop::option::weighted(0.9, hash())), 0..1_000),
         ) {
             let (mut index, mut model) = (Index::default(), BTreeMap::new());
-            for (place, hash) in calls {
-                if let Some(hash) = model.remove(&place) {
-                    index.remove(hash, place);
+            for (entry_index, hash) in calls {
+                if let Some(hash) = model.remove(&entry_index) {
+                    index.remove(hash, entry_index);
                 }
                 if let Some(hash) = hash {
-                    index.insert(hash, place, |other| model[&other]);
-                    model.insert(place, hash);
+                    index.insert(hash, entry_index, |other| model[&other]);
+                    model.insert(entry_index, hash);
                 }
                 prop_assert_eq!(index.len(), model.len());
-                prop_assert_eq!(find(&index, &model, place), model.contains_key(&place).then_some(place));
+                prop_assert_eq!(find(&index, &model, entry_index), model.contains_key(&entry_index).then_some(entry_index));
             }
-            for place in 0..240 {
-                prop_assert_eq!(find(&index, &model, place), model.contains_key(&place).then_some(place));
+            for entry_index in 0..240 {
+                prop_assert_eq!(find(&index, &model, entry_index), model.contains_key(&entry_index).then_some(entry_index));
             }
         }
     }
 
-    fn find(index: &Index, model: &BTreeMap<u32, u64>, place: u32) -> Option<u32> {
-        index.find(model.get(&place).copied().unwrap_or(0), |other| other == place)
+    fn find(index: &Index, model: &BTreeMap<u32, u64>, entry_index: u32) -> Option<u32> {
+        index.find(model.get(&entry_index).copied().unwrap_or(0), |other| other == entry_index)
     }
 }

@@ -1,9 +1,9 @@
-//! The cache of timelines in this process's own memory: for a pipeline of one process.
+//! The in-memory cache of timelines, for a pipeline in one process.
 //!
-//! It holds what fits into a number of bytes and then gives up what was not used lately; finding what it gave up in
-//! the ledger is left to the caller. Nothing in it outlives the process.
+//! It has a limit in bytes and evicts vehicles that were not used recently (clock algorithm). The caller loads
+//! evicted timelines from the ledger. Nothing in it outlives the process.
 //!
-//! `table` keeps the vehicles, each in few bytes: `entry` packs a timeline, `name` a vehicle, `index` finds them.
+//! Modules: `table` the cache, `entry` a packed timeline, `name` a packed vehicle, `index` the hash table.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,10 +24,10 @@ mod table;
 
 pub use table::{Address, Kept, Table};
 
-/// The most bytes of a cache unless told otherwise: some 800,000 vehicles of ten events each.
+/// The default limit in bytes: some 800,000 vehicles of ten events each.
 pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Keeps timelines in memory.
+/// The cache of timelines in memory.
 pub struct Memory {
     table: Mutex<Table>,
     bytes_max: u64,
@@ -36,22 +36,22 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A cache that takes about `bytes_max` at most.
+    /// A cache with a limit of about `bytes_max`.
     ///
     /// # Errors
-    /// When a metric's name is taken by something else: a defect of the program.
+    /// Another metric has one of its names: a defect of the program.
     pub fn new(bytes_max: u64, registry: &Registry) -> Result<Self, Error> {
-        let limit = gauge(registry, "dwell_cache_memory_limit_bytes", "The most memory of cached timelines")?;
+        let limit = gauge(registry, "dwell_cache_memory_limit_bytes", "Memory limit of cached timelines")?;
         limit.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
         Ok(Self {
             table: Mutex::default(),
             bytes_max,
             metrics: Metrics::new(registry)?,
-            bytes: gauge(registry, "dwell_cache_memory_bytes", "Memory of cached timelines, about")?,
+            bytes: gauge(registry, "dwell_cache_memory_bytes", "Approximate memory of cached timelines")?,
         })
     }
 
-    /// One lock for all: a batch takes it for some microseconds, which is nothing beside recording it.
+    /// One lock for all: a batch holds it for some microseconds, which is short compared with recording the batch.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +85,7 @@ impl Timelines for Memory {
         let mut table = self.table();
         for (vehicle, Snapshot { base, timeline }) in snapshots {
             let vehicle = table.address(vehicle);
-            // The digest is not kept, so it must be the one that comes out again.
+            // The digest is not stored, so it must be the one of the unpacked timeline.
             if base.digest == timeline.digest() {
                 table.put(&vehicle, base.version, timeline);
             } else {

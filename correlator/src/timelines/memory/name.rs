@@ -1,7 +1,7 @@
-//! Which vehicle an entry is of, in sixteen bytes.
+//! A packed vehicle name, in sixteen bytes.
 //!
-//! Lots are few and get numbers; a plate of up to 16 letters and digits of ASCII takes six bits each. Whatever is
-//! longer, or written otherwise, is kept as it is.
+//! There are few lots, so they are numbered. A plate of up to 16 ASCII letters and digits takes six bits a letter.
+//! Longer plates and other scripts are kept as text.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -9,26 +9,26 @@ use hashbrown::HashTable;
 use parking::{LotId, Vehicle};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A vehicle's lot and plate. One vehicle has one name as long as its table lives.
+/// A vehicle's lot and plate. A vehicle has the same name for the lifetime of its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
     Packed { lot: u16, plate: PackedPlate },
     Spelled(Box<Vehicle>),
 }
 
-/// Six bits a letter, eight letters in six bytes: no number in it is aligned, so that a name has no room to waste.
+/// Six bits a letter, eight letters in six bytes. A byte array instead of integers: alignment 1, no padding.
 type PackedPlate = [u8; 12];
 
-/// Gives names to vehicles, and numbers to their lots.
+/// Interns vehicles: numbers their lots, packs their plates, and hashes the result.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct NameInterner {
     lots: Vec<LotId>,
     numbers: HashTable<u16>,
-    /// Made anew at each start, so that nobody can choose plates that collide.
+    /// Random at each start, so that no one can choose colliding plates.
     seeds: [u64; 2],
 }
 
-impl Default for Names {
+impl Default for NameInterner {
     fn default() -> Self {
         let random = RandomState::new();
         let seeds = [random.hash_one(0), random.hash_one(1)];
@@ -42,8 +42,8 @@ impl Name {
     }
 }
 
-impl Names {
-    /// The name of a vehicle. Its lot gets a number, as long as there are numbers.
+impl NameInterner {
+    /// The name of a vehicle. A new lot gets the next number, as long as there are numbers.
     pub(super) fn of(&mut self, vehicle: &Vehicle) -> Name {
         let Some(plate) = packed(vehicle.plate.as_str()) else { return Name::spelled(vehicle) };
         let lot = self.number(&vehicle.lot).or_else(|| self.add(&vehicle.lot));
@@ -82,7 +82,7 @@ impl Names {
     }
 }
 
-/// Lots and plates hold no zero byte, so short texts that differ do so with zeros behind them, too.
+/// Lots and plates contain no zero byte, so padding with zeros keeps different texts different.
 fn hash_of_text(text: &str, seeds: [u64; 2]) -> u64 {
     match letters(text) {
         Some(letters) => folded(letters, seeds),
@@ -90,13 +90,13 @@ fn hash_of_text(text: &str, seeds: [u64; 2]) -> u64 {
     }
 }
 
-/// One multiplication, folded: for names of which nobody knows the seeds.
+/// A folded multiplication: a fast hash with secret seeds.
 fn folded([first, second]: [u64; 2], [seed, other_seed]: [u64; 2]) -> u64 {
     let [low, high] = halves((u128::from(first ^ seed) * u128::from(second ^ other_seed)).to_le_bytes());
     low ^ high
 }
 
-/// A text of up to 16 bytes with zeros behind it, in halves.
+/// A text of up to 16 bytes, padded with zeros, as two halves.
 fn letters(text: &str) -> Option<[u64; 2]> {
     let mut letters = [0; 16];
     letters.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
@@ -108,7 +108,7 @@ fn halves(bytes: [u8; 16]) -> [u64; 2] {
     [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
 }
 
-/// The plate in six bits a letter; `None` when it has other letters than `0-9A-Z`, or more than 16.
+/// The plate in six bits a letter; `None` if it has a character outside `0-9A-Z`, or more than 16.
 fn packed(plate: &str) -> Option<PackedPlate> {
     let [first, second] = letters(plate)?;
     let are_plain = count_plain(first) + count_plain(second) == plate.len();
@@ -123,7 +123,7 @@ fn count_plain(bytes: u64) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const TOP: u64 = 0x80 * EACH;
     let below_128 = bytes & !TOP;
-    // No sum carries into the next byte. Its top bit tells whether the byte is at least the first, and beyond the last.
+    // No sum carries into the next byte. The top bit shows whether the byte is in the range.
     let between = |first: u8, last: u8| {
         let from_first = below_128 + u64::from(0x80 - first) * EACH;
         let beyond_last = below_128 + u64::from(0x7F - last) * EACH;
@@ -132,7 +132,7 @@ fn count_plain(bytes: u64) -> usize {
     (between(b'0', b'9') | between(b'A', b'Z')).count_ones() as usize
 }
 
-/// The lower six bits of each byte, side by side. They tell all of `0-9A-Z` and none apart.
+/// The lower six bits of each byte, packed. They distinguish all of `0-9A-Z` and the empty byte.
 fn squeezed(bytes: u64) -> u64 {
     let by_12 = bytes & 0x003F_003F_003F_003F | (bytes & 0x3F00_3F00_3F00_3F00) >> 2;
     let by_24 = by_12 & 0x0000_0FFF_0000_0FFF | (by_12 & 0x0FFF_0000_0FFF_0000) >> 4;
@@ -150,9 +150,9 @@ mod tests {
         Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
     }
 
-    /// The letters that a packed plate stands for, one by one.
+    /// Unpacks a plate, letter by letter.
     fn spelled(plate: PackedPlate) -> String {
-        let bits = |place: usize| plate[place / 8] >> (place % 8) & 1;
+        let bits = |index: usize| plate[index / 8] >> (index % 8) & 1;
         let code = |letter: usize| (0..6).map(|bit| bits(letter * 6 + bit) << bit).sum::<u8>();
         let letter = |code: u8| char::from(if code < 0x30 { code | 0x40 } else { code });
         (0..16).map(code).take_while(|code| *code != 0).map(letter).collect()
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn plates_of_ascii_are_packed_and_others_are_spelled() {
-        let mut names = Names::default();
+        let mut names = NameInterner::default();
         for (plate, is_packed) in [("A", true), ("AB123CD", true), ("0123456789ABCDEF", true), ("京A12345", false)] {
             let name = names.of(&vehicle("P3", plate));
             assert_eq!(matches!(name, Name::Packed { .. }), is_packed, "{plate}");
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn lots_beyond_the_last_number_are_spelled() {
-        let mut names = Names::default();
+        let mut names = NameInterner::default();
         let numbers = 1 + usize::from(u16::MAX);
         for number in 0..numbers {
             names.of(&vehicle(&format!("L{number}"), "A1"));

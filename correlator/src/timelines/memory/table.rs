@@ -1,38 +1,38 @@
-//! The vehicles and their timelines, at most 64 bytes for one with one event.
+//! The vehicles and their timelines: at most 64 bytes for a vehicle with one event.
 //!
-//! Entries lie side by side, whatever room the index has to spare. When room is sought, a hand goes round over them
-//! and takes out the first that was not used since it last came by.
+//! Entries are in one vector, independent of the spare slots of the index. Eviction is the clock algorithm: a hand
+//! passes over the entries and removes the first one that was not used since it last passed.
 
 use matching::Timeline;
 use parking::Vehicle;
 
 use super::entry::{Content, Entry};
 use super::index::{self, Index};
-use super::name::{Name, Names};
+use super::name::{Name, NameInterner};
 
-/// Timelines by vehicle, packed.
+/// The packed timelines, by vehicle.
 #[derive(Debug, Default)]
 pub struct Table {
-    names: Names,
+    names: NameInterner,
     entries: Vec<Option<Entry>>,
-    /// Places in `entries` that are free.
+    /// Free indices of `entries`.
     free: Vec<u32>,
-    /// Places in `entries`, by name.
+    /// Indices of `entries`, by name.
     index: Index,
     bytes_elsewhere: usize,
     hand: usize,
 }
 
-/// Where a table has a vehicle, or would have it: made once for all that is done with the vehicle.
+/// The lookup state of a vehicle: computed once for several calls.
 #[derive(Debug)]
 pub struct Address {
     name: Name,
     hash: u64,
-    /// Where the vehicle was when it was located. It may have left since.
-    place: Option<u32>,
+    /// The index of the vehicle's entry when it was looked up. The entry may have been evicted since.
+    entry_index: Option<u32>,
 }
 
-/// What the table has of a vehicle.
+/// The cached state of a vehicle.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept {
     /// The vehicle's version in the ledger.
@@ -41,54 +41,56 @@ pub struct Kept {
     pub timeline: Timeline,
 }
 
-/// An entry and its share of the index, at most.
+/// The maximum bytes of an entry with its share of the index.
 const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + index::BYTES;
 const _: () = assert!(ENTRY_BYTES <= 64);
 
 impl Table {
-    /// The address of a vehicle, whether it is kept or not.
+    /// The lookup state of a vehicle, cached or not.
     pub fn address(&mut self, vehicle: &Vehicle) -> Address {
         let name = self.names.of(vehicle);
-        Address { hash: self.names.hash(&name), name, place: None }
+        Address { hash: self.names.hash(&name), name, entry_index: None }
     }
 
-    /// What is kept of these vehicles, in their order. Their addresses remember where it is.
+    /// The cached states of these vehicles, in their order. Their addresses keep the index.
     pub fn get(&mut self, vehicles: &mut [Address]) -> Vec<Option<Kept>> {
-        // First what the hash alone leads to, which is nearly always it; then whether it is; only then what is there: so the
-        // processor waits for the memory of many at once.
+        // Three passes (probe, verify the key, read the entry), so that the cache misses of many vehicles overlap.
         for vehicle in vehicles.iter_mut() {
-            vehicle.place = self.index.find(vehicle.hash, |_| true);
+            vehicle.entry_index = self.index.find(vehicle.hash, |_| true);
         }
         for vehicle in vehicles.iter_mut() {
-            vehicle.place = vehicle.place.and_then(|place| self.touch(place, vehicle).or_else(|| self.search(vehicle)));
+            vehicle.entry_index = vehicle
+                .entry_index
+                .and_then(|entry_index| self.touch(entry_index, vehicle).or_else(|| self.search(vehicle)));
         }
-        vehicles.iter().map(|vehicle| self.used(vehicle.place?)).collect()
+        vehicles.iter().map(|vehicle| self.used(vehicle.entry_index?)).collect()
     }
 
-    /// The place, if it is that of the vehicle. Marking the entry brings its other end, which may be in another line.
-    fn touch(&mut self, place: u32, vehicle: &Address) -> Option<u32> {
-        let entry = self.entries.get_mut(place as usize)?.as_mut()?;
+    /// The index, if its entry is the vehicle's. Setting the bit also fetches the end of the entry, perhaps another
+    /// cache line.
+    fn touch(&mut self, entry_index: u32, vehicle: &Address) -> Option<u32> {
+        let entry = self.entries.get_mut(entry_index as usize)?.as_mut()?;
         if entry.name != vehicle.name {
             return None;
         }
         entry.content.is_recent = true;
-        Some(place)
+        Some(entry_index)
     }
 
-    fn used(&mut self, place: u32) -> Option<Kept> {
-        let content = &mut self.entries[place as usize].as_mut()?.content;
+    fn used(&mut self, entry_index: u32) -> Option<Kept> {
+        let content = &mut self.entries[entry_index as usize].as_mut()?.content;
         content.is_recent = true;
         Some(Kept { version: content.version(), timeline: content.timeline() })
     }
 
-    /// Keeps a vehicle's timeline in place of an older one. What no gate or ledger gives is not kept.
+    /// Stores a vehicle's timeline. Data that no gate or ledger produces is not stored.
     pub fn put(&mut self, vehicle: &Address, version: u64, timeline: &Timeline) {
         let Some(mut content) = Content::new(version, timeline) else {
             self.remove(vehicle);
             return;
         };
-        let place = self.find(vehicle).unwrap_or_else(|| self.room_for(vehicle));
-        let slot = &mut self.entries[place as usize];
+        let entry_index = self.find(vehicle).unwrap_or_else(|| self.room_for(vehicle));
+        let slot = &mut self.entries[entry_index as usize];
         if let Some(entry) = slot {
             self.bytes_elsewhere -= entry.bytes_elsewhere();
             content.is_recent = entry.content.is_recent;
@@ -100,14 +102,14 @@ impl Table {
         }
     }
 
-    /// Forgets a vehicle.
+    /// Removes a vehicle.
     pub fn remove(&mut self, vehicle: &Address) {
-        if let Some(place) = self.find(vehicle) {
-            self.clear(place, vehicle.hash);
+        if let Some(entry_index) = self.find(vehicle) {
+            self.clear(entry_index, vehicle.hash);
         }
     }
 
-    /// Forgets vehicles that were not used lately until the table takes so many bytes at most.
+    /// Evicts vehicles that were not used recently until the table has at most `bytes_max`.
     pub fn shrink_to(&mut self, bytes_max: u64) {
         while self.bytes() > bytes_max && !self.is_empty() {
             self.hand = (self.hand + 1) % self.entries.len();
@@ -116,65 +118,66 @@ impl Table {
                 Some(entry) if entry.content.is_recent => entry.content.is_recent = false,
                 Some(entry) => {
                     let hash = self.names.hash(&entry.name);
-                    self.clear(place_number(self.hand), hash);
+                    self.clear(entry_number(self.hand), hash);
                 }
             }
         }
     }
 
-    /// The memory that the table takes, about.
+    /// The approximate memory of the table.
     pub fn bytes(&self) -> u64 {
         u64::try_from(self.index.len() * ENTRY_BYTES + self.bytes_elsewhere).unwrap_or(u64::MAX)
     }
 
-    /// How many vehicles are kept.
+    /// The number of cached vehicles.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether no vehicle is kept.
+    /// Whether no vehicle is cached.
     pub fn is_empty(&self) -> bool {
         self.index.len() == 0
     }
 
     #[inline]
-    fn is_at(&self, place: u32, vehicle: &Address) -> bool {
-        self.entries.get(place as usize).and_then(Option::as_ref).is_some_and(|entry| entry.name == vehicle.name)
+    fn is_at(&self, entry_index: u32, vehicle: &Address) -> bool {
+        self.entries.get(entry_index as usize).and_then(Option::as_ref).is_some_and(|entry| entry.name == vehicle.name)
     }
 
     #[inline]
     fn find(&self, vehicle: &Address) -> Option<u32> {
-        vehicle.place.filter(|place| self.is_at(*place, vehicle)).or_else(|| self.search(vehicle))
+        vehicle.entry_index.filter(|entry_index| self.is_at(*entry_index, vehicle)).or_else(|| self.search(vehicle))
     }
 
     fn search(&self, vehicle: &Address) -> Option<u32> {
-        self.index.find(vehicle.hash, |place| self.is_at(place, vehicle))
+        self.index.find(vehicle.hash, |entry_index| self.is_at(entry_index, vehicle))
     }
 
-    /// A free place, which from now on is that of the vehicle.
+    /// A free index, assigned to the vehicle.
     #[inline]
     fn room_for(&mut self, vehicle: &Address) -> u32 {
-        let place = self.free.pop().unwrap_or_else(|| {
+        let entry_index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
-            place_number(self.entries.len() - 1)
+            entry_number(self.entries.len() - 1)
         });
         let (entries, names) = (&self.entries, &self.names);
-        let hash_of = |place| entries[place as usize].as_ref().map_or(0, |entry: &Entry| names.hash(&entry.name));
-        self.index.insert(vehicle.hash, place, hash_of);
-        place
+        let hash_of =
+            |entry_index| entries[entry_index as usize].as_ref().map_or(0, |entry: &Entry| names.hash(&entry.name));
+        self.index.insert(vehicle.hash, entry_index, hash_of);
+        entry_index
     }
 
-    fn clear(&mut self, place: u32, hash: u64) {
-        let Some(entry) = &self.entries[place as usize] else { return };
+    fn clear(&mut self, entry_index: u32, hash: u64) {
+        let Some(entry) = &self.entries[entry_index as usize] else { return };
         self.bytes_elsewhere -= entry.bytes_elsewhere();
-        self.entries[place as usize] = None;
-        self.index.remove(hash, place);
-        self.free.push(place);
+        self.entries[entry_index as usize] = None;
+        self.index.remove(hash, entry_index);
+        self.free.push(entry_index);
     }
 }
 
-fn place_number(place: usize) -> u32 {
-    u32::try_from(place).expect("memory ends before the numbers of places do")
+fn entry_number(entry_index: usize) -> u32 {
+    u32::try_from(entry_index).expect("the memory limit keeps the number of entries below 2^32")
 }
 
 #[cfg(test)]

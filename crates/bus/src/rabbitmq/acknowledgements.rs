@@ -43,9 +43,9 @@ struct Line {
 
 impl Account {
     /// The index of a generation's channel among the current ones.
-    fn place(&self, generation: u64) -> Option<usize> {
-        let place = usize::try_from(generation.checked_sub(self.generation)?).ok()?;
-        (place < self.channels.len()).then_some(place)
+    fn index(&self, generation: u64) -> Option<usize> {
+        let index = usize::try_from(generation.checked_sub(self.generation)?).ok()?;
+        (index < self.channels.len()).then_some(index)
     }
 
     /// Switches to new channels with fresh generations, and returns the earlier channels.
@@ -172,8 +172,8 @@ impl Acknowledgements {
     }
 
     /// How many deliveries up to a number are acknowledged on one of the current channels.
-    pub(super) fn acknowledged(&self, place: usize, up_to: u64) -> u64 {
-        self.account().channels.get(place).map_or(0, |line| line.progress.acknowledged(up_to))
+    pub(super) fn acknowledged(&self, index: usize, up_to: u64) -> u64 {
+        self.account().channels.get(index).map_or(0, |line| line.progress.acknowledged(up_to))
     }
 
     /// How many of `delivered` deliveries on the current channels the broker counts as unacknowledged.
@@ -184,7 +184,7 @@ impl Acknowledgements {
 
     /// Whether a delivery of this generation can still be acknowledged.
     pub(super) fn is_current(&self, generation: u64) -> bool {
-        self.account().place(generation).is_some()
+        self.account().index(generation).is_some()
     }
 
     async fn send(&self) {
@@ -217,7 +217,7 @@ impl Acknowledgements {
                 return;
             }
             for tag in tags {
-                if let Some(line) = account.place(tag.generation).and_then(|place| account.channels.get_mut(place)) {
+                if let Some(line) = account.index(tag.generation).and_then(|index| account.channels.get_mut(index)) {
                     note(&mut line.progress, tag.number);
                 }
             }

@@ -206,18 +206,18 @@ impl Supervisor {
                 first = lines.first() => {
                     // Also take the other available deliveries: the checks above cost more than a delivery.
                     let mut next = Some(first);
-                    while let Some((place, message)) = next {
+                    while let Some((index, message)) = next {
                         let message = match message {
                             Some(Ok(message)) => message,
                             Some(Err(error)) => return Ended::Lost(ended(Some(&error))),
                             None => return Ended::Lost(ended(None)),
                         };
-                        let delivery = delivery(generation + place as u64, message);
+                        let delivery = delivery(generation + index as u64, message);
                         seen.add(delivery.bytes());
                         if window::is_overfull(self.buffer.push(delivery)) {
                             return Ended::Overfull(seen.first());
                         }
-                        next = lines.at_hand(place + 1);
+                        next = lines.at_hand(index + 1);
                     }
                 },
                 () = self.buffer.drained(), if is_narrow => {}

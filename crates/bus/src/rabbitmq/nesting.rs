@@ -206,9 +206,9 @@ pub(super) mod tests {
             assert!(!bound(&mut cut), "{length}");
             assert!(cut == whole[..length]);
         }
-        for place in FLAGS_OFFSET..whole.len() {
+        for index in FLAGS_OFFSET..whole.len() {
             let mut other = whole.clone();
-            other[place] = 0xff;
+            other[index] = 0xff;
             bound(&mut other);
             assert_eq!(other.len(), whole.len());
         }

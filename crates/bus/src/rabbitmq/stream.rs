@@ -71,43 +71,43 @@ impl Lines {
 
     /// Waits for a delivery on any of the channels; returns the channel's index.
     pub(super) async fn first(&mut self) -> (usize, Next) {
-        let mut places = Vec::with_capacity(self.all.len());
+        let mut indices = Vec::with_capacity(self.all.len());
         let lines = self.all.iter_mut().enumerate();
-        let consumers = lines.filter_map(|(place, line)| {
+        let consumers = lines.filter_map(|(index, line)| {
             let consumer = line.consumer.as_mut()?;
-            places.push(place);
+            indices.push(index);
             Some(consumer.next())
         });
         let (next, index, _) = futures::future::select_all(consumers).await;
-        let place = places[index];
-        self.count(place, &next);
-        (place, next)
+        let index = indices[index];
+        self.count(index, &next);
+        (index, next)
     }
 
     /// An available delivery, round robin from the channel at `index`, in the order in which the broker distributes
     /// them.
-    pub(super) fn at_hand(&mut self, place: usize) -> Option<(usize, Next)> {
+    pub(super) fn at_hand(&mut self, index: usize) -> Option<(usize, Next)> {
         let count = self.all.len();
-        let mut turns = (place..place + count).map(|place| place % count);
-        let (place, next) = turns.find_map(|place| {
-            let consumer = self.all.get_mut(place)?.consumer.as_mut()?;
-            Some((place, consumer.next().now_or_never()?))
+        let mut turns = (index..index + count).map(|index| index % count);
+        let (index, next) = turns.find_map(|index| {
+            let consumer = self.all.get_mut(index)?.consumer.as_mut()?;
+            Some((index, consumer.next().now_or_never()?))
         })?;
-        self.count(place, &next);
-        Some((place, next))
+        self.count(index, &next);
+        Some((index, next))
     }
 
-    fn count(&mut self, place: usize, next: &Next) {
-        if let (Some(Ok(_)), Some(line)) = (next, self.all.get_mut(place)) {
+    fn count(&mut self, index: usize, next: &Next) {
+        if let (Some(Ok(_)), Some(line)) = (next, self.all.get_mut(index)) {
             line.delivered += 1;
         }
     }
 
     /// Whether the window is used up, so that no delivery is on its way.
     pub(super) fn is_exhausted(&self, acknowledgements: &Acknowledgements) -> bool {
-        self.all.iter().enumerate().all(|(place, line)| {
-            let earlier = acknowledgements.acknowledged(place, line.before);
-            let of_this = acknowledgements.acknowledged(place, u64::MAX) - earlier;
+        self.all.iter().enumerate().all(|(index, line)| {
+            let earlier = acknowledgements.acknowledged(index, line.before);
+            let of_this = acknowledgements.acknowledged(index, u64::MAX) - earlier;
             line.delivered - line.before >= line.limit + of_this
         })
     }
@@ -122,11 +122,11 @@ impl Lines {
         window: u16,
         acknowledgements: &Acknowledgements,
     ) -> Result<(), Failure> {
-        let outstanding = |place: usize, line: &Line| line.delivered - acknowledgements.acknowledged(place, u64::MAX);
-        let all: u64 = self.all.iter().enumerate().map(|(place, line)| outstanding(place, line)).sum();
+        let outstanding = |index: usize, line: &Line| line.delivered - acknowledgements.acknowledged(index, u64::MAX);
+        let all: u64 = self.all.iter().enumerate().map(|(index, line)| outstanding(index, line)).sum();
         let mut left = u64::from(window).saturating_sub(all);
-        for (place, line) in self.all.iter_mut().enumerate() {
-            let limit = (CHANNEL_PREFETCH_MAX.saturating_sub(outstanding(place, line))).min(left);
+        for (index, line) in self.all.iter_mut().enumerate() {
+            let limit = (CHANNEL_PREFETCH_MAX.saturating_sub(outstanding(index, line))).min(left);
             left -= limit;
             line.end().await?;
             line.begin(&self.queue, &self.role, limit).await?;

@@ -111,7 +111,7 @@ fn lines_may_end_with_a_carriage_return() {
 fn of_an_array_over_several_lines_that_is_broken_nothing_is_taken_and_it_is_said_where() {
     let (array, _) = events(3);
     let lines: Vec<String> = array.as_array().unwrap().iter().map(Value::to_string).collect();
-    for (text, place) in [
+    for (text, location) in [
         (format!("[\n{}\n{}\n]\n", lines[0], lines[1]), "file-0:3: the JSON array that begins at line 1 is broken"),
         (format!("{}\n[\n{},\n{}\n", lines[0], lines[1], lines[2]), "file-0:5: the JSON array that begins at line 2"),
         (format!("[\n{},\n{{\"id\": \n", lines[0]), "file-0:4: the JSON array that begins at line 1 is broken"),
@@ -119,7 +119,7 @@ fn of_an_array_over_several_lines_that_is_broken_nothing_is_taken_and_it_is_said
     ] {
         let (seen, read) = seen_of(&[text.as_bytes()]);
         let said = read.unwrap_err().to_string();
-        assert!(said.contains(place) && said.contains("jq -c '.[]'"), "{said}");
+        assert!(said.contains(location) && said.contains("jq -c '.[]'"), "{said}");
         assert_eq!(seen.len(), usize::from(text.starts_with('{')), "{seen:?}");
     }
 }

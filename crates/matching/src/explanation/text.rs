@@ -32,8 +32,8 @@ impl std::fmt::Debug for Naming<'_> {
 /// The first sentence of a text, and the others. A gate's name may end with a dot, too; but only a sentence begins with a
 /// capital letter.
 pub fn first_sentence(text: &str) -> (&str, &str) {
-    let is_end = |place: &usize| text[place + 2..].starts_with(char::is_uppercase);
-    let end = text.match_indices(". ").map(|(place, _)| place).find(is_end);
+    let is_end = |index: &usize| text[index + 2..].starts_with(char::is_uppercase);
+    let end = text.match_indices(". ").map(|(index, _)| index).find(is_end);
     end.map_or((text, ""), |end| (&text[..=end], &text[end + 2..]))
 }
 

@@ -16,22 +16,22 @@ pub(super) fn missing(
     timeline: &Timeline,
     limits: Limits,
     arrivals: &[EventKey],
-    new_places: Vec<usize>,
+    new_indices: Vec<usize>,
 ) -> Vec<usize> {
     if timeline.events().len() <= FULL_AT {
         return Vec::new();
     }
     let mut is_shared = vec![false; timeline.events().len()];
     for passage in passages(timeline.events(), limits.re_read_window_ms) {
-        for place in passage.iter().filter(|_| passage.len() > 1) {
-            is_shared[*place] = true;
+        for index in passage.iter().filter(|_| passage.len() > 1) {
+            is_shared[*index] = true;
         }
     }
-    let makes_longer = |place: &usize| timeline.position(&arrivals[*place]).is_some_and(|place| is_shared[place]);
-    let mut too_many: Vec<usize> = new_places.iter().copied().filter(makes_longer).collect();
+    let makes_longer = |index: &usize| timeline.position(&arrivals[*index]).is_some_and(|index| is_shared[index]);
+    let mut too_many: Vec<usize> = new_indices.iter().copied().filter(makes_longer).collect();
     // Two passages that were long each can become one session by an event that is in neither.
     if too_many.is_empty() && timeline.events().len() > MAX_EVENTS {
-        return new_places;
+        return new_indices;
     }
     let excess = timeline.events().len() - FULL_AT;
     too_many.split_off(too_many.len().saturating_sub(excess))

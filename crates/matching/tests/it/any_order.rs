@@ -38,9 +38,9 @@ fn live(arrivals: &[EventKey], sizes: &[usize], ends: &[bool]) -> Ledger {
 
 fn shuffled(events: &[EventKey], order: &[Index]) -> Vec<EventKey> {
     let mut shuffled = events.to_vec();
-    for (place, index) in order.iter().enumerate().take(events.len()) {
+    for (position, index) in order.iter().enumerate().take(events.len()) {
         let other = index.index(events.len());
-        shuffled.swap(place, other);
+        shuffled.swap(position, other);
     }
     shuffled
 }

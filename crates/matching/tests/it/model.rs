@@ -52,8 +52,8 @@ impl Ledger {
             }
         };
         assert_eq!(decision.no_room, [0; 0], "a decision with events that have no room must not be recorded");
-        for (place, flags) in &decision.new_events {
-            assert_eq!(self.events.insert(arrivals[*place], *flags), None, "an event was recorded twice");
+        for (index, flags) in &decision.new_events {
+            assert_eq!(self.events.insert(arrivals[*index], *flags), None, "an event was recorded twice");
         }
         for (key, flags) in &decision.flags {
             assert!(self.events.insert(*key, *flags).is_some(), "flags of an event that is not there");
