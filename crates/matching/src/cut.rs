@@ -1,7 +1,7 @@
-//! Where a timeline may be cut: what a vehicle did long ago need not be at hand.
+//! Trimming a timeline: where its older part may be cut off.
 //!
-//! A cut lies where a session begins. The events from there on, in the order of matching, give the same sessions
-//! without what lies before, and an event of the cut's instant or earlier is decided on a longer timeline.
+//! A cut is where a session begins. The later events, in the order of matching, have the same sessions without the
+//! earlier ones. An event at the cut's instant or before is decided on a longer timeline.
 
 use parking::{Direction, Timestamp};
 
@@ -9,13 +9,13 @@ use crate::canonical::{Stay, for_each_stay};
 use crate::limits::Limits;
 use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 
-/// A longer timeline is cut, when it can be.
+/// Cut a timeline above this length, if possible.
 pub const TRIM_ABOVE: usize = 8;
-/// So many of the newest events stay at least when a timeline is cut: late events find them at hand.
+/// A cut keeps at least this many of the newest events, so that late events find them.
 const KEEP: usize = 3;
 
 impl Timeline {
-    /// Cuts what a long timeline no longer needs at hand; one beyond [`FULL_AT`] wherever it can be cut at all.
+    /// Cuts off what a long timeline does not need; one beyond [`FULL_AT`] wherever a cut is possible.
     pub fn trim(&mut self, limits: Limits) {
         if self.events().len() > TRIM_ABOVE {
             let newest = self.events()[self.events().len() - KEEP].key.time;
@@ -26,7 +26,7 @@ impl Timeline {
         }
     }
 
-    /// Cuts at the latest place that still reaches `time`, if there is one.
+    /// Cuts at the latest index that still reaches `time`, if there is one.
     pub fn cut_before(&mut self, time: Timestamp, limits: Limits) {
         let mut cut = None;
         let ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
@@ -35,20 +35,20 @@ impl Timeline {
                 cut = Some(stay);
             }
         });
-        // The first session of a cut timeline begins at the cut itself: nothing would be gained.
+        // The first session of a cut timeline begins at the cut itself: cutting there gains nothing.
         if let Some(stay) = cut.filter(|stay| stay.anchor() > 0) {
             self.cut_at(stay.anchor(), self.exits_before(stay));
         }
     }
 
-    /// False for an exit that stands before the entries of its instant: it does so only because of the event before it,
-    /// and without that one the entries would come first.
+    /// False for an exit that precedes the entries of its instant: the order depends on the event before it, and
+    /// without that event the entries would come first.
     fn is_first_at_its_instant(&self, index: usize) -> bool {
         let before = index.checked_sub(1).map(|before| self.events()[before].key.time);
         before != Some(self.events()[index].key.time)
     }
 
-    /// The exits at the instant at which `stay` begins with an entry, when they belong to a session before it: then its
+    /// The exits at the instant at which `stay` begins with an entry, if they belong to an earlier session; then its
     /// own exit is not among them.
     fn exits_before(&self, stay: Stay) -> std::ops::Range<usize> {
         let index = stay.anchor();

@@ -1,7 +1,8 @@
-//! Explains one event: the passage that it is in, what stands before and after it, its session, and why that is so.
+//! Explains one event: its passage, the passages before and after it, its session, and the cause of the session's
+//! state.
 //!
-//! The session comes from [`for_each_stay`], as everywhere; only its cause is looked up beside it. Whose gates and
-//! plates these are is left to the caller, who may hand them to [`Explanation::text`].
+//! [`for_each_stay`] computes the session, as everywhere; only the cause is looked up beside it. The caller supplies
+//! the names of gates to [`Explanation::text`].
 
 use parking::{Direction, EventKey, Reason, SessionId, State, Vehicle};
 
@@ -19,7 +20,7 @@ pub use text::{Naming, first_sentence};
 pub struct Passage {
     /// The first read, which represents the passage.
     pub representative: EventKey,
-    /// The others.
+    /// The other reads.
     pub re_reads: Vec<EventKey>,
 }
 
@@ -30,7 +31,7 @@ impl Passage {
     }
 }
 
-/// Why the session of an event is what it is.
+/// The cause of a session's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// Nothing follows the entry.
@@ -43,15 +44,15 @@ pub enum Cause {
     NoExit,
     /// An exit follows the entry, but after the longest stay.
     ExitTooLate,
-    /// Nothing stands before the exit.
+    /// Nothing precedes the exit.
     NothingBefore,
-    /// Another exit stands before the exit, and has taken this entry.
+    /// Another exit precedes the exit, and matched this entry.
     EntryTaken(EventKey),
-    /// Another exit without an entry stands before the exit.
+    /// Another exit without an entry precedes the exit.
     ExitBefore,
-    /// An entry stands before the exit, but longer ago than the longest stay.
+    /// An entry precedes the exit, but longer ago than the longest stay.
     EntryTooOld,
-    /// The plate says that nothing was read.
+    /// The plate is unread.
     Unread,
 }
 
@@ -87,7 +88,7 @@ impl Cause {
     }
 }
 
-/// What the definition says of one event.
+/// The explanation of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The event; a re-read unless it represents its passage.
@@ -100,7 +101,7 @@ pub struct Explanation {
     pub after: Option<Passage>,
     /// The session that the passage is in.
     pub session: SessionId,
-    /// Where the session stands.
+    /// The session's state.
     pub state: State,
     /// Why it is unmatched.
     pub reason: Option<Reason>,
@@ -110,7 +111,7 @@ pub struct Explanation {
     pub entry: Option<EventKey>,
     /// Its exit.
     pub exit: Option<EventKey>,
-    /// Why.
+    /// The cause of the state.
     pub cause: Cause,
 }
 
@@ -120,16 +121,16 @@ impl Explanation {
         self.event != self.passage.representative
     }
 
-    /// Whether the session has one end alone, and a read of another plate may be the other one.
+    /// Whether the session has one end only, and a read of another plate may be the other one.
     pub fn misses_an_end(&self) -> bool {
         !matches!(self.cause, Cause::Matched | Cause::Unread)
     }
 }
 
-/// Explains an event of `timeline`, which must reach its time; `None` when it does not have the event.
+/// Explains an event of `timeline`, which must reach its time; `None` if the timeline does not contain it.
 ///
 /// # Errors
-/// [`TooOld`] when what stands before the event's passage was cut off: ask again with a timeline that reaches that time.
+/// [`TooOld`] if the events before its passage were cut off: call again with a timeline that reaches that time.
 pub fn explain(
     vehicle: &Vehicle,
     timeline: &Timeline,
@@ -179,7 +180,7 @@ fn explain_passage(
     Some(Explanation { before, after, ..of_stay(vehicle, events, stay?, *event, passage_at(number)?, cause) })
 }
 
-/// Explains an event whose plate says that nothing was read: it stands alone.
+/// Explains an event with an unread plate: it is a session of its own.
 pub fn explain_unread(vehicle: &Vehicle, event: &EventKey) -> Explanation {
     let passage = Passage { representative: *event, re_reads: Vec::new() };
     let events = [TimelineEvent { key: *event, flags: Flags::default() }];

@@ -1,8 +1,8 @@
-//! The history check: is a finished ledger what its events say it must be?
+//! The history check: does a finished ledger agree with its events?
 //!
-//! Given every event and every session of one vehicle, tells where they disagree with the definition: an event in two
-//! sessions or in none, a session that should not stand, a missing one. It judges results only, so it is as good for
-//! an exported ledger as for a simulated one.
+//! Given every event and every session of one vehicle, it reports each difference from the definition: an event in
+//! two sessions or in none, a wrong session, a missing one. It checks results only, so it works for an exported
+//! ledger and for a simulated one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,42 +14,42 @@ use crate::canonical::{Stay, for_each_stay, unread_stay};
 use crate::limits::Limits;
 use crate::timeline::{Flags, Timeline, TimelineEvent};
 
-/// Where a ledger and the definition disagree. The text holds no plate.
+/// A difference between a ledger and the definition. Its text contains no plate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The session should stand, and does not.
+    /// The session is missing.
     Missing(SessionId),
-    /// The session stands, and should not.
+    /// The session should not exist.
     Unexpected(SessionId),
-    /// The session stands, but with other events, state or reason.
+    /// The session exists, but with other events, state or reason.
     Different(SessionId),
-    /// The session's id is that of none of the vehicle's events.
+    /// The session's id is not derived from any of the vehicle's events.
     Foreign(SessionId),
-    /// The stored timeline lacks this event, or has one that is not recorded.
+    /// The event is missing in the stored timeline, or is only there.
     Timeline(Uuid),
-    /// The stay of this entry ended before the longest stay was over.
+    /// The stay of this entry was ended before its longest stay.
     EndedEarly(Uuid),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(id) => write!(f, "session {id} should stand and is missing"),
-            Self::Unexpected(id) => write!(f, "session {id} stands and should not"),
-            Self::Different(id) => write!(f, "session {id} has other events or another state than its events say"),
-            Self::Foreign(id) => write!(f, "session {id} has the id of no event of its vehicle"),
+            Self::Missing(id) => write!(f, "session {id} is missing"),
+            Self::Unexpected(id) => write!(f, "session {id} should not exist"),
+            Self::Different(id) => write!(f, "session {id} has other events or another state than its events result in"),
+            Self::Foreign(id) => write!(f, "session {id} has an id that is not derived from any event of its vehicle"),
             Self::Timeline(id) => {
-                write!(f, "event {id} is in the stored timeline or among the events, and not in both")
+                write!(f, "event {id} is either in the stored timeline or among the events, but not in both")
             }
             Self::EndedEarly(id) => write!(f, "the stay of entry {id} was ended before its longest stay was over"),
         }
     }
 }
 
-/// What decides, besides a vehicle's events, which sessions they are in the end.
+/// What determines the final sessions, besides the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settling {
-    /// The plate says that nothing was read.
+    /// The plate is unread.
     pub is_unread: bool,
     /// The limits of the lot.
     pub limits: Limits,
@@ -57,7 +57,8 @@ pub struct Settling {
     pub lot_time: Timestamp,
 }
 
-/// Visits the sessions of one vehicle's `events` (sorted by key, each once) once nothing is awaited any more.
+/// Visits the final sessions of one vehicle's `events` (sorted by key, each once), when every hold and stay has
+/// ended.
 pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, mut visit: impl FnMut(Stay)) {
     let Settling { is_unread, limits, lot_time } = settling;
     if is_unread {
@@ -72,9 +73,9 @@ pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, mut v
     for_each_stay(events, limits, has_ended, visit);
 }
 
-/// The sessions of one vehicle once nothing is awaited any more; repeated events count once.
+/// The final sessions of one vehicle, when every hold and stay has ended; repeated events count once.
 ///
-/// `lot_time` is the time of the newest event of the lot. Sessions come in the order of their anchor events.
+/// `lot_time` is the time of the newest event of the lot. Sessions are in the order of their anchor events.
 pub fn settled_sessions(
     vehicle: &Vehicle,
     events: &mut Vec<EventKey>,
@@ -107,7 +108,7 @@ fn session_of(vehicle: &Vehicle, events: &[TimelineEvent], stay: Stay) -> Sessio
     }
 }
 
-/// The newest event of each lot: the lot's own time.
+/// The time of the newest event of each lot: the lot's clock.
 pub fn lot_times<'a>(events: impl IntoIterator<Item = (&'a LotId, Timestamp)>) -> BTreeMap<LotId, Timestamp> {
     let mut times = BTreeMap::new();
     for (lot, time) in events {
@@ -121,9 +122,10 @@ pub fn lot_times<'a>(events: impl IntoIterator<Item = (&'a LotId, Timestamp)>) -
     times
 }
 
-/// Compares the sessions that stand for one vehicle with those that its events say; a held exit counts as unmatched.
+/// Compares the standing sessions of one vehicle with the final sessions of its events; a held exit counts as
+/// unmatched.
 ///
-/// `standing` leaves out void sessions and saved summaries.
+/// `standing` excludes void sessions and saved summaries.
 pub fn check(
     vehicle: &Vehicle,
     events: &mut Vec<EventKey>,
@@ -138,24 +140,24 @@ pub fn check(
     differences(settled_sessions(vehicle, events, rules, lot_time), settled)
 }
 
-/// All that a ledger has of one vehicle at one moment.
+/// Everything that a ledger has of one vehicle at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Account {
-    /// Every recorded event with what is decided about it, sorted by key.
+    /// Every recorded event with its flags, sorted by key.
     pub events: Vec<TimelineEvent>,
-    /// The stored timeline; empty for a plate that says that nothing was read.
+    /// The stored timeline; empty for an unread plate.
     pub timeline: Timeline,
-    /// The sessions that stand.
+    /// The standing sessions.
     pub standing: Vec<Session>,
     /// The ids of the void sessions.
     pub void: Vec<SessionId>,
 }
 
 impl Account {
-    /// Where the ledger disagrees with the definition, while anything may still be awaited.
+    /// The differences from the definition, while holds and stays may still be open.
     ///
-    /// Each event is then in exactly one session or a re-read of one, since the sessions are those of the definition.
-    /// `lot_time` is the time of the newest event of the lot, or later.
+    /// Each event is then in exactly one session or a re-read of one. `lot_time` is the time of the newest event of
+    /// the lot, or later.
     pub fn faults(&self, vehicle: &Vehicle, rules: &Rules, lot_time: Timestamp) -> Vec<Fault> {
         let limits = Limits::of(rules, &vehicle.lot);
         let mut expected = Vec::new();
@@ -175,7 +177,7 @@ impl Account {
         faults
     }
 
-    /// Void sessions whose id no event has given.
+    /// Void sessions whose id is not derived from any event.
     fn foreign(&self, vehicle: &Vehicle) -> impl Iterator<Item = Fault> {
         let mut given: Vec<SessionId> = if self.void.is_empty() {
             Vec::new()
@@ -186,7 +188,7 @@ impl Account {
         self.void.iter().filter(move |id| given.binary_search(id).is_err()).map(|id| Fault::Foreign(*id))
     }
 
-    /// Events that the stored timeline should have and lacks, and those that it has alone.
+    /// The differences between the stored timeline and the events.
     fn timeline_faults(&self) -> impl Iterator<Item = Fault> {
         let lacks = |event: &&TimelineEvent| {
             self.timeline.reaches(event.key.time) && self.timeline.position(&event.key).is_none()

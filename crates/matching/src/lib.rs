@@ -1,17 +1,17 @@
 //! Matches exits with entries, one vehicle at a time.
 //!
-//! Everything here is pure: events, timeline and what has ended go in, session changes come out. Nothing waits,
-//! reads a clock, logs or fails, so every order of arrival can be replayed in a test.
+//! Everything here is pure: events, timeline and ended waits are the input, session changes the output. Nothing
+//! waits, reads a clock, logs or fails, so a test can replay every order of arrival.
 //!
-//! - [`canonical`]: which sessions a set of gate events is: the definition, used by the live pipeline and the replay.
-//! - [`step`](mod@step): what new evidence changes: the difference between the sessions before and after.
+//! - [`canonical`]: the definition of the sessions of a set of gate events, used by the live pipeline and the replay.
+//! - [`step`](mod@step): the changes by new evidence: the difference between the sessions before and after.
 //! - [`timeline`]: the recent events of a vehicle; [`cut`]: where they may be cut.
-//! - [`record`]: the units in which decisions travel to the ledger.
-//! - [`explanation`]: why an event is in the session that it is in; [`similar_plates`]: plates that a gate may have misread for one another.
+//! - [`record`]: the units in which decisions are sent to the ledger.
+//! - [`explanation`]: why an event is in its session; [`similar_plates`]: plates that a gate may have confused.
 //! - [`history`]: checks a finished ledger against the definition.
 //!
-//! Start reading at [`step::step`]. Loading and recording (the correlator's worker) and choosing when a hold ends
-//! (the ledger's index) are not here; how units travel is `recorder`'s.
+//! Start reading at [`step::step`]. Deliberately not here: loading and recording (the correlator's worker), when a
+//! hold ends (the ledger's index), and the encoding of units (`recorder`).
 
 pub mod canonical;
 pub mod cut;

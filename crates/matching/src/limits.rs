@@ -1,13 +1,13 @@
-//! The rules of one lot that decide which events are a session.
+//! The matching rules of one lot.
 //!
-//! Where the rules come from is left to `parking::Rules`.
+//! `parking::Rules` has the rules of all lots.
 
 use parking::{LotId, Rules};
 
-/// The two times that the definition depends on, for one lot.
+/// The two durations of the definition, for one lot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Neighbours of one direction at most this far apart are one passage, milliseconds.
+    /// Adjacent events of one direction at most this far apart are one passage, milliseconds.
     pub re_read_window_ms: i64,
     /// An exit at most this long after the entry matches it, milliseconds.
     pub max_stay_ms: i64,

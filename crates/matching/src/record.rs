@@ -1,7 +1,8 @@
-//! What travels between correlator and ledger: snapshots of timelines one way, units of work the other.
+//! The messages between correlator and ledger: snapshots of timelines one way, units the other.
 //!
-//! A unit is all that one batch changes about one vehicle. The ledger takes it only if the vehicle still stands where
-//! the decision found it (version and digest), whole or not at all; else the unit comes back with the newer snapshot.
+//! A unit is all changes of one batch to one vehicle (optimistic concurrency). The ledger records it completely if
+//! the vehicle still has the version and digest of the decision; otherwise it rejects it and returns the newer
+//! snapshot.
 
 use compact_str::CompactString;
 use parking::{EventKey, GateEvent, GateId, Timestamp, Vehicle};
@@ -11,31 +12,31 @@ use crate::limits::Limits;
 use crate::step::{Changes, Decision, TooOld, step, unread_change};
 use crate::timeline::{Flags, Timeline};
 
-/// Where a vehicle stands in the ledger: what a unit is compared with.
+/// The expected version of a vehicle, which the ledger compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Base {
-    /// Raised by each recorded event; 0 is a vehicle that the ledger does not know.
+    /// Incremented by each recorded unit; 0 for a vehicle that the ledger does not know.
     pub version: u64,
-    /// Fingerprint of the timeline that the ledger stores; 0 at version 0.
+    /// The digest of the stored timeline; 0 at version 0.
     pub digest: u64,
 }
 
-/// A vehicle's timeline, and where the vehicle stood when it was read.
+/// A vehicle's timeline, and its version when it was read.
 ///
-/// A timeline that was loaded to reach further back is longer than the stored one, whose digest `base` has.
+/// A timeline that was loaded to reach further back is longer than the stored one, whose digest is in `base`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Where the vehicle stands.
+    /// The version in the ledger.
     pub base: Base,
     /// Its recent events.
     pub timeline: Timeline,
 }
 
 impl Snapshot {
-    /// What new evidence about `vehicle` changes, from here; see [`step`].
+    /// The changes by new evidence about `vehicle`; see [`step`].
     ///
     /// # Errors
-    /// [`TooOld`] when the decision needs a timeline that reaches further back.
+    /// [`TooOld`] if the decision needs a timeline that reaches further back.
     pub fn step(
         &self,
         vehicle: &Vehicle,
@@ -47,55 +48,55 @@ impl Snapshot {
     }
 }
 
-/// Asks for a vehicle's timeline.
+/// A request for a vehicle's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadRequest {
-    /// Which vehicle.
+    /// The vehicle.
     pub vehicle: Vehicle,
-    /// The timeline must be able to take an event of this time; `None`: the stored one will do.
+    /// The time that the timeline must reach; `None` for the stored one.
     pub reaching: Option<Timestamp>,
 }
 
-/// A gate event as the ledger keeps it.
+/// A gate event with its recorded data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordedEvent {
     /// Time, direction and id.
     pub key: EventKey,
-    /// The plate as the gate read it.
+    /// The original plate text.
     pub plate_as_read: CompactString,
-    /// The gate, when it is known.
+    /// The gate, if known.
     pub gate: Option<GateId>,
-    /// How sure the reader is of the plate, 0 to 1.
+    /// The reader's confidence in the plate, 0 to 1.
     pub confidence: Option<f32>,
     /// When the correlator received it.
     pub received_at: Timestamp,
-    /// What was decided about it.
+    /// Its flags.
     pub flags: Flags,
 }
 
 impl RecordedEvent {
-    /// A gate event as it is recorded.
+    /// The gate event of the record.
     pub fn new(event: &GateEvent, received_at: Timestamp, flags: Flags) -> Self {
         let (plate_as_read, gate) = (event.plate_as_read.clone(), event.gate.clone());
         Self { key: event.key, plate_as_read, gate, confidence: event.confidence, received_at, flags }
     }
 }
 
-/// All that one batch changes about one vehicle.
+/// All changes of one batch to one vehicle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
-    /// Which vehicle.
+    /// The vehicle.
     pub vehicle: Vehicle,
-    /// Where the decision found the vehicle. `None` for a plate that says that nothing was read: such events stand each
-    /// alone, `changes` has one for each, and the ledger leaves out those that it has.
+    /// The expected version. `None` for an unread plate: each of its events is a session of its own, with one entry
+    /// in `changes`, and the ledger skips those that it has.
     pub base: Option<Base>,
-    /// The timeline from now on.
+    /// The timeline after the changes.
     pub timeline: Timeline,
     /// The events that are new to the ledger.
     pub events: Vec<RecordedEvent>,
-    /// Flags that changed of events recorded before.
+    /// Changed flags of earlier events.
     pub flags: Vec<(EventKey, Flags)>,
-    /// The sessions that changed.
+    /// The changed sessions.
     pub changes: Changes,
     /// Exits in a matched session for the first time.
     pub first_matched: u32,
@@ -110,51 +111,52 @@ impl Unit {
         self.base.map_or(0, |base| base.version).saturating_add(events.max(1))
     }
 
-    /// Whether an event of this unit is a re-read as it is recorded: another event speaks for its passage.
+    /// Whether an event of this unit is recorded as a re-read: another event represents its passage.
     pub fn is_re_read(&self, event: &RecordedEvent) -> bool {
-        // Whoever speaks for its passage gives a session or is counted; an unread plate is neither, and no re-read.
+        // An event that represents its passage anchors a session or is counted. An unread event is neither, and not a
+        // re-read.
         self.base.is_some() && event.flags == Flags::default()
     }
 
-    /// The snapshot that stands once the unit is recorded.
+    /// The snapshot after the unit is recorded.
     pub fn next_snapshot(&self) -> Snapshot {
         let base = Base { version: self.next_version(), digest: self.timeline.digest() };
         Snapshot { base, timeline: self.timeline.clone() }
     }
 }
 
-/// What a recorded unit did.
+/// The effect of a recorded unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Applied {
-    /// Events that were new.
+    /// New events.
     pub events: u32,
-    /// Exits counted as matched, each once for ever.
+    /// Exits counted as matched; each exit counts at most once.
     pub matched: u32,
-    /// Exits counted as unmatched, each once for ever.
+    /// Exits counted as unmatched; each exit counts at most once.
     pub unmatched: u32,
 }
 
-/// What became of a unit.
+/// The outcome of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is recorded.
     Recorded(Applied),
-    /// The vehicle stands elsewhere by now: decide again from here.
+    /// Version conflict: decide again on this snapshot.
     Lost(Snapshot),
 }
 
-/// A vehicle of which something awaited has ended, leased to one correlator.
+/// A vehicle with a hold or a stay that has ended, leased to one correlator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
-    /// Which vehicle.
+    /// The vehicle.
     pub vehicle: Vehicle,
     /// Its timeline, reaching back to the oldest of `ended`.
     pub snapshot: Snapshot,
-    /// Exits whose hold has ended, and entries older than the longest stay on their lot's own time.
+    /// Exits whose hold has ended, and entries older than the longest stay on the lot's clock.
     pub ended: Vec<EventKey>,
 }
 
-/// The unit for events whose plate says that nothing was read: each is a session of its own, and none is ever paired.
+/// The unit of events with an unread plate: each event is a session of its own, and is never matched.
 pub fn unread_unit(vehicle: &Vehicle, events: Vec<RecordedEvent>) -> Unit {
     let changes = events.iter().map(|event| unread_change(vehicle, event.key)).collect();
     Unit {

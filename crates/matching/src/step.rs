@@ -1,8 +1,8 @@
 //! The step: what new evidence about one vehicle changes.
 //!
-//! Sessions before and after are both computed by [`for_each_stay`]; the step is their difference. So a late event
-//! revises whatever it must, and an event that is already there changes nothing. `newest` decides the event that
-//! nearly always comes, the newest of its vehicle, without that comparison.
+//! [`for_each_stay`] computes the sessions before and after; the step is their difference. So a late event revises
+//! whatever it must, and a repeated event changes nothing. `newest` is the fast path for the usual case: the newest
+//! event of its vehicle.
 
 use std::cmp::Ordering;
 
@@ -18,7 +18,7 @@ use crate::timeline::{Flags, Timeline, TimelineEvent};
 mod newest;
 mod room;
 
-/// Why a session is in its new state.
+/// Why a session has its new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -34,7 +34,7 @@ pub enum Rule {
     ReEntered,
     /// An entry older than the longest stay.
     MaxStay,
-    /// A plate that says that nothing was read.
+    /// An unread plate.
     Unread,
     /// Its events belong to another session.
     Superseded,
@@ -81,7 +81,7 @@ impl Rule {
     }
 }
 
-/// One end of a session.
+/// An end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRef {
     /// The event's id.
@@ -96,29 +96,29 @@ impl From<EventKey> for EventRef {
     }
 }
 
-/// A session as it is from now on, and what it was before.
+/// A session's new state, and its previous one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionChange {
-    /// Which session.
+    /// The session.
     pub session: SessionId,
-    /// Its state before; `None` when it is new.
+    /// Its previous state; `None` for a new session.
     pub from: Option<State>,
-    /// Its state from now on.
+    /// Its new state.
     pub to: State,
     /// Why it is unmatched.
     pub reason: Option<Reason>,
-    /// Why it is in its new state.
+    /// Why it has its new state.
     pub rule: Rule,
-    /// Its entry. A void session keeps what it last had.
+    /// Its entry. A void session keeps its last one.
     pub entry: Option<EventRef>,
-    /// Its exit. A void session keeps what it last had.
+    /// Its exit. A void session keeps its last one.
     pub exit: Option<EventRef>,
-    /// Of a void session: which session has its anchor event now.
+    /// Of a void session: the session that has its anchor event now.
     pub superseded_by: Option<SessionId>,
 }
 
 impl SessionChange {
-    /// Whether later evidence overturned what had been decided. A held exit that finds its entry is none.
+    /// Whether later evidence revised a decision. A held exit that finds its entry is not a revision.
     pub fn is_revision(&self) -> bool {
         match self.from {
             None | Some(State::Open | State::HeldExit) => false,
@@ -127,20 +127,20 @@ impl SessionChange {
     }
 }
 
-/// The sessions that a decision changes: nearly always one.
+/// The sessions that a decision changes: almost always one.
 pub type Changes = SmallVec<[SessionChange; 1]>;
 
-/// What new evidence changes, and the timeline after it.
+/// The changes by new evidence, and the timeline after them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
-    /// The timeline with the new events, cut when it was long.
+    /// The timeline with the new events, trimmed.
     pub timeline: Timeline,
-    /// The arrivals that were not there yet, as places in the slice of arrivals, each once, with what was decided of it.
+    /// The new events, as indices into the slice of arrivals, each once, with its flags.
     pub new_events: SmallVec<[(usize, Flags); 1]>,
-    /// The new events for which the timeline has no room, as places in the slice of arrivals. Unless it is empty, the
-    /// decision must not be recorded: decide again without these events.
+    /// The new events for which the timeline has no room, as indices into the slice of arrivals. Unless it is empty,
+    /// the decision must not be recorded: decide again without these events.
     pub no_room: Vec<usize>,
-    /// Events recorded before whose flags changed.
+    /// Changed flags of earlier events.
     pub flags: Vec<(EventKey, Flags)>,
     /// The sessions that changed, in the order of their anchor events.
     pub changes: Changes,
@@ -157,7 +157,7 @@ impl Decision {
     }
 }
 
-/// An arrival is older than the timeline reaches: the decision needs one that reaches back to this time.
+/// An arrival is older than the timeline reaches: the decision needs a timeline that reaches this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooOld(pub Timestamp);
 
@@ -167,7 +167,7 @@ pub struct TooOld(pub Timestamp);
 /// their partner are passed over.
 ///
 /// # Errors
-/// [`TooOld`] when an arrival lies before what `timeline` reaches: decide again on a longer one.
+/// [`TooOld`] if `timeline` does not reach an arrival: decide again on a longer timeline.
 pub fn step(
     vehicle: &Vehicle,
     timeline: &Timeline,
@@ -183,8 +183,8 @@ pub fn step(
     general_step(vehicle, timeline, limits, arrivals, ended)
 }
 
-/// The step for whatever arrives: the difference between the sessions before and after.
-// Rare and large: the short way, which nearly every event takes, stays small without it.
+/// The general step: the difference between the sessions before and after.
+// Rare and large, so it is not inlined: the fast path, which nearly every event takes, stays small.
 #[inline(never)]
 fn general_step(
     vehicle: &Vehicle,
@@ -221,7 +221,7 @@ fn general_step(
     Ok(decision)
 }
 
-/// The session of one event whose plate says that nothing was read.
+/// The session change of one event with an unread plate.
 pub(crate) fn unread_change(vehicle: &Vehicle, key: EventKey) -> SessionChange {
     let stay = unread_stay(0, key.direction);
     SessionChange {
@@ -242,7 +242,7 @@ fn stays_of(timeline: &Timeline, limits: Limits) -> Vec<Stay> {
     stays
 }
 
-/// Marks as ended what is still awaited; tells whether anything was.
+/// Sets the flag of ended waits that are still open; returns whether there was one.
 fn end_awaited(timeline: &mut Timeline, stays: &[Stay], ended: &[EventKey]) -> bool {
     let mut any = false;
     for key in ended {
@@ -278,7 +278,7 @@ fn changed_flags(before: &Timeline, after: &Timeline) -> Vec<(EventKey, Flags)> 
     before.events().iter().filter(changed).map(|event| (event.key, flags_of(after, &event.key))).collect()
 }
 
-/// A session with the keys of its events in place of their places.
+/// A session with the keys of its events instead of their indices.
 #[derive(Debug, Clone, Copy)]
 struct Resolved<'a> {
     anchor: &'a EventKey,

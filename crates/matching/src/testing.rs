@@ -1,6 +1,6 @@
-//! Fixtures for tests: units that the matching itself made.
+//! Fixtures for tests: units made by the matching itself.
 //!
-//! Only compiled for tests, and with the feature `testing` for those of the crates above.
+//! Compiled for tests, and with the feature `testing` for tests of other crates.
 
 #![expect(clippy::unwrap_used, reason = "a fixture that can't be made ends its test")]
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{Limits, RecordedEvent, Snapshot, Unit};
 
-/// 24 September 2024, 09:00 UTC, and so many minutes.
+/// 24 September 2024, 09:00 UTC, plus this many minutes.
 pub fn minute(minutes: i64) -> Timestamp {
     Timestamp::from_millis(1_727_168_400_000).plus_millis(minutes * 60_000)
 }
@@ -21,12 +21,12 @@ pub fn vehicle(lot: &str, plate: &str) -> Vehicle {
     Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
 }
 
-/// The rules of a ledger with a short re-read window: events of tests that are no re-reads are often a minute apart.
+/// The rules of a ledger with a short re-read window: tests often have separate events a minute apart.
 pub fn rules() -> Rules {
     Rules { re_read_window_ms: 10_000, ..Rules::default() }
 }
 
-/// A correlator in miniature: it decides on one event after the other, as if each unit were recorded at once.
+/// A correlator in miniature: it decides one event after the other, as if each unit were recorded at once.
 #[derive(Debug, Default)]
 pub struct Vehicles {
     snapshots: BTreeMap<Vehicle, Snapshot>,

@@ -1,7 +1,7 @@
-//! The timeline: the recent gate events of one vehicle, with what has been decided about each.
+//! The timeline: the recent gate events of one vehicle, with their flags.
 //!
-//! A timeline may begin in the middle of a vehicle's life. It is only ever cut where a session begins, since no event
-//! later than that instant can change what lies before such a cut; `complete_after` says where that was.
+//! A timeline may begin in the middle of a vehicle's life. It is only cut where a session begins, since no later
+//! event can change the sessions before a cut; `complete_after` is the time of the cut.
 
 use std::ops::Range;
 
@@ -12,19 +12,19 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::limits::Limits;
 
-/// What has been decided about an event, as bits.
+/// The flags of an event, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Flags(u8);
 
 impl Flags {
-    /// What was awaited of it has ended: an exit's hold, an entry's longest stay.
+    /// The hold of an exit, or the longest stay of an entry, has ended.
     pub const ENDED: Self = Self(1);
-    /// It has given a session its id, which may be void by now.
+    /// It has anchored a session, which may be void by now.
     pub const GAVE: Self = Self(2);
-    /// An exit that has been counted as matched.
+    /// An exit counted as matched.
     pub const COUNTED_MATCHED: Self = Self(4);
-    /// An exit that has been counted as unmatched.
+    /// An exit counted as unmatched.
     pub const COUNTED_UNMATCHED: Self = Self(8);
 
     /// Whether all bits of `flag` are set.
@@ -32,7 +32,7 @@ impl Flags {
         self.0 & flag.0 == flag.0
     }
 
-    /// Sets the bits of `flag`; tells whether one was not set before.
+    /// Sets the bits of `flag`; returns whether one of them was not set.
     pub fn set(&mut self, flag: Self) -> bool {
         let before = self.0;
         self.0 |= flag.0;
@@ -50,12 +50,12 @@ impl Flags {
     }
 }
 
-/// One event of a timeline: only what matching needs.
+/// An event of a timeline: only the data that matching needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineEvent {
     /// Time, direction and id.
     pub key: EventKey,
-    /// What has been decided about it.
+    /// Its flags.
     pub flags: Flags,
 }
 
@@ -63,21 +63,21 @@ pub struct TimelineEvent {
 #[derive(Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Timeline {
     complete_after: Option<Timestamp>,
-    /// Who is inside, or was here once, needs no memory of its own.
+    /// Inline, because most vehicles have few events.
     events: SmallVec<[TimelineEvent; 2]>,
 }
 
 impl Clone for Timeline {
     fn clone(&self) -> Self {
-        // One copy of all events; SmallVec's own clone takes them one by one.
+        // One copy of all events; SmallVec's own clone copies them one by one.
         Self { complete_after: self.complete_after, events: SmallVec::from_slice(&self.events) }
     }
 }
 
-/// A timeline with this many events is full: it takes no further event into a passage that is there, since only reads
-/// that can't be parted get so far, such as one car before a camera for hours.
+/// A timeline with this many events is full: it accepts no further event in an existing passage. Only reads that
+/// can't be separated get this far, such as a car in front of a camera for hours.
 pub const FULL_AT: usize = 10_000;
-/// The most events of a timeline. A full one still takes an event that is a passage of its own: it makes a cut possible.
+/// The maximum length of a timeline. A full one still accepts an event in a passage of its own, which allows a cut.
 pub const MAX_EVENTS: usize = FULL_AT + 1;
 
 /// The bytes of an event in a digest: time, direction, flags, id.
@@ -86,18 +86,19 @@ const DIGESTED_EVENT: usize = 26;
 const DIGESTED_IN_PLACE: usize = 256;
 
 impl Timeline {
-    /// A timeline of `events`, which hold every event of the vehicle later than `complete_after` (all, when `None`).
+    /// A timeline of `events`, which must contain every event of the vehicle later than `complete_after` (all, if
+    /// `None`).
     pub fn new(complete_after: Option<Timestamp>, events: Vec<TimelineEvent>) -> Self {
         Self::from_unsorted(complete_after, events.into())
     }
 
-    /// The same of events that are copied from `events`.
+    /// Like `new`, but copies the events from an iterator.
     #[inline]
     pub fn of_events(complete_after: Option<Timestamp>, events: impl IntoIterator<Item = TimelineEvent>) -> Self {
         Self::from_unsorted(complete_after, events.into_iter().collect())
     }
 
-    /// The same of one event, where `is_cut` says that it was cut right there.
+    /// Like `new` for one event; `is_cut` means that the timeline was cut at that event.
     #[inline]
     pub fn of_one(event: TimelineEvent, is_cut: bool) -> Self {
         Self { complete_after: is_cut.then_some(event.key.time), events: smallvec![event] }
@@ -116,7 +117,7 @@ impl Timeline {
         &self.events
     }
 
-    /// Every event of the vehicle later than this is here; `None`: every event.
+    /// Every later event of the vehicle is in this timeline; `None` means every event.
     pub fn complete_after(&self) -> Option<Timestamp> {
         self.complete_after
     }
@@ -126,12 +127,12 @@ impl Timeline {
         self.complete_after.is_none_or(|after| time > after)
     }
 
-    /// The place of the event with that key.
+    /// The index of the event with that key.
     pub fn position(&self, key: &EventKey) -> Option<usize> {
         self.events.binary_search_by_key(key, |event| event.key).ok()
     }
 
-    /// Adds an event unless it is there.
+    /// Adds an event unless it is there already.
     pub(crate) fn insert(&mut self, key: EventKey) -> bool {
         match self.events.binary_search_by_key(&key, |event| event.key) {
             Ok(_) => false,
@@ -142,13 +143,13 @@ impl Timeline {
         }
     }
 
-    /// This timeline and an event that is later than all of its own, cut when it is long.
+    /// The timeline with an event that is later than all of its own, trimmed.
     #[inline]
     pub(crate) fn with_newest(&self, key: &EventKey, flags: Flags, limits: Limits) -> Self {
         if self.events.len() > 1 {
             return self.with_another(TimelineEvent { key: *key, flags }, limits);
         }
-        // Of an event alone it is there twice, behind the end: so that both cases are one, without a branch.
+        // For a single event the slot after the end has the same event, so that both cases need no branch.
         let (first, first_flags) = self.events.first().map_or((key, flags), |before| (&before.key, before.flags));
         let events = [TimelineEvent { key: *first, flags: first_flags }, TimelineEvent { key: *key, flags }];
         let events = SmallVec::from_buf_and_len(events, self.events.len() + 1);
@@ -164,7 +165,7 @@ impl Timeline {
         timeline
     }
 
-    /// Drops the events before `place`, where a session begins, and those of its instant that are `before` it too.
+    /// Drops the events before `index`, where a session begins, and the events of its instant in `before`.
     pub(crate) fn cut_at(&mut self, index: usize, before: Range<usize>) {
         self.complete_after = Some(self.events[index].key.time);
         self.events.drain(before);
@@ -175,7 +176,7 @@ impl Timeline {
         &mut self.events[index].flags
     }
 
-    /// A fingerprint of the content; two timelines of one version that differ are told apart by it.
+    /// A digest of the content, which distinguishes two timelines of one version.
     pub fn digest(&self) -> u64 {
         let mut content: SmallVec<[u8; DIGESTED_IN_PLACE]> = SmallVec::new();
         content.extend_from_slice(&self.complete_after.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());

@@ -1,7 +1,7 @@
-//! The contract of the recorder: what every adapter promises, whatever stands between it and the ledger.
+//! The contract of the recorder, for every adapter.
 //!
-//! Each claim is a function of a [`Site`]; the macro [`contract`](crate::contract!) makes a test of each. What only one
-//! adapter promises stands beside that adapter.
+//! Each claim is a function of a [`Site`]; the macro [`contract`](crate::contract!) makes a test of each. Promises of
+//! one adapter alone are tested beside that adapter.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a claim fails the test")]
 
@@ -17,13 +17,13 @@ use uuid::Uuid;
 use crate::wire::MAX_VEHICLES;
 use crate::{BrokerCounts, CorrelatorStatus, Error, QueueReport, Recorder};
 
-/// A recorder on an empty ledger that goes by [`rules`].
+/// A recorder on an empty ledger with [`rules`].
 pub struct Site {
     /// The recorder.
     pub recorder: Arc<dyn Recorder>,
-    /// The clock of the ledger's owner; it shows [`minute`] 0.
+    /// The clock of the ledger's owner, at [`minute`] 0.
     pub clock: Arc<ManualClock>,
-    /// What has to live for as long as the recorder is used.
+    /// Keeps servers alive while the recorder is used.
     pub keeps: Box<dyn Any + Send + Sync>,
 }
 
@@ -49,7 +49,7 @@ fn is_recorded(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Recorded(applied) if applied.events == 1)
 }
 
-/// Terms name the ledger and its rules, the same ones each time.
+/// The info has the ledger's id and rules, and does not change.
 pub async fn terms_are_the_same_each_time(site: Site) {
     let first = site.recorder.terms().await.unwrap();
     let second = site.recorder.terms().await.unwrap();
@@ -57,7 +57,7 @@ pub async fn terms_are_the_same_each_time(site: Site) {
     assert_eq!(first.rules, rules());
 }
 
-/// What is recorded is loaded, in the order asked for; a vehicle that is not known is at version 0.
+/// Recorded units can be loaded, in the order of the request; an unknown vehicle is at version 0.
 pub async fn what_is_recorded_is_loaded_in_the_order_asked_for(site: Site) {
     let mut vehicles = Vehicles::default();
     let units = [vehicles.entry("P3", "AAA111", minute(0)), vehicles.exit("P9", "BBB222", minute(1))];
@@ -68,7 +68,7 @@ pub async fn what_is_recorded_is_loaded_in_the_order_asked_for(site: Site) {
     assert_eq!(loaded, [units[1].next_snapshot(), Snapshot::default(), units[0].next_snapshot()]);
 }
 
-/// A unit that is sent again comes back with the vehicle as it stands.
+/// A repeated unit is rejected with the vehicle's current snapshot.
 pub async fn a_unit_that_is_sent_again_is_recorded_once(site: Site) {
     let unit = Vehicles::default().entry("P3", "AAA111", minute(0));
     assert!(is_recorded(&site.record(std::slice::from_ref(&unit)).await.unwrap()[0]));
@@ -78,7 +78,7 @@ pub async fn a_unit_that_is_sent_again_is_recorded_once(site: Site) {
     assert_eq!(again, [Outcome::Lost(unit.next_snapshot())]);
 }
 
-/// Each unit is recorded or lost for itself, and the outcomes say so in their order.
+/// Each unit is recorded or rejected individually, and the outcomes are in the order of the units.
 pub async fn outcomes_are_in_the_order_of_their_units(site: Site) {
     let mut vehicles = Vehicles::default();
     let known = vehicles.entry("P3", "AAA111", minute(0));
@@ -90,7 +90,7 @@ pub async fn outcomes_are_in_the_order_of_their_units(site: Site) {
     assert_eq!(outcomes[1..], [Outcome::Lost(known.next_snapshot())]);
 }
 
-/// What no correct correlator sends is rejected as such, and nothing of that call is recorded.
+/// A call that no correct correlator sends is rejected, and nothing of it is recorded.
 pub async fn a_call_that_makes_no_sense_is_rejected_whole(site: Site) {
     let unit = Vehicles::default().entry("P3", "AAA111", minute(0));
 
@@ -100,7 +100,7 @@ pub async fn a_call_that_makes_no_sense_is_rejected_whole(site: Site) {
     assert_eq!(site.load(&[unit.vehicle]).await, [Snapshot::default()]);
 }
 
-/// More vehicles than one call carries are answered as one list.
+/// More vehicles than fit into one call are answered as one list.
 pub async fn more_vehicles_than_one_call_carries_are_loaded(site: Site) {
     let known = Vehicles::default().entry("P3", "LAST", minute(0));
     site.record(std::slice::from_ref(&known)).await.unwrap();
@@ -113,7 +113,8 @@ pub async fn more_vehicles_than_one_call_carries_are_loaded(site: Site) {
     assert_eq!(loaded.last(), Some(&known.next_snapshot()));
 }
 
-/// An exit whose hold has ended is leased, to one correlator at a time, once a correlator says that no entry is under way.
+/// An exit whose hold has ended is leased to one correlator at a time, once a correlator reports that no entry is in
+/// flight.
 pub async fn a_hold_that_has_ended_is_due_once(site: Site) {
     let exit = Vehicles::default().exit("P3", "AAA111", minute(0));
     site.record(std::slice::from_ref(&exit)).await.unwrap();
@@ -131,7 +132,7 @@ pub async fn a_hold_that_has_ended_is_due_once(site: Site) {
     assert_eq!(site.recorder.due(10).await.unwrap(), []);
 }
 
-/// A ledger that can't be reached is waited out: no call says that a setting or its content is wrong.
+/// An unreachable ledger is a temporary error: no call reports a wrong setting or content.
 pub async fn a_ledger_that_is_away_is_unavailable(site: Site) {
     let unit = Vehicles::default().entry("P3", "AAA111", minute(0));
     let request = LoadRequest { vehicle: unit.vehicle.clone(), reaching: None };
@@ -143,7 +144,7 @@ pub async fn a_ledger_that_is_away_is_unavailable(site: Site) {
     assert!(errors.iter().all(|error| matches!(error, Error::Unavailable(_))), "{errors:?}");
 }
 
-/// Makes a test of each claim: `$site` makes a [`Site`], `$away` one whose ledger can't be reached.
+/// Makes a test of each claim: `$site` makes a [`Site`], `$away` one with an unreachable ledger.
 #[macro_export]
 macro_rules! contract {
     ($site:path, $away:path) => {

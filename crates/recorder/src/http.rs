@@ -1,7 +1,7 @@
-//! The way to the ledger over HTTP, for a summary API in another process.
+//! The recorder over HTTP, for a summary API in another process.
 //!
-//! One call is one request with a deadline; the answers say whether to call again or to ask for a person. Waiting out
-//! an outage, and knowing what was in flight when it began, is left to the caller. The tests are in `http/tests.rs`.
+//! One call is one request with a timeout; the error says whether to retry or to ask a person. The caller retries
+//! during an outage. The tests are in `http/tests.rs`.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ use crate::{CorrelatorStatus, Error, LedgerTerms, Recorder};
 #[cfg(test)]
 mod tests;
 
-/// How long things may take, and how large an answer may be.
+/// The timeouts, and the maximum size of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Until a connection stands.
+    /// The timeout of a connection attempt.
     pub connect: Duration,
-    /// Until an answer has been read.
+    /// The timeout of a complete answer.
     pub request: Duration,
-    /// The most bytes of a body and of an answer.
+    /// The maximum bytes of a request body and of an answer.
     pub body_bytes_max: usize,
 }
 
@@ -43,34 +43,34 @@ impl Default for Limits {
 /// Settings that can never work.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The address is not one of a summary API.
+    /// The URL is not that of a summary API.
     #[error("DWELL_SUMMARY_API_URL={url}: {reason}; allowed is for example http://127.0.0.1:5000")]
     Address {
-        /// The address, its password masked.
+        /// The URL, with its password redacted.
         url: Masked,
         /// What is wrong with it.
         reason: String,
     },
-    /// The token can't be sent.
-    #[error("DWELL_INTERNAL_TOKEN=*** holds a character that can't be sent; allowed are visible ASCII characters")]
+    /// The token can't be sent as a header.
+    #[error("DWELL_INTERNAL_TOKEN=*** contains a character that can't be sent; allowed are visible ASCII characters")]
     Token,
-    /// The HTTP client can't be made.
+    /// The HTTP client can't be created.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
-/// Calls a summary API; the connections are kept.
+/// A client of the summary API with kept-alive connections.
 #[derive(Debug)]
 pub struct HttpRecorder {
     client: Client,
-    /// Without a slash at its end, and without secrets.
+    /// Without a trailing slash, and without secrets.
     address: String,
     limits: Limits,
 }
 
-/// Why a request did not succeed.
+/// Why a request failed.
 enum Failure {
-    /// The body or the answer is larger than allowed; fewer items at once may do.
+    /// The request or the answer is too large; fewer items at once may work.
     TooLarge(String),
     Other(Error),
 }
@@ -85,13 +85,13 @@ impl From<Failure> for Error {
 }
 
 impl HttpRecorder {
-    /// Calls the summary API at `url`, with the secret that it shares with its correlators.
+    /// A client of the summary API at `url`, with the shared secret of the correlators.
     ///
     /// # Errors
-    /// When this address or token can never work. Nothing is sent yet.
+    /// The URL or token can never work. Sends nothing.
     pub fn new(url: &Masked, token: Option<&Masked>, limits: Limits) -> Result<Self, SettingsError> {
-        // Less than the twenty seconds after which our servers close an idle connection: else one could be closed just
-        // as a request goes out.
+        // Less than the twenty seconds after which our servers close an idle connection, so that a connection is not
+        // closed just as a request is sent.
         const IDLE_MAX: Duration = Duration::from_secs(10);
         let address = base_address(url)?;
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MEDIA_TYPE))]);
@@ -115,7 +115,7 @@ impl HttpRecorder {
         Ok(Self { client, address, limits })
     }
 
-    /// Sends items and gives the answer to each, in order; in several requests when one would be too large.
+    /// Sends items and returns their answers in order; splits a request that would be too large.
     async fn post_list<Item, Answer>(
         &self,
         path: &str,
@@ -145,7 +145,7 @@ impl HttpRecorder {
         Ok(answers)
     }
 
-    /// One request with a body, and its answer.
+    /// Sends one request with a body, and decodes its answer.
     async fn post<Body, Answer>(&self, path: &str, body: &Body, trace: Option<TraceContext>) -> Result<Answer, Failure>
     where
         Body: Serialize + ?Sized,
@@ -174,7 +174,7 @@ impl HttpRecorder {
         Ok(self.request(Method::POST, path).header(CONTENT_TYPE, MEDIA_TYPE).body(body))
     }
 
-    /// Sends a request and takes only an answer that says that it succeeded.
+    /// Sends a request, and turns every answer but a success into an error.
     async fn send(&self, path: &str, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| self.away(path, &error))?;
         match response.status() {
@@ -195,7 +195,7 @@ impl HttpRecorder {
             .map_err(|error| Failure::Other(self.other_version(path, &format!("an unreadable answer ({error})"))))
     }
 
-    /// The body of an answer, as long as it is no longer than allowed.
+    /// The body of an answer, up to the size limit.
     async fn body(&self, path: &str, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.away(path, &error))? {
@@ -207,7 +207,7 @@ impl HttpRecorder {
         Ok(body)
     }
 
-    /// No answer, or only the beginning of one.
+    /// The error of a missing or incomplete answer.
     fn away(&self, path: &str, error: &reqwest::Error) -> Failure {
         let (address, limits) = (&self.address, &self.limits);
         let what = match (error.is_timeout(), error.is_connect()) {
@@ -218,7 +218,7 @@ impl HttpRecorder {
         Failure::Other(Error::Unavailable(format!("{address}{path}: {what}")))
     }
 
-    /// What a status other than success means, with what to do.
+    /// The error of a status other than success, with what to do.
     async fn refusal(&self, path: &str, status: StatusCode, response: Response) -> Error {
         let detail = self.problem(path, response).await;
         let said = format!("{}{path} answers {status}{detail}", self.address);
@@ -235,7 +235,7 @@ impl HttpRecorder {
         }
     }
 
-    /// What the summary API says about it, if it is a summary API: a problem's texts hold no secret and no plate.
+    /// The problem's text, if the answer is a summary API's: such texts contain no secret and no plate.
     async fn problem(&self, path: &str, response: Response) -> String {
         const PROBLEM_BYTES_MAX: usize = 64 * 1024;
         const SHOWN_MAX: usize = 300;
@@ -277,7 +277,8 @@ impl Recorder for HttpRecorder {
     }
 
     async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
-        // In two requests, the second may fail after the first was recorded: the caller then records all of it again.
+        // If it is split, the second request may fail after the first was recorded: the caller then repeats all of
+        // it.
         self.post_list(RECORD, units, Some(trace)).await
     }
 
@@ -297,7 +298,7 @@ impl Recorder for HttpRecorder {
     }
 }
 
-/// The address as the paths are put behind it.
+/// The base URL, to which paths are appended.
 fn base_address(url: &Masked) -> Result<String, SettingsError> {
     let wrong = |reason: String| SettingsError::Address { url: url.clone(), reason };
     let parsed = Url::parse(url.expose()).map_err(|error| wrong(format!("it is not a URL ({error})")))?;

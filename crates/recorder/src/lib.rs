@@ -1,14 +1,14 @@
-//! The seam between the correlator and the owner of the ledger: the port, and what travels through it.
+//! The seam between the correlator and the owner of the ledger: the port and its messages.
 //!
-//! Two adapters, held to one contract: [`http`], for a summary API in another process, and the service of `sessions`
-//! itself in the same one. Every call may be repeated: what is recorded twice is recorded once.
+//! Two adapters pass one contract: [`http`], for a summary API in another process, and the service of `sessions`
+//! itself in the same process. Every call is idempotent.
 //!
-//! - [`wire`]: where the calls are over HTTP, in which format, and how large they may be.
-//! - [`status`]: the terms of the ledger, and how a correlator stands.
-//! - [`contract`]: what every adapter promises, for tests.
+//! - [`wire`]: the protocol over HTTP: paths, format and size limits.
+//! - [`status`]: the ledger's info, and the status report of a correlator.
+//! - [`contract`]: the contract suite of the adapters.
 //!
-//! Not here: waiting out an outage (the correlator's), answering the calls (summary-api's), and the units themselves
-//! (`matching`'s).
+//! Deliberately not here: retries during an outage (the correlator), answering the calls (summary-api), and the units
+//! themselves (`matching`).
 
 use std::fmt;
 
@@ -24,36 +24,36 @@ pub mod wire;
 
 pub use status::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
 
-/// Why a call did not succeed.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The ledger is away, slow or busy: the same call may succeed later, and may have succeeded already.
+    /// Temporary: the ledger is down, slow or busy. The same call may succeed later, and may have succeeded already.
     #[error("the ledger can't be reached: {0}")]
     Unavailable(String),
-    /// Settings disagree, such as a wrong token; trying again will not help until somebody changes them.
+    /// Permanent: settings disagree, such as a wrong token. Retrying does not help until they are changed.
     #[error("the summary API refuses this correlator: {0}")]
     Refused(String),
-    /// The call is well-formed, but the ledger does not take its content, now or later. Fewer items at once may be taken.
-    #[error("the ledger does not take it: {0}")]
+    /// The ledger rejects the content of the call, now and later. A call with fewer items may be accepted.
+    #[error("the ledger rejects the call: {0}")]
     Rejected(String),
 }
 
-/// Loads timelines from the ledger and records what was decided.
+/// The port: loads timelines from the ledger and records decisions.
 #[async_trait]
 pub trait Recorder: Send + Sync + fmt::Debug {
-    /// Which ledger this is, and the rules to decide by.
+    /// The ledger's id and the matching rules.
     async fn terms(&self) -> Result<LedgerTerms, Error>;
 
-    /// The snapshots of many vehicles, in the order asked for.
+    /// The snapshots of many vehicles, in the order of the request.
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error>;
 
-    /// Records units, each whole or not at all; the outcomes are in their order. Units are of different vehicles. `trace`
-    /// is the work that this belongs to.
+    /// Records units, each one completely or not at all; the outcomes are in their order. The units must be of
+    /// different vehicles. `trace` is the context of the work.
     async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error>;
 
-    /// Leases up to `most` vehicles of which something awaited has ended. What is not recorded soon is leased again.
+    /// Leases up to `most` vehicles with ended holds or stays. Unless it is recorded soon, a vehicle is leased again.
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error>;
 
-    /// Says how this correlator stands.
+    /// Reports the status of this correlator.
     async fn report(&self, status: CorrelatorStatus) -> Result<(), Error>;
 }

@@ -1,33 +1,33 @@
-//! What both sides tell each other beside the work: the terms of the ledger one way, how a correlator stands the other.
+//! The control messages of both sides: the ledger's info one way, the correlator's status the other.
 
 use parking::{Rules, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a correlator must know of the ledger that it works for.
+/// What a correlator must know about its ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerTerms {
-    /// The ledger's own id, made with the ledger: cached timelines of another one are not taken.
+    /// The ledger's id, created with the ledger. Cached timelines of another ledger are ignored.
     pub ledger: Uuid,
-    /// The rules that all correlators of this ledger decide by.
+    /// The matching rules of all correlators of this ledger.
     pub rules: Rules,
 }
 
-/// What a correlator says of itself each second, so that the summary API can tell whether all work is done, and people
-/// what is wrong.
+/// The status that a correlator reports every second. The summary API derives from it whether all work is done;
+/// people see what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CorrelatorStatus {
-    /// Which correlator: made anew at each start.
+    /// The correlator's id, random at each start.
     pub correlator: Uuid,
-    /// How it stands with the entry queue.
+    /// The report about the entry queue.
     pub entry: QueueReport,
-    /// How it stands with the exit queue.
+    /// The report about the exit queue.
     pub exit: QueueReport,
-    /// Event time of the entry that it recorded last; `None` when that says nothing of the entries in flight.
+    /// Event time of the entry that it recorded last; `None` if it does not bound the entries in flight.
     pub entry_watermark: Option<Timestamp>,
-    /// What its process needs. Empty when that is the summary API's process.
+    /// The dependencies of its process. Empty in the summary API's process.
     pub dependencies: Vec<DependencyReport>,
-    /// It has stopped in good order: its last report.
+    /// Its last report: it has stopped regularly.
     pub takes_leave: bool,
 }
 
@@ -38,47 +38,47 @@ impl CorrelatorStatus {
     }
 }
 
-/// How a correlator stands with one of its queues.
+/// The report of a correlator about one of its queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct QueueReport {
-    /// What the broker counts; `None` while it does not say.
+    /// The broker's counts; `None` while it does not report them.
     pub broker: Option<BrokerCounts>,
-    /// The consumers of this correlator, which are among those that the broker counts.
+    /// The consumers of this correlator, which the broker counts too.
     pub own_consumers: u64,
     /// Messages that this correlator has received and not yet acknowledged.
     pub in_flight: u64,
-    /// Of these the ones with an event that is not yet recorded, nor on its way to the dead letters.
+    /// Of these, the messages with an event that is neither recorded nor handed to the dead letters.
     pub undecided: u64,
 }
 
 impl QueueReport {
-    /// Messages ready in the queue; `None` while the broker does not say.
+    /// Ready messages in the queue; `None` without a report of the broker.
     pub fn ready(&self) -> Option<u64> {
         self.broker.map(|broker| broker.ready)
     }
 }
 
-/// What the broker counts of a queue.
+/// The broker's counts of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BrokerCounts {
-    /// Messages that are ready, those delivered and not acknowledged left out.
+    /// Ready messages, without the unacknowledged ones.
     pub ready: u64,
     /// Consumers, of any program.
     pub consumers: u64,
 }
 
-/// How a dependency of a correlator is.
+/// The state of a correlator's dependency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DependencyReport {
-    /// The name that it is shown under.
+    /// Its name in the health report.
     pub name: String,
-    /// The correlator can do without it.
+    /// The correlator works without it.
     pub is_optional: bool,
-    /// Why it can't be used, for people; `None`: it is up.
+    /// Why it is down, as text; `None` if it is up.
     pub away: Option<String>,
 }
 
 impl DependencyReport {
-    /// The longest reason that is reported, characters.
+    /// The maximum length of a reported reason, in characters.
     pub const REASON_MAX: usize = 300;
 }

@@ -1,25 +1,25 @@
-//! How correlators and the summary API talk: where the calls are, in which format, and how large they may be.
+//! The protocol between correlators and the summary API: paths, format and size limits.
 //!
-//! Bodies and answers are postcard of the types of [`matching::record`] and [`status`](crate::status): `terms` (GET) answers `LedgerTerms`;
-//! `load` takes `Vec<LoadRequest>` and answers `Vec<Snapshot>`; `record` takes `Vec<Unit>` and answers `Vec<Outcome>`;
-//! `due` takes the most vehicles as a `u32` and answers `Vec<Due>`; `report` takes `CorrelatorStatus` and answers
-//! nothing (204). All but `terms` are POST. Encoding, sending and retrying are left to both sides.
+//! Bodies are postcard of the types of [`matching::record`] and [`status`](crate::status): `terms` (GET) returns
+//! `LedgerTerms`; `load` takes `Vec<LoadRequest>` and returns `Vec<Snapshot>`; `record` takes `Vec<Unit>` and returns
+//! `Vec<Outcome>`; `due` takes the maximum number of vehicles as a `u32` and returns `Vec<Due>`; `report` takes
+//! `CorrelatorStatus` and returns nothing (204). All but `terms` are POST. Both sides encode, send and retry.
 
 /// The content type of bodies and answers. Its version changes with the layout of the types.
 pub const MEDIA_TYPE: &str = "application/vnd.dwell.v3+postcard";
 
-/// Answers which ledger this is and the rules to decide by.
+/// Returns the ledger's id and the matching rules.
 pub const TERMS: &str = "/internal/v1/terms";
-/// Answers the snapshots of many vehicles.
+/// Returns the snapshots of many vehicles.
 pub const LOAD: &str = "/internal/v1/load";
 /// Records units.
 pub const RECORD: &str = "/internal/v1/record";
-/// Leases vehicles of which something awaited has ended.
+/// Leases vehicles with ended holds or stays.
 pub const DUE: &str = "/internal/v1/due";
-/// Takes how a correlator stands.
+/// Takes the status of a correlator.
 pub const REPORT: &str = "/internal/v1/report";
 
-/// The largest body of `load` and `record`, bytes.
+/// The maximum size of a request body of `load` and `record`, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-/// The most vehicles of one `load`, units of one `record` and vehicles of one `due`.
+/// The maximum of vehicles in one `load`, of units in one `record` and of vehicles in one `due`.
 pub const MAX_VEHICLES: usize = 10_000;

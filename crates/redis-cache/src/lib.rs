@@ -1,10 +1,11 @@
-//! A Redis that is used as a cache: a connection that is kept up in the background, and bypassed while there is none.
+//! Redis as a cache: a connection that is kept up in the background, and bypassed while Redis is down.
 //!
-//! Redis may be empty, older, foreign, slow or away: that costs time, never an answer that is not true and never a wait.
-//! A call that fails or gets no answer soon has no answer, and from then on Redis is bypassed at once until a task in
-//! the background has a connection that takes a write again. A reply that never came leaves open whether a command was
-//! run, so only what may be run twice belongs here.
+//! Redis may be empty, stale, foreign, slow or down: that costs time, but never gives a wrong answer and never
+//! blocks. A call that fails or times out returns no answer; from then on Redis is bypassed until a background task
+//! has a connection that accepts a write. A lost reply leaves open whether a command was executed, so only idempotent
+//! commands belong here.
 //!
+//! Start reading at [`Redis`]. Deliberately not here: the values, their keys, and hit rates.
 //! Start reading at [`Redis`]. Deliberately not here: what is kept there, under which keys, and how often it was found.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,46 +21,46 @@ use service_kit::{Backoff, Dependency, Lifecycle, ServiceContext};
 use settings::{Masked, Setting};
 use tokio::sync::Notify;
 
-/// The most commands that are sent before their replies are awaited.
+/// The maximum of commands that are sent before their replies are read.
 const COMMANDS_MAX: usize = 1_000;
-/// How often an idle connection is tried, so that a Redis that went away is seen before it is needed.
+/// The interval of probes on an idle connection, so that an outage is noticed before Redis is needed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the trace of a trial stays.
+/// The expiry of the probe's key.
 const PROBE_EXPIRY: Duration = Duration::from_mins(1);
-/// The bounds of the waits between two attempts to connect.
+/// The bounds of the backoff between two attempts to connect.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long things may take.
+/// The timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Until a connection stands, user and password checked.
+    /// The timeout of connecting and authenticating.
     pub connect: Duration,
-    /// Until up to a thousand commands are answered.
+    /// The timeout of the replies to up to a thousand commands.
     pub response: Duration,
 }
 
-/// Where a Redis is, and what of it is ours.
+/// A Redis, and our use of it.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
-    /// Its address.
+    /// Its URL.
     pub url: &'a Masked,
-    /// What the address was read from, for whoever has to correct it.
+    /// The setting with the URL, for error messages.
     pub setting: &'static Setting,
-    /// The key that trials write to.
+    /// The key that probes write to.
     pub probe: String,
 }
 
-/// What is counted of a Redis.
+/// The metrics of a Redis.
 #[derive(Debug, Clone)]
 pub struct Meters {
-    /// Calls that failed or took too long, trials included.
+    /// Calls that failed or timed out, with probes.
     pub failures: IntCounter,
-    /// How many keys it has beside that of the trial, of others too that use the same database of Redis. Stays as it is
-    /// while Redis does not say, for instance because the user may not ask.
+    /// The number of keys besides that of the probe, also of other users of the same database. Unchanged while Redis
+    /// does not report it, for instance because the user lacks the permission.
     pub keys: Option<IntGauge>,
 }
 
-/// The address can never work. Everything that may pass is waited out instead.
+/// The URL can never work. Temporary errors are retried instead.
 #[derive(Debug, thiserror::Error)]
 #[error("{}={url} is not an address of Redis ({reason}); allowed is {}", setting.name, setting.allowed)]
 pub struct WrongAddress {
@@ -68,7 +69,7 @@ pub struct WrongAddress {
     reason: String,
 }
 
-/// A Redis that may be away. Cheap to clone; all clones are the same.
+/// A Redis that may be down. Cheap to clone; all clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Redis {
     shared: Arc<Shared>,
@@ -93,11 +94,11 @@ struct Link {
 }
 
 impl Redis {
-    /// The Redis at `place`. It is there at once and bypassed until it answers; connecting, again and again, runs in the
-    /// background until the soft stop. It is shown as the dependency `redis`, without which a service is ready.
+    /// The Redis at `location`. Returns at once; Redis is bypassed until it answers. A background task connects and
+    /// reconnects until the soft stop. Health shows it as the optional dependency `redis`.
     ///
     /// # Errors
-    /// When the address can never work.
+    /// The URL can never work.
     pub fn start(
         place: Place<'_>,
         limits: Limits,
@@ -121,8 +122,8 @@ impl Redis {
         Ok(Self { shared })
     }
 
-    /// Runs commands and gives their replies in order; `None` when Redis is bypassed or fails. Each command must name one
-    /// key, so that the keys can be spread over a cluster.
+    /// Runs commands and returns their replies in order; `None` if Redis is bypassed or fails. Each command must name
+    /// one key, so that the keys can be spread over a cluster.
     pub async fn run(&self, commands: impl ExactSizeIterator<Item = Cmd> + Send) -> Option<Vec<Value>> {
         let mut link = self.shared.link()?;
         let count = commands.len();
@@ -155,7 +156,7 @@ impl Shared {
         self.dependency.up();
     }
 
-    /// From now on Redis is bypassed, unless connection `number` has been replaced already.
+    /// Bypasses Redis from now on, unless connection `number` has been replaced already.
     fn fail(&self, number: u64, error: &RedisError) {
         self.meters.failures.inc();
         let mut link = self.link.write().unwrap_or_else(PoisonError::into_inner);
@@ -165,13 +166,13 @@ impl Shared {
         }
     }
 
-    /// What an operator reads in `/readyz` and in the log, with what to do where it is known.
+    /// The reason in `/readyz` and in the log, with what to do if it is known.
     fn reason(&self, error: &RedisError) -> String {
         let name = self.setting.name;
         let advice = match error.code() {
             Some("OOM") => ": set its maxmemory-policy to allkeys-lru, or give it more memory".to_owned(),
             Some("READONLY" | "MASTERDOWN") => format!(": it is a replica; {name} must name the primary"),
-            Some("MOVED" | "CROSSSLOT") => ": it is a node of a cluster, which is not spoken here".to_owned(),
+            Some("MOVED" | "CROSSSLOT") => ": it is a node of a cluster, which is not supported".to_owned(),
             Some("NOAUTH" | "WRONGPASS" | "NOPERM") => format!(": check user and password in {name}"),
             _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
                 format!(": check user and password in {name}")
@@ -184,13 +185,13 @@ impl Shared {
 }
 
 impl Link {
-    /// Runs up to [`COMMANDS_MAX`] commands, bounded by the connection's own deadline: the library's futures are not
-    /// to be dropped in the middle.
+    /// Runs up to [`COMMANDS_MAX`] commands within the connection's own timeout: the library's futures must not be
+    /// dropped before they are ready.
     async fn run(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let replies = self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await?;
         for reply in &replies {
             if let Value::ServerError(error) = reply {
-                // A value of another type under our key is not ours; any other error is Redis's own state.
+                // A value of another type under our key is a foreign one; any other error is Redis's own state.
                 if error.code() != "WRONGTYPE" {
                     return Err(error.clone().into());
                 }
@@ -199,14 +200,14 @@ impl Link {
         Ok(replies)
     }
 
-    /// Redis takes writes here: it is no replica, not loading, not full, and the user may write our keys.
+    /// Checks that Redis accepts writes: it is not a replica, not loading, not full, and the user may write our keys.
     async fn probe(&mut self, key: &str) -> Result<(), RedisError> {
         let mut pipeline = Pipeline::new();
         pipeline.add_command(set(key, b"", PROBE_EXPIRY));
         self.run(&pipeline).await.map(drop)
     }
 
-    /// Shows how many keys there are, if Redis says so; nothing hangs on it.
+    /// Reads the number of keys for the metric; a failure does not matter.
     async fn count_keys(&mut self, shown: &IntGauge) {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("DBSIZE");
@@ -218,13 +219,13 @@ impl Link {
     }
 }
 
-/// The command that keeps a value for so long, to the millisecond.
+/// The command that stores a value with this expiry, in milliseconds.
 pub fn set(key: &str, value: &[u8], expiry: Duration) -> Cmd {
     let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX).max(1);
     Cmd::set_options(key, value, SetOptions::default().with_expiration(SetExpiry::PX(millis)))
 }
 
-/// Connects, and connects again after each failure, until the soft stop.
+/// Connects, and reconnects after each failure, until the soft stop.
 async fn keep_connected(shared: &Shared, client: &Client, limits: Limits, lifecycle: &Lifecycle) {
     let mut backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
     for number in 0.. {
@@ -260,7 +261,7 @@ async fn watch(shared: &Shared, mut link: Link, backoff: &mut Backoff, lifecycle
             () = tokio::time::sleep(PROBE_INTERVAL) => {}
         }
         match link.probe(&shared.probe).await {
-            // Only a connection that lasts begins the waits anew: a Redis that comes and goes is left alone longer.
+            // Only a connection that lasts resets the backoff, so that a flapping Redis is retried less often.
             Ok(()) => {
                 backoff.reset();
                 if let Some(keys) = &shared.meters.keys {

@@ -9,7 +9,7 @@ use crate::Message;
 
 /// A queue's limits and their use.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Quota {
     limits: Limits,
     used: Mutex<Used>,
     freed: Notify,
@@ -21,8 +21,8 @@ struct Used {
     bytes: usize,
 }
 
-impl Room {
-    /// Room in a queue that holds this many messages and bytes already.
+impl Quota {
+    /// The quota of a queue that already has this many messages and bytes.
     pub(super) fn new(limits: Limits, messages: usize, bytes: usize) -> Self {
         Self { limits, used: Mutex::new(Used { messages, bytes }), freed: Notify::new() }
     }

@@ -1,23 +1,23 @@
-//! An explanation in words, for people: which reads, which rule, and what would have changed it.
+//! The explanation as text for people: the reads, the rule, and the event that would change the session.
 
 use parking::{EventKey, GateId, Rules, State, Timestamp, Vehicle};
 
 use super::{Cause, Explanation, Passage};
 use crate::limits::Limits;
 
-/// How an explanation names what it speaks of.
+/// How a text names events and times.
 #[derive(Clone, Copy)]
 pub struct Naming<'a> {
-    /// At which gate an event of the vehicle was read, where that is known.
+    /// The gate that read an event, if known.
     pub gate: &'a dyn Fn(&EventKey) -> Option<GateId>,
-    /// A moment.
+    /// Formats a time.
     pub time: &'a dyn Fn(Timestamp) -> String,
-    /// Whether events are named by their ids, too.
+    /// Whether the text contains event ids.
     pub has_ids: bool,
 }
 
 impl<'a> Naming<'a> {
-    /// Moments as the API has them, and ids: for programs and those who look further with them.
+    /// Times as in the API, and ids: for programs, and for people who continue with them.
     pub fn in_full(gate: &'a dyn Fn(&EventKey) -> Option<GateId>) -> Self {
         Self { gate, time: &|time| time.to_string(), has_ids: true }
     }
@@ -29,8 +29,8 @@ impl std::fmt::Debug for Naming<'_> {
     }
 }
 
-/// The first sentence of a text, and the others. A gate's name may end with a dot, too; but only a sentence begins with a
-/// capital letter.
+/// Splits off the first sentence. A gate's name may end with a dot, too, but only a sentence begins with a capital
+/// letter.
 pub fn first_sentence(text: &str) -> (&str, &str) {
     let is_end = |index: &usize| text[index + 2..].starts_with(char::is_uppercase);
     let end = text.match_indices(". ").map(|(index, _)| index).find(is_end);
@@ -128,7 +128,7 @@ impl Words<'_> {
         ))
     }
 
-    /// What is still awaited of an exit alone.
+    /// What would still match an unmatched exit.
     fn without_entry(&self, needed: &str) -> String {
         let hold = duration(self.hold_ms);
         if self.explanation.state == State::HeldExit {
@@ -143,7 +143,7 @@ impl Words<'_> {
         format!("an entry from {} on", (self.naming.time)(exited.plus_millis(self.limits.max_stay_ms.saturating_neg())))
     }
 
-    /// The entries that would match an exit which stands behind another one.
+    /// The entries that would match an exit that follows another exit.
     fn entry_behind(&self, other: &EventKey) -> String {
         if self.explanation.passage.representative.time.millis_since(other.time) > self.limits.max_stay_ms {
             self.entry_in_time()
@@ -174,7 +174,7 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A length of time in the units that it needs: `1h 47m 12s`, `30d`, `2.5s`.
+/// A duration in its own units: `1h 47m 12s`, `30d`, `2.5s`.
 fn duration(millis: i64) -> String {
     let mut parts = Vec::new();
     let mut rest = millis;

@@ -1,7 +1,7 @@
-//! The step for one event that is later than all of its vehicle: the short way for what nearly always comes.
+//! The fast path of the step: one event that is later than all others of its vehicle.
 //!
-//! It can change no session but the last one, so nothing is compared. Whatever is not as plain as that, such as two
-//! events at the last instant, is left to the general way; both give the same wherever this one answers.
+//! It can only change the last session, so no sessions are compared. Other cases, such as two events at the last
+//! instant, take the general path. Both paths agree wherever this one answers.
 
 use parking::{Direction, EventKey, Reason, State, Vehicle};
 use smallvec::SmallVec;
@@ -11,23 +11,23 @@ use crate::canonical::{Stay, for_each_stay};
 use crate::limits::Limits;
 use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 
-/// What a newest event changes.
+/// The changes by a newest event.
 pub(super) struct Newest<'a> {
     key: &'a EventKey,
     flags: Flags,
-    /// The session that it is in; `None` when it is a re-read.
+    /// The session of the event; `None` for a re-read.
     session: Option<Changed<'a>>,
-    /// The session before, of an entry whose exit this event shows to be missed.
+    /// The previous session, if the new entry shows that its exit was missed.
     missed: Option<Changed<'a>>,
 }
 
-/// A session from now on, and what it was before.
+/// A session's new and previous state.
 struct Changed<'a> {
     to: Resolved<'a>,
     from: Option<State>,
 }
 
-/// What `key` changes; `None` when that takes the general way.
+/// The changes by `key`; `None` if it needs the general path.
 #[inline]
 pub(super) fn step<'a>(timeline: &'a Timeline, limits: Limits, key: &'a EventKey) -> Option<Newest<'a>> {
     let events = timeline.events();
@@ -58,7 +58,7 @@ pub(super) fn step<'a>(timeline: &'a Timeline, limits: Limits, key: &'a EventKey
 }
 
 impl Newest<'_> {
-    /// The decision about an event that is all that arrived.
+    /// The decision if the event is the only arrival.
     #[inline]
     pub(super) fn decision(&self, vehicle: &Vehicle, timeline: &Timeline, limits: Limits) -> Decision {
         let Self { key, flags, session, missed } = self;
@@ -108,8 +108,8 @@ fn is_re_read(before: &EventKey, key: &EventKey, limits: Limits) -> bool {
     before.direction == key.direction && key.time.millis_since(before.time) <= limits.re_read_window_ms
 }
 
-/// Whether the event follows all others, and the last of these is alone at its instant: so it is the last in the order
-/// of matching too.
+/// Whether the event is later than all others, and the last of these is alone at its instant. Then the event is also
+/// the last one in the order of matching.
 fn is_plainly_later(events: &[TimelineEvent], key: &EventKey) -> bool {
     match events {
         [] => true,
@@ -118,7 +118,7 @@ fn is_plainly_later(events: &[TimelineEvent], key: &EventKey) -> bool {
     }
 }
 
-/// An entry that nothing follows: only its session can still change.
+/// An entry without a following event: only its session can still change.
 struct Inside<'a> {
     entry: &'a EventKey,
     state: State,
@@ -138,8 +138,8 @@ impl<'a> Inside<'a> {
     }
 }
 
-/// Who is inside, if anybody is; `None` when flags would change that have nothing to do with the new event.
-#[expect(clippy::option_option, reason = "nobody inside, and sessions that are not marked, are two things")]
+/// The vehicle's last entry, if it is inside; `None` if flags of other events would change.
+#[expect(clippy::option_option, reason = "outside, and sessions without their flags, are different cases")]
 #[inline]
 fn inside(events: &[TimelineEvent], limits: Limits) -> Option<Option<Inside<'_>>> {
     let has_ended = |event: &TimelineEvent| event.flags.has(Flags::ENDED);
@@ -198,12 +198,12 @@ mod tests {
             .prop_map(|(out, time, id)| event(if out { Direction::Exit } else { Direction::Entry }, time * 5, id))
     }
 
-    /// Events, each with whether what is awaited of it ends at once.
+    /// Events, each with whether its hold or stay ends at once.
     fn lives(most_time: i64, most: usize) -> impl Strategy<Value = Vec<(EventKey, bool)>> {
         prop::collection::vec((any_event(most_time), any::<bool>()), 0..most)
     }
 
-    /// The timeline after these events, each of which may end what is awaited of it at once.
+    /// The timeline after these events; holds and stays end at once where the flag is set.
     fn lived(events: &[(EventKey, bool)]) -> Timeline {
         let mut timeline = Timeline::default();
         for (key, ends) in events {

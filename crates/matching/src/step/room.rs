@@ -1,4 +1,4 @@
-//! The room of a timeline: which new events it can't take.
+//! The capacity of a timeline: which new events do not fit.
 //!
 //! The ledger refuses a timeline of more than [`MAX_EVENTS`] events, so no decision that may be recorded has one.
 
@@ -8,10 +8,10 @@ use crate::canonical::passages;
 use crate::limits::Limits;
 use crate::timeline::{FULL_AT, MAX_EVENTS, Timeline};
 
-/// Which new events are too many for a timeline that is as short as it can be.
+/// The new events that do not fit into a trimmed timeline.
 ///
-/// What is left of a full timeline is one session: two passages at most, of many events. A new event that shares one of
-/// them makes it longer, whether it comes before or after the others; one that is a passage alone leads to a cut.
+/// A full timeline that can't be cut is one session: at most two passages, with many events. A new event in one of
+/// them makes it longer, early or late; an event in a passage of its own leads to a cut.
 pub(super) fn missing(
     timeline: &Timeline,
     limits: Limits,
@@ -29,7 +29,7 @@ pub(super) fn missing(
     }
     let makes_longer = |index: &usize| timeline.position(&arrivals[*index]).is_some_and(|index| is_shared[index]);
     let mut too_many: Vec<usize> = new_indices.iter().copied().filter(makes_longer).collect();
-    // Two passages that were long each can become one session by an event that is in neither.
+    // An event outside of two long passages can make them one session.
     if too_many.is_empty() && timeline.events().len() > MAX_EVENTS {
         return new_indices;
     }

@@ -1,4 +1,4 @@
-//! Any order, any duplication, any split into batches, with restarts in between, give the canonical sessions.
+//! Any order, duplication and batch size, with restarts in between, result in the canonical sessions.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ fn events(most: usize, span: i64) -> impl Strategy<Value = Vec<EventKey>> {
     prop::collection::vec(one, 1..most)
 }
 
-/// Takes the events in batches whose sizes cycle through `sizes`; before each batch the deadlines of now may end.
+/// Takes the events in batches whose sizes cycle through `sizes`; before each batch, due holds and stays may end.
 fn live(arrivals: &[EventKey], sizes: &[usize], ends: &[bool]) -> Ledger {
     let mut ledger = Ledger::default();
     let (mut sizes, mut ends) = (sizes.iter().cycle(), ends.iter().cycle());

@@ -1,4 +1,4 @@
-//! The definition, told by examples.
+//! The definition by examples.
 
 use matching::Rule;
 use parking::{Direction, EventKey, Reason, State};
@@ -139,17 +139,17 @@ fn a_late_exit_matches_an_entry_whose_stay_had_ended() {
 #[test]
 fn at_one_instant_the_order_follows_the_event_before() {
     let with_id = |direction, id| event(direction, 50, id);
-    // Inside already: out first, then in again.
+    // The vehicle is inside: out first, then in again.
     assert_eq!(
         sessions(&[entry(0), with_id(Direction::Entry, 1), with_id(Direction::Exit, 2)]),
         [(Some(0), Some(50), State::Matched, None), (Some(50), None, State::Open, None)]
     );
-    // Outside: in first, then out: a stay of no time.
+    // The vehicle is outside: in first, then out: a stay of zero length.
     assert_eq!(
         sessions(&[with_id(Direction::Exit, 1), with_id(Direction::Entry, 2)]),
         [(Some(50), Some(50), State::Matched, None)]
     );
-    // Of several reads at one instant the lowest id speaks.
+    // Of several reads at one instant, the one with the lowest id represents the passage.
     let twice = [with_id(Direction::Entry, 7), with_id(Direction::Entry, 3)];
     let mut ledger = Ledger::default();
     ledger.take(&twice, &[]);

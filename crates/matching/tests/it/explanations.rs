@@ -1,4 +1,4 @@
-//! An explanation says of each event what the definition says, with the cause that holds.
+//! An explanation agrees with the definition about each event, and its cause is true.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::model::{LIMITS, entry, event, exit, vehicle};
 use crate::naive::{self, Naive};
 
-/// The timeline of some events once nothing is awaited any more.
+/// The timeline of some events when every hold and stay has ended.
 fn settled(events: &[EventKey]) -> Timeline {
     let set: BTreeSet<EventKey> = events.iter().copied().collect();
     let newest = set.iter().map(|key| key.time.as_millis()).max().unwrap_or(0);
@@ -25,7 +25,7 @@ fn explained(timeline: &Timeline, event: &EventKey) -> Explanation {
     explain(&vehicle(), timeline, LIMITS, event).unwrap().expect("the timeline has the event")
 }
 
-/// Whether the cause is true of what stands around the passage.
+/// Whether the cause is true of the neighbouring passages.
 fn holds(explanation: &Explanation) -> bool {
     let Explanation { passage, before, after, entry, exit, cause, .. } = explanation;
     let apart = |one: &EventKey, other: &EventKey| other.time.millis_since(one.time);
@@ -75,7 +75,7 @@ proptest! {
             }
         }
         let ends: BTreeSet<EventKey> = sessions.iter().flat_map(|(entry, exit, _, _)| [*entry, *exit]).flatten().collect();
-        prop_assert_eq!(explained_ends, ends, "who speaks for a passage is no re-read, and the others are");
+        prop_assert_eq!(explained_ends, ends, "the representative of a passage is not a re-read, and the others are");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The history check finds every kind of fault, and none where there is none.
+//! The history check finds every kind of fault, and none in a correct history.
 
 use matching::history::{Account, Fault, check, settled_sessions};
 use matching::{Flags, Timeline, TimelineEvent};
@@ -78,7 +78,7 @@ fn plates_that_say_nothing_are_never_paired() {
     assert_eq!(told, [(State::UnmatchedEntry, unread), (State::UnmatchedExit, unread), (State::UnmatchedExit, unread)]);
 }
 
-/// An account in which nothing has ended yet, as a ledger would have it.
+/// An account with open holds and stays, as a ledger would have it.
 fn account() -> Account {
     let events: Vec<TimelineEvent> =
         [entry(0), exit(50), entry(100)].map(|key| TimelineEvent { key, flags: Flags::default() }).into();

@@ -1,4 +1,4 @@
-//! What the pure core promises, one promise a file.
+//! The promises of the pure core, one file each.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops there")]
 

@@ -1,4 +1,4 @@
-//! A ledger of one vehicle in memory, strict about everything that the real one may rely on.
+//! An in-memory ledger of one vehicle, which checks everything that the real one may rely on.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(crate) fn exit(millis: i64) -> EventKey {
     event(Direction::Exit, millis, 1)
 }
 
-/// What the ledger has of one vehicle: every event, every session, and the snapshot.
+/// The ledger's data of one vehicle: every event, every session, and the snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) snapshot: Snapshot,
@@ -83,7 +83,7 @@ impl Ledger {
         Snapshot { base: self.snapshot.base, timeline }
     }
 
-    /// Ends every hold, and every stay that is older than the longest on the lot's own time.
+    /// Ends every hold, and every stay longer than the longest one on the lot's clock.
     pub(crate) fn settle(&mut self, lot_time_ms: i64) {
         let is_due = |change: &&SessionChange| match change.to {
             State::HeldExit => true,
@@ -97,7 +97,7 @@ impl Ledger {
         }
     }
 
-    /// The sessions that stand, as the naive implementation writes them.
+    /// The standing sessions, in the form of the naive implementation.
     pub(crate) fn standing(&self) -> Vec<Naive> {
         let mut standing: Vec<Naive> =
             self.sessions.values().filter(|change| change.to != State::Void).map(as_naive).collect();
@@ -121,12 +121,12 @@ fn as_naive(change: &SessionChange) -> Naive {
     )
 }
 
-/// A change in short, for examples: anchor time, state before, state after, why.
+/// A change in short form, for examples: anchor time, previous state, new state, rule.
 pub(crate) fn told(changes: &[SessionChange]) -> Vec<(i64, Option<State>, State, Rule)> {
     changes.iter().map(|change| (anchor(change).time.as_millis(), change.from, change.to, change.rule)).collect()
 }
 
-/// A standing session in short, for examples: entry and exit time, state, reason.
+/// A standing session in short form, for examples: entry and exit time, state, reason.
 pub(crate) type Short = (Option<i64>, Option<i64>, State, Option<Reason>);
 
 pub(crate) fn short(sessions: &[Naive]) -> Vec<Short> {

@@ -1,5 +1,5 @@
-//! A second implementation of the canonical sessions, written for plainness: it sorts the whole set, builds every
-//! passage as a list, and looks at neighbours. The crate's own must agree with it.
+//! A second, naive implementation of the canonical sessions: it sorts the whole set, builds every passage as a list,
+//! and compares neighbours. The crate's implementation must agree with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use parking::{Direction, EventKey, Reason, State};
 /// A session: entry, exit, state and reason.
 pub(crate) type Naive = (Option<EventKey>, Option<EventKey>, State, Option<Reason>);
 
-/// The canonical sessions of one vehicle's events, once nothing is awaited any more at `lot_time_ms`.
+/// The final sessions of one vehicle's events, at the lot time `lot_time_ms`.
 pub(crate) fn sessions(events: &[EventKey], limits: Limits, lot_time_ms: i64) -> Vec<Naive> {
     let passages = passages(&in_order(events), limits.re_read_window_ms);
     let mut sessions = Vec::new();

@@ -1,4 +1,4 @@
-//! Timelines are cut where nothing can change what lies before, and their digests tell them apart.
+//! Timelines are cut only where nothing can change the earlier sessions, and their digests distinguish them.
 
 use matching::cut::TRIM_ABOVE;
 use matching::timeline::{FULL_AT, MAX_EVENTS};
@@ -53,7 +53,7 @@ fn reads_that_can_not_be_parted_stay_together() {
     assert_eq!(timeline, Timeline::new(None, events));
 }
 
-/// At each instant one vehicle leaves and comes in, as gates that report whole minutes say it.
+/// A vehicle leaves and enters at each instant, as with gates that report whole minutes.
 fn turns(count: i64) -> Vec<EventKey> {
     (1..=count).flat_map(|turn| [exit(turn * 20), entry(turn * 20)]).collect()
 }
@@ -84,7 +84,7 @@ fn an_exit_that_stood_before_an_entry_of_its_instant_is_left_out_with_what_lies_
 #[test]
 fn a_full_timeline_takes_only_an_event_that_leads_to_a_cut() {
     let mut ledger = Ledger::default();
-    // A hundred at each millisecond: all of them within the longest stay.
+    // A hundred events at each millisecond, all within the longest stay.
     let reads: Vec<EventKey> = (0..FULL_AT as u128)
         .map(|read| event(Direction::Entry, 1_000 + i64::try_from(read / 100).unwrap(), read))
         .collect();

@@ -1,4 +1,4 @@
-//! Reads of no plate are never paired: each event is a session of its own, in any order, number and batch.
+//! Unread plates are never matched: each event is a session of its own, in any order, number and batch.
 
 use std::collections::BTreeSet;
 

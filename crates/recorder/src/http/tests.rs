@@ -1,4 +1,4 @@
-//! What the HTTP adapter makes of answers, good and bad. The whole way to a real ledger is tested elsewhere.
+//! How the HTTP adapter handles good and bad answers. Other tests cover the whole way to a real ledger.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ fn unit(number: u64) -> Unit {
     }
 }
 
-/// As an outcome the number of the unit, so that the order can be seen.
+/// The number of the unit as its outcome, to check the order.
 fn outcome(unit: &Unit) -> Outcome {
     let number = unit.base.map_or(0, |base| base.version);
     Outcome::Recorded(Applied { events: u32::try_from(number).unwrap(), ..Applied::default() })
@@ -52,7 +52,7 @@ async fn recorder(router: Router) -> HttpRecorder {
     HttpRecorder::new(&serve(router).await, Some(&Masked::secret(TOKEN)), Limits::default()).unwrap()
 }
 
-/// A recorder whose every `due` is answered with `status`, and what its error says.
+/// A recorder whose every `due` is answered with `status`, and the text of its error.
 async fn error_of(status: u16, problem: &'static str) -> Error {
     let status = StatusCode::from_u16(status).unwrap();
     recorder(Router::new().fallback(move || async move { (status, problem) })).await.due(7).await.unwrap_err()
