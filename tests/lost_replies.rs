@@ -12,7 +12,7 @@ use bus::Queue;
 use matching::history::{lot_times, settled_sessions};
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Direction, EventKey, GateEvent, LotId, Plate, Rules, Session, SessionId, State, Timestamp, Vehicle};
-use recorder::{CorrelatorStatus, Error, LedgerTerms, Recorder};
+use recorder::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 use service_kit::metrics::render;
 use service_kit::traces::TraceContext;
 use uuid::Uuid;
@@ -65,8 +65,8 @@ macro_rules! unreliably {
 
 #[async_trait]
 impl Recorder for Unreliable {
-    async fn terms(&self) -> Result<LedgerTerms, Error> {
-        unreliably!(self, self.recorder.terms().await)
+    async fn info(&self) -> Result<LedgerInfo, Error> {
+        unreliably!(self, self.recorder.info().await)
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bus::Queue;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Rules, Vehicle};
-use recorder::{CorrelatorStatus, Error, LedgerTerms, Recorder};
+use recorder::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 use service_kit::traces::TraceContext;
 use uuid::Uuid;
 
@@ -31,8 +31,8 @@ fn check<'a>(rejects: bool, mut vehicles: impl Iterator<Item = &'a Vehicle>) -> 
 
 #[async_trait]
 impl Recorder for Rejecting {
-    async fn terms(&self) -> Result<LedgerTerms, Error> {
-        self.inner.terms().await
+    async fn info(&self) -> Result<LedgerInfo, Error> {
+        self.inner.info().await
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {

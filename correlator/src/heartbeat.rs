@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bus::{Bus, Counts, Queue};
-use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
+use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerInfo, QueueReport};
 use service_kit::Health;
 use service_kit::health::{DependencyStatus, Status};
 use tokio::time::MissedTickBehavior;
@@ -102,8 +102,8 @@ impl Heartbeat {
         if let Err(error) = self.decider.calls.recorder.report(status).await {
             tracing::debug!(%error, "cannot report the status");
         }
-        match self.decider.calls.recorder.terms().await {
-            Ok(terms) => self.take(terms),
+        match self.decider.calls.recorder.info().await {
+            Ok(info) => self.take(info),
             Err(error) => {
                 tracing::debug!(%error, "cannot read the rules");
                 Ok(())
@@ -133,15 +133,15 @@ impl Heartbeat {
         tokio::time::timeout(COUNT_PATIENCE, self.bus.counts(queue)).await.ok()?.ok().flatten()
     }
 
-    fn take(&self, terms: LedgerTerms) -> Result<(), Error> {
-        if terms.ledger != self.ledger {
-            return Err(Error::AnotherLedger { was: self.ledger, now: terms.ledger });
+    fn take(&self, info: LedgerInfo) -> Result<(), Error> {
+        if info.ledger != self.ledger {
+            return Err(Error::AnotherLedger { was: self.ledger, now: info.ledger });
         }
-        OtherNormalForm::check(&terms)?;
+        OtherNormalForm::check(&info)?;
         let mut rules = self.decider.rules.write().unwrap_or_else(PoisonError::into_inner);
-        if **rules != terms.rules {
+        if **rules != info.rules {
             tracing::warn!("the summary API's rules have changed; they apply from now on");
-            *rules = Arc::new(terms.rules);
+            *rules = Arc::new(info.rules);
         }
         Ok(())
     }
@@ -164,12 +164,12 @@ mod tests {
 
     #[test]
     fn plates_in_a_normal_form_that_is_not_known_are_refused() {
-        let terms = |plate_normal_form| LedgerTerms {
+        let info = |plate_normal_form| LedgerInfo {
             ledger: Uuid::from_u128(7),
             rules: Rules { plate_normal_form, ..Rules::default() },
         };
-        assert!(OtherNormalForm::check(&terms(PLATE_NORMAL_FORM)).is_ok());
-        let refusal = OtherNormalForm::check(&terms(PLATE_NORMAL_FORM + 1)).unwrap_err().to_string();
+        assert!(OtherNormalForm::check(&info(PLATE_NORMAL_FORM)).is_ok());
+        let refusal = OtherNormalForm::check(&info(PLATE_NORMAL_FORM + 1)).unwrap_err().to_string();
         assert!(
             refusal.contains("in version 2 of their normal form, and this correlator knows version 1"),
             "{refusal}"

@@ -20,7 +20,7 @@ use std::sync::{Arc, RwLock};
 
 use bus::Bus;
 use parking::PLATE_NORMAL_FORM;
-use recorder::{LedgerTerms, Recorder};
+use recorder::{LedgerInfo, Recorder};
 use service_kit::metrics::show_limits;
 use service_kit::{Backoff, ServiceContext};
 use tokio_util::sync::CancellationToken;
@@ -83,8 +83,8 @@ pub enum Error {
 struct OtherNormalForm(u16);
 
 impl OtherNormalForm {
-    fn check(terms: &LedgerTerms) -> Result<(), Self> {
-        let of_ledger = terms.rules.plate_normal_form;
+    fn check(info: &LedgerInfo) -> Result<(), Self> {
+        let of_ledger = info.rules.plate_normal_form;
         if of_ledger == PLATE_NORMAL_FORM { Ok(()) } else { Err(Self(of_ledger)) }
     }
 }
@@ -122,16 +122,16 @@ pub async fn start(
     let metrics = Metrics::new(&context.registry)?;
     show_limits(&context.registry, &limits(&config))?;
     let ledger = context.health.dependency("summary-api");
-    let Some(terms) = terms(recorder.as_ref(), &ledger, context).await? else { return Ok(()) };
+    let Some(info) = info(recorder.as_ref(), &ledger, context).await? else { return Ok(()) };
     let decider = Arc::new(Decider {
-        timelines: timelines::open(config.redis_url.as_ref(), terms.ledger, context)?,
+        timelines: timelines::open(config.redis_url.as_ref(), info.ledger, context)?,
         calls: Calls {
             recorder,
             health: LedgerHealth::new(&context.health),
             metrics: metrics.clone(),
             lifecycle: context.lifecycle.clone(),
         },
-        rules: RwLock::new(Arc::new(terms.rules)),
+        rules: RwLock::new(Arc::new(info.rules)),
         metrics: metrics.clone(),
         decision_logger: DecisionLogger::new(Arc::clone(&context.decisions)),
         lifecycle: context.lifecycle.clone(),
@@ -141,7 +141,7 @@ pub async fn start(
     let intake =
         Intake::open(bus.as_ref(), config.prefetch, Arc::clone(&context.clock), metrics.clone(), Arc::clone(&progress))
             .await?;
-    spawn(&config, bus, decider, metrics, progress, intake, terms.ledger, context);
+    spawn(&config, bus, decider, metrics, progress, intake, info.ledger, context);
     Ok(())
 }
 
@@ -217,19 +217,19 @@ fn limits(config: &Config) -> [(&'static str, u64); 9] {
 }
 
 /// The ledger's info once it answers; `None` if the stop comes first.
-async fn terms(
+async fn info(
     recorder: &dyn Recorder,
     ledger: &service_kit::Dependency,
     context: &ServiceContext,
-) -> Result<Option<LedgerTerms>, Error> {
+) -> Result<Option<LedgerInfo>, Error> {
     let mut backoff = Backoff::default();
     loop {
-        match recorder.terms().await {
-            Ok(terms) => {
-                let known = OtherNormalForm::check(&terms);
+        match recorder.info().await {
+            Ok(info) => {
+                let known = OtherNormalForm::check(&info);
                 known.map_err(|other| settings::Error::Refused(other.to_string()))?;
                 ledger.up();
-                return Ok(Some(terms));
+                return Ok(Some(info));
             }
             Err(error @ (recorder::Error::Refused(_) | recorder::Error::Rejected(_))) => {
                 return Err(settings::Error::Refused(error.to_string()).into());

@@ -36,7 +36,9 @@ impl fmt::Display for Fault {
         match self {
             Self::Missing(id) => write!(f, "session {id} is missing"),
             Self::Unexpected(id) => write!(f, "session {id} should not exist"),
-            Self::Different(id) => write!(f, "session {id} has other events or another state than its events result in"),
+            Self::Different(id) => {
+                write!(f, "session {id} has other events or another state than its events result in")
+            }
             Self::Foreign(id) => write!(f, "session {id} has an id that is not derived from any event of its vehicle"),
             Self::Timeline(id) => {
                 write!(f, "event {id} is either in the stored timeline or among the events, but not in both")

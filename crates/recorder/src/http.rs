@@ -17,7 +17,7 @@ use settings::Masked;
 use url::Url;
 
 use crate::wire::{DUE, LOAD, MAX_BODY_BYTES, MAX_VEHICLES, MEDIA_TYPE, RECORD, REPORT, TERMS};
-use crate::{CorrelatorStatus, Error, LedgerTerms, Recorder};
+use crate::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 
 #[cfg(test)]
 mod tests;
@@ -267,7 +267,7 @@ impl HttpRecorder {
 
 #[async_trait]
 impl Recorder for HttpRecorder {
-    async fn terms(&self) -> Result<LedgerTerms, Error> {
+    async fn info(&self) -> Result<LedgerInfo, Error> {
         let response = self.send(TERMS, self.request(Method::GET, TERMS)).await?;
         Ok(self.read(TERMS, response).await?)
     }

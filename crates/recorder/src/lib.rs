@@ -22,7 +22,7 @@ pub mod http;
 pub mod status;
 pub mod wire;
 
-pub use status::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport};
+pub use status::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerInfo, QueueReport};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum Error {
 #[async_trait]
 pub trait Recorder: Send + Sync + fmt::Debug {
     /// The ledger's id and the matching rules.
-    async fn terms(&self) -> Result<LedgerTerms, Error>;
+    async fn info(&self) -> Result<LedgerInfo, Error>;
 
     /// The snapshots of many vehicles, in the order of the request.
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error>;

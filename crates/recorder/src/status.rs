@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// What a correlator must know about its ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerTerms {
+pub struct LedgerInfo {
     /// The ledger's id, created with the ledger. Cached timelines of another ledger are ignored.
     pub ledger: Uuid,
     /// The matching rules of all correlators of this ledger.

@@ -1,7 +1,7 @@
 //! The protocol between correlators and the summary API: paths, format and size limits.
 //!
 //! Bodies are postcard of the types of [`matching::record`] and [`status`](crate::status): `terms` (GET) returns
-//! `LedgerTerms`; `load` takes `Vec<LoadRequest>` and returns `Vec<Snapshot>`; `record` takes `Vec<Unit>` and returns
+//! `LedgerInfo`; `load` takes `Vec<LoadRequest>` and returns `Vec<Snapshot>`; `record` takes `Vec<Unit>` and returns
 //! `Vec<Outcome>`; `due` takes the maximum number of vehicles as a `u32` and returns `Vec<Due>`; `report` takes
 //! `CorrelatorStatus` and returns nothing (204). All but `terms` are POST. Both sides encode, send and retry.
 

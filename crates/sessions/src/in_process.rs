@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use recorder::wire::MAX_VEHICLES;
-use recorder::{CorrelatorStatus, Error, LedgerTerms, Recorder};
+use recorder::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 use service_kit::traces::TraceContext;
 
 use super::{CallOptions, Service};
@@ -20,8 +20,8 @@ fn error(failure: &super::Error) -> Error {
 
 #[async_trait]
 impl Recorder for Service {
-    async fn terms(&self) -> Result<LedgerTerms, Error> {
-        Ok(Self::terms(self))
+    async fn info(&self) -> Result<LedgerInfo, Error> {
+        Ok(Self::info(self))
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {

@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use ledger::{Ledger, Page, Pending, SessionFilter, SessionRow};
 use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
-use recorder::{CorrelatorStatus, LedgerTerms};
+use recorder::{CorrelatorStatus, LedgerInfo};
 use service_kit::metrics::show_limits;
 use service_kit::traces::Traces;
 use service_kit::{DecisionLog, Health, ServiceContext};
@@ -149,8 +149,8 @@ impl Service {
     }
 
     /// Which ledger this is, and the rules to decide by.
-    pub fn terms(&self) -> LedgerTerms {
-        LedgerTerms { ledger: self.inner.ledger.id(), rules: self.inner.rules.clone() }
+    pub fn info(&self) -> LedgerInfo {
+        LedgerInfo { ledger: self.inner.ledger.id(), rules: self.inner.rules.clone() }
     }
 
     /// Takes how a correlator stands. It is forgotten after [`REPORT_LIFETIME`], unless it may still have messages in its

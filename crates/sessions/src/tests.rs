@@ -217,7 +217,7 @@ async fn terms_name_the_ledger_and_a_vehicle_that_is_not_known_is_at_version_0()
     let loaded = fixture.service.load(vec![request], CallOptions::default()).await.unwrap();
 
     assert_eq!(loaded, [Snapshot::default()]);
-    assert_eq!(fixture.service.terms().rules, rules());
+    assert_eq!(fixture.service.info().rules, rules());
 }
 
 #[tokio::test(start_paused = true)]

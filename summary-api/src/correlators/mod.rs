@@ -137,11 +137,11 @@ fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
 /// Which ledger this is, and the rules to decide by.
 #[utoipa::path(
     get, path = "/internal/v1/terms", tag = "internal", security(("internal_token" = [])),
-    responses((status = 200, description = "LedgerTerms", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
+    responses((status = 200, description = "LedgerInfo", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     internal.access.check(request.headers())?;
-    answer(&internal.service.terms())
+    answer(&internal.service.info())
 }
 
 /// The snapshots of many vehicles, in the order asked for.

@@ -13,5 +13,5 @@ use sessions::Service;
 )]
 pub(super) async fn rules(State(service): State<Service>, uri: Uri) -> Result<Json<RulesView>, Problem> {
     Query::read(&uri, &[])?;
-    Ok(Json(RulesView::from(&service.terms().rules)))
+    Ok(Json(RulesView::from(&service.info().rules)))
 }

@@ -10,7 +10,7 @@ use axum::http::{Method, Request};
 use futures::StreamExt as _;
 use matching::{Applied, Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{Lots, Rules};
-use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerTerms, QueueReport, wire};
+use recorder::{BrokerCounts, CorrelatorStatus, DependencyReport, LedgerInfo, QueueReport, wire};
 use serde::Serialize;
 use serde_json::{Value, json};
 use service_kit::ServiceContext;
@@ -44,7 +44,7 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
     let unit = vehicles.exit("P3", "ABC123", minute(0));
     let load = vec![LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None }];
 
-    let terms: LedgerTerms = decoded(&api.get(wire::TERMS).await);
+    let terms: LedgerInfo = decoded(&api.get(wire::TERMS).await);
     let before: Vec<Snapshot> = decoded(&call(&api, wire::LOAD, &load).await);
     let outcomes: Vec<Outcome> = decoded(&call(&api, wire::RECORD, &vec![unit.clone()]).await);
     let after: Vec<Snapshot> = decoded(&call(&api, wire::LOAD, &load).await);

@@ -78,7 +78,7 @@ async fn a_call_carries_the_token_the_format_and_the_trace_and_gives_the_answers
 
 #[tokio::test]
 async fn terms_and_reports_pass() {
-    let terms = LedgerTerms { ledger: Uuid::from_u128(7), rules: Rules::default() };
+    let info = LedgerInfo { ledger: Uuid::from_u128(7), rules: Rules::default() };
     let away = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
     let status = CorrelatorStatus {
         correlator: Uuid::from_u128(8),
@@ -93,7 +93,7 @@ async fn terms_and_reports_pass() {
         dependencies: vec![away],
         takes_leave: false,
     };
-    let (answered, expected) = (terms.clone(), status.clone());
+    let (answered, expected) = (info.clone(), status.clone());
     let router = Router::new().route(TERMS, get(|| async move { postcard_answer(&answered) })).route(
         REPORT,
         post(|body: Bytes| async move {
@@ -103,7 +103,7 @@ async fn terms_and_reports_pass() {
     );
     let recorder = recorder(router).await;
 
-    assert_eq!(recorder.terms().await, Ok(terms));
+    assert_eq!(recorder.info().await, Ok(info));
     assert_eq!(recorder.report(status).await, Ok(()));
 }
 
@@ -148,7 +148,7 @@ async fn a_summary_api_that_is_not_there_is_unavailable() {
     let address = Masked::url(format!("http://127.0.0.1:{}", testbed::free_port()));
     let recorder = HttpRecorder::new(&address, None, Limits::default()).unwrap();
 
-    let error = recorder.terms().await.unwrap_err();
+    let error = recorder.info().await.unwrap_err();
 
     let said = error.to_string();
     assert!(matches!(error, Error::Unavailable(_)), "{said}");
@@ -160,7 +160,7 @@ async fn a_summary_api_that_never_answers_is_unavailable() {
     let address = serve(Router::new().fallback(std::future::pending::<StatusCode>)).await;
     let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
 
-    let error = HttpRecorder::new(&address, None, limits).unwrap().terms().await.unwrap_err();
+    let error = HttpRecorder::new(&address, None, limits).unwrap().info().await.unwrap_err();
 
     assert!(matches!(&error, Error::Unavailable(text) if text.ends_with("no answer within 50ms")), "{error}");
 }
@@ -187,11 +187,11 @@ async fn what_is_too_large_at_once_goes_in_parts() {
 
 #[tokio::test]
 async fn an_answer_that_never_ends_is_given_up() {
-    let terms = get(|| async { ([(CONTENT_TYPE, MEDIA_TYPE)], vec![0; 1_001]) });
-    let address = serve(Router::new().route(TERMS, terms)).await;
+    let info = get(|| async { ([(CONTENT_TYPE, MEDIA_TYPE)], vec![0; 1_001]) });
+    let address = serve(Router::new().route(TERMS, info)).await;
     let limits = Limits { body_bytes_max: 1_000, ..Limits::default() };
 
-    let error = HttpRecorder::new(&address, None, limits).unwrap().terms().await.unwrap_err();
+    let error = HttpRecorder::new(&address, None, limits).unwrap().info().await.unwrap_err();
 
     assert!(matches!(&error, Error::Rejected(text) if text.contains("an answer is larger")), "{error}");
 }
@@ -204,7 +204,7 @@ async fn answers_of_another_version_are_refused() {
     let recorder = recorder(Router::new().route(TERMS, other_type).route(DUE, garbage).route(RECORD, too_few)).await;
 
     let errors = [
-        recorder.terms().await.unwrap_err(),
+        recorder.info().await.unwrap_err(),
         recorder.due(1).await.unwrap_err(),
         recorder.record(&[unit(1)], TraceContext::new()).await.unwrap_err(),
     ];

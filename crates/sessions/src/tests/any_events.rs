@@ -95,7 +95,7 @@ async fn record_all(service: &Service, events: &[EventKey], batch: usize) -> usi
         loop {
             let request = LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching };
             let snapshot = service.load(vec![request.clone()], CallOptions::default()).await.unwrap().remove(0);
-            let limits = Limits::of(&service.terms().rules, &request.vehicle.lot);
+            let limits = Limits::of(&service.info().rules, &request.vehicle.lot);
             let decision = match snapshot.step(&request.vehicle, limits, &arrivals, &[]) {
                 Err(TooOld(time)) => {
                     reaching = Some(time);

@@ -82,7 +82,7 @@ impl SharedAnswers {
         failures: IntCounter,
         context: &ServiceContext,
     ) -> Result<Self, WrongAddress> {
-        let prefix = format!("dwell:a{FORMAT}:{}:", service.terms().ledger);
+        let prefix = format!("dwell:a{FORMAT}:{}:", service.info().ledger);
         let place = Place { url, setting: &ANSWER_CACHE, probe: format!("{prefix}probe") };
         let redis = Redis::start(place, limits, Meters { failures, keys: None }, context)?;
         Ok(Self { redis, service: service.clone(), prefix, process: Uuid::new_v4(), stand: Mutex::default() })

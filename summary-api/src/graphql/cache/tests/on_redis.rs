@@ -90,7 +90,7 @@ async fn an_answer_that_another_process_has_made_is_a_hit() {
 
     assert_eq!(counted(&one.context), [0, number, 0, 0]);
     assert_eq!(counted(&other.context), [1, number - 1, 0, 0]);
-    let keys = redis.command(&["KEYS", &format!("dwell:a1:{}:*:*", one.service.terms().ledger)]).await.unwrap();
+    let keys = redis.command(&["KEYS", &format!("dwell:a1:{}:*:*", one.service.info().ledger)]).await.unwrap();
     for key in keys.lines() {
         let left: i64 = redis.command(&["PTTL", key]).await.unwrap().parse().unwrap();
         assert!(left <= 1_000 && left != -1, "{key} stays for {left} ms");
