@@ -76,7 +76,7 @@ impl Heartbeat {
 
     /// Unacknowledged messages are redelivered, so the summary API may forget this correlator.
     async fn take_leave(&self) {
-        let status = CorrelatorStatus { correlator: self.correlator, takes_leave: true, ..CorrelatorStatus::default() };
+        let status = CorrelatorStatus { correlator: self.correlator, signs_off: true, ..CorrelatorStatus::default() };
         match tokio::time::timeout(LEAVE_PATIENCE, self.decider.calls.recorder.report(status)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "cannot sign off"),
@@ -96,7 +96,7 @@ impl Heartbeat {
             exit,
             entry_watermark: self.progress.entry_watermark(),
             dependencies: self.health.dependencies().into_iter().map(reported).collect(),
-            takes_leave: false,
+            signs_off: false,
         };
         self.metrics.in_flight(status.in_flight());
         if let Err(error) = self.decider.calls.recorder.report(status).await {

@@ -28,7 +28,7 @@ pub struct CorrelatorStatus {
     /// The dependencies of its process. Empty in the summary API's process.
     pub dependencies: Vec<DependencyReport>,
     /// Its last report: it has stopped regularly.
-    pub takes_leave: bool,
+    pub signs_off: bool,
 }
 
 impl CorrelatorStatus {

@@ -91,7 +91,7 @@ async fn terms_and_reports_pass() {
         exit: QueueReport::default(),
         entry_watermark: Some(parking::Timestamp::from_millis(7)),
         dependencies: vec![away],
-        takes_leave: false,
+        signs_off: false,
     };
     let (answered, expected) = (info.clone(), status.clone());
     let router = Router::new().route(TERMS, get(|| async move { postcard_answer(&answered) })).route(

@@ -80,7 +80,7 @@ impl Correlators {
     pub(super) fn take(&self, status: CorrelatorStatus, now: Timestamp) {
         let mut memory = self.memory(now);
         let known = &mut memory.reports;
-        if status.takes_leave {
+        if status.signs_off {
             known.remove(&status.correlator);
             return;
         }

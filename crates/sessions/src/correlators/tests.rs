@@ -110,7 +110,7 @@ fn a_correlator_that_takes_leave_is_not_waited_for() {
     correlators.take(consuming(1, 2), at(0));
     correlators.take(consuming(2, 2), at(0));
 
-    correlators.take(CorrelatorStatus { takes_leave: true, ..consuming(1, 2) }, at(1_000));
+    correlators.take(CorrelatorStatus { signs_off: true, ..consuming(1, 2) }, at(1_000));
     correlators.take(consuming(2, 1), at(1_000));
 
     assert_eq!((correlators.reports(at(1_000)).is_idle, waits(&correlators, at(1_000))), (true, vec![]));
