@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bus::{Bus as _, BusConfig, Message, Queue, rabbitmq};
 use parking::SystemClock;
 use service_kit::ServiceContext;
-use settings::Masked;
+use settings::Redacted;
 use testbed::{Program, Proxy, RabbitMq, Redis, Signal, free_port, wait_for, wait_until};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ impl Site {
         let api = summary_api(&database, port, folder.path());
         ready(port).await;
         let context = ServiceContext::new(Arc::new(SystemClock));
-        let bus = rabbitmq::RabbitMq::open(&Masked::url(amqp.as_str()), &BusConfig::default(), &context).unwrap();
+        let bus = rabbitmq::RabbitMq::open(&Redacted::url(amqp.as_str()), &BusConfig::default(), &context).unwrap();
         Self { folder, port, amqp, redis, bus, _api: api }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The matching rules are not here: the summary API has them, so that all correlators match by the same rules.
 
-use settings::{Masked, Settings};
+use settings::{Redacted, Settings};
 
 /// The configuration of a correlator.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Config {
     /// The number of batches in flight.
     pub batches_in_flight: usize,
     /// The Redis of the shared timeline cache; `None` keeps it in memory.
-    pub redis_url: Option<Masked>,
+    pub redis_url: Option<Redacted>,
 }
 
 impl Config {

@@ -9,7 +9,7 @@ use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::{Backoff, Unavailable, causes};
-use settings::{Masked, OF_COMMANDS, SUMMARY_API_URL, Settings, mask};
+use settings::{OF_COMMANDS, Redacted, SUMMARY_API_URL, Settings, redact};
 use url::Url;
 
 const API: &str = "api";
@@ -81,7 +81,7 @@ pub(crate) enum Patience {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Option<Masked>,
+    token: Option<Redacted>,
 }
 
 impl Client {
@@ -96,7 +96,7 @@ impl Client {
     }
 
     fn with(address: &str, http: ClientBuilder) -> Result<Self, Error> {
-        let unusable = |problem: String| Error::Address { address: mask(address), problem };
+        let unusable = |problem: String| Error::Address { address: redact(address), problem };
         let mut base = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -107,7 +107,7 @@ impl Client {
     }
 
     /// The client, showing a secret with each request.
-    pub(crate) fn showing(self, token: Option<Masked>) -> Self {
+    pub(crate) fn showing(self, token: Option<Redacted>) -> Self {
         Self { token, ..self }
     }
 
@@ -176,7 +176,7 @@ impl Client {
     }
 
     fn address(&self) -> String {
-        mask(self.base.as_str())
+        redact(self.base.as_str())
     }
 
     /// What answers there is not what was expected; the problem is told without a plate.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use parking::Lots;
 use service_kit::metrics::Registry;
-use settings::{Setting, Settings, mask};
+use settings::{Setting, Settings, redact};
 
 /// The block of addresses.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Banner {
         let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
         let base = format!("http://{host}:{}", address.port());
         let folder = settings.text(&settings::DATA_DIR).unwrap_or("./dwell-data");
-        let server = |setting: &Setting, embedded: String| settings.text(setting).map_or(embedded, mask);
+        let server = |setting: &Setting, embedded: String| settings.text(setting).map_or(embedded, redact);
         let names: Vec<&str> = lots.iter().map(|lot| lot.id.as_str()).collect();
         let rows = vec![
             ("Page", format!("{base}/")),

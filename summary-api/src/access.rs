@@ -5,7 +5,7 @@
 use api::{Kind, Problem};
 use axum::http::{HeaderMap, header};
 use service_kit::http::Guard;
-use settings::{Masked, PublicHosts};
+use settings::{PublicHosts, Redacted};
 use subtle::ConstantTimeEq;
 
 /// Who may use `/internal/v1`.
@@ -14,7 +14,7 @@ pub enum Access {
     /// Whoever reaches it: only for an address on loopback.
     Open,
     /// Whoever shows this secret as a bearer token.
-    Token(Masked),
+    Token(Redacted),
     /// Nobody: the address is reachable from elsewhere and there is no secret.
     Closed,
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn only_the_whole_token_passes() {
-        let access = Access::Token(Masked::secret(TOKEN));
+        let access = Access::Token(Redacted::secret(TOKEN));
         assert!(passes(&access, &["Bearer 0123456789abcdef"]));
         assert!(passes(&access, &["bearer 0123456789abcdef"]));
         for wrong in

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use parking::{GivenRules, Lots};
-use settings::{Error, Listen, Masked, PublicHosts, Settings};
+use settings::{Error, Listen, PublicHosts, Redacted, Settings};
 
 use crate::access::Access;
 
@@ -20,7 +20,7 @@ pub enum LedgerPlace {
     /// A SQLite file in the data folder, which is then this process's alone.
     Embedded(PathBuf),
     /// Where `DWELL_DATABASE_URL` says.
-    At(Masked),
+    At(Redacted),
 }
 
 /// Where answers of GraphQL are kept.
@@ -31,7 +31,7 @@ pub enum AnswerCache {
     /// In this process.
     Memory,
     /// In a Redis that the processes of one ledger share.
-    Redis(Masked),
+    Redis(Redacted),
 }
 
 /// All that the summary API is told.
@@ -50,7 +50,7 @@ pub struct Config {
     /// The lots that are known beforehand.
     pub lots: Lots,
     /// The secret that correlators show.
-    pub internal_token: Option<Masked>,
+    pub internal_token: Option<Redacted>,
 }
 
 impl Config {
@@ -72,9 +72,9 @@ impl Config {
     }
 
     /// The address of the ledger, as [`ledger::open`] takes it.
-    pub fn database_url(&self) -> Masked {
+    pub fn database_url(&self) -> Redacted {
         match &self.ledger {
-            LedgerPlace::Embedded(folder) => Masked::url(format!("sqlite:{}", folder.join(LEDGER_FILE).display())),
+            LedgerPlace::Embedded(folder) => Redacted::url(format!("sqlite:{}", folder.join(LEDGER_FILE).display())),
             LedgerPlace::At(url) => url.clone(),
         }
     }
@@ -95,7 +95,7 @@ fn ledger_place(settings: &Settings) -> Result<LedgerPlace, Error> {
     };
     match url.strip_prefix("sqlite:") {
         Some("") => Err(settings.wrong(&settings::DATABASE_URL, "it names no file")),
-        Some(_) => Ok(LedgerPlace::At(Masked::url(url))),
+        Some(_) => Ok(LedgerPlace::At(Redacted::url(url))),
         None => Ok(LedgerPlace::At(settings.required_url(&settings::DATABASE_URL, &["postgres", "postgresql"])?)),
     }
 }
@@ -133,7 +133,7 @@ mod tests {
     fn answers_are_kept_where_the_setting_says() {
         let url = "redis://:hidden@cache:6379/1";
         for (value, expected) in
-            [("off", AnswerCache::Off), ("memory", AnswerCache::Memory), (url, AnswerCache::Redis(Masked::url(url)))]
+            [("off", AnswerCache::Off), ("memory", AnswerCache::Memory), (url, AnswerCache::Redis(Redacted::url(url)))]
         {
             assert_eq!(read(&[("DWELL_ANSWER_CACHE", value)]).unwrap().answer_cache, expected);
         }
@@ -144,8 +144,8 @@ mod tests {
         let beyond = ("DWELL_LISTEN", "0.0.0.0:5000");
         let token = ("DWELL_INTERNAL_TOKEN", "0123456789abcdef");
         assert_eq!(read(&[beyond]).unwrap().access(), Access::Closed);
-        assert_eq!(read(&[beyond, token]).unwrap().access(), Access::Token(Masked::secret(token.1)));
-        assert_eq!(read(&[token]).unwrap().access(), Access::Token(Masked::secret(token.1)));
+        assert_eq!(read(&[beyond, token]).unwrap().access(), Access::Token(Redacted::secret(token.1)));
+        assert_eq!(read(&[token]).unwrap().access(), Access::Token(Redacted::secret(token.1)));
     }
 
     #[test]

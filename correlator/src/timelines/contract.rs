@@ -7,7 +7,7 @@ use matching::{Base, Flags, Snapshot, Timeline, TimelineEvent};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 use service_kit::ServiceContext;
 use service_kit::metrics::render;
-use settings::Masked;
+use settings::Redacted;
 use uuid::Uuid;
 
 use super::Timelines;

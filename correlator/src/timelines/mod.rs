@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use matching::Snapshot;
 use parking::Vehicle;
 use service_kit::ServiceContext;
-use settings::Masked;
+use settings::Redacted;
 use uuid::Uuid;
 
 pub mod contract;
@@ -35,7 +35,7 @@ pub trait Timelines: Send + Sync + fmt::Debug {
 /// # Errors
 /// The URL is invalid. A Redis that is down is not an error.
 pub fn open(
-    redis_url: Option<&Masked>,
+    redis_url: Option<&Redacted>,
     ledger: Uuid,
     context: &ServiceContext,
 ) -> Result<Arc<dyn Timelines>, redis::Error> {

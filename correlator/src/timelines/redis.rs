@@ -12,7 +12,7 @@ use matching::Snapshot;
 use parking::Vehicle;
 use redis_cache::{Meters, Place, Redis, WrongAddress, set};
 use service_kit::ServiceContext;
-use settings::{Masked, REDIS_URL};
+use settings::{REDIS_URL, Redacted};
 use uuid::Uuid;
 
 use super::Timelines;
@@ -62,7 +62,7 @@ impl RedisTimelines {
     ///
     /// # Errors
     /// `url` can never work.
-    pub fn start(url: &Masked, ledger: Uuid, limits: Limits, context: &ServiceContext) -> Result<Self, Error> {
+    pub fn start(url: &Redacted, ledger: Uuid, limits: Limits, context: &ServiceContext) -> Result<Self, Error> {
         let (keys, metrics) = (Keys::new(ledger), Metrics::new(&context.registry)?);
         let place = Place { url, setting: &REDIS_URL, probe: keys.probe() };
         let meters = Meters { failures: metrics.failures(), keys: Some(metrics.timelines()) };

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use settings::{Masked, Settings};
+use settings::{Redacted, Settings};
 
 use crate::Queue;
 use crate::embedded::Limits;
@@ -16,7 +16,7 @@ const QUEUE_NAME_BYTES_MAX: usize = 255;
 #[derive(Debug, Clone)]
 pub struct BusConfig {
     /// The broker; `None` means the embedded bus. `Display` hides the password.
-    pub url: Option<Masked>,
+    pub url: Option<Redacted>,
     /// The names of the queues on the broker.
     pub names: QueueNames,
     /// The type of the queues on the broker.

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use service_kit::causes;
 use service_kit::traces::{TRACEPARENT, TraceContext};
-use settings::Masked;
+use settings::Redacted;
 use url::Url;
 
 use crate::wire::{DUE, LOAD, MAX_BODY_BYTES, MAX_VEHICLES, MEDIA_TYPE, RECORD, REPORT, TERMS};
@@ -47,7 +47,7 @@ pub enum SettingsError {
     #[error("DWELL_SUMMARY_API_URL={url}: {reason}; allowed is for example http://127.0.0.1:5000")]
     Address {
         /// The URL, with its password redacted.
-        url: Masked,
+        url: Redacted,
         /// What is wrong with it.
         reason: String,
     },
@@ -89,7 +89,7 @@ impl HttpRecorder {
     ///
     /// # Errors
     /// The URL or token can never work. Sends nothing.
-    pub fn new(url: &Masked, token: Option<&Masked>, limits: Limits) -> Result<Self, SettingsError> {
+    pub fn new(url: &Redacted, token: Option<&Redacted>, limits: Limits) -> Result<Self, SettingsError> {
         // Less than the twenty seconds after which our servers close an idle connection, so that a connection is not
         // closed just as a request is sent.
         const IDLE_MAX: Duration = Duration::from_secs(10);
@@ -299,7 +299,7 @@ impl Recorder for HttpRecorder {
 }
 
 /// The base URL, to which paths are appended.
-fn base_address(url: &Masked) -> Result<String, SettingsError> {
+fn base_address(url: &Redacted) -> Result<String, SettingsError> {
     let wrong = |reason: String| SettingsError::Address { url: url.clone(), reason };
     let parsed = Url::parse(url.expose()).map_err(|error| wrong(format!("it is not a URL ({error})")))?;
     if parsed.scheme() != "http" {

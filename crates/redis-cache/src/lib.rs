@@ -18,7 +18,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisError, SetExpiry, SetOptions, Value,
 };
 use service_kit::{Backoff, Dependency, Lifecycle, ServiceContext};
-use settings::{Masked, Setting};
+use settings::{Redacted, Setting};
 use tokio::sync::Notify;
 
 /// The maximum of commands that are sent before their replies are read.
@@ -43,7 +43,7 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
     /// Its URL.
-    pub url: &'a Masked,
+    pub url: &'a Redacted,
     /// The setting with the URL, for error messages.
     pub setting: &'static Setting,
     /// The key that probes write to.
@@ -65,7 +65,7 @@ pub struct Meters {
 #[error("{}={url} is not an address of Redis ({reason}); allowed is {}", setting.name, setting.allowed)]
 pub struct WrongAddress {
     setting: &'static Setting,
-    url: Masked,
+    url: Redacted,
     reason: String,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Names and values, secrets masked; `Display` puts them on one line.
+/// Names and values, secrets redacted; `Display` puts them on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective(Vec<(&'static str, String)>);
 

@@ -41,7 +41,7 @@ pub enum Error {
     Wrong {
         /// The variable, or the flag with its dashes.
         name: String,
-        /// The value, masked.
+        /// The value, redacted.
         value: String,
         /// What is wrong with it.
         reason: String,

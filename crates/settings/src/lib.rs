@@ -12,7 +12,7 @@ mod effective;
 mod error;
 mod hosts;
 mod listen;
-mod masked;
+mod redacted;
 mod rules;
 mod table;
 mod typed;
@@ -22,7 +22,7 @@ pub use effective::Effective;
 pub use error::Error;
 pub use hosts::{Host, PublicHosts};
 pub use listen::{Listen, is_loopback};
-pub use masked::{Masked, mask};
+pub use redacted::{Redacted, redact};
 pub use table::*;
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ struct Given {
     origin: Origin,
 }
 
-/// What this process was told, by name of the variable. `Debug` shows it masked.
+/// What this process was told, by name of the variable. `Debug` shows it redacted.
 #[derive(Clone)]
 pub struct Settings {
     given: BTreeMap<&'static str, Given>,
@@ -118,12 +118,12 @@ impl Settings {
         self.given.get(setting.name).is_some_and(|given| given.origin != Origin::Default)
     }
 
-    /// Every value that holds, secrets masked.
+    /// Every value that holds, secrets redacted.
     pub fn effective(&self) -> Effective {
         self.values_of(|_| true)
     }
 
-    /// The values that were given by flag or environment, secrets masked.
+    /// The values that were given by flag or environment, secrets redacted.
     pub fn given(&self) -> Effective {
         self.values_of(|setting| self.is_given(setting))
     }
@@ -189,7 +189,7 @@ impl Settings {
 
 /// A value as it may be shown.
 fn shown(setting: &Setting, value: &str) -> String {
-    if setting.secret { Masked::secret(value).to_string() } else { mask(value) }
+    if setting.secret { Redacted::secret(value).to_string() } else { redact(value) }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub struct Setting {
     pub default: Option<&'static str>,
     /// What a value may be; stands in every error about a wrong one.
     pub allowed: &'static str,
-    /// Whether the value must never be shown. (Passwords within URLs are masked anyway.)
+    /// Whether the value must never be shown. (Passwords within URLs are redacted anyway.)
     pub secret: bool,
 }
 

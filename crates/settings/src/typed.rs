@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking::Lots;
 
 use super::error::nearest;
-use super::{Error, Listen, Masked, PublicHosts, Setting, Settings};
+use super::{Error, Listen, PublicHosts, Redacted, Setting, Settings};
 
 impl Settings {
     /// The value as it is, if there is one.
@@ -59,7 +59,7 @@ impl Settings {
     }
 
     /// A URL of one of `schemes`, if there is one. It shows itself without its password.
-    pub fn url(&self, setting: &Setting, schemes: &[&str]) -> Result<Option<Masked>, Error> {
+    pub fn url(&self, setting: &Setting, schemes: &[&str]) -> Result<Option<Redacted>, Error> {
         let Some(text) = self.text(setting) else {
             return Ok(None);
         };
@@ -67,16 +67,16 @@ impl Settings {
         if !schemes.contains(&url.scheme()) {
             return Err(self.wrong(setting, format!("its scheme is not {}", schemes.join(" or "))));
         }
-        Ok(Some(Masked::url(text)))
+        Ok(Some(Redacted::url(text)))
     }
 
     /// A URL of one of `schemes`; without one, the error says what to set.
-    pub fn required_url(&self, setting: &Setting, schemes: &[&str]) -> Result<Masked, Error> {
+    pub fn required_url(&self, setting: &Setting, schemes: &[&str]) -> Result<Redacted, Error> {
         self.url(setting, schemes)?.ok_or_else(|| Error::missing(setting))
     }
 
     /// A secret of at least 16 visible ASCII characters, if there is one.
-    pub fn secret(&self, setting: &Setting) -> Result<Option<Masked>, Error> {
+    pub fn secret(&self, setting: &Setting) -> Result<Option<Redacted>, Error> {
         const LENGTH_MIN: usize = 16;
         let Some(text) = self.text(setting) else {
             return Ok(None);
@@ -84,7 +84,7 @@ impl Settings {
         if text.len() < LENGTH_MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(self.wrong(setting, "it is too short, or holds blanks or other characters"));
         }
-        Ok(Some(Masked::secret(text)))
+        Ok(Some(Redacted::secret(text)))
     }
 
     /// An address to listen on; without one, the loopback address with `default_port`.

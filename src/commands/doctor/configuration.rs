@@ -43,7 +43,7 @@ pub(super) fn look(
     (settings, findings)
 }
 
-/// The value, masked.
+/// The value, redacted.
 fn value(settings: &Settings, setting: &Setting) -> String {
     let effective = settings.effective();
     effective

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use api::StatusView;
 use reqwest::{Client, redirect};
-use settings::Masked;
+use settings::Redacted;
 
 use super::finding::Finding;
 
 const SUBJECT: &str = "correlators";
 
 /// Nothing when the summary API does not say: the check of the summary API tells why.
-pub(super) async fn check(url: &Masked, timeout: Duration) -> Option<Finding> {
+pub(super) async fn check(url: &Redacted, timeout: Duration) -> Option<Finding> {
     let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build().ok()?;
     let address = format!("{}/api/v1/status", url.expose().trim_end_matches('/'));
     let answer = client.get(address).send().await.ok()?.error_for_status().ok()?;

@@ -25,7 +25,7 @@ pub struct Finding {
     pub subject: String,
     /// How it stands.
     pub verdict: Verdict,
-    /// What was seen: a value (masked), or an address and what it is.
+    /// What was seen: a value (redacted), or an address and what it is.
     pub seen: String,
     /// Why it does not stand well.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use ledger::Error;
 use parking::GivenRules;
-use settings::{DATABASE_URL, Masked};
+use settings::{DATABASE_URL, Redacted};
 
 use super::address::{host_and_port, path, unreachable, user, word};
 use super::clock::{self, Said};
@@ -11,7 +11,7 @@ use super::finding::Finding;
 pub(super) const SUBJECT: &str = "ledger";
 
 /// Looks at the store. `is_running` says that a service of ours listens here, which then has a file rightly.
-pub(super) async fn check(url: &Masked, given: &GivenRules, is_running: bool) -> Vec<Finding> {
+pub(super) async fn check(url: &Redacted, given: &GivenRules, is_running: bool) -> Vec<Finding> {
     let before = clock::now_ms();
     let probe = match ledger::probe(url.expose(), given).await {
         Ok(probe) => probe,
@@ -49,7 +49,7 @@ pub(super) async fn check(url: &Masked, given: &GivenRules, is_running: bool) ->
     std::iter::once(found).chain(difference).collect()
 }
 
-fn refused(url: &Masked, error: &Error) -> Finding {
+fn refused(url: &Redacted, error: &Error) -> Finding {
     let said = error.to_string();
     let name = DATABASE_URL.name;
     let fix = match error {
@@ -78,13 +78,13 @@ fn refused(url: &Masked, error: &Error) -> Finding {
     Finding::ok(SUBJECT, url.to_string()).fails(said, fix)
 }
 
-fn place(url: &Masked) -> (String, String) {
+fn place(url: &Redacted) -> (String, String) {
     let place = host_and_port(url.expose());
     let (host, port) = place.split_once(' ').unwrap_or(("HOST", "5432"));
     (host.to_owned(), port.to_owned())
 }
 
-fn psql(url: &Masked) -> String {
+fn psql(url: &Redacted) -> String {
     let (host, port) = place(url);
     format!("psql -h {host} -p {port} -U {} {}", word(&user(url.expose())), word(&path(url.expose())))
 }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn commands_name_user_and_database_as_the_server_does() {
-        let url = Masked::url("postgres://park%40ing:hidden@db:6000/the%20ledger");
+        let url = Redacted::url("postgres://park%40ing:hidden@db:6000/the%20ledger");
         let fix = |said: &str| refused(&url, &Error::Config(said.to_owned())).fix.unwrap();
 
         let login = "correct user and password in DWELL_DATABASE_URL; to try them: psql -h db -p 6000 -U 'park@ing' \

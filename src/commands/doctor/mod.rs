@@ -28,7 +28,7 @@ use ::summary_api::config::{AnswerCache, LEDGER_FILE, LedgerPlace};
 use bus::BusConfig;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
-use settings::{AMQP_URL, DATA_DIR, INTERNAL_TOKEN, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Settings, mask};
+use settings::{AMQP_URL, DATA_DIR, INTERNAL_TOKEN, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Settings, redact};
 
 use self::finding::{Finding, Verdict, exit_code};
 use crate::terminal::output;
@@ -202,7 +202,7 @@ fn within<'a>(
 
 /// Whether somebody listens where spans are sent to. Without one they are lost, and nothing else.
 async fn collector(url: &str, timeout: Duration) -> Vec<Finding> {
-    let seen = Finding::ok("traces", mask(url));
+    let seen = Finding::ok("traces", redact(url));
     let place = address::host_and_port(url);
     let (host, port) = place.split_once(' ').unwrap_or(("", "0"));
     let connecting = tokio::net::TcpStream::connect((host, port.parse().unwrap_or(0)));

@@ -3,14 +3,14 @@
 //! Our events go through the default exchange, which every broker has, so there is no exchange to miss.
 
 use bus::{BusConfig, ProbeError, Queue, QueueFound, QueueState};
-use settings::{AMQP_URL, Masked};
+use settings::{AMQP_URL, Redacted};
 
 use super::address::{path, unreachable, user, word};
 use super::finding::Finding;
 
 pub(super) const SUBJECT: &str = "rabbitmq";
 
-pub(super) async fn check(url: &Masked, config: &BusConfig) -> Vec<Finding> {
+pub(super) async fn check(url: &Redacted, config: &BusConfig) -> Vec<Finding> {
     match bus::probe(url, config).await {
         Ok(queues) => {
             let login = Finding::ok(SUBJECT, format!("{url} lets us in"));
@@ -21,22 +21,22 @@ pub(super) async fn check(url: &Masked, config: &BusConfig) -> Vec<Finding> {
 }
 
 /// The virtual host, as the broker's tools take it.
-fn virtual_host(url: &Masked) -> String {
+fn virtual_host(url: &Redacted) -> String {
     Some(path(url.expose())).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned())
 }
 
 /// The user, as the broker's tools take it.
-fn account(url: &Masked) -> String {
+fn account(url: &Redacted) -> String {
     Some(user(url.expose())).filter(|user| !user.is_empty()).unwrap_or_else(|| "guest".to_owned())
 }
 
 /// The command that lets the user do all there.
-fn set_permissions(url: &Masked) -> String {
+fn set_permissions(url: &Redacted) -> String {
     let (host, user) = (word(&virtual_host(url)), word(&account(url)));
     format!("rabbitmqctl set_permissions -p {host} {user} '.*' '.*' '.*'")
 }
 
-fn not_in(url: &Masked, error: &ProbeError) -> Finding {
+fn not_in(url: &Redacted, error: &ProbeError) -> Finding {
     let (host, user) = (virtual_host(url), account(url));
     let seen = Finding::ok(SUBJECT, url.to_string());
     let said = error.to_string();
@@ -64,7 +64,7 @@ fn not_in(url: &Masked, error: &ProbeError) -> Finding {
     }
 }
 
-fn queue(url: &Masked, found: &QueueFound) -> Finding {
+fn queue(url: &Redacted, found: &QueueFound) -> Finding {
     let name = &found.name;
     let seen = |text: String| Finding::ok(format!("queue {name}"), text);
     match &found.state {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn dead_letters_that_wait_are_warned_of_and_events_that_wait_are_not() {
-        let url = Masked::url("amqp://broker/%2f");
+        let url = Redacted::url("amqp://broker/%2f");
         let verdict = |queue_of: Queue, messages| {
             let state = QueueState::Found { messages, consumers: 0 };
             queue(&url, &QueueFound { queue: queue_of, name: "a name".to_owned(), state }).verdict

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, RedisError};
-use settings::{Masked, Setting};
+use settings::{Redacted, Setting};
 
 use super::address::{host_and_port, unreachable};
 use super::clock::{self, Said};
@@ -16,14 +16,14 @@ pub(super) const SUBJECT: &str = "redis";
 const KEY: &str = "dwell:doctor";
 
 /// Looks at the Redis that `setting` names.
-pub(super) async fn check(url: &Masked, setting: &Setting, timeout: Duration) -> Vec<Finding> {
+pub(super) async fn check(url: &Redacted, setting: &Setting, timeout: Duration) -> Vec<Finding> {
     match look(url, timeout).await {
         Ok(findings) => findings,
         Err(error) => vec![refused(url, setting, &error)],
     }
 }
 
-async fn look(url: &Masked, timeout: Duration) -> Result<Vec<Finding>, RedisError> {
+async fn look(url: &Redacted, timeout: Duration) -> Result<Vec<Finding>, RedisError> {
     let client = Client::open(url.expose())?;
     let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
     let mut connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
@@ -43,7 +43,7 @@ async fn clock_of(connection: &mut MultiplexedConnection) -> Option<Finding> {
 }
 
 /// What it does when its memory is full. All of ours there is a cache: what was not used for long may go.
-fn memory(url: &Masked, info: &str) -> Finding {
+fn memory(url: &Redacted, info: &str) -> Finding {
     let field =
         |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("").trim();
     let version = field("redis_version");
@@ -58,7 +58,7 @@ fn memory(url: &Masked, info: &str) -> Finding {
     )
 }
 
-fn refused(url: &Masked, setting: &Setting, error: &RedisError) -> Finding {
+fn refused(url: &Redacted, setting: &Setting, error: &RedisError) -> Finding {
     let seen = Finding::ok(SUBJECT, url.to_string());
     let name = setting.name;
     let cli = format!("redis-cli {}", place(url));
@@ -101,7 +101,7 @@ fn wrong_login(name: &str) -> (&'static str, String) {
 }
 
 /// The flags of `redis-cli` that lead there.
-fn place(url: &Masked) -> String {
+fn place(url: &Redacted) -> String {
     match host_and_port(url.expose()).split_once(' ') {
         Some((host, port)) => format!("-h {host} -p {port}"),
         None => String::new(),

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use recorder::wire::{MEDIA_TYPE, TERMS};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Client, StatusCode, redirect};
-use settings::{INTERNAL_TOKEN, Masked, PUBLIC_HOSTS, SUMMARY_API_URL};
+use settings::{INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_URL};
 
 use super::address::unreachable;
 use super::clock::{self, Said};
@@ -18,7 +18,7 @@ use crate::commands::api_client::deepest;
 
 pub(super) const SUBJECT: &str = "summary api";
 
-pub(super) async fn check(url: &Masked, token: Option<&Masked>, timeout: Duration) -> Vec<Finding> {
+pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> Vec<Finding> {
     let before = clock::now_ms();
     let (status, headers) = match ask(url, token, timeout).await {
         Ok(answer) => answer,
@@ -38,7 +38,7 @@ pub(super) async fn check(url: &Masked, token: Option<&Masked>, timeout: Duratio
     std::iter::once(found).chain(correlators).chain(difference).collect()
 }
 
-async fn ask(url: &Masked, token: Option<&Masked>, timeout: Duration) -> reqwest::Result<(StatusCode, HeaderMap)> {
+async fn ask(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> reqwest::Result<(StatusCode, HeaderMap)> {
     let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build()?;
     let mut request = client.get(format!("{}{TERMS}", url.expose().trim_end_matches('/')));
     if let Some(token) = token {
@@ -48,7 +48,7 @@ async fn ask(url: &Masked, token: Option<&Masked>, timeout: Duration) -> reqwest
     Ok((response.status(), response.headers().clone()))
 }
 
-fn answered(url: &Masked, status: StatusCode, headers: &HeaderMap, has_token: bool) -> Finding {
+fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: bool) -> Finding {
     let seen = Finding::ok(SUBJECT, format!("{url} answers {}", status.as_u16()));
     let name = SUMMARY_API_URL.name;
     let is_ours = headers.get(CONTENT_TYPE).is_some_and(|media_type| media_type == MEDIA_TYPE);

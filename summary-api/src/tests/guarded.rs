@@ -6,7 +6,7 @@ use std::time::Duration;
 use recorder::wire;
 use service_kit::http::{self, Server};
 use sessions::testing::Fixture;
-use settings::{Listen, Masked, PublicHosts};
+use settings::{Listen, PublicHosts, Redacted};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -123,7 +123,7 @@ async fn links_of_other_sites_lead_to_pages_and_not_to_the_api() {
 
 #[tokio::test]
 async fn a_valid_token_may_carry_any_host() {
-    let api = Served::with(Access::Token(Masked::secret(TOKEN))).await;
+    let api = Served::with(Access::Token(Redacted::secret(TOKEN))).await;
     let with = |token: &str| format!("{FOREIGN}\r\nAuthorization: Bearer {token}");
     let terms = format!("GET {}", wire::TERMS);
     assert_eq!(api.status(&terms, &with(TOKEN)).await, 200);

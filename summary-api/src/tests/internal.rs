@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use service_kit::ServiceContext;
 use sessions::Service;
 use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute, vehicle};
-use settings::Masked;
+use settings::Redacted;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
@@ -93,7 +93,7 @@ async fn a_correlator_gets_its_terms_loads_records_and_reports() {
 
 #[tokio::test]
 async fn with_a_token_every_call_needs_it() {
-    let api = Api::with(Access::Token(Masked::secret(TOKEN))).await;
+    let api = Api::with(Access::Token(Redacted::secret(TOKEN))).await;
     let bearer = format!("Bearer {TOKEN}");
     for (method, path) in [
         (Method::GET, wire::TERMS),

@@ -8,7 +8,7 @@ use recorder::http::{HttpRecorder, Limits};
 use service_kit::ServiceContext;
 use sessions::Service;
 use sessions::testing::{BrokenLedger, Fixture, How, minute};
-use settings::Masked;
+use settings::Redacted;
 
 use crate::Access;
 
@@ -16,11 +16,11 @@ const TOKEN: &str = "0123456789abcdef";
 
 /// A client of the routes of a service, over a socket.
 async fn client(service: &Service, context: &ServiceContext) -> Arc<HttpRecorder> {
-    let router = crate::router(service, Access::Token(Masked::secret(TOKEN)), context);
+    let router = crate::router(service, Access::Token(Redacted::secret(TOKEN)), context);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Masked::url(format!("http://{}", listener.local_addr().unwrap()));
+    let url = Redacted::url(format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Arc::new(HttpRecorder::new(&url, Some(&Masked::secret(TOKEN)), Limits::default()).unwrap())
+    Arc::new(HttpRecorder::new(&url, Some(&Redacted::secret(TOKEN)), Limits::default()).unwrap())
 }
 
 async fn site() -> Site {

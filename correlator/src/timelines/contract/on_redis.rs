@@ -24,7 +24,7 @@ async fn connected_to(url: &str, ledger: Uuid, limits: Limits, context: &Service
 }
 
 fn start(url: &str, ledger: Uuid, limits: Limits, context: &ServiceContext) -> RedisTimelines {
-    RedisTimelines::start(&Masked::url(url), ledger, limits, context).unwrap()
+    RedisTimelines::start(&Redacted::url(url), ledger, limits, context).unwrap()
 }
 
 fn is_up(context: &ServiceContext) -> bool {
@@ -54,7 +54,7 @@ async fn key_of_one(redis: &Redis) -> String {
 fn an_address_that_can_never_work_is_refused_without_its_password() {
     let context = ServiceContext::for_testing();
     for url in ["", "127.0.0.1:6379", "http://:hidden@host", "rediss://:hidden@host", "redis://:hidden@host/first"] {
-        let refused = RedisTimelines::start(&Masked::url(url), LEDGER, Limits::default(), &context);
+        let refused = RedisTimelines::start(&Redacted::url(url), LEDGER, Limits::default(), &context);
         let Err(error @ Error::Address(_)) = refused else { panic!("{url} was taken") };
         let said = error.to_string();
         assert!(said.starts_with("DWELL_REDIS_URL=") && !said.contains("hidden"), "{said}");

@@ -15,7 +15,7 @@ use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, ErrorKind, Event};
 use service_kit::Dependency;
-use settings::Masked;
+use settings::Redacted;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -134,7 +134,7 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(url: &Masked, config: &BusConfig) -> Result<Self, Error> {
+    pub(super) fn new(url: &Redacted, config: &BusConfig) -> Result<Self, Error> {
         let refused = |reason: &str| {
             Error::refused(format!(
                 "DWELL_AMQP_URL={url} is not usable: {reason}; allowed is an AMQP URL such as \
@@ -328,7 +328,7 @@ mod tests {
     }
 
     fn broker(url: &str) -> Result<Broker, Error> {
-        Broker::new(&Masked::url(url), &BusConfig::default())
+        Broker::new(&Redacted::url(url), &BusConfig::default())
     }
 
     #[test]

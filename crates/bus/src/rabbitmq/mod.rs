@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use service_kit::ServiceContext;
-use settings::Masked;
+use settings::Redacted;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -58,7 +58,7 @@ impl RabbitMq {
     ///
     /// Health shows it as the dependency `rabbitmq`. A broker that refuses us for good is what publishing and receiving
     /// answer; only a URL that cannot be read is refused here.
-    pub fn open(url: &Masked, config: &BusConfig, context: &ServiceContext) -> Result<Self, Error> {
+    pub fn open(url: &Redacted, config: &BusConfig, context: &ServiceContext) -> Result<Self, Error> {
         let broker = Arc::new(Broker::new(url, config)?);
         let shutdown = CancellationToken::new();
         let connection = ConnectionHandle::start(&broker, context, &shutdown);

@@ -3,7 +3,7 @@
 //! Nothing is retried. The caller knows what a person should do about a problem.
 
 use lapin::types::FieldTable;
-use settings::Masked;
+use settings::Redacted;
 
 use super::connection::{Broker, Failure, Live, Refusal, within};
 use super::topology::{self, DURABLE, PASSIVE};
@@ -70,7 +70,7 @@ pub enum ProbeError {
 ///
 /// # Errors
 /// Why the queues could not be checked.
-pub async fn probe(url: &Masked, config: &BusConfig) -> Result<Vec<QueueFound>, ProbeError> {
+pub async fn probe(url: &Redacted, config: &BusConfig) -> Result<Vec<QueueFound>, ProbeError> {
     let broker = Broker::new(url, config).map_err(|error| ProbeError::Address(error.to_string()))?;
     let (live, _watch) = broker.try_connect("looking").await.map_err(|failure| login(&failure))?;
     let mut found = Vec::with_capacity(Queue::ALL.len());

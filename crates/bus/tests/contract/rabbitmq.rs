@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bus::{Bus, BusConfig, Declare, Error, Queue, QueueType};
 use serde_json::json;
 use service_kit::ServiceContext;
-use settings::Masked;
+use settings::Redacted;
 use testbed::{RabbitMq, wait_until};
 
 use crate::claims::{House, SMALL_MESSAGES, contract};
@@ -46,7 +46,7 @@ impl VirtualHost {
 }
 
 pub(crate) fn config(url: &str) -> BusConfig {
-    BusConfig { url: Some(Masked::url(url)), role: "contract".to_owned(), ..BusConfig::default() }
+    BusConfig { url: Some(Redacted::url(url)), role: "contract".to_owned(), ..BusConfig::default() }
 }
 
 impl House for VirtualHost {

@@ -41,15 +41,15 @@ fn postcard_answer(answer: &impl Serialize) -> Answer {
     ([(CONTENT_TYPE, MEDIA_TYPE)], postcard::to_stdvec(answer).unwrap()).into_response()
 }
 
-async fn serve(router: Router) -> Masked {
+async fn serve(router: Router) -> Redacted {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Masked::url(format!("http://{address}/"))
+    Redacted::url(format!("http://{address}/"))
 }
 
 async fn recorder(router: Router) -> HttpRecorder {
-    HttpRecorder::new(&serve(router).await, Some(&Masked::secret(TOKEN)), Limits::default()).unwrap()
+    HttpRecorder::new(&serve(router).await, Some(&Redacted::secret(TOKEN)), Limits::default()).unwrap()
 }
 
 /// A recorder whose every `due` is answered with `status`, and the text of its error.
@@ -145,7 +145,7 @@ async fn an_error_says_where_and_what_the_summary_api_said() {
 
 #[tokio::test]
 async fn a_summary_api_that_is_not_there_is_unavailable() {
-    let address = Masked::url(format!("http://127.0.0.1:{}", testbed::free_port()));
+    let address = Redacted::url(format!("http://127.0.0.1:{}", testbed::free_port()));
     let recorder = HttpRecorder::new(&address, None, Limits::default()).unwrap();
 
     let error = recorder.info().await.unwrap_err();
@@ -217,17 +217,17 @@ async fn answers_of_another_version_are_refused() {
 #[test]
 fn settings_that_can_never_work_are_refused_without_showing_a_secret() {
     for url in ["", "127.0.0.1:5000", "https://host", "http://u:hidden@host", "http://host?a=b", "redis://host"] {
-        let error = HttpRecorder::new(&Masked::url(url), None, Limits::default()).unwrap_err().to_string();
+        let error = HttpRecorder::new(&Redacted::url(url), None, Limits::default()).unwrap_err().to_string();
         assert!(error.starts_with("DWELL_SUMMARY_API_URL=") && !error.contains("hidden"), "{error}");
     }
-    let error = HttpRecorder::new(&Masked::url("http://host"), Some(&Masked::secret("a\nb")), Limits::default());
+    let error = HttpRecorder::new(&Redacted::url("http://host"), Some(&Redacted::secret("a\nb")), Limits::default());
     assert!(matches!(error, Err(SettingsError::Token)));
 }
 
 #[test]
 fn a_recorder_shows_itself_without_its_token() {
-    let address = Masked::url("http://host/dwell/");
-    let recorder = HttpRecorder::new(&address, Some(&Masked::secret(TOKEN)), Limits::default()).unwrap();
+    let address = Redacted::url("http://host/dwell/");
+    let recorder = HttpRecorder::new(&address, Some(&Redacted::secret(TOKEN)), Limits::default()).unwrap();
     let shown = format!("{recorder:?}");
     assert!(shown.contains("http://host/dwell\"") && !shown.contains(TOKEN), "{shown}");
 }

@@ -13,7 +13,7 @@ use prometheus::IntCounter;
 use redis_cache::{Limits, Meters, Place, Redis, WrongAddress, set};
 use service_kit::ServiceContext;
 use sessions::Service;
-use settings::{ANSWER_CACHE, Masked};
+use settings::{ANSWER_CACHE, Redacted};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -76,7 +76,7 @@ impl Stand {
 impl SharedAnswers {
     /// The answers of the service's ledger at `url`; there is none until Redis answers.
     pub(super) fn start(
-        url: &Masked,
+        url: &Redacted,
         service: &Service,
         limits: Limits,
         failures: IntCounter,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use parking::{Lots, Rules, Timestamp};
 use sessions::CallOptions;
 use sessions::testing::{Vehicles, minute};
-use settings::Masked;
+use settings::Redacted;
 use testbed::{Postgres, Redis, wait_until};
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ impl Process {
         let ledger = ledger::open(ledger_url, NOW).await.unwrap();
         let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
         let failures = AnswerMetrics::failures(&context.registry);
-        let shared = SharedAnswers::start(&Masked::url(redis_url), &service, limits, failures, &context).unwrap();
+        let shared = SharedAnswers::start(&Redacted::url(redis_url), &service, limits, failures, &context).unwrap();
         let answers = Answers::new(Place::Redis(shared), service.commits(), &context);
         Self { service, answers, executed: AtomicU64::new(0), context }
     }
