@@ -1,18 +1,18 @@
-//! Whether a server's clock says the same as this machine's.
+//! Compares a server's clock with this machine's.
 
 use parking::{Clock as _, SystemClock};
 
 use super::finding::Finding;
 
-/// Clocks may differ by so much.
+/// The maximum difference of two clocks.
 const DIFFERENCE_MAX_MS: i64 = 2_000;
 
-/// What a server's clock said, and this machine's around the question.
+/// A server's clock, and this machine's clock around the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said {
-    /// The earliest and the latest instant that the server may have meant, milliseconds.
+pub(super) struct ServerTime {
+    /// The earliest and the latest time of the server's clock, milliseconds.
     pub(super) theirs: (i64, i64),
-    /// Before the question and after the answer, milliseconds.
+    /// This machine's clock before the request and after the answer, milliseconds.
     pub(super) ours: (i64, i64),
 }
 
@@ -21,10 +21,10 @@ pub(super) fn now_ms() -> i64 {
     SystemClock.now().as_millis()
 }
 
-/// A warning when the clocks differ by more than two seconds, whatever the way of the answer took.
-pub(super) fn finding(server: &str, said: Said) -> Option<Finding> {
-    let (earliest, latest) = said.theirs;
-    let difference_ms = if latest < said.ours.0 { latest - said.ours.0 } else { (earliest - said.ours.1).max(0) };
+/// A warning if the clocks differ by more than two seconds, whatever the latency of the answer.
+pub(super) fn finding(server: &str, time: ServerTime) -> Option<Finding> {
+    let (earliest, latest) = time.theirs;
+    let difference_ms = if latest < time.ours.0 { latest - time.ours.0 } else { (earliest - time.ours.1).max(0) };
     if difference_ms.abs() <= DIFFERENCE_MAX_MS {
         return None;
     }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn clocks_that_differ_by_more_than_two_seconds_are_warned_of() {
-        let seen = |theirs, ours| finding("redis", Said { theirs, ours }).map(|finding| finding.seen);
+        let seen = |theirs, ours| finding("redis", ServerTime { theirs, ours }).map(|finding| finding.seen);
 
         assert_eq!(seen((10_000, 10_000), (8_000, 8_100)), None);
         assert_eq!(seen((10_000, 10_999), (12_900, 13_000)), None);

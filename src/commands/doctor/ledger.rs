@@ -5,7 +5,7 @@ use parking::GivenRules;
 use settings::{DATABASE_URL, Redacted};
 
 use super::address::{host_and_port, path, unreachable, user, word};
-use super::clock::{self, Said};
+use super::clock::{self, ServerTime};
 use super::finding::Finding;
 
 pub(super) const SUBJECT: &str = "ledger";
@@ -44,7 +44,7 @@ pub(super) async fn check(url: &Redacted, given: &GivenRules, is_running: bool) 
     };
     let difference = probe.now.and_then(|now| {
         let theirs = now.as_millis();
-        clock::finding("the ledger", Said { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
+        clock::finding("the ledger", ServerTime { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
     });
     std::iter::once(found).chain(difference).collect()
 }

@@ -9,7 +9,7 @@ use ::redis::{AsyncConnectionConfig, Client, RedisError};
 use settings::{Redacted, Setting};
 
 use super::address::{host_and_port, unreachable};
-use super::clock::{self, Said};
+use super::clock::{self, ServerTime};
 use super::finding::Finding;
 
 pub(super) const SUBJECT: &str = "redis";
@@ -39,7 +39,7 @@ async fn clock_of(connection: &mut MultiplexedConnection) -> Option<Finding> {
     let before = clock::now_ms();
     let (seconds, micros): (i64, i64) = ::redis::cmd("TIME").query_async(connection).await.ok()?;
     let theirs = seconds * 1_000 + micros / 1_000;
-    clock::finding(SUBJECT, Said { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
+    clock::finding(SUBJECT, ServerTime { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
 }
 
 /// What it does when its memory is full. All of ours there is a cache: what was not used for long may go.

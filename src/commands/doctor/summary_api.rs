@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode, redirect};
 use settings::{INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_URL};
 
 use super::address::unreachable;
-use super::clock::{self, Said};
+use super::clock::{self, ServerTime};
 use super::correlators;
 use super::finding::{Finding, Verdict};
 use crate::commands::api_client::deepest;
@@ -33,7 +33,7 @@ pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Dur
     let correlators = if found.verdict == Verdict::Ok { correlators::check(url, timeout).await } else { None };
     let difference = date_ms(&headers).and_then(|date| {
         // The header has whole seconds.
-        clock::finding("the summary API", Said { theirs: (date, date + 999), ours })
+        clock::finding("the summary API", ServerTime { theirs: (date, date + 999), ours })
     });
     std::iter::once(found).chain(correlators).chain(difference).collect()
 }
