@@ -11,12 +11,12 @@
 //! Deliberately not here: what becomes of the events, and misread plates.
 
 mod config;
-mod dice;
 pub mod gates;
 mod metrics;
 mod plates;
 pub mod profile;
 pub mod publish;
+mod rng;
 mod traffic;
 mod vehicles;
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use parking::Plate;
 
-use crate::dice::Dice;
+use crate::rng::DeterministicRng;
 
 /// Without I and O, which look like digits.
 const LETTERS: &[u8; 24] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -26,35 +26,35 @@ pub(crate) struct NumberPlate(String);
 
 impl NumberPlate {
     /// A British plate (three in ten), an Indian one (four) or a Chinese one (three).
-    pub(crate) fn draw(dice: &mut Dice) -> Self {
+    pub(crate) fn draw(rng: &mut DeterministicRng) -> Self {
         const NO_FAILURE: &str = "writing to a String cannot fail";
-        let shape = dice.below(10);
+        let shape = rng.below(10);
         let mut plate = Self(String::with_capacity(16));
         match shape {
             0..3 => {
-                plate.push(dice, 2, LETTERS);
-                plate.push(dice, 2, b"0123456789");
+                plate.push(rng, 2, LETTERS);
+                plate.push(rng, 2, b"0123456789");
                 plate.0.push(' ');
-                plate.push(dice, 3, LETTERS);
+                plate.push(rng, 3, LETTERS);
             }
             3..7 => {
-                plate.0.push_str(dice.one_of::<&str>(INDIAN_STATES));
-                write!(plate.0, " {:02} ", 1 + dice.below(99)).expect(NO_FAILURE);
-                plate.push(dice, 2, LETTERS);
-                write!(plate.0, " {:04}", 1 + dice.below(9999)).expect(NO_FAILURE);
+                plate.0.push_str(rng.one_of::<&str>(INDIAN_STATES));
+                write!(plate.0, " {:02} ", 1 + rng.below(99)).expect(NO_FAILURE);
+                plate.push(rng, 2, LETTERS);
+                write!(plate.0, " {:04}", 1 + rng.below(9999)).expect(NO_FAILURE);
             }
             _ => {
-                plate.0.push(*dice.one_of(CHINESE_PROVINCES));
-                plate.push(dice, 1, LETTERS);
+                plate.0.push(*rng.one_of(CHINESE_PROVINCES));
+                plate.push(rng, 1, LETTERS);
                 plate.0.push(' ');
-                plate.push(dice, 5, LETTERS_AND_DIGITS);
+                plate.push(rng, 5, LETTERS_AND_DIGITS);
             }
         }
         plate
     }
 
-    fn push(&mut self, dice: &mut Dice, count: usize, from: &[u8]) {
-        self.0.extend((0..count).map(|_| char::from(*dice.one_of(from))));
+    fn push(&mut self, rng: &mut DeterministicRng, count: usize, from: &[u8]) {
+        self.0.extend((0..count).map(|_| char::from(*rng.one_of(from))));
     }
 
     /// What every spelling of it is compared by.
@@ -63,8 +63,8 @@ impl NumberPlate {
     }
 
     /// As a reader spells it: most in the usual way, some joined, dashed, in lower case or with wide digits.
-    pub(crate) fn spelled(&self, dice: &mut Dice) -> String {
-        match dice.below(100) {
+    pub(crate) fn spelled(&self, rng: &mut DeterministicRng) -> String {
+        match rng.below(100) {
             0..70 if self.0.is_ascii() => self.0.clone(),
             0..70 => self.0.replace(' ', "·"),
             70..82 => self.0.replace(' ', ""),
@@ -86,19 +86,19 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::dice::Key;
+    use crate::rng::Key;
     use parking::LotId;
 
-    fn many<T>(draw: impl Fn(&mut Dice) -> T) -> Vec<T> {
+    fn many<T>(draw: impl Fn(&mut DeterministicRng) -> T) -> Vec<T> {
         let key = Key::new(1, &LotId::default(), 0);
         (0..20_000).map(|stream| draw(&mut key.stream(stream))).collect()
     }
 
     #[test]
     fn every_spelling_of_a_plate_has_the_same_normal_form() {
-        let spellings = many(|dice| {
-            let plate = NumberPlate::draw(dice);
-            let spelling = plate.spelled(dice);
+        let spellings = many(|rng| {
+            let plate = NumberPlate::draw(rng);
+            let spelling = plate.spelled(rng);
             assert_eq!(Plate::from_read(&spelling), Ok(plate.normal()), "{spelling}");
             spelling
         });
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn plates_are_practically_never_the_same() {
-        let plates: BTreeSet<Plate> = many(|dice| NumberPlate::draw(dice).normal()).into_iter().collect();
+        let plates: BTreeSet<Plate> = many(|rng| NumberPlate::draw(rng).normal()).into_iter().collect();
         assert_eq!(plates.len(), 20_000);
     }
 }

@@ -9,7 +9,7 @@ use chrono::Timelike as _;
 use chrono_tz::Tz;
 use parking::{LotKind, Timestamp};
 
-use crate::dice::exp;
+use crate::rng::exp;
 
 /// The shortest stay that is made up, minutes, before it is divided.
 pub const SHORTEST_STAY_MINUTES: f64 = 1.0;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use parking::{Direction, GateEvent, Lots, Timestamp};
 
-use crate::dice::whole_millis;
 use crate::profile::LONGEST_STAY_MINUTES;
+use crate::rng::whole_millis;
 use crate::vehicles::{MINUTE_MS, Passage, STRANGER_AFTER_MS, Source, TWICE_AFTER_MOST_MS};
 use crate::{TrafficConfig, WrongTraffic};
 

@@ -7,9 +7,9 @@
 use parking::{Direction, EventKey, GateEvent, GateId, Lot, Timestamp, Vehicle};
 
 use crate::TrafficConfig;
-use crate::dice::{Dice, Key, whole_millis};
 use crate::plates::NumberPlate;
 use crate::profile::{busyness, stay_minutes};
+use crate::rng::{DeterministicRng, Key, whole_millis};
 
 /// The stretch that vehicles are drawn by, milliseconds.
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -75,30 +75,30 @@ impl Source {
         (1..=count).map(move |number| self.stay(config, begin, &mut key.stream(number)))
     }
 
-    fn stay(&self, config: &TrafficConfig, minute: Timestamp, dice: &mut Dice) -> Stay {
-        let plate = NumberPlate::draw(dice);
-        let came = minute.plus_millis(i64::from(dice.below(60_000)));
-        let minutes = stay_minutes(self.lot.kind, dice.bell()) / config.stay_scale;
+    fn stay(&self, config: &TrafficConfig, minute: Timestamp, rng: &mut DeterministicRng) -> Stay {
+        let plate = NumberPlate::draw(rng);
+        let came = minute.plus_millis(i64::from(rng.below(60_000)));
+        let minutes = stay_minutes(self.lot.kind, rng.bell()) / config.stay_scale;
         let left = came.plus_millis(whole_millis(minutes * 60_000.0).max(1));
         let mut pass = |plate: &NumberPlate, direction, time, lost_share| {
-            self.passage(config, dice, plate, direction, time, lost_share)
+            self.passage(config, rng, plate, direction, time, lost_share)
         };
         let entry = pass(&plate, Direction::Entry, came, config.lost_entry_share);
         let exit = pass(&plate, Direction::Exit, left, config.lost_exit_share);
-        let strangers = if exit.published.is_some() { self.strangers(config, dice, left) } else { Vec::new() };
+        let strangers = if exit.published.is_some() { self.strangers(config, rng, left) } else { Vec::new() };
         Stay { entry, exit, strangers }
     }
 
-    fn strangers(&self, config: &TrafficConfig, dice: &mut Dice, after: Timestamp) -> Vec<Passage> {
+    fn strangers(&self, config: &TrafficConfig, rng: &mut DeterministicRng, after: Timestamp) -> Vec<Passage> {
         let an_exit = config.stranger_share / (1.0 - config.stranger_share);
-        let part = dice.unit();
+        let part = rng.unit();
         let mut strangers = Vec::new();
         // One more for each whole one, and one for the rest with its own chance.
         let mut left = an_exit;
         while left > part {
-            let time = after.plus_millis(i64::from(dice.below(60_000)));
-            let plate = NumberPlate::draw(dice);
-            strangers.push(self.passage(config, dice, &plate, Direction::Exit, time, 0.0));
+            let time = after.plus_millis(i64::from(rng.below(60_000)));
+            let plate = NumberPlate::draw(rng);
+            strangers.push(self.passage(config, rng, &plate, Direction::Exit, time, 0.0));
             left -= 1.0;
         }
         strangers
@@ -107,7 +107,7 @@ impl Source {
     fn passage(
         &self,
         config: &TrafficConfig,
-        dice: &mut Dice,
+        rng: &mut DeterministicRng,
         plate: &NumberPlate,
         direction: Direction,
         time: Timestamp,
@@ -119,16 +119,16 @@ impl Source {
         };
         let event = GateEvent {
             vehicle: Vehicle { lot: self.lot.id.clone(), plate: plate.normal() },
-            key: EventKey { time, direction, id: dice.id() },
-            plate_as_read: plate.spelled(dice).into(),
-            gate: Some(dice.one_of(gates).clone()),
-            confidence: Some(confidence(dice)),
+            key: EventKey { time, direction, id: rng.id() },
+            plate_as_read: plate.spelled(rng).into(),
+            gate: Some(rng.one_of(gates).clone()),
+            confidence: Some(confidence(rng)),
         };
-        let lost = dice.chance(lost_share);
-        let late = dice.chance(config.late_share);
-        let late_by = whole_millis(dice.unit() * config.late_by_millis());
-        let twice = dice.chance(config.duplicate_share);
-        let twice_after = TWICE_AFTER_LEAST_MS + i64::from(dice.below(9_500));
+        let lost = rng.chance(lost_share);
+        let late = rng.chance(config.late_share);
+        let late_by = whole_millis(rng.unit() * config.late_by_millis());
+        let twice = rng.chance(config.duplicate_share);
+        let twice_after = TWICE_AFTER_LEAST_MS + i64::from(rng.below(9_500));
         let published = (!lost).then(|| if late { time.plus_millis(late_by) } else { time });
         let published_again = published.filter(|_| twice).map(|first| first.plus_millis(twice_after));
         Passage { event, published, published_again }
@@ -144,8 +144,8 @@ fn gate(lot: &Lot, direction: &str, number: u8) -> GateId {
 }
 
 /// From 0.8 to 0.999, in thousandths.
-fn confidence(dice: &mut Dice) -> f32 {
-    let thousandths = u16::try_from(800 + dice.below(200)).expect("it is below 1000");
+fn confidence(rng: &mut DeterministicRng) -> f32 {
+    let thousandths = u16::try_from(800 + rng.below(200)).expect("it is below 1000");
     f32::from(thousandths) / 1000.0
 }
 

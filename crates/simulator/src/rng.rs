@@ -27,18 +27,18 @@ impl Key {
         Self(key)
     }
 
-    /// The dice of one stream of the minute.
-    pub(crate) fn stream(self, stream: u64) -> Dice {
+    /// The rng of one stream of the minute.
+    pub(crate) fn stream(self, stream: u64) -> DeterministicRng {
         let mut generator = ChaCha8Rng::from_seed(self.0);
         generator.set_stream(stream);
-        Dice(generator)
+        DeterministicRng(generator)
     }
 }
 
 /// Draws numbers. Only words of 32 bits are taken from the generator, so that their order is plain.
-pub(crate) struct Dice(ChaCha8Rng);
+pub(crate) struct DeterministicRng(ChaCha8Rng);
 
-impl Dice {
+impl DeterministicRng {
     fn word(&mut self) -> u32 {
         self.0.next_u32()
     }
@@ -125,7 +125,7 @@ mod tests {
 
     const DRAWS: u32 = 100_000;
 
-    fn dice(stream: u64) -> Dice {
+    fn rng(stream: u64) -> DeterministicRng {
         Key::new(1, &LotId::default(), 0).stream(stream)
     }
 
@@ -162,9 +162,9 @@ mod tests {
     #[test]
     fn counts_have_the_mean_and_the_spread_of_independent_happenings() {
         for expected in [0.0, 0.3, 4.0, 40.0] {
-            let mut dice = dice(7);
+            let mut rng = rng(7);
             let counts: Vec<f64> =
-                (0..20_000).map(|_| f64::from(u32::try_from(dice.count(expected)).unwrap())).collect();
+                (0..20_000).map(|_| f64::from(u32::try_from(rng.count(expected)).unwrap())).collect();
             let mean = counts.iter().sum::<f64>() / 20_000.0;
             let spread = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / 20_000.0;
             assert!((mean - expected).abs() <= 0.03 * expected, "mean {mean} of {expected}");
@@ -174,17 +174,17 @@ mod tests {
 
     #[test]
     fn bell_curve_has_mean_0_and_deviation_1() {
-        let (mut one, mut two) = (dice(1), dice(1));
+        let (mut one, mut two) = (rng(1), rng(1));
         assert!(mean(|_| one.bell()).abs() < 0.02);
         assert!((mean(|_| two.bell().powi(2)) - 1.0).abs() < 0.02);
     }
 
     #[test]
     fn choices_are_even() {
-        let mut dice = dice(3);
+        let mut rng = rng(3);
         let mut hits = [0_u32; 5];
         for _ in 0..DRAWS {
-            hits[dice.below(5) as usize] += 1;
+            hits[rng.below(5) as usize] += 1;
         }
         assert!(hits.iter().all(|hits| hits.abs_diff(DRAWS / 5) < DRAWS / 100), "{hits:?}");
     }
