@@ -70,7 +70,7 @@ async fn a_restart_of_the_api_loses_no_change_and_repeats_none() {
 
     assert_eq!(plates(&tail), expected);
     assert_eq!(status.code(), Some(0), "{}", tail.output());
-    assert!(!tail.output().contains("finishing what is under way"), "{}", tail.output());
+    assert!(!tail.output().contains("finishing work in flight"), "{}", tail.output());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -204,7 +204,7 @@ async fn a_collector_that_is_away_holds_nothing_up() {
     let mut dwell = program("dwell", &folder, free_port()).env("DWELL_OTLP_ENDPOINT", nobody).start().unwrap();
 
     dwell.wait_for_line("session matched", PATIENCE).await.unwrap();
-    dwell.wait_for_line("spans can't be sent to DWELL_OTLP_ENDPOINT", PATIENCE).await.unwrap();
+    dwell.wait_for_line("cannot send spans to DWELL_OTLP_ENDPOINT", PATIENCE).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,9 +25,9 @@ pub(crate) const LETTERS_MAX: usize = 10_000;
 /// The maximum bytes of unconfirmed dead letters; at this limit the worker stops receiving.
 pub(crate) const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The maximum of letters in one publish.
-const GROUP: usize = 500;
+const PUBLISH_LETTERS_MAX: usize = 500;
 /// If a confirm takes longer, later messages are acknowledged without waiting for those of the letters.
-const PATIENCE: Duration = Duration::from_millis(100);
+const CONFIRM_WAIT: Duration = Duration::from_millis(100);
 
 /// A refused element, and the message that contained it.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl DeadLetters {
                 tokio::select! {
                     biased;
                     published = &mut publishing => break published?,
-                    () = tokio::time::sleep(PATIENCE) => self.set_aside(&group, acknowledgers).await?,
+                    () = tokio::time::sleep(CONFIRM_WAIT) => self.set_aside(&group, acknowledgers).await?,
                 }
             }
             drop(publishing);
@@ -168,7 +168,7 @@ impl DeadLetters {
             {
                 let mut state = self.state();
                 if !state.waiting.is_empty() {
-                    let count = state.waiting.len().min(GROUP);
+                    let count = state.waiting.len().min(PUBLISH_LETTERS_MAX);
                     return Some(state.waiting.drain(..count).collect());
                 }
                 if state.is_closing {

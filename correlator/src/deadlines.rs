@@ -17,9 +17,9 @@ use crate::ledger_health::Call;
 use crate::progress::Progress;
 
 /// The interval between two queries of the ledger.
-const EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// The maximum of vehicles in one query.
-const MOST: u32 = 1000;
+const VEHICLES_PER_CALL_MAX: u32 = 1000;
 
 /// Runs until the stop.
 pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: Arc<dyn Clock>) {
@@ -28,7 +28,7 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: A
         if !end_due(&decider, &progress, clock.as_ref()).await {
             tokio::select! {
                 () = lifecycle.stopping() => {}
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -36,7 +36,7 @@ pub(crate) async fn run(decider: Arc<Decider>, progress: Arc<Progress>, clock: A
 
 /// Ends what is due; returns whether more may be due right now.
 async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> bool {
-    let due = match decider.calls.patiently(Call::Due, || decider.calls.recorder.due(MOST)).await {
+    let due = match decider.calls.patiently(Call::Due, || decider.calls.recorder.due(VEHICLES_PER_CALL_MAX)).await {
         Ok(Ok(due)) => due,
         Ok(Err(Rejected(reason))) => {
             tracing::error!(%reason, "cannot query what is due: please report this as a defect");
@@ -44,7 +44,7 @@ async fn end_due(decider: &Decider, progress: &Progress, clock: &dyn Clock) -> b
         }
         Err(ShutDown) => return false,
     };
-    let is_full = due.len() >= MOST as usize;
+    let is_full = due.len() >= VEHICLES_PER_CALL_MAX as usize;
     let now = clock.now();
     let evidence: Vec<Evidence> = due.into_iter().filter_map(|due| evidence(due, progress, now)).collect();
     if evidence.is_empty() {

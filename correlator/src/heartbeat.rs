@@ -21,11 +21,11 @@ use crate::intake::Acknowledgers;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
-const EVERY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The timeout of the broker's counts: a problem should be reported soon, above all one of the broker.
-const COUNT_PATIENCE: Duration = Duration::from_millis(500);
+const COUNT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The maximum delay of the process end by signing off.
-const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
+const SIGN_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why this correlator can't continue with the summary API's ledger.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     /// Runs until the worker has finished.
     pub(crate) async fn run(self) -> Result<(), Error> {
-        let mut beats = tokio::time::interval(EVERY);
+        let mut beats = tokio::time::interval(REPORT_INTERVAL);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.finished.is_cancelled() {
             tokio::select! {
@@ -65,7 +65,7 @@ impl Heartbeat {
                     tokio::select! {
                         beat = &mut beat => beat?,
                         // A pending report must not arrive after the sign-off.
-                        () = self.finished.cancelled() => drop(tokio::time::timeout(LEAVE_PATIENCE, beat).await),
+                        () = self.finished.cancelled() => drop(tokio::time::timeout(SIGN_OFF_TIMEOUT, beat).await),
                     }
                 }
             }
@@ -77,7 +77,7 @@ impl Heartbeat {
     /// Unacknowledged messages are redelivered, so the summary API may forget this correlator.
     async fn take_leave(&self) {
         let status = CorrelatorStatus { correlator: self.correlator, signs_off: true, ..CorrelatorStatus::default() };
-        match tokio::time::timeout(LEAVE_PATIENCE, self.decider.calls.recorder.report(status)).await {
+        match tokio::time::timeout(SIGN_OFF_TIMEOUT, self.decider.calls.recorder.report(status)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "cannot sign off"),
             Err(_) => tracing::debug!("no answer to the sign-off in time"),
@@ -130,7 +130,7 @@ impl Heartbeat {
 
     /// The broker's counts of a queue, if they arrive in time.
     async fn count(&self, queue: Queue) -> Option<Counts> {
-        tokio::time::timeout(COUNT_PATIENCE, self.bus.counts(queue)).await.ok()?.ok().flatten()
+        tokio::time::timeout(COUNT_TIMEOUT, self.bus.counts(queue)).await.ok()?.ok().flatten()
     }
 
     fn take(&self, info: LedgerInfo) -> Result<(), Error> {
@@ -151,7 +151,7 @@ fn reported(dependency: DependencyStatus) -> DependencyReport {
     let away = match dependency.status {
         Status::Up => None,
         Status::NotYet => Some("not reached yet".to_owned()),
-        Status::Down(reason) => Some(reason.chars().take(DependencyReport::REASON_MAX).collect()),
+        Status::Down(reason) => Some(reason.chars().take(DependencyReport::REASON_CHARS_MAX).collect()),
     };
     DependencyReport { name: dependency.name.to_owned(), is_optional: dependency.is_optional, away }
 }

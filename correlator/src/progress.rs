@@ -9,7 +9,7 @@ use bus::Queue;
 use parking::Timestamp;
 
 /// Stands for a count that the broker does not report.
-const UNKNOWN: u64 = u64::MAX;
+const UNKNOWN_COUNT: u64 = u64::MAX;
 
 /// Counts of what is in flight.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct QueueProgress {
 
 impl QueueProgress {
     const fn new() -> Self {
-        Self { unacknowledged: AtomicUsize::new(0), undecided: AtomicUsize::new(0), ready: AtomicU64::new(UNKNOWN) }
+        Self { unacknowledged: AtomicUsize::new(0), undecided: AtomicUsize::new(0), ready: AtomicU64::new(UNKNOWN_COUNT) }
     }
 }
 
@@ -99,7 +99,7 @@ impl Progress {
 
     /// The number of ready messages, as reported by the broker; `None` without a report.
     pub(crate) fn set_ready(&self, queue: Queue, ready: Option<u64>) {
-        self.of(queue).ready.store(ready.unwrap_or(UNKNOWN), Ordering::Relaxed);
+        self.of(queue).ready.store(ready.unwrap_or(UNKNOWN_COUNT), Ordering::Relaxed);
     }
 
     pub(crate) fn entry_recorded(&self, time: Timestamp) {

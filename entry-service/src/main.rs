@@ -1,6 +1,6 @@
-//! Entry gates, simulated, alone in their process: publishes the vehicles that come in.
+//! Simulated entry gates as a separate process: publishes entering vehicles.
 //!
-//! All that both directions do is the crate `simulator`'s.
+//! The crate `simulator` has everything that both directions share.
 
 use std::process::ExitCode;
 

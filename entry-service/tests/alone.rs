@@ -1,4 +1,4 @@
-//! The program of the entry gates, tested as the programs of all gates are.
+//! The tests of every gate program, on the entry gates.
 
 #[path = "../../crates/simulator/tests/program/mod.rs"]
 mod program;

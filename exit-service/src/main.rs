@@ -1,6 +1,6 @@
-//! Exit gates, simulated, alone in their process: publishes the vehicles that leave.
+//! Simulated exit gates as a separate process: publishes leaving vehicles.
 //!
-//! All that both directions do is the crate `simulator`'s.
+//! The crate `simulator` has everything that both directions share.
 
 use std::process::ExitCode;
 

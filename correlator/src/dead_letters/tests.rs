@@ -50,7 +50,7 @@ impl Subscriber for Lines {
 
 #[tokio::test]
 async fn many_dead_letters_in_a_second_are_fifty_lines_of_the_log() {
-    const BAD: usize = 2_000;
+    const BAD_MESSAGES: usize = 2_000;
     let folder = tempfile::tempdir().unwrap();
     let context = ServiceContext::for_testing();
     let bus: Arc<dyn Bus> = Arc::new(Embedded::open(folder.path(), Limits::default(), &context).unwrap());
@@ -63,7 +63,7 @@ async fn many_dead_letters_in_a_second_are_fifty_lines_of_the_log() {
     let dead_letters = DeadLetters::new(Arc::clone(&bus), metrics, Arc::clone(&progress), log, room);
     let event =
         r#"{"id":"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2","vehicle_plate":"A1","exit_date_time":"2024-09-24T09:00:00Z"}"#;
-    let arrivals = read_all(Queue::Exit, &delivered(format!("[{}{event}]", "7,".repeat(BAD))), context.clock.now());
+    let arrivals = read_all(Queue::Exit, &delivered(format!("[{}{event}]", "7,".repeat(BAD_MESSAGES))), context.clock.now());
     let letter = |arrival: crate::arrival::Arrival| Some(Letter::new(arrival.message, arrival.content.err()?));
     dead_letters.hand_over(arrivals.into_iter().filter_map(letter).collect());
     dead_letters.close();
@@ -72,6 +72,6 @@ async fn many_dead_letters_in_a_second_are_fifty_lines_of_the_log() {
     let _logging = tracing::subscriber::set_default(Arc::clone(&lines));
     dead_letters.run(&acknowledgers).await.unwrap();
 
-    assert_eq!(bus.depth(Queue::Dead).await, Ok(Some(BAD as u64)));
+    assert_eq!(bus.depth(Queue::Dead).await, Ok(Some(BAD_MESSAGES as u64)));
     assert_eq!(lines.0.load(Ordering::Relaxed), 50, "the others are counted in one line a second");
 }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// Increment with every change to the layout of a value or of its types: the bytes do not describe themselves.
 const FORMAT: u8 = 1;
 /// A value begins with the format number and the checksum.
-const HEADER: usize = 1 + size_of::<u64>();
+const HEADER_BYTES: usize = 1 + size_of::<u64>();
 
 /// The keys of one ledger's timelines.
 #[derive(Debug, Clone)]
@@ -38,11 +38,11 @@ impl Keys {
 
 /// The bytes of a snapshot for `key`.
 pub(super) fn encode(key: &str, snapshot: &Snapshot) -> Vec<u8> {
-    let value = postcard::to_extend(snapshot, vec![0; HEADER]);
+    let value = postcard::to_extend(snapshot, vec![0; HEADER_BYTES]);
     let mut value = value.expect("a snapshot is numbers and lists, and a Vec takes all of them");
-    let checksum = checksum(key, &value[HEADER..]);
+    let checksum = checksum(key, &value[HEADER_BYTES..]);
     value[0] = FORMAT;
-    value[1..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    value[1..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
     value
 }
 

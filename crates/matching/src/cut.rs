@@ -12,13 +12,13 @@ use crate::timeline::{FULL_AT, Flags, Timeline, TimelineEvent};
 /// Cut a timeline above this length, if possible.
 pub const TRIM_ABOVE: usize = 8;
 /// A cut keeps at least this many of the newest events, so that late events find them.
-const KEEP: usize = 3;
+const EVENTS_KEPT_MIN: usize = 3;
 
 impl Timeline {
     /// Cuts off what a long timeline does not need; one beyond [`FULL_AT`] wherever a cut is possible.
     pub fn trim(&mut self, limits: Limits) {
         if self.events().len() > TRIM_ABOVE {
-            let newest = self.events()[self.events().len() - KEEP].key.time;
+            let newest = self.events()[self.events().len() - EVENTS_KEPT_MIN].key.time;
             self.cut_before(newest, limits);
         }
         if self.events().len() > FULL_AT {

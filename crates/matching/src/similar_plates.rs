@@ -10,7 +10,7 @@ const HALF_EDITS_MAX: usize = 4;
 pub const SIMILAR_PLATES_MAX: usize = 5;
 
 /// Groups of characters that gates confuse, as Genetec and others publish them. The first of a group represents it.
-const CONFUSED: [&str; 6] = ["0ODQ", "1I", "2Z", "5S", "6G", "8B"];
+const CONFUSED_LETTERS: [&str; 6] = ["0ODQ", "1I", "2Z", "5S", "6G", "8B"];
 
 /// A plate that is similar to the one asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn most_similar(plate: &Plate, time: Timestamp, candidates: &[(&Plate, Times
 
 fn folded(plate: &Plate) -> String {
     let fold = |letter: char| {
-        let group = CONFUSED.iter().find(|group| group.contains(letter));
+        let group = CONFUSED_LETTERS.iter().find(|group| group.contains(letter));
         group.and_then(|group| group.chars().next()).unwrap_or(letter)
     };
     plate.as_str().chars().map(fold).collect()

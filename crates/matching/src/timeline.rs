@@ -81,9 +81,9 @@ pub const FULL_AT: usize = 10_000;
 pub const MAX_EVENTS: usize = FULL_AT + 1;
 
 /// The bytes of an event in a digest: time, direction, flags, id.
-const DIGESTED_EVENT: usize = 26;
+const DIGEST_EVENT_BYTES: usize = 26;
 /// Enough for nine events, as most timelines have.
-const DIGESTED_IN_PLACE: usize = 256;
+const DIGEST_STACK_BYTES: usize = 256;
 
 impl Timeline {
     /// A timeline of `events`, which must contain every event of the vehicle later than `complete_after` (all, if
@@ -178,10 +178,10 @@ impl Timeline {
 
     /// A digest of the content, which distinguishes two timelines of one version.
     pub fn digest(&self) -> u64 {
-        let mut content: SmallVec<[u8; DIGESTED_IN_PLACE]> = SmallVec::new();
+        let mut content: SmallVec<[u8; DIGEST_STACK_BYTES]> = SmallVec::new();
         content.extend_from_slice(&self.complete_after.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());
         for event in &self.events {
-            let mut bytes = [0; DIGESTED_EVENT];
+            let mut bytes = [0; DIGEST_EVENT_BYTES];
             bytes[..8].copy_from_slice(&event.key.time.as_millis().to_be_bytes());
             bytes[8..10].copy_from_slice(&[u8::from(event.key.direction == Direction::Exit), event.flags.bits()]);
             bytes[10..].copy_from_slice(event.key.id.as_bytes());

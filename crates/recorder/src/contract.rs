@@ -14,7 +14,7 @@ use parking::{ManualClock, Vehicle};
 use service_kit::traces::TraceContext;
 use uuid::Uuid;
 
-use crate::wire::MAX_VEHICLES;
+use crate::wire::VEHICLES_MAX;
 use crate::{BrokerCounts, CorrelatorStatus, Error, QueueReport, Recorder};
 
 /// A recorder on an empty ledger with [`rules`].
@@ -104,12 +104,12 @@ pub async fn a_call_that_makes_no_sense_is_rejected_whole(site: Site) {
 pub async fn more_vehicles_than_one_call_carries_are_loaded(site: Site) {
     let known = Vehicles::default().entry("P3", "LAST", minute(0));
     site.record(std::slice::from_ref(&known)).await.unwrap();
-    let others = (0..MAX_VEHICLES).map(|number| vehicle("P3", &format!("A{number}")));
+    let others = (0..VEHICLES_MAX).map(|number| vehicle("P3", &format!("A{number}")));
     let vehicles: Vec<Vehicle> = others.chain([known.vehicle.clone()]).collect();
 
     let loaded = site.load(&vehicles).await;
 
-    assert_eq!(loaded.len(), MAX_VEHICLES + 1);
+    assert_eq!(loaded.len(), VEHICLES_MAX + 1);
     assert_eq!(loaded.last(), Some(&known.next_snapshot()));
 }
 

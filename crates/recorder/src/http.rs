@@ -16,7 +16,7 @@ use service_kit::traces::{TRACEPARENT, TraceContext};
 use settings::Redacted;
 use url::Url;
 
-use crate::wire::{DUE, LOAD, MAX_BODY_BYTES, MAX_VEHICLES, MEDIA_TYPE, RECORD, REPORT, TERMS};
+use crate::wire::{DUE, LOAD, BODY_BYTES_MAX, VEHICLES_MAX, MEDIA_TYPE, RECORD, REPORT, TERMS};
 use crate::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let (connect, request) = (Duration::from_secs(2), Duration::from_secs(10));
-        Self { connect, request, body_bytes_max: MAX_BODY_BYTES }
+        Self { connect, request, body_bytes_max: BODY_BYTES_MAX }
     }
 }
 
@@ -92,7 +92,7 @@ impl HttpRecorder {
     pub fn new(url: &Redacted, token: Option<&Redacted>, limits: Limits) -> Result<Self, SettingsError> {
         // Less than the twenty seconds after which our servers close an idle connection, so that a connection is not
         // closed just as a request is sent.
-        const IDLE_MAX: Duration = Duration::from_secs(10);
+        const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(10);
         let address = base_address(url)?;
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MEDIA_TYPE))]);
         if let Some(token) = token {
@@ -105,9 +105,9 @@ impl HttpRecorder {
             .default_headers(headers)
             .connect_timeout(limits.connect)
             .timeout(limits.request)
-            .pool_idle_timeout(IDLE_MAX)
+            .pool_idle_timeout(IDLE_CONNECTION_MAX)
             .tcp_nodelay(true)
-            .tcp_keepalive(IDLE_MAX)
+            .tcp_keepalive(IDLE_CONNECTION_MAX)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
@@ -126,7 +126,7 @@ impl HttpRecorder {
         Item: Serialize,
         Answer: DeserializeOwned,
     {
-        let mut waiting: Vec<&[Item]> = items.chunks(MAX_VEHICLES).rev().collect();
+        let mut waiting: Vec<&[Item]> = items.chunks(VEHICLES_MAX).rev().collect();
         let mut answers = Vec::with_capacity(items.len());
         while let Some(part) = waiting.pop() {
             match self.post::<_, Vec<Answer>>(path, part, trace).await {
@@ -238,7 +238,7 @@ impl HttpRecorder {
     /// The problem's text, if the answer is a summary API's: such texts contain no secret and no plate.
     async fn problem(&self, path: &str, response: Response) -> String {
         const PROBLEM_BYTES_MAX: usize = 64 * 1024;
-        const SHOWN_MAX: usize = 300;
+        const SHOWN_CHARS_MAX: usize = 300;
         #[derive(Deserialize)]
         struct Problem {
             detail: String,
@@ -247,7 +247,7 @@ impl HttpRecorder {
             return String::new();
         };
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => format!(" ({})", problem.detail.chars().take(SHOWN_MAX).collect::<String>()),
+            Ok(problem) => format!(" ({})", problem.detail.chars().take(SHOWN_CHARS_MAX).collect::<String>()),
             Err(_) => String::new(),
         }
     }
@@ -283,7 +283,7 @@ impl Recorder for HttpRecorder {
     }
 
     async fn due(&self, most: u32) -> Result<Vec<Due>, Error> {
-        let mut most = most.min(u32::try_from(MAX_VEHICLES).unwrap_or(u32::MAX));
+        let mut most = most.min(u32::try_from(VEHICLES_MAX).unwrap_or(u32::MAX));
         loop {
             match self.post(DUE, &most, None).await {
                 Err(Failure::TooLarge(_)) if most > 1 => most /= 2,

@@ -80,5 +80,5 @@ pub struct DependencyReport {
 
 impl DependencyReport {
     /// The maximum length of a reported reason, in characters.
-    pub const REASON_MAX: usize = 300;
+    pub const REASON_CHARS_MAX: usize = 300;
 }

@@ -20,6 +20,6 @@ pub const DUE: &str = "/internal/v1/due";
 pub const REPORT: &str = "/internal/v1/report";
 
 /// The maximum size of a request body of `load` and `record`, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The maximum of vehicles in one `load`, of units in one `record` and of vehicles in one `due`.
-pub const MAX_VEHICLES: usize = 10_000;
+pub const VEHICLES_MAX: usize = 10_000;

@@ -1,7 +1,7 @@
-//! The smallest service: it answers `/livez`, `/readyz` and `/metrics`, and stops when it is told to.
+//! The smallest service: it answers `/livez`, `/readyz` and `/metrics`, and stops on a signal.
 //!
-//! It shows what a `main` looks like, and the tests of this crate run it as a real process. `--lots` stands for what a
-//! service may stumble over: a value of `panic`, `fail`, `stuck` or `unready` makes it do so.
+//! It is an example of a `main`, and the tests of this crate run it as a real process. `--lots` simulates faults of a
+//! service: `panic`, `fail`, `stuck` or `unready`.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
-//! What a service says of its own way to its users: with which settings it starts, and that it is ready.
+//! The start-up log lines of a service: its settings, and that it is ready.
 //!
-//! Both are one line a process, so that a person who started it in a terminal keeps the rest in sight. When to say it
-//! is left to the service, which alone knows when its settings are read and when all that it depends on is known.
+//! One line each, so that the rest of a terminal stays in sight. The service decides when to log them: it knows when
+//! its settings are read and its dependencies are known.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::ServiceContext;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Says that the service starts, and which settings differ from their defaults; for `debug` all of them. To be called
-/// when every setting has been read, so that one that is refused is all that is said.
+/// Logs that the service starts, with the settings that differ from their defaults; with all of them at `debug`. Call
+/// it when every setting has been read, so that the error of an invalid one is the only output.
 pub fn starting(name: &str, settings: &Settings) {
     let given = settings.given();
     if given.values().is_empty() {
@@ -23,8 +23,8 @@ pub fn starting(name: &str, settings: &Settings) {
     tracing::debug!("all settings: {}", settings.effective());
 }
 
-/// Says once that the service is ready, as soon as all that it needs is up. To be called when its dependencies are
-/// known to the context's health.
+/// Logs once that the service is ready, as soon as its required dependencies are up. Call it when the context's
+/// health knows the dependencies.
 pub fn when_ready(name: &'static str, context: &ServiceContext) {
     const EVERY: Duration = Duration::from_millis(20);
     let (health, lifecycle) = (context.health.clone(), context.lifecycle.clone());

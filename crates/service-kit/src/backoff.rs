@@ -1,6 +1,6 @@
-//! How long to wait before trying again: exponentially longer, spread at random, with a cap, and without end.
+//! Exponential backoff with full jitter and a cap, without end.
 //!
-//! What is tried, and with which deadline, is left to the caller.
+//! The caller makes the attempts, with their timeouts.
 
 use std::error::Error;
 use std::future::Future;
@@ -10,8 +10,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::{Lifecycle, causes};
 
-/// Endless waits between attempts. Each is anywhere between nothing and a bound (full jitter), so that many processes
-/// do not come back all at once; the bound doubles from `min` to `max`.
+/// The delays between attempts. Each is random between zero and a bound (full jitter), so that many processes do not
+/// reconnect at the same time; the bound doubles from `min` to `max`.
 #[derive(Debug)]
 pub struct Backoff {
     min: Duration,
@@ -21,28 +21,28 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
-    /// From 100 ms to 10 s: a dependency that comes back is noticed within seconds.
+    /// From 100 ms to 10 s, so that a dependency is noticed within seconds after it comes up again.
     fn default() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(10))
     }
 }
 
 impl Backoff {
-    /// Waits whose bound grows from `min` to `max`.
+    /// A backoff with a bound from `min` to `max`.
     pub fn new(min: Duration, max: Duration) -> Self {
         let endless = ExponentialBuilder::default().with_min_delay(min).with_max_delay(max).without_max_times();
         Self { min, max, bounds: endless.build(), jittered: endless.with_jitter().build() }
     }
 
-    /// How long to wait before the next attempt.
+    /// The delay before the next attempt.
     pub fn next_delay(&mut self) -> Duration {
-        // The builder's jitter adds up to once the bound on top of it; the difference is what is wanted here.
+        // The builder's jitter adds up to once the bound; the difference is the full jitter.
         let bound = self.bounds.next().unwrap_or(self.max);
         let jittered = self.jittered.next().unwrap_or(self.max);
         jittered.saturating_sub(bound).min(self.max)
     }
 
-    /// Begins anew, after a success.
+    /// Resets the bound, after a success.
     pub fn reset(&mut self) {
         *self = Self::new(self.min, self.max);
     }
@@ -57,8 +57,8 @@ impl Backoff {
         }
     }
 
-    /// Tries until it succeeds; `None` if the stop came first. The first failure of a row is a warning in the log and
-    /// the others are for `debug`. An attempt that has begun is never cut off here, only the waits between attempts.
+    /// Retries until success; `None` if the stop came first. The first failure in a row is logged as a warning, the
+    /// others at `debug`. Only the delays are cut off by a stop, never an attempt.
     pub async fn until_stopped<T, E, F, Attempt>(
         &mut self,
         lifecycle: &Lifecycle,
@@ -84,7 +84,7 @@ impl Backoff {
                     failures += 1;
                     let error = causes::on_one_line(&error);
                     if failures == 1 {
-                        tracing::warn!(error, "{name} failed, trying again until it works");
+                        tracing::warn!(error, "{name} failed, retrying");
                     } else {
                         tracing::debug!(error, failures, "{name} failed again");
                     }
@@ -110,7 +110,7 @@ mod tests {
         let mut backoff = Backoff::new(MIN, MAX);
         let mut bound = MIN;
         for _ in 0..1_000 {
-            // The doubling is done in binary fractions of a second, so the bound is met to the microsecond only.
+            // The bound is a binary fraction of a second, so it is exact to the microsecond only.
             assert!(backoff.next_delay() <= bound + Duration::from_micros(10));
             bound = (bound * 2).min(MAX);
         }

@@ -1,6 +1,6 @@
-//! What every part of a service gets handed: clock, metrics, lifecycle, health, the log of decisions and traces.
+//! The context of every part of a service: clock, metrics, lifecycle, health, decision log and traces.
 //!
-//! Making the parts of a service from it is left to the service.
+//! The service builds its parts from it.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use crate::metrics::Registry;
 use crate::traces::Traces;
 use crate::{DecisionLog, Health, Lifecycle};
 
-/// One process's (or one test pipeline's) surroundings. Cheap to clone; all clones are the same.
+/// The context of one process, or of one test pipeline. Cheap to clone; all clones share its content.
 #[derive(Debug, Clone)]
 pub struct ServiceContext {
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where metrics are registered; one `/metrics` shows all of it.
+    /// The registry of metrics; one `/metrics` shows all of them.
     pub registry: Registry,
-    /// When to stop, and who is still working.
+    /// The stops, and the running tasks.
     pub lifecycle: Lifecycle,
-    /// Which dependencies are up.
+    /// The dependencies and their states.
     pub health: Health,
-    /// One line a decision, or one line a second.
+    /// The decision log.
     pub decisions: Arc<DecisionLog>,
-    /// Which work followed from which.
+    /// The spans.
     pub traces: Traces,
 }
 
 impl ServiceContext {
-    /// Fresh surroundings in which nothing runs yet.
+    /// A new context without running tasks.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let registry = Registry::new();
         Self {
@@ -41,14 +41,14 @@ impl ServiceContext {
         }
     }
 
-    /// Surroundings whose clock stands still at 24 September 2024, 09:00 UTC. A test that moves the clock uses
-    /// [`new`](Self::new) with a [`ManualClock`] of its own.
+    /// A context whose clock stands still at 24 September 2024, 09:00 UTC. Tests that move the clock call
+    /// [`new`](Self::new) with their own [`ManualClock`].
     pub fn for_testing() -> Self {
         const NINE_O_CLOCK_MS: i64 = 1_727_168_400_000;
         Self::new(Arc::new(ManualClock::at(Timestamp::from_millis(NINE_O_CLOCK_MS))))
     }
 
-    /// Starts what runs beside every service: the log of decisions, once a second.
+    /// Starts the background task of every service: the decision log, once a second.
     pub fn spawn_background(&self) {
         let decisions = Arc::clone(&self.decisions);
         let lifecycle = self.lifecycle.clone();

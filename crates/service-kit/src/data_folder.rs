@@ -1,16 +1,16 @@
-//! The data folder, and the lock that keeps it one process's alone.
+//! The data folder, and the lock that reserves it for one process.
 //!
-//! What is kept in it is left to the embedded parts.
+//! The embedded parts define its content.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::Unavailable;
 
-/// The lock's file.
+/// The lock file.
 const LOCK: &str = "lock";
 
-/// A data folder that is this process's alone until it is dropped, or the process ends in whatever way.
+/// An exclusive lock on a data folder. Dropping it, or the end of the process, releases it.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
@@ -20,7 +20,7 @@ pub struct DataFolder {
 /// Why the data folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process has it.
+    /// Another process uses it.
     #[error("can't lock {}", .path.display())]
     InUse {
         /// The folder.
@@ -28,18 +28,18 @@ pub enum Error {
         /// What to do.
         source: Unavailable,
     },
-    /// It can't be made, or not be written.
+    /// It can't be created or written.
     #[error("can't use {}", .path.display())]
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the system said, and what to do.
+        /// The system's error, and what to do.
         source: settings::Error,
     },
 }
 
 impl DataFolder {
-    /// Makes the folder, if need be, and locks it.
+    /// Creates the folder if necessary, and locks it.
     ///
     /// # Errors
     /// It is in use, or can't be written; the text says what to do.
@@ -60,7 +60,7 @@ impl DataFolder {
         }
     }
 
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -1,7 +1,7 @@
-//! The log of decisions: one line a decision, and above fifty lines a second one line a second with the counts.
+//! The decision log: one line per decision, and above fifty lines a second one line a second with the counts.
 //!
-//! The rule is a pure core, [`Pace`], that gets the time handed in; [`DecisionLog`] is the thin shell around it. What a
-//! line says is left to the caller, who hands in a closure, so that a line that is not written costs next to nothing.
+//! [`Pace`] is the pure core, with the time as an argument; [`DecisionLog`] is the shell around it. The caller passes
+//! a closure that writes the line, so that an omitted line costs almost nothing.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use parking::readable::human_duration;
 
 use crate::Lifecycle;
 
-/// So many lines in one second are written one by one.
+/// The maximum of individual lines in one second.
 const LINES_A_SECOND_MAX: u64 = 50;
 const SECOND_MS: i64 = 1_000;
 
-/// Writes decisions to the log, at a pace that people can read and machines can store.
+/// Logs decisions, at a rate that people can read and machines can store.
 #[derive(Debug)]
 pub struct DecisionLog {
     clock: Arc<dyn Clock>,
@@ -24,21 +24,20 @@ pub struct DecisionLog {
 }
 
 impl DecisionLog {
-    /// A log whose seconds are those of `clock`.
+    /// A decision log with the seconds of `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let pace = Mutex::new(Pace::starting_at(clock.now().as_millis()));
         Self { clock, pace }
     }
 
-    /// Counts from now on until a second is quiet: what comes first is many at once, for instance a past that is made
-    /// up.
+    /// Switches to counts until the next quiet second, for instance before many decisions about the past.
     pub fn expect_many(&self) {
         self.pace().counting = true;
     }
 
-    /// One decision of a kind (`matched`, `held`, …). `line` writes the line, if there is to be one, for instance by
-    /// `tracing::info!(%lot, dwell = %readable::human_duration(dwell_ms), %exit_event, "session matched")`; the `%` keeps
-    /// quotation marks out of the text.
+    /// Records one decision of a kind (`matched`, `held`, …). `line` writes the line if one is due, for instance by
+    /// `tracing::info!(%lot, dwell = %readable::human_duration(dwell_ms), %exit_event, "session matched")`; the `%` avoids
+    /// quotation marks in the text.
     pub fn decision(&self, kind: &'static str, line: impl FnOnce()) {
         let now_ms = self.clock.now().as_millis();
         let step = self.pace().decided(now_ms, kind);
@@ -48,14 +47,14 @@ impl DecisionLog {
         }
     }
 
-    /// Writes the counts of the second that has passed, if any are due. [`run`](Self::run) does this once a second.
+    /// Writes the counts of the last second, if any are due. [`run`](Self::run) calls this once a second.
     pub fn tick(&self) {
         let now_ms = self.clock.now().as_millis();
         let summary = self.pace().passed(now_ms);
         write_summary(summary);
     }
 
-    /// Writes due counts once a second, until the stop, and what is left when all other work is done.
+    /// Writes due counts once a second until the stop, and the rest when all other tasks have ended.
     pub async fn run(&self, lifecycle: &Lifecycle) {
         while !lifecycle.is_stopping() {
             tokio::select! {
@@ -66,7 +65,7 @@ impl DecisionLog {
         }
     }
 
-    /// Writes the counts that are not written yet, whether or not their second is over. For the end of a process.
+    /// Writes the remaining counts, also of an unfinished second. For the end of a process.
     pub fn flush(&self) {
         let now_ms = self.clock.now().as_millis();
         let summary = self.pace().roll(now_ms);
@@ -84,16 +83,16 @@ fn write_summary(summary: Option<Summary>) {
     }
 }
 
-/// What is to be written after one decision.
+/// The output after one decision.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
-    /// The counts of the second before, which come first.
+    /// The counts of the previous second, which come first.
     summary: Option<Summary>,
-    /// Whether this decision gets its own line.
+    /// Whether this decision has its own line.
     line: bool,
 }
 
-/// The counts of decisions that got no line of their own.
+/// The counts of the decisions without a line.
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
     counts: Vec<(&'static str, u64)>,
@@ -110,13 +109,14 @@ impl Summary {
     }
 }
 
-/// Chooses between lines and counts, second by second. A busy second is followed by counts, a quiet one by lines.
+/// Chooses between lines and counts, second by second: counts follow a busy second, lines a quiet one.
 #[derive(Debug)]
 struct Pace {
     began_ms: i64,
     counting: bool,
     decided: u64,
-    /// Decisions without a line, by kind, in order of first appearance. Kinds are few, so a search is quick.
+    /// The decisions without a line, by kind, in order of first appearance. There are few kinds, so a linear search
+    /// is fast.
     unwritten: Vec<(&'static str, u64)>,
 }
 
@@ -138,8 +138,8 @@ impl Pace {
         Step { summary, line: !self.counting }
     }
 
-    /// Ends the second if it is over. A clock that was set back ends it too, else the log would be silent until the
-    /// clock is there again.
+    /// Ends the second if it is over. A clock that was set back also ends it; otherwise the log would be silent until
+    /// the clock catches up.
     fn passed(&mut self, now_ms: i64) -> Option<Summary> {
         let passed_ms = now_ms.saturating_sub(self.began_ms);
         if (0..SECOND_MS).contains(&passed_ms) { None } else { self.roll(now_ms) }

@@ -1,6 +1,6 @@
-//! Which dependencies are up, and whether the service is ready: what `/readyz`, the log and a metric say alike.
+//! The health of a process: its dependencies, and whether it is ready, equal in `/readyz`, the log and a metric.
 //!
-//! Finding out whether a dependency is up is left to whoever uses it.
+//! The users of a dependency find out whether it is up.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use prometheus::IntGaugeVec;
 
 use crate::metrics::{self, Registry};
 
-/// The health of one process. Cheap to clone; all clones are the same.
+/// The health of one process. Cheap to clone; all clones share the state.
 #[derive(Debug, Clone)]
 pub struct Health {
     inner: Arc<Inner>,
@@ -34,25 +34,25 @@ struct Entry {
     status: Status,
 }
 
-/// How a dependency is.
+/// The state of a dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// It was not reached yet.
+    /// Not reached since the start.
     NotYet,
-    /// It answers.
+    /// Up.
     Up,
-    /// It does not answer, and why.
+    /// Down, and why.
     Down(String),
 }
 
-/// A dependency as it is now.
+/// A dependency and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DependencyStatus {
-    /// The name that it is shown under.
+    /// Its name.
     pub name: &'static str,
-    /// The service can do without it.
+    /// Whether the service works without it.
     pub is_optional: bool,
-    /// How it is; of several connections to it, the worst.
+    /// Its state: the worst of its connections.
     pub status: Status,
 }
 
@@ -68,14 +68,14 @@ impl State {
         found
     }
 
-    /// How many of its connections do not stand, as the end of a line; nothing when it has one only, or all stand.
+    /// How many of its connections are down, as the end of a line; empty if all are up, or if it has only one.
     fn connections_down(&self, name: &str) -> String {
         let connections = || self.entries.iter().filter(|entry| entry.name == name);
         let (all, down) = (connections().count(), connections().filter(|entry| entry.status != Status::Up).count());
         if all > 1 && down > 0 { format!(" ({down} of {all} connections)") } else { String::new() }
     }
 
-    /// How the dependency of a name is: the worst of its connections, one that is down before one that never was up.
+    /// The state of a dependency: the worst of its connections; down is worse than not yet connected.
     fn whole(&self, name: &str) -> Status {
         let connections = || self.entries.iter().filter(|entry| entry.name == name).map(|entry| &entry.status);
         let down = connections().find(|status| matches!(status, Status::Down(_)));
@@ -96,39 +96,39 @@ impl Health {
         Self { inner: Arc::new(Inner { entries: Mutex::default(), up }) }
     }
 
-    /// A dependency without which the service is not ready. It counts as down until it is said to be up. Several
-    /// connections to one server each take a handle of their own; the server is up when all of them are.
+    /// Adds a required dependency, which is down until `up` is called. Several connections to one server have a
+    /// handle each; the server is up if all of them are.
     pub fn dependency(&self, name: &'static str) -> Dependency {
         self.enter(name, false)
     }
 
-    /// A dependency that is shown, but that the service can do without.
+    /// Adds an optional dependency.
     pub fn optional(&self, name: &'static str) -> Dependency {
         self.enter(name, true)
     }
 
-    /// Says that the process is about to stop: from now on it is not ready.
+    /// Reports that the process is about to stop: it is not ready from now on.
     pub fn draining(&self) {
         self.state().draining = true;
     }
 
-    /// Whether all that is needed is up, and no stop has begun.
+    /// Whether all required dependencies are up, and the process is not stopping.
     pub fn is_ready(&self) -> bool {
         let state = self.state();
         !state.draining && state.entries.iter().all(|entry| entry.optional || entry.status == Status::Up)
     }
 
-    /// Whether a stop has begun.
+    /// Whether the process is stopping.
     pub fn is_draining(&self) -> bool {
         self.state().draining
     }
 
-    /// Every dependency once, in the order in which they were made.
+    /// The dependencies, in order of creation.
     pub fn dependencies(&self) -> Vec<DependencyStatus> {
         self.state().dependencies()
     }
 
-    /// One line a dependency: `[+]name ok`, `[-]name reason`, in the order in which they were made.
+    /// One line per dependency in order of creation: `[+]name ok` or `[-]name reason`.
     pub fn report(&self) -> String {
         let state = self.state();
         let mut report = String::new();
@@ -159,7 +159,7 @@ impl Health {
         Dependency { health: self.clone(), name, index }
     }
 
-    /// Takes how one connection is; returns how its dependency was and is.
+    /// Sets the state of one connection; returns the previous and the new state of its dependency.
     fn set(&self, index: usize, status: Status) -> (Status, Status) {
         let mut state = self.state();
         let name = state.entries[index].name;
@@ -178,8 +178,8 @@ impl Health {
     }
 }
 
-/// The handle with which the user of a dependency says how it is. Saying the same again costs little and logs nothing;
-/// of several connections to one dependency the log tells when the first goes and when the last is back.
+/// The handle by which the user of a dependency reports its state. Repeating a state costs little and logs nothing.
+/// Of several connections to one dependency, the log reports when the first is lost and when the last is back.
 #[derive(Debug, Clone)]
 pub struct Dependency {
     health: Health,
@@ -188,7 +188,7 @@ pub struct Dependency {
 }
 
 impl Dependency {
-    /// It answers. That it does again is news; that it does at all is a part of being ready.
+    /// Reports up. The log only reports a recovery; the first time is part of becoming ready.
     pub fn up(&self) {
         let (before, after) = self.health.set(self.index, Status::Up);
         match (before, after) {
@@ -198,7 +198,7 @@ impl Dependency {
         }
     }
 
-    /// It does not answer, and why; the reason is shown to operators and must hold no secret.
+    /// Reports down, with the reason. Operators see the reason, so it must not contain a secret.
     pub fn down(&self, reason: impl Into<String>) {
         let reason = reason.into();
         let (before, _) = self.health.set(self.index, Status::Down(reason.clone()));
@@ -207,7 +207,7 @@ impl Dependency {
         }
     }
 
-    /// The name that it is shown under.
+    /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
     }

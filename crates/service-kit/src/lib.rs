@@ -1,10 +1,10 @@
-//! What every service needs around its own work: a frame for its `main`, logs, metrics, health, HTTP, lifecycle, traces,
-//! backoff, and a data folder of its own.
+//! The common frame of all services: `main`, logs, metrics, health, HTTP, lifecycle, traces, backoff, and the data
+//! folder.
 //!
-//! Start reading at [`run_service`], which a `main` calls, and [`ServiceContext`], which every part of a service gets.
-//! Nothing here is process-wide but the log and the signals, so that several services, or two whole pipelines in one
-//! test, stand side by side. Deliberately not here: the settings (the crate `settings`), and anything about
-//! gate events, sessions, buses or ledgers.
+//! Start reading at [`run_service`], which a `main` calls, and [`ServiceContext`], which every part of a service
+//! gets. Only the log and the signals are process-wide, so that several services, or two whole pipelines in one test,
+//! can run side by side. Deliberately not here: the settings (crate `settings`), and anything about gate events,
+//! sessions, buses or ledgers.
 
 pub mod announce;
 pub mod backoff;

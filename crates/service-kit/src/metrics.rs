@@ -1,7 +1,8 @@
-//! Registering metrics, and the page that shows them.
+//! Registering metrics, and rendering their page.
 //!
-//! [`metrics!`](crate::metrics!) makes a struct of metrics from their doc comments. Several services in one process share a [`Registry`]: what is registered twice under one name is one metric. Names,
-//! labels and meaning are left to each service.
+//! [`metrics!`](crate::metrics!) makes a struct of metrics from their doc comments. Several services in one process
+//! share a [`Registry`]: registering a name twice returns the same metric. Each service defines names, labels and
+//! meanings.
 
 mod described;
 
@@ -21,22 +22,22 @@ pub use described::{Description, Metric};
 /// The content type of [`render`]'s page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Upper bounds of latency histograms, seconds: fine around the fifty milliseconds that operators watch.
+/// Upper bounds of latency histograms, seconds: fine around fifty milliseconds, which operators watch.
 pub const LATENCY_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// A metric that cannot be registered: a defect of the program.
+/// A metric that can't be registered: a defect of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The name, a label or the buckets are not valid.
+    /// The name, a label or the buckets are invalid.
     #[error("metric {name} cannot be registered")]
     Invalid {
         /// The metric.
         name: String,
-        /// What the library says.
+        /// The library's error.
         source: prometheus::Error,
     },
-    /// The name already stands for a metric of another kind, with other labels or another help text.
+    /// The name belongs to a metric of another kind, with other labels or another help text.
     #[error("metric {name} is already registered with another kind, help or labels")]
     Different {
         /// The metric.
@@ -44,7 +45,7 @@ pub enum Error {
     },
 }
 
-/// The metrics of one process, or of one pipeline in a test. Cheap to clone; all clones are the same.
+/// The metrics of one process, or of one test pipeline. Cheap to clone; all clones share them.
 #[derive(Clone, Default)]
 pub struct Registry {
     registry: prometheus::Registry,
@@ -63,12 +64,12 @@ impl Registry {
         Self::default()
     }
 
-    /// The library's own registry, for collectors that are not made here.
+    /// The library's registry, for collectors of other libraries.
     pub fn inner(&self) -> &prometheus::Registry {
         &self.registry
     }
 
-    /// Registers what `make` makes, or gives what already stands under its name.
+    /// Registers the metric that `make` returns, or returns the one with its name.
     fn shared<T>(&self, name: &str, make: impl FnOnce() -> prometheus::Result<T>) -> Result<T, Error>
     where
         T: Collector + Clone + 'static,
@@ -86,42 +87,42 @@ impl Registry {
     }
 }
 
-/// What tells two metrics of one name apart: their ids and a hash of help text and labels.
+/// What distinguishes two metrics of one name: their ids and a hash of help text and labels.
 fn shape(collector: &impl Collector) -> Vec<(u64, u64)> {
     collector.desc().iter().map(|description| (description.id, description.dim_hash)).collect()
 }
 
-/// A count that only grows.
+/// A counter.
 pub fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, Error> {
     registry.shared(name, || IntCounter::new(name, help))
 }
 
-/// Counts that only grow, told apart by labels.
+/// Counters with labels.
 pub fn counter_vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
     registry.shared(name, || IntCounterVec::new(Opts::new(name, help), labels))
 }
 
-/// A whole number that goes up and down.
+/// A gauge of whole numbers.
 pub fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, Error> {
     registry.shared(name, || IntGauge::new(name, help))
 }
 
-/// A number that goes up and down, for instance seconds.
+/// A gauge of any numbers, for instance seconds.
 pub fn float_gauge(registry: &Registry, name: &str, help: &str) -> Result<Gauge, Error> {
     registry.shared(name, || Gauge::new(name, help))
 }
 
-/// Whole numbers that go up and down, told apart by labels.
+/// Gauges of whole numbers, with labels.
 pub fn gauge_vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
     registry.shared(name, || IntGaugeVec::new(Opts::new(name, help), labels))
 }
 
-/// A distribution over the upper bounds `buckets`.
+/// A histogram with these upper bounds.
 pub fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
     registry.shared(name, || Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
 }
 
-/// Distributions over the upper bounds `buckets`, told apart by labels.
+/// Histograms with these upper bounds and labels.
 pub fn histogram_vec(
     registry: &Registry,
     name: &str,
@@ -132,7 +133,7 @@ pub fn histogram_vec(
     registry.shared(name, || HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
 }
 
-/// Shows limits that are in force: `dwell_limit{limit="…"}`; the unit ends each name.
+/// Exports effective limits: `dwell_limit{limit="…"}`; each name ends with the unit.
 pub fn show_limits(registry: &Registry, limits: &[(&str, u64)]) -> Result<(), Error> {
     let gauge = gauge_vec(registry, "dwell_limit", "A limit that is in force", &["limit"])?;
     for (name, value) in limits {
@@ -141,7 +142,7 @@ pub fn show_limits(registry: &Registry, limits: &[(&str, u64)]) -> Result<(), Er
     Ok(())
 }
 
-/// Says on the page which version of which service runs: `dwell_build_info{version, service} 1`.
+/// Exports the version of a running service: `dwell_build_info{version, service} 1`.
 pub fn build_info(registry: &Registry, service: &str, version: &str) -> Result<(), Error> {
     let info = gauge_vec(
         registry,
@@ -153,8 +154,8 @@ pub fn build_info(registry: &Registry, service: &str, version: &str) -> Result<(
     Ok(())
 }
 
-/// Shows what the process itself uses, under the names that Prometheus' own libraries have: processors, memory, open
-/// files, and when it began. For a process, not for a pipeline in a test; only Linux tells.
+/// Exports the resources of the process, with the names of Prometheus' own libraries: processor time, memory, open
+/// files, and the start time. For a process, not for a test pipeline; only on Linux.
 pub fn process(registry: &Registry) -> Result<(), Error> {
     #[cfg(target_os = "linux")]
     {

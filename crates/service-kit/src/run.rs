@@ -1,10 +1,10 @@
 //! The frame of a `main`: flags, settings, log, runtime, signals, errors and exit codes.
 //!
-//! What runs inside is left to the service, which hands in one async function.
+//! The service passes one async function, which runs inside.
 //!
 //! | exit code | meaning |
 //! | --- | --- |
-//! | 0 | done, or stopped as asked, with all work finished |
+//! | 0 | done, or stopped by a signal, with all work finished |
 //! | 1 | failed: the last lines say why |
 //! | 2 | an unknown flag or subcommand |
 //! | 69 | a server is unavailable, or a port, a data folder or an embedded bus is in use: waiting would not help |
@@ -31,10 +31,10 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const FAILED: u8 = 1;
 const UNAVAILABLE: u8 = 69;
 const WRONG_CONFIGURATION: u8 = 78;
-/// Blocking work that is still under way at the very end gets this long.
+/// Blocking work gets this time at the very end.
 const BLOCKING_MAX: Duration = Duration::from_secs(1);
 
-/// A server that is not there or not as it must be, or a file that another process has, where waiting would not help:
+/// A server that is down or wrongly configured, or a file that another process uses, where waiting would not help:
 /// the process exits with 69.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is unavailable: {reason}")]
@@ -45,11 +45,11 @@ pub struct Unavailable {
     pub reason: String,
 }
 
-/// The exit code for an error: 78 if a [`settings::Error`] is among its causes, 69 if an [`Unavailable`] or a taken port
-/// is, else 1.
+/// The exit code of an error: 78 if a [`settings::Error`] is among its causes, 69 if an [`Unavailable`] or a taken
+/// port is, else 1.
 ///
-/// Causes are found through `source()`, so an error type must keep them as `#[source]` or `#[from]`; what is
-/// `#[error(transparent)]` hides itself.
+/// Causes are found by `source()`, so an error type must keep them as `#[source]` or `#[from]`;
+/// `#[error(transparent)]` hides its inner error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code(error))
 }
@@ -69,34 +69,34 @@ fn is_unavailable(cause: &(dyn StdError + 'static)) -> bool {
     cause.is::<Unavailable>() || cause.downcast_ref().is_some_and(is_taken_port)
 }
 
-/// How a program presents itself, and when it ends.
+/// The appearance of a program, and when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Role {
-    /// Where its log goes.
+    /// The output of its log.
     pub output: Output,
-    /// Whether its stop and its end are told in the log; else for `debug` only. (Its start: [`crate::announce`].)
+    /// Whether its stop and its end are logged at `info`; else at `debug`. (For its start see [`crate::announce`].)
     pub announced: bool,
     /// Whether it ends when its function ends; else it runs until the stop.
     pub ends_by_itself: bool,
 }
 
 impl Role {
-    /// Runs until it is stopped, and logs to standard output, as containers want it.
+    /// A service: runs until it is stopped, and logs to standard output.
     pub fn service() -> Self {
         Self { output: Output::Stdout, announced: true, ends_by_itself: false }
     }
 
-    /// Does one thing and ends; standard output is for what it gives.
+    /// A command: does one thing and ends; standard output is for its result.
     pub fn command() -> Self {
         Self { output: Output::Stderr, announced: false, ends_by_itself: true }
     }
 }
 
-/// Runs a service from its [`settings::command`] to its end, and says on standard error what went wrong.
+/// Runs a service from its [`settings::command`] to its end, and reports errors on standard error.
 ///
 /// `start` may return as soon as its tasks are [spawned](crate::Lifecycle::spawn): the process then runs until SIGINT
-/// or SIGTERM, until [`Lifecycle::stop`](crate::Lifecycle::stop), or until a task fails. It may as well do the work
-/// itself and then call `stop`. The `healthcheck` subcommand is answered here. The program is named after the command.
+/// or SIGTERM, until [`Lifecycle::stop`](crate::Lifecycle::stop), or until a task fails. It may also do the work
+/// itself and then call `stop`. The `healthcheck` subcommand is built in. The program has the name of the command.
 pub fn run_service<S, F>(command: Command, start: S) -> ExitCode
 where
     S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
@@ -109,16 +109,16 @@ where
     }
 }
 
-/// What the command line of this process says.
+/// Parses the command line of this process.
 ///
 /// # Errors
-/// Help, the version or what is wrong has been said, and the process is to end with this code.
+/// Help, the version or an error has been printed, and the process should end with this code.
 pub fn parsed(command: Command) -> Result<ArgMatches, ExitCode> {
     command.try_get_matches().map_err(|error| said_by_clap(&error))
 }
 
-/// Runs a program whose command line is [`parsed`], for instance since its role hangs on it; otherwise the same as
-/// [`run_service`]. `name` stands in each line of its log.
+/// Like [`run_service`], for a command line that is [`parsed`] already, for instance because the role depends on it.
+/// `name` is in each line of its log.
 pub fn run_program<S, F>(name: &'static str, role: Role, matches: ArgMatches, start: S) -> ExitCode
 where
     S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
@@ -173,7 +173,7 @@ where
     let ended = supervise(work, &context, drain).await;
     context.decisions.flush();
     context.traces.finish().await;
-    // A service that was refused its settings had not started.
+    // A service with invalid settings had not started.
     let had_started = ended.as_ref().err().is_none_or(|error| code(error) != WRONG_CONFIGURATION);
     if role.announced && had_started {
         tracing::info!("{name} has stopped");
@@ -181,9 +181,9 @@ where
     ended
 }
 
-/// Asks the service that listens where the settings say; an error if it is not ready.
+/// Asks the service on the configured address; an error if it is not ready.
 async fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
-    // Without a default of its own, port 0: the error then names what to set.
+    // Without a default address, port 0: the error then names the setting.
     let address = settings.listen(&settings::LISTEN, 0)?;
     if address.port == 0 {
         return Err(settings.wrong(&settings::LISTEN, "a health check needs to know the port").into());
@@ -191,7 +191,7 @@ async fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
     Ok(http::probe_ready(&address).await?)
 }
 
-/// Runs `start` and whatever it spawned, to the end of the drain.
+/// Runs `start` and its tasks, to the end of the drain.
 async fn supervise<F>(start: F, context: &ServiceContext, drain: Duration) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -207,13 +207,13 @@ where
         ended.inspect_err(|_| lifecycle.stop())
     };
     let (started, finished) = tokio::join!(started, finished);
-    // The first cause counts: a start that failed explains why tasks were cut off, not the other way round.
+    // The first cause is reported: a start that failed explains why tasks were cut off, not the other way round.
     started?;
     finished.map_err(|error: LifecycleError| error.into())
 }
 
 fn service_name(command: &Command) -> &'static str {
-    // A command is made once a process, and its name goes into every line of the log.
+    // A command is made once per process, and its name is in every line of the log.
     Box::leak(command.get_name().to_owned().into_boxed_str())
 }
 
@@ -224,7 +224,7 @@ fn said_by_clap(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
 }
 
-/// One clear block on standard error: the error, its causes, one a line.
+/// One block on standard error: the error and its causes, one per line.
 fn report(name: &str, error: &anyhow::Error) {
     let block = causes::texts(error.as_ref()).join("\n  because ");
     let block = format!("{name}: {block}\n");

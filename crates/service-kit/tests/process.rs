@@ -94,7 +94,7 @@ fn signal_stops_it_with_success() {
         let mut running = Running::start(idle_service());
         running.address();
         running.signal(name);
-        running.says(&format!("stopping: finishing what is under way signal=\"SIG{name}\""));
+        running.says(&format!("stopping: finishing work in flight signal=\"SIG{name}\""));
         running.says("idle-service has stopped");
         assert_eq!(running.ends(), (Some(0), String::new()));
     }
@@ -107,9 +107,9 @@ fn signal_right_after_the_first_changes_nothing_and_a_later_one_stops_it_at_once
     let mut running = Running::start(command);
     running.says("idle-service is ready");
     running.signal("TERM");
-    running.says("stopping: finishing what is under way");
+    running.says("stopping: finishing work in flight");
     running.signal("INT");
-    running.says("a signal this soon after the first changes nothing");
+    running.says("ignoring a signal this soon after the first");
     let begin = Instant::now();
     while running.child.try_wait().unwrap().is_none() {
         assert!(begin.elapsed() < DEADLINE, "no later signal stops it");
@@ -120,7 +120,7 @@ fn signal_right_after_the_first_changes_nothing_and_a_later_one_stops_it_at_once
     let (code, stderr) = running.ends();
 
     assert_eq!(code, Some(1));
-    assert!(stderr.starts_with("idle-service: the stop cut off what was under way in: worker;"), "{stderr}");
+    assert!(stderr.starts_with("idle-service: the stop cut off unfinished work in: worker;"), "{stderr}");
 }
 
 #[test]

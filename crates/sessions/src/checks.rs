@@ -16,12 +16,12 @@ use super::Error;
 const MAX_EVENTS: usize = 200_000;
 
 pub(super) fn load(requests: &[LoadRequest]) -> Result<(), Error> {
-    at_most("vehicles in one load", requests.len(), wire::MAX_VEHICLES)?;
+    at_most("vehicles in one load", requests.len(), wire::VEHICLES_MAX)?;
     requests.iter().try_for_each(|request| vehicle(&request.vehicle))
 }
 
 pub(super) fn record(units: &[Unit]) -> Result<(), Error> {
-    at_most("units in one record", units.len(), wire::MAX_VEHICLES)?;
+    at_most("units in one record", units.len(), wire::VEHICLES_MAX)?;
     at_most("events in one record", units.iter().map(|unit| unit.events.len()).sum(), MAX_EVENTS)?;
     let mut vehicles = BTreeSet::new();
     for (place, unit) in units.iter().enumerate() {

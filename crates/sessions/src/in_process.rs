@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
-use recorder::wire::MAX_VEHICLES;
+use recorder::wire::VEHICLES_MAX;
 use recorder::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 use service_kit::traces::TraceContext;
 
@@ -26,7 +26,7 @@ impl Recorder for Service {
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
         let mut snapshots = Vec::with_capacity(requests.len());
-        for part in requests.chunks(MAX_VEHICLES) {
+        for part in requests.chunks(VEHICLES_MAX) {
             let loaded = Self::load(self, part.to_vec(), CallOptions::default()).await;
             snapshots.extend(loaded.map_err(|failure| error(&failure))?);
         }
@@ -35,7 +35,7 @@ impl Recorder for Service {
 
     async fn record(&self, units: &[Unit], trace: TraceContext) -> Result<Vec<Outcome>, Error> {
         let mut outcomes = Vec::with_capacity(units.len());
-        for part in units.chunks(MAX_VEHICLES) {
+        for part in units.chunks(VEHICLES_MAX) {
             let options = CallOptions { caller: Some(trace), ..CallOptions::default() };
             let recorded = Self::record(self, part.to_vec(), options).await;
             outcomes.extend(recorded.map_err(|failure| error(&failure))?);

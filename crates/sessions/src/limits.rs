@@ -30,6 +30,6 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("unknown_consumers_seconds", correlators::STRANGER_PATIENCE.as_secs()),
         ("summaries_being_saved", count(SAVES)),
         ("session_streams", count(STREAMS)),
-        ("internal_call_vehicles", count(wire::MAX_VEHICLES)),
+        ("internal_call_vehicles", count(wire::VEHICLES_MAX)),
     ]
 }

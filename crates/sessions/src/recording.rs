@@ -64,7 +64,7 @@ impl Service {
     /// Leases up to `most` vehicles of which something awaited has ended. A hold does not end while an entry before its
     /// exit may be under way at any correlator.
     pub async fn due(&self, most: u32, options: CallOptions) -> Result<Vec<Due>, Error> {
-        let most = most.min(u32::try_from(wire::MAX_VEHICLES).unwrap_or(u32::MAX));
+        let most = most.min(u32::try_from(wire::VEHICLES_MAX).unwrap_or(u32::MAX));
         let service = self.clone();
         to_the_end(options.permit, async move {
             let inner = &service.inner;

@@ -1,7 +1,7 @@
-//! The command line of a service, made from the table: one flag a setting, and the `healthcheck` subcommand.
+//! The command line of a service, built from the table: a flag for each setting, and the `healthcheck` subcommand.
 //!
-//! Values are not checked here, so that a flag and its variable are refused with the same words. Every command takes
-//! every flag, as it takes every variable; its help shows those that it reads.
+//! Values are not checked here, so that a flag and its variable are refused with the same text. Every command accepts
+//! every flag, as it accepts every variable; its help shows those that it uses.
 
 use clap::{Arg, Command};
 
@@ -28,7 +28,7 @@ fn healthcheck(name: &'static str) -> Command {
     reading(command, &[&[&LISTEN]])
 }
 
-/// The command with a help that shows these settings alone. The flags of the others are taken too, before and after a
+/// The command with a help of these settings only. It also accepts the flags of the others, before and after a
 /// subcommand.
 #[must_use]
 pub fn reading(command: Command, settings: &[&[&Setting]]) -> Command {
@@ -37,18 +37,18 @@ pub fn reading(command: Command, settings: &[&[&Setting]]) -> Command {
         if command.get_arguments().any(|arg| arg.get_id() == setting.name) {
             command.mut_arg(setting.name, |arg| arg.hide(true))
         } else {
-            // An argument of its own keeps clap from handing down the one that shows itself.
+            // A separate argument keeps clap from passing down the one that is shown.
             command.arg(flag(setting).hide(true))
         }
     })
 }
 
-/// Every setting as a flag that may stand before or after a subcommand.
+/// Every setting as a flag, allowed before or after a subcommand.
 pub fn flags() -> impl Iterator<Item = Arg> {
     ALL.iter().map(|setting| flag(setting))
 }
 
-/// The command with another default for one setting, for instance the port of this service.
+/// The command with another default of one setting, for instance the port of this service.
 #[must_use]
 pub fn with_default(command: Command, setting: &Setting, default: &'static str) -> Command {
     command.mut_arg(setting.name, |arg| arg.default_value(default))

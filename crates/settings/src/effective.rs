@@ -1,4 +1,4 @@
-//! The settings that hold, in a form for the log.
+//! The effective settings, in a form for the log.
 
 use std::fmt;
 

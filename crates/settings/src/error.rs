@@ -1,39 +1,39 @@
-//! What can be wrong with the configuration, said to the person who wrote it.
+//! Configuration errors, written for the person who made them.
 //!
-//! The process then exits with 78; that is left to `service_kit::exit_code`.
+//! The process then exits with 78; see `service_kit::exit_code`.
 
 use super::table::{ALL, Setting};
 
-/// A configuration that cannot be used. Its text never holds a secret.
+/// Why a configuration can't be used. The text never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A variable that begins with `DWELL_` and that nothing knows.
+    /// An unknown variable that begins with `DWELL_`.
     #[error("unknown setting {name}{}", did_you_mean(*.suggestion))]
     UnknownName {
-        /// The name that was found.
+        /// The name.
         name: String,
-        /// The known name that looks most like it.
+        /// The most similar known name.
         suggestion: Option<&'static str>,
     },
-    /// A value that is no text.
+    /// A value that is not text.
     #[error("the value of {name} is not valid UTF-8")]
     NotUnicode {
         /// The name of the variable.
         name: &'static str,
     },
-    /// A value that this service cannot do without.
+    /// A missing value that this service requires.
     #[error("{name} is not set, and this service needs it ({help}): set {name} or --{flag} to {allowed}")]
     Missing {
         /// The name of the variable.
         name: &'static str,
         /// The flag, without its dashes.
         flag: String,
-        /// What it is for.
+        /// Its purpose.
         help: &'static str,
-        /// What a value may be.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// Settings that are well formed, but that a server or a file does not take; the text says what to do.
+    /// A well-formed value that a server or a file refuses; the text says what to do.
     #[error("{0}")]
     Refused(String),
     /// A value that is not allowed.
@@ -45,7 +45,7 @@ pub enum Error {
         value: String,
         /// What is wrong with it.
         reason: String,
-        /// What a value may be.
+        /// The allowed values.
         allowed: &'static str,
     },
 }
@@ -56,7 +56,7 @@ impl Error {
         Self::Missing { name: setting.name, flag: setting.flag(), help: setting.help, allowed: setting.allowed }
     }
 
-    /// The setting that it is about, when it is about one.
+    /// The setting that the error is about, if it is one.
     pub fn setting(&self) -> Option<&'static Setting> {
         let said = match self {
             Self::NotUnicode { name } | Self::Missing { name, .. } => name,
@@ -67,15 +67,15 @@ impl Error {
         ALL.iter().copied().find(is_it)
     }
 
-    /// The error for an unknown name, with the known name that is nearest to it.
+    /// The error of an unknown name, with the most similar known name.
     pub(super) fn unknown(name: &str) -> Self {
         Self::UnknownName { name: name.to_owned(), suggestion: nearest(name, ALL.iter().map(|setting| setting.name)) }
     }
 }
 
-/// The word that was probably meant.
+/// The most likely intended word.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Half of the letters wrong is no slip of the finger any more: then no suggestion is better than a silly one.
+    // With half of the letters wrong it is hardly a typo: no suggestion is better than a silly one.
     const LIKENESS_MIN: f64 = 0.5;
     let bare = |name: &str| name.trim_start_matches(super::PREFIX).to_ascii_uppercase();
     known

@@ -1,24 +1,24 @@
-//! Host names: reading one, and the set of names under which a service is reached.
+//! Host names: parsing one, and the set of names of a service.
 //!
-//! What is done with a request for another host is left to `service_kit::http::Guard`.
+//! `service_kit::http::Guard` handles requests for other hosts.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The longest host name of DNS, bytes.
+/// The maximum length of a DNS name, in bytes.
 const NAME_BYTES_MAX: usize = 253;
 
-/// A host as a URL names it.
+/// A host of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Host {
     /// An IPv4 address, or an IPv6 address in brackets.
     Ip(IpAddr),
-    /// A name in lower case, without the dot that may end it.
+    /// A name in lower case, without a trailing dot.
     Name(String),
 }
 
 impl Host {
-    /// Reads a host without its port; `None` when it is not a valid one.
+    /// Parses a host without its port; `None` if it is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(bracketed) = text.strip_prefix('[') {
             let ip: Ipv6Addr = bracketed.strip_suffix(']')?.parse().ok()?;
@@ -36,12 +36,12 @@ impl Host {
     }
 }
 
-/// The host names under which a service is reached, besides `localhost` and IP addresses.
+/// The host names of a service, besides `localhost` and IP addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublicHosts(BTreeSet<Host>);
 
 impl PublicHosts {
-    /// Reads host names.
+    /// Parses host names.
     ///
     /// # Errors
     /// The first one that is not a host name, and what is wrong with it.
@@ -54,8 +54,8 @@ impl PublicHosts {
         self.0.contains(host)
     }
 
-    /// Whether a request for this host is meant for the service. No web page can make a browser believe that its own
-    /// host is an IP address or `localhost`, so these are safe from DNS rebinding.
+    /// Whether a request for this host is meant for the service. A web page can't make a browser take its own host
+    /// for an IP address or `localhost`, so these are safe from DNS rebinding.
     pub fn include(&self, host: &Host) -> bool {
         match host {
             Host::Ip(_) => true,
@@ -68,7 +68,7 @@ fn fault(name: &str) -> String {
     let fault = if name.contains("://") {
         "has a scheme"
     } else if name.contains(char::is_whitespace) {
-        "holds a blank"
+        "contains a blank"
     } else if name.contains(':') {
         "has a port, or is an IPv6 address without brackets"
     } else if name.contains('/') {
@@ -112,7 +112,7 @@ mod tests {
         for (name, fault) in [
             ("https://parking.example", "has a scheme"),
             ("parking.example:443", "has a port"),
-            ("parking example", "holds a blank"),
+            ("parking example", "contains a blank"),
             ("parking.example/", "has a path"),
             ("*.example", "is not a host name"),
         ] {

@@ -1,11 +1,11 @@
 //! Configuration: one table of settings, read from flags and the environment, with errors that say what to do.
 //!
 //! A flag wins over its variable, a variable over the default; an empty value counts as absent. An unknown `DWELL_…`
-//! name is refused, a known one that a service does not use is fine. A value that may hold a password shows itself
-//! without it.
+//! name is refused; a known one that a service does not use is accepted. A value that may contain a password is
+//! displayed without it.
 //!
-//! Start reading at [`Settings`] and the table, [`ALL`]. Deliberately not here: what a service does with a value, or
-//! without one, and how a process ends that was refused its settings.
+//! Start reading at [`Settings`] and the table, [`ALL`]. Deliberately not here: what a service does with a value or
+//! without one, and the exit code of a refused configuration.
 
 mod command;
 mod effective;
@@ -31,7 +31,7 @@ use std::ffi::OsString;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-/// Where a value was given; an error names this, so that the reader knows what to change.
+/// The source of a value. An error names it, so that the reader knows what to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Flag,
@@ -39,14 +39,14 @@ enum Origin {
     Default,
 }
 
-/// A value and where it was given.
+/// A value and its source.
 #[derive(Clone)]
 struct Given {
     value: String,
     origin: Origin,
 }
 
-/// What this process was told, by name of the variable. `Debug` shows it redacted.
+/// The given values of this process, by name of the variable. `Debug` redacts secrets.
 #[derive(Clone)]
 pub struct Settings {
     given: BTreeMap<&'static str, Given>,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Takes the flags of a [`command`] and the environment (`std::env::vars_os()`).
+    /// Reads the flags of a [`command`] and the environment (`std::env::vars_os()`).
     pub fn read(
         matches: &ArgMatches,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -68,7 +68,7 @@ impl Settings {
         errors.into_iter().next().map_or(Ok(settings), Err)
     }
 
-    /// The same, for who wants to know all that can't be read: it is left out, and said in the errors.
+    /// Like `read`, but leaves out what can't be read, and returns all the errors.
     pub fn read_all(
         matches: &ArgMatches,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -76,7 +76,7 @@ impl Settings {
         let mut settings = Self { given: BTreeMap::new() };
         for setting in ALL {
             settings.give(setting, setting.default.unwrap_or_default(), Origin::Default);
-            // A program may offer fewer flags than there are settings; then the table's default stands.
+            // A program may have fewer flags than there are settings; the others have the table's default.
             let Some(value) = matches.try_get_one::<String>(setting.name).ok().flatten() else {
                 continue;
             };
@@ -87,7 +87,7 @@ impl Settings {
         (settings, errors)
     }
 
-    /// The defaults of the table, changed by these variables; for tests and for programs without flags.
+    /// The defaults of the table, with these variables; for tests, and for programs without flags.
     pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Error> {
         let mut settings = Self { given: BTreeMap::new() };
         for setting in ALL {
@@ -97,7 +97,7 @@ impl Settings {
         errors.into_iter().next().map_or(Ok(settings), Err)
     }
 
-    /// A value for a test or for a part that another part starts; it wins over what was given before.
+    /// Sets a value, for tests and for parts that another part starts. It wins over a given value.
     #[must_use]
     pub fn with(mut self, setting: &Setting, value: &str) -> Self {
         self.given.remove(setting.name);
@@ -105,7 +105,7 @@ impl Settings {
         self
     }
 
-    /// The same with the table's default for one setting, as if nobody had said anything.
+    /// Removes the given value of one setting, so that the table's default applies.
     #[must_use]
     pub fn without(mut self, setting: &Setting) -> Self {
         self.given.remove(setting.name);
@@ -113,12 +113,12 @@ impl Settings {
         self
     }
 
-    /// Whether a value was given by flag or environment, so not by default.
+    /// Whether a value was given by flag or environment.
     pub fn is_given(&self, setting: &Setting) -> bool {
         self.given.get(setting.name).is_some_and(|given| given.origin != Origin::Default)
     }
 
-    /// Every value that holds, secrets redacted.
+    /// Every effective value, secrets redacted.
     pub fn effective(&self) -> Effective {
         self.values_of(|_| true)
     }
@@ -135,12 +135,12 @@ impl Settings {
         }))
     }
 
-    /// The error for a value that cannot be used: it names the variable or flag, the value, and what is allowed.
+    /// The error of an invalid value: it names the variable or flag, the value, and what is allowed.
     pub fn wrong(&self, setting: &Setting, reason: impl Into<String>) -> Error {
         self.wrong_of(setting, reason, setting.allowed)
     }
 
-    /// The same, where the value is right and what it leads to is not: `allowed` says what may be there.
+    /// The error of a valid value whose target is wrong, such as a file; `allowed` says what it may contain.
     pub(crate) fn wrong_of(&self, setting: &Setting, reason: impl Into<String>, allowed: &'static str) -> Error {
         Error::Wrong {
             name: self.said_as(setting),
@@ -178,7 +178,7 @@ impl Settings {
         errors
     }
 
-    /// The name as the person who set it knows it: the flag or the variable.
+    /// The name in the form in which it was given: the flag or the variable.
     pub fn said_as(&self, setting: &Setting) -> String {
         match self.given.get(setting.name).map(|given| given.origin) {
             Some(Origin::Flag) => format!("--{}", setting.flag()),
@@ -187,7 +187,7 @@ impl Settings {
     }
 }
 
-/// A value as it may be shown.
+/// A value as text, redacted.
 fn shown(setting: &Setting, value: &str) -> String {
     if setting.secret { Redacted::secret(value).to_string() } else { redact(value) }
 }

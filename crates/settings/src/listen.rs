@@ -1,6 +1,6 @@
-//! Addresses to listen on: a host and a port, and whether they can be reached from other machines.
+//! Addresses to listen on: a host and a port, and whether other machines can reach it.
 //!
-//! Opening the socket is left to `service_kit::http::bind`.
+//! `service_kit::http::bind` opens the socket.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -16,18 +16,18 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// The given port on loopback, which other machines cannot reach.
+    /// A port on loopback, which other machines can't reach.
     pub fn loopback(port: u16) -> Self {
         Self { host: "127.0.0.1".to_owned(), port }
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether only this machine can reach the address.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
     }
 
-    /// Where this machine itself reaches it: `0.0.0.0` is an address to listen on, not one to ask.
+    /// The address for clients on this machine: `0.0.0.0` is an address to listen on, not one to connect to.
     #[must_use]
     pub fn as_seen_from_here(&self) -> Self {
         let host = match self.host.parse::<IpAddr>() {
@@ -56,7 +56,7 @@ impl fmt::Display for Listen {
 }
 
 impl FromStr for Listen {
-    /// What is wrong, in words.
+    /// What is wrong, as text.
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -65,9 +65,9 @@ impl FromStr for Listen {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bare {
             Some(ip) if ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) => Ok(Self { host: ip.to_owned(), port }),
-            Some(_) => Err("what stands in brackets is not an IPv6 address"),
+            Some(_) => Err("the text in brackets is not an IPv6 address"),
             None if host.is_empty() => Err("it has no host"),
-            None if host.contains(':') => Err("an IPv6 address stands in brackets"),
+            None if host.contains(':') => Err("an IPv6 address needs brackets"),
             None if host.contains(|c: char| c.is_whitespace() || "/@?#[]".contains(c)) => {
                 Err("its host is neither a name nor an IP address")
             }
@@ -99,9 +99,9 @@ mod tests {
         assert_eq!(reason("localhost:http"), "its port is not a number from 0 to 65535");
         assert_eq!(reason("127.0.0.1:65536"), "its port is not a number from 0 to 65535");
         assert_eq!(reason(":5000"), "it has no host");
-        assert_eq!(reason("::1:5000"), "an IPv6 address stands in brackets");
-        assert_eq!(reason("[127.0.0.1]:5000"), "what stands in brackets is not an IPv6 address");
-        assert_eq!(reason("http://host:5000"), "an IPv6 address stands in brackets");
+        assert_eq!(reason("::1:5000"), "an IPv6 address needs brackets");
+        assert_eq!(reason("[127.0.0.1]:5000"), "the text in brackets is not an IPv6 address");
+        assert_eq!(reason("http://host:5000"), "an IPv6 address needs brackets");
         assert_eq!(reason("a host:5000"), "its host is neither a name nor an IP address");
     }
 

@@ -1,6 +1,6 @@
-//! The rules that the settings and the file of lots give.
+//! The matching rules from the settings and the file of lots.
 //!
-//! A rule that is not given is the ledger's own: that, and what a rule means, is left to `parking::Rules`.
+//! For a rule that is not given, the ledger's own applies; see `parking::Rules`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use parking::{GivenRules, Lot, LotId, Lots, Plate};
 
 use super::{Error, HOLD, MAX_STAY, RE_READ_WINDOW, Setting, Settings, UNREAD_PLATES};
 
-/// A rule's duration is at most this long: far beyond any stay, and safe to add to any time.
+/// The maximum duration of a rule: far beyond any stay, and safe to add to any time.
 const RULE_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
 impl Settings {
-    /// The rules that the settings and the lots give.
+    /// The matching rules from the settings and the lots.
     ///
     /// # Errors
-    /// The setting that is wrong.
+    /// The invalid setting.
     pub fn rules(&self, lots: &Lots) -> Result<GivenRules, Error> {
         let of_lots = |rule: fn(&Lot) -> Option<Duration>| -> BTreeMap<LotId, i64> {
             lots.iter().filter_map(|lot| Some((lot.id.clone(), millis_of(rule(lot)?.min(RULE_MAX))))).collect()
@@ -31,7 +31,7 @@ impl Settings {
         })
     }
 
-    /// The length of time that a setting gives, when it gives one.
+    /// The duration of a setting, if it is given.
     fn rule_millis(&self, setting: &Setting, least: Duration) -> Result<Option<i64>, Error> {
         if self.text(setting).is_none() {
             return Ok(None);
@@ -44,7 +44,7 @@ impl Settings {
         Ok(Some(millis_of(length)))
     }
 
-    /// The list that was given. A word without a letter or digit is left out: such reads are never paired anyway.
+    /// The given list. A word without a letter or digit is left out: such reads are never matched anyway.
     fn unread_plates(&self) -> Result<BTreeSet<Plate>, Error> {
         let wrong = |problem| self.wrong(&UNREAD_PLATES, format!("one of the plates {problem}"));
         let plates = self.list(&UNREAD_PLATES);

@@ -1,24 +1,24 @@
-//! The one table of everything that can be configured: name, meaning, default and what is allowed.
+//! The table of all settings: name, meaning, default and allowed values.
 //!
-//! Flags, `--help`, the refusal of unknown names and every error text come from here. Reading values is left to
-//! [`Settings`](super::Settings), and what a value does to the service that uses it.
+//! Flags, `--help`, the refusal of unknown names and every error text use it. [`Settings`](super::Settings) reads the
+//! values.
 
-/// One thing that can be configured, by environment or by a flag.
+/// A setting, given by environment variable or flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the environment variable, for instance `DWELL_AMQP_URL`.
     pub name: &'static str,
-    /// What it is for, in one line.
+    /// Its purpose, in one line.
     pub help: &'static str,
-    /// The value that holds when nobody says another one.
+    /// The default value.
     pub default: Option<&'static str>,
-    /// What a value may be; stands in every error about a wrong one.
+    /// The allowed values, for error texts.
     pub allowed: &'static str,
-    /// Whether the value must never be shown. (Passwords within URLs are redacted anyway.)
+    /// Whether the value is a secret as a whole. (Passwords within URLs are always redacted.)
     pub secret: bool,
 }
 
-/// What every setting's environment variable begins with.
+/// The prefix of every variable.
 pub const PREFIX: &str = "DWELL_";
 
 impl Setting {
@@ -31,7 +31,7 @@ impl Setting {
         self
     }
 
-    /// The flag that wins over the variable, without its two dashes: `DWELL_AMQP_URL` gives `amqp-url`.
+    /// The flag of the setting, without its two dashes: `DWELL_AMQP_URL` has the flag `amqp-url`.
     pub fn flag(&self) -> String {
         self.name.trim_start_matches(PREFIX).to_ascii_lowercase().replace('_', "-")
     }
@@ -41,8 +41,8 @@ const DURATION: &str = "a duration such as 250ms, 30s, 10m, 1h or 30d";
 const SHARE: &str = "a share from 0 to 1, for instance 0.2";
 const QUEUE_NAME: &str = "a queue name of 1 to 255 bytes";
 
-/// Makes a constant of each setting, and [`ALL`] of them. The doc comment is the help text, what follows the name the
-/// default, and what follows the colon what is allowed.
+/// Makes a constant of each setting, and [`ALL`] of them. The doc comment is the help text; the default follows the
+/// name, the allowed values follow the colon.
 macro_rules! settings {
     (@default) => { None };
     (@default $default:literal) => { Some($default) };

@@ -141,7 +141,7 @@ fn a_slip_in_a_word_is_told_the_word_that_was_meant() {
 
     assert_eq!(
         refusal,
-        "DWELL_QUEUE_TYPE=quorm: it is none of the words for this; did you mean quorum?; allowed is quorum or classic"
+        "DWELL_QUEUE_TYPE=quorm: it is not one of the allowed words; did you mean quorum?; allowed is quorum or classic"
     );
 }
 

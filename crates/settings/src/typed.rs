@@ -1,4 +1,4 @@
-//! The typed getters of [`Settings`]: each parses one kind of value and refuses the rest with what is allowed.
+//! The typed getters of [`Settings`]: each parses one kind of value, and refuses others with what is allowed.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -11,17 +11,17 @@ use super::error::nearest;
 use super::{Error, Listen, PublicHosts, Redacted, Setting, Settings};
 
 impl Settings {
-    /// The value as it is, if there is one.
+    /// The original text, if given.
     pub fn text(&self, setting: &Setting) -> Option<&str> {
         self.given.get(setting.name).map(|given| given.value.as_str())
     }
 
-    /// The value as it is; without one, the error says what to set.
+    /// The original text; if missing, the error says what to set.
     pub fn required(&self, setting: &Setting) -> Result<&str, Error> {
         self.text(setting).ok_or_else(|| Error::missing(setting))
     }
 
-    /// One of a few words; `choices` pairs each word with what it means.
+    /// One of a few words; `choices` maps each word to its meaning.
     pub fn choice<T: Clone>(&self, setting: &Setting, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
         let Some(text) = self.text(setting) else {
             return Ok(None);
@@ -31,10 +31,10 @@ impl Settings {
         }
         let meant = nearest(text, choices.iter().map(|(word, _)| *word));
         let hint = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
-        Err(self.wrong(setting, format!("it is none of the words for this{hint}")))
+        Err(self.wrong(setting, format!("it is not one of the allowed words{hint}")))
     }
 
-    /// A length of time such as `30s`.
+    /// A duration such as `30s`.
     pub fn duration(&self, setting: &Setting) -> Result<Duration, Error> {
         let text = self.required(setting)?;
         humantime::parse_duration(text).map_err(|error| self.wrong(setting, error.to_string()))
@@ -58,7 +58,7 @@ impl Settings {
         self.number(setting, 0.0..=1.0)
     }
 
-    /// A URL of one of `schemes`, if there is one. It shows itself without its password.
+    /// A URL of one of `schemes`, if given. It is displayed without its password.
     pub fn url(&self, setting: &Setting, schemes: &[&str]) -> Result<Option<Redacted>, Error> {
         let Some(text) = self.text(setting) else {
             return Ok(None);
@@ -70,24 +70,24 @@ impl Settings {
         Ok(Some(Redacted::url(text)))
     }
 
-    /// A URL of one of `schemes`; without one, the error says what to set.
+    /// A URL of one of `schemes`; if missing, the error says what to set.
     pub fn required_url(&self, setting: &Setting, schemes: &[&str]) -> Result<Redacted, Error> {
         self.url(setting, schemes)?.ok_or_else(|| Error::missing(setting))
     }
 
-    /// A secret of at least 16 visible ASCII characters, if there is one.
+    /// A secret of at least 16 visible ASCII characters, if given.
     pub fn secret(&self, setting: &Setting) -> Result<Option<Redacted>, Error> {
         const LENGTH_MIN: usize = 16;
         let Some(text) = self.text(setting) else {
             return Ok(None);
         };
         if text.len() < LENGTH_MIN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(self.wrong(setting, "it is too short, or holds blanks or other characters"));
+            return Err(self.wrong(setting, "it is too short, or contains blanks or other characters"));
         }
         Ok(Some(Redacted::secret(text)))
     }
 
-    /// An address to listen on; without one, the loopback address with `default_port`.
+    /// An address to listen on; by default the loopback address with `default_port`.
     pub fn listen(&self, setting: &Setting, default_port: u16) -> Result<Listen, Error> {
         match self.text(setting) {
             Some(text) => text.parse().map_err(|reason: &str| self.wrong(setting, reason)),
@@ -95,7 +95,7 @@ impl Settings {
         }
     }
 
-    /// The lots of the file that it names; without one, three for a first look.
+    /// The lots of the given file; by default three lots, for a first look.
     pub fn lots(&self, setting: &Setting) -> Result<Lots, Error> {
         const CONTENT: &str = "a [[lot]] for each car park, with id and kind, and if known capacity, time_zone, \
             max_stay, re_read_window and arrivals_per_hour";
@@ -111,7 +111,7 @@ impl Settings {
         PublicHosts::parse(names.iter().map(String::as_str)).map_err(|fault| self.wrong(setting, fault))
     }
 
-    /// Values separated by commas; blanks around them and empty ones do not count.
+    /// Values separated by commas; blanks around them and empty values are ignored.
     pub fn list(&self, setting: &Setting) -> Vec<String> {
         let text = self.text(setting).unwrap_or_default();
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()

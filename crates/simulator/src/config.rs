@@ -1,6 +1,6 @@
-//! What can be said about the traffic: seed, speed and flaws; from the settings, with the lots.
+//! The configuration of the traffic: seed, speed and faults, from the settings and the lots.
 //!
-//! What traffic comes of it is left to [`Traffic`].
+//! [`Traffic`] makes the traffic.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use parking::Lots;
 use settings::{Setting, Settings};
 
 use crate::Traffic;
-use crate::profile::LONGEST_STAY_MINUTES;
+use crate::profile::STAY_MINUTES_MAX;
 
-/// The most vehicles that may be on their way at once, were all stays as long as they can be.
+/// The maximum of vehicles in flight, if every stay had the maximum length.
 const VEHICLES_MAX: f64 = 10_000_000.0;
-/// At most this share of the exits can be strangers': they come with the exits of others.
+/// The maximum share of strangers among the exits: they leave with the exits of others.
 const STRANGER_SHARE_MAX: f64 = 0.9;
-/// An event can be this late at most.
+/// The maximum lateness of an event.
 const LATE_BY_MAX: Duration = Duration::from_hours(24);
-/// This much of the past can be published at start.
+/// The maximum of past traffic to publish at start.
 const BACKFILL_MAX: Duration = Duration::from_hours(31 * 24);
 
-/// The traffic of all lots. The default is what the settings have as theirs.
+/// The traffic of all lots. The default is that of the settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrafficConfig {
-    /// Another seed, other vehicles.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// Factor on the arrivals of every lot.
+    /// A factor on the arrivals of every lot.
     pub arrivals: f64,
-    /// Stays are those of real car parks divided by this.
+    /// Divides the stays of real car parks.
     pub stay_scale: f64,
-    /// Share of the events that are published twice.
+    /// The share of events that are published twice.
     pub duplicate_share: f64,
-    /// Share of the events that are published later than they were seen.
+    /// The share of events that are published late.
     pub late_share: f64,
-    /// How late, at most.
+    /// The maximum lateness.
     pub late_by: Duration,
-    /// Share of the entries that are never published.
+    /// The share of entries that are never published.
     pub lost_entry_share: f64,
-    /// Share of the exits that are never published.
+    /// The share of exits that are never published.
     pub lost_exit_share: f64,
-    /// Share of the published exits whose vehicle never came in.
+    /// The share of published exits whose vehicle never entered.
     pub stranger_share: f64,
 }
 
@@ -58,23 +58,23 @@ impl Default for TrafficConfig {
     }
 }
 
-/// A traffic that can't be made.
+/// An impossible traffic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", .setting.name)]
 pub struct WrongTraffic {
-    /// The setting that is most likely the wrong one.
+    /// The setting that is most likely wrong.
     pub setting: &'static Setting,
     /// What is wrong, and what is allowed.
     pub reason: String,
 }
 
 impl TrafficConfig {
-    /// Lateness at most, milliseconds.
+    /// The maximum lateness, milliseconds.
     pub(crate) fn late_by_millis(&self) -> f64 {
         self.late_by.as_secs_f64() * 1000.0
     }
 
-    /// Refuses what is out of range, and more vehicles than fit into memory.
+    /// Refuses values out of range, and more vehicles than fit into memory.
     pub(crate) fn check(&self, lots: &Lots) -> Result<(), WrongTraffic> {
         let wrong = |setting, reason: String| Err(WrongTraffic { setting, reason });
         let shares: [(&'static Setting, f64, f64); 5] = [
@@ -99,7 +99,7 @@ impl TrafficConfig {
             return wrong(&settings::ARRIVALS, "it is below 0, or not finite".into());
         }
         let an_hour = lots.iter().map(|lot| lot.arrivals_per_hour).sum::<f64>() * self.arrivals;
-        let most = VEHICLES_MAX / (LONGEST_STAY_MINUTES / 60.0) * self.stay_scale;
+        let most = VEHICLES_MAX / (STAY_MINUTES_MAX / 60.0) * self.stay_scale;
         if an_hour > most {
             let reason = format!(
                 "all lots together would have {an_hour:.0} arrivals an hour; with stays divided by {} at most \
@@ -112,20 +112,20 @@ impl TrafficConfig {
     }
 }
 
-/// What a gate service does: which traffic, and how much of the past at its start.
+/// The plan of a gate service: its traffic, and how much of the past to publish at start.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The traffic of all lots.
     pub traffic: Traffic,
-    /// How much of the past is published at start.
+    /// The duration of past traffic to publish at start.
     pub backfill: Duration,
 }
 
 impl Plan {
-    /// Reads the plan from the settings, and the lots from their file if there is one.
+    /// Reads the plan from the settings, and the lots from their file.
     ///
     /// # Errors
-    /// The setting that is wrong, its value, and what is allowed.
+    /// The invalid setting, its value, and what is allowed.
     pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
         let traffic = TrafficConfig {
             seed: settings.number(&settings::SEED, 0..=u64::MAX)?,

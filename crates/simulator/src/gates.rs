@@ -1,7 +1,7 @@
 //! Simulated gates as a service: one direction of the traffic, published to `RabbitMQ`.
 //!
-//! The programs `entry-service` and `exit-service` are [`main`] with their [`Gates`]; `dwell` [runs](run) both directions
-//! beside its other services. What is published is [`Plan`]'s, when it is published [`publish`]'s.
+//! The programs `entry-service` and `exit-service` are [`main`] with their [`Gates`]; `dwell` [runs](run) both
+//! directions beside its other services. [`Plan`] defines the events, [`publish`] when they are published.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,41 +13,41 @@ use settings::{Listen, Settings};
 
 use crate::{Plan, publish};
 
-/// What tells the two services apart.
+/// The differences between the two services.
 #[derive(Debug, Clone, Copy)]
 pub struct Gates {
-    /// The direction that they publish.
+    /// The published direction.
     pub direction: Direction,
-    /// The name of the service and of its program.
+    /// The name of the service and its program.
     pub name: &'static str,
-    /// What the help says first.
+    /// The first line of the help.
     pub about: &'static str,
-    /// Where metrics are served unless told otherwise.
+    /// The default metrics address.
     pub listen: &'static str,
 }
 
-/// Why the gates of a direction ended before the stop.
+/// Why a direction ended before the stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The settings say a traffic that can't be made.
+    /// The settings describe an impossible traffic.
     #[error("the {} gates cannot be simulated", .direction.as_str())]
     Config {
-        /// Which gates.
+        /// The direction.
         direction: Direction,
         /// What is wrong with the settings.
         source: settings::Error,
     },
-    /// Publishing can't go on.
+    /// Publishing failed for good.
     #[error("the {} gates have stopped", .direction.as_str())]
     Publish {
-        /// Which gates.
+        /// The direction.
         direction: Direction,
-        /// Why.
+        /// The cause.
         source: publish::Error,
     },
 }
 
-/// The program of the gates, from its command line to its end.
+/// The main function of a gate program.
 pub fn main(gates: Gates) -> ExitCode {
     let Gates { name, about, listen, .. } = gates;
     let examples = format!(
@@ -62,7 +62,7 @@ pub fn main(gates: Gates) -> ExitCode {
 
 async fn start(gates: Gates, settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
     let Gates { direction, name, listen, .. } = gates;
-    // Without a broker the events would go into a bus of this process alone, where nobody reads them.
+    // Without a broker the events would go into a bus of this process alone, without a consumer.
     settings.required(&settings::AMQP_URL)?;
     let bus = BusConfig::from_settings(name, &settings)?;
     let default_port = listen.parse::<Listen>().map_or(0, |listen| listen.port);
@@ -77,18 +77,18 @@ async fn start(gates: Gates, settings: Settings, context: ServiceContext) -> any
     Ok(())
 }
 
-/// Refuses settings that [`run`] could not use, before anything is started.
+/// Refuses settings that [`run`] can't use, before anything is started.
 ///
 /// # Errors
-/// The setting that is wrong.
+/// The invalid setting.
 pub fn check(direction: Direction, settings: &Settings) -> Result<(), Error> {
     plan(direction, settings).map(drop)
 }
 
-/// Publishes one direction of the traffic that the settings describe, until the stop.
+/// Publishes one direction of the configured traffic, until the stop.
 ///
 /// # Errors
-/// The settings are wrong, or the bus refuses its configuration.
+/// The settings are invalid, or the bus refuses its configuration.
 pub async fn run(
     direction: Direction,
     settings: &Settings,

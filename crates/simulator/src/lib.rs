@@ -1,14 +1,14 @@
-//! Made-up traffic as a pure function of seed and time, and the one loop that publishes it.
+//! Simulated traffic as a pure function of seed and time, and the loop that publishes it.
 //!
-//! [`Traffic`] says what the gates of some lots publish in any stretch of time, event ids included. So the entry and
-//! the exit service, which each publish one direction, need not talk, and one that starts again only repeats events
-//! that are known already. [`publish::run`] is the loop; [`Plan`] reads both from the settings; [`gates`] is the service
-//! around them.
+//! [`Traffic`] computes what the gates of some lots publish in any interval, with the event ids. So the entry and the
+//! exit service, which each publish one direction, need not communicate, and a restarted one only repeats known
+//! events. [`publish::run`] is the loop; [`Plan`] reads the configuration of both from the settings; [`gates`] is the
+//! service around them.
 //!
-//! The figures (hours of arrival, lengths of stay) are those of real car parks; see [`profile`]. Everything is drawn
-//! from `ChaCha8` with formulas of this crate, so that no new release of a library changes what a seed means.
+//! The figures (arrivals by hour, lengths of stay) are those of real car parks; see [`profile`]. All random numbers
+//! come from `ChaCha8` with formulas of this crate, so that no release of a library changes the meaning of a seed.
 //!
-//! Deliberately not here: what becomes of the events, and misread plates.
+//! Deliberately not here: the further way of the events, and misread plates.
 
 mod config;
 pub mod gates;

@@ -1,4 +1,4 @@
-//! The metrics of the publishing loop, told apart by direction, since both may run in one process.
+//! The metrics of the publishing loop, by direction, since both may run in one process.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use parking::Direction;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use service_kit::metrics::{self, Error, LATENCY_BUCKETS, Registry};
 
-/// What the loop shows of itself.
+/// The metrics of the loop.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     published: IntCounter,
@@ -54,18 +54,18 @@ impl Metrics {
         })
     }
 
-    /// A batch is safe on the bus.
+    /// Counts a batch that is safe on the bus.
     pub(crate) fn published(&self, events: usize, took: Duration) {
         self.published.inc_by(u64::try_from(events).unwrap_or(u64::MAX));
         self.latency_seconds.observe(took.as_secs_f64());
     }
 
-    /// How far publishing is behind, milliseconds.
+    /// Sets the delay of publishing, milliseconds.
     pub(crate) fn behind(&self, lag_ms: i64) {
         self.lag_seconds.set(lag_ms.max(0) / 1_000);
     }
 
-    /// How many events wait for their time.
+    /// Sets the number of events that wait for their time.
     pub(crate) fn waiting(&self, events: usize) {
         self.waiting.set(i64::try_from(events).unwrap_or(i64::MAX));
     }

@@ -1,7 +1,7 @@
-//! Number plates of realistic shapes, and the ways in which readers spell one and the same plate.
+//! Number plates of realistic shapes, and the spellings of one plate by different readers.
 //!
-//! There are some 800 million plates of the rarest shape and tens of billions of the others, so that two vehicles inside
-//! at the same time practically never have the same one. Misread letters are not made here.
+//! The rarest shape has some 800 million plates and the others tens of billions, so two vehicles inside at the same
+//! time practically never have the same plate. Misread letters are not simulated here.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ const CHINESE_PROVINCES: &[char] = &[
     '晋', '蒙', '陕', '吉', '闽', '贵', '粤', '青', '藏', '川', '宁', '琼',
 ];
 
-/// A plate in its groups, with a blank between them: `AB12 CDE`, `MH 12 AB 0042`, `粤B A1B2C`.
+/// A plate in its groups, separated by blanks: `AB12 CDE`, `MH 12 AB 0042`, `粤B A1B2C`.
 pub(crate) struct NumberPlate(String);
 
 impl NumberPlate {
@@ -57,12 +57,12 @@ impl NumberPlate {
         self.0.extend((0..count).map(|_| char::from(*rng.one_of(from))));
     }
 
-    /// What every spelling of it is compared by.
+    /// The normal form, which is equal for every spelling.
     pub(crate) fn normal(&self) -> Plate {
         Plate::from_read(&self.0).expect("the shapes above have 7 to 10 letters and digits")
     }
 
-    /// As a reader spells it: most in the usual way, some joined, dashed, in lower case or with wide digits.
+    /// The spelling of a reader: mostly the usual one, sometimes joined, dashed, in lower case or with wide digits.
     pub(crate) fn spelled(&self, rng: &mut DeterministicRng) -> String {
         match rng.below(100) {
             0..70 if self.0.is_ascii() => self.0.clone(),
@@ -76,7 +76,7 @@ impl NumberPlate {
     }
 }
 
-/// A digit as wide as a Chinese sign; other letters as they are.
+/// A digit as a full-width character; other letters unchanged.
 fn wide_digit(letter: char) -> char {
     letter.to_digit(10).and_then(|digit| char::from_u32(u32::from('０') + digit)).unwrap_or(letter)
 }

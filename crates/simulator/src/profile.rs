@@ -1,9 +1,9 @@
-//! When vehicles come and how long they stay, by kind of lot.
+//! Arrivals by hour and lengths of stay, by kind of lot.
 //!
-//! The figures were measured on 274,849 stays in nine car parks (the `PewLSTM` data set, 2017 to 2019): the hours with
-//! the most arrivals and their shares, and mean and deviation of the logarithm of the stay in minutes. Where a kind has
-//! several car parks, its figures lie between theirs. The hours between the measured peaks are drawn in by hand, and no
-//! hour has less than a quarter of the mean, so that something happens at three in the morning.
+//! The figures were measured on 274,849 stays in nine car parks (the `PewLSTM` data set, 2017 to 2019): the hours
+//! with the most arrivals and their shares, and mean and deviation of the logarithm of the stay in minutes. For a
+//! kind with several car parks, the figures are between theirs. The hours between the measured peaks are estimated,
+//! and no hour has less than a quarter of the mean, so that there is traffic at three in the morning.
 
 use chrono::Timelike as _;
 use chrono_tz::Tz;
@@ -11,10 +11,10 @@ use parking::{LotKind, Timestamp};
 
 use crate::rng::exp;
 
-/// The shortest stay that is made up, minutes, before it is divided.
-pub const SHORTEST_STAY_MINUTES: f64 = 1.0;
-/// The longest stay that is made up, minutes, before it is divided: two days.
-pub const LONGEST_STAY_MINUTES: f64 = 48.0 * 60.0;
+/// The minimum simulated stay in minutes, before scaling.
+pub const STAY_MINUTES_MIN: f64 = 1.0;
+/// The maximum simulated stay in minutes, before scaling: two days.
+pub const STAY_MINUTES_MAX: f64 = 48.0 * 60.0;
 
 /// Arrivals by hour of the day, in thousandths of the day's.
 type Hours = [u16; 24];
@@ -38,9 +38,9 @@ fn hours(kind: LotKind) -> &'static Hours {
     }
 }
 
-/// How busy a lot of this kind is at a moment, in means of its day; by its own local time.
+/// The arrival rate of a lot of this kind at a local time, relative to the mean of its day.
 ///
-/// Between the middles of two hours it goes evenly from the one's share to the other's.
+/// Interpolates linearly between the middles of two hours.
 pub fn busyness(kind: LotKind, time_zone: Tz, moment: Timestamp) -> f64 {
     const DAY_MINUTES: u32 = 24 * 60;
     let local = moment.to_datetime().with_timezone(&time_zone);
@@ -62,10 +62,10 @@ pub fn logarithm_of_stay(kind: LotKind) -> (f64, f64) {
     }
 }
 
-/// A stay in minutes, so many deviations from the middle of its kind, within the shortest and the longest.
+/// A stay in minutes, this many deviations from the median of its kind, between minimum and maximum.
 pub fn stay_minutes(kind: LotKind, deviations: f64) -> f64 {
     let (mean, deviation) = logarithm_of_stay(kind);
-    exp(mean + deviation * deviations).clamp(SHORTEST_STAY_MINUTES, LONGEST_STAY_MINUTES)
+    exp(mean + deviation * deviations).clamp(STAY_MINUTES_MIN, STAY_MINUTES_MAX)
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn stays_have_the_measured_middle_and_tail() {
-        // Minutes at the middle, and at the 99th percentile (2.326 deviations).
+        // Minutes at the median, and at the 99th percentile (2.326 deviations).
         let measured = KINDS.map(|kind| [0.0, 2.326].map(|deviations| stay_minutes(kind, deviations).round()));
         assert_eq!(measured, [[187.0, 2880.0], [63.0, 920.0], [35.0, 152.0], [284.0, 2880.0], [226.0, 2880.0]]);
     }
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn stays_are_neither_nothing_nor_without_end() {
         for kind in KINDS {
-            assert!((stay_minutes(kind, -6.0) - SHORTEST_STAY_MINUTES).abs() < 1.0, "{kind:?}");
-            assert!(stay_minutes(kind, 6.0) <= LONGEST_STAY_MINUTES, "{kind:?}");
+            assert!((stay_minutes(kind, -6.0) - STAY_MINUTES_MIN).abs() < 1.0, "{kind:?}");
+            assert!(stay_minutes(kind, 6.0) <= STAY_MINUTES_MAX, "{kind:?}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The one loop that publishes made-up traffic: first what was missed, then each event when its time has come.
+//! The loop that publishes simulated traffic: first the missed events, then each event when it is due.
 //!
-//! It begins `backfill` before now, on a whole minute, so that an entry and an exit service that start together begin at
-//! the same moment; the entry service publishes everybody inside at that moment first. A bus that is away or full makes
-//! it wait, and then it catches up. Repeating what a former run published is harmless: an event that is known changes
+//! It begins `backfill` before now, on a whole minute, so that an entry and an exit service that start together begin
+//! at the same time; the entry service first publishes every vehicle inside at that time. It waits while the bus is
+//! down or full, and then catches up. Repeating the events of an earlier run is harmless: a known event changes
+//! nothing. [`Traffic`] defines the events and their times.
 //! nothing. What is published, and when, is [`Traffic`]'s.
 
 use std::sync::Arc;
@@ -17,20 +18,20 @@ use crate::metrics::Metrics;
 use crate::vehicles::MINUTE_MS;
 use crate::{Traffic, Upcoming};
 
-/// The most events that are handed to the bus at once.
+/// The maximum of events in one publish.
 pub const BATCH_EVENTS_MAX: usize = 500;
-/// How often the loop looks what is due.
-const TICK: Duration = Duration::from_millis(200);
-/// After a gap longer than the backfill, and longer than this, what lies between is passed over: the clock was set, or
-/// the machine slept for so long that its car parks are better begun anew.
-const GAP_LEAST_MS: i64 = 24 * 60 * MINUTE_MS;
-/// A clock that goes back by more than this was set: what lies between is published once more, in time.
-const BACK_LEAST_MS: i64 = 1_000;
+/// How often the loop checks what is due.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// A longer gap is skipped if it also exceeds the backfill: the clock was set, or the machine slept for so long that
+/// its car parks should start again.
+const SKIPPED_GAP_MIN_MS: i64 = 24 * 60 * MINUTE_MS;
+/// A larger step back means that the clock was set: the events of that time are published once more.
+const STEP_BACK_MIN_MS: i64 = 1_000;
 
 /// Why publishing ended before the stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bus can't be used as it is configured.
+    /// The bus refuses its configuration.
     #[error("simulated events cannot be published")]
     Bus(#[source] bus::Error),
     /// A metric can't be registered.
@@ -41,7 +42,7 @@ pub enum Error {
 /// Publishes one direction of the traffic until the stop.
 ///
 /// # Errors
-/// [`Error::Bus`] when the bus refuses its configuration; an outage of it is waited out.
+/// [`Error::Bus`] if the bus refuses its configuration; an outage is retried.
 pub async fn run(
     direction: Direction,
     traffic: Traffic,
@@ -74,14 +75,14 @@ impl Publisher<'_> {
             tokio::select! {
                 biased;
                 () = self.context.lifecycle.stopping() => return Ok(()),
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             let now = self.now();
             let ahead_ms = now.millis_since(upcoming.position());
-            if ahead_ms > self.backfill_millis().max(GAP_LEAST_MS) + MINUTE_MS {
-                tracing::warn!(from = %upcoming.position(), to = %now, "the clock was set forward, or stood still: beginning anew");
+            if ahead_ms > self.backfill_millis().max(SKIPPED_GAP_MIN_MS) + MINUTE_MS {
+                tracing::warn!(from = %upcoming.position(), to = %now, "the clock was set forward, or stood still: starting again from here");
                 upcoming = self.begin().await?;
-            } else if ahead_ms < -BACK_LEAST_MS {
+            } else if ahead_ms < -STEP_BACK_MIN_MS {
                 tracing::warn!(from = %upcoming.position(), to = %now, "the clock was set back: events are repeated");
                 upcoming = self.made(move |traffic, direction| traffic.upcoming(direction, now)).await;
             }
@@ -90,7 +91,7 @@ impl Publisher<'_> {
         }
     }
 
-    /// Publishes the past, and says up to where the present came.
+    /// Publishes the backfill, and returns where the present begins.
     async fn begin(&self) -> Result<Upcoming, bus::Error> {
         let begin = self.now().plus_millis(-self.backfill_millis()).as_millis();
         let from = Timestamp::from_millis(begin.div_euclid(MINUTE_MS).saturating_mul(MINUTE_MS));
@@ -117,14 +118,14 @@ impl Publisher<'_> {
         Ok(upcoming)
     }
 
-    /// Makes something of the traffic beside the runtime's own threads, since it may take long when there is much.
+    /// Computes traffic outside of the runtime's threads, since a large amount may take long.
     async fn made<T: Send + 'static>(&self, make: impl FnOnce(&Traffic, Direction) -> T + Send + 'static) -> T {
         let (traffic, direction) = (self.traffic.clone(), self.direction);
         let result = tokio::task::spawn_blocking(move || make(&traffic, direction)).await;
         result.expect("making traffic never panics, and nobody cancels it while it is waited for")
     }
 
-    /// Publishes what is due until nothing is left of it, or the stop comes. Says how many events that were.
+    /// Publishes the due events until none is left, or the stop comes. Returns their number.
     async fn publish_due(&self, upcoming: &mut Upcoming) -> Result<u64, bus::Error> {
         let mut published = 0;
         while !self.context.lifecycle.is_stopping() {
@@ -172,7 +173,7 @@ fn message(event: &GateEvent) -> Message {
     Message::new(body)
 }
 
-/// Counts for the one line a minute.
+/// The counts for one log line a minute.
 struct Minute {
     began: Instant,
     events: u64,
@@ -180,8 +181,8 @@ struct Minute {
 
 impl Minute {
     fn tell(&mut self, direction: Direction) {
-        const EVERY: Duration = Duration::from_mins(1);
-        if self.began.elapsed() < EVERY {
+        const LOG_INTERVAL: Duration = Duration::from_mins(1);
+        if self.began.elapsed() < LOG_INTERVAL {
             return;
         }
         let events = std::mem::take(&mut self.events);

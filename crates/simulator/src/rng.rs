@@ -1,8 +1,8 @@
-//! Chance that anybody can repeat: one generator, and the formulas that turn its bits into numbers.
+//! Reproducible random numbers: one generator, and the formulas that turn its bits into distributions.
 //!
-//! The generator is `ChaCha8`, a fixed algorithm, keyed by `XXH3` of seed, lot and minute; each vehicle of a minute has a
-//! stream of its own, so what is drawn for one never moves another. The formulas stand here in full and use only
-//! additions, multiplications, divisions and rounding, which are exact to the bit on every machine; a library's
+//! The generator is `ChaCha8`, a fixed algorithm, keyed by `XXH3` of seed, lot and minute. Each vehicle of a minute
+//! has its own stream, so the draws of one never shift those of another. The formulas are written out here and use
+//! only additions, multiplications, divisions and rounding, which are bit-exact on every machine; a library's
 //! distributions or the system's `exp` may change with a release.
 
 use parking::LotId;
@@ -11,12 +11,12 @@ use rand::{Rng as _, SeedableRng as _};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// What all chance of one lot in one minute comes from.
+/// The key of the random numbers of one lot in one minute.
 #[derive(Clone, Copy)]
 pub(crate) struct Key([u8; 32]);
 
 impl Key {
-    /// The key of a minute, which is counted from the epoch.
+    /// The key of a minute, counted from the epoch.
     pub(crate) fn new(seed: u64, lot: &LotId, minute: i64) -> Self {
         let mut text = [seed.to_le_bytes(), minute.to_le_bytes()].concat();
         text.extend_from_slice(lot.as_str().as_bytes());
@@ -27,7 +27,7 @@ impl Key {
         Self(key)
     }
 
-    /// The rng of one stream of the minute.
+    /// The generator of one stream of the minute.
     pub(crate) fn stream(self, stream: u64) -> DeterministicRng {
         let mut generator = ChaCha8Rng::from_seed(self.0);
         generator.set_stream(stream);
@@ -35,7 +35,7 @@ impl Key {
     }
 }
 
-/// Draws numbers. Only words of 32 bits are taken from the generator, so that their order is plain.
+/// Draws numbers. It only uses 32-bit words of the generator, so that their order is obvious.
 pub(crate) struct DeterministicRng(ChaCha8Rng);
 
 impl DeterministicRng {
@@ -43,29 +43,29 @@ impl DeterministicRng {
         self.0.next_u32()
     }
 
-    /// Evenly from 0 up to, not including, 1; in steps of 2⁻³².
+    /// Uniform in [0, 1), in steps of 2⁻³².
     pub(crate) fn unit(&mut self) -> f64 {
         f64::from(self.word()) / 4_294_967_296.0
     }
 
-    /// True in this share of all draws. Takes one word whatever the share is.
+    /// True with this probability. Uses one word for any probability.
     pub(crate) fn chance(&mut self, share: f64) -> bool {
         self.unit() < share
     }
 
-    /// Evenly one of `0..end`.
+    /// Uniform in `0..end`.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
         let scaled = (u64::from(self.word()) * u64::from(end)) >> 32;
         u32::try_from(scaled).expect("a product with a number below 1 is below `end`")
     }
 
-    /// One of a few, evenly.
+    /// One of a few choices, uniform.
     pub(crate) fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         let count = u32::try_from(choices.len()).expect("the lists to choose from are short");
         &choices[self.below(count) as usize]
     }
 
-    /// A UUID (version 8: its bits are the maker's own affair).
+    /// A UUID of version 8.
     pub(crate) fn id(&mut self) -> Uuid {
         let mut bytes = [0; 16];
         for word in bytes.chunks_exact_mut(4) {
@@ -74,14 +74,14 @@ impl DeterministicRng {
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
-    /// How often a thing happens that happens `mean` times on average, independently (Poisson, by Knuth's products).
+    /// A Poisson number with this mean, by Knuth's products.
     pub(crate) fn count(&mut self, mean: f64) -> u64 {
-        // `exp` of a large negative number is nothing; a large mean is the sum of small ones.
-        const PART_MAX: f64 = 16.0;
+        // `exp` of a large negative number is zero; a large mean is the sum of small ones.
+        const POISSON_PART_MAX: f64 = 16.0;
         let mut count = 0;
         let mut left = mean;
         while left > 0.0 {
-            let part = left.min(PART_MAX);
+            let part = left.min(POISSON_PART_MAX);
             left -= part;
             let least = exp(-part);
             let mut product = self.unit();
@@ -93,13 +93,13 @@ impl DeterministicRng {
         count
     }
 
-    /// A number of the bell curve with mean 0 and deviation 1, as the sum of twelve even ones (never beyond ±6).
+    /// A normal number with mean 0 and deviation 1, approximated by the sum of twelve uniform ones (never beyond ±6).
     pub(crate) fn bell(&mut self) -> f64 {
         (0..12).fold(-6.0, |sum, _| sum + self.unit())
     }
 }
 
-/// The exponential, by halving or doubling a short series.
+/// The exponential function, by halving or doubling a short series.
 pub(crate) fn exp(power: f64) -> f64 {
     let doublings = (power / std::f64::consts::LN_2).round();
     let rest = power - doublings * std::f64::consts::LN_2;
@@ -113,7 +113,7 @@ pub(crate) fn exp(power: f64) -> f64 {
     value
 }
 
-/// The whole milliseconds of a length of time.
+/// A duration in whole milliseconds.
 #[expect(clippy::cast_possible_truncation, reason = "callers give at most weeks, which are far below 2^53 ms")]
 pub(crate) fn whole_millis(millis: f64) -> i64 {
     millis.round() as i64

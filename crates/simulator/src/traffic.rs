@@ -1,7 +1,7 @@
 //! What the gates publish, as a function of time alone.
 //!
-//! [`Traffic::events`] answers for any stretch of time; [`Upcoming`] gives the same from some moment on, piece by piece
-//! and making each vehicle only once. Sending it is left to [`publish`](crate::publish).
+//! [`Traffic::events`] returns the events of any interval; [`Upcoming`] returns them incrementally from some time on,
+//! and makes each vehicle only once. [`publish`](crate::publish) sends them.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use parking::{Direction, GateEvent, Lots, Timestamp};
 
-use crate::profile::LONGEST_STAY_MINUTES;
+use crate::profile::STAY_MINUTES_MAX;
 use crate::rng::whole_millis;
-use crate::vehicles::{MINUTE_MS, Passage, STRANGER_AFTER_MS, Source, TWICE_AFTER_MOST_MS};
+use crate::vehicles::{MINUTE_MS, Passage, STRANGER_DELAY_MAX_MS, Source, COPY_DELAY_MAX_MS};
 use crate::{TrafficConfig, WrongTraffic};
 
-/// An event, and when a gate publishes it: when it was seen, or later.
+/// An event with the time of its publication: when the vehicle was seen, or later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
-    /// When it is published.
+    /// The time of publication.
     pub at: Timestamp,
-    /// What is published.
+    /// The event.
     pub event: GateEvent,
 }
 
@@ -34,25 +34,26 @@ impl Traffic {
     /// The traffic of these lots.
     ///
     /// # Errors
-    /// Which value is out of its range, and what is allowed.
+    /// The value out of range, and what is allowed.
     pub fn new(config: TrafficConfig, lots: &Lots) -> Result<Self, WrongTraffic> {
         config.check(lots)?;
         Ok(Self { config, sources: lots.iter().map(Source::new).collect() })
     }
 
-    /// What this traffic was made from.
+    /// The configuration of this traffic.
     pub fn config(&self) -> &TrafficConfig {
         &self.config
     }
 
-    /// Everything that the gates of a direction publish from `from` up to, not including, `to`, in order.
+    /// The events that the gates of a direction publish in `from..to`, in order.
     pub fn events(&self, direction: Direction, from: Timestamp, to: Timestamp) -> Vec<Publication> {
         self.upcoming(direction, from).take(to, usize::MAX)
     }
 
-    /// What the gates of a direction publish from `from` on, to be taken piece by piece.
+    /// The events that the gates of a direction publish from `from` on, incrementally.
     ///
-    /// Makes everybody who is on the way then: milliseconds for a few lots, seconds for millions of vehicles an hour.
+    /// Makes every vehicle in flight at that time: milliseconds for a few lots, seconds for millions of vehicles an
+    /// hour.
     pub fn upcoming(&self, direction: Direction, from: Timestamp) -> Upcoming {
         let mut upcoming = Upcoming {
             traffic: self.clone(),
@@ -67,9 +68,9 @@ impl Traffic {
         upcoming
     }
 
-    /// The entries, in order of time, that were published before `time` and whose exits have not all been published by
-    /// then. With them beforehand, everything that is published from `time` on finds what it found with all the past.
-    /// As much work as [`upcoming`](Self::upcoming).
+    /// The entries, in order of time, that were published before `time` and whose exits are not all published by
+    /// then. After them, the events from `time` on find the same vehicles inside as after the whole past. Takes as
+    /// long as [`upcoming`](Self::upcoming).
     pub fn inside_at(&self, time: Timestamp) -> Vec<GateEvent> {
         let minutes = minute_of(time.plus_millis(-self.reach_millis()))..=minute_of(time);
         let mut inside: Vec<GateEvent> = minutes
@@ -82,26 +83,27 @@ impl Traffic {
         inside
     }
 
-    /// How long after a vehicle came something of it can be published, milliseconds.
+    /// The maximum time from a vehicle's entry to its last publication, milliseconds.
     fn reach_millis(&self) -> i64 {
-        let stay = whole_millis(LONGEST_STAY_MINUTES * 60_000.0 / self.config.stay_scale);
+        let stay = whole_millis(STAY_MINUTES_MAX * 60_000.0 / self.config.stay_scale);
         let late = whole_millis(self.config.late_by_millis());
-        stay + STRANGER_AFTER_MS + late + TWICE_AFTER_MOST_MS + MINUTE_MS
+        stay + STRANGER_DELAY_MAX_MS + late + COPY_DELAY_MAX_MS + MINUTE_MS
     }
 }
 
-/// The minute of a moment, counted from the epoch; before the epoch there is no traffic, since events have no such time.
+/// The minute of a time, counted from the epoch. Before the epoch there is no traffic, since events have no such
+/// time.
 fn minute_of(moment: Timestamp) -> i64 {
     moment.as_millis().div_euclid(MINUTE_MS).max(0)
 }
 
-/// What will be published, in order, from where it was asked to begin. Holds what the vehicles on their way will
-/// publish, and nothing of later ones.
+/// The coming publications, in order, from the requested time on. It contains those of the vehicles in flight, and
+/// none of later ones.
 #[derive(Debug)]
 pub struct Upcoming {
     traffic: Traffic,
     direction: Direction,
-    /// Everything before this was taken.
+    /// Everything before this time was taken.
     position: Timestamp,
     /// The vehicles of this minute, and of later ones, are not made yet.
     next_minute: i64,
@@ -109,11 +111,11 @@ pub struct Upcoming {
 }
 
 impl Upcoming {
-    /// Takes what is published before `to`, in order, at most `most` of it. Less than `most` means that this was all.
+    /// Takes up to `most` publications before `to`, in order. Fewer than `most` means that these were all.
     pub fn take(&mut self, to: Timestamp, most: usize) -> Vec<Publication> {
         let mut taken = Vec::new();
         while taken.len() < most {
-            // Whoever comes in the next minute publishes nothing before it begins.
+            // Vehicles of the next minute publish nothing before it begins.
             let certain = Timestamp::from_millis(self.next_minute.saturating_mul(MINUTE_MS)).min(to);
             match self.pending.peek() {
                 Some(Reverse(due)) if due.0.at < certain => taken.extend(self.pending.pop().map(|due| due.0.0)),
@@ -130,12 +132,12 @@ impl Upcoming {
         taken
     }
 
-    /// Up to when everything was taken.
+    /// Everything before this time was taken.
     pub fn position(&self) -> Timestamp {
         self.position
     }
 
-    /// How many events are waiting for their time.
+    /// The number of events that wait for their time.
     pub fn waiting(&self) -> usize {
         self.pending.len()
     }
@@ -162,7 +164,7 @@ impl Upcoming {
     }
 }
 
-/// A publication in the order in which all of them stand: by time, then by what tells two events apart.
+/// A publication in its total order: by time, then by the event's identity.
 #[derive(Debug)]
 struct Due(Publication);
 

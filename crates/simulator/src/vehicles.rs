@@ -1,8 +1,7 @@
-//! The vehicles of one lot, minute by minute: who comes, how long for, and what the gates make of it.
+//! The vehicles of one lot, minute by minute: who enters, for how long, and the resulting events.
 //!
-//! For each vehicle the draws have a fixed order and each takes its turn whatever the settings are, so another share of
-//! late events, for instance, leaves plates, stays and ids as they were. Which of it is due when is left to
-//! [`Traffic`](crate::Traffic).
+//! The draws of each vehicle have a fixed order and happen for any settings, so that for instance another share of
+//! late events does not change plates, stays and ids. [`Traffic`](crate::Traffic) decides which event is due when.
 
 use parking::{Direction, EventKey, GateEvent, GateId, Lot, Timestamp, Vehicle};
 
@@ -11,31 +10,31 @@ use crate::plates::NumberPlate;
 use crate::profile::{busyness, stay_minutes};
 use crate::rng::{DeterministicRng, Key, whole_millis};
 
-/// The stretch that vehicles are drawn by, milliseconds.
+/// The interval for which vehicles are drawn together, milliseconds.
 pub(crate) const MINUTE_MS: i64 = 60_000;
-/// How long after a vehicle the strangers that it stands for leave, at most, milliseconds.
-pub(crate) const STRANGER_AFTER_MS: i64 = MINUTE_MS;
-/// How long after the first copy the second one is published, milliseconds: from this…
-const TWICE_AFTER_LEAST_MS: i64 = 500;
-/// … to this.
-pub(crate) const TWICE_AFTER_MOST_MS: i64 = 10_000;
+/// The maximum time from a vehicle's exit to the exits of its strangers, milliseconds.
+pub(crate) const STRANGER_DELAY_MAX_MS: i64 = MINUTE_MS;
+/// The minimum delay of the second copy of an event, milliseconds.
+const COPY_DELAY_MIN_MS: i64 = 500;
+/// The maximum delay of the second copy of an event, milliseconds.
+pub(crate) const COPY_DELAY_MAX_MS: i64 = 10_000;
 
-/// A vehicle at a gate, and when the event that it makes is published.
+/// A vehicle at a gate, and when its event is published.
 pub(crate) struct Passage {
     pub(crate) event: GateEvent,
-    /// `None` when it is lost.
+    /// `None` for a lost event.
     pub(crate) published: Option<Timestamp>,
     /// The second copy.
     pub(crate) published_again: Option<Timestamp>,
 }
 
 impl Passage {
-    /// When nothing more comes of it.
+    /// The time of its last publication.
     pub(crate) fn over(&self) -> Timestamp {
         self.published_again.or(self.published).unwrap_or(self.event.key.time)
     }
 
-    /// When each of its copies is published.
+    /// The times of publication of its copies.
     pub(crate) fn copies(&self) -> impl Iterator<Item = Timestamp> {
         self.published.into_iter().chain(self.published_again)
     }
@@ -45,8 +44,8 @@ impl Passage {
 pub(crate) struct Stay {
     pub(crate) entry: Passage,
     pub(crate) exit: Passage,
-    /// Exits of vehicles that never came in. They hang on an exit that is published, so that their share of the exits
-    /// is right at any time of the day.
+    /// Exits of vehicles that never entered. They follow a published exit, so that their share of the exits is right
+    /// at any time of day.
     pub(crate) strangers: Vec<Passage>,
 }
 
@@ -64,9 +63,9 @@ impl Source {
         Self { lot: lot.clone(), entry_gates: gates("in"), exit_gates: gates("out") }
     }
 
-    /// Everybody who comes in a minute, which is counted from the epoch.
+    /// The vehicles that enter in a minute, which is counted from the epoch.
     pub(crate) fn arrivals(&self, config: &TrafficConfig, minute: i64) -> impl Iterator<Item = Stay> {
-        // Stream 0 says how many; the vehicles have the streams from 1 on.
+        // Stream 0 draws their number; the vehicles have the streams from 1 on.
         let key = Key::new(config.seed, &self.lot.id, minute);
         let begin = Timestamp::from_millis(minute.saturating_mul(MINUTE_MS));
         let mean_an_hour = self.lot.arrivals_per_hour * config.arrivals;
@@ -93,7 +92,7 @@ impl Source {
         let an_exit = config.stranger_share / (1.0 - config.stranger_share);
         let part = rng.unit();
         let mut strangers = Vec::new();
-        // One more for each whole one, and one for the rest with its own chance.
+        // One for each whole number, and one more with the probability of the rest.
         let mut left = an_exit;
         while left > part {
             let time = after.plus_millis(i64::from(rng.below(60_000)));
@@ -128,22 +127,22 @@ impl Source {
         let late = rng.chance(config.late_share);
         let late_by = whole_millis(rng.unit() * config.late_by_millis());
         let twice = rng.chance(config.duplicate_share);
-        let twice_after = TWICE_AFTER_LEAST_MS + i64::from(rng.below(9_500));
+        let twice_after = COPY_DELAY_MIN_MS + i64::from(rng.below(9_500));
         let published = (!lost).then(|| if late { time.plus_millis(late_by) } else { time });
         let published_again = published.filter(|_| twice).map(|first| first.plus_millis(twice_after));
         Passage { event, published, published_again }
     }
 }
 
-/// `<lot>-in-1`; the name of a lot that is too long for that is cut.
+/// `<lot>-in-1`; a lot name that is too long for it is truncated.
 fn gate(lot: &Lot, direction: &str, number: u8) -> GateId {
-    const LOT_MAX: usize = 64 - "-out-1".len();
+    const LOT_BYTES_MAX: usize = 64 - "-out-1".len();
     let name = lot.id.as_str();
-    let name = name.get(..LOT_MAX).unwrap_or(name);
+    let name = name.get(..LOT_BYTES_MAX).unwrap_or(name);
     GateId::parse(&format!("{name}-{direction}-{number}")).expect("a lot's name and this fit into 64 plain letters")
 }
 
-/// From 0.8 to 0.999, in thousandths.
+/// From 0.8 to 0.999, in steps of a thousandth.
 fn confidence(rng: &mut DeterministicRng) -> f32 {
     let thousandths = u16::try_from(800 + rng.below(200)).expect("it is below 1000");
     f32::from(thousandths) / 1000.0

@@ -1,4 +1,4 @@
-//! Both directions over one real bus: what arrives is what the traffic says, and one exit in five has no entry.
+//! Both directions over a real bus: the events arrive unchanged, and one exit in five has no entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn keys(publications: Vec<Publication>) -> Vec<EventKey> {
     publications.into_iter().map(|publication| publication.event.key).collect()
 }
 
-/// Everything that was published in the hour before `now`; whole minutes, as the loop begins.
+/// The publications of the hour before `now`, in whole minutes, as the loop begins.
 fn due(traffic: &Traffic, direction: Direction, now: Timestamp) -> Vec<EventKey> {
     let hour_ago = now.as_millis() - 60 * 60_000;
     keys(traffic.events(direction, Timestamp::from_millis(hour_ago - hour_ago.rem_euclid(60_000)), now))

@@ -33,7 +33,7 @@ use schema::Postcard;
 /// So many calls are worked on at once.
 pub(crate) const INTERNAL_CALLS: usize = 16;
 /// The memory of bodies that are being read or wait for their turn, bytes: some of the largest, thousands of the usual.
-pub(crate) const INTERNAL_BODIES_BYTES: usize = 4 * wire::MAX_BODY_BYTES;
+pub(crate) const INTERNAL_BODIES_BYTES: usize = 4 * wire::BODY_BYTES_MAX;
 /// The longest that a call waits for its turn.
 const TURN_DEADLINE: Duration = Duration::from_secs(5);
 /// The largest body of `due`, bytes.
@@ -151,7 +151,7 @@ async fn terms(State(internal): State<Internal>, request: Request) -> Result<Res
     responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::MAX_BODY_BYTES).await?;
+    let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::BODY_BYTES_MAX).await?;
     answer(&internal.service.load(requests, holding(turn)).await?)
 }
 
@@ -163,7 +163,7 @@ async fn load(State(internal): State<Internal>, request: Request) -> Result<Resp
 )]
 async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let caller = caller(request.headers());
-    let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::MAX_BODY_BYTES).await?;
+    let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::BODY_BYTES_MAX).await?;
     answer(&internal.service.record(units, CallOptions { caller, permit: Some(turn) }).await?)
 }
 

@@ -148,7 +148,7 @@ async fn bodies_that_are_too_large_cut_off_or_too_long_are_refused() {
     }
     assert_eq!(status(wire::RECORD, [whole.as_slice(), b"x"].concat()).await, 400);
     assert_eq!(status(wire::DUE, vec![0; 2_000]).await, 413);
-    assert_eq!(status(wire::RECORD, vec![0; wire::MAX_BODY_BYTES + 1]).await, 413);
+    assert_eq!(status(wire::RECORD, vec![0; wire::BODY_BYTES_MAX + 1]).await, 413);
     assert_eq!(api.value("/api/v1/sessions").await["sessions"], json!([]));
 }
 

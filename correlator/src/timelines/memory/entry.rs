@@ -44,17 +44,17 @@ struct PackedEvent {
 }
 
 /// The bit of an exit, beside those of [`Flags`].
-const EXIT: u8 = 0x80;
+const EXIT_BIT: u8 = 0x80;
 
 /// The approximate overhead of an allocation, in bytes.
-const ALLOCATION: usize = 16;
+const ALLOCATION_OVERHEAD_BYTES: usize = 16;
 
 impl Entry {
     /// The memory outside of the entry itself.
     pub(super) fn bytes_elsewhere(&self) -> usize {
         let of_name = match &self.name {
             Name::Packed { .. } => 0,
-            Name::Spelled(vehicle) => size_of_val::<parking::Vehicle>(vehicle) + ALLOCATION,
+            Name::Spelled(vehicle) => size_of_val::<parking::Vehicle>(vehicle) + ALLOCATION_OVERHEAD_BYTES,
         };
         of_name + self.content.bytes_elsewhere()
     }
@@ -95,7 +95,7 @@ impl Content {
     fn bytes_elsewhere(&self) -> usize {
         match &self.events {
             Events::One(_) => 0,
-            Events::Several(several) => size_of_val::<[PackedEvent]>(several) + ALLOCATION,
+            Events::Several(several) => size_of_val::<[PackedEvent]>(several) + ALLOCATION_OVERHEAD_BYTES,
         }
     }
 }
@@ -104,14 +104,14 @@ impl PackedEvent {
     fn new(event: &TimelineEvent) -> Option<Self> {
         let [0, 0, time @ ..] = event.key.time.as_millis().to_be_bytes() else { return None };
         let flags = event.flags.bits();
-        let exit = if event.key.direction == Direction::Exit { EXIT } else { 0 };
-        (flags & EXIT == 0).then(|| Self { time, marks: flags | exit, id: event.key.id.into_bytes() })
+        let exit = if event.key.direction == Direction::Exit { EXIT_BIT } else { 0 };
+        (flags & EXIT_BIT == 0).then(|| Self { time, marks: flags | exit, id: event.key.id.into_bytes() })
     }
 
     fn event(&self) -> TimelineEvent {
-        let direction = if self.marks & EXIT == 0 { Direction::Entry } else { Direction::Exit };
+        let direction = if self.marks & EXIT_BIT == 0 { Direction::Entry } else { Direction::Exit };
         let key = EventKey { time: self.time(), direction, id: Uuid::from_bytes(self.id) };
-        TimelineEvent { key, flags: Flags::from_bits(self.marks & !EXIT) }
+        TimelineEvent { key, flags: Flags::from_bits(self.marks & !EXIT_BIT) }
     }
 
     fn time(&self) -> Timestamp {

@@ -22,7 +22,7 @@ struct Slot {
 }
 
 /// The maximum memory per entry, in bytes.
-pub(super) const BYTES: usize = size_of::<Slot>() * 8 / 3;
+pub(super) const ENTRY_BYTES_MAX: usize = size_of::<Slot>() * 8 / 3;
 
 /// Large enough that one byte holds the distance of a slot from its home.
 const SLOTS_MIN: usize = 256;

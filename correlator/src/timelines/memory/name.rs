@@ -120,14 +120,14 @@ fn packed(plate: &str) -> Option<PackedPlate> {
 
 /// How many of eight bytes are in `0-9A-Z`.
 fn count_plain(bytes: u64) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const TOP: u64 = 0x80 * EACH;
-    let below_128 = bytes & !TOP;
+    const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
+    const TOP_BITS: u64 = 0x80 * EVERY_BYTE;
+    let below_128 = bytes & !TOP_BITS;
     // No sum carries into the next byte. The top bit shows whether the byte is in the range.
     let between = |first: u8, last: u8| {
-        let from_first = below_128 + u64::from(0x80 - first) * EACH;
-        let beyond_last = below_128 + u64::from(0x7F - last) * EACH;
-        from_first & !beyond_last & !bytes & TOP
+        let from_first = below_128 + u64::from(0x80 - first) * EVERY_BYTE;
+        let beyond_last = below_128 + u64::from(0x7F - last) * EVERY_BYTE;
+        from_first & !beyond_last & !bytes & TOP_BITS
     };
     (between(b'0', b'9') | between(b'A', b'Z')).count_ones() as usize
 }

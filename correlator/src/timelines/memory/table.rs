@@ -42,7 +42,7 @@ pub struct Kept {
 }
 
 /// The maximum bytes of an entry with its share of the index.
-const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + index::BYTES;
+const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + index::ENTRY_BYTES_MAX;
 const _: () = assert!(ENTRY_BYTES <= 64);
 
 impl Table {

@@ -1,8 +1,8 @@
-//! Which requests a listener serves at all: those for an own host (DNS rebinding) that no page of another site sent
-//! (cross-site requests).
+//! Which requests a listener serves: only those for its own host names (against DNS rebinding), and none that a page
+//! of another site sent (against cross-site requests).
 //!
-//! Both are decided by headers that a web page can't choose: `Host`, `Origin` and `Sec-Fetch-*`. A program that sends
-//! neither `Origin` nor `Sec-Fetch-Site` passes. Tokens are left to the service.
+//! Both checks use headers that a web page can't choose: `Host`, `Origin` and `Sec-Fetch-*`. A program that sends
+//! neither `Origin` nor `Sec-Fetch-Site` passes. The service checks tokens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use super::refusal::Refusal;
 
 type Trust = dyn Fn(&str, &HeaderMap) -> bool + Send + Sync;
 
-/// Decides which requests a listener serves. The default knows no host but `localhost` and IP addresses, and no pages.
+/// Decides which requests a listener serves. By default only `localhost` and IP addresses are hosts, and no path is a
+/// page.
 #[derive(Clone)]
 pub struct Guard {
     hosts: PublicHosts,
@@ -42,15 +43,15 @@ impl Guard {
         Self { hosts, trusts: Arc::new(|_, _| false), is_page: |_| false }
     }
 
-    /// Lets requests carry any host that prove by these headers, on this path, that they hold a secret: a web page can't
-    /// know it.
+    /// Accepts any host in requests whose headers, on this path, prove that the client knows a secret: a web page
+    /// can't know it.
     #[must_use]
     pub fn trusting(mut self, trusts: impl Fn(&str, &HeaderMap) -> bool + Send + Sync + 'static) -> Self {
         self.trusts = Arc::new(trusts);
         self
     }
 
-    /// Names the paths of pages, which links of other sites may lead to.
+    /// Sets the paths of pages, to which links on other sites are allowed.
     #[must_use]
     pub fn with_pages(mut self, is_page: fn(&str) -> bool) -> Self {
         self.is_page = is_page;
@@ -70,8 +71,8 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether a browser says that a page of another site sent the request. `Origin` is more exact than
-    /// `Sec-Fetch-Site`: a page that came over http counts as another site than this one over https.
+    /// Whether a page of another site sent the request, as reported by the browser. `Origin` is more exact than
+    /// `Sec-Fetch-Site`: for the latter, a page over http is another site than this one over https.
     fn is_of_other_site(&self, asked: &Address, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
@@ -86,13 +87,13 @@ impl Guard {
         }
     }
 
-    /// Whether an origin is the address that was asked, or a public host, where a proxy put another host into `Host`.
+    /// Whether an origin is the requested address, or a public host if a proxy sets another `Host`.
     fn is_own(&self, origin: &Address, asked: &Address) -> bool {
         let is_behind_proxy = origin.host != asked.host && origin.port.is_none();
         origin == asked || (is_behind_proxy && self.hosts.name(&origin.host))
     }
 
-    /// Whether the request opens a page in a tab of its own, as a link does.
+    /// Whether the request opens a page in its own tab, as a link does.
     fn is_visit(&self, head: &Parts) -> bool {
         let is = |name: &str, wanted: &str| {
             let mut values = head.headers.get_all(name).iter();
@@ -106,8 +107,8 @@ impl Guard {
     }
 }
 
-/// A host and a port. The default ports of http and https count as no port, as a proxy may speak http here and https to
-/// browsers.
+/// A host and a port. The default ports of http and https count as no port, because a proxy may speak http here and
+/// https to browsers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Address {
     host: Host,
@@ -115,7 +116,7 @@ struct Address {
 }
 
 impl Address {
-    /// Reads `host` or `host:port`.
+    /// Parses `host` or `host:port`.
     fn parse(text: &str) -> Option<Self> {
         let colon = text.rfind(':').filter(|colon| !text[*colon..].contains(']'));
         let (host, port) = colon.map_or((text, ""), |colon| (&text[..colon], &text[colon + 1..]));
@@ -126,7 +127,8 @@ impl Address {
         Some(Self { host: Host::parse(host)?, port: port.filter(|port| ![80, 443].contains(port)) })
     }
 
-    /// Reads an origin such as `https://parking.example`; `null`, and origins that are no web pages, are none.
+    /// Parses an origin such as `https://parking.example`. Returns `None` for `null` and for origins that are not web
+    /// pages.
     fn of_origin(text: &str) -> Option<Self> {
         let (scheme, address) = text.split_once("://")?;
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -143,7 +145,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The address that a request is for: its one `Host`, with which a target in absolute form has to agree.
+/// The address of a request: its only `Host`, with which a target in absolute form must agree.
 fn asked_address(uri: &Uri, headers: &HeaderMap) -> Result<Address, Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let only = match (hosts.next(), hosts.next()) {

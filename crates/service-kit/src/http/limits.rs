@@ -1,4 +1,4 @@
-//! What clients may take of a listener.
+//! The limits of a listener for its clients.
 
 use std::time::Duration;
 
@@ -7,39 +7,40 @@ use prometheus::{IntCounterVec, IntGauge};
 use super::refusal::Refusal;
 use crate::metrics::{self, Registry};
 
-/// Connections open at once.
+/// The maximum of open connections.
 const CONNECTIONS: u32 = 1_024;
-/// Of these, connections that only health checks and metrics get when all others are answering requests.
+/// Of these, the connections reserved for health checks and metrics while all others are answering requests.
 const RESERVED_CONNECTIONS: u32 = 64;
-/// Requests of one remote address whose head or body has not arrived whole.
+/// The maximum of incomplete requests of one remote address.
 const ADDRESS_UNFINISHED_REQUESTS: u32 = 256;
-/// From the first byte of a head to its last; for the first head of a connection, from its opening.
+/// The timeout from the first byte of a head to its last; for the first head of a connection, from its opening.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a connection may wait for the next request.
+/// The maximum idle time of a connection.
 const IDLE_MAX: Duration = Duration::from_secs(20);
-/// From the end of a head to the last byte of its body.
+/// The timeout from the end of a head to the last byte of its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
-/// How long a client may read nothing of an answer; less than a stop may take, so that such a client does not delay it.
+/// The maximum time in which a client reads nothing of an answer; shorter than a stop may take, so that it does not
+/// delay it.
 const STALLED_ANSWER_MAX: Duration = Duration::from_secs(8);
 
-/// What clients may take of a listener.
+/// The limits of a listener for its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once. Beyond this, an idle connection is closed for a new one, or else the oldest unfinished
     /// request, or else the connection whose client has read nothing of its answers for the longest.
     pub connections: u32,
-    /// Connections that are left to health checks and metrics while all others are answering requests.
+    /// The connections reserved for health checks and metrics while all others are answering requests.
     pub reserved: u32,
-    /// Requests of one remote address (of IPv6, of one /64 network) whose head or body has not arrived whole. Beyond
-    /// this, the oldest of them is closed.
+    /// The maximum of incomplete requests of one remote address (of IPv6: one /64 network). Beyond it, the oldest of
+    /// them is closed.
     pub unfinished_per_address: u32,
-    /// How long the head of a request may take.
+    /// The timeout of a request's head.
     pub head: Duration,
-    /// How long a connection may wait for the next request.
+    /// The maximum idle time of a connection.
     pub idle: Duration,
-    /// How long the body of a request may take.
+    /// The timeout of a request's body.
     pub body: Duration,
-    /// How long a client may read nothing of its answer.
+    /// The maximum time in which a client reads nothing of its answer.
     pub answer: Duration,
 }
 
@@ -58,12 +59,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Requests, other than for health and metrics, that may be answered at once.
+    /// The maximum of requests, other than for health and metrics, that are answered at once.
     pub(super) fn requests(&self) -> u32 {
         self.connections.saturating_sub(self.reserved)
     }
 
-    /// The limits by name; the unit ends each name.
+    /// The limits by name; each name ends with the unit.
     fn named(&self) -> [(&'static str, u64); 7] {
         [
             ("http_connections", self.connections.into()),
@@ -78,7 +79,7 @@ impl Limits {
 }
 
 crate::metrics! {
-    /// How close a listener is to its limits.
+    /// The use of a listener's limits.
     #[derive(Debug, Clone)]
     pub(super) struct Metrics {
         /// Connections that may be open at once
@@ -93,12 +94,12 @@ crate::metrics! {
 }
 
 impl Metrics {
-    /// What connections that are closed early were doing.
+    /// The phases of connections that are closed early.
     pub(super) const IDLE: &'static str = "idle";
     pub(super) const UNFINISHED: &'static str = "unfinished";
     pub(super) const STALLED: &'static str = "stalled";
 
-    /// Registers the metrics, and shows the limits.
+    /// Registers the metrics, and sets the limits.
     pub(super) fn new(registry: &Registry, limits: &Limits) -> Result<Self, metrics::Error> {
         metrics::show_limits(registry, &limits.named())?;
         let shown = Self::register(registry)?;

@@ -1,6 +1,6 @@
-//! The HTTP side of every service: opening the port, the three routes that operators ask, and serving within limits.
+//! The HTTP server of every service: opening the port, the three routes for operators, and serving within limits.
 //!
-//! Everything else that a service answers, its own routes and problem texts, is left to the service.
+//! Each service has its own further routes and problem texts.
 
 mod guard;
 mod limits;
@@ -30,24 +30,24 @@ use tokio::net::TcpListener;
 use crate::metrics::{self, Registry};
 use crate::{Health, ServiceContext};
 
-/// The paths of [`observability_routes`]: they hold nothing secret, and answer also when everything else is busy.
+/// The paths of [`observability_routes`]: they expose no secret, and answer also when all connections are busy.
 const OBSERVABILITY: [&str; 3] = ["/metrics", "/livez", "/readyz"];
 
-/// The policy of pages that load only what this server sends, have nothing inline, and stand in nobody's frame.
+/// The content security policy of pages that load only from this server, have nothing inline, and can't be framed.
 pub const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// Why a port cannot be opened.
+/// Why a port can't be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {remedy}")]
 pub struct BindError {
-    /// The address that was asked for.
+    /// The requested address.
     pub address: Listen,
     /// What is wrong, and what to do.
     pub remedy: String,
-    /// What the system said.
+    /// The system's error.
     #[source]
     pub source: std::io::Error,
 }
@@ -60,7 +60,7 @@ pub async fn bind(address: &Listen) -> Result<TcpListener, BindError> {
 
 fn remedy(error: &std::io::Error, address: &Listen) -> String {
     let port = address.port;
-    // The kinds that have a remedy of their own; the list of kinds is open-ended, so the rest cannot be named.
+    // Only kinds with a remedy; the list of kinds is open-ended, so the rest can't be named.
     #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is non-exhaustive and has dozens of kinds")]
     match error.kind() {
         ErrorKind::AddrInUse => format!(
@@ -73,11 +73,11 @@ fn remedy(error: &std::io::Error, address: &Listen) -> String {
         ErrorKind::AddrNotAvailable => {
             "this machine has no such address; choose 127.0.0.1 or 0.0.0.0 with DWELL_LISTEN (--listen)".to_owned()
         }
-        _ => "the host is not known here, or the system refused; see DWELL_LISTEN (--listen)".to_owned(),
+        _ => "the host is unknown, or the system refused; see DWELL_LISTEN (--listen)".to_owned(),
     }
 }
 
-/// `/metrics`, `/livez` and `/readyz` (503 until all that is needed is up; `?verbose` says what is not).
+/// `/metrics`, `/livez` and `/readyz` (503 until all required dependencies are up; `?verbose` lists what is down).
 pub fn observability_routes(registry: Registry, health: Health) -> Router {
     let [metrics, livez, readyz] = OBSERVABILITY;
     Router::new()
@@ -86,14 +86,14 @@ pub fn observability_routes(registry: Registry, health: Health) -> Router {
         .route(readyz, get(move |RawQuery(query): RawQuery| ready(readiness(&health, query.as_deref()))))
 }
 
-/// Opens the port and serves [`observability_routes`] there until the stop: all that a service without an API of its own shows.
+/// Opens the port and serves [`observability_routes`] there until the stop, for a service without an API.
 pub async fn start_observability(
     address: &Listen,
     hosts: PublicHosts,
     context: &ServiceContext,
 ) -> Result<(), StartError> {
     let listener = bind(address).await?;
-    tracing::info!(%address, "metrics and health are shown here");
+    tracing::info!(%address, "serving metrics and health");
     let routes = observability_routes(context.registry.clone(), context.health.clone());
     let server = Server::new(Guard::new(hosts)).shown_in(&context.registry)?;
     let serving = server.serve(listener, routes, context.lifecycle.clone());
@@ -104,7 +104,7 @@ pub async fn start_observability(
     Ok(())
 }
 
-/// Why metrics and health can't be shown.
+/// Why metrics and health can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port can't be opened.

@@ -1,8 +1,8 @@
-//! Which connections are open, what each is doing, and which one is closed when there are too many.
+//! The open connections of a listener, their phases, and which one is closed when there are too many.
 //!
-//! A connection whose client reads the answer to its request is never closed here. One that is idle, whose request has
-//! not arrived whole, or whose client reads nothing can be: so slow clients take no place away from others. Deadlines
-//! are the connection's own.
+//! A connection whose client reads the answer to its request is never closed here. An idle one, an incomplete
+//! request, or a client that reads nothing can be: so slow clients do not block others. Each connection has its own
+//! timeouts.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 
 use super::limits::{Limits, Metrics};
 
-/// Bits of an IPv6 address that name a network; its clients choose the rest.
+/// The bits of an IPv6 address that are the network; its clients choose the rest.
 const NETWORK_BITS: u32 = 64;
 
-/// The connections of a listener. All clones are the same.
+/// The connection slots of a listener. All clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Places(Arc<Inner>);
 
@@ -24,20 +24,20 @@ struct Inner {
     limits: Limits,
     metrics: Option<Metrics>,
     table: Mutex<Table>,
-    /// A connection ended, or has become one that may be closed for another.
+    /// Notified when a connection ends, or becomes one that may be closed for another.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     open: BTreeMap<u64, Entry>,
-    /// Requests that have not arrived whole, by remote address, of connections that may go on; no address has zero.
+    /// Incomplete requests by remote address, of connections that may continue; no address has zero.
     unfinished: BTreeMap<IpAddr, u32>,
     /// Requests that are being answered, other than for health and metrics.
     requests: u32,
-    /// Connections that were told to end, and are still open.
+    /// Connections that were asked to end, and are still open.
     ending: u32,
-    /// Orders what happened; the next one.
+    /// The sequence number of the next event.
     stamp: u64,
 }
 
@@ -47,9 +47,9 @@ struct Entry {
     phase: Phase,
     /// When the phase began.
     since: u64,
-    /// Since when the client has read nothing of its answers, if it reads nothing right now.
+    /// Since when the client has not read its answer, if it does not read.
     stalled_since: Option<u64>,
-    /// Told to end; what has already arrived in its socket may still save it.
+    /// Asked to end; data that has already arrived in the socket may still save it.
     is_ending: bool,
     end: Arc<Notify>,
 }
@@ -58,9 +58,9 @@ struct Entry {
 enum Phase {
     /// Between two requests.
     Idle,
-    /// The head of a request has not arrived whole; a new connection begins here.
+    /// An incomplete head; a new connection begins here.
     Head,
-    /// The body of a request has not arrived whole. `counts`: it is one of [`Table::requests`].
+    /// An incomplete body. `counts`: it is one of [`Table::requests`].
     Body { counts: bool },
     /// A request is being answered.
     Answering { counts: bool },
@@ -77,7 +77,7 @@ impl Phase {
 }
 
 impl Table {
-    /// Moves a connection to its next phase. One that was told to end goes on: what it waited for has arrived.
+    /// Moves a connection to its next phase. If it was asked to end, it continues: the missing data has arrived.
     fn set(&mut self, id: u64, phase: Phase) {
         self.stamp += 1;
         let Some(entry) = self.open.get_mut(&id) else { return };
@@ -105,8 +105,8 @@ impl Table {
         }
     }
 
-    /// The connection to close for another one: the longest idle one, else the oldest unfinished request, else the one
-    /// whose client has read nothing of its answers for the longest.
+    /// The connection to close for another one: the longest idle one, else the oldest incomplete request, else the
+    /// one whose client has not read its answer for the longest time.
     fn dispensable(&self) -> Option<u64> {
         let rank = |entry: &Entry| match (entry.phase, entry.stalled_since) {
             _ if entry.is_ending => None,
@@ -118,7 +118,7 @@ impl Table {
         self.open.iter().filter_map(|(id, entry)| Some((rank(entry)?, *id))).min().map(|(_, id)| id)
     }
 
-    /// The oldest unfinished request of an address that has more than `most`.
+    /// The oldest incomplete request of an address that has more than `most`.
     fn oldest_beyond(&self, most: u32, address: IpAddr) -> Option<u64> {
         self.unfinished.get(&address).filter(|count| **count > most)?;
         let is_of_it = |entry: &Entry| entry.address == address && entry.phase.is_unfinished() && !entry.is_ending;
@@ -126,7 +126,7 @@ impl Table {
         of_it.min_by_key(|(_, entry)| entry.since).map(|(id, _)| *id)
     }
 
-    /// Tells a connection to end.
+    /// Asks a connection to end.
     fn end(&mut self, id: u64, metrics: Option<&Metrics>) {
         let Some(entry) = self.open.get_mut(&id) else { return };
         if let Some(metrics) = metrics {
@@ -148,12 +148,12 @@ impl Table {
 }
 
 impl Places {
-    /// Places for as many connections as the limits say.
+    /// The slots for as many connections as the limits allow.
     pub(super) fn new(limits: Limits, metrics: Option<Metrics>) -> Self {
         Self(Arc::new(Inner { limits, metrics, table: Mutex::default(), changed: Notify::new() }))
     }
 
-    /// A place for a connection from this address, as soon as there is one.
+    /// Waits for a slot for a connection from this address.
     pub(super) async fn admit(&self, address: IpAddr) -> Place {
         loop {
             let changed = self.0.changed.notified();
@@ -184,12 +184,12 @@ impl Places {
         Some(Place { places: self.clone(), id, end })
     }
 
-    /// Closes a connection that can be spared, where the system has no room for another one.
+    /// Closes a spare connection, if the system can't open another one.
     pub(super) fn make_room(&self) {
         self.close_one(&mut self.table());
     }
 
-    /// Closes at most one connection at a time: the next only after it has ended.
+    /// Closes at most one connection at a time: the next one only after it has ended.
     fn close_one(&self, table: &mut Table) {
         if table.ending == 0
             && let Some(id) = table.dispensable()
@@ -198,7 +198,7 @@ impl Places {
         }
     }
 
-    /// Moves a connection to its next phase, and keeps its address within its share.
+    /// Moves a connection to its next phase, and enforces the share of its address.
     fn set(&self, table: &mut Table, id: u64, phase: Phase) {
         let were_ending = table.ending;
         table.set(id, phase);
@@ -218,7 +218,7 @@ impl Places {
     }
 }
 
-/// The place of an open connection, until it is dropped.
+/// The slot of an open connection. Dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Places,
@@ -238,23 +238,23 @@ impl Place {
         self.places.table().open.get(&self.id).is_some_and(|entry| entry.is_ending)
     }
 
-    /// Bytes have arrived. Whether a new head begins with them.
+    /// Bytes have arrived. Returns whether a new head begins with them.
     pub(super) fn received(&self) -> bool {
         self.change(|phase| (phase == Phase::Idle).then_some(Phase::Head))
     }
 
-    /// Whether a head has not arrived whole.
+    /// Whether the head is incomplete.
     pub(super) fn is_reading_head(&self) -> bool {
         self.phase() == Some(Phase::Head)
     }
 
-    /// Whether a request is being received behind its head, or answered.
+    /// Whether a body is being received, or a request answered.
     pub(super) fn has_request(&self) -> bool {
         matches!(self.phase(), Some(Phase::Body { .. } | Phase::Answering { .. }))
     }
 
-    /// The head of a request has arrived. It is for a route other than health and metrics if it `counts`; then `false`
-    /// says that too many of these are being answered.
+    /// The head of a request has arrived. If it `counts`, it is for a route other than health and metrics; `false`
+    /// means that too many of these are being answered.
     pub(super) fn begin(&self, has_body: bool, counts: bool) -> bool {
         let mut table = self.places.table();
         let has_room = !counts || table.requests < self.places.0.limits.requests();
@@ -264,7 +264,7 @@ impl Place {
         has_room
     }
 
-    /// The body of the request has arrived whole, or nobody reads it any more.
+    /// The body of the request is complete, or is not read any more.
     pub(super) fn body_finished(&self) {
         self.change(|phase| match phase {
             Phase::Body { counts } => Some(Phase::Answering { counts }),
@@ -278,7 +278,7 @@ impl Place {
         self.places.0.changed.notify_one();
     }
 
-    /// Whether the client reads nothing of an answer right now.
+    /// Whether the client does not read an answer right now.
     pub(super) fn set_stalled(&self, is_stalled: bool) {
         let mut table = self.places.table();
         table.stamp += 1;
@@ -295,7 +295,7 @@ impl Place {
         self.places.table().open.get(&self.id).map(|entry| entry.phase)
     }
 
-    /// Moves on to the phase that `next` gives, if it gives one.
+    /// Moves to the phase that `next` returns, if any.
     fn change(&self, next: impl FnOnce(Phase) -> Option<Phase>) -> bool {
         let mut table = self.places.table();
         let next = table.open.get(&self.id).and_then(|entry| next(entry.phase));
@@ -319,7 +319,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one remote address: of IPv6 a network, since a client has all addresses of its own.
+/// The unit that counts as one remote address: for IPv6 a network, since a client has all its addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> NETWORK_BITS << NETWORK_BITS).into(),

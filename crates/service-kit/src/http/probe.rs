@@ -1,6 +1,6 @@
-//! Asking a running service whether it is ready, for containers whose image has no shell and no HTTP client.
+//! Asks a running service whether it is ready, for containers without a shell and an HTTP client.
 //!
-//! One small request on one connection, with one deadline; anything more is left to a real client.
+//! One small request on one connection, with one timeout. Anything more needs a real HTTP client.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use tokio::net::TcpStream;
 
 use settings::Listen;
 
-/// How long the whole question may take.
+/// The timeout of the whole exchange.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(3);
-/// No honest answer is longer.
+/// The maximum bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 64 * 1_024;
 
 /// Why a service does not count as ready.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Nobody answers there.
+    /// The service is unreachable.
     #[error("no answer from {address}")]
     Unreachable {
-        /// Where the service should be.
+        /// The address of the service.
         address: Listen,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The answer did not come in time.
+    /// The answer did not arrive in time.
     #[error("no answer from {address} within {} s", PROBE_DEADLINE.as_secs())]
     TooSlow {
-        /// Where the service should be.
+        /// The address of the service.
         address: Listen,
     },
-    /// It says that it is not ready.
+    /// The service is not ready.
     #[error("{address} is not ready: {answer}")]
     NotReady {
-        /// Where the service is.
+        /// The address of the service.
         address: Listen,
-        /// What it said, on one line.
+        /// Its answer, on one line.
         answer: String,
     },
 }

@@ -1,6 +1,6 @@
 //! The answers of a listener that refuses a request before its routes see it: `application/problem+json` (RFC 9457).
 //!
-//! Whether a request is refused is decided in [`guard`](super::guard) and [`places`](super::places).
+//! [`guard`](super::guard) and [`slots`](super::slots) decide which requests are refused.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -16,15 +16,15 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Every reason, as a metric names it.
+    /// Every reason, as in the metric.
     pub(super) const REASONS: [&'static str; 4] = ["bad_host", "foreign_host", "cross_site", "full"];
 
-    /// The request does not say which host it is for.
+    /// The request does not name its host.
     pub(super) fn bad_host(detail: &str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, reason: "bad_host", detail: detail.to_owned() }
     }
 
-    /// The request is for a host that is not this service's.
+    /// The request is for a host name that is not this service's.
     pub(super) fn foreign_host(host: &str) -> Self {
         let detail = format!(
             "{host:?} is not a host name of this service: use localhost or an IP address, or add the name to \
@@ -41,7 +41,7 @@ impl Refusal {
         Self { status: StatusCode::FORBIDDEN, reason: "cross_site", detail: detail.to_owned() }
     }
 
-    /// All places are taken by requests that are being answered.
+    /// The maximum of requests is being answered.
     pub(super) fn full(requests: u32) -> Self {
         let detail = format!("{requests} requests are being answered, which is the limit; try again later");
         Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "full", detail }
@@ -52,12 +52,12 @@ impl Refusal {
         self.status
     }
 
-    /// The word for it in a metric.
+    /// The reason as a label of a metric.
     pub(super) fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// The answer, after which the connection ends: the rest of the request is not read.
+    /// The answer. The connection ends after it, since the rest of the request is not read.
     pub(super) fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let status = self.status.as_u16();

@@ -1,7 +1,7 @@
-//! The bodies of requests and replies, which tell the [`Place`] of their connection when a request has arrived whole
+//! The bodies of requests and replies. They report to the [`Slot`] of their connection when a request is complete,
 //! and when it has been answered.
 //!
-//! The connections themselves are the server's.
+//! `server` owns the connections.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use super::places::Place;
 #[error("the request body did not arrive within {} s", .0.as_secs_f64())]
 struct TooSlow(Duration);
 
-/// A request body with a deadline for all of it.
+/// A request body with a timeout for all of it.
 pub(super) struct TimedBody {
     body: Incoming,
     limit: Duration,
@@ -29,7 +29,7 @@ pub(super) struct TimedBody {
 }
 
 impl TimedBody {
-    /// The body of a request, of which all must arrive within `limit` from now.
+    /// The body of a request, which must be complete within `limit` from now.
     pub(super) fn within(body: Incoming, limit: Duration, place: Arc<Place>) -> Body {
         if body.is_end_stream() {
             return Body::empty();
@@ -46,7 +46,7 @@ impl HttpBody for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        // The deadline first: it also holds for a client that sends faster than the route reads.
+        // The timeout first: it also applies to a client that sends faster than the route reads.
         if self.deadline.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(TooSlow(self.limit).into())));
         }
@@ -72,17 +72,17 @@ impl Drop for TimedBody {
     }
 }
 
-/// A request that is being answered, until it is dropped.
+/// A request that is being answered. Dropping it means that it has been answered.
 #[derive(Debug)]
 pub(super) struct Request(Option<Arc<Place>>);
 
 impl Request {
-    /// The request that the connection at `place` has begun.
+    /// The request that the connection of `slot` has begun.
     pub(super) fn at(place: Arc<Place>) -> Self {
         Self(Some(place))
     }
 
-    /// The connection goes on in another protocol, so the answer never ends.
+    /// The connection switches to another protocol, so the answer never ends.
     pub(super) fn never_ends(mut self) -> Self {
         self.0 = None;
         self
@@ -97,7 +97,7 @@ impl Drop for Request {
     }
 }
 
-/// A reply body, with whose end the request has been answered.
+/// A reply body. Its end means that the request has been answered.
 pub(super) struct ReplyBody {
     body: Body,
     _request: Request,

@@ -1,7 +1,7 @@
-//! Serving a router on a port, within limits that slow or greedy clients cannot exceed, until the stop.
+//! Serves a router on a port until the stop, within limits that slow or greedy clients can't exceed.
 //!
-//! Each request is checked by the [`Guard`] before the router sees it. Which connections make room for others is left to
-//! [`places`](super::places), limits on sizes to the routes.
+//! The [`Guard`] checks each request before the router. [`slots`](super::slots) decides which connection makes room
+//! for others; the routes limit sizes.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -30,16 +30,16 @@ use super::stream::Stream;
 use crate::metrics::{self, Registry};
 use crate::{Backoff, Lifecycle};
 
-/// A connection without a request gets this long after the stop, in case a request is arriving right then.
+/// A connection without a request gets this time after the stop, in case a request is just arriving.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
 
-/// Serves `router` for `localhost` and IP addresses, within the default [`Limits`], until the soft stop; requests under
-/// way may then finish until the hard stop. A reply that streams without end has to watch the stop itself.
+/// Serves `router` for `localhost` and IP addresses, within the default [`Limits`], until the soft stop; requests in
+/// flight may then finish until the hard stop. An endless reply has to watch the stop itself.
 pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) {
     Server::default().serve(listener, router, lifecycle).await;
 }
 
-/// A server with a guard and limits, which it can show as metrics.
+/// A server with a guard and limits, optionally with metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
     guard: Guard,
@@ -48,7 +48,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that serves what this guard lets through, within the default limits.
+    /// A server with this guard and the default limits.
     pub fn new(guard: Guard) -> Self {
         Self { guard, ..Self::default() }
     }
@@ -59,13 +59,13 @@ impl Server {
         Self { limits, ..self }
     }
 
-    /// Shows the limits, and how close clients are to them, as metrics.
+    /// Exports the limits and their use as metrics.
     pub fn shown_in(self, registry: &Registry) -> Result<Self, metrics::Error> {
         let metrics = Some(Metrics::new(registry, &self.limits)?);
         Ok(Self { metrics, ..self })
     }
 
-    /// Serves `router` until the soft stop; requests under way may then finish until the hard stop.
+    /// Serves `router` until the soft stop; requests in flight may then finish until the hard stop.
     pub async fn serve(self, listener: TcpListener, router: Router, lifecycle: Lifecycle) {
         let places = Places::new(self.limits, self.metrics.clone());
         let server = Arc::new(self);
@@ -79,7 +79,7 @@ impl Server {
                     connections.spawn(async move { server.connection(socket, place, router, &lifecycle).await });
                 }
                 Err(error) => {
-                    // Most often too many open files: a connection that ends makes room again.
+                    // Usually too many open files: a connection that ends makes room again.
                     tracing::warn!(%error, "cannot accept a connection");
                     places.make_room();
                     backoff.wait(&lifecycle).await;
@@ -93,7 +93,7 @@ impl Server {
 
     async fn connection(self: Arc<Self>, socket: TcpStream, place: Place, router: Router, lifecycle: &Lifecycle) {
         let place = Arc::new(place);
-        // A client that goes away in the middle, or talks nonsense, is its own affair.
+        // A client that disconnects, or sends invalid data, is not an error of the server.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "connection without nodelay");
         }
@@ -103,13 +103,13 @@ impl Server {
         let service = service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            // The head itself has a shorter deadline, which the stream holds.
+            // The head has a shorter timeout, in the stream.
             .header_read_timeout(idle)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
-            // What has already arrived is read before the connection may be closed for others.
+            // Data that has already arrived is read before the connection may be closed for others.
             biased;
             ended = connection.as_mut() => ended,
             () = place.ended() => Ok(()),
@@ -152,7 +152,7 @@ impl Server {
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {
-        tracing::debug!(reason = refusal.reason(), "a request is refused");
+        tracing::debug!(reason = refusal.reason(), "request refused");
         if let Some(metrics) = &self.metrics {
             metrics.refused.with_label_values(&[refusal.reason()]).inc();
         }
@@ -160,7 +160,7 @@ impl Server {
     }
 }
 
-/// The next connection, as soon as there may be one more; none after the stop.
+/// The next connection, once there is a slot for it; none after the stop.
 async fn accept(
     listener: &TcpListener,
     places: &Places,
@@ -178,8 +178,8 @@ async fn accept(
     }
 }
 
-/// Waits until it is clear that a connection without a request gets none any more, so that a client that sent half a
-/// head does not hold the drain. A connection with a request is ended by its reply.
+/// Waits until a connection without a request can be closed, so that a client with half a head does not delay the
+/// drain. A connection with a request ends with its reply.
 async fn no_more_requests(place: &Place) {
     if !place.has_request() {
         tokio::time::sleep(LAST_REQUEST).await;

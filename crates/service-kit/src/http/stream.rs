@@ -1,5 +1,5 @@
-//! The socket of a connection: tells its [`Place`] what arrives, and ends it when a head takes too long, or when the
-//! client reads nothing of an answer.
+//! The socket of a connection: reports arriving data to its [`Slot`], and ends the connection if a head takes too
+//! long, or if the client reads nothing of an answer.
 
 use std::future::Future as _;
 use std::io::{ErrorKind, IoSlice, Result};
@@ -16,18 +16,18 @@ use tokio_io_timeout::TimeoutStream;
 use super::limits::Limits;
 use super::places::Place;
 
-/// A socket with deadlines.
+/// A socket with timeouts.
 pub(super) struct Stream {
     socket: Pin<Box<TimeoutStream<TcpStream>>>,
     place: Arc<Place>,
     head_max: Duration,
-    /// Elapses when the head that is being read takes too long.
+    /// Elapses if the current head takes too long.
     head_deadline: Pin<Box<Sleep>>,
     is_stalled: bool,
 }
 
 impl Stream {
-    /// The socket of a connection that has just been accepted.
+    /// The socket of an accepted connection.
     pub(super) fn new(socket: TcpStream, place: Arc<Place>, limits: &Limits) -> Self {
         let mut socket = TimeoutStream::new(socket);
         socket.set_write_timeout(Some(limits.answer));

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::{Lifecycle, ServiceContext};
 
-/// Longer than anything here takes, shorter than anybody waits.
+/// Longer than anything here takes, shorter than a person waits.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 struct Running {

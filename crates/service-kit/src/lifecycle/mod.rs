@@ -1,7 +1,7 @@
-//! When a process stops: first softly (take no new work, finish what is under way), then, after a deadline, hard.
+//! Stopping a process: first a soft stop (no new work, finish work in flight), then, after a timeout, a hard stop.
 //!
-//! A task that fails or panics before the stop makes the whole process stop and exit with failure: half a service is
-//! worse than one that is started anew. What a soft stop means for a task is left to the task.
+//! A task that fails or panics before the stop stops the whole process with a failure: half a service is worse than a
+//! restarted one. Each task decides what a soft stop means.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -15,22 +15,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// `timeout`, a shell and a terminal may each pass on the signal that stops a group of processes: for this long after
-/// the first signal another one is taken for the same.
+/// `timeout`, a shell and a terminal may each pass on the signal that stops a group of processes: another signal
+/// within this time after the first one counts as the same.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
-/// What a task may fail with.
+/// The error of a task.
 pub type TaskError = Box<dyn StdError + Send + Sync>;
 
-/// Why a process did not end well.
+/// Why a process did not end regularly.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A task ended with an error before the stop.
+    /// A task returned an error before the stop.
     #[error("{name} failed")]
     TaskFailed {
         /// The task.
         name: String,
-        /// What it ended with.
+        /// Its error.
         source: TaskError,
     },
     /// A task panicked: a defect of the program.
@@ -38,11 +38,11 @@ pub enum Error {
     TaskPanicked {
         /// The task.
         name: String,
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
-    /// Some work was cut off; it is done again after the next start.
-    #[error("the stop cut off what was under way in: {}; it is taken up again at the next start", .unfinished.join(", "))]
+    /// Some work was cut off; it is repeated after the next start.
+    #[error("the stop cut off unfinished work in: {}; the next start repeats it", .unfinished.join(", "))]
     CutOff {
         /// The tasks that had not finished.
         unfinished: Vec<String>,
@@ -52,7 +52,7 @@ pub enum Error {
     Signals(#[source] std::io::Error),
 }
 
-/// The two stops of a process and the tasks that they end. Cheap to clone; all clones are the same.
+/// The two stops of a process and its tasks. Cheap to clone; all clones share the state.
 #[derive(Clone, Default)]
 pub struct Lifecycle {
     inner: Arc<Inner>,
@@ -86,17 +86,17 @@ impl fmt::Debug for Lifecycle {
 }
 
 impl Lifecycle {
-    /// A life that just began.
+    /// A new lifecycle.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Waits for the soft stop: take no new work, finish and acknowledge what is under way.
+    /// Waits for the soft stop: take no new work, finish and acknowledge work in flight.
     pub async fn stopping(&self) {
         self.inner.soft.cancelled().await;
     }
 
-    /// Waits for the hard stop. Tasks that were [spawned](Self::spawn) are dropped then and need not wait for it.
+    /// Waits for the hard stop. [Spawned](Self::spawn) tasks are dropped then and need not wait for it.
     pub async fn aborted(&self) {
         self.inner.hard.cancelled().await;
     }
@@ -111,7 +111,7 @@ impl Lifecycle {
         self.inner.hard.is_cancelled()
     }
 
-    /// The soft stop as a token, for libraries that want one. Cancelling it is the same as [`stop`](Self::stop).
+    /// The soft stop as a token, for libraries. Cancelling the token is like calling [`stop`](Self::stop).
     pub fn soft_token(&self) -> CancellationToken {
         self.inner.soft.clone()
     }
@@ -132,13 +132,13 @@ impl Lifecycle {
         self.inner.hard.cancel();
     }
 
-    /// The names of the tasks that run now.
+    /// The names of the running tasks.
     pub fn running(&self) -> Vec<String> {
         self.state().running.values().cloned().collect()
     }
 
-    /// Runs a task until it ends, or until the hard stop. That it ends well is fine at any time; an error or a panic
-    /// before the stop stops the process and is what [`finished`](Self::finished) returns.
+    /// Runs a task until it ends, or until the hard stop. It may end regularly at any time; an error or a panic
+    /// before the stop stops the process, and [`finished`](Self::finished) returns it.
     pub fn spawn<F>(&self, name: impl Into<String>, task: F)
     where
         F: Future<Output = Result<(), TaskError>> + Send + 'static,
@@ -164,7 +164,7 @@ impl Lifecycle {
         });
     }
 
-    /// Waits here for work that is no task of its own, but that the drain counts as one. `None` if it was cut off.
+    /// Runs a future that is not a task of its own, but that the drain waits for. `None` if it was cut off.
     pub(crate) async fn run_here<F: Future>(&self, name: &str, work: F) -> Option<F::Output> {
         let _counted = self.inner.tasks.token();
         let number = self.enter(name);
@@ -180,9 +180,9 @@ impl Lifecycle {
         ended
     }
 
-    /// Waits for the soft stop and then for all tasks, at most `drain` long; what has not finished then is cut off.
+    /// Waits for the soft stop and then for all tasks, at most `drain`; unfinished tasks are cut off then.
     pub async fn finished(&self, drain: Duration) -> Result<(), Error> {
-        // A task that is cut off ends at its next wait; one that never waits would hold the process for ever.
+        // A task that is cut off ends at its next await; one without an await would block the process for ever.
         const CUT_OFF_MAX: Duration = Duration::from_secs(1);
         self.stopping().await;
         self.inner.tasks.close();
@@ -190,7 +190,7 @@ impl Lifecycle {
             () = self.inner.tasks.wait() => {}
             () = self.aborted() => {}
             () = tokio::time::sleep(drain) => {
-                tracing::warn!(unfinished = ?self.running(), "the stop takes too long, cutting off what is unfinished");
+                tracing::warn!(unfinished = ?self.running(), "the stop takes too long, cutting off unfinished work");
             }
         }
         self.abort();
@@ -213,8 +213,9 @@ impl Lifecycle {
         self.finished(drain).await
     }
 
-    /// From now on the first SIGINT or SIGTERM stops softly and the second one hard; what comes within a second of the
-    /// first counts as the first. `is_told` says whether the log tells of the first one. Needs a Tokio runtime.
+    /// From now on the first SIGINT or SIGTERM begins the soft stop and the second one the hard stop; signals within
+    /// a second of the first count as the first. `is_told` enables the log line of the first one. Needs a Tokio
+    /// runtime.
     pub fn watch_signals(&self, is_told: bool) -> Result<(), Error> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
@@ -223,7 +224,7 @@ impl Lifecycle {
         tokio::spawn(async move {
             let first = received(&mut interrupt, &mut terminate).await;
             if is_told {
-                tracing::info!(signal = first, "stopping: finishing what is under way");
+                tracing::info!(signal = first, "stopping: finishing work in flight");
             }
             lifecycle.stop();
             same_signal(&mut interrupt, &mut terminate).await;
@@ -242,7 +243,7 @@ impl Lifecycle {
         number
     }
 
-    /// The first failure before the stop is the one that is reported; later ones are most often its consequences.
+    /// Only the first failure before the stop is returned; later ones are usually its consequences.
     fn fail(&self, error: Error) {
         let defect = matches!(error, Error::TaskPanicked { .. });
         if self.is_stopping() && !defect {
@@ -266,14 +267,14 @@ async fn received(interrupt: &mut Signal, terminate: &mut Signal) -> &'static st
     }
 }
 
-/// Takes the signals that count as the first one.
+/// Ignores the signals that count as the first one.
 async fn same_signal(interrupt: &mut Signal, terminate: &mut Signal) {
     let mut over = pin!(tokio::time::sleep(SAME_SIGNAL));
     loop {
         tokio::select! {
             () = &mut over => return,
             again = received(interrupt, terminate) => {
-                tracing::info!(signal = again, "a signal this soon after the first changes nothing");
+                tracing::info!(signal = again, "ignoring a signal this soon after the first");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Claims about stopping: softly, hard, and because a task failed.
+//! Claims about stopping: softly, hard, and because of a failed task.
 
 use super::*;
 

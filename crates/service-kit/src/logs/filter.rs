@@ -1,7 +1,7 @@
-//! What of the log is shown: what `DWELL_LOG` asks for, less what must never be there.
+//! The filter of the log: `DWELL_LOG`, without what must never be logged.
 //!
-//! Libraries through which gate events pass log whole messages and statements with their parameters, plates included.
-//! That no setting turns this on is decided here; what our own parts log is theirs.
+//! Libraries that carry gate events log whole messages and statements with their parameters, plates included. This
+//! module makes sure that no setting enables these; our own parts are careful themselves.
 
 use tracing_subscriber::filter::combinator::And;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
@@ -9,8 +9,8 @@ use tracing_subscriber::{Registry, layer};
 
 use settings::Settings;
 
-/// The most that libraries may log, by the beginning of their targets. The AMQP library shows messages at every level;
-/// each outage that it sees is told by the bus anyway.
+/// The maximum log level of libraries, by the prefix of their targets. The AMQP library logs messages at every level;
+/// the bus reports its outages anyway.
 const LIBRARIES: [(&str, LevelFilter); 9] = [
     ("amq_protocol", LevelFilter::OFF),
     ("axum::rejection", LevelFilter::OFF),
@@ -22,10 +22,10 @@ const LIBRARIES: [(&str, LevelFilter); 9] = [
     ("rusqlite", LevelFilter::WARN),
     ("tokio_postgres", LevelFilter::WARN),
 ];
-/// What a part of `DWELL_LOG` may be that names no target.
+/// The words of a part of `DWELL_LOG` without a target.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What is shown.
+/// The filter.
 pub(super) fn filter(settings: &Settings) -> Result<impl layer::Filter<Registry> + 'static, settings::Error> {
     let most = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES);
     let shown: And<EnvFilter, Targets, Registry> = asked_for(settings)?.and(most);
@@ -36,7 +36,7 @@ fn asked_for(settings: &Settings) -> Result<EnvFilter, settings::Error> {
     let text = settings.required(&settings::LOG)?;
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     let is_level = |part: &str| LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
-    // The library takes a lone word for a target, and then shows nothing else.
+    // The library takes a single word for a target, and then shows nothing else.
     if let Some(part) = parts.iter().find(|part| !part.contains('=') && !is_level(part)) {
         let reason = format!("\"{part}\" is no level; for one part of the program write its name and a level");
         return Err(settings.wrong(&settings::LOG, reason));

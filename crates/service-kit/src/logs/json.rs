@@ -1,7 +1,7 @@
-//! One JSON object a line: time, level, message, service, target, fields, and the spans around.
+//! JSON log lines: time, level, message, service, target, fields, and the enclosing spans.
 //!
-//! The message holds its fields as text, so that it reads alone in `docker logs`, and the fields stand beside it, so
-//! that they can be asked for. Choosing this form is left to the parent.
+//! The message contains the fields as text, so that it is readable alone in `docker logs`; the fields are also
+//! members, so that they can be queried. The parent module chooses this format.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ where
         let mut read = Fields::default();
         event.record(&mut read);
         let metadata = event.metadata();
-        // By hand, since a map would put the members in order of the alphabet, and people read the message first.
+        // Written by hand, because a map would sort the members, and people read the message first.
         write!(
             writer,
             r#"{{"time":{},"level":{},"message":{},"service":{},"target":{}"#,

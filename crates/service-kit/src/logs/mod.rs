@@ -1,6 +1,6 @@
-//! The log of the process: text for people on a terminal, JSON for machines elsewhere.
+//! The log of the process: text for people on a terminal, else JSON for machines.
 //!
-//! It goes to standard output, so that `docker logs` shows it. What is logged, and at which level, is left to each part.
+//! It is written to standard output, so that `docker logs` shows it. Each part decides what to log at which level.
 
 mod filter;
 mod json;
@@ -20,12 +20,12 @@ use filter::filter;
 use json::JsonLines;
 use settings::Settings;
 
-/// Where the log goes.
+/// The output of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// Standard output, as containers want it.
+    /// Standard output, for containers.
     Stdout,
-    /// Standard error, for a program whose output is something else.
+    /// Standard error, for a program with other output.
     Stderr,
 }
 
@@ -35,7 +35,7 @@ enum Format {
     Json,
 }
 
-/// Starts the log on standard output, as `DWELL_LOG` and `DWELL_LOG_FORMAT` say. A second start changes nothing.
+/// Starts the log on standard output, with `DWELL_LOG` and `DWELL_LOG_FORMAT`. A second start changes nothing.
 pub fn init(settings: &Settings, service: &'static str) -> Result<(), settings::Error> {
     init_on(Output::Stdout, settings, service)
 }
@@ -52,14 +52,14 @@ pub fn init_on(output: Output, settings: &Settings, service: &'static str) -> Re
     Ok(())
 }
 
-/// Refuses settings that no log can be made from; starts none.
+/// Checks the settings of the log; starts none.
 pub fn check(settings: &Settings) -> Result<(), settings::Error> {
     filter(settings)?;
     format(settings, false)?;
     Ok(())
 }
 
-/// The log that the settings ask for.
+/// The configured log.
 fn subscriber(
     writer: BoxMakeWriter,
     terminal: bool,
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn no_setting_makes_a_library_log_the_data_that_it_carries() {
-        // In two pieces, since the whole looks as if the library were used here.
+        // In two pieces, since a test that searches the sources would take the whole for a use of the library.
         const CHANNEL: &str = concat!("lapin", "::channel");
         const QUERY: &str = concat!("tokio_postgres", "::query");
         const SOCKET: &str = concat!("redis", "::aio");
@@ -114,7 +114,7 @@ mod tests {
         tracing::error!(target: CHANNEL, "ABC1");
         tracing::warn!(target: "lapin", "ABC2");
         tracing::debug!(target: QUERY, "ABC3");
-        // The libraries of both databases speak through the crate `log`.
+        // The libraries of both databases log through the crate `log`.
         log::debug!(target: QUERY, "ABC4");
         log::info!(target: "postgres_types", "ABC5");
         log::debug!(target: SOCKET, "ABC6");

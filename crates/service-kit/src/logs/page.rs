@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-/// What was written. Cheap to clone; all clones are the same.
+/// The written text. Cheap to clone; all clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
 

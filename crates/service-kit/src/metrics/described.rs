@@ -1,17 +1,17 @@
-//! The macro [`metrics!`](crate::metrics!), which makes a struct of metrics whose doc comments are the help texts.
+//! The macro [`metrics!`](crate::metrics!), which makes a struct of metrics with their doc comments as help texts.
 //!
-//! Counting is left to the service, which says what a series begins with.
+//! The service counts, and initialises the series.
 
 use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::{Error, Registry};
 
-/// What the macro knows of a metric.
+/// The macro's description of a metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Description<'a> {
-    /// The name on the page.
+    /// The name.
     pub name: &'a str,
-    /// The help text, blanks around it.
+    /// The help text, between blanks.
     pub help: &'a str,
     /// The names of its labels.
     pub labels: &'a [&'a str],
@@ -21,10 +21,10 @@ pub struct Description<'a> {
 
 /// A kind of metric that the macro can register.
 pub trait Metric: Sized {
-    /// Registers it, or gives what already stands under its name.
+    /// Registers it, or returns the metric with its name.
     ///
     /// # Errors
-    /// A defect of the program: the name is not valid, or stands for something else.
+    /// A defect of the program: the name is invalid, or belongs to another metric.
     fn register(registry: &Registry, description: Description<'_>) -> Result<Self, Error>;
 }
 

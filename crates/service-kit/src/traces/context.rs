@@ -1,7 +1,7 @@
-//! Where a piece of work belongs: the trace and the span before it, as W3C Trace Context writes them.
+//! The trace context of a piece of work, as W3C Trace Context: the trace and the parent span.
 //!
-//! It travels in the header `traceparent`, of AMQP messages and of HTTP requests. `tracestate`, which is for the vendors
-//! of tracing, is not carried on.
+//! It travels in the header `traceparent` of AMQP messages and HTTP requests. `tracestate`, for vendors of tracing,
+//! is not passed on.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 pub const TRACEPARENT: &str = "traceparent";
 const SAMPLED: u8 = 1;
 
-/// A trace and a span in it. Small, since each message that has one keeps it.
+/// A trace and a span in it. Small, because every traced message keeps one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {
     trace: [u8; 16],
@@ -20,14 +20,14 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A trace of its own, of which nothing is exported.
+    /// A new trace, not exported.
     pub fn new() -> Self {
-        // Version 4: what it fixes of the bits leaves no half all zeros, which would be no trace and no span.
+        // The fixed bits of version 4 make sure that no half is all zeros, which would be invalid.
         let (trace, span) = (uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().as_u64_pair().1);
         Self { trace, span: span.to_be_bytes(), flags: 0 }
     }
 
-    /// Reads the text of a `traceparent`; `None` when it is none. Later versions may add to what is known here.
+    /// Parses a `traceparent`; `None` if it is invalid. Later versions may have more fields.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let version = bytes::<1>(parts.next()?)?;
@@ -43,12 +43,12 @@ impl TraceContext {
         format!("00-{}-{}-{:02x}", self.trace_id(), Hex(&self.span), self.flags)
     }
 
-    /// The id of the trace, as logs and tools write it: 32 hexadecimal digits.
+    /// The id of the trace, as in logs and tools: 32 hexadecimal digits.
     pub fn trace_id(&self) -> impl fmt::Display + use<'_> {
         Hex(&self.trace)
     }
 
-    /// Whether somebody keeps what belongs to it.
+    /// Whether the trace is sampled.
     pub fn is_sampled(&self) -> bool {
         self.flags & SAMPLED == SAMPLED
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// The bytes behind so many lower-case hexadecimal digits, and no others.
+/// Parses `N` bytes from exactly that many lower-case hexadecimal digits.
 fn bytes<const COUNT: usize>(text: &str) -> Option<[u8; COUNT]> {
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f').then(|| (byte as char).to_digit(16)).flatten();
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();

@@ -1,7 +1,7 @@
-//! Sends spans to an OpenTelemetry collector, over HTTP as protobuf, from a thread of its own.
+//! Exports spans to an OpenTelemetry collector, over HTTP as protobuf, from a separate thread.
 //!
-//! What the collector can't take is dropped after a while and counted; no work ever waits for it. The variables of
-//! OpenTelemetry's own (`OTEL_TRACES_SAMPLER`, `OTEL_BSP_MAX_QUEUE_SIZE`, …) are read by its library.
+//! Spans that the collector does not accept are dropped after a while and counted; no work ever waits for it. The
+//! library reads OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_BSP_MAX_QUEUE_SIZE`, …).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,18 +14,18 @@ use prometheus::IntCounterVec;
 
 use crate::metrics::{self, Registry};
 
-/// The path of traces behind the collector's address.
+/// The path of traces under the collector's address.
 const PATH: &str = "v1/traces";
-/// How long the collector may take for one request.
+/// The timeout of a request to the collector.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 
 /// Why traces can't be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is wrong.
+    /// The address is invalid.
     #[error("traces can't be exported")]
     Config(#[from] settings::Error),
-    /// The library does not take what it was given.
+    /// The library refuses its configuration.
     #[error("traces can't be exported to DWELL_OTLP_ENDPOINT")]
     Exporter(#[from] ExporterBuildError),
     /// A metric can't be registered: a defect of the program.
@@ -33,7 +33,7 @@ pub enum Error {
     Metrics(#[from] metrics::Error),
 }
 
-/// Makes spans of this service, and sends them to the collector at `endpoint`.
+/// Creates the spans of this service, and sends them to the collector at `endpoint`.
 pub(super) fn provider(endpoint: &str, service: &'static str, registry: &Registry) -> Result<SdkTracerProvider, Error> {
     let spans = metrics::counter_vec(
         registry,
@@ -57,7 +57,7 @@ pub(super) fn provider(endpoint: &str, service: &'static str, registry: &Registr
 const SENT: &str = "sent";
 const FAILED: &str = "failed";
 
-/// Counts what is sent, and says once when nothing can be sent, and once when it can be again.
+/// Counts exported spans, and logs once when the export fails, and once when it works again.
 #[derive(Debug)]
 struct Counted {
     otlp: OtlpExporter,
@@ -74,7 +74,7 @@ impl SpanExporter for Counted {
         let was_failing = self.failing.swap(sent.is_err(), Ordering::Relaxed);
         match &sent {
             Err(error) if !was_failing => {
-                tracing::warn!(%error, "spans can't be sent to DWELL_OTLP_ENDPOINT, and are dropped");
+                tracing::warn!(%error, "cannot send spans to DWELL_OTLP_ENDPOINT; they are dropped");
             }
             Ok(()) if was_failing => tracing::info!("spans are sent again"),
             Ok(()) | Err(_) => {}

@@ -1,8 +1,8 @@
-//! Traces: which work followed from which, over all services, for OpenTelemetry.
+//! Traces for OpenTelemetry, over all services.
 //!
-//! A [`TraceContext`] goes with every batch, exported or not, so that the lines of several services' logs can be told
-//! to belong together. Spans are made only when `DWELL_OTLP_ENDPOINT` says where they go, and never hold a plate. Sending
-//! them is `export`'s; what is worth a span is left to each service.
+//! Every batch has a [`TraceContext`], exported or not, so that the log lines of several services can be related.
+//! Spans are only created if `DWELL_OTLP_ENDPOINT` is set, and never contain a plate. `export` sends them; each
+//! service decides what is worth a span.
 
 mod context;
 mod export;
@@ -19,27 +19,27 @@ use crate::metrics::Registry;
 
 pub use context::{TRACEPARENT, TraceContext};
 
-/// The most traces that one span links to.
+/// The maximum of links of one span.
 pub const LINKS_MAX: usize = 64;
-/// How long the last spans may take to be sent when a process ends.
+/// The timeout of sending the last spans when a process ends.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 
-/// Where spans go, if anywhere. Cheap to clone; all clones are the same.
+/// The exporter of spans, if there is one. Cheap to clone; all clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Traces {
     exported: Option<(SdkTracerProvider, SdkTracer)>,
 }
 
-/// What kind of work a span is.
+/// The kind of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It hands messages to the bus.
+    /// Publishes messages.
     Publishes,
-    /// It works on messages.
+    /// Processes messages.
     Consumes,
-    /// It asks another service, and waits.
+    /// Calls another service.
     Asks,
-    /// It answers another service.
+    /// Answers another service.
     Answers,
 }
 
@@ -55,7 +55,7 @@ impl Kind {
 }
 
 impl Traces {
-    /// Traces as the settings want them; without an address nothing is exported.
+    /// The configured traces; without an address nothing is exported.
     pub fn from_settings(
         settings: &Settings,
         service: &'static str,
@@ -67,17 +67,17 @@ impl Traces {
         Ok(Self { exported: Some((provider, tracer)) })
     }
 
-    /// Whether spans are exported, so that it is worth telling others where work belongs.
+    /// Whether spans are exported, so that passing the context on is useful.
     pub fn is_on(&self) -> bool {
         self.exported.is_some()
     }
 
-    /// Begins a span; it ends when it is dropped. It belongs to the trace of `after`, or else to a new one.
+    /// Begins a span; dropping it ends it. It belongs to the trace of `after`, or else to a new one.
     pub fn begin(&self, kind: Kind, name: &'static str, after: Option<TraceContext>) -> Span {
         self.begin_linked(kind, name, after, &[])
     }
 
-    /// The same, with links to other traces that it follows from; at most [`LINKS_MAX`] of them are kept.
+    /// Like `begin`, with links to further traces; at most [`LINKS_MAX`] of them are kept.
     pub fn begin_linked(
         &self,
         kind: Kind,
@@ -95,7 +95,7 @@ impl Traces {
         Span { context: TraceContext::of(span.span_context()).into(), exported: Some(span) }
     }
 
-    /// Sends what is not sent yet, and ends. Waits, but not for long.
+    /// Sends the remaining spans and ends, with a short timeout.
     pub(crate) async fn finish(&self) {
         let Some((provider, _)) = self.exported.clone() else { return };
         let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_MAX)).await;
@@ -105,10 +105,10 @@ impl Traces {
     }
 }
 
-/// A piece of work under way.
+/// A span of work in progress.
 #[derive(Debug)]
 pub struct Span {
-    /// Made up when it is asked for: random numbers cost a call to the system, and nobody may want them.
+    /// Created on demand: random numbers cost a system call, and may not be needed.
     context: OnceLock<TraceContext>,
     exported: Option<opentelemetry_sdk::trace::Span>,
 }

@@ -1,4 +1,4 @@
-//! The loop over a bus that only writes down what it gets, with a clock that is moved by hand.
+//! Claims about the loop, on a bus that records what is published, with a manual clock.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::TrafficConfig;
 const HOUR: Duration = Duration::from_hours(1);
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// A bus that keeps what is published. It can be closed for a while, like a broker that is away.
+/// A bus that keeps published messages. It can be closed for a while, like a broker that is down.
 #[derive(Debug)]
 struct Recorder {
     batches: Mutex<Vec<Vec<GateEvent>>>,
@@ -108,7 +108,7 @@ impl Service {
     }
 }
 
-/// A moment within a minute.
+/// A time within a minute.
 fn now() -> Timestamp {
     Timestamp::parse_rfc3339("2024-09-24T09:00:30Z").unwrap()
 }
@@ -203,8 +203,8 @@ async fn clock_that_is_set_back_only_repeats_known_events() {
     service.published(first.len()).await;
 
     service.clock.advance_millis(-MINUTE_MS);
-    // The loop must have looked at the clock before it goes on again.
-    tokio::time::sleep(2 * TICK).await;
+    // The loop must have read the clock before it continues.
+    tokio::time::sleep(2 * POLL_INTERVAL).await;
     service.clock.advance_millis(MINUTE_MS);
     let repeated = service.due(Direction::Exit, now().plus_millis(-MINUTE_MS));
     service.published(first.len() + repeated.len()).await;
@@ -238,7 +238,7 @@ async fn metrics_say_what_was_published_and_how_far_it_is_behind() {
     let service = Service::start(Direction::Exit, Recorder::new());
     let due = service.due(Direction::Exit, hour_ago()).len();
     service.published(due).await;
-    tokio::time::sleep(TICK).await;
+    tokio::time::sleep(POLL_INTERVAL).await;
 
     let page = metrics::render(&service.context.registry);
 

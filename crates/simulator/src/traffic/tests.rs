@@ -1,5 +1,5 @@
-//! The promises of the traffic: any split of time gives the same, both directions agree, and a seed never changes its
-//! meaning.
+//! The promises of the traffic: any split of time results in the same events, both directions agree, and the meaning
+//! of a seed never changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn matched(entries: &[GateEvent], exits: &[Publication]) -> (usize, usize) {
     (exits.len(), matched.count())
 }
 
-/// What the entry service publishes when it begins at `from`.
+/// The publications of the entry service when it starts at `from`.
 fn all_entries(traffic: &Traffic, from: Timestamp, to: Timestamp) -> Vec<GateEvent> {
     let mut entries = traffic.inside_at(from);
     entries.extend(traffic.events(Direction::Entry, from, to).into_iter().map(|publication| publication.event));
@@ -100,7 +100,7 @@ proptest! {
         let traffic = traffic(TrafficConfig { seed, stranger_share: 0.0, late_share: 0.3, ..TrafficConfig::default() });
         let from = nine().plus_millis(start_ms);
         let to = from.plus_millis(20 * MINUTE_MS);
-        // An entry may be published after its exit, by as much as it may be late.
+        // An entry may be published after its exit, within its lateness.
         let late = to.plus_millis(HOUR_MS);
 
         let (exits, matched) = matched(&all_entries(&traffic, from, late), &traffic.events(Direction::Exit, from, to));

@@ -1,6 +1,6 @@
-//! The program of some gates alone: what it says without a broker, and that it works and ends well with one.
+//! A gate program as a separate process: its errors without a broker, and its work and regular end with one.
 //!
-//! The tests of each service include this file and name its `PROGRAM`.
+//! The tests of each service include this file and define its `PROGRAM`.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use testbed::{Program, RabbitMq, Signal, free_port};
 
 use super::PROGRAM;
 
-const SOON: Duration = Duration::from_secs(20);
+const EVENT_DEADLINE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn without_a_broker_it_exits_with_78_and_says_what_to_set() {
     let mut program = Program::new(PROGRAM).start().unwrap();
 
-    let status = program.wait(SOON).await.unwrap();
+    let status = program.wait(EVENT_DEADLINE).await.unwrap();
 
     assert_eq!(status.code(), Some(78));
     assert!(program.output().contains("DWELL_AMQP_URL is not set"), "{}", program.output());
@@ -22,11 +22,11 @@ async fn without_a_broker_it_exits_with_78_and_says_what_to_set() {
 
 #[tokio::test]
 async fn traffic_that_cannot_be_made_exits_with_78_and_names_the_setting() {
-    // Nothing listens there; the settings are looked at first.
+    // Nothing listens there; the settings are checked first.
     let program = Program::new(PROGRAM).env("DWELL_AMQP_URL", "amqp://127.0.0.1:1/%2f").env("DWELL_ARRIVALS", "1e5");
     let mut program = program.arg("--listen=127.0.0.1:0").start().unwrap();
 
-    let status = program.wait(SOON).await.unwrap();
+    let status = program.wait(EVENT_DEADLINE).await.unwrap();
 
     assert_eq!(status.code(), Some(78));
     assert!(program.output().contains("DWELL_ARRIVALS=1e5: all lots together"), "{}", program.output());
@@ -41,12 +41,12 @@ async fn with_a_broker_it_publishes_its_backfill_gets_ready_and_ends_well() {
     let configured = || Program::new(PROGRAM).env("DWELL_AMQP_URL", &url).env("DWELL_LISTEN", &listen);
     let mut service = configured().start().unwrap();
 
-    service.wait_for_line("backfill published", SOON).await.unwrap();
+    service.wait_for_line("backfill published", EVENT_DEADLINE).await.unwrap();
     let mut check = configured().arg("healthcheck").start().unwrap();
-    assert!(check.wait(SOON).await.unwrap().success(), "{}", check.output());
+    assert!(check.wait(EVENT_DEADLINE).await.unwrap().success(), "{}", check.output());
     service.signal(Signal::TERM).unwrap();
 
-    assert!(service.wait(SOON).await.unwrap().success(), "{}", service.output());
+    assert!(service.wait(EVENT_DEADLINE).await.unwrap().success(), "{}", service.output());
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn wrong_password_exits_with_78_and_does_not_show_it() {
     let program = Program::new(PROGRAM).env("DWELL_AMQP_URL", url.replacen("guest:guest@", "guest:hidden@", 1));
     let mut program = program.arg("--listen=127.0.0.1:0").start().unwrap();
 
-    let status = program.wait(SOON).await.unwrap();
+    let status = program.wait(EVENT_DEADLINE).await.unwrap();
 
     assert_eq!(status.code(), Some(78), "{}", program.output());
     assert!(!program.output().contains("hidden"), "{}", program.output());

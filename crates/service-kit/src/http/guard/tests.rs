@@ -1,4 +1,4 @@
-//! Claims about hosts and cross-site requests, one table each: a head goes in, a status comes out.
+//! Claims about hosts and cross-site requests, as tables from a head to a status.
 
 use axum::http::{HeaderName, HeaderValue, Request};
 
@@ -14,7 +14,7 @@ fn guard() -> Guard {
     })
 }
 
-/// The status that a request is refused with; 0 when it may pass.
+/// The status of the refusal; 0 if the request passes.
 fn status(method: &Method, target: &str, headers: &[(&str, &str)]) -> u16 {
     let mut head = Request::builder().method(method).uri(target).body(()).unwrap().into_parts().0;
     for (name, value) in headers {
@@ -96,7 +96,7 @@ fn pages_of_other_sites_are_refused_by_origin_on_every_route() {
         ("parking.example:80", "http://parking.example"),
         ("localhost:5000", "http://localhost:5000"),
         ("[::1]:5000", "http://[::1]:5000"),
-        // A proxy that puts its own name for us into Host.
+        // A proxy that sets its own name of this service as Host.
         ("api:5000", "https://parking.example"),
         ("127.0.0.1:5000", "https://parking.example"),
     ] {

@@ -40,7 +40,7 @@ fn idle_connections_go_first_then_unfinished_requests_then_answers_that_nobody_r
     for (place, gone) in order.into_iter().zip(1..) {
         assert!(all.try_admit(HERE).is_none());
         assert_eq!(ended(&order), [1, 2, 3, 4, 5].map(|number| number == gone));
-        // It ends, and another one that can't be spared takes its place.
+        // It ends, and another one that can't be closed takes its slot.
         all.table().set(place.id, Phase::Idle);
         all.table().open.remove(&place.id);
         let next = all.try_admit(HERE).unwrap();

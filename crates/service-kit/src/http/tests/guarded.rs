@@ -1,10 +1,10 @@
-//! Claims about requests that a listener refuses: on the wire, with any router.
+//! Claims about requests that a listener refuses, over a real connection, with any router.
 
 use super::*;
 
 const OUR_HOSTS: [&str; 1] = ["parking.example"];
 
-/// The answer to one request, sent as it stands.
+/// The answer to one request, sent unchanged.
 async fn answer(request: &str) -> String {
     let hosts = PublicHosts::parse(OUR_HOSTS).unwrap();
     let listener = bind(&Listen::loopback(0)).await.unwrap();
@@ -16,7 +16,7 @@ async fn answer(request: &str) -> String {
     let serving = tokio::spawn(server.serve(listener, routes, context.lifecycle.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    // A refusal closes the connection; what is served does not, and is asked to.
+    // A refusal closes the connection; a served request closes it because of its header.
     let answer = rest_of(stream).await;
     context.lifecycle.stop();
     serving.await.unwrap();

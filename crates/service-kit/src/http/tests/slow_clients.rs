@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// How soon health and metrics have to answer, whatever others do.
+/// The time in which health and metrics have to answer under any load.
 const PROMPTLY: Duration = Duration::from_secs(1);
-/// A limit that is soon over.
+/// A short limit.
 const SHORT: Duration = Duration::from_millis(50);
 /// More half-sent heads than there are connections.
 const MANY: usize = 1_100;
@@ -26,7 +26,7 @@ fn routes() -> Router {
     answering(&Arc::default())
 }
 
-/// Routes of which `/forever` says when a request is being answered.
+/// Routes; `/forever` reports when a request is being answered.
 fn answering(begun: &Arc<Notify>) -> Router {
     let begun = Arc::clone(begun);
     let forever = get(move || {
@@ -44,7 +44,7 @@ impl Running {
         stream
     }
 
-    /// Waits until the metrics, asked for over a connection of its own, hold this line.
+    /// Waits until the metrics, fetched over a separate connection, contain this line.
     async fn shows(&self, line: &str) {
         let shown = async {
             while !self.get("/metrics").await.1.lines().any(|have| have == line) {
@@ -92,7 +92,7 @@ async fn half_sent_heads_keep_nobody_from_health_and_metrics() {
 
 #[tokio::test]
 async fn half_sent_heads_of_many_addresses_keep_nobody_from_health_and_metrics() {
-    // No address exceeds its share, so that all connections are taken.
+    // No address exceeds its share, so all connections are used.
     let limits = Limits { connections: 8, reserved: 2, unfinished_per_address: 100, ..Limits::default() };
     let running = Running::with(Router::new(), limits).await;
     let mut slow = Vec::new();
