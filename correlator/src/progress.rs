@@ -36,7 +36,11 @@ struct QueueProgress {
 
 impl QueueProgress {
     const fn new() -> Self {
-        Self { unacknowledged: AtomicUsize::new(0), undecided: AtomicUsize::new(0), ready: AtomicU64::new(UNKNOWN_COUNT) }
+        Self {
+            unacknowledged: AtomicUsize::new(0),
+            undecided: AtomicUsize::new(0),
+            ready: AtomicU64::new(UNKNOWN_COUNT),
+        }
     }
 }
 

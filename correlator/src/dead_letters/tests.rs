@@ -63,7 +63,8 @@ async fn many_dead_letters_in_a_second_are_fifty_lines_of_the_log() {
     let dead_letters = DeadLetters::new(Arc::clone(&bus), metrics, Arc::clone(&progress), log, room);
     let event =
         r#"{"id":"9b810e76-6ec9-4286-a3ca-828dd5f4b3b2","vehicle_plate":"A1","exit_date_time":"2024-09-24T09:00:00Z"}"#;
-    let arrivals = read_all(Queue::Exit, &delivered(format!("[{}{event}]", "7,".repeat(BAD_MESSAGES))), context.clock.now());
+    let arrivals =
+        read_all(Queue::Exit, &delivered(format!("[{}{event}]", "7,".repeat(BAD_MESSAGES))), context.clock.now());
     let letter = |arrival: crate::arrival::Arrival| Some(Letter::new(arrival.message, arrival.content.err()?));
     dead_letters.hand_over(arrivals.into_iter().filter_map(letter).collect());
     dead_letters.close();

@@ -16,7 +16,7 @@ use service_kit::traces::{TRACEPARENT, TraceContext};
 use settings::Redacted;
 use url::Url;
 
-use crate::wire::{DUE, LOAD, BODY_BYTES_MAX, VEHICLES_MAX, MEDIA_TYPE, RECORD, REPORT, TERMS};
+use crate::wire::{BODY_BYTES_MAX, DUE, LOAD, MEDIA_TYPE, RECORD, REPORT, TERMS, VEHICLES_MAX};
 use crate::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 
 #[cfg(test)]

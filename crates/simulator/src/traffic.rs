@@ -11,7 +11,7 @@ use parking::{Direction, GateEvent, Lots, Timestamp};
 
 use crate::profile::STAY_MINUTES_MAX;
 use crate::rng::whole_millis;
-use crate::vehicles::{MINUTE_MS, Passage, STRANGER_DELAY_MAX_MS, Source, COPY_DELAY_MAX_MS};
+use crate::vehicles::{COPY_DELAY_MAX_MS, MINUTE_MS, Passage, STRANGER_DELAY_MAX_MS, Source};
 use crate::{TrafficConfig, WrongTraffic};
 
 /// An event with the time of its publication: when the vehicle was seen, or later.

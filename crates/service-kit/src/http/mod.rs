@@ -4,11 +4,11 @@
 
 mod guard;
 mod limits;
-mod places;
 mod probe;
 mod refusal;
 mod requests;
 mod server;
+mod slots;
 mod stream;
 
 pub use guard::Guard;

@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
-use super::places::Place;
+use super::slots::Slot;
 
 /// A request body that did not arrive in time.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +25,16 @@ pub(super) struct TimedBody {
     body: Incoming,
     limit: Duration,
     deadline: Pin<Box<Sleep>>,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
 }
 
 impl TimedBody {
     /// The body of a request, which must be complete within `limit` from now.
-    pub(super) fn within(body: Incoming, limit: Duration, place: Arc<Place>) -> Body {
+    pub(super) fn within(body: Incoming, limit: Duration, slot: Arc<Slot>) -> Body {
         if body.is_end_stream() {
             return Body::empty();
         }
-        Body::new(Self { body, limit, deadline: Box::pin(tokio::time::sleep(limit)), place })
+        Body::new(Self { body, limit, deadline: Box::pin(tokio::time::sleep(limit)), slot })
     }
 }
 
@@ -52,7 +52,7 @@ impl HttpBody for TimedBody {
         }
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if matches!(frame, Poll::Ready(None)) {
-            self.place.body_finished();
+            self.slot.body_finished();
         }
         frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
     }
@@ -68,18 +68,18 @@ impl HttpBody for TimedBody {
 
 impl Drop for TimedBody {
     fn drop(&mut self) {
-        self.place.body_finished();
+        self.slot.body_finished();
     }
 }
 
 /// A request that is being answered. Dropping it means that it has been answered.
 #[derive(Debug)]
-pub(super) struct Request(Option<Arc<Place>>);
+pub(super) struct Request(Option<Arc<Slot>>);
 
 impl Request {
     /// The request that the connection of `slot` has begun.
-    pub(super) fn at(place: Arc<Place>) -> Self {
-        Self(Some(place))
+    pub(super) fn at(slot: Arc<Slot>) -> Self {
+        Self(Some(slot))
     }
 
     /// The connection switches to another protocol, so the answer never ends.
@@ -91,8 +91,8 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if let Some(place) = &self.0 {
-            place.answered();
+        if let Some(slot) = &self.0 {
+            slot.answered();
         }
     }
 }

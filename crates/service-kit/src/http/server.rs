@@ -23,9 +23,9 @@ use tokio_util::task::TaskTracker;
 use super::OBSERVABILITY;
 use super::guard::Guard;
 use super::limits::{Limits, Metrics};
-use super::places::{Place, Places};
 use super::refusal::Refusal;
 use super::requests::{self, ReplyBody, TimedBody};
+use super::slots::{Slot, Slots};
 use super::stream::Stream;
 use crate::metrics::{self, Registry};
 use crate::{Backoff, Lifecycle};
@@ -67,21 +67,21 @@ impl Server {
 
     /// Serves `router` until the soft stop; requests in flight may then finish until the hard stop.
     pub async fn serve(self, listener: TcpListener, router: Router, lifecycle: Lifecycle) {
-        let places = Places::new(self.limits, self.metrics.clone());
+        let slots = Slots::new(self.limits, self.metrics.clone());
         let server = Arc::new(self);
         let connections = TaskTracker::new();
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
-        while let Some(accepted) = accept(&listener, &places, &lifecycle).await {
+        while let Some(accepted) = accept(&listener, &slots, &lifecycle).await {
             match accepted {
-                Ok((socket, place)) => {
+                Ok((socket, slot)) => {
                     backoff.reset();
                     let (server, router, lifecycle) = (Arc::clone(&server), router.clone(), lifecycle.clone());
-                    connections.spawn(async move { server.connection(socket, place, router, &lifecycle).await });
+                    connections.spawn(async move { server.connection(socket, slot, router, &lifecycle).await });
                 }
                 Err(error) => {
                     // Usually too many open files: a connection that ends makes room again.
                     tracing::warn!(%error, "cannot accept a connection");
-                    places.make_room();
+                    slots.make_room();
                     backoff.wait(&lifecycle).await;
                 }
             }
@@ -91,15 +91,15 @@ impl Server {
         connections.wait().await;
     }
 
-    async fn connection(self: Arc<Self>, socket: TcpStream, place: Place, router: Router, lifecycle: &Lifecycle) {
-        let place = Arc::new(place);
+    async fn connection(self: Arc<Self>, socket: TcpStream, slot: Slot, router: Router, lifecycle: &Lifecycle) {
+        let slot = Arc::new(slot);
         // A client that disconnects, or sends invalid data, is not an error of the server.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "connection without nodelay");
         }
-        let stream = Stream::new(socket, Arc::clone(&place), &self.limits);
+        let stream = Stream::new(socket, Arc::clone(&slot), &self.limits);
         let idle = self.limits.idle;
-        let asked = Arc::clone(&place);
+        let asked = Arc::clone(&slot);
         let service = service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -112,13 +112,13 @@ impl Server {
             // Data that has already arrived is read before the connection may be closed for others.
             biased;
             ended = connection.as_mut() => ended,
-            () = place.ended() => Ok(()),
+            () = slot.ended() => Ok(()),
             () = lifecycle.stopping() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = connection.as_mut() => ended,
                     () = lifecycle.aborted() => Ok(()),
-                    () = no_more_requests(&place) => Ok(()),
+                    () = no_more_requests(&slot) => Ok(()),
                 }
             }
         };
@@ -132,18 +132,18 @@ impl Server {
         self: Arc<Self>,
         request: Request<Incoming>,
         router: Router,
-        place: Arc<Place>,
+        slot: Arc<Slot>,
     ) -> Result<Response<ReplyBody>, Infallible> {
         let (head, body) = request.into_parts();
         let refused = self.guard.check(&head).err();
         let counts = refused.is_none() && !OBSERVABILITY.contains(&head.uri.path());
-        let has_room = place.begin(!body.is_end_stream(), counts);
-        let this_one = requests::Request::at(Arc::clone(&place));
+        let has_room = slot.begin(!body.is_end_stream(), counts);
+        let this_one = requests::Request::at(Arc::clone(&slot));
         let refused = refused.or_else(|| (!has_room).then(|| Refusal::full(self.limits.requests())));
         let response = if let Some(refusal) = refused {
             self.refuse(refusal)
         } else {
-            let body = TimedBody::within(body, self.limits.body, place);
+            let body = TimedBody::within(body, self.limits.body, slot);
             TowerToHyperService::new(router).call(Request::from_parts(head, body)).await?
         };
         let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -163,13 +163,13 @@ impl Server {
 /// The next connection, once there is a slot for it; none after the stop.
 async fn accept(
     listener: &TcpListener,
-    places: &Places,
+    slots: &Slots,
     lifecycle: &Lifecycle,
-) -> Option<std::io::Result<(TcpStream, Place)>> {
+) -> Option<std::io::Result<(TcpStream, Slot)>> {
     let next = async {
         let (socket, from) = listener.accept().await?;
         let address: IpAddr = from.ip();
-        Ok((socket, places.admit(address).await))
+        Ok((socket, slots.admit(address).await))
     };
     tokio::select! {
         biased;
@@ -180,11 +180,11 @@ async fn accept(
 
 /// Waits until a connection without a request can be closed, so that a client with half a head does not delay the
 /// drain. A connection with a request ends with its reply.
-async fn no_more_requests(place: &Place) {
-    if !place.has_request() {
+async fn no_more_requests(slot: &Slot) {
+    if !slot.has_request() {
         tokio::time::sleep(LAST_REQUEST).await;
     }
-    if place.has_request() {
+    if slot.has_request() {
         std::future::pending::<()>().await;
     }
 }

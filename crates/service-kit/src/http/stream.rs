@@ -14,12 +14,12 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_io_timeout::TimeoutStream;
 
 use super::limits::Limits;
-use super::places::Place;
+use super::slots::Slot;
 
 /// A socket with timeouts.
 pub(super) struct Stream {
     socket: Pin<Box<TimeoutStream<TcpStream>>>,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
     head_max: Duration,
     /// Elapses if the current head takes too long.
     head_deadline: Pin<Box<Sleep>>,
@@ -28,12 +28,12 @@ pub(super) struct Stream {
 
 impl Stream {
     /// The socket of an accepted connection.
-    pub(super) fn new(socket: TcpStream, place: Arc<Place>, limits: &Limits) -> Self {
+    pub(super) fn new(socket: TcpStream, slot: Arc<Slot>, limits: &Limits) -> Self {
         let mut socket = TimeoutStream::new(socket);
         socket.set_write_timeout(Some(limits.answer));
         Self {
             socket: Box::pin(socket),
-            place,
+            slot,
             head_max: limits.head,
             head_deadline: Box::pin(sleep(limits.head)),
             is_stalled: false,
@@ -43,7 +43,7 @@ impl Stream {
     fn wrote(&mut self, written: Poll<Result<usize>>) -> Poll<Result<usize>> {
         if self.is_stalled != written.is_pending() {
             self.is_stalled = written.is_pending();
-            self.place.set_stalled(self.is_stalled);
+            self.slot.set_stalled(self.is_stalled);
         }
         written
     }
@@ -54,10 +54,10 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         let read = self.socket.as_mut().poll_read(context, buffer);
         if read.is_pending() {
-            let is_late = self.place.is_reading_head() && self.head_deadline.as_mut().poll(context).is_ready();
+            let is_late = self.slot.is_reading_head() && self.head_deadline.as_mut().poll(context).is_ready();
             return if is_late { Poll::Ready(Err(ErrorKind::TimedOut.into())) } else { Poll::Pending };
         }
-        if buffer.filled().len() > before && self.place.received() {
+        if buffer.filled().len() > before && self.slot.received() {
             let deadline = Instant::now() + self.head_max;
             self.head_deadline.as_mut().reset(deadline);
         }

@@ -17,7 +17,7 @@ const NETWORK_BITS: u32 = 64;
 
 /// The connection slots of a listener. All clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Places(Arc<Inner>);
+pub(super) struct Slots(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -147,24 +147,24 @@ impl Table {
     }
 }
 
-impl Places {
+impl Slots {
     /// The slots for as many connections as the limits allow.
     pub(super) fn new(limits: Limits, metrics: Option<Metrics>) -> Self {
         Self(Arc::new(Inner { limits, metrics, table: Mutex::default(), changed: Notify::new() }))
     }
 
     /// Waits for a slot for a connection from this address.
-    pub(super) async fn admit(&self, address: IpAddr) -> Place {
+    pub(super) async fn admit(&self, address: IpAddr) -> Slot {
         loop {
             let changed = self.0.changed.notified();
-            if let Some(place) = self.try_admit(address) {
-                return place;
+            if let Some(slot) = self.try_admit(address) {
+                return slot;
             }
             changed.await;
         }
     }
 
-    fn try_admit(&self, address: IpAddr) -> Option<Place> {
+    fn try_admit(&self, address: IpAddr) -> Option<Slot> {
         let mut table = self.table();
         if table.open.len() >= usize::try_from(self.0.limits.connections).unwrap_or(usize::MAX) {
             self.close_one(&mut table);
@@ -181,7 +181,7 @@ impl Places {
         if let Some(metrics) = &self.0.metrics {
             metrics.open.inc();
         }
-        Some(Place { places: self.clone(), id, end })
+        Some(Slot { slots: self.clone(), id, end })
     }
 
     /// Closes a spare connection, if the system can't open another one.
@@ -220,13 +220,13 @@ impl Places {
 
 /// The slot of an open connection. Dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Places,
+pub(super) struct Slot {
+    slots: Slots,
     id: u64,
     end: Arc<Notify>,
 }
 
-impl Place {
+impl Slot {
     /// Waits until the connection has to end to make room.
     pub(super) async fn ended(&self) {
         while !self.is_ending() {
@@ -235,7 +235,7 @@ impl Place {
     }
 
     fn is_ending(&self) -> bool {
-        self.places.table().open.get(&self.id).is_some_and(|entry| entry.is_ending)
+        self.slots.table().open.get(&self.id).is_some_and(|entry| entry.is_ending)
     }
 
     /// Bytes have arrived. Returns whether a new head begins with them.
@@ -256,11 +256,11 @@ impl Place {
     /// The head of a request has arrived. If it `counts`, it is for a route other than health and metrics; `false`
     /// means that too many of these are being answered.
     pub(super) fn begin(&self, has_body: bool, counts: bool) -> bool {
-        let mut table = self.places.table();
-        let has_room = !counts || table.requests < self.places.0.limits.requests();
+        let mut table = self.slots.table();
+        let has_room = !counts || table.requests < self.slots.0.limits.requests();
         let counts = counts && has_room;
         let phase = if has_body && has_room { Phase::Body { counts } } else { Phase::Answering { counts } };
-        self.places.set(&mut table, self.id, phase);
+        self.slots.set(&mut table, self.id, phase);
         has_room
     }
 
@@ -275,47 +275,47 @@ impl Place {
     /// The request has been answered.
     pub(super) fn answered(&self) {
         self.change(|phase| matches!(phase, Phase::Body { .. } | Phase::Answering { .. }).then_some(Phase::Idle));
-        self.places.0.changed.notify_one();
+        self.slots.0.changed.notify_one();
     }
 
     /// Whether the client does not read an answer right now.
     pub(super) fn set_stalled(&self, is_stalled: bool) {
-        let mut table = self.places.table();
+        let mut table = self.slots.table();
         table.stamp += 1;
         let stamp = table.stamp;
         if let Some(entry) = table.open.get_mut(&self.id) {
             entry.stalled_since = is_stalled.then_some(stamp);
         }
         if is_stalled {
-            self.places.0.changed.notify_one();
+            self.slots.0.changed.notify_one();
         }
     }
 
     fn phase(&self) -> Option<Phase> {
-        self.places.table().open.get(&self.id).map(|entry| entry.phase)
+        self.slots.table().open.get(&self.id).map(|entry| entry.phase)
     }
 
     /// Moves to the phase that `next` returns, if any.
     fn change(&self, next: impl FnOnce(Phase) -> Option<Phase>) -> bool {
-        let mut table = self.places.table();
+        let mut table = self.slots.table();
         let next = table.open.get(&self.id).and_then(|entry| next(entry.phase));
         if let Some(phase) = next {
-            self.places.set(&mut table, self.id, phase);
+            self.slots.set(&mut table, self.id, phase);
         }
         next.is_some()
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut table = self.places.table();
+        let mut table = self.slots.table();
         table.set(self.id, Phase::Idle);
         table.open.remove(&self.id);
         drop(table);
-        if let Some(metrics) = &self.places.0.metrics {
+        if let Some(metrics) = &self.slots.0.metrics {
             metrics.open.dec();
         }
-        self.places.0.changed.notify_one();
+        self.slots.0.changed.notify_one();
     }
 }
 

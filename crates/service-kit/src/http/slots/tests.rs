@@ -4,45 +4,45 @@ use super::*;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-fn places(connections: u32, unfinished_per_address: u32) -> Places {
-    Places::new(Limits { connections, reserved: 1, unfinished_per_address, ..Limits::default() }, None)
+fn slots(connections: u32, unfinished_per_address: u32) -> Slots {
+    Slots::new(Limits { connections, reserved: 1, unfinished_per_address, ..Limits::default() }, None)
 }
 
-impl Places {
-    fn place(&self, address: &str) -> Place {
-        self.try_admit(address.parse().unwrap()).expect("a free place")
+impl Slots {
+    fn slot(&self, address: &str) -> Slot {
+        self.try_admit(address.parse().unwrap()).expect("a free slot")
     }
 
-    fn idle(&self) -> Place {
-        let place = self.place("10.0.0.1");
-        place.begin(false, true);
-        place.answered();
-        place
+    fn idle(&self) -> Slot {
+        let slot = self.slot("10.0.0.1");
+        slot.begin(false, true);
+        slot.answered();
+        slot
     }
 }
 
-fn ended(places: &[&Place]) -> Vec<bool> {
-    places.iter().map(|place| place.is_ending()).collect()
+fn ended(slots: &[&Slot]) -> Vec<bool> {
+    slots.iter().map(|slot| slot.is_ending()).collect()
 }
 
 #[test]
 fn idle_connections_go_first_then_unfinished_requests_then_answers_that_nobody_reads() {
-    let all = places(6, 100);
+    let all = slots(6, 100);
     let unread = all.idle();
     unread.set_stalled(true);
-    let (head, idle, younger_idle) = (all.place("10.0.0.2"), all.idle(), all.idle());
-    let (answering, pipelining) = (all.place("10.0.0.3"), all.place("10.0.0.4"));
+    let (head, idle, younger_idle) = (all.slot("10.0.0.2"), all.idle(), all.idle());
+    let (answering, pipelining) = (all.slot("10.0.0.3"), all.slot("10.0.0.4"));
     answering.begin(false, true);
     pipelining.begin(false, true);
     pipelining.set_stalled(true);
     let order = [&idle, &younger_idle, &head, &unread, &pipelining];
 
-    for (place, gone) in order.into_iter().zip(1..) {
+    for (slot, gone) in order.into_iter().zip(1..) {
         assert!(all.try_admit(HERE).is_none());
         assert_eq!(ended(&order), [1, 2, 3, 4, 5].map(|number| number == gone));
         // It ends, and another one that can't be closed takes its slot.
-        all.table().set(place.id, Phase::Idle);
-        all.table().open.remove(&place.id);
+        all.table().set(slot.id, Phase::Idle);
+        all.table().open.remove(&slot.id);
         let next = all.try_admit(HERE).unwrap();
         next.begin(false, false);
         std::mem::forget(next);
@@ -53,8 +53,8 @@ fn idle_connections_go_first_then_unfinished_requests_then_answers_that_nobody_r
 
 #[test]
 fn a_client_that_reads_again_keeps_its_connection() {
-    let all = places(1, 100);
-    let slow = all.place("10.0.0.1");
+    let all = slots(1, 100);
+    let slow = all.slot("10.0.0.1");
     slow.begin(false, true);
     slow.set_stalled(true);
     slow.set_stalled(false);
@@ -66,7 +66,7 @@ fn a_client_that_reads_again_keeps_its_connection() {
 
 #[test]
 fn only_one_connection_ends_for_one_that_waits() {
-    let all = places(2, 100);
+    let all = slots(2, 100);
     let idle = [all.idle(), all.idle()];
 
     assert!(all.try_admit(HERE).is_none() && all.try_admit(HERE).is_none());
@@ -80,8 +80,8 @@ fn only_one_connection_ends_for_one_that_waits() {
 
 #[test]
 fn a_connection_that_is_told_to_end_goes_on_when_what_it_waited_for_has_arrived() {
-    let all = places(1, 100);
-    let head = all.place("10.0.0.1");
+    let all = slots(1, 100);
+    let head = all.slot("10.0.0.1");
     assert!(all.try_admit(HERE).is_none());
     assert_eq!(ended(&[&head]), [true]);
 
@@ -96,17 +96,17 @@ fn a_connection_that_is_told_to_end_goes_on_when_what_it_waited_for_has_arrived(
 
 #[test]
 fn the_share_of_an_address_is_of_its_unfinished_requests_alone() {
-    let all = places(100, 2);
-    let [first, second, third] = ["10.0.0.7"; 3].map(|address| all.place(address));
-    let (elsewhere, _idle) = (all.place("10.0.0.8"), all.idle());
+    let all = slots(100, 2);
+    let [first, second, third] = ["10.0.0.7"; 3].map(|address| all.slot(address));
+    let (elsewhere, _idle) = (all.slot("10.0.0.8"), all.idle());
     assert_eq!(ended(&[&first, &second, &third, &elsewhere]), [true, false, false, false]);
 
     second.begin(true, true);
     third.begin(false, true);
-    let fourth = all.place("10.0.0.7");
+    let fourth = all.slot("10.0.0.7");
     assert_eq!(ended(&[&second, &third, &fourth]), [false, false, false]);
 
-    let fifth = all.place("10.0.0.7");
+    let fifth = all.slot("10.0.0.7");
     assert_eq!(ended(&[&second, &third, &fourth, &fifth]), [true, false, false, false]);
     assert_eq!(all.table().unfinished.values().sum::<u32>(), 3);
 }
@@ -122,7 +122,7 @@ fn addresses_of_one_ipv6_network_and_mapped_ones_are_one_address() {
 
 #[test]
 fn requests_leave_the_reserve_to_health_and_metrics() {
-    let all = places(3, 100);
+    let all = slots(3, 100);
     let [first, second, third] = [HERE; 3].map(|address| all.try_admit(address).unwrap());
     assert_eq!([first.begin(true, true), second.begin(false, true), third.begin(false, true)], [true, true, false]);
     third.answered();
@@ -136,10 +136,10 @@ fn requests_leave_the_reserve_to_health_and_metrics() {
 
 #[test]
 fn nothing_is_left_of_connections_that_have_ended() {
-    let all = places(10, 1);
-    let (idle, head, body) = (all.idle(), all.place("10.0.0.1"), all.place("10.0.0.2"));
+    let all = slots(10, 1);
+    let (idle, head, body) = (all.idle(), all.slot("10.0.0.1"), all.slot("10.0.0.2"));
     body.begin(true, true);
-    let beyond = all.place("10.0.0.2");
+    let beyond = all.slot("10.0.0.2");
     assert_eq!(all.table().ending, 1);
 
     drop([idle, head, body, beyond]);
