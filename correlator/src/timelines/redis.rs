@@ -10,7 +10,7 @@ use ::redis::{Cmd, Value};
 use async_trait::async_trait;
 use matching::Snapshot;
 use parking::Vehicle;
-use redis_cache::{Meters, Place, Redis, WrongAddress, set};
+use redis_cache::{Meters, Redis, RedisTarget, WrongAddress, set};
 use service_kit::ServiceContext;
 use settings::{REDIS_URL, Redacted};
 use uuid::Uuid;
@@ -64,9 +64,9 @@ impl RedisTimelines {
     /// `url` can never work.
     pub fn start(url: &Redacted, ledger: Uuid, limits: Limits, context: &ServiceContext) -> Result<Self, Error> {
         let (keys, metrics) = (Keys::new(ledger), Metrics::new(&context.registry)?);
-        let place = Place { url, setting: &REDIS_URL, probe: keys.probe() };
+        let target = RedisTarget { url, setting: &REDIS_URL, probe: keys.probe() };
         let meters = Meters { failures: metrics.failures(), keys: Some(metrics.timelines()) };
-        let redis = Redis::start(place, limits.connection, meters, context)?;
+        let redis = Redis::start(target, limits.connection, meters, context)?;
         Ok(Self { redis, keys, metrics, expiry: limits.expiry })
     }
 

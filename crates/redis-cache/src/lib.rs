@@ -41,7 +41,7 @@ pub struct Limits {
 
 /// A Redis, and our use of it.
 #[derive(Debug, Clone)]
-pub struct Place<'a> {
+pub struct RedisTarget<'a> {
     /// Its URL.
     pub url: &'a Redacted,
     /// The setting with the URL, for error messages.
@@ -94,21 +94,21 @@ struct Link {
 }
 
 impl Redis {
-    /// The Redis at `location`. Returns at once; Redis is bypassed until it answers. A background task connects and
+    /// The Redis at `target`. Returns at once; Redis is bypassed until it answers. A background task connects and
     /// reconnects until the soft stop. Health shows it as the optional dependency `redis`.
     ///
     /// # Errors
     /// The URL can never work.
     pub fn start(
-        place: Place<'_>,
+        target: RedisTarget<'_>,
         limits: Limits,
         meters: Meters,
         context: &ServiceContext,
     ) -> Result<Self, WrongAddress> {
-        let client = client(&place)?;
+        let client = client(&target)?;
         let shared = Arc::new(Shared {
-            setting: place.setting,
-            probe: place.probe,
+            setting: target.setting,
+            probe: target.probe,
             link: RwLock::new(None),
             broken: Notify::new(),
             dependency: context.health.optional("redis"),
@@ -273,14 +273,14 @@ async fn watch(shared: &Shared, mut link: Link, backoff: &mut Backoff, lifecycle
     }
 }
 
-fn client(place: &Place<'_>) -> Result<Client, WrongAddress> {
+fn client(target: &RedisTarget<'_>) -> Result<Client, WrongAddress> {
     const KEEPALIVE: Duration = Duration::from_secs(10);
     let tcp = TcpSettings::default()
         .set_nodelay(true)
         .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-    let connection = place.url.expose().into_connection_info().map(|info| info.set_tcp_settings(tcp));
+    let connection = target.url.expose().into_connection_info().map(|info| info.set_tcp_settings(tcp));
     connection.and_then(Client::open).map_err(|error| {
         let reason = error.detail().map_or_else(|| error.to_string(), str::to_owned);
-        WrongAddress { setting: place.setting, url: place.url.clone(), reason }
+        WrongAddress { setting: target.setting, url: target.url.clone(), reason }
     })
 }

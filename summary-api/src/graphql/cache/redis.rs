@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::redis::{Cmd, Value};
 use axum::body::Bytes;
 use prometheus::IntCounter;
-use redis_cache::{Limits, Meters, Place, Redis, WrongAddress, set};
+use redis_cache::{Limits, Meters, Redis, RedisTarget, WrongAddress, set};
 use service_kit::ServiceContext;
 use sessions::Service;
 use settings::{ANSWER_CACHE, Redacted};
@@ -83,8 +83,8 @@ impl SharedAnswers {
         context: &ServiceContext,
     ) -> Result<Self, WrongAddress> {
         let prefix = format!("dwell:a{FORMAT}:{}:", service.info().ledger);
-        let place = Place { url, setting: &ANSWER_CACHE, probe: format!("{prefix}probe") };
-        let redis = Redis::start(place, limits, Meters { failures, keys: None }, context)?;
+        let target = RedisTarget { url, setting: &ANSWER_CACHE, probe: format!("{prefix}probe") };
+        let redis = Redis::start(target, limits, Meters { failures, keys: None }, context)?;
         Ok(Self { redis, service: service.clone(), prefix, process: Uuid::new_v4(), stand: Mutex::default() })
     }
 
