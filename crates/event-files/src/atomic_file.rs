@@ -1,7 +1,7 @@
-//! Atomic replacement of a file: it is written to a temporary sibling, which is renamed at the end.
+//! Atomic replacement of a file: write to a temporary sibling, then rename.
 //!
-//! What stands in it is left to the writer. Something that is no ordinary file (a pipe, `/dev/null`) can't be replaced
-//! and is written to as it is, and so is standard output, which is called `-`.
+//! Something that is not a regular file (a pipe, `/dev/null`) can't be replaced and is written directly; so is
+//! standard output, with the name `-`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Write};
@@ -9,42 +9,42 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
-/// What standard output is called on the command line.
+/// The name of standard output on the command line.
 pub const STDOUT: &str = "-";
-/// Whole pages on every machine.
+/// A multiple of the page size on every machine.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// `RWF_DONTCACHE` of Linux: what is written goes to the disk at once, as it has to in the end, and its pages are used
-/// again. A large file would else take fresh memory for each of its pages, and push other files out of the memory.
+/// `RWF_DONTCACHE` of Linux: written pages go to the disk at once and leave the page cache. Otherwise a large file
+/// would need fresh memory for each of its pages, and evict other files from the cache.
 const DONT_CACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
-/// Tells `pwritev2` to write where the last write ended.
-const AT_THE_END: u64 = u64::MAX;
+/// Makes `pwritev2` append at the file's position.
+const APPEND_OFFSET: u64 = u64::MAX;
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {place}: is its folder there, may this user write in it, and is there room?")]
+#[error("cannot write {target_name}: is its folder there, may this user write in it, and is there room?")]
 pub struct Error {
-    /// Where it should be.
-    pub place: String,
-    /// What the system said.
+    /// The file, or standard output.
+    pub target_name: String,
+    /// The system's error.
     #[source]
     pub source: io::Error,
 }
 
 impl Error {
-    /// Whether it is a pipe that nobody reads any more.
+    /// Whether it is a pipe without a reader.
     pub fn is_closed(&self) -> bool {
         self.source.kind() == io::ErrorKind::BrokenPipe
     }
 }
 
-/// A file under way. Dropped before [`finish`](Self::finish), it leaves nothing behind.
+/// A file being written. Dropping it before [`finish`](Self::finish) removes the temporary file.
 #[derive(Debug)]
 pub struct AtomicFile {
-    place: String,
+    target_name: String,
     target: Target,
-    /// What is still to be written, less than [`BUFFER_BYTES`].
+    /// Bytes that are not yet written, fewer than [`BUFFER_BYTES`].
     pending: Vec<u8>,
-    /// Where it is for now, and where it belongs.
+    /// The temporary and the final path.
     moves: Option<(PathBuf, PathBuf)>,
 }
 
@@ -52,28 +52,28 @@ pub struct AtomicFile {
 enum Target {
     File {
         file: File,
-        /// Its pages stay in memory.
+        /// Its pages stay in the page cache.
         is_cached: bool,
     },
     Stdout(io::Stdout),
 }
 
 impl AtomicFile {
-    /// Begins the file at `path`; an older one there stays as it is until the end.
+    /// Begins the file at `path`. An existing file stays unchanged until the end.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let place = if path.as_os_str() == STDOUT { "standard output".to_owned() } else { path.display().to_string() };
+        let target_name = if path.as_os_str() == STDOUT { "standard output".to_owned() } else { path.display().to_string() };
         match open(path) {
-            Ok((target, moves)) => Ok(Self { place, target, pending: Vec::with_capacity(BUFFER_BYTES), moves }),
-            Err(source) => Err(Error { place, source }),
+            Ok((target, moves)) => Ok(Self { target_name, target, pending: Vec::with_capacity(BUFFER_BYTES), moves }),
+            Err(source) => Err(Error { target_name, source }),
         }
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.append(bytes).map_err(|source| Error { place: self.place.clone(), source })
+        self.append(bytes).map_err(|source| Error { target_name: self.target_name.clone(), source })
     }
 
-    /// Only whole buffers are written: a page that was written in part would have to be read again for the rest.
+    /// Only whole buffers are written: the rest of a partly written page would require reading it again.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let room = BUFFER_BYTES - self.pending.len();
         let Some((first, others)) = bytes.split_at_checked(room) else {
@@ -89,10 +89,10 @@ impl AtomicFile {
         Ok(())
     }
 
-    /// Makes the file durable and puts it in its place.
+    /// Makes the file durable and renames it to its final path.
     pub fn finish(mut self) -> Result<(), Error> {
         let placed = self.place_it();
-        placed.map_err(|source| Error { place: self.place.clone(), source })
+        placed.map_err(|source| Error { target_name: self.target_name.clone(), source })
     }
 
     fn place_it(&mut self) -> io::Result<()> {
@@ -112,7 +112,7 @@ impl AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some((temporary, _)) = &self.moves {
-            // Nobody is left to be told; the name says that it is a part.
+            // There is no one left to report an error to; the name shows that it is a temporary file.
             drop(fs::remove_file(temporary));
         }
     }
@@ -122,8 +122,8 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File { file, is_cached: true } => file.write(bytes),
-            Self::File { file, is_cached } => match pwritev2(&*file, &[IoSlice::new(bytes)], AT_THE_END, DONT_CACHE) {
-                // Not every kernel and file system knows it.
+            Self::File { file, is_cached } => match pwritev2(&*file, &[IoSlice::new(bytes)], APPEND_OFFSET, DONT_CACHE) {
+                // Not every kernel and file system supports it.
                 Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => {
                     *is_cached = true;
                     file.write(bytes)
@@ -148,7 +148,7 @@ fn open(path: &Path) -> io::Result<Opened> {
     if path.as_os_str() == STDOUT {
         return Ok((Target::Stdout(io::stdout()), None));
     }
-    // A link stays a link: what it points to is replaced.
+    // A symbolic link stays a link: its target is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
         let file = OpenOptions::new().write(true).open(&path)?;
@@ -192,7 +192,7 @@ mod tests {
         let path = folder.path().join("out.csv");
         let sizes =
             [1, BUFFER_BYTES - 1, 1, 0, BUFFER_BYTES, 7, 3 * BUFFER_BYTES + 5, BUFFER_BYTES - 12, 2 * BUFFER_BYTES, 9];
-        let text: Vec<u8> = (0..sizes.iter().sum()).map(|place: usize| place.to_le_bytes()[place % 3]).collect();
+        let text: Vec<u8> = (0..sizes.iter().sum()).map(|index: usize| index.to_le_bytes()[index % 3]).collect();
 
         let mut file = AtomicFile::create(&path).unwrap();
         let mut rest = &text[..];

@@ -1,6 +1,6 @@
 //! The columns of a CSV file: the members of a gate event in any order, and others, which are ignored.
 //!
-//! What an event must have is the wire format's to say.
+//! The wire format defines the required members.
 
 use std::borrow::Cow;
 
@@ -30,39 +30,38 @@ const MEMBERS: [(&str, Member); 7] = [
     ("confidence", Member::Confidence),
 ];
 
-/// What programs write into a field that has nothing. Not taken for that in a plate: nothing was read there, which is
-/// an event too.
-const NOTHING: [&[u8]; 6] = [b"NULL", b"null", b"\\N", b"None", b"NaN", b"NaT"];
+/// Texts that programs write into an empty field. In a plate they are kept: an unread plate is an event too.
+const EMPTY_TEXTS: [&[u8]; 6] = [b"NULL", b"null", b"\\N", b"None", b"NaN", b"NaT"];
 
-/// No gate and no confidence: an optional member never costs an event.
-const UNUSABLE: Cow<'static, str> = Cow::Borrowed("");
+/// Invalid gate and confidence: an optional member never costs an event.
+const INVALID_TEXT: Cow<'static, str> = Cow::Borrowed("");
 
-/// Separators of other tables than CSV, and what they are called.
+/// The separators of tables that are not CSV, and their names.
 const SEPARATORS: [(u8, &str); 3] = [(b';', "semicolons"), (b'\t', "tabs"), (b'|', "bars")];
 
-/// Which member each column has.
+/// The member of each column.
 #[derive(Debug)]
 pub(super) struct Columns(Vec<Option<(&'static str, Member)>>);
 
-/// Whether the line has names of members as a header does, complete or not, whatever separates them.
+/// Whether the line contains names of members as a header does, complete or not, with any separator.
 pub(super) fn is_header(line: &[u8]) -> bool {
     names_of(line, b',') > 0 || separator_of(line).is_some()
 }
 
-/// How many members are named on the line.
+/// The number of members named on the line.
 fn names_of(line: &[u8], separator: u8) -> usize {
     let fields = line.split(|byte| *byte == separator).map(<[u8]>::trim_ascii);
     let bare = fields.map(|field| field.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(field));
     bare.filter(|field| MEMBERS.iter().any(|(name, _)| name.as_bytes() == field.trim_ascii())).count()
 }
 
-/// What else than commas the names of members are separated by.
+/// The separator of the names, if it is not a comma.
 fn separator_of(line: &[u8]) -> Option<&'static str> {
     SEPARATORS.iter().find(|(separator, _)| names_of(line, *separator) > 1).map(|(_, name)| *name)
 }
 
 impl Columns {
-    /// Those of a header, which has to be complete.
+    /// The columns of a header, which must be complete.
     pub(super) fn of(header: &[u8]) -> Result<Self, String> {
         if let Some(separator) = separator_of(header) {
             return Err(format!("its columns are separated by {separator}; separate them by commas"));
@@ -93,7 +92,7 @@ impl Columns {
         Err(format!("its first line is not JSON, and as a CSV header it has no {missing}"))
     }
 
-    /// The event that a record says.
+    /// The event of a record.
     pub(super) fn event(&self, record: &[u8], fields: &[Field]) -> Result<ParsedEvent, Refusal> {
         if fields.len() != self.0.len() {
             let problem = format!("has {} fields, and the header has {}", fields.len(), self.0.len());
@@ -103,12 +102,12 @@ impl Columns {
         for (column, field) in self.0.iter().zip(fields) {
             let Some((name, member)) = column else { continue };
             let written = field.trimmed(record);
-            // A camera that reads no plate leaves its field empty, and has seen a vehicle all the same.
-            if *member != Member::VehiclePlate && (written.is_empty() || NOTHING.contains(&written)) {
+            // A camera that can't read a plate leaves the field empty, but has seen a vehicle.
+            if *member != Member::VehiclePlate && (written.is_empty() || EMPTY_TEXTS.contains(&written)) {
                 continue;
             }
             let text = match field.text(record) {
-                None if matches!(member, Member::GateId | Member::Confidence) => Some(UNUSABLE),
+                None if matches!(member, Member::GateId | Member::Confidence) => Some(INVALID_TEXT),
                 None => return Err(Refusal::new(name, "is not UTF-8")),
                 text => text,
             };

@@ -1,8 +1,8 @@
-//! Reads CSV: a header with the members of a gate event in any order, then one event a record.
+//! Reads CSV: a header with the members of a gate event in any order, then one event per record.
 //!
-//! An empty field is an absent member, but of the plate the empty text. A record that is a complete header is one: files
-//! that were put one behind the other have several. How a record is split is said in [`fields`](super::fields), what it
-//! means in [`columns`](super::columns).
+//! An empty field is an absent member; an empty plate is the empty text. A record that is a complete header counts as
+//! one: concatenated files have several. [`fields`](super::fields) splits records, [`columns`](super::columns)
+//! interprets them.
 
 use std::ops::ControlFlow;
 
@@ -16,7 +16,7 @@ use super::sink::Sink;
 use super::source::Source;
 use super::{Error, Item, Refused};
 
-/// A record longer than this has a quote that is never closed: then only its first line is refused.
+/// A longer record has a quote that is never closed. Then only its first line is refused.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) fn read(
@@ -82,7 +82,7 @@ fn refused(problem: &str) -> Result<ParsedEvent, Refusal> {
     Err(Refusal::new("line", problem))
 }
 
-/// A line without the blanks around it, and without a byte order mark.
+/// A line without surrounding blanks and byte order mark.
 fn trimmed(line: &[u8]) -> &[u8] {
     without_byte_order_mark(line.trim_ascii()).trim_ascii()
 }

@@ -1,14 +1,14 @@
 //! Splits CSV into records and fields.
 //!
-//! Fields are separated by commas and may be quoted; a quoted one may hold commas, line ends and doubled quotes. Blanks
-//! around a field are no part of it. A record ends with LF, CRLF or CR. What a field means is left to the columns.
+//! Fields are separated by commas and may be quoted; a quoted field may contain commas, line ends and doubled quotes.
+//! Blanks around a field are removed. A record ends with LF, CRLF or CR. `columns` interprets the fields.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::lines::length_of_line;
 
-/// A field of a record: where it stands, without its quotes, and whether doubled quotes in it stand for one.
+/// A field of a record: its range without quotes, and whether it contains doubled quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
     at: Range<usize>,
@@ -16,12 +16,12 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// What stands there, without the blanks around it.
+    /// The bytes of the field, without surrounding blanks.
     pub(super) fn trimmed<'a>(&self, record: &'a [u8]) -> &'a [u8] {
         record[self.at.clone()].trim_ascii()
     }
 
-    /// What it says, without the blanks around it; nothing when it is not UTF-8.
+    /// The text of the field, without surrounding blanks; `None` if it is not UTF-8.
     pub(super) fn text<'a>(&self, record: &'a [u8]) -> Option<Cow<'a, str>> {
         let text = std::str::from_utf8(self.trimmed(record)).ok()?;
         Some(if self.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) })
@@ -30,15 +30,15 @@ impl Field {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Split {
-    /// A record of so many bytes, with its line end.
+    /// A record of this many bytes, with its line end.
     Record(usize),
-    /// A quoted field is not closed yet.
+    /// A quoted field is not closed.
     Unclosed,
-    /// Something other than blanks and a comma follows a closing quote.
+    /// A closing quote is followed by something other than blanks and a comma.
     Broken,
 }
 
-/// Splits the first record of `text`, which may have more.
+/// Splits the first record off `text`.
 pub(super) fn split(text: &[u8], fields: &mut Vec<Field>) -> Split {
     fields.clear();
     let mut start = 0;
@@ -67,7 +67,7 @@ fn blanks(text: &[u8]) -> usize {
     text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }
 
-/// The field behind an opening quote, and where it ends with its closing quote.
+/// The field after an opening quote, and the position after its closing quote.
 fn quoted_field(text: &[u8], start: usize) -> Option<(Field, usize)> {
     let mut doubled = false;
     let mut at = start;

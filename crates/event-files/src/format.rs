@@ -1,6 +1,6 @@
-//! Tells from the beginning of a file how its events are written, and what the file is when it has none.
+//! Detects the format of a file from its beginning, and describes files that contain no events.
 //!
-//! The name of a file says nothing.
+//! The file's name is ignored.
 
 use parking::wire::without_byte_order_mark;
 
@@ -8,21 +8,21 @@ use super::columns::{self, Columns};
 use super::lines::length_of_line;
 use super::scan::{Found, Scan};
 
-/// How the events of a file are written.
+/// The format of a file's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// JSON documents that begin on lines of their own.
+    /// JSON documents that begin on separate lines.
     Lines,
-    /// JSON that begins with an array of several lines or is the inside of one, and is as long as the file.
+    /// A JSON array of several lines, or the inside of one, up to the end of the file.
     Array,
-    /// A header, then an event a record.
+    /// A header, then one event per record.
     Csv,
-    /// There is nothing in it; the rest of the sentence.
+    /// Empty; the text is the rest of the sentence.
     Empty(&'static str),
 }
 
-/// What other files begin with, and what to do with them.
-const OTHERS: [(&[u8], &str); 9] = [
+/// The beginnings of other file types, and what to do with them.
+const OTHER_FILE_TYPES: [(&[u8], &str); 9] = [
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
     (b"\x1f\x8b", "it is gzip within gzip; decompress it once (gzip -d)"),
@@ -35,16 +35,16 @@ const OTHERS: [(&[u8], &str); 9] = [
 ];
 const UTF_16: &str = "it is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
 
-/// The format of a file that begins with `head`, or why it has none.
+/// The format of a file that begins with `head`, or why it is not one.
 pub(super) fn format_of(head: &[u8]) -> Result<Format, String> {
     let text = without_byte_order_mark(head);
     if text.is_empty() {
         return Ok(Format::Empty("is empty"));
     }
-    if let Some((_, reason)) = OTHERS.iter().find(|(magic, _)| text.starts_with(magic)) {
+    if let Some((_, reason)) = OTHER_FILE_TYPES.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Err((*reason).to_owned());
     }
-    // ASCII has a zero in each of its characters there.
+    // UTF-16 has a zero byte in each ASCII character.
     if matches!(text, [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
         return Err(UTF_16.to_owned());
     }
@@ -59,7 +59,7 @@ pub(super) fn format_of(head: &[u8]) -> Result<Format, String> {
     if lines_of(text).any(begins_document) { Ok(Format::Lines) } else { Columns::of(first).map(|_| Format::Csv) }
 }
 
-/// The lines of `text` that have something on them, trimmed.
+/// The lines of `text` that are not blank, trimmed.
 fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| matches!(byte, b'\n' | b'\r'))
         .map(|line| without_byte_order_mark(line.trim_ascii()).trim_ascii())
@@ -70,7 +70,7 @@ fn begins_document(line: &[u8]) -> bool {
     matches!(line.first(), Some(b'{' | b'['))
 }
 
-/// Whether the text begins with an array that goes on over the line that it begins on, or with an element and a comma.
+/// Whether the text begins with an array that continues after its first line, or with an element and a comma.
 fn goes_on(text: &[u8]) -> bool {
     let text = without_byte_order_mark(text.trim_ascii_start());
     if let Found::End(end) = Scan::default().end_of_value(text) {

@@ -1,30 +1,30 @@
-//! Decompresses gzip: one member after the other, and zeros behind them, which tapes and block devices pad files with.
+//! Decompresses gzip: all members, and padding with zeros, as on tapes and block devices.
 //!
-//! A member that is cut off ends in `UnexpectedEof`; anything else behind a member is [`Garbage`].
+//! A truncated member ends in `UnexpectedEof`; other bytes after a member are [`Garbage`].
 
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// What each member begins with.
+/// The first bytes of each member.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Behind a member is neither another one nor padding.
+/// A member is followed by neither another one nor padding.
 #[derive(Debug, thiserror::Error)]
 #[error("there is garbage behind the end of the gzip data, at byte {at}")]
 pub(super) struct Garbage {
-    /// How many bytes of the file are before it.
+    /// The offset in the file.
     pub(super) at: u64,
 }
 
 /// The content of all members.
 pub(super) struct Gunzip<R> {
-    /// The member under way; none behind the last one.
+    /// The current member; `None` after the last one.
     member: Option<GzDecoder<Positioned<R>>>,
 }
 
 impl<R: BufRead> Gunzip<R> {
-    /// Of a file that begins with [`MAGIC`].
+    /// Decompresses a file that begins with [`MAGIC`].
     pub(super) fn new(file: R) -> Self {
         Self { member: Some(GzDecoder::new(Positioned { file, at: 0 })) }
     }
@@ -50,14 +50,14 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// A file, and how much of it was consumed.
+/// A file, and the number of consumed bytes.
 struct Positioned<R> {
     file: R,
     at: u64,
 }
 
 impl<R: BufRead> Positioned<R> {
-    /// Goes over padding; says whether another member follows.
+    /// Skips padding; returns whether another member follows.
     fn has_member(&mut self) -> io::Result<bool> {
         loop {
             let bytes = match self.fill_buf() {
@@ -69,7 +69,7 @@ impl<R: BufRead> Positioned<R> {
             match &bytes[zeros..] {
                 [] if zeros == 0 => return Ok(false),
                 [] => self.consume(zeros),
-                // A single byte at the end of the buffer is left to the decoder.
+                // Leaves a single byte at the end of the buffer to the decoder.
                 rest if MAGIC.starts_with(rest) || rest.starts_with(&MAGIC) => {
                     self.consume(zeros);
                     return Ok(true);

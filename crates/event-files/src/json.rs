@@ -1,8 +1,8 @@
 //! Reads JSON: a document is one gate event, or an array of them, on one line or on several.
 //!
-//! As a rule each line has one document (NDJSON). One that goes on over more lines is collected, so that nothing is taken of
-//! one that is broken; only a long array is taken element by element. A line that was cut off takes no other with it: what
-//! follows it is no continuation (see [`Scan`]). What an event must have is the wire format's to say.
+//! Usually each line has one document (NDJSON). A document of several lines is collected first, so that a broken one
+//! is refused as a whole; only a long array is read element by element. A truncated line affects no other line: the
+//! next one is not its continuation (see [`Scan`]). The wire format defines the required members.
 
 use std::ops::ControlFlow;
 
@@ -15,15 +15,15 @@ use super::sink::Sink;
 use super::source::Source;
 use super::{Error, Item, Refused};
 
-/// A longer array of several lines is taken element by element.
+/// A longer array of several lines is read element by element.
 const COLLECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Where lines come from, one after the other.
+/// A source of lines.
 pub(super) trait Lines {
-    /// What the lines are told to be of.
+    /// The name of the file.
     fn file(&self) -> &str;
 
-    /// Adds the next line, with its end, to `text`; false when there is none.
+    /// Appends the next line, with its end, to `text`; false at the end.
     fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error>;
 }
 
@@ -37,7 +37,7 @@ impl Lines for &mut Source {
     }
 }
 
-/// Lines that are in memory.
+/// Lines in memory.
 #[derive(Debug)]
 pub(super) struct LinesOf<'a> {
     pub(super) file: &'a str,
@@ -70,39 +70,39 @@ pub(super) fn read(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Lines that are being read as documents.
+/// Parses lines as documents.
 #[derive(Debug)]
 pub(super) struct Documents<L> {
     lines: L,
-    /// Lines that were read; of these, what is before `at` is done with.
+    /// The lines read so far; the part before `at` is done.
     text: Vec<u8>,
     at: usize,
-    /// The line that `at` is on.
+    /// The line number of `at`.
     line: u64,
 }
 
-/// How far a document goes.
+/// The extent of a document.
 enum Extent {
-    /// It is at hand, with so many bytes.
+    /// It is complete, with this many bytes.
     Whole(usize),
-    /// It is an array of several lines, which may be long.
+    /// It is an array of several lines, perhaps a long one.
     LongArray,
-    /// Its first line is no beginning of a document.
+    /// Its first line does not begin a document.
     Broken,
 }
 
 impl<L: Lines> Documents<L> {
-    /// Those on the lines, of which the first has this number.
+    /// The documents on the lines; the first line has this number.
     pub(super) fn new(lines: L, line: u64) -> Self {
         Self { lines, text: Vec::new(), at: 0, line }
     }
 
-    /// The number of the line that is next, and how much of what was read is not done with.
-    pub(super) fn place(&self) -> (u64, usize) {
+    /// The number of the next line, and the number of bytes read but not done.
+    pub(super) fn position(&self) -> (u64, usize) {
         (self.line, self.rest().len())
     }
 
-    /// Where the lines come from.
+    /// The source of the lines.
     pub(super) fn lines(&self) -> &L {
         &self.lines
     }
@@ -126,13 +126,13 @@ impl<L: Lines> Documents<L> {
         self.at += bytes;
     }
 
-    /// Goes over a line of so many bytes, with its end.
+    /// Skips a line of this many bytes, with its end.
     fn skip_line(&mut self, bytes: usize) {
         self.line += 1;
         self.at += bytes;
     }
 
-    /// Goes over white space and byte order marks, as far as text is at hand.
+    /// Skips white space and byte order marks in the available text.
     fn skip_blanks(&mut self) {
         loop {
             let rest = without_byte_order_mark(self.rest().trim_ascii_start());
@@ -144,7 +144,7 @@ impl<L: Lines> Documents<L> {
         }
     }
 
-    /// Visits what stands next: a document, or a line that has none.
+    /// Visits the next document, or a line without one.
     pub(super) fn visit_next(
         &mut self,
         sink: &mut Sink<impl FnMut(Item<'_>) -> ControlFlow<()>>,
@@ -157,7 +157,7 @@ impl<L: Lines> Documents<L> {
         let line = self.rest()[..length].trim_ascii_end();
         let Some(first) = line.first().copied() else { return Ok(ControlFlow::Continue(())) };
         let refusal = if first == b'[' {
-            // As a rule an array is as in a message, and read as fast.
+            // Usually an array is short, as in a message, and is parsed as fast.
             if let Ok(elements) = parse_message(line)
                 && !elements.is_empty()
             {
@@ -202,7 +202,7 @@ impl<L: Lines> Documents<L> {
         }
     }
 
-    /// How far the document goes that stands next.
+    /// The extent of the next document.
     fn extent(&mut self) -> Result<Extent, Error> {
         let is_array = self.rest().first() == Some(&b'[');
         let first_line = length_of_line(self.rest());
@@ -227,7 +227,8 @@ impl<L: Lines> Documents<L> {
         }
     }
 
-    /// Whether behind a document its line ends, or the next document begins; there may be a comma between the two.
+    /// Whether a document is followed by the end of its line, or by the next document; a comma is allowed between
+    /// them.
     fn is_followed_well(&self, end: usize) -> bool {
         let behind = &self.rest()[end..];
         let line = behind[..length_of_line(behind)].trim_ascii();
@@ -235,7 +236,7 @@ impl<L: Lines> Documents<L> {
         without_byte_order_mark(line).first().is_none_or(|byte| matches!(byte, b'{' | b'['))
     }
 
-    /// Goes over a comma behind a document: lines may be those of an array without its brackets.
+    /// Skips a comma after a document: the lines may be those of an array without its brackets.
     fn skip_comma(&mut self) {
         let blanks = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         if self.rest().get(blanks) == Some(&b',') {
@@ -282,7 +283,7 @@ impl<L: Lines> Documents<L> {
         }
     }
 
-    /// The next byte that is no white space; nothing at the end of the lines.
+    /// The next byte that is not white space; `None` at the end.
     fn next_mark(&mut self) -> Result<Option<u8>, Error> {
         loop {
             self.skip_blanks();
@@ -295,7 +296,7 @@ impl<L: Lines> Documents<L> {
         }
     }
 
-    /// The end of the element that stands next; nothing when it has none, or is beyond all measure.
+    /// The end of the next element; `None` if it has none, or is too long.
     fn end_of_element(&mut self) -> Result<Option<usize>, Error> {
         let mut scan = Scan::default();
         loop {
@@ -324,7 +325,7 @@ impl<L: Lines> Documents<L> {
     }
 }
 
-/// The event that the object says; none may be longer than a message.
+/// The event of an object, which may not be longer than a message.
 fn event(json: &[u8]) -> Result<ParsedEvent, Refusal> {
     if json.len() > MAX_BODY_BYTES {
         return Err(Refusal::new("body", format!("has {} bytes; allowed are {MAX_BODY_BYTES}", json.len())));

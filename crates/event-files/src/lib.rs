@@ -1,13 +1,13 @@
-//! Reads files of gate events: JSON or CSV, plain or gzip, by file name or `-` for standard input. Writes session files,
-//! which replace older ones atomically.
+//! Reads files of gate events: JSON or CSV, plain or gzip, by file name or `-` for standard input. Writes session
+//! files, which replace older ones atomically.
 //!
-//! Format and compression are seen from the content, never from the name. Each event is given with the JSON text that
-//! it stood in, each line that can't be taken with the reason ([`RefusedLines`] keeps account of those). Nothing is
-//! skipped in silence but blank lines: repeated headers, members that were dropped and files without events are
-//! reported, and when no file has an event the reading fails.
+//! Format and compression are detected from the content, never from the name. Each event is returned with its
+//! original JSON text, each refused line with the reason ([`RefusedLines`] counts them). Only blank lines are skipped
+//! silently: repeated headers, dropped members and files without events are reported, and if no file has an event,
+//! reading fails.
 //!
-//! Start reading at [`read`] and [`read_in_parallel`]. Deliberately not here: what an event means, the command line, and
-//! how progress looks (an [`Observer`] is told).
+//! Start reading at [`read`] and [`read_in_parallel`]. Deliberately not here: the meaning of an event, the command
+//! line, and the display of progress (see [`Observer`]).
 
 pub mod atomic_file;
 mod columns;
@@ -41,41 +41,41 @@ use self::format::Format;
 use self::sink::Sink;
 use self::source::Source;
 
-/// What standard input is called on the command line.
+/// The name of standard input on the command line.
 pub const STDIN: &str = "-";
-/// A longer line stops the reading: it is kept whole in memory, and no file of gate events has one.
+/// A longer line stops the reading: lines are kept in memory, and no file of gate events has such a line.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Why a file could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not there, or not readable.
+    /// It does not exist, or is not readable.
     #[error("cannot open {file}")]
     Open {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Reading failed on the way.
+    /// Reading failed later.
     #[error("cannot read {file} behind line {line}")]
     Read {
         /// The file.
         file: String,
-        /// The last whole line, from 1.
+        /// The last complete line, from 1.
         line: u64,
-        /// What the system or the decompression said.
+        /// The error of the system or the decompression.
         source: io::Error,
     },
-    /// A gzip stream without its end.
+    /// A truncated gzip stream.
     #[error("{file} is a gzip file that ends too early, behind line {line}: it was cut off; get a whole copy of it")]
     CutOff {
         /// The file.
         file: String,
-        /// The last whole line, from 1.
+        /// The last complete line, from 1.
         line: u64,
     },
-    /// Behind the gzip data is something else than more of it or padding.
+    /// The gzip data is followed by other bytes.
     #[error(
         "{file} has garbage behind the end of the gzip data, at byte {at}: something else was appended to it; get a whole \
          copy of it, or take what is before (head -c {at})"
@@ -83,25 +83,25 @@ pub enum Error {
     BehindGzip {
         /// The file.
         file: String,
-        /// How many bytes are before it.
+        /// The offset of these bytes.
         at: u64,
     },
-    /// A JSON array of several lines that can't be read to its end.
+    /// A JSON array of several lines that is broken or not closed.
     #[error(
         "{file}:{line}: the JSON array that begins at line {begun} is broken here, or not closed; get a whole copy of it, or write one event a line (jq -c '.[]')"
     )]
     BrokenArray {
         /// The file.
         file: String,
-        /// Where, from 1.
+        /// The line of the error, from 1.
         line: u64,
-        /// Where it begins, from 1.
+        /// The line where the array begins, from 1.
         begun: u64,
     },
-    /// None of the files has an event, nor anything that could be one.
+    /// None of the files contains an event, or anything that could be one.
     #[error("there is no event to read: {reasons}")]
     NoEvents {
-        /// Which files those are, and why.
+        /// The files, with the reasons.
         reasons: String,
     },
     /// Neither JSON nor CSV of gate events.
@@ -115,7 +115,7 @@ pub enum Error {
         /// What is wrong with its beginning.
         reason: String,
     },
-    /// A line beyond all measure.
+    /// A line above the maximum length.
     #[error("{file}:{line} is longer than {LINE_BYTES_MAX} bytes; write one event a line")]
     LongLine {
         /// The file.
@@ -123,44 +123,44 @@ pub enum Error {
         /// The line, from 1.
         line: u64,
     },
-    /// Standard input can be read once only.
+    /// Standard input can be read only once.
     #[error("- (standard input) is named twice; it can be read only once")]
     StdinTwice,
 }
 
-/// What a file gives, in its order.
+/// An item of a file, in order.
 #[derive(Debug)]
 pub enum Item<'a> {
     /// A gate event.
     Event {
-        /// What it says.
+        /// The event.
         event: GateEvent,
-        /// Its own JSON text; `None` when it stood in a CSV file.
+        /// Its original JSON text; `None` in a CSV file.
         json: Option<&'a [u8]>,
     },
-    /// A line, or an element of one, that can't be taken.
+    /// A refused line or element.
     Refused(Refused<'a>),
 }
 
-/// A line, or an element of one, that can't be taken.
+/// A refused line, or a refused element of one.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused<'a> {
-    /// The file, as it was named.
+    /// The file's name, as given.
     pub file: &'a str,
     /// The line, from 1.
     pub line: u64,
     /// Its text, without the line end.
     pub text: &'a [u8],
-    /// The header line of the file, when it is CSV.
+    /// The header line, if the file is CSV.
     pub header: Option<&'a [u8]>,
-    /// Why.
+    /// The reason.
     pub refusal: &'a Refusal,
 }
 
 /// Reads the files one after the other, until `visit` breaks off.
 ///
 /// # Errors
-/// The first file that can't be read to its end; there is no event in any of them.
+/// The first file that can't be read to its end, or no file contains an event.
 pub fn read(
     files: &[PathBuf],
     observer: &Arc<dyn Observer>,
@@ -194,10 +194,10 @@ fn read_records(
     Ok(read)
 }
 
-/// Looks at the files before the work begins, so that a slip in a name costs nothing.
+/// Checks the files before the work begins, so that a wrong name is reported early.
 ///
 /// # Errors
-/// Standard input is named twice, or a file is not there.
+/// Standard input is named twice, or a file does not exist.
 pub fn check(files: &[PathBuf]) -> Result<(), Error> {
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         return Err(Error::StdinTwice);
@@ -208,7 +208,7 @@ pub fn check(files: &[PathBuf]) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many bytes the files have together; `None` when one of them can't tell.
+/// The total size of the files; `None` if one of them has no known size.
 pub fn total_bytes(files: &[PathBuf]) -> Option<u64> {
     let bytes = |file: &PathBuf| {
         let there = if is_stdin(file) { None } else { std::fs::metadata(file).ok() };

@@ -1,6 +1,6 @@
-//! Where lines end in a text: with LF, CRLF or CR.
+//! Line ends in a text: LF, CRLF or CR.
 //!
-//! What stands on a line is left to the readers of the formats.
+//! The readers of the formats parse the lines.
 
 /// The length of the first line of `text`, with its end.
 pub(super) fn length_of_line(text: &[u8]) -> usize {
@@ -11,7 +11,7 @@ pub(super) fn length_of_line(text: &[u8]) -> usize {
     }
 }
 
-/// How many lines end in `text`.
+/// The number of line ends in `text`.
 pub(super) fn line_ends(text: &[u8]) -> u64 {
     let ends = memchr::memchr2_iter(b'\n', b'\r', text);
     ends.filter(|end| !(text[*end] == b'\r' && text.get(end + 1) == Some(&b'\n'))).count() as u64

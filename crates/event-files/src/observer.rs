@@ -1,14 +1,14 @@
-//! The port through which a reading says how far it is.
+//! The port by which a reading reports its progress.
 //!
-//! What becomes of it (a bar on a terminal, or nothing) is left to the caller.
+//! The caller displays it, for instance as a bar on a terminal.
 
 use std::fmt::Debug;
 
-/// Is told how a reading goes, from any of its threads.
+/// Receives the progress of a reading, from any of its threads.
 pub trait Observer: Debug + Send + Sync {
     /// This many more bytes of the files were read, before decompression.
     fn advance(&self, bytes: u64);
-    /// What is being done now, for instance the name of the file that is being read.
+    /// The current activity, for instance the name of the file.
     fn show(&self, step: &str);
     /// A line for the person who started the reading.
     fn say(&self, line: &str);

@@ -1,8 +1,8 @@
 //! Reads files of gate events with several threads.
 //!
-//! The threads take turns to get the next block of lines of a JSON file, or the whole of a file whose records can't be told
-//! apart without reading all before them: CSV, or a JSON array of several lines. Events come in no order; refused lines in
-//! that of the files.
+//! Each thread fetches the next block of lines of a JSON file, or a whole file whose records can't be split without
+//! parsing all of it: CSV, or a JSON array of several lines. Events are unordered; refused lines are in the order of
+//! the files.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use super::source::{Block, Source};
 use super::{Error, Item, Observer, Refused, read_records};
 use crate::sequencer::{Sequencer, Ticket};
 
-/// What matching needs of a gate event.
+/// The data of a gate event that matching needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen<'a> {
     /// The lot's name, in ASCII.
@@ -40,7 +40,8 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Reads the files with one thread for each of `takers`, which get the events, until `take` or `refuse` breaks off.
+/// Reads the files with one thread for each of `takers`, which receive the events, until `take` or `refuse` breaks
+/// off.
 ///
 /// # Errors
 /// The first file that can't be read to its end.
@@ -65,28 +66,28 @@ pub fn read_in_parallel<T: Send>(
     account.tell(observer.as_ref())
 }
 
-/// What is still to be read.
+/// The unread rest of the files.
 struct Supply<'a> {
     files: &'a [PathBuf],
     observer: &'a Arc<dyn Observer>,
-    /// The file of lines that blocks are taken from.
+    /// The current file of lines, from which blocks are fetched.
     current: Option<Source>,
-    /// Counts what was given out.
+    /// The number of the next piece.
     next_number: u64,
     account: Account,
     verdict: Result<(), Error>,
 }
 
-/// What one thread reads at a time.
+/// A piece of input for one thread.
 enum Piece {
-    /// Lines of the file of this name, in the block that was asked for.
+    /// Lines of this file, in the thread's block.
     Lines { file: String },
-    /// A file of records.
+    /// A whole file of records.
     Records(Source),
 }
 
 impl Supply<'_> {
-    /// The next piece and its number; nothing when all is read or was broken off.
+    /// The next piece and its number; `None` at the end, or after a break.
     fn next(&mut self, block: &mut Block) -> Option<(u64, Piece)> {
         let piece = self.next_piece(block).unwrap_or_else(|error| {
             self.stop();
@@ -183,7 +184,7 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
                 let mut sink = Sink::new(|item: Item<'_>| self.visit(ticket, item, take));
                 let visited = documents.visit_next(&mut sink)?;
                 account.add(sink.account);
-                let (line, unread) = documents.place();
+                let (line, unread) = documents.position();
                 number = line;
                 rest = &rest[rest.len() - documents.lines().rest.len() - unread..];
                 visited

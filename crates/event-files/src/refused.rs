@@ -1,6 +1,6 @@
-//! Keeps account of the lines that can't be taken: counts them, tells the first ones, and collects them in a file.
+//! Handles refused lines: counts them, reports the first ones, and collects them in a file.
 //!
-//! What refused lines mean for the exit code of a command is said here too, for all commands alike.
+//! It also defines their effect on the exit code, equally for all commands.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,47 +10,47 @@ use parking::readable::counted;
 use super::{Observer, Refused};
 use crate::atomic_file::{self, AtomicFile};
 
-/// So many refused lines are told one by one.
-const TOLD: u64 = 10;
+/// The maximum of refused lines that are reported individually.
+const REPORTED_LINES_MAX: u64 = 10;
 
-/// Lines were refused, and nobody asked to have them collected.
+/// Lines were refused, and there is no file to collect them.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{} refused, the first {} told above; all others were taken. --refused FILE collects what is refused and exits with 0",
     counted(*.count, "event"),
-    counted((*.count).min(TOLD), "reason")
+    counted((*.count).min(REPORTED_LINES_MAX), "reason")
 )]
 pub struct Error {
-    /// How many.
+    /// The number of refused lines.
     pub count: u64,
 }
 
-/// The account of refused lines.
+/// The refused lines so far.
 #[derive(Debug)]
 pub struct RefusedLines {
     count: u64,
     file: Option<(String, AtomicFile)>,
-    /// The CSV header that was collected last.
+    /// The CSV header that was last written to the file.
     header: Option<Vec<u8>>,
     observer: Arc<dyn Observer>,
 }
 
 impl RefusedLines {
-    /// An empty account, which collects lines in the file at `path` if there is one.
+    /// No refused lines yet; collects them in the file at `path`, if given.
     pub fn new(path: Option<&Path>, observer: &Arc<dyn Observer>) -> Result<Self, atomic_file::Error> {
         let file =
             path.map(|path| AtomicFile::create(path).map(|file| (path.display().to_string(), file))).transpose()?;
         Ok(Self { count: 0, file, header: None, observer: Arc::clone(observer) })
     }
 
-    /// Takes one more.
+    /// Handles one refused line.
     pub fn take(&mut self, refused: &Refused<'_>) -> Result<(), atomic_file::Error> {
         self.count += 1;
         let Refused { file, line, refusal, .. } = refused;
-        if self.count <= TOLD {
+        if self.count <= REPORTED_LINES_MAX {
             self.observer.say(&format!("refused {file}:{line}: {refusal}"));
-        } else if self.count == TOLD + 1 {
-            self.observer.say("more is refused, which is only counted from here on");
+        } else if self.count == REPORTED_LINES_MAX + 1 {
+            self.observer.say("further refused lines are only counted");
         }
         let Some((_, collected)) = &mut self.file else { return Ok(()) };
         if let Some(header) = refused.header
@@ -64,12 +64,12 @@ impl RefusedLines {
         collected.write(b"\n")
     }
 
-    /// How many there are.
+    /// The number of refused lines.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Puts the file of refused lines in its place and says where it is.
+    /// Renames the file of refused lines to its final name, and reports it.
     ///
     /// # Errors
     /// The file can't be written.
@@ -84,7 +84,7 @@ impl RefusedLines {
     }
 }
 
-/// What refused lines mean for the command as a whole.
+/// The effect of refused lines on the whole command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     count: u64,
@@ -93,7 +93,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// # Errors
-    /// Something was refused and not collected.
+    /// Lines were refused and not collected.
     pub fn check(self) -> Result<(), Error> {
         if self.count == 0 || self.is_collected { Ok(()) } else { Err(Error { count: self.count }) }
     }

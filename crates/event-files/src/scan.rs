@@ -1,53 +1,53 @@
-//! Finds where a JSON value ends, in text that may still grow.
+//! Finds the end of a JSON value in text that may still grow.
 //!
-//! Only the structure is looked at: brackets, strings, commas and colons. That is enough to tell a value that goes on
-//! over the next line from a line that was cut off, behind which the next one is no continuation. Whether a value is
-//! JSON is for its parser to say.
+//! It only parses the structure: brackets, strings, commas and colons. That is enough to distinguish a value that
+//! continues on the next line from a truncated line, whose next line is not a continuation. The JSON parser validates
+//! the value.
 
-/// More brackets within each other are not taken for a value.
+/// Values with deeper nesting are refused.
 const DEPTH_MAX: u32 = u64::BITS;
 
-/// A scan under way. Each call has to come with the same text, or with more of it.
+/// The state of a scan. Each call must pass the same text, or more of it.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     at: usize,
     depth: u32,
-    /// Which of the open brackets are braces; the innermost is the lowest bit.
+    /// Which of the open brackets are braces, as bits; the innermost is the lowest.
     braces: u64,
     in_string: bool,
     last: Last,
 }
 
-/// What stands before the place that the scan has come to.
+/// The token before the current position.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Last {
     #[default]
     Open,
     Comma,
     Colon,
-    /// A part of a number or a word.
+    /// Part of a number or a word.
     Scalar,
     Value,
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// The value ends before this byte.
     End(usize),
     /// The text ends first.
     Unfinished,
-    /// This is no value, however it goes on.
+    /// Invalid, however the text continues.
     Broken,
 }
 
 impl Scan {
-    /// How much of the text was looked at.
+    /// The number of bytes scanned.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// The end of the value that `text` begins with.
+    /// The end of the value at the beginning of `text`.
     pub(super) fn end_of_value(&mut self, text: &[u8]) -> Found {
         while let Some(byte) = text.get(self.at) {
             let stepped = if self.in_string { self.in_string(text) } else { self.outside(*byte) };
@@ -58,7 +58,7 @@ impl Scan {
         Found::Unfinished
     }
 
-    /// Goes to the end of the string, which is no further than that of the line.
+    /// Skips to the end of the string, which is on the same line.
     fn in_string(&mut self, text: &[u8]) -> Option<Found> {
         let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &text[self.at..]) else {
             self.at = text.len();

@@ -1,6 +1,6 @@
-//! What the readers of the formats give their finds to, and the account of what they had to pass over.
+//! The output of the format readers, and the counts of skipped input.
 //!
-//! Nothing is passed over in silence: the account is told at the end.
+//! Nothing is skipped silently: the counts are reported at the end.
 
 use std::ops::ControlFlow;
 
@@ -9,10 +9,10 @@ use parking::wire::{Dropped, ParsedEvent};
 
 use super::{Error, Item, Observer, Refused};
 
-/// So many files without events are told by name.
-const TOLD: usize = 10;
+/// The maximum of files without events that are named.
+const NAMED_FILES_MAX: usize = 10;
 
-/// Takes what is in one file or in a part of it.
+/// Receives the items of a file, or of a part of it.
 pub(super) struct Sink<F> {
     visit: F,
     pub(super) account: Account,
@@ -35,16 +35,16 @@ impl<F: FnMut(Item<'_>) -> ControlFlow<()>> Sink<F> {
     }
 }
 
-/// What was passed over.
+/// Counts of skipped input.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Account {
-    /// There was an event, or something that was refused.
+    /// There was an event, or a refusal.
     pub(super) has_items: bool,
-    /// CSV headers behind the first one of their file.
+    /// Further CSV headers in a file.
     pub(super) repeated_headers: u64,
     gate_ids: u64,
     confidences: u64,
-    /// Files that have no events, and why; the first ones.
+    /// Files without events, with the reasons; only the first ones.
     empty: Vec<String>,
     empty_count: u64,
 }
@@ -55,10 +55,10 @@ impl Account {
         self.confidences += u64::from(dropped.confidence);
     }
 
-    /// A file has no events; `problem` is the rest of the sentence.
+    /// Adds a file without events; `problem` is the rest of the sentence.
     pub(super) fn is_empty(&mut self, file: &str, problem: &str) {
         self.empty_count += 1;
-        if self.empty.len() < TOLD {
+        if self.empty.len() < NAMED_FILES_MAX {
             self.empty.push(format!("{file} {problem}"));
         }
     }
@@ -68,15 +68,15 @@ impl Account {
         self.repeated_headers += other.repeated_headers;
         self.gate_ids += other.gate_ids;
         self.confidences += other.confidences;
-        let room = TOLD.saturating_sub(self.empty.len());
+        let room = NAMED_FILES_MAX.saturating_sub(self.empty.len());
         self.empty.extend(other.empty.into_iter().take(room));
         self.empty_count += other.empty_count;
     }
 
-    /// Tells what was passed over in files that were read to their end.
+    /// Reports the skipped input of files that were read to their end.
     ///
     /// # Errors
-    /// There was nothing in them.
+    /// The files contain no events.
     pub(super) fn tell(self, observer: &dyn Observer) -> Result<(), Error> {
         if !self.has_items {
             return Err(Error::NoEvents { reasons: self.empty_told() });
@@ -104,7 +104,7 @@ impl Account {
         let dropped: Vec<String> =
             [of(self.gate_ids, "gate_id"), of(self.confidences, "confidence")].into_iter().flatten().collect();
         let dropped = (!dropped.is_empty())
-            .then(|| format!("dropped {}, which could not be used (the events were taken)", dropped.join(" and ")));
+            .then(|| format!("dropped {}, which were invalid (their events were accepted)", dropped.join(" and ")));
         let headers = self.repeated_headers;
         let skipped = (headers > 0).then(|| format!("skipped {}", counted(headers, "repeated CSV header")));
         let told: Vec<String> = [skipped, dropped].into_iter().flatten().collect();

@@ -1,6 +1,6 @@
-//! The bytes of a file: opened, decompressed, and cut into lines, which end with LF, CRLF or CR.
+//! The bytes of a file: opened, decompressed, and split into lines, which end with LF, CRLF or CR.
 //!
-//! What stands on a line is left to the readers of the formats.
+//! The readers of the formats parse the lines.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -14,30 +14,30 @@ use super::gzip::{self, Garbage, Gunzip};
 use super::{Error, LINE_BYTES_MAX, Observer, is_stdin};
 
 const BUFFER_BYTES: usize = 256 * 1024;
-/// Fits into a processor's cache until its lines are read.
+/// Fits into a processor's cache until its lines are parsed.
 const BLOCK_BYTES: usize = 512 * 1024;
-/// A block that has grown so far without a place between two documents ends with a line.
+/// A block of this size without a boundary between two documents ends with a line.
 const GROWN_BLOCK_BYTES: usize = 4 * 1024 * 1024;
-/// So much of the beginning is looked at to tell the format.
-const HEAD_BYTES: usize = 64 * 1024;
+/// The format is detected in this many bytes.
+const FORMAT_BYTES: usize = 64 * 1024;
 
-/// A file that is being read.
+/// A file being read.
 pub(super) struct Source {
     name: String,
     reader: Box<dyn BufRead + Send>,
     format: Format,
     lines: u64,
-    /// What was read behind the last line end, by [`read_block`](Self::read_block).
+    /// The bytes after the last line end of a block, from [`read_block`](Self::read_block).
     rest: Vec<u8>,
 }
 
-/// Whole lines of a file, and whole documents of JSON, as long as these are no longer than [`GROWN_BLOCK_BYTES`].
+/// Complete lines of a file, and complete JSON documents, unless these are longer than [`GROWN_BLOCK_BYTES`].
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// Longer than what is in it, so that it can be read into again.
+    /// Longer than the content, so that it can be read into again.
     room: Vec<u8>,
     filled: usize,
-    /// The line, from 1, that it begins with.
+    /// The number of its first line, from 1.
     pub(super) first_line: u64,
 }
 
@@ -46,7 +46,7 @@ impl Block {
         &self.room[..self.filled]
     }
 
-    /// Has the lines behind `from` end with LF: JSON has CR as white space only.
+    /// Makes the lines after `from` end with LF: JSON treats CR as white space only.
     fn end_lines(&mut self, from: usize) {
         let mut at = from.saturating_sub(1);
         while let Some(found) = memchr::memchr(b'\r', &self.room[at..self.filled]) {
@@ -57,7 +57,8 @@ impl Block {
         }
     }
 
-    /// Behind the last line end after `from` that stands between two documents, or in a block that has grown, the last one.
+    /// The position after the last line end after `from` that separates two documents; in a grown block, after the
+    /// last line end.
     fn last_end(&self, from: usize) -> Option<usize> {
         let text = self.text();
         let mut ends = memchr::memrchr_iter(b'\n', &text[from..]).map(|at| from + at + 1);
@@ -86,13 +87,13 @@ impl Source {
         let raw = Counted { inner: raw, observer: Arc::clone(observer) };
         source.reader = decompressed(raw).map_err(|error| source.failed(error))?;
         let mut head = Vec::new();
-        (&mut source.reader).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|error| source.failed(error))?;
+        (&mut source.reader).take(FORMAT_BYTES as u64).read_to_end(&mut head).map_err(|error| source.failed(error))?;
         source.format = format_of(&head).map_err(|reason| source.unknown_format(reason))?;
         source.reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(source.reader)));
         Ok(source)
     }
 
-    /// The file, as it was named.
+    /// The file's name, as given.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -101,7 +102,7 @@ impl Source {
         self.format
     }
 
-    /// Adds the next line, with its end, to `text`; false at the end of the file.
+    /// Appends the next line, with its end, to `text`; false at the end of the file.
     pub(super) fn append_line(&mut self, text: &mut Vec<u8>) -> Result<bool, Error> {
         let before = text.len();
         loop {
@@ -125,7 +126,7 @@ impl Source {
         }
     }
 
-    /// What can be read at once; nothing at the end of the file.
+    /// The buffered bytes; empty at the end of the file.
     fn fill(&mut self) -> Result<&[u8], Error> {
         loop {
             match self.reader.fill_buf() {
@@ -134,11 +135,11 @@ impl Source {
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        // It is filled, so that nothing is read here.
+        // The buffer is filled, so this does not read.
         self.reader.fill_buf().map_err(|source| Error::Read { file: self.name.clone(), line: self.lines, source })
     }
 
-    /// Reads whole lines, about [`BLOCK_BYTES`] of them; false at the end of the file. Not to be mixed with
+    /// Reads complete lines, about [`BLOCK_BYTES`]; false at the end of the file. Must not be mixed with
     /// [`append_line`](Self::append_line).
     pub(super) fn read_block(&mut self, block: &mut Block) -> Result<bool, Error> {
         block.first_line = self.lines + 1;
@@ -195,7 +196,7 @@ impl Source {
     }
 }
 
-/// Tells the observer how much was read.
+/// Reports the number of bytes read to the observer.
 struct Counted<R> {
     inner: R,
     observer: Arc<dyn Observer>,

@@ -1,4 +1,4 @@
-//! What is read from files of every kind, and what is said about those that can't be read.
+//! Claims about reading files of every kind, and about errors of unreadable ones.
 
 use std::io::Write as _;
 
@@ -16,13 +16,13 @@ mod csv;
 mod json;
 mod nothing;
 
-/// Everything that was read: events in canonical JSON, refused lines with place and reason.
+/// Everything that was read: events in canonical JSON, refused lines with position and reason.
 fn read_all(contents: &[&[u8]]) -> Result<Vec<String>, Error> {
     let (seen, read) = seen_of(contents);
     read.map(|()| seen)
 }
 
-/// What was seen before the reading ended, and how it ended.
+/// The items before the reading ended, and its result.
 fn seen_of(contents: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
@@ -193,7 +193,7 @@ fn what_is_refused_and_not_collected_fails_the_command() {
     assert!(said.starts_with("1 event refused, the first 1 reason told above; all others were taken."), "{said}");
 }
 
-/// What several threads read from the files: the plates in order, and the refused lines as they came.
+/// The result of several threads: the plates sorted, and the refused lines in their order.
 fn read_by_threads(contents: &[String]) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// What the files give, however they are read: in order, and by threads.
+/// The items of the files, which must be equal in order and with threads.
 fn plates_read_either_way(contents: &[&str]) -> Vec<String> {
     let bytes: Vec<&[u8]> = contents.iter().map(|content| content.as_bytes()).collect();
     let plate = |event: &String| {
@@ -81,7 +81,7 @@ fn an_array_may_be_longer_than_a_message_on_one_line_and_on_many() {
     let (array, plates) = events(20_000);
     assert_eq!(plates_read_either_way(&[&array.to_string()]), plates);
     assert_eq!(plates_read_either_way(&[&serde_json::to_string_pretty(&array).unwrap()]), plates);
-    // A first line that is no part of it, so that it is read in blocks.
+    // A first line that is not part of it, so that it is read in blocks.
     let small = Value::Array(array.as_array().unwrap()[1..3_000].to_vec());
     let text = format!("{}\n{}", array[0], serde_json::to_string_pretty(&small).unwrap());
     assert_eq!(plates_read_either_way(&[&text]), plates[..3_000]);
@@ -130,7 +130,7 @@ fn a_line_that_was_cut_off_takes_no_other_with_it() {
     {
         let text = format!("{ENTRY}\n{cut_off}\n{ENTRY}\n{EXIT}\n");
         let read = read_all(&[text.as_bytes()]);
-        // An array may go on over the next line: then nothing tells that it was cut off there.
+        // An array may continue on the next line: then the cut can't be detected there.
         if cut_off == "[" {
             assert!(read.unwrap_err().to_string().contains("begins at line 2"));
             continue;

@@ -1,10 +1,10 @@
-//! No way leads to nothing in silence; and what stands behind gzip data.
+//! Claims about files without events, which are always reported; and about bytes after gzip data.
 
 use super::*;
 
 const HEADER: &str = "id,vehicle_plate,entry_date_time,exit_date_time,lot_id";
 
-/// What is said of a file, however it is read.
+/// The error of a file, equal for every way of reading.
 fn said_either_way(content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events");

@@ -26,8 +26,8 @@ const STALLED_ANSWER_MAX: Duration = Duration::from_secs(8);
 /// The limits of a listener for its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once. Beyond this, an idle connection is closed for a new one, or else the oldest unfinished
-    /// request, or else the connection whose client has read nothing of its answers for the longest.
+    /// The maximum of connections. Beyond it, a new connection replaces an idle one, or else the oldest incomplete
+    /// request, or else the connection whose client has not read its answer for the longest time.
     pub connections: u32,
     /// The connections reserved for health checks and metrics while all others are answering requests.
     pub reserved: u32,
