@@ -40,7 +40,7 @@ fn replayed(events: &[GateEvent], rules: &Rules, span_count: u64) -> (Vec<Sessio
     }
     let names = names.finish();
     let mut times: Vec<Timestamp> = events.iter().map(|event| event.key.time).collect();
-    let spans = Spans::so_many(span_count, &mut times);
+    let spans = Spans::with_count(span_count, &mut times);
     let terms = Terms::new(rules, &names, &survey, &spans);
     let by_time = Partitions::new(&store, spans.count());
     let mut decider = Decider::new(&terms, &by_time);
