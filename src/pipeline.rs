@@ -1,8 +1,7 @@
 //! The whole pipeline in one process: summary API, correlator, entry gates and exit gates.
 //!
-//! Each server that the settings name is used; where they name none, an embedded part takes its place: queues and
-//! ledger in the data folder, working state in memory. Stopping drains: no new work is taken, what is under way is
-//! recorded and acknowledged.
+//! Uses each configured server, and embedded parts otherwise: queues and ledger in the data folder, working state in
+//! memory. A stop drains: no new work is taken, and work in flight is recorded and acknowledged.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,13 +17,13 @@ use simulator::gates;
 use crate::terminal::banner::{self, Banner};
 
 const NAME: &str = "dwell";
-/// The tasks whose end is the end of the drain.
+/// The drain ends when these tasks have ended.
 const STARTED_HERE: [&str; 4] = ["correlator", "entry gates", "exit gates", summary_api::TASK];
 
-/// Starts everything and runs until the stop; then says in a line what was done.
+/// Starts everything and runs until the stop; then prints a one-line summary.
 ///
 /// # Errors
-/// What could not be started, and what to do.
+/// A part could not be started; the text says what to do.
 pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
     let parts = Parts::read(&settings)?;
     announce::starting(NAME, &settings);
@@ -35,7 +34,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     let bus = bus::open(&parts.bus, &context)?;
     say(&Banner::new(&settings, listener.local_addr()?, &parts.api.lots).to_string());
     let Some(service) = summary_api::start(&parts.api, listener, &context).await? else { return Ok(()) };
-    // The past that the gates make up is recorded at once, and would push the banner out of sight.
+    // The simulated past is recorded at once, and would push the banner out of sight.
     context.decisions.expect_many();
     start_gates(&settings, &bus, &context);
     correlator::start(parts.correlator, bus, Arc::new(service.clone()), &context).await?;
@@ -47,7 +46,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     Ok(())
 }
 
-/// What the settings say to each part, all read before anything is made or started.
+/// The configuration of all parts, read before any of them is started.
 struct Parts {
     api: summary_api::Config,
     bus: BusConfig,
@@ -65,7 +64,7 @@ impl Parts {
     }
 }
 
-/// Waits until everything that was started here has ended; the drain's deadline cuts this off.
+/// Waits until every part has ended; the drain's timeout cuts this off.
 async fn drained(context: &ServiceContext) {
     const EVERY: Duration = Duration::from_millis(20);
     while context.lifecycle.running().iter().any(|task| STARTED_HERE.contains(&task.as_str())) {
@@ -80,9 +79,9 @@ fn start_gates(settings: &Settings, bus: &Arc<dyn Bus>, context: &ServiceContext
     }
 }
 
-/// Writes to standard error, beside the log. Nobody may read it, which is no failure.
+/// Writes to standard error, beside the log. A closed standard error is not a failure.
 fn say(text: &str) {
     if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
-        tracing::debug!(%error, "nobody reads standard error");
+        tracing::debug!(%error, "standard error is closed");
     }
 }

@@ -80,7 +80,7 @@ fn wrong_settings_are_all_named_by_both_commands_with_exit_78() {
         let text = String::from_utf8_lossy(&ran.stdout);
         assert_eq!(ran.status.code(), Some(78), "{text}");
         for said in
-            ["did you mean DWELL_REDIS_URL?", "TLS is not spoken here", "Europe/Berlin", "DWELL_SUMMARY_API_URL"]
+            ["did you mean DWELL_REDIS_URL?", "TLS is not supported here", "Europe/Berlin", "DWELL_SUMMARY_API_URL"]
         {
             assert!(text.contains(said), "{said} is missing: {text}");
         }
@@ -220,7 +220,7 @@ async fn postgresql_s_faults_are_named_and_no_table_is_made() {
     without_password(&examined(&[(name, &wrong_password)]).0, "hidden");
     let (server, _) = url.rsplit_once('/').unwrap();
     fails(name, &format!("{server}/nowhere"), "ledger", "does not exist", "createdb -h 127.0.0.1");
-    fails(name, &format!("{url}?sslmode=require"), "ledger", "TLS", "TLS is not spoken here");
+    fails(name, &format!("{url}?sslmode=require"), "ledger", "TLS", "TLS is not supported here");
     let nobody = format!("postgres://dwell:dwell@127.0.0.1:{}/dwell", free_port());
     fails(name, &nobody, "ledger", "refused", "nc -vz 127.0.0.1");
 

@@ -1,6 +1,6 @@
-//! Asks the summary API, as any client would: one GET after the other, each with a deadline and a bound.
+//! A client of the summary API: one GET at a time, each with a timeout and a size limit.
 //!
-//! Where it is comes from `--api`, else from the settings. What the answers mean is left to the caller.
+//! The address comes from `--api`, else from the settings. The caller interprets the answers.
 
 use std::time::Duration;
 
@@ -17,41 +17,41 @@ const DEFAULT_API: &str = "http://127.0.0.1:5000";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// So much of a refusal is read.
+/// The maximum bytes of a refusal that are read.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
-/// So often a request is sent, when it is worth trying again.
+/// The maximum attempts of a request, if retrying may help.
 const ATTEMPTS: u32 = 8;
-/// So much of a refusal is shown.
+/// The maximum characters of a refusal that are shown.
 const DETAIL_CHARS: usize = 300;
 
-/// Why there is no answer that can be used.
+/// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody answers, or not in time.
+    /// Unreachable, or no answer in time.
     #[error("{0}")]
     Unavailable(#[source] Unavailable),
-    /// It refused, or failed.
+    /// The summary API refused or failed.
     #[error("the summary API at {address} answered {status}: {detail}")]
     Status {
-        /// Where.
+        /// The address.
         address: String,
-        /// What.
+        /// The status.
         status: StatusCode,
-        /// Why, as it says.
+        /// The detail of its answer.
         detail: String,
     },
-    /// It answered something else.
+    /// The answer has an unexpected form.
     #[error("what answers at {address} is no summary API of this version: {problem}")]
     Strange {
-        /// Where.
+        /// The address.
         address: String,
         /// What is wrong with the answer.
         problem: String,
     },
-    /// The address can't be used.
+    /// The address is invalid.
     #[error("cannot ask {address}: {problem}; allowed is for example http://127.0.0.1:5000")]
     Address {
-        /// What was given.
+        /// The address.
         address: String,
         /// What is wrong with it.
         problem: String,
@@ -59,7 +59,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is worth asking again.
+    /// Whether retrying may help.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
@@ -69,14 +69,14 @@ impl Error {
     }
 }
 
-/// Whether a request is sent again when nobody answers.
+/// Whether to retry while the summary API is unreachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
     None,
     Some,
 }
 
-/// The summary API at one address.
+/// A client of the summary API at one address.
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -85,12 +85,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// For answers that come at once.
+    /// For answers of limited length.
     pub(crate) fn new(address: &str) -> Result<Self, Error> {
         Self::with(address, reqwest::Client::builder().timeout(ANSWER_MAX))
     }
 
-    /// For answers without end, of which something comes at least so often.
+    /// For endless answers, which send something at least this often.
     pub(crate) fn of_streams(address: &str, silence_max: Duration) -> Result<Self, Error> {
         Self::with(address, reqwest::Client::builder().read_timeout(silence_max))
     }
@@ -101,17 +101,17 @@ impl Client {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // The summary API stands beside us: a proxy of the environment is meant for the world outside.
+        // The summary API is nearby: the environment's proxy is for the internet.
         let http = http.no_proxy().connect_timeout(CONNECT_MAX).build();
         Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base, token: None })
     }
 
-    /// The client, showing a secret with each request.
+    /// The client with a secret, sent with each request.
     pub(crate) fn showing(self, token: Option<Redacted>) -> Self {
         Self { token, ..self }
     }
 
-    /// The answer to a GET of `path`, below the address.
+    /// The answer to a GET of `path` below the address.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -123,7 +123,7 @@ impl Client {
         loop {
             match self.get_once(path, query).await {
                 Err(error) if patience == Patience::Some && error.may_pass() && attempt < ATTEMPTS => {
-                    tracing::debug!(%error, attempt, "the summary API is asked again");
+                    tracing::debug!(%error, attempt, "retrying the request");
                     attempt += 1;
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
@@ -151,7 +151,7 @@ impl Client {
         })
     }
 
-    /// The answer that begins to a GET of `path`; a refusal is an error.
+    /// The beginning answer to a GET of `path`; a refusal is an error.
     pub(crate) async fn open(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Error> {
         let mut url = self.base.join(path).map_err(|error| self.strange(error.to_string()))?;
         if !query.is_empty() {
@@ -179,12 +179,12 @@ impl Client {
         redact(self.base.as_str())
     }
 
-    /// What answers there is not what was expected; the problem is told without a plate.
+    /// The error of an unexpected answer; `problem` must not contain a plate.
     pub(crate) fn strange(&self, problem: String) -> Error {
         Error::Strange { address: self.address(), problem }
     }
 
-    /// Nobody answers there.
+    /// The error of an unreachable summary API.
     fn unavailable(&self, error: &reqwest::Error) -> Error {
         let (address, cause) = (self.address(), deepest(error));
         let reason = format!(
@@ -195,18 +195,18 @@ impl Client {
     }
 }
 
-/// The flag that names the summary API.
+/// The flag with the address of the summary API.
 pub(crate) fn flag() -> Arg {
     let help = format!("The summary API; else {}, else {DEFAULT_API}", SUMMARY_API_URL.name);
     Arg::new(API).long(API).value_name("URL").help(help)
 }
 
-/// The command with a help that shows the settings which name the summary API.
+/// The command with a help of the settings for the address of the summary API.
 pub(crate) fn reading(command: Command) -> Command {
     settings::reading(command, &[&[&SUMMARY_API_URL], OF_COMMANDS])
 }
 
-/// Whether somebody said where the summary API is.
+/// Whether an address of the summary API was given.
 pub(crate) fn is_named(matches: &ArgMatches, settings: &Settings) -> bool {
     matches.contains_id(API) || settings.text(&SUMMARY_API_URL).is_some()
 }
@@ -228,12 +228,12 @@ pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<Strin
     Ok(url.map_or_else(|| DEFAULT_API.to_owned(), |url| url.expose().to_owned()))
 }
 
-/// What lies at the bottom of a failed request.
+/// The innermost cause of a failed request.
 pub(crate) fn deepest(error: &reqwest::Error) -> String {
     causes::innermost(error).unwrap_or_else(|| "no answer".to_owned())
 }
 
-/// What a problem document says, or the beginning of what else is there.
+/// The detail of a problem document, or the beginning of another body.
 fn detail(body: &[u8]) -> String {
     let problem: Option<Value> = serde_json::from_slice(body).ok();
     let member = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! `dwell completions`: what a shell needs to complete the command line.
+//! `dwell completions`: the script by which a shell completes the command line.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
@@ -13,7 +13,7 @@ Examples:
   dwell completions zsh > ~/.zfunc/_dwell
   dwell completions fish > ~/.config/fish/completions/dwell.fish";
 
-/// The completions can't be written.
+/// Standard output can't be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
 pub struct Error(#[from] std::io::Error);
@@ -31,7 +31,7 @@ pub fn command() -> Command {
 /// Writes the script for `program` to standard output.
 ///
 /// # Errors
-/// It can't be written.
+/// Standard output can't be written.
 pub fn run(matches: &ArgMatches, mut program: Command) -> Result<(), Error> {
     let Some(shell) = matches.get_one::<Shell>(SHELL) else { return Ok(()) };
     let mut script = Vec::new();

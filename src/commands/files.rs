@@ -1,6 +1,6 @@
 //! The arguments of commands that read files of gate events.
 //!
-//! Reading the files is the crate `event-files`'.
+//! The crate `event-files` reads the files.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, value_parser};
 const FILES: &str = "files";
 const REFUSED: &str = "refused";
 
-/// The arguments: the files, and the one that refused lines are collected in.
+/// The arguments: the files, and the file for refused lines.
 pub(crate) fn arguments() -> [Arg; 2] {
     [
         Arg::new(FILES)
@@ -26,10 +26,10 @@ pub(crate) fn arguments() -> [Arg; 2] {
     ]
 }
 
-/// The files that were named, and the one for refused lines.
+/// The given files, and the file for refused lines.
 ///
 /// # Errors
-/// Standard input is named twice, or a file is not there.
+/// Standard input is named twice, or a file does not exist.
 pub(crate) fn read(matches: &ArgMatches) -> Result<(Vec<PathBuf>, Option<PathBuf>), event_files::Error> {
     let files: Vec<PathBuf> = matches.get_many::<PathBuf>(FILES).into_iter().flatten().cloned().collect();
     event_files::check(&files)?;

@@ -1,6 +1,6 @@
 //! The commands of `dwell`: each has a `command` for the command line and a `run`.
 //!
-//! What a command and a service both do is left to the crates that both use.
+//! Code that commands share with services is in the crates.
 
 mod api_client;
 pub mod completions;

@@ -1,7 +1,7 @@
 //! `dwell publish`: sends files of gate events to the queues of their directions.
 //!
-//! What is sent is the JSON text of the file itself. The order of the file is kept within each queue, and both queues are
-//! filled side by side, in bounded batches, each confirmed before the next. What becomes of the events is the correlator's.
+//! The original JSON text is sent. The order of the file is kept within each queue. Both queues are filled
+//! concurrently, in bounded batches, each confirmed before the next one.
 
 mod confirms;
 
@@ -27,14 +27,14 @@ use crate::commands::queues::{self, Queues};
 use crate::terminal::progress::Progress;
 
 const EVENTS_PER_MESSAGE: &str = "events-per-message";
-/// A batch has at most so many messages, and is sent when it has so many bytes.
+/// A batch has at most this many messages, and is sent when it has this many bytes.
 const BATCH_MESSAGES: usize = 1_000;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// So many batches a queue wait between the file and the bus.
+/// The maximum of batches per queue that wait between the file and the bus.
 const BATCHES_WAITING: usize = 4;
-/// Nothing consumes from the embedded bus meanwhile: a batch that waits longer waits for ever.
+/// Nothing consumes from the embedded bus meanwhile, so a batch that waits longer waits for ever.
 const EMBEDDED_MAX: Duration = Duration::from_mins(1);
-/// After the stop, the reading gets this long to notice it.
+/// After the stop, the reading thread gets this time to notice it.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
@@ -56,21 +56,21 @@ flag; 69 RabbitMQ does not answer, a running dwell has the embedded queues, or t
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input can't be read to its end.
-    #[error("not all was published")]
+    #[error("not everything was published")]
     Input(#[from] event_files::Error),
     /// The file of refused lines can't be written.
-    #[error("not all was published")]
+    #[error("not everything was published")]
     Output(#[from] atomic_file::Error),
     /// The bus can't be used.
-    #[error("not all was published")]
+    #[error("not everything was published")]
     Queues(#[from] queues::Error),
-    /// The embedded bus takes no more.
+    /// The embedded bus is full.
     #[error(
         "the embedded queue {queue} is full, and nothing consumes from it meanwhile: let dwell run until it is empty, \
          put more events into a message (--events-per-message 100), or use RabbitMQ (DWELL_AMQP_URL)"
     )]
     Full {
-        /// Which queue.
+        /// The queue.
         queue: String,
     },
     /// The reading panicked: a defect of the program.
@@ -92,7 +92,7 @@ pub fn command() -> Command {
                 .value_name("N")
                 .default_value("1")
                 .value_parser(value_parser!(u32).range(1..=most))
-                .help("So many events go into one message, as an array, if they fit into 1 MiB"),
+                .help("Events in one message, as an array, if they fit into 1 MiB"),
         );
     queues::reading(command)
 }
@@ -100,7 +100,7 @@ pub fn command() -> Command {
 /// Runs the command.
 ///
 /// # Errors
-/// What can't be read or sent, and refused events that nobody collects.
+/// An input can't be read, the bus can't be used, or lines were refused and not collected.
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let (files, refused) = files::read(matches).map_err(Error::from)?;
     let events_per_message = matches.get_one::<u32>(EVENTS_PER_MESSAGE).map_or(1, |count| *count as usize);
@@ -110,7 +110,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
     Ok(verdict.check()?)
 }
 
-/// What is to be published, and how.
+/// The input and the packing of a publish.
 #[derive(Debug)]
 struct Job {
     files: Vec<PathBuf>,
@@ -143,7 +143,7 @@ async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &Servi
         () = context.lifecycle.stopping() => None,
     };
     let Some(done) = done else {
-        // With its receivers gone it ends by itself, unless it waits for standard input.
+        // Without its receivers it ends by itself, unless it waits for standard input.
         drop(tokio::time::timeout(STOP_MAX, reading).await);
         return Err(queues::Error::Stopped.into());
     };
@@ -169,7 +169,7 @@ async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &Servi
     Ok(refused.finish()?)
 }
 
-/// Sends the batches one after the other; says how many messages that were.
+/// Sends the batches one after the other; returns the number of messages.
 async fn send(
     queues: &Queues,
     queue: Queue,
@@ -194,7 +194,7 @@ async fn send(
     Ok(sent)
 }
 
-/// Reads the files to their end, or until nobody takes the batches any more. Says how many events it gave.
+/// Reads the files to their end, or until the batches have no receiver. Returns the number of events.
 fn read_events(
     files: &[PathBuf],
     confirms: &Confirms,
@@ -229,7 +229,7 @@ fn read_events(
     })?;
     for packer in [&mut entries, &mut exits] {
         if packer.flush().is_break() {
-            tracing::debug!("nobody takes the last batch any more; the sender says why");
+            tracing::debug!("the last batch has no receiver; the sender reports why");
         }
     }
     failed.map_or(Ok((events, refused)), |error| Err(error.into()))
@@ -247,7 +247,7 @@ struct Batch {
 struct Packer {
     batches: mpsc::Sender<Batch>,
     events_per_message: usize,
-    /// The message under way: events, separated by commas.
+    /// The current message: events, separated by commas.
     body: Vec<u8>,
     events: usize,
     batch: Batch,
@@ -259,9 +259,9 @@ impl Packer {
         Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Batch::default(), batch_bytes: 0 }
     }
 
-    /// Breaks when nobody takes the batches any more.
+    /// Breaks if the batches have no receiver.
     fn add(&mut self, json: &[u8]) -> ControlFlow<()> {
-        // The brackets of an array and a comma go around it.
+        // Room for the brackets of an array and a comma.
         let is_full = self.events == self.events_per_message || self.body.len() + json.len() + 3 > MAX_BODY_BYTES;
         if self.events > 0 && is_full {
             self.end_message()?;
@@ -274,7 +274,7 @@ impl Packer {
         if self.events == self.events_per_message { self.end_message() } else { ControlFlow::Continue(()) }
     }
 
-    /// Sends what there is.
+    /// Sends the current batch.
     fn flush(&mut self) -> ControlFlow<()> {
         if self.events > 0 {
             self.end_message()?;

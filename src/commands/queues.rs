@@ -1,6 +1,6 @@
-//! The bus as the commands `publish` and `dlq` use it: opened once, for one piece of work, with errors that say what to do.
+//! The bus of the commands `publish` and `dlq`: opened once, for one piece of work, with errors that say what to do.
 //!
-//! What is sent and received is left to the commands.
+//! The commands send and receive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use clap::Command;
 use service_kit::{ServiceContext, Unavailable};
 use settings::{AMQP_URL, DATA_DIR, OF_COMMANDS, OF_QUEUES, OTLP_ENDPOINT, Settings};
 
-/// While a command has the embedded bus, nothing consumes there: its queues must hold all that a file brings.
+/// While a command uses the embedded bus, nothing consumes from it: its queues must hold a whole file.
 const EMBEDDED_LIMITS: embedded::Limits = embedded::Limits { messages_max: 10_000_000, bytes_max: 1024 * 1024 * 1024 };
-/// How long a broker may take to say how many messages a queue has.
+/// The timeout of a broker's answer about the depth of a queue.
 const DEPTH_MAX: Duration = Duration::from_secs(30);
 const DEPTH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why the queues can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Settings and bus disagree; the cause says what to do.
+    /// The bus refuses the settings; the cause says what to do.
     #[error("the queues can't be used")]
     Config(#[from] settings::Error),
-    /// The broker does not answer, or another process has the embedded bus.
+    /// The broker does not answer, or another process uses the embedded bus.
     #[error("the queues can't be used")]
     Unavailable(#[from] Unavailable),
     /// The stop came first.
-    #[error("stopped before it was done; it does no harm to begin again")]
+    #[error("stopped before it was done; it is safe to run it again")]
     Stopped,
 }
 
-/// The command with a help that shows the settings which name the queues.
+/// The command with a help of the settings of the queues.
 pub(crate) fn reading(command: Command) -> Command {
     settings::reading(command, &[OF_QUEUES, &[&DATA_DIR, &OTLP_ENDPOINT], OF_COMMANDS])
 }
@@ -51,8 +51,8 @@ impl Queues {
         Ok(Self { bus, config })
     }
 
-    /// Opens the bus to publish to. Embedded queues are made only in a folder that the settings name: in one that happens to
-    /// be the default, no dwell may ever start.
+    /// Opens the bus to publish to. Creates embedded queues only in a folder that is set explicitly: in the default
+    /// folder, no dwell may ever run.
     pub(crate) fn open_to_publish(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
         if settings.is_given(&DATA_DIR) {
             Self::open(settings, context)
@@ -61,7 +61,7 @@ impl Queues {
         }
     }
 
-    /// Opens the bus, but makes no embedded one: there is nothing in a new one to look at.
+    /// Opens the bus, but creates no embedded one: a new one would be empty.
     pub(crate) fn open_existing(settings: &Settings, context: &ServiceContext) -> Result<Self, Error> {
         let BusConfig { url, data_dir, .. } = BusConfig::from_settings("dwell", settings)?;
         if url.is_none() && !embedded::Embedded::is_in(&data_dir) {
@@ -76,22 +76,22 @@ impl Queues {
         Self::open(settings, context)
     }
 
-    /// Whether the bus is this process's own.
+    /// Whether the bus is embedded.
     pub(crate) fn is_embedded(&self) -> bool {
         self.config.url.is_none()
     }
 
-    /// The queue as a person knows it.
+    /// The name of the queue for people.
     pub(crate) fn name(&self, queue: Queue) -> &str {
         self.config.names.of(queue)
     }
 
-    /// Where the queues are, as the end of a sentence.
+    /// The location of the queues, as the end of a sentence.
     pub(crate) fn place(&self) -> String {
         self.config.url.as_ref().map_or_else(|| self.config.data_dir.display().to_string(), ToString::to_string)
     }
 
-    /// How many messages are ready in the queue; waits for the broker, but not for ever.
+    /// How many messages are ready in the queue; retries until a timeout.
     pub(crate) async fn depth(&self, queue: Queue) -> Result<u64, Error> {
         let asked = async {
             loop {

@@ -1,6 +1,6 @@
 //! `dwell replay`: the canonical sessions of files of gate events, without any server.
 //!
-//! The work is the crate `replay`'s; here are the command line and what is said at the end.
+//! The crate `replay` does the work; here are the command line and the final summary.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::commands::files;
 use crate::terminal::progress::Progress;
 
 const SESSIONS: &str = "sessions";
-/// After the stop, the work gets this long to notice it and to clean up.
+/// After the stop, the work gets this time to notice it and to clean up.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,7 @@ start and /api/v1/rules tell them), set those. A lot's own time is that of its n
 Exit codes: 0 done; 1 failed, or events were refused without --refused (the sessions of the others are written); 2
 unknown flag; 78 wrong settings.";
 
-/// Why the command failed, besides what the replay itself says.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting is wrong.
@@ -73,7 +73,7 @@ pub fn command() -> Command {
 /// Runs the command.
 ///
 /// # Errors
-/// What can't be read or written, and refused events that nobody collects.
+/// An input can't be read, an output can't be written, or lines were refused and not collected.
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let job = read(matches, settings)?;
     let stop = Arc::new(AtomicBool::new(false));

@@ -1,7 +1,8 @@
-//! `dwell verify`: is every recorded event accounted for, exactly once, and is every session what its events say?
+//! `dwell verify`: does the ledger account for every recorded event exactly once, and does every session agree with
+//! its events?
 //!
-//! A running summary API does the work on its own ledger. When none answers, the ledger that the settings name is opened
-//! here, which takes its lock. Nothing is changed. What is compared is said by `sessions`.
+//! A running summary API verifies its own ledger. If none answers, the configured ledger is opened here, with its
+//! lock. Read-only. `sessions` defines the comparison.
 
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ use crate::commands::api_client::{self, Client, address};
 use crate::terminal::output;
 use crate::terminal::progress::Progress;
 
-/// A part takes seconds; a large ledger on a slow disk some more.
+/// The timeout of one part: it takes seconds, more for a large ledger on a slow disk.
 const PART_MAX: Duration = Duration::from_mins(10);
 const ROUTE: &str = "internal/v1/verify";
-/// The longest line that the summary API answers: a hundred faults, each some hundred bytes.
+/// The maximum length of an answer's line: a hundred faults of some hundred bytes.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
 const EXAMPLES: &str = "\
@@ -43,7 +44,7 @@ pub enum Error {
     /// A setting is wrong.
     #[error("nothing can be verified")]
     Config(#[from] settings::Error),
-    /// The summary API gave no answer that can be used.
+    /// The summary API gave no usable answer.
     #[error("the ledger is not verified")]
     Api(#[from] api_client::Error),
     /// The ledger can't be opened here.
@@ -55,8 +56,8 @@ pub enum Error {
     /// The verification ended before its last part.
     #[error("the verification broke off ({0}); the log of the summary API says why")]
     BrokenOff(String),
-    /// The ledger is not as its events say.
-    #[error("{0} found: the ledger is not what its events say. Keep a copy of it, and report this")]
+    /// The ledger disagrees with its events.
+    #[error("{0} found: the ledger disagrees with its events. Keep a copy of it, and report this")]
     Faults(String),
     /// The verdict can't be written.
     #[error("cannot write to standard output")]
@@ -94,7 +95,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> Result<(), Error> {
     let progress = Progress::of_things("vehicles");
     let found = match ask(matches, settings, &progress).await {
-        // An address that somebody named is the one that is meant.
+        // An address that was given explicitly has no fallback.
         Err(Error::Api(api_client::Error::Unavailable(reason))) if !api_client::is_named(matches, settings) => {
             let opened = offline::open(settings, context).await?.ok_or(api_client::Error::Unavailable(reason))?;
             let found = here(&opened.service, &progress).await;
@@ -111,7 +112,7 @@ async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceCont
     Ok(())
 }
 
-/// Has the running summary API verify its ledger.
+/// Verifies the ledger by the running summary API.
 async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> Result<Verification, Error> {
     let token = settings.secret(&INTERNAL_TOKEN)?;
     let client = Client::of_streams(&address(matches, settings)?, PART_MAX)?.showing(token);
@@ -136,7 +137,7 @@ async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> 
     if last.done { Ok(last) } else { Err(Error::BrokenOff("before its last part".to_owned())) }
 }
 
-/// Verifies a ledger that was opened here.
+/// Verifies a ledger that is opened here.
 async fn here(service: &Service, progress: &Progress) -> Result<Verification, Error> {
     let mut parts = std::pin::pin!(service.verify().await?);
     let mut last = Verification::default();

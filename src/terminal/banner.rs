@@ -1,4 +1,4 @@
-//! What a person sees first and last: an aligned block of addresses and what is kept where, and a line at the end.
+//! The first and the last output for a person: an aligned block of addresses and stores, and a line at the end.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ pub struct Banner {
 }
 
 impl Banner {
-    /// What the settings came to; `address` is where the summary API listens.
+    /// The configured addresses; the summary API listens on `address`.
     pub fn new(settings: &Settings, address: SocketAddr, lots: &Lots) -> Self {
         let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
         let base = format!("http://{host}:{}", address.port());
@@ -47,11 +47,11 @@ impl fmt::Display for Banner {
     }
 }
 
-/// What this process did, in a line.
+/// A summary of this process, in a line.
 pub fn summary(registry: &Registry) -> String {
     let total = |name| format!("{:.0}", sum(registry, name));
     format!(
-        "stopped: {} events received, {} exits matched, {} unmatched, {} dead letters; what was not acknowledged comes again at the next start\n",
+        "stopped: {} events received, {} exits matched, {} unmatched, {} dead letters; unacknowledged messages are redelivered at the next start\n",
         total("dwell_events_received_total"),
         total("matched_events"),
         total("unmatched_events"),

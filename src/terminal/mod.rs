@@ -1,6 +1,6 @@
-//! What a person sees in the terminal: the banner of the pipeline, standard output, and progress on standard error.
+//! Output to the terminal: the banner of the pipeline, standard output, and progress on standard error.
 //!
-//! The log is `service_kit`'s, and how an answer looks is said by the command that gives it.
+//! `service_kit` writes the log; each command formats its own answer.
 
 pub mod banner;
 pub mod output;

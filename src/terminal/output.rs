@@ -1,7 +1,7 @@
 //! Standard output of the commands that answer with text.
 //!
-//! Text from outside is made safe to show where it is written (see [`printable`]). A reader that goes away early, such as
-//! `head`, has all that was wanted: the command ends quietly.
+//! Text from outside is escaped where it is written (see [`printable`]). If the reader closes the pipe early, as
+//! `head` does, the command ends quietly.
 
 use std::io::{self, ErrorKind, Write as _};
 
@@ -12,23 +12,23 @@ use event_files::atomic_file;
 /// Writes text for people, of several lines.
 ///
 /// # Errors
-/// As of [`write`].
+/// Like [`write`].
 pub(crate) fn print(text: &str) -> io::Result<bool> {
     write(printable::lines(text).as_bytes())
 }
 
-/// Writes JSON, one value or one a line.
+/// Writes JSON, one value, or one per line.
 ///
 /// # Errors
-/// As of [`write`].
+/// Like [`write`].
 pub(crate) fn print_json(json: &str) -> io::Result<bool> {
     write(printable::json(json).as_bytes())
 }
 
-/// The end of a command; that nobody reads on what it writes is no failure.
+/// The end of a command; a broken pipe is not a failure.
 ///
 /// # Errors
-/// All others.
+/// All other errors.
 pub fn ended(end: anyhow::Result<()>) -> anyhow::Result<()> {
     let is_closed = |error: &anyhow::Error| {
         error.chain().any(|cause| cause.downcast_ref::<atomic_file::Error>().is_some_and(atomic_file::Error::is_closed))
@@ -39,11 +39,10 @@ pub fn ended(end: anyhow::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Writes all of it; `false` says that nobody reads on, which is no error: whoever reads only the first lines has all that
-/// was wanted.
+/// Writes all of the text. Returns `false` on a broken pipe (for instance `| head`), which is not an error.
 ///
 /// # Errors
-/// It can't be written, though somebody reads.
+/// Standard output can't be written for another reason.
 pub(crate) fn write(text: &[u8]) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     is_read_on(out.write_all(text).and_then(|()| out.flush()))

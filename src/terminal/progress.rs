@@ -1,6 +1,6 @@
-//! What a command tells a person on standard error while it works: a bar on a terminal, and single lines anywhere.
+//! The progress of a command on standard error: a bar on a terminal, and single lines anywhere.
 //!
-//! Standard output is left to what the command gives; the log is `service_kit`'s.
+//! Standard output is for the result of the command; `service_kit` writes the log.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use parking::printable;
 
 const TICK: Duration = Duration::from_millis(250);
 
-/// How far the work is. It is drawn on a terminal only. Cheap to clone; all clones are the same.
+/// The progress of some work, drawn on a terminal only. Cheap to clone; all clones share the bar.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// Work that is measured in bytes, of which there are `total` when that is known.
+    /// Work measured in bytes, `total` of them if known.
     pub(crate) fn of_bytes(what: &'static str, total: Option<u64>) -> Self {
         let template = match total {
             Some(_) => "{prefix} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left {msg}",
@@ -27,12 +27,12 @@ impl Progress {
         Self::drawn(what, total, template)
     }
 
-    /// Work that is measured in things, of which nobody knows how many there are.
+    /// Work measured in items of an unknown number.
     pub(crate) fn of_things(what: &'static str) -> Self {
         Self::drawn(what, None, "{spinner} {prefix} {human_pos} {msg}")
     }
 
-    /// Work that is only waited for.
+    /// Work without a measure.
     pub(crate) fn of_waiting(what: &'static str) -> Self {
         Self::drawn(what, None, "{spinner} {prefix} {elapsed} {msg}")
     }
@@ -43,14 +43,14 @@ impl Progress {
         Self { bar: ProgressBar::hidden() }
     }
 
-    /// How much is done.
+    /// The amount done so far.
     #[cfg(test)]
     pub(crate) fn position(&self) -> u64 {
         self.bar.position()
     }
 
     fn drawn(what: &'static str, total: Option<u64>, template: &str) -> Self {
-        // Draws to standard error, and nothing at all when that is no terminal.
+        // Draws to standard error, and nothing if that is not a terminal.
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -60,17 +60,17 @@ impl Progress {
         Self { bar }
     }
 
-    /// So much more is done.
+    /// Adds to the amount done.
     pub(crate) fn advance(&self, by: u64) {
         self.bar.inc(by);
     }
 
-    /// So much is done by now.
+    /// Sets the amount done.
     pub(crate) fn set(&self, position: u64) {
         self.bar.set_position(position);
     }
 
-    /// What is done just now.
+    /// Sets the current activity.
     pub(crate) fn show(&self, what: impl Into<String>) {
         self.bar.set_message(printable::one_line(&what.into()).into_owned());
     }
@@ -79,12 +79,12 @@ impl Progress {
     pub(crate) fn say(&self, line: &str) {
         self.bar.suspend(|| {
             if let Err(error) = writeln!(std::io::stderr().lock(), "{}", printable::lines(line)) {
-                tracing::debug!(%error, "nobody reads standard error");
+                tracing::debug!(%error, "standard error is closed");
             }
         });
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -61,7 +61,8 @@ enum Target {
 impl AtomicFile {
     /// Begins the file at `path`. An existing file stays unchanged until the end.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let target_name = if path.as_os_str() == STDOUT { "standard output".to_owned() } else { path.display().to_string() };
+        let target_name =
+            if path.as_os_str() == STDOUT { "standard output".to_owned() } else { path.display().to_string() };
         match open(path) {
             Ok((target, moves)) => Ok(Self { target_name, target, pending: Vec::with_capacity(BUFFER_BYTES), moves }),
             Err(source) => Err(Error { target_name, source }),
@@ -122,7 +123,8 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File { file, is_cached: true } => file.write(bytes),
-            Self::File { file, is_cached } => match pwritev2(&*file, &[IoSlice::new(bytes)], APPEND_OFFSET, DONT_CACHE) {
+            Self::File { file, is_cached } => match pwritev2(&*file, &[IoSlice::new(bytes)], APPEND_OFFSET, DONT_CACHE)
+            {
                 // Not every kernel and file system supports it.
                 Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => {
                     *is_cached = true;

@@ -61,7 +61,7 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
     let (matched, unmatched) = service.exits();
     let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
     let pending = standing.status.pending;
-    let of_exits = match (matched + unmatched, words::held(pending.held_exits, &service.terms().rules)) {
+    let of_exits = match (matched + unmatched, words::held(pending.held_exits, &service.info().rules)) {
         (0, None) => "no exit is decided yet".to_owned(),
         (0, Some(held)) => format!("no exit is decided yet; {held}"),
         (_, None) => "of those exits".to_owned(),

@@ -51,7 +51,7 @@ pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathPar
 /// The newest stays of the vehicle in this lot, this one left out; none where no plate says which vehicle it was.
 async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
     let vehicle = &row.session.vehicle;
-    if service.terms().rules.is_unread(&vehicle.plate) {
+    if service.info().rules.is_unread(&vehicle.plate) {
         return Ok(Vec::new());
     }
     let filter = SessionFilter {
@@ -73,7 +73,7 @@ fn verdict(service: &Service, story: &Story) -> Markup {
     let (why, more) = match told {
         Some(told) if session.state != State::Void => (told.first_sentence(), told.rest()),
         told => {
-            let why = words::why(&story.session, &service.terms().rules);
+            let why = words::why(&story.session, &service.info().rules);
             (html! { (why) }, told.as_ref().and_then(Told::whole))
         }
     };

@@ -36,7 +36,7 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
     let content = html! {
         h1 { "Unmatched" }
         p.lead { "Entries and exits without a counterpart. Evidence that comes later may still match them." }
-        @if let Some(held) = words::held(status.pending.held_exits, &service.terms().rules) {
+        @if let Some(held) = words::held(status.pending.held_exits, &service.info().rules) {
             p.notice #held {
                 (Mark::State(State::HeldExit)) (held) ": "
                 a href=(links::link(PATH, &[("state", State::HeldExit.as_str())])) { "the held exits of all lots" } "."

@@ -31,7 +31,7 @@ impl Whys {
         let why = self.0.get(&row.session.id);
         let told = why.map(|why| Told::new(service, &row.session.vehicle, &why.explanation, &|_| None));
         html! {
-            @if let Some(told) = &told { (told.first_sentence()) } @else { (words::why(row, &service.terms().rules)) }
+            @if let Some(told) = &told { (told.first_sentence()) } @else { (words::why(row, &service.info().rules)) }
             " "
             @if let Some(near) = why.and_then(|why| why.near.as_ref()) {
                 "Nearly the same plate, "
@@ -69,7 +69,7 @@ impl Told {
     ) -> Self {
         let time = |time: Timestamp| format!("{MOMENT}{}{MOMENT}", time.as_millis());
         let naming = Naming { gate, time: &time, has_ids: false };
-        let text = explanation.text(vehicle, &service.terms().rules, naming);
+        let text = explanation.text(vehicle, &service.info().rules, naming);
         Self { local: Local::of(service, &vehicle.lot), text }
     }
 

@@ -1,8 +1,8 @@
-//! `dwell dlq`: looks at dead letters, and gives them another try.
+//! `dwell dlq`: lists dead letters, and requeues them.
 //!
-//! Why a message is a dead letter was said by who put it there. A list leaves every letter where it is; a requeued one is
-//! sent as it came, with its properties and headers, and confirmed by its queue before it leaves the dead letters, so that
-//! at worst it is there twice. How a letter is written for people is left to `shown`.
+//! The reason of a dead letter was set when it was published. Listing leaves every letter in the queue. Requeueing
+//! publishes a letter unchanged, with its properties and headers, and waits for the confirm before it removes the
+//! dead letter, so that in the worst case it is duplicated. `shown` formats letters for people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +27,11 @@ const REQUEUE: &str = "requeue";
 const LIMIT: &str = "limit";
 const JSON: &str = "json";
 const SHOW_BODIES: &str = "show-bodies";
-/// So many letters are held without an acknowledgement: as many as come in the order of their queue.
+/// The maximum of unacknowledged letters: as many as arrive in the order of their queue.
 const HELD_MAX: u64 = 2_000;
-/// The first letter may wait for a connection.
+/// The timeout of the first letter, including the connection.
 const FIRST_MAX: Duration = Duration::from_secs(15);
-/// When nothing comes for so long, somebody else has the rest.
+/// If no letter arrives for this long, another consumer has the rest.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
@@ -77,8 +77,9 @@ pub fn command() -> Command {
         .clone()
         .default_value("100")
         .value_parser(value_parser!(u64).range(1..=HELD_MAX))
-        .help("Show at most so many, the oldest first");
-    let requeued = limit.value_parser(value_parser!(u64).range(1..)).help("Requeue at most so many, the oldest first");
+        .help("Show at most this many, the oldest first");
+    let requeued =
+        limit.value_parser(value_parser!(u64).range(1..)).help("Requeue at most this many, the oldest first");
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let command = Command::new("dlq")
         .about("List or requeue the messages that could not be processed")
@@ -121,7 +122,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
     }
 }
 
-/// The letters that were there at the beginning, as they come. What is not acknowledged stays in the queue.
+/// The letters that were in the queue at the start. Unacknowledged ones stay in the queue.
 struct Letters {
     consumer: Box<dyn Consumer>,
     acknowledger: Arc<dyn Acknowledger>,
@@ -138,7 +139,7 @@ impl Letters {
         Ok((Self { acknowledger: consumer.acknowledger(), consumer, left, patience: FIRST_MAX }, there))
     }
 
-    /// The next ones; none when all have come or nothing comes any more.
+    /// The next letters; empty at the end, or if none arrives any more.
     async fn next(&mut self) -> Result<Vec<Delivery>, Error> {
         if self.left == 0 {
             return Ok(Vec::new());
@@ -194,12 +195,12 @@ async fn requeue(queues: &Queues, matches: &ArgMatches) -> Result<(), Error> {
     progress.say(&format!("{} of {there} in {name} requeued", counted(requeued, "message")));
     if staying > 0 {
         let staying = counted(staying, "message");
-        progress.say(&format!("{staying} left there: neither a note nor the body says which queue it came from"));
+        progress.say(&format!("{staying} left there: neither the headers nor the body contain the original queue"));
     }
     Ok(())
 }
 
-/// Publishes the letters to the queues that they came from, and says which of them are safe there.
+/// Publishes the letters to their original queues, and returns which of them are safe there.
 async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, Error> {
     let mut done = Vec::new();
     let mut messages = [(Queue::Entry, Vec::new()), (Queue::Exit, Vec::new())];
@@ -219,7 +220,7 @@ async fn send_back(queues: &Queues, letters: Vec<Delivery>) -> Result<Vec<Tag>, 
     Ok(done)
 }
 
-/// The queue that its note names, by our word or by the broker's name; else that of the direction of its event.
+/// The original queue of the dead-letter reason, by our name or the broker's; else that of the event's direction.
 fn origin(queues: &Queues, letter: &Delivery) -> Option<Queue> {
     let noted = letter.dead_letter.as_ref().map(|dead_letter| dead_letter.queue.as_str());
     let by_note = [Queue::Entry, Queue::Exit]

@@ -1,7 +1,7 @@
-//! A dead letter as `dwell dlq list` writes it: a row for people, or a line of JSON.
+//! A dead letter in `dwell dlq list`: a row for people, or a line of JSON.
 //!
-//! Bodies, and the values that a publisher chose, may hold plates, so they are shown only when they are asked for. No
-//! control character reaches the terminal.
+//! Bodies and property values may contain plates, so they are shown only on request. No control character reaches the
+//! terminal.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use parking::wire::without_byte_order_mark;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// What is shown of a letter; without its body, which may be large.
+/// The shown parts of a letter, without its body, which may be large.
 #[derive(Debug)]
 pub(super) struct Shown {
     queue: String,
@@ -19,7 +19,7 @@ pub(super) struct Shown {
     bytes: usize,
     event: Option<Uuid>,
     properties: Properties,
-    /// Asked for only.
+    /// Only on request.
     body: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Shown {
         row + &body.unwrap_or_default()
     }
 
-    /// A property or header: its name, and its value where it is asked for or can't be a plate.
+    /// A property or header: its name, and its value on request or if it can't be a plate.
     fn word(&self, name: &str, value: &str) -> String {
         let name = printable::one_line(name).into_owned();
         let is_open = self.body.is_some() || OPEN.contains(&name.as_str());
@@ -93,10 +93,10 @@ impl Shown {
     }
 }
 
-/// Properties whose values say how to read the body.
+/// Properties that describe the encoding of the body.
 const OPEN: [&str; 2] = ["content_type", "content_encoding"];
 
-/// Letters as a table, each with a line on what its publisher said beside the body, if that is unusual.
+/// Letters as a table, each with a line about unusual properties.
 pub(super) fn as_table(letters: &[Shown]) -> String {
     if letters.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! Dead letters of the embedded bus: what is shown of them, and where they go.
+//! Dead letters of the embedded bus: how they are shown, and where they are requeued.
 
 use bus::{DeadLetterReason, HeaderValue, Properties};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ fn dead(body: &str, queue: Option<&str>) -> Message {
     Message { dead_letter, ..Message::new(Bytes::copy_from_slice(body.as_bytes())) }
 }
 
-/// A bus of its own, and the folder that it lives in.
+/// A separate bus, and its folder.
 fn open() -> (Queues, ServiceContext, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::from_variables([("DWELL_DATA_DIR", folder.path().to_str().unwrap())]).unwrap();
@@ -46,7 +46,7 @@ fn arguments(words: &[&str]) -> ArgMatches {
 async fn letters_go_back_to_the_queue_they_came_from_and_the_others_stay() {
     let (queues, _context, _folder) = open();
     let letters = vec![
-        dead("noted for the exits", Some("exit")),
+        dead("reason names the exits", Some("exit")),
         dead("nobody knows", None),
         dead(ENTRY, None),
         dead(EXIT, Some("parking.entry")),
@@ -56,7 +56,7 @@ async fn letters_go_back_to_the_queue_they_came_from_and_the_others_stay() {
     requeue(&queues, &arguments(&["requeue"])).await.unwrap();
 
     assert_eq!(bodies(&queues, Queue::Entry).await, [ENTRY, EXIT]);
-    assert_eq!(bodies(&queues, Queue::Exit).await, ["noted for the exits"]);
+    assert_eq!(bodies(&queues, Queue::Exit).await, ["reason names the exits"]);
     assert_eq!(bodies(&queues, Queue::Dead).await, ["nobody knows"]);
 }
 

@@ -1,9 +1,9 @@
-//! Parts of a URL for the commands that a person may copy. Never a password.
+//! Parts of a URL for commands that a person may copy. Never a password.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// `HOST PORT` of a URL, as the command line wants them; empty when it has none.
+/// `HOST PORT` of a URL for a command line; empty if the URL has none.
 pub(super) fn host_and_port(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return String::new() };
     let port = url.port_or_known_default().or_else(|| match url.scheme() {
@@ -18,18 +18,18 @@ pub(super) fn host_and_port(url: &str) -> String {
     }
 }
 
-/// What to do when nobody answers at the URL that `setting` has.
+/// What to do if the URL of `setting` is unreachable.
 pub(super) fn unreachable(server: &str, url: &str, setting: &str) -> String {
     let place = host_and_port(url);
     format!("start {server}, or correct host and port in {setting}; to see whether it can be reached: nc -vz {place}")
 }
 
-/// The user of a URL, as the server knows it.
+/// The user of a URL, decoded.
 pub(super) fn user(url: &str) -> String {
     Url::parse(url).map(|url| decoded(url.username())).unwrap_or_default()
 }
 
-/// The path of a URL, for instance a virtual host or a database, as the server knows it.
+/// The path of a URL, for instance a virtual host or a database, decoded.
 pub(super) fn path(url: &str) -> String {
     Url::parse(url).map(|url| decoded(url.path().strip_prefix('/').unwrap_or_default())).unwrap_or_default()
 }
@@ -38,7 +38,7 @@ fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
-/// A name as one word of a shell's command.
+/// A name as one quoted word of a shell command.
 pub(super) fn word(name: &str) -> String {
     format!("'{}'", name.replace('\'', r"'\''"))
 }

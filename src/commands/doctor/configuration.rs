@@ -1,6 +1,6 @@
-//! All settings, read as every service reads them, with everything that is wrong and not only the first of it.
+//! Checks all settings as every service reads them, and reports every error, not only the first one.
 //!
-//! Files are read, the network is not touched.
+//! Reads files, but does not use the network.
 
 use std::ffi::OsString;
 
@@ -14,10 +14,10 @@ use summary_api::Access;
 
 use super::finding::Finding;
 
-/// What one part reads of the settings.
+/// A function that reads the settings of one part.
 type Check = fn(&Settings) -> Result<(), Error>;
 
-/// What the settings say without those that are wrong, and what was found about all that were given.
+/// The settings without the invalid ones, and the findings about all given ones.
 pub(super) fn look(
     matches: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -30,7 +30,7 @@ pub(super) fn look(
         .collect();
     let mut wrong: Vec<(Option<&Setting>, Finding)> =
         unread.iter().map(|error| (error.setting(), said(error))).collect();
-    // A wrong value hides what comes after it, so it is taken away and all is read again.
+    // A wrong value hides later ones, so it is removed and everything is read again.
     while let Some(error) = first_wrong(&settings) {
         wrong.push((error.setting(), said(&error)));
         let Some(setting) = error.setting().filter(|setting| settings.is_given(setting)) else { break };
@@ -64,13 +64,13 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
         |settings| summary_api::Config::read(settings).map(drop),
         |settings| correlator::Config::from_settings(settings).map(drop),
         recorder,
-        // Both gate services read the same.
+        // Both gate services read the same settings.
         |settings| Plan::from_settings(settings).map(drop),
     ];
     checks.iter().find_map(|check| check(settings).err())
 }
 
-/// The way of a correlator to a summary API elsewhere.
+/// The settings by which a correlator reaches a summary API elsewhere.
 fn recorder(settings: &Settings) -> Result<(), Error> {
     let Some(url) = settings.url(&settings::SUMMARY_API_URL, &["http"])? else { return Ok(()) };
     HttpRecorder::new(&url, settings.secret(&settings::INTERNAL_TOKEN)?.as_ref(), Limits::default())
@@ -78,7 +78,7 @@ fn recorder(settings: &Settings) -> Result<(), Error> {
         .map_err(|error| settings.wrong(&settings::SUMMARY_API_URL, error.to_string()))
 }
 
-/// A summary API that other machines reach, and no correlator.
+/// The settings of a summary API that other machines reach, without a correlator.
 fn closed(settings: &Settings) -> Option<Finding> {
     let config = summary_api::Config::read(settings).ok()?;
     (config.access() == Access::Closed).then(|| {
@@ -108,7 +108,7 @@ fn said(error: &Error) -> Finding {
             },
         ),
         Error::NotUnicode { .. } => {
-            Finding::ok(&name, "(not shown)").is_wrong("its value is not valid UTF-8", format!("set {name} anew"))
+            Finding::ok(&name, "(not shown)").is_wrong("its value is not valid UTF-8", format!("set {name} again"))
         }
         Error::Missing { flag, help, allowed, .. } => Finding::ok(&name, "not set")
             .is_wrong(format!("it is needed: {help}"), format!("set {name} or --{flag} to {allowed}")),
@@ -121,7 +121,7 @@ fn fix(error: &Error, name: &str, value: &str, reason: &str) -> String {
     let tls = [("amqps:", "amqp:"), ("rediss:", "redis:"), ("https:", "http:")];
     if let Some((_, plain)) = tls.iter().find(|(scheme, _)| value.starts_with(scheme)) {
         return format!(
-            "TLS is not spoken here: write {plain}//… on a network that you trust, or end TLS beside this process, for \
+            "TLS is not supported here: write {plain}//… on a network that you trust, or end TLS beside this process, for \
              instance with stunnel"
         );
     }
@@ -132,7 +132,7 @@ fn fix(error: &Error, name: &str, value: &str, reason: &str) -> String {
         );
     }
     if setting == Some(&settings::LOTS) {
-        return format!("mend {value}, or name another file with {name}; deploy/lots.example.toml shows how one looks");
+        return format!("fix {value}, or name another file with {name}; deploy/lots.example.toml shows how one looks");
     }
     let or_else = match setting.and_then(|setting| setting.default) {
         Some(default) => format!(", or take it away: the default is {default}"),
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(found.first(), Some(&Finding::ok("DWELL_SEED", "7")));
         assert!(found.iter().skip(1).all(|one| one.cause.is_some() && one.fix.is_some()));
         let shown = format!("{found:?}");
-        assert!(!shown.contains("hidden") && shown.contains("TLS is not spoken here: write redis://"), "{shown}");
+        assert!(!shown.contains("hidden") && shown.contains("TLS is not supported here: write redis://"), "{shown}");
         assert!(shown.contains("did you mean DWELL_MAX_STAY?"), "{shown}");
         assert_eq!(exit_code(&found), 78);
     }

@@ -1,4 +1,4 @@
-//! What the summary API of another process says of its correlators: which of them, and which consumers, it waits for.
+//! Reports which correlators and consumers the summary API of another process waits for.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::finding::Finding;
 
 const SUBJECT: &str = "correlators";
 
-/// Nothing when the summary API does not say: the check of the summary API tells why.
+/// Empty if the summary API does not answer: its own check reports why.
 pub(super) async fn check(url: &Redacted, timeout: Duration) -> Option<Finding> {
     let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build().ok()?;
     let address = format!("{}/api/v1/status", url.expose().trim_end_matches('/'));

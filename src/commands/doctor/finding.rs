@@ -1,62 +1,62 @@
-//! What was found, as data: one thing that was looked at, how it stands, why, and what to do.
+//! A finding as data: the subject, its state, the cause, and what to do.
 //!
-//! How it is printed is `print`'s.
+//! `print` formats it.
 
 use serde::Serialize;
 
-/// How something stands.
+/// The state of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it must be.
+    /// Fine.
     Ok,
-    /// It works, but somebody should look.
+    /// It works, but needs attention.
     Warning,
     /// It does not work.
     Failed,
-    /// A setting that no service would start with.
+    /// A setting with which no service would start.
     Wrong,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What: a setting, or for instance `rabbitmq`.
+    /// The subject: a setting, or for instance `rabbitmq`.
     pub subject: String,
-    /// How it stands.
+    /// Its state.
     pub verdict: Verdict,
-    /// What was seen: a value (redacted), or an address and what it is.
+    /// The observed value (redacted), or an address and what is there.
     pub seen: String,
-    /// Why it does not stand well.
+    /// The cause of a problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// Of a setting: what a value may be.
+    /// The allowed values of a setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
-    /// What to do about it, with a command where there is one.
+    /// What to do, if possible with a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
 
 impl Finding {
-    /// It is as it must be.
+    /// A subject without a problem.
     pub fn ok(subject: impl Into<String>, seen: impl Into<String>) -> Self {
         Self { subject: subject.into(), verdict: Verdict::Ok, seen: seen.into(), cause: None, allowed: None, fix: None }
     }
 
-    /// It works, but not as it should.
+    /// Turns it into a warning.
     #[must_use]
     pub fn warns(self, cause: impl Into<String>, fix: impl Into<String>) -> Self {
         self.with(Verdict::Warning, cause, fix)
     }
 
-    /// It does not work.
+    /// Turns it into a failure.
     #[must_use]
     pub fn fails(self, cause: impl Into<String>, fix: impl Into<String>) -> Self {
         self.with(Verdict::Failed, cause, fix)
     }
 
-    /// No service would start with it.
+    /// Turns it into a setting with which no service would start.
     #[must_use]
     pub fn is_wrong(self, cause: impl Into<String>, fix: impl Into<String>) -> Self {
         self.with(Verdict::Wrong, cause, fix)
@@ -67,7 +67,7 @@ impl Finding {
     }
 }
 
-/// The exit code: 78 with a wrong setting, 1 when something failed, else 0.
+/// The exit code: 78 with an invalid setting, 1 with a failure, else 0.
 pub fn exit_code(findings: &[Finding]) -> u8 {
     match findings.iter().map(|finding| finding.verdict).max() {
         Some(Verdict::Wrong) => 78,

@@ -1,4 +1,4 @@
-//! The ledger's store: can it be reached, is it a ledger of the given rules, may it be written? It changes nothing there.
+//! Checks the ledger's store: is it reachable, does it have the given rules, can it be written? Changes nothing.
 
 use ledger::Error;
 use parking::GivenRules;
@@ -10,7 +10,7 @@ use super::finding::Finding;
 
 pub(super) const SUBJECT: &str = "ledger";
 
-/// Looks at the store. `is_running` says that a service of ours listens here, which then has a file rightly.
+/// Checks the store. `is_running` means that our own service uses it, so that a locked file is fine.
 pub(super) async fn check(url: &Redacted, given: &GivenRules, is_running: bool) -> Vec<Finding> {
     let before = clock::now_ms();
     let probe = match ledger::probe(url.expose(), given).await {
@@ -54,7 +54,7 @@ fn refused(url: &Redacted, error: &Error) -> Finding {
     let name = DATABASE_URL.name;
     let fix = match error {
         _ if said.contains("TLS") => format!(
-            "TLS is not spoken here: take sslmode=require away from {name} and use a network that you trust, or end TLS \
+            "TLS is not supported here: take sslmode=require away from {name} and use a network that you trust, or end TLS \
              beside this process, for instance with stunnel"
         ),
         _ if said.contains("(28P01)") || said.contains("(28000)") => format!(

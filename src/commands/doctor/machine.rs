@@ -1,4 +1,4 @@
-//! This machine: the port to listen on, the data folder, its lock and the room on its disk.
+//! Checks this machine: the listening port, the data folder, its lock and the free disk space.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -10,12 +10,12 @@ use settings::Listen;
 use super::finding::Finding;
 
 const MIB: u64 = 1024 * 1024;
-/// With less room than this, embedded queues and ledger soon stop.
+/// With less free space, embedded queues and ledger soon stop.
 const ROOM_MIN: u64 = 100 * MIB;
-/// With less room than this, somebody should look.
+/// With less free space, a person should act.
 const ROOM_LOW: u64 = 1024 * MIB;
 
-/// Whether a service may listen there, and whether one of ours does already.
+/// Whether a service can listen there, and whether one of ours already does.
 pub(super) async fn port(address: &Listen) -> (Finding, bool) {
     let seen = |text: &str| Finding::ok("port", format!("{address} {text}"));
     let Err(error) = http::bind(address).await else { return (seen("is free"), false) };
@@ -33,7 +33,8 @@ pub(super) async fn port(address: &Listen) -> (Finding, bool) {
             (seen("is in use by a service that is not ready").fails(answer, fix), true)
         }
         Err(error) => {
-            let cause = format!("port {port} is taken by another program, which is no service of this kind ({error})");
+            let cause =
+                format!("port {port} is taken by another program: it does not answer as a service of dwell ({error})");
             let fix = format!(
                 "stop that program (which one: ss -ltnp 'sport = :{port}'), or choose another port with DWELL_LISTEN (--listen)"
             );
@@ -42,12 +43,12 @@ pub(super) async fn port(address: &Listen) -> (Finding, bool) {
     }
 }
 
-/// The data folder: can it be written, is it free, is there room?
+/// Checks the data folder: is it writable, unused, and has it free space?
 ///
-/// It is not made. `is_running` says that a service of ours listens, which then has the lock rightly.
+/// Does not create it. `is_running` means that our own service has the lock.
 pub(super) fn data_folder(folder: &Path, is_running: bool) -> Vec<Finding> {
     let shown = folder.display();
-    // Where it is not there yet, it will be made in the nearest folder that is.
+    // A missing folder will be created in its nearest existing parent.
     let there = folder.ancestors().find(|ancestor| ancestor.exists()).filter(|there| !there.as_os_str().is_empty());
     let there = there.unwrap_or_else(|| Path::new("."));
     let seen = |text: &str| Finding::ok("data folder", format!("{shown} {text}"));
@@ -77,11 +78,11 @@ pub(super) fn data_folder(folder: &Path, is_running: bool) -> Vec<Finding> {
     findings
 }
 
-/// Why nothing can be kept in a folder.
+/// Why a folder can't be used.
 #[derive(Debug)]
 enum Trouble {
     NotWritable(std::io::Error),
-    /// Its file system takes no locks, so that two processes might have it.
+    /// Its file system has no locks, so two processes might use it.
     NoLocks(std::io::Error),
 }
 
@@ -104,7 +105,7 @@ impl Trouble {
     }
 }
 
-/// Writes and locks a file and takes it away again: rights alone do not say it, as on a disk that is mounted read-only.
+/// Creates, locks and removes a file: permissions alone do not prove it, for instance on a read-only mount.
 fn try_out(folder: &Path) -> Result<(), Trouble> {
     let trial = folder.join(format!(".dwell-doctor-{}", std::process::id()));
     let file = File::options().create_new(true).write(true).open(&trial).map_err(Trouble::NotWritable)?;
@@ -113,7 +114,7 @@ fn try_out(folder: &Path) -> Result<(), Trouble> {
     locked.map(drop)
 }
 
-/// Whether somebody has the lock. A missing one is not made; a free one is held no longer than this look takes.
+/// Whether the lock is taken. Does not create a missing lock file; holds a free lock only for this check.
 fn is_locked(folder: &Path) -> Result<bool, Trouble> {
     let Ok(lock) = File::open(folder.join("lock")) else { return Ok(false) };
     is_taken(lock.try_lock())

@@ -1,10 +1,11 @@
-//! `dwell validate` and `dwell doctor`: what is wrong with the settings, and with what they lead to, and what to do.
+//! `dwell validate` and `dwell doctor`: check the settings and every server in them, and report each problem with its
+//! cause and fix.
 //!
-//! Neither starts anything or changes what it looks at; `validate` touches no network. They look at settings that no
-//! service would start with, so they stand beside the services' frame rather than in it. Each dependency has a file
-//! here; what was found is data (`finding`), how it looks is `print`'s.
+//! Neither starts a service nor changes anything; `validate` does not use the network. They accept settings with
+//! which no service would start, so they do not use the services' frame. Each dependency has a file here; `finding`
+//! is the result as data, `print` its format.
 //!
-//! Prometheus is not looked at: it comes to us, and no setting says where it is.
+//! Prometheus is not checked: it connects to us, and no setting has its address.
 
 mod address;
 mod clock;
@@ -80,12 +81,12 @@ pub fn commands() -> [Command; 2] {
             .after_help(VALIDATE_AFTER)
             .arg(json()),
         Command::new(DOCTOR)
-            .about("Check the settings and each server that they name; say cause and fix of what is wrong")
+            .about("Check the settings and each server that they name; report cause and fix of each problem")
             .before_help(DOCTOR_EXAMPLES)
             .after_help(DOCTOR_AFTER)
             .args([timeout, json()]),
     ]
-    // All settings are looked at, and would bury the rest of the help.
+    // It reads all settings, whose flags would hide the rest of the help.
     .map(|command| settings::reading(command, &[]))
 }
 
@@ -97,7 +98,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Runs one of the two commands, if that is what was asked for, and says how the process ends.
+/// Runs one of the two commands, if one is given, and returns the exit code.
 pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
     let (name, own) = matches.subcommand().filter(|(name, _)| [VALIDATE, DOCTOR].contains(name))?;
     let (settings, mut findings) = configuration::look(matches, std::env::vars_os());
@@ -108,7 +109,7 @@ pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
         match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => {
                 findings.extend(runtime.block_on(examine(&settings, timeout)));
-                // What still connects somewhere is not waited for.
+                // Connections that are still being opened are dropped.
                 runtime.shutdown_background();
             }
             Err(error) => findings.push(Finding::ok("process", "").fails(error.to_string(), "allow it more threads")),
@@ -127,7 +128,7 @@ pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
     Some(if is_written { ExitCode::from(exit_code(&findings)) } else { ExitCode::FAILURE })
 }
 
-/// Settings that are right need no line each.
+/// Valid settings get no line each.
 fn summed_up(findings: Vec<Finding>) -> Vec<Finding> {
     let (right, rest): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.verdict == Verdict::Ok);
     let names: Vec<String> = right.into_iter().map(|finding| finding.subject).collect();
@@ -139,7 +140,7 @@ fn summed_up(findings: Vec<Finding>) -> Vec<Finding> {
     std::iter::once(Finding::ok("settings", given)).chain(rest).collect()
 }
 
-/// Everything that the settings lead to, side by side.
+/// Checks everything in the settings, concurrently.
 async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
     let parts = Config::read(settings).and_then(|api| Ok((api, BusConfig::from_settings("dwell", settings)?)));
     let (api, bus) = match parts {
@@ -184,7 +185,7 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
     std::iter::once(port).chain(join_all(checks).await.into_iter().flatten()).collect()
 }
 
-/// The check, or that there was no answer in time.
+/// The result of the check, or that it timed out.
 fn within<'a>(
     timeout: Duration,
     (subject, url, setting): (&'static str, String, &'static settings::Setting),
@@ -200,7 +201,7 @@ fn within<'a>(
     .boxed()
 }
 
-/// Whether somebody listens where spans are sent to. Without one they are lost, and nothing else.
+/// Checks whether the collector of spans is reachable. Without it only spans are lost.
 async fn collector(url: &str, timeout: Duration) -> Vec<Finding> {
     let seen = Finding::ok("traces", redact(url));
     let place = address::host_and_port(url);
@@ -212,7 +213,7 @@ async fn collector(url: &str, timeout: Duration) -> Vec<Finding> {
         Err(_) => "no answer in time".to_owned(),
     };
     let fix = address::unreachable("the collector", url, OTLP_ENDPOINT.name);
-    vec![seen.warns(format!("nobody takes the spans, so they are lost: {cause}"), fix)]
+    vec![seen.warns(format!("the collector is unreachable, so spans are lost: {cause}"), fix)]
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Findings for people and for programs. Pure: what is printed where is the caller's.
+//! Formats findings for people and for programs. Pure: the caller prints.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::finding::{Finding, Verdict};
 
-/// The longest subject that others are lined up with.
+/// Longer subjects are not aligned.
 const SUBJECT_WIDTH_MAX: usize = 24;
 
-/// One line a finding, with cause and fix below those that do not stand well, and a last line that counts them.
+/// One line per finding, with cause and fix below problems, and a last line of counts.
 pub(super) fn text(findings: &[Finding], is_coloured: bool) -> String {
     let width = findings.iter().map(|finding| finding.subject.chars().count()).max().unwrap_or(0);
     let width = width.min(SUBJECT_WIDTH_MAX);
@@ -39,7 +39,7 @@ fn lines(finding: &Finding, width: usize, is_coloured: bool) -> String {
     let mut lines = format!("{verdict}  {subject:<width$}  {seen}\n").replace("  \n", "\n");
     for (name, said) in [("cause", &finding.cause), ("allowed", &finding.allowed), ("fix", &finding.fix)] {
         if let Some(said) = said {
-            // A text of several lines, as of a wrong file, keeps them.
+            // Keeps the lines of a text of several lines, such as the error of a file.
             let said = printable::lines(said.trim_end()).replace('\n', "\n                    ");
             writeln!(lines, "           {name:<7}  {said}").expect("a string takes all that is written");
         }

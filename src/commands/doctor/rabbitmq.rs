@@ -1,6 +1,6 @@
-//! RabbitMQ: does it let us in, and are the queues as they must be? It changes nothing there.
+//! Checks RabbitMQ: can we log in, and do the queues have the right arguments? Changes nothing.
 //!
-//! Our events go through the default exchange, which every broker has, so there is no exchange to miss.
+//! Events go through the default exchange, which every broker has, so no exchange can be missing.
 
 use bus::{BusConfig, ProbeError, Queue, QueueFound, QueueState};
 use settings::{AMQP_URL, Redacted};
@@ -20,17 +20,17 @@ pub(super) async fn check(url: &Redacted, config: &BusConfig) -> Vec<Finding> {
     }
 }
 
-/// The virtual host, as the broker's tools take it.
+/// The virtual host, in the form of the broker's tools.
 fn virtual_host(url: &Redacted) -> String {
     Some(path(url.expose())).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned())
 }
 
-/// The user, as the broker's tools take it.
+/// The user, in the form of the broker's tools.
 fn account(url: &Redacted) -> String {
     Some(user(url.expose())).filter(|user| !user.is_empty()).unwrap_or_else(|| "guest".to_owned())
 }
 
-/// The command that lets the user do all there.
+/// The command that gives the user all permissions there.
 fn set_permissions(url: &Redacted) -> String {
     let (host, user) = (word(&virtual_host(url)), word(&account(url)));
     format!("rabbitmqctl set_permissions -p {host} {user} '.*' '.*' '.*'")
@@ -74,8 +74,8 @@ fn queue(url: &Redacted, found: &QueueFound) -> Finding {
                 return seen;
             }
             seen.warns(
-                "these messages could not be processed: what they say is in no session",
-                "see why: dwell dlq list; when that is mended, try them again: dwell dlq requeue",
+                "these messages could not be processed, and are in no session",
+                "see why: dwell dlq list; when that is fixed, try them again: dwell dlq requeue",
             )
         }
         QueueState::ToBeMade => seen("is made when a service starts".to_owned()),

@@ -1,6 +1,6 @@
-//! A Redis: does it let us in, does it take a write, and will it go on doing so when it is full?
+//! Checks a Redis: can we log in, does it accept a write, and will it still do so when it is full?
 //!
-//! The trial write is what its users do too; its key is gone a second later.
+//! The trial write is like those of its users; its key expires after a second.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::finding::Finding;
 pub(super) const SUBJECT: &str = "redis";
 const KEY: &str = "dwell:doctor";
 
-/// Looks at the Redis that `setting` names.
+/// Checks the Redis of `setting`.
 pub(super) async fn check(url: &Redacted, setting: &Setting, timeout: Duration) -> Vec<Finding> {
     match look(url, timeout).await {
         Ok(findings) => findings,
@@ -28,7 +28,7 @@ async fn look(url: &Redacted, timeout: Duration) -> Result<Vec<Finding>, RedisEr
     let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
     let mut connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
     ::redis::cmd("SET").arg(KEY).arg("").arg("EX").arg(1).query_async::<()>(&mut connection).await?;
-    // What the rights of the user do not allow to ask is left out: the write has succeeded.
+    // Questions that the user's permissions do not allow are left out: the write has succeeded.
     let told: String = ::redis::cmd("INFO").query_async(&mut connection).await.unwrap_or_default();
     let mut findings = vec![memory(url, &told)];
     findings.extend(clock_of(&mut connection).await);
@@ -42,7 +42,7 @@ async fn clock_of(connection: &mut MultiplexedConnection) -> Option<Finding> {
     clock::finding(SUBJECT, ServerTime { theirs: (theirs, theirs), ours: (before, clock::now_ms()) })
 }
 
-/// What it does when its memory is full. All of ours there is a cache: what was not used for long may go.
+/// What it does when its memory is full. It is a cache, so it should evict keys that were not used recently.
 fn memory(url: &Redacted, info: &str) -> Finding {
     let field =
         |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("").trim();
@@ -76,7 +76,7 @@ fn refused(url: &Redacted, setting: &Setting, error: &RedisError) -> Finding {
             format!("make room on its disk, then see its log and: {cli} INFO persistence"),
         ),
         Some("MOVED" | "CROSSSLOT" | "CLUSTERDOWN") => {
-            ("it is a node of a cluster, which is not spoken here", format!("name a single Redis in {name}"))
+            ("it is a node of a cluster, which is not supported", format!("name a single Redis in {name}"))
         }
         Some("NOPERM") => (
             "the user has too few rights",

@@ -1,6 +1,6 @@
-//! The summary API of another process: does it answer, is it one, does it take our secret?
+//! Checks the summary API of another process: does it answer, is it a summary API, does it accept our secret?
 //!
-//! It is asked for what a correlator asks first, and how its correlators stand; that changes nothing.
+//! It sends the first request of a correlator, and asks for the state of the correlators; neither changes anything.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: 
             ),
         ),
         StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => seen.fails(
-            format!("what answers there has no {TERMS}: it is another program, another version, or the path is too long"),
+            format!("the server there has no {TERMS}: it is another program, another version, or the path is too long"),
             format!(
                 "write scheme, host and port only in {name}, for instance http://127.0.0.1:5000; to see who answers: curl -i \
                  {}/readyz",
@@ -84,7 +84,7 @@ fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: 
         ),
         _ if status.is_redirection() => seen.fails(
             "it leads to another address, which is not followed",
-            format!("write the address that it leads to in {name}; TLS (https) is not spoken here"),
+            format!("write the address that it leads to in {name}; TLS (https) is not supported here"),
         ),
         _ => seen.fails(
             format!("it answers {status}"),

@@ -1,6 +1,6 @@
-//! `dwell explain`: why an event did or did not match, asked of a running summary API.
+//! `dwell explain`: why an event did or did not match, from a running summary API.
 //!
-//! It only reads. What is told is the summary API's; how it looks on one screen is `screen`'s.
+//! Read-only. The summary API writes the text; `screen` formats it.
 
 mod screen;
 
@@ -38,7 +38,7 @@ pub enum Error {
     /// A setting is wrong.
     #[error("nothing can be explained")]
     Config(#[from] settings::Error),
-    /// The summary API gave no answer that can be used, or does not know the event.
+    /// The summary API gave no usable answer, or does not know the event.
     #[error("nothing is explained")]
     Api(#[from] api_client::Error),
     /// The plate has no sessions.
@@ -48,7 +48,7 @@ pub enum Error {
         if *.in_lot { " in this lot" } else { "" }
     )]
     NoSession {
-        /// One lot alone was asked for.
+        /// Whether only one lot was searched.
         in_lot: bool,
     },
     /// The explanation can't be written.
@@ -59,7 +59,7 @@ pub enum Error {
     Stopped,
 }
 
-/// What is to be explained.
+/// The subject to explain.
 #[derive(Debug, Clone)]
 enum What {
     Event(Uuid),
@@ -70,7 +70,7 @@ enum What {
 pub fn command() -> Command {
     let lot = |text: &str| LotId::parse(text).map_err(|problem| format!("it {problem}"));
     let command = Command::new("explain")
-        .about("Say why an event, or the newest sessions of a plate, did or did not match")
+        .about("Show why an event, or the newest sessions of a plate, did or did not match")
         .before_help(EXAMPLES)
         .after_help(AFTER)
         .args([
@@ -85,7 +85,7 @@ pub fn command() -> Command {
                 .value_name("N")
                 .default_value("1")
                 .value_parser(clap::value_parser!(u8).range(1..=20))
-                .help("Of a plate: explain so many sessions, the newest first"),
+                .help("Of a plate: explain this many sessions, the newest first"),
             api_client::flag(),
             Arg::new(JSON).long(JSON).action(ArgAction::SetTrue).help("Write what the summary API answers, as JSON"),
         ]);
@@ -105,7 +105,7 @@ fn what(text: &str) -> Result<What, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// The event is not known, or nobody answers.
+/// The event is unknown, or the summary API is unreachable.
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let explaining = Box::pin(explain(matches, settings));
     tokio::select! {

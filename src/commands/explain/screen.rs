@@ -1,4 +1,4 @@
-//! An explanation on one screen, for a person.
+//! An explanation for a person, on one screen.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,16 @@ use api::{EventView, ExplanationView, ExplanationsView, SessionChangeView, Sessi
 use parking::readable::human_duration;
 use parking::{Timestamp, printable};
 
-/// Lines of text are broken before they get longer, columns.
+/// The maximum width of a line, columns.
 const WIDTH: usize = 100;
-/// What stands before each line of a part, columns.
+/// The width of the names before a part, columns.
 const MARGIN: usize = 9;
-/// Reads that are shown before and after the event.
+/// The number of reads shown before and after the event.
 const READS_BESIDE: usize = 4;
-/// The newest changes that are shown.
+/// The maximum of changes shown, the newest ones.
 const CHANGES: usize = 8;
 
-/// All explanations, one after the other, and then what there is nothing to explain of.
+/// All explanations one after the other, then the subjects without one.
 pub(super) fn of_all(answer: &ExplanationsView) -> String {
     let explained = answer.explanations.iter().map(one);
     explained.chain(answer.saved.iter().map(saved)).collect::<Vec<_>>().join("\n")
@@ -66,7 +66,7 @@ fn arrival(event: &EventView) -> String {
     format!("id {}, received {}{late}", event.event_id, event.received_at)
 }
 
-/// Milliseconds from one moment to another.
+/// Milliseconds from one time to another.
 fn between(from: &str, to: &str) -> Option<i64> {
     Some(Timestamp::parse_rfc3339(to).ok()?.millis_since(Timestamp::parse_rfc3339(from).ok()?))
 }

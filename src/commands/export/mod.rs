@@ -1,7 +1,7 @@
 //! `dwell export`: the sessions of a running summary API as a session file.
 //!
-//! It only reads, page by page, oldest first. With `--settled` it first waits until nothing is under way any more
-//! (`settled`). The form of the file is [`session_file`](event_files::session_file)'s.
+//! Read-only: page by page, oldest first. With `--settled` it first waits until all work is done (`settled`).
+//! [`session_file`](event_files::session_file) defines the format.
 
 mod settled;
 
@@ -44,24 +44,24 @@ pub enum Error {
     /// A setting is wrong.
     #[error("the export can't start")]
     Config(#[from] settings::Error),
-    /// The summary API gave no answer that can be used.
-    #[error("the export is not whole; nothing was written")]
+    /// The summary API gave no usable answer.
+    #[error("the export is not complete; nothing was written")]
     Api(#[from] api_client::Error),
     /// The session file can't be written.
-    #[error("the export is not whole")]
+    #[error("the export is not complete")]
     Output(#[from] atomic_file::Error),
-    /// The pipeline did not come to rest.
+    /// The pipeline did not settle in time.
     #[error(
         "not settled within {}: {left}; nothing was written. Wait longer with --timeout, or leave --settled out",
         humantime::format_duration(*.timeout)
     )]
     NotSettled {
-        /// How long was waited.
+        /// How long the command waited.
         timeout: Duration,
-        /// What was still under way.
+        /// The unfinished work.
         left: String,
     },
-    /// A session that can't be one.
+    /// An invalid session.
     #[error("the summary API answered something that is no session ({problem}); is it of the same version?")]
     NoSession {
         /// What is wrong with it; never a plate.
@@ -105,7 +105,7 @@ pub fn command() -> Command {
 /// Runs the command.
 ///
 /// # Errors
-/// What can't be asked or written.
+/// The summary API can't be read, or the file can't be written.
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let exporting = Box::pin(export(matches, settings));
     tokio::select! {
@@ -118,7 +118,7 @@ async fn export(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> 
     let begun = Instant::now();
     let client = Client::new(&address(matches, settings)?)?;
     let path = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
-    // First: that it can't be written should not turn out at the end.
+    // First: an output that can't be written is reported before the work, not after it.
     let mut file = SessionFile::create(&path)?;
     if matches.get_flag(SETTLED) {
         let timeout = matches.get_one::<Duration>(TIMEOUT).copied().unwrap_or_default();
@@ -142,7 +142,7 @@ async fn write_pages(client: &Client, file: &mut SessionFile, progress: &Progres
     loop {
         let mut query = vec![("order", "oldest"), ("limit", PAGE_SESSIONS)];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        // An address where nobody answers is told at once; an outage on the way is waited out for a while.
+        // An unreachable address is reported at once; an outage later is retried for a while.
         let patience = if cursor.is_none() { Patience::None } else { Patience::Some };
         let page: SessionPage = client.get("api/v1/sessions", &query, patience).await?;
         for view in &page.sessions {
@@ -162,7 +162,7 @@ async fn write_pages(client: &Client, file: &mut SessionFile, progress: &Progres
     }
 }
 
-/// Everything is checked, since nothing in a session file is quoted.
+/// Everything is checked, since a session file has no quoting.
 fn row(view: &SessionView) -> Result<Row<'_>, Error> {
     let id = SessionId::from_uuid(view.session_id);
     let no_session = |problem: String| Error::NoSession { problem: format!("session {id}: {problem}") };

@@ -1,7 +1,7 @@
-//! Waits until nothing is under way any more: no message queued or in anybody's hands, no hold and no stay to end.
+//! Waits until all work is done: no message is queued or in flight, no hold or stay is due.
 //!
-//! One look is not enough: a correlator reports once a second, and a message may be between two places while it is looked
-//! at. So two looks in a row must find rest, each with reports that were made after the waiting began and not the same.
+//! One check is not enough: a correlator reports once a second, and a message may move during a check. So two checks
+//! in a row must find nothing, each with reports that were made after the start and are newer than the last ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,17 +40,17 @@ pub(super) async fn wait(client: &Client, timeout: Duration, progress: &Progress
     }
 }
 
-/// What the looks have found so far.
+/// The results of the checks so far.
 #[derive(Debug, Default)]
 struct Rest {
-    /// The time of the summary API at the first look: its clock, not ours, dates the reports.
+    /// The time of the summary API at the first check: reports are dated by its clock, not ours.
     begun: Option<Timestamp>,
-    /// When each correlator made the report that the last restful look was based on.
+    /// When each correlator made the report of the last check without work.
     reports: Option<BTreeMap<Uuid, Timestamp>>,
 }
 
 impl Rest {
-    /// Takes a look; true when it is the second restful one in a row.
+    /// Checks once; true if it is the second check in a row without work.
     fn is_found_by(&mut self, status: &StatusView) -> Result<bool, Error> {
         let begun = match self.begun {
             Some(begun) => begun,
@@ -81,7 +81,7 @@ fn moment(text: &str) -> Result<Timestamp, Error> {
 }
 
 fn what_is_left(status: &StatusView) -> String {
-    // All of them look at the same two queues.
+    // All correlators report the same two queues.
     let most = |ready: fn(&CorrelatorView) -> Option<u64>| status.correlators.iter().filter_map(ready).max();
     let is_unknown = |one: &CorrelatorView| one.entry_ready.is_none() || one.exit_ready.is_none();
     let in_flight = status.correlators.iter().map(|correlator| correlator.in_flight).sum();
@@ -99,7 +99,7 @@ fn what_is_left(status: &StatusView) -> String {
         .collect();
     left.extend(status.waits_for.iter().cloned());
     if status.waits_for.is_empty() && status.correlators.iter().any(is_unknown) {
-        left.push("queues whose depth the broker does not say just now".to_owned());
+        left.push("queues whose depth the broker does not report right now".to_owned());
     }
     if left.is_empty() {
         let correlators = grouped(status.correlators.len() as u64);
@@ -180,6 +180,6 @@ mod tests {
         assert!(what_is_left(&status(10, true, &[9])).starts_with("nothing, but newer reports"));
         let mut unknown = status(10, true, &[9, 9]);
         unknown.correlators[0].exit_ready = None;
-        assert_eq!(what_is_left(&unknown), "queues whose depth the broker does not say just now");
+        assert_eq!(what_is_left(&unknown), "queues whose depth the broker does not report right now");
     }
 }

@@ -1,7 +1,7 @@
-//! How much of the files has been confirmed.
+//! The progress of the confirms.
 //!
-//! It observes the reading. The bar is in bytes of the files, since nobody knows beforehand how many events they hold. Reading runs ahead of the
-//! queues, so the bar shows the share of what has been read whose events are confirmed.
+//! It observes the reading. The bar is in bytes of the files, since the number of events is unknown. Reading is ahead
+//! of the queues, so the bar shows the bytes read times the share of confirmed events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use parking::readable::counted;
 
 use crate::terminal::progress::Progress;
 
-/// Events that were read, and those that were confirmed. Cheap to clone; all clones are the same.
+/// Events read, and events confirmed. Cheap to clone; all clones share the counts.
 #[derive(Debug, Clone)]
 pub(super) struct Confirms {
     shown: Progress,
@@ -32,12 +32,12 @@ impl Confirms {
         Self { shown: progress.clone(), counts: Arc::default() }
     }
 
-    /// One event more was read.
+    /// Counts an event that was read.
     pub(super) fn read(&self) {
         self.counts.events_read.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many events more are confirmed.
+    /// Counts confirmed events.
     pub(super) fn confirmed(&self, events: u64) {
         let confirmed = self.counts.events_confirmed.fetch_add(events, Ordering::Relaxed) + events;
         let read = self.counts.events_read.load(Ordering::Relaxed).max(confirmed);
@@ -53,7 +53,7 @@ impl Observer for Confirms {
         self.counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Which file is read is not shown: its events wait for their confirms.
+    /// The current file is not shown: its events wait for their confirms.
     fn show(&self, _: &str) {}
 
     fn say(&self, line: &str) {

@@ -1,4 +1,4 @@
-//! How events are packed, and what is shown while they are sent.
+//! How events are packed, and how progress is shown.
 
 use bus::{BusConfig, embedded};
 
@@ -30,7 +30,8 @@ fn a_message_is_never_longer_than_a_message_may_be() {
     assert_eq!(messages, [long.as_str(), &long, &long]);
 }
 
-/// Publishes a hundred events to embedded queues in a folder; how it ended, and how far the bar was, of how much.
+/// Publishes a hundred events to embedded queues in a folder. Returns the result, the position of the bar and its
+/// length.
 async fn published(messages_max: usize) -> (Result<Verdict, Error>, u64, u64) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.ndjson");

@@ -1,8 +1,8 @@
-//! Server-sent events out of the bytes of an answer.
+//! A parser of server-sent events.
 //!
-//! Only what a summary API sends is understood: lines that end with a line feed, with or without a carriage return.
+//! It supports what a summary API sends: lines that end with a line feed, with or without a carriage return.
 
-/// The most bytes of one event.
+/// The maximum bytes of one event.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// One event.
@@ -16,19 +16,19 @@ pub(super) struct Event {
     pub(super) id: Option<String>,
 }
 
-/// Events under way.
+/// The state of the parser.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// The beginning of a line.
+    /// An incomplete line.
     line: Vec<u8>,
     event: Event,
 }
 
 impl Events {
-    /// Takes what has come and gives the events that it completes.
+    /// Parses received bytes and returns the events that they complete.
     ///
     /// # Errors
-    /// It is too long, or no text.
+    /// An event is too long, or not text.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<Vec<Event>, &'static str> {
         let mut complete = Vec::new();
         let mut rest = chunk;
@@ -63,7 +63,7 @@ impl Events {
                 }
                 self.event.data.push_str(value);
             }
-            // A comment, a waiting time, or something of a later version.
+            // A comment, a retry time, or a field of a later version.
             _ => {}
         }
     }

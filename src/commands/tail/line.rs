@@ -6,7 +6,7 @@ use api::ChangeView;
 use parking::printable;
 use parking::readable::human_duration;
 
-/// Adds the line, without its end.
+/// Appends the line, without its end.
 pub(super) fn append(change: &ChangeView, lines: &mut String) {
     lines.push_str(&printable::one_line(&of(change)));
 }
@@ -15,7 +15,7 @@ fn of(change: &ChangeView) -> String {
     let mut line = String::new();
     let session = &change.session;
     let ChangeView { recorded_at, to_state, .. } = change;
-    // Without a letter or digit, no plate was read.
+    // A plate without a letter or digit is unread.
     let plate = if session.vehicle_plate.is_empty() { "–" } else { &session.vehicle_plate };
     let written = write!(line, "{recorded_at}  {:<12}  {plate:<10}  {to_state:<15}", session.lot_id);
     written.expect("a string takes everything");
@@ -23,7 +23,7 @@ fn of(change: &ChangeView) -> String {
         line.push_str("  ");
         line.push_str(text);
     };
-    // What the session is by now may be newer than this change.
+    // The session may have changed again since this change.
     let dwell = session.dwell_seconds.filter(|_| to_state == "matched");
     if let Some(dwell) = dwell {
         add(&human_duration(dwell.millis));

@@ -1,7 +1,7 @@
-//! `dwell tail`: the live feed of a running summary API in a terminal, one line a change.
+//! `dwell tail`: the live feed of a running summary API in a terminal, one line per change.
 //!
-//! It follows `/api/v1/live/events`. When the connection ends, it comes back with the number of the last change that it
-//! showed, so that nothing is missed and nothing shown twice. What a line says is `line`'s, the protocol `events`'s.
+//! It follows `/api/v1/live/events`. When the connection ends, it reconnects with the number of the last shown
+//! change, so that no change is missed or repeated. `line` formats a change, `events` parses the protocol.
 
 mod events;
 mod line;
@@ -23,7 +23,7 @@ use crate::terminal::progress::Progress;
 const LOT: &str = "lot";
 const AFTER_CHANGE: &str = "after";
 const JSON: &str = "json";
-/// Two signs of life may be missed: the third is due just then.
+/// Two heartbeats may be missed; the third is due at this time.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 
 const EXAMPLES: &str = "\
@@ -45,7 +45,7 @@ pub enum Error {
     /// A setting is wrong.
     #[error("the feed can't be followed")]
     Config(#[from] settings::Error),
-    /// Nobody answers, or not with the feed.
+    /// The summary API is unreachable, or does not answer with the feed.
     #[error(transparent)]
     Api(#[from] api_client::Error),
     /// The lines can't be written.
@@ -54,7 +54,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is worth coming back, once the feed has been there.
+    /// Whether to reconnect, once the feed has worked.
     fn may_pass(&self) -> bool {
         matches!(self, Self::Api(error) if error.may_pass())
     }
@@ -112,15 +112,15 @@ async fn follow(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> 
             tokio::time::sleep(backoff.next_delay()).await;
             match feed.open().await {
                 Ok(answer) => break answer,
-                Err(error) if error.may_pass() => tracing::debug!(%error, "the feed is asked for again"),
+                Err(error) if error.may_pass() => tracing::debug!(%error, "reconnecting to the feed"),
                 Err(error) => return Err(error),
             }
         };
     }
 }
 
-/// A lot without sessions may have some later, so it is followed all the same; a slip in its name should not wait in
-/// silence.
+/// Warns about an unknown lot. A lot without sessions may have some later, so it is followed anyway; but a typo in
+/// its name should be noticed.
 async fn warn_of_unknown(lot: &LotId, client: &Client, said: &Progress) {
     match client.get::<LotPage>("api/v1/lots", &[], Patience::None).await {
         Ok(page) => {
@@ -128,14 +128,14 @@ async fn warn_of_unknown(lot: &LotId, client: &Client, said: &Progress) {
                 said.say(&warning);
             }
         }
-        Err(error) => tracing::debug!(%error, "nobody says which lots are known"),
+        Err(error) => tracing::debug!(%error, "cannot read the known lots"),
     }
 }
 
-/// What to say of a lot that is not among these.
+/// The warning about a lot that is not among these.
 fn unknown(lot: &LotId, page: &LotPage) -> Option<String> {
     const NAMES_MAX: usize = 10;
-    // Of several pages the lot may be on a later one.
+    // With several pages the lot may be on a later one.
     if page.next_cursor.is_some() || page.lots.iter().any(|known| known.id == lot.as_str()) {
         return None;
     }
@@ -143,11 +143,11 @@ fn unknown(lot: &LotId, page: &LotPage) -> Option<String> {
     let more = if page.lots.len() > NAMES_MAX { ", …" } else { "" };
     let names = names.join(", ");
     Some(format!(
-        "lot {lot} has no session yet and is in no file of lots, so it may be a slip; known are: {names}{more}"
+        "lot {lot} has no session yet and is not in the file of lots, so it may be a typo; known are: {names}{more}"
     ))
 }
 
-/// The feed at one address, and how far it was shown.
+/// The feed at one address, and the last shown change.
 struct Feed {
     client: Client,
     lot: Option<LotId>,
@@ -161,7 +161,7 @@ impl Feed {
         Ok(Self { client, lot, position: matches.get_one::<u64>(AFTER_CHANGE).copied() })
     }
 
-    /// The answer that the feed comes in.
+    /// The answer with the feed.
     async fn open(&self) -> Result<Response, Error> {
         let position = self.position.map(|position| position.to_string());
         let parameters = [("after", position.as_deref()), ("lot_id", self.lot.as_ref().map(LotId::as_str))];
@@ -169,7 +169,7 @@ impl Feed {
         Ok(self.client.open("api/v1/live/events", &given).await?)
     }
 
-    /// Shows what comes until the connection ends, and says why it did; `None` when nobody reads on.
+    /// Shows changes until the connection ends, and returns the reason; `None` if standard output is closed.
     async fn show(&mut self, mut answer: Response, is_json: bool) -> Result<Option<String>, Error> {
         let mut events = Events::default();
         let mut why = "the connection has ended".to_owned();
@@ -195,7 +195,7 @@ impl Feed {
         }
     }
 
-    /// Adds the line of a change. What has no data only says how far the feed is.
+    /// Appends the line of a change. An event without data only reports the position of the feed.
     fn take(&mut self, event: &Event, is_json: bool, lines: &mut String) -> Result<(), Error> {
         if !event.data.is_empty() {
             // The text of serde's errors may quote a plate.
@@ -221,7 +221,7 @@ impl Feed {
     }
 }
 
-/// Writes to standard output, off the async threads: a reader that pauses must not keep Ctrl-C from being heard.
+/// Writes to standard output, outside of the async threads: a reader that pauses must not block Ctrl-C.
 async fn write(text: String) -> Result<bool, Error> {
     if text.is_empty() {
         return Ok(true);
