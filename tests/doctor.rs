@@ -42,7 +42,7 @@ fn says(environment: &[(&str, &str)], subject: &str, verdict: &str, cause: &str,
     assert_eq!(code, Some(expected), "{findings:#?}");
 }
 
-/// The same, for one variable and what fails because of it.
+/// Like `says`, for one variable and the failure that it causes.
 fn fails(name: &str, value: &str, subject: &str, cause: &str, fix: &str) {
     says(&[(name, value)], subject, "failed", cause, fix);
 }

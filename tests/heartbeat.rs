@@ -1,4 +1,5 @@
-//! Each correlator reports once a second, whether or not the broker counts its queues; what it counts is told of that queue.
+//! Each correlator reports once a second, whether or not the broker counts its queues; a count is reported for its
+//! queue.
 
 use std::sync::Arc;
 
@@ -12,14 +13,14 @@ use testbed::{wait_for, wait_until};
 use crate::support::PATIENCE;
 use crate::support::pipeline::Pipeline;
 
-/// What a broker says of its queues.
+/// The counts that a broker reports of its queues.
 #[derive(Debug, Clone, Copy)]
 enum Depths {
-    /// Nothing, without end.
+    /// No answer, without end.
     Silent,
-    /// That it is not known: the broker is away.
+    /// Unknown: the broker is down.
     NotKnown,
-    /// So many messages.
+    /// This many messages.
     Known(fn(Queue) -> u64),
 }
 

@@ -119,7 +119,7 @@ fn the_matching_core_knows_no_runtime_no_clock_and_no_wire() {
     assert_eq!(outside(&files, |file| !file.starts_with("crates/matching/")), Vec::<&String>::new());
 }
 
-/// They run on threads of their own: whoever has a runtime calls them from a blocking task.
+/// They have their own threads: a caller with a runtime uses a blocking task.
 #[test]
 fn reading_files_and_replaying_them_know_no_runtime() {
     let files = files_with(&["tokio", "async fn"]);

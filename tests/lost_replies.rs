@@ -1,4 +1,4 @@
-//! A lost reply, a repeated call and a ledger that is away for a moment change no session.
+//! A lost reply, a repeated call and a ledger that is down for a moment change no session.
 //!
 //! The real correlator works on the embedded queues and a SQLite ledger; only the way between them is made unreliable,
 //! by a seed. What must come out is what the events say, by the definition.

@@ -1,4 +1,5 @@
-//! An outage is waited out: servers that are absent at start or vanish later cost time, never a session.
+//! The services wait for an outage to end: servers that are absent at start or vanish later cost time, never a
+//! session.
 
 use std::time::Duration;
 

@@ -157,8 +157,9 @@ fn shuffled(file: &Path) -> PathBuf {
     other
 }
 
-/// Of the stays whose two reads both arrived, how many a session has with both its events, and how many none has though
-/// no rule says so: no other passage of the vehicle stands between them and no re-read speaks for one of them.
+/// Of the stays whose two reads both arrived: how many have a session with both events, and how many have none for no
+/// reason in the rules, that is, without another passage of the vehicle between them and without a re-read that
+/// represents one of them.
 fn truth(
     folder: &Path,
     events: &BTreeMap<(String, String), BTreeSet<Event>>,

@@ -1,4 +1,5 @@
-//! Work in the hands of a correlator that hangs, is cut off or dies is waited for: `settled` stays false, no hold ends.
+//! The pipeline waits for the messages of a correlator that hangs, is cut off or dies: `settled` stays false, no hold
+//! ends.
 
 use std::path::Path;
 use std::process::Command;
@@ -53,7 +54,7 @@ impl Site {
         json(&format!("{}/api/v1/status", self.api())).await
     }
 
-    /// Waits until so many correlators report, and all is settled.
+    /// Waits until this many correlators report, and all is settled.
     async fn at_rest(&self, correlators: usize) {
         wait_until(PATIENCE, "correlators at rest", async || {
             self.status().await.is_some_and(|status| {
@@ -89,7 +90,7 @@ impl Site {
         String::from_utf8(ran.stderr).unwrap()
     }
 
-    /// Waits until all is settled; each stay is matched then, and no exit was taken for unmatched meanwhile.
+    /// Waits until all is settled; each stay is matched then, and no exit counted as unmatched meanwhile.
     async fn all_is_matched(&self) {
         let api = self.api();
         let file = tokio::task::block_in_place(|| {

@@ -239,7 +239,7 @@ fn the_summary_api_and_its_correlators_share_a_token_that_says_that_it_is_none()
     // `dwell verify` shows it too.
     assert_eq!(token("dwell"), token("correlator"));
     for name in ["entry-service", "exit-service"] {
-        assert_eq!(token(name), None, "{name} has no use for the token");
+        assert_eq!(token(name), None, "{name} must not have the token");
     }
 }
 

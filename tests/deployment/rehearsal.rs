@@ -132,7 +132,7 @@ async fn page(url: &str) -> reqwest::Result<String> {
     reqwest::get(url).await?.error_for_status()?.text().await
 }
 
-/// What many clients that look at the same would ask: panels of kept answers are about them.
+/// Simulates many clients with the same query, for the panels of the query cache.
 async fn ask_the_same_again(places: &Places) -> anyhow::Result<Infallible> {
     let url = format!("http://{}/graphql?query=%7Blots%7Bid%20inside%7D%7D", places.here("summary-api:5000"));
     let mut each = tokio::time::interval(ASKING);

@@ -189,7 +189,7 @@ fn load() -> String {
     text
 }
 
-/// Stops a process for so long, and lets it go on.
+/// Stops a process for this duration, then resumes it.
 async fn pause(program: &Program, length: Duration) {
     program.signal(Signal::STOP).unwrap();
     tokio::time::sleep(length).await;

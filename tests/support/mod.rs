@@ -14,7 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 /// The secret that the programs of a test share.
 pub(crate) const TOKEN: &str = "a-token-of-the-tests";
 
-/// The folder of the real stays; `None` when this clone has none beside it, which is said aloud.
+/// The folder of the real stays; `None`, with a message, if this clone has none beside it.
 pub(crate) fn stays() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/parking-stays");
     let folder = std::env::var_os("PARKING_STAYS").map_or(beside, PathBuf::from);

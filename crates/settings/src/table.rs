@@ -140,11 +140,11 @@ settings! {
     STRANGER_SHARE = "0.2": SHARE;
 }
 
-/// What every service reads, whatever it does.
+/// The settings of every service.
 pub const OF_SERVICES: &[&Setting] = &[&LISTEN, &PUBLIC_HOSTS, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
-/// What whoever uses the queues reads.
+/// The settings of services and commands that use the queues.
 pub const OF_QUEUES: &[&Setting] = &[&AMQP_URL, &QUEUE_ENTRY, &QUEUE_EXIT, &QUEUE_DEAD, &QUEUE_TYPE, &QUEUE_DECLARE];
-/// What simulated gates read.
+/// The settings of simulated gates.
 pub const OF_GATES: &[&Setting] = &[
     &LOTS,
     &SEED,
@@ -158,5 +158,5 @@ pub const OF_GATES: &[&Setting] = &[
     &LOST_EXIT_SHARE,
     &STRANGER_SHARE,
 ];
-/// What a command reads that does one thing and ends.
+/// The settings of a command that does one thing and ends.
 pub const OF_COMMANDS: &[&Setting] = &[&LOG, &LOG_FORMAT];

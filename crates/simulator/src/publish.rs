@@ -22,8 +22,8 @@ use crate::{Traffic, Upcoming};
 pub const BATCH_EVENTS_MAX: usize = 500;
 /// How often the loop checks what is due.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// A longer gap is skipped if it also exceeds the backfill: the clock was set, or the machine slept for so long that
-/// its car parks should start again.
+/// A longer gap is skipped if it also exceeds the backfill: the clock was set, or the machine slept. Its car parks
+/// then start again.
 const SKIPPED_GAP_MIN_MS: i64 = 24 * 60 * MINUTE_MS;
 /// A larger step back means that the clock was set: the events of that time are published once more.
 const STEP_BACK_MIN_MS: i64 = 1_000;
@@ -122,7 +122,7 @@ impl Publisher<'_> {
     async fn made<T: Send + 'static>(&self, make: impl FnOnce(&Traffic, Direction) -> T + Send + 'static) -> T {
         let (traffic, direction) = (self.traffic.clone(), self.direction);
         let result = tokio::task::spawn_blocking(move || make(&traffic, direction)).await;
-        result.expect("making traffic never panics, and nobody cancels it while it is waited for")
+        result.expect("making traffic never panics, and this task is not cancelled")
     }
 
     /// Publishes the due events until none is left, or the stop comes. Returns their number.

@@ -1,8 +1,8 @@
-//! A temporary folder with a guardian: a small shell that outlives the test process, if only for a moment.
+//! A temporary folder with a guardian: a small shell process that briefly outlives the test process.
 //!
-//! A test process can end without running any destructor (`kill -9`, an abort, statics). The guardian holds the other
-//! end of a pipe from this process; when the pipe closes it kills the process groups it was last told of and removes
-//! the folder, so that nothing is left behind however the tests end.
+//! A test process can end without running destructors (`kill -9`, an abort, statics). The guardian reads a pipe from
+//! this process; when the pipe closes, it kills the process groups that it last read, and removes the folder. So no
+//! process or file is left, however the tests end.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -11,8 +11,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context as _;
 
-/// Reads lines of process group ids; the last one counts. A server's children may still write while the folder is
-/// removed, hence the repeated `rm`.
+/// Reads lines of process group ids; the last line counts. A server's children may still write while the folder is
+/// being removed, so `rm` is repeated.
 const GUARDIAN: &str = r#"
 groups=
 while read -r line; do groups=$line; done
@@ -21,7 +21,7 @@ for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 for attempt in 1 2 3 4 5; do rm -rf -- "$1" 2>/dev/null && break; sleep 0.2; done
 "#;
 
-/// Kills process groups when this process ends, whatever the reason.
+/// Kills process groups when this process ends, for any reason.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     shell: Child,
@@ -29,7 +29,7 @@ pub(crate) struct Guardian {
 }
 
 impl Guardian {
-    /// A guardian that also removes `folder` at the end, if one is given.
+    /// A guardian that also removes `folder` at the end, if given.
     pub(crate) fn start(folder: Option<&Path>) -> anyhow::Result<Self> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", GUARDIAN, "testbed-guardian"]);
@@ -53,7 +53,7 @@ impl Guardian {
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        // Closing the pipe is the signal. What it was last told to watch dies, its folder goes, and it ends by itself.
+        // Closing the pipe is the signal. The guardian kills its last groups, removes the folder and ends.
         drop(self.pipe.take());
         drop(self.shell.wait());
     }
@@ -80,20 +80,20 @@ impl Folder {
         &self.path
     }
 
-    /// Writes a file below this folder, and says where.
+    /// Writes a file below this folder, and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.path.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 
-    /// From now on the process group dies with this process.
+    /// Registers the process group: from now on it dies with this process.
     pub(crate) fn guard(&mut self, group: u32) -> anyhow::Result<()> {
         self.groups.push(group);
         self.guardian.watch(&self.groups)
     }
 
-    /// The process group has ended; its number may go to a stranger.
+    /// The process group has ended; its number may be reused.
     pub(crate) fn unguard(&mut self, group: u32) -> anyhow::Result<()> {
         self.groups.retain(|guarded| *guarded != group);
         self.guardian.watch(&self.groups)

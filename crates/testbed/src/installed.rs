@@ -1,10 +1,10 @@
-//! Finds the server programs of Debian's packages, and says which package is missing.
+//! Finds the server programs of Debian's packages, and names a missing package.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-/// Where `PATH` of an ordinary user often does not look.
+/// Folders that are often missing in the `PATH` of an ordinary user.
 const SYSTEM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin"];
 
 /// Finds `program` in `PATH` and the system's folders.
@@ -17,12 +17,12 @@ pub(crate) fn program(program: &str, package: &str) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Takes `path` if it is there.
+/// Returns `path` if it exists.
 pub(crate) fn program_at(path: &str, package: &str) -> anyhow::Result<PathBuf> {
     if Path::new(path).is_file() { Ok(PathBuf::from(path)) } else { missing(path, package, "that place") }
 }
 
-/// Finds a program of `PostgreSQL`'s, of the highest version installed.
+/// Finds a program of `PostgreSQL`, of the highest installed version.
 pub(crate) fn postgres_program(program: &str) -> anyhow::Result<PathBuf> {
     let root = "/usr/lib/postgresql";
     let versions = std::fs::read_dir(root).into_iter().flatten().flatten();

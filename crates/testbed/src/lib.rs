@@ -1,14 +1,14 @@
 //! Real servers on private loopback ports for tests: `RabbitMQ`, Redis, `PostgreSQL` and Prometheus; proxy and faults.
 //!
-//! Every server runs in a temporary folder of its own, on ports that no other test has, and ends with the value that
-//! stands for it, or with the test process when that dies first. A server takes from 50 ms (Redis) to 14 s (`RabbitMQ`)
-//! to start, so the slow ones can be shared: [`RabbitMq::shared`] and [`Postgres::shared`] use the one that `ci/test`
-//! started (`TESTBED_AMQP_URL` and `TESTBED_MANAGEMENT_URL`, `TESTBED_POSTGRES_URL`), or else start one for this test
-//! process. Tests keep apart by a virtual host or a database each; a test that kills a server starts its own.
+//! Every server runs in its own temporary folder, on ports that no other test uses, and ends when its value is
+//! dropped, or with the test process. A server takes from 50 ms (Redis) to 14 s (`RabbitMQ`) to start, so the slow
+//! ones can be shared: [`RabbitMq::shared`] and [`Postgres::shared`] use the one that `ci/test` started
+//! (`TESTBED_AMQP_URL` and `TESTBED_MANAGEMENT_URL`, `TESTBED_POSTGRES_URL`), or else start one for this test
+//! process. Tests are separated by a virtual host or a database each; a test that kills a server starts its own.
 //!
-//! With `TESTBED_KEEP` set, the folders of the servers, with their logs, are left behind.
+//! With `TESTBED_KEEP` set, the folders of the servers, with their logs, are kept.
 //!
-//! Deliberately not here: anything about car parks, and clients for the servers. The tests bring their own.
+//! Deliberately not here: anything about car parks, and clients of the servers. The tests have their own.
 
 mod folder;
 mod installed;
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn servers_can_be_started_and_asked_in_spawned_tasks() {
-        // None of these futures is polled: that it compiles is the claim.
+        // None of these futures is polled: the claim is that this compiles.
         needs_send(&RabbitMq::start());
         needs_send(&Postgres::start());
         needs_send(&Prometheus::start(""));

@@ -1,7 +1,8 @@
 //! `testbed run -- COMMAND…`: runs a command with one `RabbitMQ` and one `PostgreSQL` for all the tests in it.
 //!
-//! The servers are named in `TESTBED_AMQP_URL`, `TESTBED_MANAGEMENT_URL` and `TESTBED_POSTGRES_URL`, and stopped at the
-//! end, also when the command fails or is interrupted. The exit code is that of the command.
+//! The environment variables `TESTBED_AMQP_URL`, `TESTBED_MANAGEMENT_URL` and `TESTBED_POSTGRES_URL` contain their
+//! addresses. They are stopped at the end, also if the command fails or is interrupted. The exit code is that of the
+//! command.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,9 +15,9 @@ use testbed::{Postgres, RabbitMq};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long an interrupted command may take to end.
+/// The time that an interrupted command has to end.
 const END_PATIENCE: Duration = Duration::from_secs(10);
-/// Wrong use, as sysexits.h has it.
+/// Wrong usage, as in sysexits.h.
 const EX_USAGE: u8 = 64;
 
 #[tokio::main(flavor = "current_thread")]
@@ -53,7 +54,7 @@ async fn with_servers(program: &OsString, arguments: &[OsString]) -> anyhow::Res
         .env("TESTBED_AMQP_URL", rabbitmq.amqp_url())
         .env("TESTBED_MANAGEMENT_URL", rabbitmq.management_url())
         .env("TESTBED_POSTGRES_URL", postgres.url())
-        // A group of its own, so that an interruption reaches what the command started, too.
+        // A separate process group, so that an interruption also reaches the command's children.
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))?;
@@ -65,11 +66,11 @@ async fn with_servers(program: &OsString, arguments: &[OsString]) -> anyhow::Res
     }
 }
 
-/// Passes a signal on to the command, and kills it when it does not end.
+/// Passes a signal on to the command, and kills it if it does not end.
 async fn end(child: &mut Child, group: u32, signal: testbed::Signal) -> anyhow::Result<ExitStatus> {
     send(group, signal);
     let ended = tokio::time::timeout(END_PATIENCE, child.wait()).await;
-    // Whatever of it still runs must not outlive the servers.
+    // Remaining processes of the command must not outlive the servers.
     send(group, testbed::Signal::KILL);
     match ended {
         Ok(status) => status.context("cannot wait for the command"),
@@ -80,13 +81,13 @@ async fn end(child: &mut Child, group: u32, signal: testbed::Signal) -> anyhow::
 fn send(group: u32, signal: testbed::Signal) {
     let group = i32::try_from(group).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(group) = group {
-        // An error means that nothing of the group is left, which is what is wanted.
+        // An error means that the group has no process left, which is fine.
         rustix::process::kill_process_group(group, signal).ok();
     }
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
-    // As a shell has it: 128 and the signal's number.
+    // As in a shell: 128 plus the signal's number.
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
@@ -97,6 +98,6 @@ fn usage() -> ExitCode {
 }
 
 fn say(line: &str) {
-    // Nobody is left to tell when standard error is gone.
+    // If standard error is closed, there is no place to report it.
     drop(writeln!(std::io::stderr(), "{line}"));
 }

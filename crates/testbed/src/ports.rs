@@ -1,8 +1,8 @@
 //! Ports that no other test uses, in this process or in another.
 //!
-//! Binding port 0 and letting go again is a race: the kernel may give the same port to somebody else before the server
-//! binds it. So ports come from a range that the kernel never gives out by itself, and each is held by a lock on a file
-//! under the temporary folder for as long as it is in use. The kernel lets go of the lock when its process ends.
+//! Binding port 0 and closing it again is a race: the kernel may assign the same port to another process before the
+//! server binds it. So ports come from a range that the kernel never assigns by itself, and each is locked by a file
+//! under the temporary folder while it is in use. The kernel releases the lock when the process ends.
 
 use std::fs::{DirBuilder, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 10_000;
 
-/// A port that is ours until this value is dropped.
+/// A reserved port. Dropping it releases the port.
 #[derive(Debug)]
 pub(crate) struct Lease {
     port: u16,
@@ -29,12 +29,12 @@ impl Lease {
         self.port
     }
 
-    /// Takes a port that nobody leases and nobody listens on.
+    /// Reserves a port that has no lease and no listener.
     pub(crate) fn take() -> anyhow::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
 
         let folder = lock_folder()?;
-        // Processes start at different places, so that parallel test binaries seldom try the same port.
+        // Processes start at different offsets, so that parallel test binaries seldom try the same port.
         let start = std::process::id().wrapping_mul(37);
         for _ in 0..COUNT {
             let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
@@ -50,16 +50,16 @@ impl Lease {
         let path = folder.join(port.to_string());
         let lock = File::create(&path).with_context(|| format!("cannot make the lock file {}", path.display()))?;
         let ours = lock.try_lock().is_ok();
-        // A program that is not a test may listen there, on the loopback address or on all of them.
+        // A program that is not a test may listen there, on the loopback address or on all addresses.
         let free = ours && [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].iter().all(|ip| can_listen(*ip, port));
         Ok(free.then_some(Self { port, _lock: lock }))
     }
 }
 
-/// A port on the loopback address that nobody else has, reserved until this process ends.
+/// A port on the loopback address, reserved until this process ends.
 ///
 /// # Panics
-/// When there is none left, or the temporary folder cannot be written.
+/// There is no free port, or the temporary folder can't be written.
 pub fn free_port() -> u16 {
     static KEPT: Mutex<Vec<Lease>> = Mutex::new(Vec::new());
 
@@ -74,7 +74,8 @@ fn can_listen(ip: Ipv4Addr, port: u16) -> bool {
 }
 
 fn lock_folder() -> anyhow::Result<PathBuf> {
-    // One a user, as nobody may write into another's. Between users the check that nobody listens has to do.
+    // One folder per user, since users can't write each other's. Between users, the check for listeners has to
+    // suffice.
     let user = rustix::process::geteuid().as_raw();
     let folder = std::env::temp_dir().join(format!("dwell-testbed-ports-{user}"));
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);

@@ -1,4 +1,4 @@
-//! `PostgreSQL`: one real cluster on a private loopback port, with `fsync` on, as a ledger would have it.
+//! `PostgreSQL`: a real cluster on a private loopback port, with `fsync` on, as for a ledger.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,14 +16,14 @@ use crate::process::ServerProcess;
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
-/// How long an end in good order may take before it becomes a `kill -9`.
+/// The time of a regular shutdown before a `kill -9`.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
-/// The account that Debian's package makes: the server refuses to run as root.
+/// The account of Debian's package: the server refuses to run as root.
 const ACCOUNT: &str = "postgres";
-/// Name and password of the role that owns everything in a cluster of ours.
+/// Name and password of the role that owns everything in our clusters.
 const ROLE: &str = "dwell";
 
-/// A `PostgreSQL` cluster of this value's own. Its data outlive [`kill`](Self::kill) and [`restart`](Self::restart).
+/// A separate `PostgreSQL` cluster. Its data survives [`kill`](Self::kill) and [`restart`](Self::restart).
 #[derive(Debug)]
 pub struct Postgres {
     server: Option<ServerProcess>,
@@ -32,7 +32,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes an empty cluster, starts it and waits until it answers. Takes one to four seconds.
+    /// Creates an empty cluster, starts it and waits until it answers. Takes one to four seconds.
     pub async fn start() -> anyhow::Result<Self> {
         let folder = Folder::create("postgres")?;
         let port = Lease::take()?;
@@ -50,8 +50,8 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// The cluster for all tests that do not break it: that of the environment (`TESTBED_POSTGRES_URL`), or else one
-    /// that is started once for this process.
+    /// The shared cluster, for tests that do not break it: that of the environment (`TESTBED_POSTGRES_URL`), or else
+    /// one per process.
     pub async fn shared() -> anyhow::Result<&'static SharedPostgres> {
         static SHARED: OnceCell<SharedPostgres> = OnceCell::const_new();
 
@@ -68,23 +68,23 @@ impl Postgres {
         format!("127.0.0.1:{}", self.port.port())
     }
 
-    /// Makes an empty database that no other test has, and returns its URL.
+    /// Creates an empty database that no other test uses, and returns its URL.
     pub async fn database(&self) -> anyhow::Result<String> {
         make_database(&self.url()).await
     }
 
-    /// `kill -9` of all its processes; returns when they are gone. Does nothing when it is not running.
+    /// `kill -9` of all its processes; returns when they are gone. Does nothing if it is not running.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.server.take().map_or(Ok(()), |server| server.kill(&mut self.folder))
     }
 
-    /// Starts the server again on its data and port, after a `kill -9` if it is still running.
+    /// Starts the server again on its data and port; kills a running one first.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
         self.start_server().await
     }
 
-    /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns parted by `|`.
+    /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns separated by `|`.
     pub async fn query(&self, url: &str, sql: &str) -> anyhow::Result<String> {
         psql(url, sql).await
     }
@@ -93,7 +93,7 @@ impl Postgres {
         let mut command = server_command(&installed::postgres_program("initdb")?);
         command.arg("--pgdata").arg(self.data()).args(["--username", ROLE, "--auth", "scram-sha-256"]);
         command.arg("--pwfile").arg(self.folder.path().join("password"));
-        // The cluster is worth nothing until it runs: only what it does later has to be on disk.
+        // The cluster has no value before it runs, so only later writes have to be synced to disk.
         command.args(["--no-sync", "--encoding", "UTF8", "--locale", "C.UTF-8"]);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         let mut command = tokio::process::Command::from(command);
@@ -136,23 +136,23 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let Some(mut server) = self.server.take() else { return };
-        // An immediate shutdown gives its shared memory back, which a `kill -9` does not.
+        // An immediate shutdown frees the shared memory, which a `kill -9` does not.
         server.ends_after(Signal::QUIT, STOP_PATIENCE);
-        // What cannot be killed here falls to the folder's guardian.
+        // The folder's guardian kills what can't be killed here.
         drop(server.kill(&mut self.folder));
     }
 }
 
-/// A `PostgreSQL` that other tests use at the same time. Do not stop it, and stay in a database of your own.
+/// A `PostgreSQL` that other tests use at the same time. Do not stop it, and only use your own database.
 #[derive(Debug)]
 pub struct SharedPostgres {
     url: String,
-    /// Ends with the process, through its folder's guardian: statics are never dropped.
+    /// Ends with the process, by its folder's guardian: statics are never dropped.
     _own: Option<Postgres>,
 }
 
 impl SharedPostgres {
-    /// Makes an empty database that no other test has, and returns its URL.
+    /// Creates an empty database that no other test uses, and returns its URL.
     pub async fn database(&self) -> anyhow::Result<String> {
         make_database(&self.url).await
     }
@@ -163,7 +163,7 @@ impl SharedPostgres {
         rest.split_once('/').map_or(rest, |(address, _)| address)
     }
 
-    /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns parted by `|`.
+    /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns separated by `|`.
     pub async fn query(&self, url: &str, sql: &str) -> anyhow::Result<String> {
         psql(url, sql).await
     }
@@ -182,7 +182,7 @@ async fn make_database(url: &str) -> anyhow::Result<String> {
 
     let (server, _) = url.rsplit_once('/').with_context(|| format!("{url} names no database"))?;
     let name = format!("test_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-    // Whatever is there under this name is of an earlier process with the same id.
+    // A database of this name is of an earlier process with the same id.
     psql(url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
     psql(url, &format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
     Ok(format!("{server}/{name}"))
@@ -204,12 +204,12 @@ async fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
-/// A command that does not run as root: `PostgreSQL` refuses to.
+/// Builds a command that does not run as root: `PostgreSQL` refuses to.
 fn server_command(program: &Path) -> Command {
     if !runs_as_root() {
         return Command::new(program);
     }
-    // `setpriv` becomes the program, so that its process is our child; `su` and `runuser` would stand between.
+    // `setpriv` replaces itself by the program, so that it is our child; `su` and `runuser` would be in between.
     let mut command = Command::new("setpriv");
     command.args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups", "--"]).arg(program);
     command

@@ -1,4 +1,4 @@
-//! A server's process: started in a process group of its own, killed with all that it started.
+//! A server's process, in its own process group, killed with all its children.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -11,12 +11,12 @@ use rustix::process::{Pid, Signal};
 
 use crate::folder::Folder;
 
-/// How long a killed process may take to be gone. It is over in milliseconds unless the machine is overwhelmed.
+/// The maximum time until a killed process is gone. Usually milliseconds, unless the machine is overloaded.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
-/// How much of a log an error shows, in bytes.
+/// The bytes of a log that an error shows.
 const LOG_TAIL: usize = 2_000;
 
-/// Keeps a terminal's Ctrl-C away from the process, and makes it killable together with its children.
+/// Protects the process from a terminal's Ctrl-C, and makes it killable together with its children.
 pub(crate) fn in_own_group(command: &mut Command) {
     command.process_group(0);
 }
@@ -59,8 +59,8 @@ impl ServerProcess {
         send_to_group(self.group(), signal)
     }
 
-    /// Waits until `is_ready` says so; ends early, with the end of the log, when the server does.
-    // Not an `AsyncFnMut`: the compiler cannot prove a future that holds one to be `Send`.
+    /// Waits until `is_ready` returns true; fails early, with the end of the log, if the server ends.
+    // Not an `AsyncFnMut`: the compiler can't prove that a future with one is `Send`.
     pub(crate) async fn ready<F: Future<Output = bool>>(
         &mut self,
         deadline: Duration,
@@ -100,9 +100,9 @@ impl ServerProcess {
         false
     }
 
-    /// `kill -9` of the server and all that it started; returns when none of it runs any more.
+    /// `kill -9` of the server and all its children; returns when none of them runs any more.
     ///
-    /// Blocks its thread for the milliseconds that this takes, so that it can also be used where a value is dropped.
+    /// Blocks the thread for some milliseconds, so that it can also be used in a destructor.
     pub(crate) fn kill(mut self, folder: &mut Folder) -> anyhow::Result<()> {
         let group = self.group();
         kill_family(&mut self.child).with_context(|| format!("cannot end {}", self.name))?;
@@ -113,9 +113,9 @@ impl ServerProcess {
 /// Kills a child, its process group and its descendants, and waits until all are gone.
 pub(crate) fn kill_family(child: &mut Child) -> anyhow::Result<()> {
     let group = child.id();
-    // Taken before the kill: afterwards the orphans no longer say whose they were.
+    // Read before the kill: afterwards orphans have another parent.
     let family = family_of(group);
-    // An error means that it is gone already, which is what is wanted.
+    // An error means that it is gone already, which is fine.
     drop(send_to_group(group, Signal::KILL));
     for process in &family {
         drop(send(process.pid, Signal::KILL));
@@ -154,18 +154,18 @@ fn to_pid(pid: u32) -> anyhow::Result<Pid> {
     raw.with_context(|| format!("{pid} is not the id of a process that a test may signal"))
 }
 
-/// A live process: one that still runs code, thus no zombie.
+/// A running process, not a zombie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LiveProcess {
     pid: u32,
     parent: u32,
     group: u32,
-    /// Ticks since the machine's start: tells a process from a later one with the same id.
+    /// Ticks since boot, which distinguish a process from a later one with the same id.
     started: u64,
 }
 
 impl LiveProcess {
-    /// Whether both are the same process; its parent and group may change while it lives.
+    /// Whether both are the same process; its parent and group may change during its life.
     fn is(&self, other: &Self) -> bool {
         self.pid == other.pid && self.started == other.started
     }
@@ -199,7 +199,7 @@ fn processes() -> Vec<LiveProcess> {
 /// Reads a line of `/proc/PID/stat`; `None` for a zombie.
 fn parse(stat: &str) -> Option<LiveProcess> {
     let (pid, rest) = stat.split_once(' ')?;
-    // The name stands in parentheses and may itself contain some.
+    // The name is in parentheses and may itself contain some.
     let (_, fields) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let ended = matches!(*fields.first()?, "Z" | "X");

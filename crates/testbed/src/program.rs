@@ -1,4 +1,4 @@
-//! Our own programs as processes: started as a user would, with their output collected, ended with the test.
+//! Our own programs as processes: started as by a user, with their output collected, ended with the test.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,15 +15,15 @@ use rustix::process::Signal;
 use crate::folder::Guardian;
 use crate::process::{in_own_group, kill_family, send};
 
-/// Lines of output that are kept; beyond, the oldest go.
+/// The number of output lines that are kept; older ones are dropped.
 const LINES_KEPT: usize = 100_000;
-/// Lines of output that an error shows.
+/// The number of output lines that an error shows.
 const LINES_SHOWN: usize = 40;
 const POLL: Duration = Duration::from_millis(10);
 
-/// Finds one of the workspace's programs beside the running test, as `target/ci/correlator`.
+/// Finds a program of the workspace beside the running test, such as `target/ci/correlator`.
 ///
-/// In the tests of the package that the program belongs to, `env!("CARGO_BIN_EXE_correlator")` is as good.
+/// In tests of the program's own package, `env!("CARGO_BIN_EXE_correlator")` works too.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe().context("cannot tell where the running test is")?;
     // The test is target/PROFILE/deps/NAME-HASH.
@@ -36,17 +36,16 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// What to start: a program with its arguments and environment.
+/// A program to start, with its arguments and environment.
 ///
-/// It inherits the environment, but for the variables with the prefix `DWELL_`: those are set here or not at all.
+/// It inherits the environment without the variables with the prefix `DWELL_`, which are only set here.
 #[derive(Debug)]
 pub struct ProgramBuilder {
     name: String,
     command: Command,
 }
 
-/// A running program. It is killed, with all that it started, when it is dropped; a panic that
-/// drops it also shows its last lines.
+/// A running program. Dropping it kills it with all its children; during a panic, it also shows its last lines.
 #[derive(Debug)]
 pub struct Program {
     name: String,
@@ -57,44 +56,44 @@ pub struct Program {
     guardian: Guardian,
 }
 
-/// Lines of standard output and standard error as they came.
+/// Lines of standard output and standard error, interleaved.
 #[derive(Debug, Default)]
 struct Output {
     lines: VecDeque<String>,
-    /// How many lines before the first one here are gone.
+    /// The number of dropped lines.
     dropped: usize,
 }
 
 impl ProgramBuilder {
-    /// One argument more.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.command.arg(argument.into());
         self
     }
 
-    /// Several arguments more.
+    /// Adds arguments.
     #[must_use]
     pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// Sets a variable of the environment.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
         self
     }
 
-    /// Sets several variables of the environment.
+    /// Sets environment variables.
     #[must_use]
     pub fn envs<N: Into<OsString>, V: Into<OsString>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
         self.command.envs(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 
-    /// The folder in which it runs.
+    /// Sets the working directory.
     #[must_use]
     pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(folder);
@@ -122,13 +121,14 @@ impl ProgramBuilder {
 }
 
 impl Program {
-    /// Prepares a start of the program at this path, as of [`binary`] or `env!("CARGO_BIN_EXE_…")`.
+    /// Prepares to start the program at this path, from [`binary`] or `env!("CARGO_BIN_EXE_…")`.
     #[expect(clippy::new_ret_no_self, reason = "as std's Command and thread::Builder, it is set up before it runs")]
     pub fn new(path: impl AsRef<Path>) -> ProgramBuilder {
         Self::through(&[], path)
     }
 
-    /// As [`new`](Self::new), but started by another program: these words, and the program's path behind them.
+    /// Like [`new`](Self::new), but the program is started by another one: these words, followed by the program's
+    /// path.
     pub fn through(words: &[&str], path: impl AsRef<Path>) -> ProgramBuilder {
         let path = path.as_ref();
         let mut command = match words {
@@ -151,7 +151,7 @@ impl Program {
         self.child.id()
     }
 
-    /// What the program has written so far, standard output and standard error as they came.
+    /// The program's output so far, standard output and standard error interleaved.
     pub fn output(&self) -> String {
         self.lock().lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
@@ -171,7 +171,7 @@ impl Program {
         let start = Instant::now();
         let mut looked_at = 0;
         loop {
-            // Asked before the lines are: what a program wrote before its end is then complete.
+            // Checked before the lines, so that the output before the end is complete.
             let ended = self.ended()?;
             {
                 let output = self.lock();

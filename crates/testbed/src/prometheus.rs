@@ -1,4 +1,4 @@
-//! Prometheus: one real server on a private loopback port, with the configuration that a test gives.
+//! Prometheus: a real server on a private loopback port, with a test's configuration.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 
-/// A Prometheus server of this value's own.
+/// A separate Prometheus server.
 #[derive(Debug)]
 pub struct Prometheus {
     server: Option<ServerProcess>,
@@ -24,9 +24,9 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts a server with the text of a `prometheus.yml` and waits until it answers.
+    /// Starts a server with this `prometheus.yml` and waits until it answers.
     ///
-    /// The text decides how often it scrapes: 15 s, unless `global.scrape_interval` says less.
+    /// The scrape interval is 15 s, unless `global.scrape_interval` is less.
     pub async fn start(configuration: &str) -> anyhow::Result<Self> {
         let mut folder = Folder::create("prometheus")?;
         let port = Lease::take()?;
@@ -90,7 +90,7 @@ impl Prometheus {
         }
     }
 
-    /// `kill -9`; returns when the server is gone. Does nothing when it is not running.
+    /// `kill -9`; returns when the server is gone. Does nothing if it is not running.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.server.take().map_or(Ok(()), |server| server.kill(&mut self.folder))
     }
@@ -115,7 +115,7 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // What cannot be killed here falls to the folder's guardian.
+        // The folder's guardian kills what can't be killed here.
         drop(self.kill());
     }
 }
@@ -128,7 +128,7 @@ fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?)
 }
 
-/// The number of a sample, unless it is infinite or none (as of a division by zero).
+/// The number of a sample; `None` if it is infinite or not a number (as in a division by zero).
 fn finite(sample: &Value) -> Option<f64> {
     let number: f64 = sample["value"][1].as_str()?.parse().ok()?;
     number.is_finite().then_some(number)

@@ -1,6 +1,6 @@
-//! A TCP proxy inside the test's process, which does to a connection what a bad network does.
+//! A TCP proxy inside the test's process, with the faults of a bad network.
 //!
-//! Faults take effect at once, for connections that are open and for those to come, and stay until [`Proxy::heal`].
+//! Faults take effect at once, for open and new connections, and stay until [`Proxy::heal`].
 
 mod connection;
 
@@ -16,27 +16,27 @@ use tokio_util::task::TaskTracker;
 
 use crate::ports::Lease;
 
-/// What the proxy does with bytes.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
     Delay(Duration),
     /// Nothing passes.
     BlackHole,
-    /// What the server says does not pass.
+    /// The server's replies are dropped.
     LoseReplies,
-    /// A connection is reset when so many bytes have passed.
+    /// A connection is reset after this many bytes.
     ResetAfter(u64),
 }
 
-/// The fault of the moment; the number tells one call from the next.
+/// The current faults; the number distinguishes one call from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Weather {
     number: u64,
     fault: Fault,
 }
 
-/// A proxy between a test's client and a server. It ends when it is dropped.
+/// A proxy between a test's client and a server. Dropping it ends it.
 #[derive(Debug)]
 pub struct Proxy {
     port: Lease,
@@ -55,7 +55,7 @@ struct Open {
 }
 
 impl Proxy {
-    /// Starts a proxy to `upstream` (`host:port`), which need not be there yet.
+    /// Starts a proxy to `upstream` (`host:port`), which may start later.
     pub async fn start(upstream: impl Into<String>) -> anyhow::Result<Self> {
         let proxy = Self {
             port: Lease::take()?,
@@ -67,47 +67,47 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Where to connect instead of the server.
+    /// The address to connect to instead of the server.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.port()))
     }
 
-    /// A URL of the server, led through this proxy.
+    /// The server's URL with the address of this proxy.
     ///
     /// # Panics
-    /// When the URL does not contain the server's address as it was given to this proxy.
+    /// The URL does not contain the server's address as it was given to this proxy.
     pub fn url(&self, server_url: &str) -> String {
         let upstream = self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
         assert!(server_url.contains(&upstream), "{server_url} does not lead to {upstream}");
         server_url.replacen(&upstream, &self.address().to_string(), 1)
     }
 
-    /// Leads connections to come to another server (`host:port`).
+    /// Connects new connections to another server (`host:port`).
     pub fn redirect(&self, upstream: impl Into<String>) {
         *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream.into();
     }
 
-    /// Everything arrives later by so much, each way.
+    /// Delays everything by this time, in both directions.
     pub fn delay(&self, delay: Duration) {
         self.set(Fault::Delay(delay));
     }
 
-    /// Connections are accepted and stay open, and nothing passes, as when a cable is pulled.
+    /// Accepts connections and keeps them open, but passes nothing, as with an unplugged cable.
     pub fn black_hole(&self) {
         self.set(Fault::BlackHole);
     }
 
-    /// The server gets everything, and its replies are lost.
+    /// Passes everything to the server, and drops its replies.
     pub fn lose_replies(&self) {
         self.set(Fault::LoseReplies);
     }
 
-    /// Every connection is reset as soon as so many more bytes have passed in it, both ways together.
+    /// Resets every connection after this many further bytes, of both directions together.
     pub fn reset_after(&self, bytes: u64) {
         self.set(Fault::ResetAfter(bytes));
     }
 
-    /// Closes all connections and refuses new ones; returns when that is so.
+    /// Closes all connections and refuses new ones; returns when this is done.
     pub async fn cut(&self) {
         if let Some(open) = self.open.lock().await.take() {
             open.end.cancel();
@@ -116,7 +116,7 @@ impl Proxy {
         }
     }
 
-    /// Ends every fault. Connections that lost bytes are reset, as no protocol could go on with them.
+    /// Ends every fault. Connections that lost bytes are reset, since no protocol could continue on them.
     pub async fn heal(&self) -> anyhow::Result<()> {
         self.set(Fault::None);
         let mut open = self.open.lock().await;
@@ -156,7 +156,7 @@ async fn accept(
             () = end.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        // A client that was gone before it was accepted is its own affair.
+        // A client that disconnected before it was accepted does not matter.
         let Ok((client, _)) = accepted else { continue };
         let upstream = upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (weather, end) = (weather.clone(), end.clone());

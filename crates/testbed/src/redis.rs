@@ -1,4 +1,4 @@
-//! Redis: one real server on a private loopback port. It starts in 50 ms, so it is never shared.
+//! Redis: a real server on a private loopback port. It starts in 50 ms, so it is never shared.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,10 +14,10 @@ use crate::process::ServerProcess;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
-/// Where the server keeps its data, below its folder.
+/// The data folder, below the server's folder.
 const DATA: &str = "data";
 
-/// A Redis server of this value's own. Its data outlive [`kill`](Self::kill) and [`restart`](Self::restart).
+/// A separate Redis server. Its data survives [`kill`](Self::kill) and [`restart`](Self::restart).
 #[derive(Debug)]
 pub struct Redis {
     server: Option<ServerProcess>,
@@ -47,12 +47,12 @@ impl Redis {
         format!("127.0.0.1:{}", self.port.port())
     }
 
-    /// `kill -9`; returns when the server is gone. Does nothing when it is not running.
+    /// `kill -9`; returns when the server is gone. Does nothing if it is not running.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.server.take().map_or(Ok(()), |server| server.kill(&mut self.folder))
     }
 
-    /// Starts the server again on its data and port, after a `kill -9` if it is still running.
+    /// Starts the server again on its data and port; kills a running one first.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
         self.start_server().await
@@ -73,7 +73,7 @@ impl Redis {
         self.command(&["FLUSHALL"]).await.map(drop)
     }
 
-    /// Runs one command with `redis-cli` and returns its answer as text, one line an element.
+    /// Runs a command with `redis-cli` and returns its answer as text, one line per element.
     pub async fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = tokio::process::Command::new(installed::program("redis-cli", "redis-tools")?);
         command.args(["-h", "127.0.0.1", "-p", &self.port.port().to_string(), "-e"]).args(arguments);
@@ -88,10 +88,10 @@ impl Redis {
         Ok(answer)
     }
 
-    /// Copies the data as they are now: every answered command is in the copy.
+    /// Copies the current data: every answered command is in the copy.
     pub fn copy(&self) -> anyhow::Result<RedisCopy> {
         let copy = Folder::create("redis-copy")?;
-        // A command is in the append-only file before it is answered, so a frozen server's files are complete.
+        // A command is in the append-only file before it is answered, so a paused server's files are complete.
         self.pause()?;
         let copied = copy_folder(&self.folder.path().join(DATA), &copy.path().join(DATA));
         self.resume()?;
@@ -128,12 +128,12 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // What cannot be killed here falls to the folder's guardian.
+        // The folder's guardian kills what can't be killed here.
         drop(self.kill());
     }
 }
 
-/// Whether the server has loaded its data: while it loads, it answers a ping with an error.
+/// Whether the server has loaded its data: before that, it answers a ping with an error.
 async fn answers(address: String) -> bool {
     let ping = async {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,12 +1,12 @@
-//! Waiting for a condition with a deadline, instead of sleeping and hoping.
+//! Waits for a condition with a deadline, instead of sleeping and hoping.
 //!
-//! Deadlines are real time: the servers do not know of tokio's paused clock. The futures are for the test's own task, not
-//! for a spawned one, as the conditions may borrow whatever the test has.
+//! Deadlines are in real time: the servers do not know tokio's paused clock. The futures are for the test's own task,
+//! not for a spawned one, because the conditions may borrow from the test.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// How often a condition is asked.
+/// The interval between two checks.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until `condition` holds.
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// `wait_until(Duration::from_secs(10), "the queue to be empty", async || depth().await == 0).await`
 ///
 /// # Panics
-/// When it does not hold within `deadline`, naming `what` and the caller.
+/// It does not hold within `deadline`; the message has `what` and the caller.
 #[track_caller]
 pub fn wait_until(
     deadline: Duration,
@@ -25,10 +25,10 @@ pub fn wait_until(
     async move { wait(deadline, what, caller, async || condition().await.then_some(())).await }
 }
 
-/// Waits until `attempt` answers something, and returns it.
+/// Waits until `attempt` returns a value, and returns it.
 ///
 /// # Panics
-/// When it does not within `deadline`, naming `what` and the caller.
+/// It does not within `deadline`; the message has `what` and the caller.
 #[track_caller]
 pub fn wait_for<T>(deadline: Duration, what: &str, attempt: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
     wait(deadline, what, Location::caller(), attempt)
@@ -42,7 +42,7 @@ async fn wait<T>(
 ) -> T {
     let start = Instant::now();
     loop {
-        // The deadline also holds for an attempt that hangs.
+        // The deadline also applies to an attempt that hangs.
         let left = deadline.saturating_sub(start.elapsed());
         if let Ok(Some(value)) = tokio::time::timeout(left.max(INTERVAL), attempt()).await {
             return value;

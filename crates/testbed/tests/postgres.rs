@@ -1,4 +1,4 @@
-//! A `PostgreSQL` of the testbed: what tests rely on when they start, share and break one.
+//! `PostgreSQL` in the testbed: what tests rely on when they start, share and break one.
 
 use testbed::Postgres;
 

@@ -1,4 +1,4 @@
-//! Programs under test: their output, their end, and that nothing of them is left.
+//! Programs under test: their output, their end, and that no process of them is left.
 
 use std::process::Command;
 use std::time::Duration;

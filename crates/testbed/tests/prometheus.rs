@@ -1,4 +1,4 @@
-//! A Prometheus of the testbed: what tests rely on when they ask one.
+//! Prometheus in the testbed: what tests rely on when they query one.
 
 use std::time::Duration;
 

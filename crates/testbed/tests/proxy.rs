@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a reply that must not come is waited for.
+/// How long a test waits for a reply that must not come.
 const SILENCE: Duration = Duration::from_millis(100);
 
 #[tokio::test]

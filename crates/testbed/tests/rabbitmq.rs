@@ -1,4 +1,4 @@
-//! A `RabbitMQ` of the testbed: what tests rely on when they start, share, break and ask one.
+//! `RabbitMQ` in the testbed: what tests rely on when they start, share, break and query one.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn clients_of_one_virtual_host_can_be_cut_off_by_the_server() {
     let shared = RabbitMq::shared().await.unwrap();
     let url = shared.vhost("cut-off").await.unwrap();
 
-    // Nobody is connected there; what counts is that the question is understood.
+    // There is no connection there; the claim is that the request is understood.
     assert_eq!(shared.management().close_connections(&url).await.unwrap(), 0);
 }
 

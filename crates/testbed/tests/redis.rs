@@ -1,4 +1,4 @@
-//! A Redis of the testbed: what tests rely on when they break one.
+//! Redis in the testbed: what tests rely on when they break one.
 
 use std::time::Duration;
 

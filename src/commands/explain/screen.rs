@@ -109,8 +109,8 @@ fn near(explanation: &ExplanationView) -> Vec<String> {
     }
     let more = if *near_is_cut { ", the nearest in time of more" } else { "" };
     let mut lines = vec![match near_plates.len() {
-        0 => format!("no plate is nearly the same among {near_searched} sessions that may fit{more}"),
-        _ => format!("plates that are nearly the same, among {near_searched} sessions that may fit{more}:"),
+        0 => format!("no similar plate among {near_searched} sessions that may fit{more}"),
+        _ => format!("similar plates, among {near_searched} sessions that may fit{more}:"),
     }];
     lines.extend(near_plates.iter().map(|near| {
         let SessionView { vehicle_plate, state, session_id, entry_date_time, exit_date_time, .. } = &near.session;

@@ -138,9 +138,9 @@ async fn what_is_wrong_with_the_content_of_a_call_is_rejected() {
 
 #[tokio::test]
 async fn an_error_says_where_and_what_the_summary_api_said() {
-    let error = error_of(503, r#"{"title": "Away", "detail": "PostgreSQL is away"}"#).await.to_string();
+    let error = error_of(503, r#"{"title": "Unavailable", "detail": "PostgreSQL is down"}"#).await.to_string();
     assert!(error.contains("http://127.0.0.1:"), "{error}");
-    assert!(error.ends_with("/internal/v1/due answers 503 Service Unavailable (PostgreSQL is away)"), "{error}");
+    assert!(error.ends_with("/internal/v1/due answers 503 Service Unavailable (PostgreSQL is down)"), "{error}");
 }
 
 #[tokio::test]

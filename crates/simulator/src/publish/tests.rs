@@ -98,7 +98,7 @@ impl Service {
     async fn published(&self, events: usize) {
         let mut count = self.recorder.count.subscribe();
         let reached = count.wait_for(|count| *count >= events);
-        tokio::time::timeout(Duration::from_mins(1), reached).await.expect("so many are due").unwrap();
+        tokio::time::timeout(Duration::from_mins(1), reached).await.expect("this many are due").unwrap();
     }
 
     async fn stop(self) -> Vec<EventKey> {

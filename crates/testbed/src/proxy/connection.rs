@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Fault, Weather};
 
 const CHUNK_BYTES: usize = 16 * 1024;
-/// Chunks on their way, in one direction.
+/// Chunks in flight, in one direction.
 const CHUNKS_IN_FLIGHT: usize = 256;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -23,16 +23,16 @@ enum Direction {
     ToClient,
 }
 
-/// How the transport of one direction ended.
+/// How the transport in one direction ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Ending {
-    /// The sender has closed its half; the other direction may go on.
+    /// The sender has closed its half; the other direction may continue.
     Closed,
     /// The connection must be reset.
     Broken,
 }
 
-/// What goes from the reading to the writing side of one direction. Without an end in good order there is none.
+/// From the reading to the writing side of one direction. Without a regular end there is no end marker.
 #[derive(Debug)]
 enum Piece {
     /// Bytes, and when they are due at the other end.
@@ -40,14 +40,14 @@ enum Piece {
     End,
 }
 
-/// Bytes that passed in this connection since the fault of this number began.
+/// The bytes of this connection since the start of the fault with this number.
 #[derive(Debug, Default)]
 struct Passed {
     number: u64,
     bytes: u64,
 }
 
-/// Leads a client to `upstream` until one of the two, or a fault, ends it.
+/// Connects a client to `upstream` until one of them, or a fault, ends the connection.
 pub(super) async fn serve(mut client: TcpStream, upstream: String, mut weather: watch::Receiver<Weather>) {
     if weather.borrow().fault == Fault::BlackHole {
         swallow(&mut client, &mut weather).await;
@@ -59,7 +59,7 @@ pub(super) async fn serve(mut client: TcpStream, upstream: String, mut weather: 
         reset(&client);
         return;
     };
-    // A proxy that gathers small writes would add delays of its own; where that cannot be set, they stay small.
+    // The proxy must not delay small writes; if this can't be set, the test still works.
     drop((client.set_nodelay(true), server.set_nodelay(true)));
 
     if transport(&mut client, &mut server, &weather).await == Ending::Broken {
@@ -75,7 +75,7 @@ async fn transport(client: &mut TcpStream, server: &mut TcpStream, weather: &wat
     let there = carry(client_read, server_write, Direction::ToServer, weather.clone(), &passed);
     let back = carry(server_read, client_write, Direction::ToClient, weather.clone(), &passed);
     tokio::pin!(there, back);
-    // A direction that breaks takes the other with it; one that is closed lets the other finish.
+    // A broken direction ends the other one; a closed one lets the other finish.
     tokio::select! {
         ending = &mut there => if ending == Ending::Broken { ending } else { back.await },
         ending = &mut back => if ending == Ending::Broken { ending } else { there.await },
@@ -94,7 +94,7 @@ async fn carry(
     if read == Ending::Broken { read } else { written }
 }
 
-/// Reads chunks and stamps each with the time at which it is due at the other end.
+/// Reads chunks and sets the time when each is due at the other end.
 async fn take(
     mut reader: ReadHalf<'_>,
     sender: mpsc::Sender<Piece>,
@@ -112,7 +112,7 @@ async fn take(
         }
         let read = tokio::select! {
             read = reader.read(&mut buffer) => read,
-            // The next turn asks what changed. The proxy itself may be gone, which ends this task from outside.
+            // The next iteration checks for changes. If the proxy is gone, this task is ended from outside.
             Ok(()) = weather.changed() => continue,
             () = sender.closed() => return Ending::Broken,
         };
@@ -132,7 +132,7 @@ async fn take(
     }
 }
 
-/// How many of `length` bytes may pass, and counts them.
+/// How many of `length` bytes may pass; counts them.
 fn allowance(passed: &Mutex<Passed>, number: u64, fault: Fault, length: usize) -> usize {
     let Fault::ResetAfter(limit) = fault else { return length };
     let mut passed = passed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +149,7 @@ fn allowance(passed: &Mutex<Passed>, number: u64, fault: Fault, length: usize) -
 async fn give(mut writer: WriteHalf<'_>, mut receiver: mpsc::Receiver<Piece>) -> Ending {
     while let Some(piece) = receiver.recv().await {
         let Piece::Bytes(due, chunk) = piece else {
-            // The other side may have gone already; then there is nobody to tell.
+            // If the other side has gone already, there is no receiver.
             drop(writer.shutdown().await);
             return Ending::Closed;
         };
@@ -163,7 +163,7 @@ async fn give(mut writer: WriteHalf<'_>, mut receiver: mpsc::Receiver<Piece>) ->
     Ending::Broken
 }
 
-/// Reads and forgets until the black hole ends or the client gives up.
+/// Reads and discards until the black hole ends or the client gives up.
 async fn swallow(client: &mut TcpStream, weather: &mut watch::Receiver<Weather>) {
     let mut buffer = vec![0; CHUNK_BYTES];
     while weather.borrow_and_update().fault == Fault::BlackHole {
@@ -174,8 +174,8 @@ async fn swallow(client: &mut TcpStream, weather: &mut watch::Receiver<Weather>)
     }
 }
 
-/// Makes the end of a connection a reset instead of a close in good order.
+/// Makes the end of a connection a reset instead of a regular close.
 fn reset(stream: &TcpStream) {
-    // A stream for which that fails is closed in good order, which the tests of this crate would show.
+    // If it fails, the stream is closed regularly, and the tests of this crate would show it.
     drop(stream.set_zero_linger());
 }

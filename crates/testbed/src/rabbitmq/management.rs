@@ -1,4 +1,4 @@
-//! `RabbitMQ`'s management API: what tests ask a broker that AMQP does not say.
+//! `RabbitMQ`'s management API, for what AMQP does not report.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
-/// The longest wait for one answer.
+/// The timeout of one answer.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A client of the management API of one node.
@@ -21,36 +21,36 @@ impl Management {
         Self { url: url.into() }
     }
 
-    /// Asks for a path below `/api/`, as `queues/VHOST/NAME`. `None` when there is no such thing.
+    /// Gets a path below `/api/`, such as `queues/VHOST/NAME`. `None` if it does not exist.
     pub async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
         self.call(Method::GET, path, None).await
     }
 
-    /// Makes or changes what a path below `/api/` names.
+    /// Creates or changes the object of a path below `/api/`.
     pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<()> {
         self.call(Method::PUT, path, Some(body)).await.map(drop)
     }
 
-    /// Posts to a path below `/api/`, as `queues/VHOST/NAME/get`. `None` when there is no such thing.
+    /// Posts to a path below `/api/`, such as `queues/VHOST/NAME/get`. `None` if it does not exist.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Option<Value>> {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    /// Removes what a path below `/api/` names, if it is there.
+    /// Deletes the object of a path below `/api/`, if it exists.
     pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
         self.call(Method::DELETE, path, None).await.map(drop)
     }
 
-    /// How many messages a queue has, ready and unacknowledged together, as of half a second ago. `None` when there is
-    /// no such queue, or no statistics of it yet. `amqp_url` says the virtual host.
+    /// The number of messages in a queue, ready and unacknowledged, up to half a second old. `None` if there is no
+    /// such queue, or no statistics of it yet. `amqp_url` contains the virtual host.
     pub async fn queue_depth(&self, amqp_url: &str, queue: &str) -> anyhow::Result<Option<u64>> {
         let found = self.get(&format!("queues/{}/{queue}", virtual_host(amqp_url))).await?;
         Ok(found.and_then(|queue| queue["messages"].as_u64()))
     }
 
-    /// Closes all connections of the virtual host of `amqp_url` from the server's side, and says how many.
+    /// Closes all connections of the virtual host of `amqp_url` from the server's side, and returns their number.
     ///
-    /// A connection shows here only some hundred milliseconds after it was opened.
+    /// A connection is visible here only some hundred milliseconds after it was opened.
     pub async fn close_connections(&self, amqp_url: &str) -> anyhow::Result<usize> {
         let found = self.get(&format!("vhosts/{}/connections", virtual_host(amqp_url))).await?.unwrap_or_default();
         let names: Vec<&str> = found.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
@@ -74,7 +74,7 @@ impl Management {
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Option<Value>> {
         let call = format!("{method} /api/{path}");
-        // Without a pool: a kept connection would belong to the runtime of a test that may have ended.
+        // Without a pool: a pooled connection would belong to the runtime of a test that may have ended.
         let client = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?;
         let mut request = client.request(method, format!("{}/api/{path}", self.url));
         if let Some(body) = body {
@@ -96,7 +96,7 @@ impl Management {
     }
 }
 
-/// The virtual host of an AMQP URL, as it stands in a path of the API.
+/// The virtual host of an AMQP URL, encoded for a path of the API.
 fn virtual_host(amqp_url: &str) -> &str {
     let rest = amqp_url.split_once("://").map_or(amqp_url, |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();

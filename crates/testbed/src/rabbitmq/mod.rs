@@ -1,7 +1,7 @@
-//! `RabbitMQ`: one real node, with its management plugin, on private loopback ports.
+//! `RabbitMQ`: a real node with its management plugin, on private loopback ports.
 //!
-//! Works with `RabbitMQ` 3.10 (Debian 12) and 4 (Debian 13), as root or not: the packages' wrappers, which change the user
-//! and share one cookie, are passed by, and the Erlang port mapper is one of this node's own.
+//! Works with `RabbitMQ` 3.10 (Debian 12) and 4 (Debian 13), as root or not. It bypasses the packages' wrappers,
+//! which change the user and share one cookie, and has its own Erlang port mapper.
 
 mod management;
 mod shared;
@@ -27,14 +27,14 @@ const CTL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 /// A start takes 4 to 14 s on two idle cores.
 const START_DEADLINE: Duration = Duration::from_mins(2);
 const CTL_DEADLINE: Duration = Duration::from_secs(90);
-/// A temporary folder keeps the node to this user; the cookie only has to be there.
+/// A temporary folder restricts the node to this user; the cookie only has to exist.
 const COOKIE: &str = "DWELLTESTBED";
 
-/// A `RabbitMQ` node of this value's own.
+/// A separate `RabbitMQ` node.
 #[derive(Debug)]
 pub struct RabbitMq {
     server: Option<ServerProcess>,
-    /// Held for the life of the node, across its restarts.
+    /// Held for the life of the node, across restarts.
     port_mapper: Option<ServerProcess>,
     folder: Folder,
     ports: Ports,
@@ -66,8 +66,8 @@ impl RabbitMq {
         Ok(node)
     }
 
-    /// The node for all tests that do not break it: that of the environment (`TESTBED_AMQP_URL`,
-    /// `TESTBED_MANAGEMENT_URL`), or else one that is started once for this process.
+    /// The shared node, for tests that do not break it: that of the environment (`TESTBED_AMQP_URL`,
+    /// `TESTBED_MANAGEMENT_URL`), or else one per process.
     pub async fn shared() -> anyhow::Result<&'static SharedRabbitMq> {
         shared::shared().await
     }
@@ -92,14 +92,14 @@ impl RabbitMq {
         Management::new(self.management_url())
     }
 
-    /// `kill -9`; returns when the node is gone. Does nothing when it is not running.
+    /// `kill -9`; returns when the node is gone. Does nothing if it is not running.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         let Some(server) = self.server.take() else { return Ok(()) };
         server.kill(&mut self.folder)?;
         closed(self.ports.amqp.port())
     }
 
-    /// Starts the node again on its data and ports, after a `kill -9` if it is still running.
+    /// Starts the node again on its data and ports; kills a running one first.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
         self.start_server().await
@@ -115,7 +115,7 @@ impl RabbitMq {
         self.running()?.signal_all(Signal::CONT)
     }
 
-    /// Stops the broker inside its running Erlang machine: connections are closed in good order.
+    /// Stops the broker inside its running Erlang machine, with a regular close of its connections.
     pub async fn stop_app(&self) -> anyhow::Result<()> {
         self.ctl(&["stop_app"]).await.map(drop)
     }
@@ -127,7 +127,7 @@ impl RabbitMq {
         self.management().is_up(CTL_DEADLINE).await
     }
 
-    /// Runs `rabbitmqctl` with these arguments and returns what it prints. Takes half a second or more.
+    /// Runs `rabbitmqctl` with these arguments and returns its output. Takes half a second or more.
     pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = tokio::process::Command::from(self.command(CTL));
         command.arg("--node").arg(self.node()).args(arguments).stdin(std::process::Stdio::null()).kill_on_drop(true);
@@ -171,11 +171,11 @@ impl RabbitMq {
         self.management().is_up(START_DEADLINE).await
     }
 
-    /// A command with the environment that makes a server or a tool belong to this node and to no other.
+    /// A command whose environment ties a server or a tool to this node only.
     fn command(&self, program: &str) -> Command {
         let path = self.folder.path();
         let mut command = Command::new(program);
-        // A service manager's socket would make the server report there, and change how it is started.
+        // With a service manager's socket the server would report there, and start differently.
         command.env_remove("NOTIFY_SOCKET");
         command
             .env("HOME", path)
@@ -192,7 +192,7 @@ impl RabbitMq {
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", path.join("enabled_plugins"))
             .env("RABBITMQ_CONFIG_FILE", path.join("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            // Without the last three an idle scheduler spins for a while, which slows the tests beside it.
+            // Without the last three, an idle scheduler spins for a while, which slows down other tests.
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
@@ -204,7 +204,7 @@ impl RabbitMq {
 impl Drop for RabbitMq {
     fn drop(&mut self) {
         for process in [self.server.take(), self.port_mapper.take()].into_iter().flatten() {
-            // What cannot be killed here falls to the folder's guardian.
+            // The folder's guardian kills what can't be killed here.
             drop(process.kill(&mut self.folder));
         }
     }
@@ -213,7 +213,7 @@ impl Drop for RabbitMq {
 fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    // Queue depths of the management API are as old as the statistics interval, in milliseconds: 5000 unless told.
+    // Queue depths of the management API are as old as the statistics interval, in milliseconds: 5000 by default.
     let configuration = format!(
         "listeners.tcp.default = 127.0.0.1:{amqp}\n\
          management.tcp.ip = 127.0.0.1\n\
@@ -231,8 +231,8 @@ fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
     std::fs::set_permissions(&cookie, std::fs::Permissions::from_mode(0o400)).context("cannot protect the cookie")
 }
 
-/// Waits until nobody listens on the port: the last threads of a killed process hold its sockets a moment longer than it
-/// seems to live, and the next start would take the dying node for its own.
+/// Waits until the port has no listener: the last threads of a killed process hold its sockets a moment longer than
+/// the process is visible, and the next start would mistake the dying node for its own.
 fn closed(port: u16) -> anyhow::Result<()> {
     let start = std::time::Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {

@@ -1,4 +1,4 @@
-//! The `RabbitMQ` that tests share, kept apart by virtual hosts.
+//! The `RabbitMQ` that tests share, separated by virtual hosts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,12 +8,12 @@ use tokio::sync::OnceCell;
 
 use super::{Management, RabbitMq};
 
-/// A `RabbitMQ` that other tests use at the same time. Do not stop it, and stay in a virtual host of your own.
+/// A `RabbitMQ` that other tests use at the same time. Do not stop it, and only use your own virtual host.
 #[derive(Debug)]
 pub struct SharedRabbitMq {
     amqp_url: String,
     management: Management,
-    /// Ends with the process, through its folder's guardian: statics are never dropped.
+    /// Ends with the process, by its folder's guardian: statics are never dropped.
     _own: Option<RabbitMq>,
 }
 
@@ -24,14 +24,14 @@ pub(super) async fn shared() -> anyhow::Result<&'static SharedRabbitMq> {
 }
 
 impl SharedRabbitMq {
-    /// Makes a virtual host that no other test has, and returns its AMQP URL. Its name starts with `name`.
+    /// Creates a virtual host that no other test uses, and returns its AMQP URL. Its name starts with `name`.
     pub async fn vhost(&self, name: &str) -> anyhow::Result<String> {
         static MADE: AtomicU32 = AtomicU32::new(0);
 
         let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let host = format!("{name}-{}-{number}", std::process::id());
-        // Whatever is there under this name is of an earlier process with the same id.
+        // A virtual host of this name is of an earlier process with the same id.
         self.management.delete(&format!("vhosts/{host}")).await?;
         self.management.put(&format!("vhosts/{host}"), &json!({})).await?;
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
