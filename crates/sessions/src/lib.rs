@@ -122,7 +122,7 @@ pub struct Status {
 impl Service {
     /// A service on `ledger`, with its metrics registered.
     pub fn new(ledger: Arc<dyn Ledger>, rules: Rules, lots: Lots, context: &ServiceContext) -> Self {
-        let metrics = Metrics::register(&context.registry)
+        let metrics = Metrics::new(&context.registry)
             .and_then(|metrics| show_limits(&context.registry, &limits::all()).map(|()| metrics))
             .expect("these names are registered here only, always in one form");
         lots.iter().for_each(|lot| metrics.lots.expect(lot));

@@ -72,7 +72,7 @@ impl Metric for HistogramVec {
 
 /// Makes a struct of metrics, and its function `register`. The doc comment of a field is the help text of its metric; the
 /// name follows `=`, then labels in brackets, then the upper bounds of a histogram behind `in`. A field without a name is
-/// another such struct.
+/// another such struct; one with `= default` is no metric and begins with the default of its type.
 ///
 /// ```
 /// use prometheus::{HistogramVec, IntCounter};
@@ -100,6 +100,9 @@ macro_rules! metrics {
     (@field $registry:ident, $kind:ty, $help:expr) => {
         <$kind>::register($registry)
     };
+    (@field $registry:ident, $kind:ty, $help:expr, $default:ident) => {
+        Ok::<_, $crate::metrics::Error>(<$kind>::$default())
+    };
     (@field $registry:ident, $kind:ty, $help:expr, $name:literal, [$($label:literal),*], [$($buckets:expr)?]) => {
         <$kind as $crate::metrics::Metric>::register(
             $registry,
@@ -119,7 +122,7 @@ macro_rules! metrics {
             $(
                 $(#[doc = $help:literal])+
                 $field_vis:vis $field:ident: $kind:ty
-                    $(= $name:literal $([$($label:literal),+])? $(in $buckets:expr)?)?;
+                    $(= $default:ident)? $(= $name:literal $([$($label:literal),+])? $(in $buckets:expr)?)?;
             )+
         }
     ) => {
@@ -133,12 +136,12 @@ macro_rules! metrics {
 
         impl $metrics {
             /// Registers all of them.
-            fn register(registry: &$crate::metrics::Registry) -> Result<Self, $crate::metrics::Error> {
+            $vis fn register(registry: &$crate::metrics::Registry) -> Result<Self, $crate::metrics::Error> {
                 Ok(Self {
                     $(
                         $field: $crate::metrics!(
                             @field registry, $kind, concat!($($help),+)
-                            $(, $name, [$($($label),+)?], [$($buckets)?])?
+                            $(, $name, [$($($label),+)?], [$($buckets)?])? $(, $default)?
                         )?,
                     )+
                 })

@@ -3,51 +3,25 @@
 //! How many gates there are is bounded where they are known, in [`Gates`](crate::gates).
 
 use prometheus::{IntCounterVec, IntGaugeVec};
-use service_kit::metrics::{self as kit, Error, Registry};
 
 use crate::gates::GateStatus;
 
-const LABELS: &[&str] = &["lot", "gate"];
-
-/// The metrics of the gates.
-#[derive(Debug)]
-pub(super) struct GateMetrics {
-    last_event: IntGaugeVec,
-    clock_difference: IntGaugeVec,
-    reads: IntCounterVec,
-    late: IntCounterVec,
+service_kit::metrics! {
+    /// The metrics of the gates.
+    #[derive(Debug)]
+    pub(super) struct GateMetrics {
+        /// When the vehicle was seen that the gate saw last, seconds since 1970
+        last_event: IntGaugeVec = "dwell_gate_last_event_timestamp_seconds" ["lot", "gate"];
+        /// From when a vehicle was seen until its event was received, whole seconds, the median of the last reads
+        clock_difference: IntGaugeVec = "dwell_gate_clock_difference_seconds" ["lot", "gate"];
+        /// Gate events recorded, each once, of the events that name their gate
+        reads: IntCounterVec = "dwell_gate_reads_total" ["lot", "gate"];
+        /// Of the reads of a gate those received more than a minute after the vehicle was seen
+        late: IntCounterVec = "dwell_gate_late_total" ["lot", "gate"];
+    }
 }
 
 impl GateMetrics {
-    pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
-        Ok(Self {
-            last_event: kit::gauge_vec(
-                registry,
-                "dwell_gate_last_event_timestamp_seconds",
-                "When the vehicle was seen that the gate saw last, seconds since 1970",
-                LABELS,
-            )?,
-            clock_difference: kit::gauge_vec(
-                registry,
-                "dwell_gate_clock_difference_seconds",
-                "From when a vehicle was seen until its event was received, whole seconds, the median of the last reads",
-                LABELS,
-            )?,
-            reads: kit::counter_vec(
-                registry,
-                "dwell_gate_reads_total",
-                "Gate events recorded, each once, of the events that name their gate",
-                LABELS,
-            )?,
-            late: kit::counter_vec(
-                registry,
-                "dwell_gate_late_total",
-                "Of the reads of a gate those received more than a minute after the vehicle was seen",
-                LABELS,
-            )?,
-        })
-    }
-
     /// Shows how the gates do.
     pub(super) fn show(&self, gates: &[GateStatus]) {
         for gate in gates {
@@ -66,6 +40,7 @@ impl GateMetrics {
 #[cfg(test)]
 mod tests {
     use parking::{GateId, LotId, Timestamp};
+    use service_kit::metrics::{Registry, render};
 
     use super::*;
 
@@ -89,7 +64,7 @@ mod tests {
 
         metrics.show(&[gate(Some(named_other), 5), gate(None, 3)]);
 
-        let page = kit::render(&registry);
+        let page = render(&registry);
         assert!(page.contains("\ndwell_gate_reads_total{gate=\"other\",lot=\"other\"} 5\n"), "{page}");
         assert!(page.contains("\ndwell_gate_reads_total{gate=\"(other)\",lot=\"(other)\"} 3\n"), "{page}");
     }

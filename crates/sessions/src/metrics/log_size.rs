@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::IntGauge;
-use service_kit::metrics::{self as kit, Error, Registry};
 use tokio::time::Instant;
 
 /// A backlog needs about 200 MiB; what is far above that is pinned by a reader.
@@ -12,22 +11,18 @@ pub(crate) const LARGE_BYTES: u64 = 512 * 1024 * 1024;
 /// How often a large log is warned of.
 const EVERY: Duration = Duration::from_mins(1);
 
-#[derive(Debug)]
-pub(super) struct LogSize {
-    bytes: IntGauge,
-    warned: Mutex<Option<Instant>>,
+service_kit::metrics! {
+    /// The size of the log, and when it was last warned of.
+    #[derive(Debug)]
+    pub(super) struct LogSize {
+        /// Size of the write-ahead log beside the file of a ledger in SQLite; 0 with PostgreSQL
+        bytes: IntGauge = "dwell_ledger_log_bytes";
+        /// The last warning of a log that is still large.
+        warned: Mutex<Option<Instant>> = default;
+    }
 }
 
 impl LogSize {
-    pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
-        let bytes = kit::gauge(
-            registry,
-            "dwell_ledger_log_bytes",
-            "Size of the write-ahead log beside the file of a ledger in SQLite; 0 with PostgreSQL",
-        )?;
-        Ok(Self { bytes, warned: Mutex::default() })
-    }
-
     pub(super) fn is(&self, bytes: u64) {
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         if self.is_to_warn(bytes) {
@@ -55,6 +50,8 @@ impl LogSize {
 
 #[cfg(test)]
 mod tests {
+    use service_kit::metrics::Registry;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parking::{Lot, LotId};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-use service_kit::metrics::{self as kit, Error, Registry};
 
 use crate::gates::OTHER;
 
@@ -20,17 +19,27 @@ const STAY_BUCKETS: &[f64] = &[
     43_200.0, 86_400.0, 172_800.0, 604_800.0,
 ];
 
-/// The metrics of the lots.
-#[derive(Debug)]
-pub(crate) struct LotMetrics {
-    inside: IntGaugeVec,
-    doubtful: IntGaugeVec,
-    overstays: IntGaugeVec,
-    capacity: IntGaugeVec,
-    matched: IntCounterVec,
-    unmatched: IntCounterVec,
-    stays: HistogramVec,
-    known: Mutex<BTreeMap<LotId, Series>>,
+service_kit::metrics! {
+    /// The metrics of the lots.
+    #[derive(Debug)]
+    pub(crate) struct LotMetrics {
+        /// Vehicles inside now, by lot
+        inside: IntGaugeVec = "dwell_inside" ["lot"];
+        /// Vehicles inside for longer than 99.5 of 100 stays last, by lot; 0 until enough stays are known
+        doubtful: IntGaugeVec = "dwell_lot_doubtful" ["lot"];
+        /// Vehicles inside for longer than the longest stay, by lot
+        overstays: IntGaugeVec = "dwell_lot_overstays" ["lot"];
+        /// Exits recorded in a matched session for the first time, by lot
+        matched: IntCounterVec = "dwell_lot_matched_total" ["lot"];
+        /// Exits recorded as unmatched for the first time, by lot
+        unmatched: IntCounterVec = "dwell_lot_unmatched_total" ["lot"];
+        /// Vehicles that fit in, by lot
+        capacity: IntGaugeVec = "dwell_lot_capacity" ["lot"];
+        /// How long matched stays last, by lot; each exit counts once, when first matched
+        stays: HistogramVec = "dwell_stay_duration_seconds" ["lot"] in STAY_BUCKETS;
+        /// The series of the lots that are known.
+        known: Mutex<BTreeMap<LotId, Series>> = default;
+    }
 }
 
 /// The series of one lot, or of all beyond the bound.
@@ -65,45 +74,6 @@ impl Inside {
 }
 
 impl LotMetrics {
-    pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
-        Ok(Self {
-            inside: kit::gauge_vec(registry, "dwell_inside", "Vehicles inside now, by lot", &["lot"])?,
-            doubtful: kit::gauge_vec(
-                registry,
-                "dwell_lot_doubtful",
-                "Vehicles inside for longer than 99.5 of 100 stays last, by lot; 0 until enough stays are known",
-                &["lot"],
-            )?,
-            overstays: kit::gauge_vec(
-                registry,
-                "dwell_lot_overstays",
-                "Vehicles inside for longer than the longest stay, by lot",
-                &["lot"],
-            )?,
-            matched: kit::counter_vec(
-                registry,
-                "dwell_lot_matched_total",
-                "Exits recorded in a matched session for the first time, by lot",
-                &["lot"],
-            )?,
-            unmatched: kit::counter_vec(
-                registry,
-                "dwell_lot_unmatched_total",
-                "Exits recorded as unmatched for the first time, by lot",
-                &["lot"],
-            )?,
-            capacity: kit::gauge_vec(registry, "dwell_lot_capacity", "Vehicles that fit in, by lot", &["lot"])?,
-            stays: kit::histogram_vec(
-                registry,
-                "dwell_stay_duration_seconds",
-                "How long matched stays last, by lot; each exit counts once, when first matched",
-                STAY_BUCKETS,
-                &["lot"],
-            )?,
-            known: Mutex::default(),
-        })
-    }
-
     /// A lot that is known beforehand; each is told once.
     pub(crate) fn expect(&self, lot: &Lot) {
         let series = self.series(&mut self.known(), &lot.id);
@@ -183,6 +153,8 @@ impl LotMetrics {
 
 #[cfg(test)]
 mod tests {
+    use service_kit::metrics::{Registry, render};
+
     use super::*;
 
     #[test]
@@ -197,7 +169,7 @@ mod tests {
             lots.counted(lot, 1, 0);
         }
 
-        let page = kit::render(&registry);
+        let page = render(&registry);
         assert!(page.contains("\ndwell_inside{lot=\"P00999\"} 2\n"));
         assert!(page.contains("\ndwell_inside{lot=\"(other)\"} 6\n"));
         assert!(page.contains("\ndwell_lot_doubtful{lot=\"(other)\"} 3\n"));
@@ -218,7 +190,7 @@ mod tests {
         parking::Lots::parse(&file).unwrap().iter().for_each(|lot| lots.expect(lot));
         lots.counted(&name(MAX_LOTS), 3, 0);
 
-        let page = kit::render(&registry);
+        let page = render(&registry);
         assert!(page.contains("\ndwell_lot_matched_total{lot=\"other\"} 5\n"));
         assert!(page.contains("\ndwell_lot_matched_total{lot=\"(other)\"} 3\n"));
         assert!(page.contains("\ndwell_lot_capacity{lot=\"(other)\"} 20\n"), "capacities beyond the bound are summed");

@@ -15,7 +15,7 @@ use ledger::Pending;
 use matching::{Applied, Outcome, Rule};
 use parking::{LotId, Reason};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
-use service_kit::metrics::{self as kit, Error, Registry};
+use service_kit::metrics::{Error, Registry};
 use service_kit::traces::TraceContext;
 
 use crate::gates::GateStatus;
@@ -30,78 +30,52 @@ pub(crate) use lots::{Inside, LotMetrics, MAX_LOTS};
 const BATCH_BUCKETS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0];
 
-/// The metrics of one summary API.
-#[derive(Debug)]
-pub(crate) struct Metrics {
-    matched_events: IntCounter,
-    unmatched_events: IntCounter,
-    events: IntCounter,
-    re_reads: IntCounter,
-    units: IntCounterVec,
-    batch_events: Histogram,
-    changes: IntCounterVec,
-    unmatched_entries: IntCounterVec,
-    revisions: IntCounter,
-    voids: IntCounter,
-    summaries: IntCounter,
-    held_exits: IntGauge,
-    overdue_stays: IntGauge,
-    correlators: IntGauge,
-    gates: GateMetrics,
-    log_size: LogSize,
-    /// Each lot's own.
-    pub(crate) lots: LotMetrics,
-    /// What the log line of this second will say.
-    pub(crate) second: Second,
+service_kit::metrics! {
+    /// The metrics of one summary API.
+    #[derive(Debug)]
+    pub(crate) struct Metrics {
+        /// Exits recorded in a matched session for the first time
+        matched_events: IntCounter = "matched_events";
+        /// Exits recorded as unmatched for the first time
+        unmatched_events: IntCounter = "unmatched_events";
+        /// Gate events recorded, each once
+        events: IntCounter = "dwell_recorded_events_total";
+        /// Gate events recorded as re-reads of a passage
+        re_reads: IntCounter = "dwell_re_reads_total";
+        /// Units of work of correlators: recorded, or lost because the vehicle stood elsewhere by then
+        units: IntCounterVec = "dwell_record_units_total" ["outcome"];
+        /// Events of one record call
+        batch_events: Histogram = "dwell_record_batch_events" in BATCH_BUCKETS;
+        /// Changes to sessions, by the rule that made them
+        changes: IntCounterVec = "dwell_session_changes_total" ["rule"];
+        /// Entries that became an unmatched session, by reason
+        unmatched_entries: IntCounterVec = "dwell_unmatched_entries_total" ["reason"];
+        /// Changes by which later evidence overturned a decision
+        revisions: IntCounter = "dwell_revisions_total";
+        /// Changes that made a session void
+        voids: IntCounter = "dwell_voided_sessions_total";
+        /// Summaries saved by POST /save_summary, each once
+        summaries: IntCounter = "dwell_summaries_saved_total";
+        /// Exits that are held for a late entry
+        held_exits: IntGauge = "dwell_held_exits";
+        /// Open sessions beyond the longest stay that are not decided yet
+        overdue_stays: IntGauge = "dwell_overdue_stays";
+        /// Correlators that report to this API
+        correlators: IntGauge = "dwell_correlators_reporting";
+        /// Each gate's own.
+        gates: GateMetrics;
+        /// That of the ledger's log.
+        log_size: LogSize;
+        /// Each lot's own.
+        pub(crate) lots: LotMetrics;
+        /// What the log line of this second will say.
+        pub(crate) second: Second = default;
+    }
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &Registry) -> Result<Self, Error> {
-        let counter = |name, help| kit::counter(registry, name, help);
-        let metrics = Self {
-            matched_events: counter("matched_events", "Exits recorded in a matched session for the first time")?,
-            unmatched_events: counter("unmatched_events", "Exits recorded as unmatched for the first time")?,
-            events: counter("dwell_recorded_events_total", "Gate events recorded, each once")?,
-            re_reads: counter("dwell_re_reads_total", "Gate events recorded as re-reads of a passage")?,
-            units: kit::counter_vec(
-                registry,
-                "dwell_record_units_total",
-                "Units of work of correlators: recorded, or lost because the vehicle stood elsewhere by then",
-                &["outcome"],
-            )?,
-            batch_events: kit::histogram(
-                registry,
-                "dwell_record_batch_events",
-                "Events of one record call",
-                BATCH_BUCKETS,
-            )?,
-            changes: kit::counter_vec(
-                registry,
-                "dwell_session_changes_total",
-                "Changes to sessions, by the rule that made them",
-                &["rule"],
-            )?,
-            unmatched_entries: kit::counter_vec(
-                registry,
-                "dwell_unmatched_entries_total",
-                "Entries that became an unmatched session, by reason",
-                &["reason"],
-            )?,
-            revisions: counter("dwell_revisions_total", "Changes by which later evidence overturned a decision")?,
-            voids: counter("dwell_voided_sessions_total", "Changes that made a session void")?,
-            summaries: counter("dwell_summaries_saved_total", "Summaries saved by POST /save_summary, each once")?,
-            held_exits: kit::gauge(registry, "dwell_held_exits", "Exits that are held for a late entry")?,
-            overdue_stays: kit::gauge(
-                registry,
-                "dwell_overdue_stays",
-                "Open sessions beyond the longest stay that are not decided yet",
-            )?,
-            correlators: kit::gauge(registry, "dwell_correlators_reporting", "Correlators that report to this API")?,
-            gates: GateMetrics::register(registry)?,
-            log_size: LogSize::register(registry)?,
-            lots: LotMetrics::register(registry)?,
-            second: Second::default(),
-        };
+    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+        let metrics = Self::register(registry)?;
         metrics.begin_at_zero();
         Ok(metrics)
     }
