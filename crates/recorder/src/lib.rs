@@ -5,7 +5,7 @@
 //!
 //! - [`wire`]: the protocol over HTTP: paths, format and size limits.
 //! - [`status`]: the ledger's info, and the status report of a correlator.
-//! - [`contract`]: the contract suite of the adapters.
+//! - `contract`: the contract suite of the adapters.
 //!
 //! Deliberately not here: retries during an outage (the correlator), answering the calls (summary-api), and the units
 //! themselves (`matching`).
