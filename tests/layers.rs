@@ -215,6 +215,27 @@ fn the_architecture_shows_who_may_use_whom() {
     assert_eq!(shown, MAY_USE.iter().map(row).collect::<Vec<_>>());
 }
 
+/// Cargo unifies the features that all packages ask for, so a missing one shows only when a package is built alone.
+#[test]
+fn a_package_whose_tests_pause_time_asks_tokio_for_it_itself() {
+    let mut pausing = 0;
+    for (package, files) in sources() {
+        let pauses = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).unwrap();
+            ["start_paused", "time::pause()", "time::advance("].iter().any(|needle| text.contains(needle))
+        };
+        if !files.iter().any(pauses) {
+            continue;
+        }
+        pausing += 1;
+        let folder = if package == "src" { root().to_owned() } else { root().join(package) };
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let of_tests = manifest.split("[dev-dependencies]").nth(1).unwrap_or_default().split("\n[").next().unwrap();
+        assert!(of_tests.contains("\"test-util\""), "the dev-dependencies of {package} lack test-util of tokio");
+    }
+    assert!(pausing > 0);
+}
+
 #[test]
 fn every_file_says_what_it_is_for_and_fits_a_sitting() {
     const LINES_MAX: usize = 500;
