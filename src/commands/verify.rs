@@ -32,8 +32,9 @@ Examples:
 
 const AFTER: &str = "\
 Compares every vehicle's events with its sessions, the stored timelines with the events, the list of changes with the
-sessions, and the occupancy with the open sessions. It only reads, and may run beside the pipeline: what is counted over
-the whole ledger is then left out while events come in. A ledger of an older program is brought up to this one first.
+sessions, the counts of every quarter hour (the statistics) with the sessions, and the occupancy with the open sessions. It
+only reads, and may run beside the pipeline: what is counted over the whole ledger is then left out while events come in.
+A ledger of an older program is brought up to this one first.
 
 Exit codes: 0 no fault; 1 faults, or the ledger can't be read; 2 unknown flag; 69 no summary API answers and no ledger is
 here; 78 wrong settings.";
@@ -152,13 +153,14 @@ async fn here(service: &Service, progress: &Progress) -> Result<Verification, Er
 fn summary(found: &Verification) -> String {
     let Verification { faults, shown, totals_compared, .. } = found;
     let heading = format!(
-        "{} of {}: {} and {}, {} of summaries, {}",
+        "{} of {}: {} and {}, {} of summaries, {}, {}",
         counted(found.events, "event"),
         counted(found.vehicles, "vehicle"),
         counted(found.sessions, "session"),
         counted(found.void, "void session"),
         counted(found.summaries, "session"),
         counted(found.changes, "change"),
+        counted(found.quarters, "quarter hour"),
     );
     let hidden = faults - shown.len() as u64;
     let told = shown.iter().map(|fault| format!("fault: {fault}"));
@@ -185,7 +187,8 @@ mod tests {
         };
         assert_eq!(
             summary(&found),
-            "2,000 events of 1 vehicle: 0 sessions and 0 void sessions, 0 sessions of summaries, 0 changes\n\
+            "2,000 events of 1 vehicle: 0 sessions and 0 void sessions, 0 sessions of summaries, 0 changes, \
+             0 quarter hours\n\
              fault: event 1 is lost\n\
              … and 2 more faults\n\
              events were recorded meanwhile: the counts over the whole ledger are not compared\n"

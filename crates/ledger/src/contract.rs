@@ -41,6 +41,15 @@ impl Store {
         Self { url: server.database().await.unwrap(), _folder: None }
     }
 
+    /// Writes past the ledger, as somebody with the database's own tools would.
+    pub(super) async fn tamper(&self, sql: &str) {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        } else {
+            testbed::Postgres::shared().await.unwrap().query(&self.url, sql).await.unwrap();
+        }
+    }
+
     /// Opens the ledger; with SQLite it must not be open.
     pub(super) async fn open(&self) -> Arc<dyn Ledger> {
         open(&self.url, Timestamp::from_millis(0)).await.unwrap()

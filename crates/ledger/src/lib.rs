@@ -28,6 +28,7 @@ mod merge;
 mod open;
 pub mod postgres;
 mod progress;
+mod recount;
 mod rollup;
 mod rows;
 pub mod sqlite;
@@ -39,6 +40,7 @@ mod unit;
 pub use audit::{Audited, AuditedVehicle};
 pub use dwells::Dwells;
 pub use open::{Probe, open, probe};
+pub use recount::{QuarterDifference, QuarterPlace, Recounted};
 pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 
 /// The most events that are told of one id: a reused id with other content is another event.
@@ -351,6 +353,12 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// It reads the events and the sessions whole, once for each part.
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error>;
+
+    /// Recounts the sessions of some quarter hours from `from` on, and compares the result with the stored counts, all read
+    /// at one moment.
+    ///
+    /// Each part reads all sessions once.
+    async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error>;
 
     /// Whether the store answers, is the one that was opened, and keeps what is written: when the last attempt to write
     /// failed, another one is made. To be called about once a second.

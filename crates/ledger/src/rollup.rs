@@ -206,6 +206,33 @@ impl Rollup {
         self.quarters.entry((lot_number, quarter_of(time))).or_default()
     }
 
+    /// Drops all quarters outside of `from..end`, ordered by lot and quarter, and all after the first `most`. Returns the new
+    /// end.
+    pub(super) fn keep(&mut self, from: (i64, i64), mut end: Option<(i64, i64)>, most: usize) -> Option<(i64, i64)> {
+        while self.quarters.first_key_value().is_some_and(|(quarter, _)| *quarter < from) {
+            self.quarters.pop_first();
+        }
+        while let Some((quarter, _)) = self.quarters.last_key_value() {
+            let quarter = *quarter;
+            if end.is_none_or(|end| quarter < end) && self.quarters.len() <= most {
+                break;
+            }
+            end = Some(end.map_or(quarter, |end| end.min(quarter)));
+            self.quarters.pop_last();
+        }
+        end
+    }
+
+    /// Removes a quarter. A quarter without any counts is empty.
+    pub(super) fn remove(&mut self, lot_number: i64, quarter: i64) -> Tally {
+        self.quarters.remove(&(lot_number, quarter)).unwrap_or_default()
+    }
+
+    /// All quarters, by lot and quarter.
+    pub(super) fn into_quarters(self) -> impl Iterator<Item = ((i64, i64), Tally)> {
+        self.quarters.into_iter()
+    }
+
     /// How many quarters are touched.
     pub(super) fn len(&self) -> usize {
         self.quarters.len()

@@ -1,13 +1,13 @@
 //! Compares the whole ledger with the definition of the sessions: is every event accounted for, exactly once?
 //!
-//! The vehicles are read part by part, each part as of one moment, so the ledger may be in use meanwhile. What is counted
-//! over the whole ledger (changes, occupancy) is compared only when nothing was recorded in between.
+//! Vehicles and then the counts of quarter hours are read part by part, each part as of one moment, so the ledger may be in
+//! use meanwhile. Totals of the whole ledger (changes, occupancy) are compared only when nothing was recorded in between.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{Stream, stream};
-use ledger::AuditedVehicle;
+use ledger::{AuditedVehicle, QuarterPlace};
 use parking::{LotId, Session, SessionId, State, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
@@ -32,6 +32,9 @@ pub struct Verification {
     pub void: u64,
     /// Saved summaries.
     pub summaries: u64,
+    /// Quarter hours whose stored counts were compared with the sessions.
+    #[serde(default)]
+    pub quarters: u64,
     /// Changes in the list of all changes.
     pub changes: u64,
     /// Places where the ledger disagrees with the definition or with itself.
@@ -58,9 +61,20 @@ struct Verifier {
     service: Service,
     found: Verification,
     totals: Totals,
-    next: Option<i64>,
+    next: Next,
     first_change: u64,
     _turn: OwnedSemaphorePermit,
+}
+
+/// The next step of a verification.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// Compare the vehicles from this number on.
+    Vehicles(i64),
+    /// Compare the quarter hours from here on.
+    Quarters(QuarterPlace),
+    /// Compare the totals of all parts.
+    Totals,
 }
 
 /// What is counted over all parts.
@@ -80,7 +94,8 @@ impl Service {
         let turn = turn.map_err(|_| Error::Full("a verification is running already; try again later".to_owned()))?;
         let first_change = self.inner.ledger.last_change().await?;
         let (found, totals) = (Verification::default(), Totals::default());
-        let verifier = Verifier { service: self.clone(), found, totals, next: Some(0), first_change, _turn: turn };
+        let verifier =
+            Verifier { service: self.clone(), found, totals, next: Next::Vehicles(0), first_change, _turn: turn };
         Ok(stream::unfold(Some(verifier), |verifier| async {
             let mut verifier = verifier?;
             match verifier.advance().await {
@@ -97,8 +112,9 @@ impl Service {
 impl Verifier {
     async fn advance(&mut self) -> Result<(), Error> {
         match self.next {
-            Some(from) => self.part(from).await,
-            None => self.finish().await,
+            Next::Vehicles(from) => self.part(from).await,
+            Next::Quarters(from) => self.recount(from).await,
+            Next::Totals => self.finish().await,
         }
     }
 
@@ -119,7 +135,19 @@ impl Verifier {
             }
             self.count(audited);
         }
-        self.next = part.next;
+        self.next = part.next.map_or(Next::Quarters(QuarterPlace::FIRST), Next::Vehicles);
+        Ok(())
+    }
+
+    /// Compares the stored counts of some quarter hours with the sessions.
+    async fn recount(&mut self, from: QuarterPlace) -> Result<(), Error> {
+        let part = self.service.inner.ledger.recount(from).await?;
+        self.found.quarters += part.quarters;
+        self.found.faults += part.different - part.told.len() as u64;
+        for difference in part.told {
+            self.found.fault(|| difference.to_string());
+        }
+        self.next = part.next.map_or(Next::Totals, Next::Quarters);
         Ok(())
     }
 
@@ -239,6 +267,7 @@ mod tests {
             sessions: 3,
             void: 1,
             summaries: 1,
+            quarters: 3,
             changes: 7,
             totals_compared: true,
             done: true,

@@ -66,6 +66,8 @@ async fn every_damage_is_a_fault_that_says_what_is_wrong() {
         ("DELETE FROM change WHERE sequence = 2", "the list of changes goes on with 3 where 2 is next"),
         ("UPDATE change SET to_state = 4 WHERE sequence = 1", "by the list of changes"),
         ("UPDATE lot SET inside = inside + 1", "are counted"),
+        ("UPDATE lot_quarter SET entries = entries + 1", "entries: 3 stored, 2 recounted"),
+        ("DELETE FROM lot_quarter", "entries: 0 stored, 2 recounted, exits: 0 stored, 2 recounted"),
     ];
     for (damage, told) in damages {
         let (_folder, path) = recorded().await;

@@ -8,9 +8,13 @@ use parking::{GateEvent, LotId, Timestamp};
 
 use super::player::{NOW, Player, entry, exit, minute, vehicle};
 use super::{Store, contract};
-use crate::{AuditedVehicle, Summary};
+use crate::{AuditedVehicle, QuarterPlace, Recounted, Summary, quarter_of};
 
-contract![what_was_recorded_is_read_whole_and_has_no_fault, an_empty_ledger_has_no_vehicles];
+contract![
+    what_was_recorded_is_read_whole_and_has_no_fault,
+    an_empty_ledger_has_no_vehicles_and_no_quarter_hours,
+    a_stored_count_that_the_sessions_do_not_give_is_told_with_both_numbers,
+];
 
 async fn audited(player: &Player) -> (Vec<AuditedVehicle>, usize) {
     let (mut vehicles, mut parts, mut next) = (Vec::new(), 0, Some(0));
@@ -20,6 +24,19 @@ async fn audited(player: &Player) -> (Vec<AuditedVehicle>, usize) {
         (parts, next) = (parts + 1, part.next);
     }
     (vehicles, parts)
+}
+
+/// All quarter hours compared with the sessions, and in how many parts.
+pub(super) async fn recounted(player: &Player) -> (Recounted, usize) {
+    let (mut all, mut parts, mut next) = (Recounted::default(), 0, Some(QuarterPlace::FIRST));
+    while let Some(from) = next {
+        let part = player.ledger.recount(from).await.unwrap();
+        all.quarters += part.quarters;
+        all.different += part.different;
+        all.told.extend(part.told);
+        (parts, next) = (parts + 1, part.next);
+    }
+    (all, parts)
 }
 
 async fn faults(player: &Player, vehicles: &[AuditedVehicle]) -> Vec<Fault> {
@@ -67,13 +84,50 @@ async fn what_was_recorded_is_read_whole_and_has_no_fault(store: Store) {
 
     assert_eq!(faults(&player, &vehicles).await, []);
     assert!(parts > 2, "{parts}");
+    let (quarters, parts) = recounted(&player).await;
+    assert_eq!((quarters.different, quarters.told), (0, Vec::new()));
+    assert!(quarters.quarters > 10 && parts > 2, "{} in {parts}", quarters.quarters);
     let count = |of: fn(&AuditedVehicle) -> usize| vehicles.iter().map(of).sum::<usize>() as u64;
     assert_eq!(count(|one| one.account.events.len()), recorded + 1);
     assert_eq!((vehicles.len(), count(|one| one.summaries.len()), count(|one| one.unchained.len())), (10, 1, 0));
     assert!(count(|one| one.account.void.len()) > 0);
 }
 
-async fn an_empty_ledger_has_no_vehicles(store: Store) {
+async fn an_empty_ledger_has_no_vehicles_and_no_quarter_hours(store: Store) {
     let player = Player::on(&store).await;
     assert_eq!(audited(&player).await, (Vec::new(), 1));
+    assert_eq!(recounted(&player).await, (Recounted::default(), 1));
+}
+
+/// One count is raised, and the row of one quarter hour is moved to another one in which nothing happened.
+async fn a_stored_count_that_the_sessions_do_not_give_is_told_with_both_numbers(store: Store) {
+    let player = Player::on(&store).await;
+    for hour in 0..6 {
+        let (p3, p9) = (vehicle("P3", "ABC123"), vehicle("P9", "XYZ789"));
+        let at = hour * 60;
+        player.sees(&[entry(&p3, at), exit(&p3, at + 30), entry(&p9, at), exit(&p9, at + 20)], NOW).await;
+    }
+    assert_eq!(recounted(&player).await.0, Recounted { quarters: 24, ..Recounted::default() });
+
+    let row = |lot: &str, at: i64| {
+        let quarter = quarter_of(minute(at));
+        format!("WHERE lot_no = (SELECT lot_no FROM lot WHERE lot_id = '{lot}') AND quarter_no = {quarter}")
+    };
+    store.tamper(&format!("UPDATE lot_quarter SET entries = entries + 2 {}", row("P3", 60))).await;
+    store.tamper(&format!("UPDATE lot_quarter SET quarter_no = quarter_no + 1000 {}", row("P9", 20))).await;
+
+    let (found, parts) = recounted(&player).await;
+    assert!(parts > 5, "{parts}");
+    assert_eq!((found.quarters, found.different), (25, 3));
+    let told: Vec<String> = found.told.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "lot P3, quarter hour 2023-11-14T23:00:00.000Z: entries: 3 stored, 1 recounted",
+            "lot P9, quarter hour 2023-11-14T22:30:00.000Z: exits: 0 stored, 1 recounted, matched: 0 stored, 1 recounted, \
+             inside_ms: 0 stored, -700000 recounted, stays_ms: 0 stored, 1200000 recounted, dwells: 0 stored, 1 recounted",
+            "lot P9, quarter hour 2023-11-25T08:30:00.000Z: exits: 1 stored, 0 recounted, matched: 1 stored, 0 recounted, \
+             inside_ms: -700000 stored, 0 recounted, stays_ms: 1200000 stored, 0 recounted, dwells: 1 stored, 0 recounted",
+        ]
+    );
 }

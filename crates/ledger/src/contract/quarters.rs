@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::auditing::recounted;
 use super::player::{NOW, Player, entry, event, exit, minute, vehicle};
 use super::{Store, contract};
 use crate::{
@@ -84,17 +85,20 @@ fn histories() -> impl Strategy<Value = (Vec<Read>, Vec<usize>)> {
 
 async fn the_quarter_hours_are_those_of_the_sessions_after_any_history(store: Store) {
     let player = Player::on(&store).await;
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, correlator) = (tokio::runtime::Handle::current(), player.clone());
     let checked = tokio::task::spawn_blocking(move || {
         let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
         let case = std::cell::Cell::new(0);
         runner.run(&histories(), |(reads, sizes)| {
             // One ledger for all cases, each with a lot of its own.
             case.set(case.get() + 1);
-            runtime.block_on(check(&player, case.get(), &reads, &sizes))
+            runtime.block_on(check(&correlator, case.get(), &reads, &sizes))
         })
     });
     checked.await.unwrap().unwrap();
+    // As the adapter itself counts them anew.
+    let (recounted, _) = recounted(&player).await;
+    assert!(recounted.different == 0 && recounted.quarters > 0, "{recounted:?}");
 }
 
 async fn check(player: &Player, case: i64, reads: &[Read], sizes: &[usize]) -> Result<(), TestCaseError> {

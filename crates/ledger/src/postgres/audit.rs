@@ -3,7 +3,6 @@
 use deadpool_postgres::Transaction;
 use futures::{TryStreamExt as _, pin_mut};
 use parking::{Rules, Vehicle};
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 
 use super::failure::Failure;
@@ -12,7 +11,7 @@ use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleR
 use crate::{Error, stored};
 
 /// Whole tables are read, which is off elsewhere and takes as long as the ledger is large.
-const WHOLE_TABLES: &str = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0";
+pub(super) const WHOLE_TABLES: &str = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0";
 
 /// The first vehicle that is not in the part any more: before it there are enough events, since each raises a version.
 const NEXT: &str = "
@@ -45,23 +44,21 @@ pub(super) async fn audit(store: &Store, rules: &Rules, from: i64) -> Result<Aud
     let rows = transaction.query(VEHICLES, &[&from, &end]).await?;
     let vehicles = rows.iter().map(vehicle_row).collect::<Result<Vec<_>, _>>()?;
     let mut collector = Collector::new(vehicles, |vehicle| rules.is_unread(&vehicle.plate));
-    each(&transaction, EVENTS, from, end, |row| Ok(collector.event(&event_of(row)?)?)).await?;
-    each(&transaction, SESSIONS, from, end, |row| Ok(collector.session(&session_of(row)?)?)).await?;
+    each(&transaction, EVENTS, &[from, end], |row| Ok(collector.event(&event_of(row)?)?)).await?;
+    each(&transaction, SESSIONS, &[from, end], |row| Ok(collector.session(&session_of(row)?)?)).await?;
     transaction.commit().await?;
     client.end_well();
     Ok(collector.finish(next))
 }
 
 /// Hands over the rows of a question one by one: together they may be too many to keep.
-async fn each(
+pub(super) async fn each(
     transaction: &Transaction<'_>,
     question: &str,
-    from: i64,
-    end: i64,
+    values: &[i64],
     mut take: impl FnMut(&Row) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let range: [&(dyn ToSql + Sync); 2] = [&from, &end];
-    let rows = transaction.query_raw(question, range).await?;
+    let rows = transaction.query_raw(question, values).await?;
     pin_mut!(rows);
     while let Some(row) = rows.try_next().await? {
         take(&row)?;

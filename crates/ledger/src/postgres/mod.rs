@@ -17,8 +17,8 @@ pub(crate) use self::probe::probe;
 use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
-    SessionFilter, SessionRow, Summary, merge,
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
+    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary, merge,
 };
 
 mod audit;
@@ -32,6 +32,7 @@ mod list;
 mod probe;
 mod quarters;
 mod read;
+mod recount;
 mod schema;
 mod store;
 #[cfg(test)]
@@ -166,6 +167,10 @@ impl Ledger for PostgresLedger {
 
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
         attempt_within(Duration::MAX, || audit::audit(&self.store, rules, from)).await
+    }
+
+    async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
+        attempt_within(Duration::MAX, || recount::recount(&self.store, from)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -227,7 +227,7 @@ fn place(row: &Row) -> Result<usize, Failure> {
     Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
 }
 
-fn tally(row: &Row, first: usize) -> Result<Tally, Failure> {
+pub(super) fn tally(row: &Row, first: usize) -> Result<Tally, Failure> {
     Ok(Tally { counts: counts(row, first)?, dwells: Dwells::from_bytes(row.try_get(first + 7)?)? })
 }
 

@@ -25,8 +25,8 @@ pub(crate) use self::probe::probe;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
-    SessionFilter, SessionRow, Summary,
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
+    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
 };
 
 mod audit;
@@ -43,6 +43,7 @@ mod probe;
 mod quarters;
 mod read;
 mod readers;
+mod recount;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -189,6 +190,10 @@ impl Ledger for SqliteLedger {
         let rules = rules.clone();
         let read = move |connection: &_| audit::audit(connection, &rules, from);
         self.readers.read_within(audit::LONGEST, read).await
+    }
+
+    async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
+        self.readers.read_within(audit::LONGEST, move |connection| recount::recount(connection, from)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

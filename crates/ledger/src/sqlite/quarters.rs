@@ -141,7 +141,7 @@ pub(super) fn recent(connection: &Connection, asked: &RecentOf) -> Result<Recent
     Ok(recent)
 }
 
-fn tally(row: &Row<'_>, first: usize) -> Result<Tally, Error> {
+pub(super) fn tally(row: &Row<'_>, first: usize) -> Result<Tally, Error> {
     let dwells = row.get_ref(first + 7)?.as_blob().map_err(rusqlite::Error::from)?;
     Ok(Tally { counts: counts(row, first)?, dwells: Dwells::from_bytes(dwells)? })
 }

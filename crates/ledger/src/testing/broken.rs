@@ -8,8 +8,8 @@ use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use crate::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
-    SessionFilter, SessionRow, Summary,
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
+    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
 };
 
 /// How a [`BrokenLedger`] is broken.
@@ -106,6 +106,9 @@ impl Ledger for BrokenLedger {
         self.fail().await
     }
     async fn audit(&self, _: &Rules, _: i64) -> Result<Audited, Error> {
+        self.fail().await
+    }
+    async fn recount(&self, _: QuarterPlace) -> Result<Recounted, Error> {
         self.fail().await
     }
     async fn ping(&self) -> Result<(), Error> {

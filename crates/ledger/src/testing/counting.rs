@@ -9,8 +9,8 @@ use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use crate::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, Quarters, Recent, RecentOf, Saved,
-    SessionFilter, SessionRow, Summary,
+    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
+    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
 };
 
 /// A ledger that remembers what it was asked.
@@ -111,6 +111,9 @@ impl Ledger for CountingLedger {
     }
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
         self.called("audit").audit(rules, from).await
+    }
+    async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
+        self.called("recount").recount(from).await
     }
     async fn ping(&self) -> Result<(), Error> {
         self.called("ping").ping().await
