@@ -1,12 +1,13 @@
 //! Explanations of events and plates, and stories of sessions.
 
 use api::{ExplanationsView, SessionView, StoryView};
+use axum::http::Method;
 use matching::unread_unit;
 use serde_json::{Value, json};
 use sessions::testing::{Vehicles, minute, vehicle};
 use uuid::Uuid;
 
-use super::Api;
+use super::{Api, request, send};
 
 /// The id of the event with that number, in the order in which [`Vehicles`] makes them.
 fn event(number: u128) -> Uuid {
@@ -172,6 +173,50 @@ async fn an_unread_plate_and_a_summary_have_a_story_too() {
     assert_eq!(of_plate, ExplanationsView { explanations: Vec::new(), saved: vec![of_summary.session] });
     assert_eq!((of_summary.reads, of_summary.explanation), (Vec::new(), None));
     assert_eq!(of_summary.changes.iter().map(|change| change.to_state.as_str()).collect::<Vec<_>>(), ["matched"]);
+}
+
+/// All plates are nearly equal as text; two of them are unread.
+#[tokio::test]
+async fn an_unread_plate_is_nobodys_near_plate_in_json_and_on_the_pages() {
+    let api = Api::new().await;
+    let mut vehicles = Vehicles::default();
+    let unread = |unit: matching::Unit| unread_unit(&unit.vehicle, unit.events);
+    let units = [
+        unread(vehicles.entry("P3", "NOPLATE", minute(0))),
+        unread(vehicles.exit("P3", "NOPLATE", minute(62))),
+        vehicles.entry("P3", "N0PLATE", minute(1)),
+        vehicles.exit("P3", "NOPLATF", minute(61)),
+    ];
+    record(&api, units).await;
+    let mut near = Vec::new();
+    for number in 1..=4 {
+        let explained = explain(&api, number).await.explanations.remove(0);
+        let plates: Vec<String> = explained.near_plates.into_iter().map(|near| near.session.vehicle_plate).collect();
+        near.push((explained.event.vehicle_plate, plates));
+    }
+    let none = || ("NOPLATE".to_owned(), Vec::new());
+    let only = |plate: &str, other: &str| (plate.to_owned(), vec![other.to_owned()]);
+    assert_eq!(near, [none(), none(), only("N0PLATE", "NOPLATF"), only("NOPLATF", "N0PLATE")]);
+
+    let page =
+        async |path: &str| send(&api.router, request(Method::GET, path, &[("accept", "text/html")], "")).await.text();
+    let listed = api.value("/api/v1/sessions?vehicle_plate=NOPLATF").await;
+    let stay = page(&format!("/sessions/{}", listed["sessions"][0]["session_id"].as_str().unwrap())).await;
+    assert!(stay.contains("Plates nearly the same") && stay.contains("N0PLATE") && !stay.contains("NOPLATE"), "{stay}");
+    let of_unread = api.value("/api/v1/sessions?vehicle_plate=NOPLATE").await;
+    for session in of_unread["sessions"].as_array().unwrap() {
+        let stay = page(&format!("/sessions/{}", session["session_id"].as_str().unwrap())).await;
+        assert!(!stay.contains("nearly the same") && !stay.contains("N0PLATE"), "{stay}");
+    }
+    for (query, expected) in [("", vec![]), ("?state=held_exit", vec!["N0PLATE"])] {
+        let unmatched = page(&format!("/unmatched{query}")).await;
+        let near = unmatched.split("Nearly the same plate, ").skip(1);
+        let near: Vec<&str> = near.map(|rest| rest.split("</a>").next().unwrap().rsplit('>').next().unwrap()).collect();
+        assert_eq!(near, expected, "{unmatched}");
+    }
+    let unknown = page("/search?plate=NOPLAT3").await;
+    let near = unknown.split("Nearly the same, lately: ").nth(1).unwrap().split("</p>").next().unwrap();
+    assert!(near.contains(">NOPLATF<") && near.contains(">N0PLATE<") && !near.contains(">NOPLATE<"), "{near}");
 }
 
 #[tokio::test]
