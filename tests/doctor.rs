@@ -4,8 +4,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use testbed::{Postgres, RabbitMq, Redis, free_port};
+use summary_api::config::LEDGER_FILE;
+use testbed::{Postgres, RabbitMq, Redis, Signal, free_port, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{PATIENCE, dwell_alone, first_session};
 
 /// Runs `dwell` to its end, in a folder and with a port of its own.
 fn dwell(command: &str, folder: &Path, environment: &[(&str, &str)], more: &[&str]) -> Output {
@@ -139,6 +142,35 @@ async fn a_summary_api_that_refuses_is_another_or_is_away_says_so() {
     )
     .await;
     says(&[(name, &wrong_clock)], "clock of the summary API", "warning", "more than 2s", "timedatectl set-ntp");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_a_running_service_suspects_is_warned_of_with_the_reason() {
+    const DAYS_400_MS: i64 = 400 * 86_400_000;
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let (listen, api) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
+    let mut dwell = dwell_alone(folder.path(), port);
+    first_session(&format!("{api}/api/v1/sessions?limit=1")).await;
+    let (findings, _) = examined(&[("DWELL_LISTEN", &listen)]);
+    assert!(!format!("{findings:?}").contains("suspected"), "{findings:#?}");
+    dwell.signal(Signal::TERM).unwrap();
+    assert!(dwell.wait(PATIENCE).await.unwrap().success());
+    // As if something had been recorded while the clock was ahead.
+    let ledger = rusqlite::Connection::open(folder.path().join(LEDGER_FILE)).unwrap();
+    ledger.execute("UPDATE lot SET time_ms = time_ms + ?1", [DAYS_400_MS]).unwrap();
+    drop(ledger);
+
+    let _dwell = dwell_alone(folder.path(), port);
+    wait_until(PATIENCE, "the service to suspect its clock", async || {
+        let Ok(answer) = reqwest::get(format!("{api}/readyz?verbose")).await else { return false };
+        answer.text().await.is_ok_and(|report| report.contains("[-]clock "))
+    })
+    .await;
+
+    let subject = format!("clock of the service at {listen}");
+    let reason = "ahead of this machine's clock: the clock is behind, or it was ahead when";
+    says(&[("DWELL_LISTEN", &listen)], &subject, "warning", reason, "timedatectl");
+    says(&[("DWELL_SUMMARY_API_URL", &api)], "clock of the summary API", "warning", reason, "own-clock-off.md");
 }
 
 #[tokio::test(flavor = "multi_thread")]

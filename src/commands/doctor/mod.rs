@@ -14,6 +14,7 @@ mod correlators;
 pub mod finding;
 mod ledger;
 mod machine;
+mod own_clock;
 mod print;
 mod rabbitmq;
 mod redis;
@@ -59,9 +60,9 @@ Examples:
 
 const DOCTOR_AFTER: &str = "\
 Looks at the settings, the port, the data folder and its disk, and at each server that the settings name: RabbitMQ and its
-queues, Redis, the ledger, a summary API of another process, a collector of traces; and at their clocks. Nothing is
-changed: no queue and no table is made (Redis gets one key for a second). When a setting is wrong, nothing else is
-looked at. All settings and their flags: dwell --help.
+queues, Redis, the ledger, a summary API of another process, a collector of traces; and at their clocks, also whether a
+running service suspects its own. Nothing is changed: no queue and no table is made (Redis gets one key for a second). When
+a setting is wrong, nothing else is looked at. All settings and their flags: dwell --help.
 
 Exit codes: 0 all is well, warnings allowed; 1 something failed; 2 unknown flag; 78 a setting is wrong.";
 
@@ -175,7 +176,14 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
         let place = (ledger::SUBJECT, url.to_string(), &settings::DATABASE_URL);
         checks.push(within(timeout, place, async move { ledger::check(&url, rules, is_running).await }.boxed()));
     }
-    if let Ok(Some(url)) = settings.url(&SUMMARY_API_URL, &["http"]) {
+    let summary_api_url = settings.url(&SUMMARY_API_URL, &["http"]).ok().flatten();
+    let (here, place) = (format!("http://{}", api.listen.as_seen_from_here()), api.listen.to_string());
+    // The check of a summary API includes its clock.
+    let is_named = summary_api_url.as_ref().is_some_and(|url| url.expose().trim_end_matches('/') == here);
+    if is_running && !is_named {
+        checks.push(async move { own_clock::check(&format!("the service at {place}"), &here, timeout).await }.boxed());
+    }
+    if let Some(url) = summary_api_url {
         let token = settings.secret(&INTERNAL_TOKEN).ok().flatten();
         checks.push(async move { summary_api::check(&url, token.as_ref(), timeout).await }.boxed());
     }

@@ -12,8 +12,8 @@ use settings::{INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_URL};
 
 use super::address::unreachable;
 use super::clock::{self, ServerTime};
-use super::correlators;
 use super::finding::{Finding, Verdict};
+use super::{correlators, own_clock};
 use crate::commands::api_client::deepest;
 
 pub(super) const SUBJECT: &str = "summary api";
@@ -35,7 +35,8 @@ pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Dur
         // The header has whole seconds.
         clock::finding("the summary API", ServerTime { theirs: (date, date + 999), ours })
     });
-    std::iter::once(found).chain(correlators).chain(difference).collect()
+    let clocks = own_clock::check("the summary API", url.expose(), timeout).await;
+    std::iter::once(found).chain(correlators).chain(difference).chain(clocks).collect()
 }
 
 async fn ask(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> reqwest::Result<(StatusCode, HeaderMap)> {
