@@ -10,6 +10,7 @@
 
 mod closed_pipes;
 mod dead_letters;
+mod dead_letters_in_an_alarm;
 mod deployment;
 mod doctor;
 mod every_exit_finds_its_entry;
