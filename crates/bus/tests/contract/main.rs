@@ -9,6 +9,8 @@ mod embedded;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod nested;
+#[cfg(test)]
 mod numbered;
 #[cfg(test)]
 mod properties;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
@@ -28,12 +29,26 @@ impl Management {
 
     /// Creates or changes the object of a path below `/api/`.
     pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<()> {
-        self.call(Method::PUT, path, Some(body)).await.map(drop)
+        self.call(Method::PUT, path, Some(body.to_string())).await.map(drop)
     }
 
     /// Posts to a path below `/api/`, such as `queues/VHOST/NAME/get`. `None` if it does not exist.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Option<Value>> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, Some(body.to_string())).await
+    }
+
+    /// Publishes to a queue of the virtual host in `amqp_url`. The headers are JSON text, so they may be nested deeper than an
+    /// AMQP client can build them.
+    pub async fn publish(&self, amqp_url: &str, queue: &str, payload: &str, headers: &str) -> anyhow::Result<()> {
+        let path = format!("exchanges/{}/amq.default/publish", virtual_host(amqp_url));
+        let (queue, payload) = (Value::from(queue), Value::from(payload));
+        let body = format!(
+            r#"{{"routing_key":{queue},"payload":{payload},"payload_encoding":"string",
+                "properties":{{"delivery_mode":2,"headers":{headers}}}}}"#
+        );
+        let answer = self.call(Method::POST, &path, Some(body)).await?;
+        ensure!(answer.is_some_and(|answer| answer["routed"] == true), "the message reached no queue {queue}");
+        Ok(())
     }
 
     /// Deletes the object of a path below `/api/`, if it exists.
@@ -72,13 +87,13 @@ impl Management {
         Ok(())
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Option<Value>> {
+    async fn call(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<Option<Value>> {
         let call = format!("{method} /api/{path}");
         // Without a pool: a pooled connection would belong to the runtime of a test that may have ended.
         let client = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?;
         let mut request = client.request(method, format!("{}/api/{path}", self.url));
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let response = request.send().await.with_context(|| format!("RabbitMQ does not answer {call}"))?;
         let status = response.status();
