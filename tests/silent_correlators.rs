@@ -118,6 +118,20 @@ async fn half_done(site: &Site) {
     .await;
 }
 
+/// Publishes while one of two correlators is silent, and waits until the other one has finished its half. Nothing is settled
+/// then, and no hold has ended.
+async fn the_silent_one_is_waited_for(site: &Site) {
+    site.publish().await;
+    half_done(site).await;
+    let left = tokio::task::block_in_place(|| site.left_unsettled());
+    let unmatched = metric(&format!("{}/metrics", site.api()), "unmatched_events").await;
+    assert!(
+        left.contains("has been silent for") && left.contains("of the entry queue that no reporting correlator has"),
+        "{left}"
+    );
+    assert_eq!(unmatched, Some(0.0), "a hold ended although the entry is in a correlator's hands");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and Redis: ci/test"]
 async fn export_settled_waits_for_a_stopped_correlator_with_messages_in_its_hands() {
@@ -126,17 +140,9 @@ async fn export_settled_waits_for_a_stopped_correlator_with_messages_in_its_hand
     site.at_rest(2).await;
 
     stopped.signal(Signal::STOP).unwrap();
-    site.publish().await;
-    half_done(&site).await;
-    let left = tokio::task::block_in_place(|| site.left_unsettled());
-    let unmatched = metric(&format!("{}/metrics", site.api()), "unmatched_events").await;
-    stopped.signal(Signal::CONT).unwrap();
+    the_silent_one_is_waited_for(&site).await;
 
-    assert!(
-        left.contains("has been silent for") && left.contains("of the entry queue that no reporting correlator has"),
-        "{left}"
-    );
-    assert_eq!(unmatched, Some(0.0), "a hold ended although the entry is in a correlator's hands");
+    stopped.signal(Signal::CONT).unwrap();
     site.all_is_matched().await;
 }
 
@@ -165,17 +171,9 @@ async fn a_correlator_cut_off_from_the_summary_api_keeps_settled_false() {
     site.at_rest(2).await;
 
     proxy.cut().await;
-    site.publish().await;
-    half_done(&site).await;
-    let left = tokio::task::block_in_place(|| site.left_unsettled());
-    let unmatched = metric(&format!("{}/metrics", site.api()), "unmatched_events").await;
-    proxy.heal().await.unwrap();
+    the_silent_one_is_waited_for(&site).await;
 
-    assert!(
-        left.contains("has been silent for") && left.contains("of the entry queue that no reporting correlator has"),
-        "{left}"
-    );
-    assert_eq!(unmatched, Some(0.0), "a hold ended although the entry is in a correlator's hands");
+    proxy.heal().await.unwrap();
     site.all_is_matched().await;
 }
 

@@ -31,6 +31,19 @@ async fn idle(ledger: &Path) {
 }
 
 #[tokio::test]
+async fn what_was_answered_200_is_there_after_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Running::start(folder.path(), &[]).ready().await;
+    let saved = first.save().await;
+    first.program.kill().unwrap();
+
+    let second = Running::start(folder.path(), &[]).ready().await;
+
+    assert_eq!(second.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
+    assert_eq!(second.save().await, saved);
+}
+
+#[tokio::test]
 async fn a_ledger_that_is_replaced_ends_the_process_and_nothing_more_is_acknowledged() {
     let moves: [(&str, Replace); 4] = [
         ("is another file", |ledger| std::fs::rename(ledger.with_extension("older"), ledger).unwrap()),
