@@ -1,5 +1,6 @@
 //! What breaks under load costs time, never a session: each fault ends in the comparison with the canonical sessions and in
-//! `dwell verify`. The figures of docs/guarantees.md are those that these tests print.
+//! `dwell verify`. The figures of docs/guarantees.md are those that these tests print, on SQLite and, with
+//! `FAULTS_LEDGER=postgres` in the environment, on PostgreSQL.
 
 mod killing;
 mod messages;
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use testbed::{Program, ProgramBuilder, RabbitMq, Redis, Signal, binary, free_port, wait_until};
+use testbed::{Postgres, Program, ProgramBuilder, RabbitMq, Redis, Signal, binary, free_port, wait_until};
 
 use crate::support::{PATIENCE, TOKEN, correlator, dwell, metric, published, publishing, ready, replayed, settled};
 
@@ -21,9 +22,30 @@ const UNDER_WAY: f64 = 2_000.0;
 /// The first moment of a load, in milliseconds since 1970.
 const BEGINS_MS: i64 = 1_727_168_400_000;
 
+/// The engine of a run's ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// Reads the engine from the environment.
+    fn asked_for() -> Self {
+        let asked = std::env::var("FAULTS_LEDGER").unwrap_or_default();
+        match asked.as_str() {
+            "" | "sqlite" => Self::Sqlite,
+            "postgres" => Self::Postgres,
+            other => panic!("FAULTS_LEDGER is {other}; allowed: sqlite, postgres"),
+        }
+    }
+}
+
 /// The pipeline on real servers, under a load.
 struct Site {
     folder: tempfile::TempDir,
+    database_url: String,
+    postgres: Option<Postgres>,
     events: PathBuf,
     expected: String,
     broker: RabbitMq,
@@ -38,24 +60,49 @@ struct Site {
 impl Site {
     /// Starts everything and waits until the load is under way.
     async fn under_load() -> Self {
-        let mut site = Self::idle(&[]).await;
+        Self::under_load_on(Engine::asked_for()).await
+    }
+
+    async fn under_load_on(engine: Engine) -> Self {
+        let mut site = Self::idle(engine, &[]).await;
         site.publish();
         site.reached(UNDER_WAY).await;
         site
     }
 
     /// Starts everything, the summary API through another program when there are `words`.
-    async fn idle(words: &[&str]) -> Self {
+    async fn idle(engine: Engine, words: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let events = folder.path().join("events.ndjson");
         std::fs::write(&events, load()).unwrap();
         let expected = replayed(&events);
         let (broker, redis) = tokio::try_join!(RabbitMq::start(), Redis::start()).unwrap();
+        let ledger = folder.path().join("ledger");
+        let (postgres, database_url) = match engine {
+            Engine::Sqlite => (None, format!("sqlite:{}", ledger.join("ledger.sqlite").display())),
+            Engine::Postgres => {
+                let postgres = Postgres::start().await.unwrap();
+                let url = postgres.database().await.unwrap();
+                (Some(postgres), url)
+            }
+        };
         let port = free_port();
-        let api = summary_api(words, &folder.path().join("ledger"), port).start().unwrap();
-        let correlators = Vec::new();
-        let mut site =
-            Self { folder, events, expected, broker, redis, api, correlators, port, publisher: None, fault_at: None };
+        let api = summary_api(words, &ledger, &database_url, port).start().unwrap();
+        let (correlators, publisher, fault_at) = (Vec::new(), None, None);
+        let mut site = Self {
+            folder,
+            database_url,
+            postgres,
+            events,
+            expected,
+            broker,
+            redis,
+            api,
+            correlators,
+            port,
+            publisher,
+            fault_at,
+        };
         ready(port).await;
         for _ in 0..2 {
             site.add_correlator();
@@ -69,10 +116,15 @@ impl Site {
     }
 
     fn restart_api(&mut self) {
-        self.api = summary_api(&[], &self.ledger(), self.port).start().unwrap();
+        self.api = self.summary_api().start().unwrap();
     }
 
-    /// The folder of the ledger.
+    /// The summary API as it was started first.
+    fn summary_api(&self) -> ProgramBuilder {
+        summary_api(&[], &self.ledger(), &self.database_url, self.port)
+    }
+
+    /// The folder of the ledger, when it is in SQLite.
     fn ledger(&self) -> PathBuf {
         self.folder.path().join("ledger")
     }
@@ -109,22 +161,22 @@ impl Site {
         let row = format!("| {fault} | {events} | {:.0} s | {difference} |", took.as_secs_f64());
         #[expect(clippy::print_stderr, reason = "the table of guarantees is made of these lines")]
         {
-            eprintln!("FAULT {row}");
+            eprintln!("FAULT on {}: {row}", self.database_url.split(':').next().unwrap_or_default());
         }
         assert!(difference.is_none(), "{row}");
         assert!(verdict.contains("every event is accounted for, exactly once"), "{verdict}");
     }
 }
 
-/// A summary API with its ledger in a folder of its own.
-fn summary_api(words: &[&str], ledger: &Path, port: u16) -> ProgramBuilder {
-    std::fs::create_dir_all(ledger).unwrap();
+/// A summary API in a folder of its own.
+fn summary_api(words: &[&str], folder: &Path, database_url: &str, port: u16) -> ProgramBuilder {
+    std::fs::create_dir_all(folder).unwrap();
     Program::through(words, binary("summary-api").unwrap())
-        .env("DWELL_DATABASE_URL", format!("sqlite:{}", ledger.join("ledger.sqlite").display()))
+        .env("DWELL_DATABASE_URL", database_url)
         .env("DWELL_INTERNAL_TOKEN", TOKEN)
         .env("DWELL_HOLD", "1s")
         .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
-        .current_dir(ledger)
+        .current_dir(folder)
 }
 
 /// How many sessions differ from the canonical ones.

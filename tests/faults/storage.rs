@@ -1,4 +1,4 @@
-//! The ledger's disk is full for a while, its file is replaced, its clock is wrong.
+//! The ledger's disk is full for a while, its file is replaced, its database goes away, its clock is wrong.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testbed::wait_until;
 
-use super::{Site, UNDER_WAY, summary_api};
+use super::{Engine, Site, UNDER_WAY};
 use crate::support::PATIENCE;
 
 /// The largest file that the summary API may write, in blocks of 512 bytes: less than the ledger of a load.
@@ -16,7 +16,7 @@ const FILE_BLOCKS: &str = "4096";
 #[ignore = "needs RabbitMQ and Redis: ci/test"]
 async fn the_ledger_can_not_be_written_for_a_while() {
     let limited = format!("trap '' XFSZ; ulimit -S -f {FILE_BLOCKS}; exec \"$0\"");
-    let mut site = Site::idle(&["sh", "-c", &limited]).await;
+    let mut site = Site::idle(Engine::Sqlite, &["sh", "-c", &limited]).await;
     site.publish();
     let readyz = format!("http://127.0.0.1:{}/readyz", site.port);
     wait_until(PATIENCE, "the summary API to say that its disk is full", async || {
@@ -34,7 +34,7 @@ async fn the_ledger_can_not_be_written_for_a_while() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and Redis: ci/test"]
 async fn an_older_ledger_takes_the_place_of_the_file_and_the_right_one_comes_back() {
-    let mut site = Site::under_load().await;
+    let mut site = Site::under_load_on(Engine::Sqlite).await;
     site.fault();
     let (ledger, aside) = (site.ledger(), site.folder.path().join("aside"));
     std::fs::rename(&ledger, &aside).unwrap();
@@ -50,12 +50,34 @@ async fn an_older_ledger_takes_the_place_of_the_file_and_the_right_one_comes_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, Redis and PostgreSQL: ci/test"]
+async fn the_database_of_the_ledger_is_killed() {
+    let mut site = Site::under_load_on(Engine::Postgres).await;
+    site.fault();
+    site.postgres.as_mut().unwrap().restart().await.unwrap();
+    site.ends_exact("PostgreSQL: kill -9").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, Redis and PostgreSQL: ci/test"]
+async fn the_database_of_the_ledger_is_stopped_for_a_while() {
+    let mut site = Site::under_load_on(Engine::Postgres).await;
+    site.fault();
+    let postgres = site.postgres.as_ref().unwrap();
+    postgres.pause().unwrap();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    postgres.resume().unwrap();
+    site.ends_exact("PostgreSQL: SIGSTOP for 15 s").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, Redis and libfaketime: ci/test"]
 async fn the_clock_of_the_summary_api_is_400_days_ahead_for_a_while() {
     let mut site = Site::under_load().await;
     site.fault();
     site.api.kill().unwrap();
-    site.api = summary_api(&[], &site.ledger(), site.port)
+    site.api = site
+        .summary_api()
         .env("LD_PRELOAD", false_clock())
         .env("FAKETIME", "+400d")
         .env("DONT_FAKE_MONOTONIC", "1")

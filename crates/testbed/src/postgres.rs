@@ -84,6 +84,20 @@ impl Postgres {
         self.start_server().await
     }
 
+    /// Freezes all its processes: connections stay open and nothing answers.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.running()?.signal_all(Signal::STOP)
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.running()?.signal_all(Signal::CONT)
+    }
+
+    fn running(&self) -> anyhow::Result<&ServerProcess> {
+        self.server.as_ref().context("this PostgreSQL was killed; `restart` starts it again")
+    }
+
     /// Runs SQL with `psql` in the database of `url` and returns the rows as text, columns separated by `|`.
     pub async fn query(&self, url: &str, sql: &str) -> anyhow::Result<String> {
         psql(url, sql).await

@@ -54,9 +54,15 @@ impl ServerProcess {
         send(self.group(), signal)
     }
 
-    /// Sends a signal to all processes of the server.
+    /// Sends a signal to all processes of the server, including those in a group of their own.
     pub(crate) fn signal_all(&self, signal: Signal) -> anyhow::Result<()> {
-        send_to_group(self.group(), signal)
+        let group = self.group();
+        send_to_group(group, signal)?;
+        for process in family_of(group).iter().filter(|process| process.group != group) {
+            // An error means that it has ended meanwhile.
+            drop(send(process.pid, signal));
+        }
+        Ok(())
     }
 
     /// Waits until `is_ready` returns true; fails early, with the end of the log, if the server ends.
