@@ -82,6 +82,26 @@ fn every_service_runs_the_program_of_its_name() {
 }
 
 #[test]
+fn a_service_that_others_call_by_its_name_serves_that_name() {
+    let compose = compose();
+    let mut calls = 0;
+    for (caller, service) in &compose.services {
+        for (variable, value) in &service.environment {
+            let host = value.strip_prefix("http://").and_then(|rest| rest.split([':', '/']).next());
+            let Some((name, called)) = host.and_then(|host| compose.services.get_key_value(host)) else { continue };
+            if !SERVICES.contains(&name.as_str()) {
+                continue;
+            }
+            let hosts: Vec<&str> = called.environment[settings::PUBLIC_HOSTS.name].split(',').collect();
+            let container = called.container_name.as_deref().unwrap_or(name);
+            assert!(hosts.contains(&name.as_str()) && hosts.contains(&container), "{caller}, {variable}: {hosts:?}");
+            calls += 1;
+        }
+    }
+    assert!(calls > 0);
+}
+
+#[test]
 fn health_checks_of_our_services_ask_the_program_that_runs() {
     let compose = compose();
     for (name, service) in own_services(&compose) {

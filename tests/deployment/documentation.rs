@@ -169,4 +169,12 @@ fn every_test_that_the_guarantees_name_exists() {
     assert!(named.len() > 10, "{named:?}");
     let missing: Vec<_> = named.iter().filter(|name| !known.contains(**name)).collect();
     assert!(missing.is_empty(), "docs/guarantees.md names tests that do not exist: {missing:?}");
+    let files = text.split('`').skip(1).step_by(2).filter(|quoted| quoted.starts_with("tests/"));
+    let missing: Vec<_> = files.filter(|file| !root().join(file).exists()).collect();
+    assert!(missing.is_empty(), "docs/guarantees.md names files that do not exist: {missing:?}");
+    let promises = text.split("## What is promised").nth(1).unwrap().split("## What is not promised").next().unwrap();
+    for row in promises.lines().filter(|line| line.starts_with("| ")) {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        assert!(["shown by", "---"].contains(&shown_by) || shown_by.starts_with('`'), "no test shows: {row}");
+    }
 }

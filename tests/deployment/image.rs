@@ -29,6 +29,14 @@ fn the_image_holds_exactly_the_programs_that_the_workspace_builds() {
 }
 
 #[test]
+fn release_programs_have_function_names_and_no_debug_information() {
+    let manifest = read("Cargo.toml");
+    let release = manifest.split("[profile.release]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    assert!(release.lines().any(|line| line == "debug = false"), "{release}");
+    assert!(!release.contains("strip"), "{release}");
+}
+
+#[test]
 fn dependencies_and_programs_are_built_by_the_same_command() {
     let instructions = instructions();
     let builds: Vec<BTreeSet<_>> = instructions

@@ -152,6 +152,19 @@ async fn a_socket_opens_for_a_page_of_the_same_address_and_for_no_other() {
 }
 
 #[tokio::test]
+async fn no_answer_lets_scripts_of_other_sites_read_it() {
+    let api = Served::with(Access::Open).await;
+    let preflights = routes().into_iter().map(|route| route.replace("GET ", "OPTIONS ").replace("POST ", "OPTIONS "));
+    for route in routes().into_iter().chain(preflights) {
+        for origin in ["https://parking.example", "https://attacker.example", "null"] {
+            let asks = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type";
+            let head = api.head(&route, &format!("{OWN}\r\nOrigin: {origin}\r\n{asks}"), "").await;
+            assert!(!head.to_ascii_lowercase().contains("access-control-"), "{route} from {origin}: {head}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn head_of_a_stream_says_no_length_and_head_of_a_page_does() {
     let api = Served::with(Access::Open).await;
     for path in ["/api/v1/live/events", "/api/v1/sessions?format=csv", "/api/v1/sessions?format=ndjson"] {

@@ -89,6 +89,39 @@ async fn after_a_stop_the_file_of_the_ledger_is_the_whole_ledger() {
     assert_eq!(copy.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
 }
 
+/// Makes a ledger one of the release before, which counted hours instead of quarter hours.
+const HOURS_OF_BEFORE: &str = "
+    DROP TABLE lot_quarter;
+    DROP TABLE connected_quarter;
+    CREATE TABLE lot_hour (
+        lot_no INTEGER NOT NULL, hour_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
+    ) STRICT, WITHOUT ROWID;
+    UPDATE ledger SET schema_version = 4;";
+
+#[tokio::test]
+async fn a_ledger_of_the_release_before_is_upgraded_with_progress_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Running::start(folder.path(), &[]).ready().await;
+    first.record().await;
+    first.program.signal(Signal::TERM).unwrap();
+    ended(first.program).await;
+    let ledger = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+    ledger.execute_batch(HOURS_OF_BEFORE).unwrap();
+    drop(ledger);
+
+    let mut second = Running::start(folder.path(), &[]);
+    for line in ["upgrading the tables", "counting the quarter hours of the ledger from its sessions", "are counted"] {
+        second.program.wait_for_line(line, DEADLINE).await.unwrap();
+    }
+    let second = second.ready().await;
+
+    let lots: Value = second.get("/api/v1/lots").await.unwrap().json().await.unwrap();
+    let main = lots["lots"].as_array().unwrap().iter().find(|lot| lot["id"] == "main").unwrap();
+    assert_eq!((&main["inside"], &main["entries_this_hour"]), (&json!(1), &json!(1)), "{lots}");
+}
+
 #[tokio::test]
 async fn a_full_disk_makes_the_service_unready_until_there_is_room_whether_or_not_anybody_saves() {
     let folder = tempfile::tempdir().unwrap();
