@@ -66,9 +66,9 @@ impl Parts {
 
 /// Waits until every part has ended; the drain's timeout cuts this off.
 async fn drained(context: &ServiceContext) {
-    const EVERY: Duration = Duration::from_millis(20);
+    const POLL_INTERVAL: Duration = Duration::from_millis(20);
     while context.lifecycle.running().iter().any(|task| STARTED_HERE.contains(&task.as_str())) {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -14,15 +14,15 @@ use url::Url;
 
 const API: &str = "api";
 const DEFAULT_API: &str = "http://127.0.0.1:5000";
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The maximum bytes of a refusal that are read.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// The maximum attempts of a request, if retrying may help.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS_MAX: u32 = 8;
 /// The maximum characters of a refusal that are shown.
-const DETAIL_CHARS: usize = 300;
+const DETAIL_CHARS_MAX: usize = 300;
 
 /// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +87,7 @@ pub(crate) struct Client {
 impl Client {
     /// For answers of limited length.
     pub(crate) fn new(address: &str) -> Result<Self, Error> {
-        Self::with(address, reqwest::Client::builder().timeout(ANSWER_MAX))
+        Self::with(address, reqwest::Client::builder().timeout(ANSWER_TIMEOUT))
     }
 
     /// For endless answers, which send something at least this often.
@@ -102,7 +102,7 @@ impl Client {
             base.set_path(&format!("{}/", base.path()));
         }
         // The summary API is nearby: the environment's proxy is for the internet.
-        let http = http.no_proxy().connect_timeout(CONNECT_MAX).build();
+        let http = http.no_proxy().connect_timeout(CONNECT_TIMEOUT).build();
         Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base, token: None })
     }
 
@@ -122,7 +122,7 @@ impl Client {
         let mut attempt = 1;
         loop {
             match self.get_once(path, query).await {
-                Err(error) if patience == Patience::Some && error.may_pass() && attempt < ATTEMPTS => {
+                Err(error) if patience == Patience::Some && error.may_pass() && attempt < ATTEMPTS_MAX => {
                     tracing::debug!(%error, attempt, "retrying the request");
                     attempt += 1;
                     tokio::time::sleep(backoff.next_delay()).await;
@@ -239,5 +239,5 @@ fn detail(body: &[u8]) -> String {
     let member = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let said = member("detail").or_else(|| member("title"));
     let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).replace(char::is_control, " "));
-    said.chars().take(DETAIL_CHARS).collect()
+    said.chars().take(DETAIL_CHARS_MAX).collect()
 }

@@ -31,11 +31,11 @@ const EVENTS_PER_MESSAGE: &str = "events-per-message";
 const BATCH_MESSAGES: usize = 1_000;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// The maximum of batches per queue that wait between the file and the bus.
-const BATCHES_WAITING: usize = 4;
+const BATCHES_WAITING_MAX: usize = 4;
 /// Nothing consumes from the embedded bus meanwhile, so a batch that waits longer waits for ever.
-const EMBEDDED_MAX: Duration = Duration::from_mins(1);
+const EMBEDDED_FULL_TIMEOUT: Duration = Duration::from_mins(1);
 /// After the stop, the reading thread gets this time to notice it.
-const STOP_MAX: Duration = Duration::from_secs(2);
+const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,8 +123,8 @@ async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &Servi
     let confirms = Confirms::shown_by(progress);
     let observer: Arc<dyn Observer> = Arc::new(progress.clone());
     let refused = RefusedLines::new(job.refused.as_deref(), &observer)?;
-    let (entries, entry_batches) = mpsc::channel(BATCHES_WAITING);
-    let (exits, exit_batches) = mpsc::channel(BATCHES_WAITING);
+    let (entries, entry_batches) = mpsc::channel(BATCHES_WAITING_MAX);
+    let (exits, exit_batches) = mpsc::channel(BATCHES_WAITING_MAX);
     let mut reading = tokio::task::spawn_blocking({
         let confirms = confirms.clone();
         let packers = [entries, exits].map(|batches| Packer::new(batches, job.events_per_message));
@@ -144,7 +144,7 @@ async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &Servi
     };
     let Some(done) = done else {
         // Without its receivers it ends by itself, unless it waits for standard input.
-        drop(tokio::time::timeout(STOP_MAX, reading).await);
+        drop(tokio::time::timeout(STOP_WAIT_MAX, reading).await);
         return Err(queues::Error::Stopped.into());
     };
     let ((entry_messages, exit_messages), (events, refused)) = done?;
@@ -184,7 +184,7 @@ async fn send(
         let publishing = queues.bus.publish(queue, messages);
         let published = if queues.is_embedded() {
             let full = |_| Error::Full { queue: queues.name(queue).to_owned() };
-            tokio::time::timeout(EMBEDDED_MAX, publishing).await.map_err(full)?
+            tokio::time::timeout(EMBEDDED_FULL_TIMEOUT, publishing).await.map_err(full)?
         } else {
             publishing.await
         };

@@ -13,7 +13,7 @@ use settings::{AMQP_URL, DATA_DIR, OF_COMMANDS, OF_QUEUES, OTLP_ENDPOINT, Settin
 /// While a command uses the embedded bus, nothing consumes from it: its queues must hold a whole file.
 const EMBEDDED_LIMITS: embedded::Limits = embedded::Limits { messages_max: 10_000_000, bytes_max: 1024 * 1024 * 1024 };
 /// The timeout of a broker's answer about the depth of a queue.
-const DEPTH_MAX: Duration = Duration::from_secs(30);
+const DEPTH_TIMEOUT: Duration = Duration::from_secs(30);
 const DEPTH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why the queues can't be used.
@@ -102,10 +102,10 @@ impl Queues {
                 }
             }
         };
-        tokio::time::timeout(DEPTH_MAX, asked).await.unwrap_or_else(|_| {
+        tokio::time::timeout(DEPTH_TIMEOUT, asked).await.unwrap_or_else(|_| {
             let place = self.config.url.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
             let reason =
-                format!("no answer{place} within {DEPTH_MAX:?}; is it running, and is {} right?", AMQP_URL.name);
+                format!("no answer{place} within {DEPTH_TIMEOUT:?}; is it running, and is {} right?", AMQP_URL.name);
             Err(Unavailable { name: "rabbitmq", reason }.into())
         })
     }

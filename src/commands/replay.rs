@@ -20,7 +20,7 @@ use crate::terminal::progress::Progress;
 
 const SESSIONS: &str = "sessions";
 /// After the stop, the work gets this time to notice it and to clean up.
-const STOP_MAX: Duration = Duration::from_secs(2);
+const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,7 +86,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
         // The work notices the stop by itself, unless it waits for standard input.
         () = context.lifecycle.stopping() => {
             stop.store(true, Ordering::Relaxed);
-            tokio::time::timeout(STOP_MAX, work).await.ok()
+            tokio::time::timeout(STOP_WAIT_MAX, work).await.ok()
         }
     };
     let verdict = done.ok_or(replay::Error::Stopped)?.map_err(Error::from)??;

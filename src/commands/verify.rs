@@ -19,7 +19,7 @@ use crate::terminal::output;
 use crate::terminal::progress::Progress;
 
 /// The timeout of one part: it takes seconds, more for a large ledger on a slow disk.
-const PART_MAX: Duration = Duration::from_mins(10);
+const PART_TIMEOUT: Duration = Duration::from_mins(10);
 const ROUTE: &str = "internal/v1/verify";
 /// The maximum length of an answer's line: a hundred faults of some hundred bytes.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
@@ -116,7 +116,7 @@ async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceCont
 /// Verifies the ledger by the running summary API.
 async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> Result<Verification, Error> {
     let token = settings.secret(&INTERNAL_TOKEN)?;
-    let client = Client::of_streams(&address(matches, settings)?, PART_MAX)?.showing(token);
+    let client = Client::of_streams(&address(matches, settings)?, PART_TIMEOUT)?.showing(token);
     let mut answer = client.open(ROUTE, &[]).await?;
     let (mut line, mut last) = (Vec::new(), Verification::default());
     loop {

@@ -9,7 +9,7 @@ use event_files::Observer;
 use indicatif::{ProgressBar, ProgressStyle};
 use parking::printable;
 
-const TICK: Duration = Duration::from_millis(250);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The progress of some work, drawn on a terminal only. Cheap to clone; all clones share the bar.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.set_prefix(what);
-        bar.enable_steady_tick(TICK);
+        bar.enable_steady_tick(REDRAW_INTERVAL);
         Self { bar }
     }
 

@@ -128,7 +128,7 @@ fn vehicle(lot: &str, number: u32) -> Vehicle {
 fn snapshot(version: u64) -> Snapshot {
     let time = Timestamp::from_millis(1_727_168_400_000 + i64::try_from(version).unwrap());
     let key = EventKey { time, direction: Direction::Entry, id: Uuid::from_u128(version.into()) };
-    let timeline = Timeline::new(None, vec![TimelineEvent { key, flags: Flags::GAVE }]);
+    let timeline = Timeline::new(None, vec![TimelineEvent { key, flags: Flags::ANCHOR }]);
     Snapshot { base: Base { version, digest: timeline.digest() }, timeline }
 }
 

@@ -126,8 +126,8 @@ mod tests {
 
         assert_eq!(
             sum.passed_over().unwrap(),
-            "skipped 4 repeated CSV headers; dropped gate_id of 2 events and confidence of 2 events, which could not be \
-             used (the events were taken)"
+            "skipped 4 repeated CSV headers; dropped gate_id of 2 events and confidence of 2 events, which were invalid \
+             (their events were accepted)"
         );
         assert_eq!(Account::default().passed_over(), None);
     }

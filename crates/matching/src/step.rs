@@ -258,7 +258,7 @@ fn end_awaited(timeline: &mut Timeline, stays: &[Stay], ended: &[EventKey]) -> b
 /// Sets the flags that follow from the sessions, and counts each exit once.
 fn mark(timeline: &mut Timeline, stays: &[Stay], decision: &mut Decision) {
     for stay in stays {
-        timeline.flags_mut(stay.anchor()).set(Flags::GAVE);
+        timeline.flags_mut(stay.anchor()).set(Flags::ANCHOR);
         let Some(exit) = stay.exit else { continue };
         if stay.state == State::Matched && timeline.flags_mut(exit).set(Flags::COUNTED_MATCHED) {
             decision.first_matched += 1;
@@ -324,7 +324,7 @@ fn changes(vehicle: &Vehicle, before: &Timeline, after: &Timeline, limits: Limit
         changes.extend(match (gone, there) {
             (Some(gone), None) => Some(void(vehicle, gone, successor(vehicle, after, limits, &new, gone.anchor))),
             (None, Some(there)) => {
-                let stood_before = flags_of(before, there.anchor).has(Flags::GAVE);
+                let stood_before = flags_of(before, there.anchor).has(Flags::ANCHOR);
                 Some(change(vehicle, there, stood_before.then_some(State::Void)))
             }
             (Some(gone), Some(there)) => {

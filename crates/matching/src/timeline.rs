@@ -21,7 +21,7 @@ impl Flags {
     /// The hold of an exit, or the longest stay of an entry, has ended.
     pub const ENDED: Self = Self(1);
     /// It has anchored a session, which may be void by now.
-    pub const GAVE: Self = Self(2);
+    pub const ANCHOR: Self = Self(2);
     /// An exit counted as matched.
     pub const COUNTED_MATCHED: Self = Self(4);
     /// An exit counted as unmatched.

@@ -28,7 +28,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// The expiry of the probe's key.
 const PROBE_EXPIRY: Duration = Duration::from_mins(1);
 /// The bounds of the backoff between two attempts to connect.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const RECONNECT_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,7 @@ pub fn set(key: &str, value: &[u8], expiry: Duration) -> Cmd {
 
 /// Connects, and reconnects after each failure, until the soft stop.
 async fn keep_connected(shared: &Shared, client: &Client, limits: Limits, lifecycle: &Lifecycle) {
-    let mut backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
+    let mut backoff = Backoff::new(RECONNECT_DELAYS.0, RECONNECT_DELAYS.1);
     for number in 0.. {
         match connect(shared, client, limits, number).await {
             Ok(link) => {

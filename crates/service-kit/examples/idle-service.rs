@@ -9,7 +9,7 @@ use service_kit::{ServiceContext, announce, http};
 use settings::{LISTEN, LOTS, PUBLIC_HOSTS, Settings};
 
 const NAME: &str = "idle-service";
-const TROUBLES: [&str; 4] = ["panic", "fail", "stuck", "unready"];
+const FAULTS: [&str; 4] = ["panic", "fail", "stuck", "unready"];
 
 fn main() -> ExitCode {
     let command = settings::command(NAME, "Does nothing, properly");
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
-    if settings.text(&LOTS).is_some_and(|trouble| !TROUBLES.contains(&trouble)) {
+    if settings.text(&LOTS).is_some_and(|trouble| !FAULTS.contains(&trouble)) {
         return Err(settings.wrong(&LOTS, "there is no such trouble").into());
     }
     announce::starting(NAME, &settings);

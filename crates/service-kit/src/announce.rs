@@ -26,13 +26,13 @@ pub fn starting(name: &str, settings: &Settings) {
 /// Logs once that the service is ready, as soon as its required dependencies are up. Call it when the context's
 /// health knows the dependencies.
 pub fn when_ready(name: &'static str, context: &ServiceContext) {
-    const EVERY: Duration = Duration::from_millis(20);
+    const READINESS_POLL_INTERVAL: Duration = Duration::from_millis(20);
     let (health, lifecycle) = (context.health.clone(), context.lifecycle.clone());
     context.lifecycle.spawn("wait for readiness", async move {
         while !health.is_ready() {
             tokio::select! {
                 () = lifecycle.stopping() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(READINESS_POLL_INTERVAL) => {}
             }
         }
         tracing::info!("{name} is ready");

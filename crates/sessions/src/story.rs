@@ -163,7 +163,7 @@ impl Inner {
         let gate = |key: &EventKey| reads.row(key).and_then(|read| read.gate.clone());
         let text = explanation.text(&event.vehicle, &self.rules, Naming::in_full(&gate));
         let own = SessionId::of_event(&event.vehicle, &event.key);
-        let gave_another = event.flags.has(Flags::GAVE) && own != explanation.session;
+        let gave_another = event.flags.has(Flags::ANCHOR) && own != explanation.session;
         let sessions: Vec<SessionId> = [explanation.session].into_iter().chain(gave_another.then_some(own)).collect();
         let near = if explanation.misses_an_end() {
             self.near(&event.vehicle, &explanation).await?
@@ -193,7 +193,7 @@ impl Inner {
         let reads = self.reads_of(&session).await?;
         let own = session.session.id;
         let mut supersedes = Vec::new();
-        for read in reads.iter().filter(|read| read.flags.has(Flags::GAVE)) {
+        for read in reads.iter().filter(|read| read.flags.has(Flags::ANCHOR)) {
             let given = SessionId::of_event(&read.vehicle, &read.key);
             let row = if given == own { None } else { self.ledger.session(given).await? };
             let is_its = |row: &SessionRow| row.session.state == State::Void && row.superseded_by == Some(own);

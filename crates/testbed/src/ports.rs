@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, bail};
 
 /// Below the kernel's ephemeral ports (32768 and up), above most well-known ones.
-const FIRST: u32 = 20_000;
-const COUNT: u32 = 10_000;
+const PORT_MIN: u32 = 20_000;
+const PORT_COUNT: u32 = 10_000;
 
 /// A reserved port. Dropping it releases the port.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl Lease {
         let folder = lock_folder()?;
         // Processes start at different offsets, so that parallel test binaries seldom try the same port.
         let start = std::process::id().wrapping_mul(37);
-        for _ in 0..COUNT {
-            let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-            let port = u16::try_from(FIRST + offset).expect("the range ends below 65536");
+        for _ in 0..PORT_COUNT {
+            let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORT_COUNT;
+            let port = u16::try_from(PORT_MIN + offset).expect("the range ends below 65536");
             if let Some(lease) = Self::try_port(&folder, port)? {
                 return Ok(lease);
             }
         }
-        bail!("all ports from {FIRST} to {} are in use", FIRST + COUNT - 1)
+        bail!("all ports from {PORT_MIN} to {} are in use", PORT_MIN + PORT_COUNT - 1)
     }
 
     fn try_port(folder: &Path, port: u16) -> anyhow::Result<Option<Self>> {

@@ -19,7 +19,7 @@ use crate::process::{in_own_group, kill_family, send};
 const LINES_KEPT: usize = 100_000;
 /// The number of output lines that an error shows.
 const LINES_SHOWN: usize = 40;
-const POLL: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Finds a program of the workspace beside the running test, such as `target/ci/correlator`.
 ///
@@ -187,7 +187,7 @@ impl Program {
             if start.elapsed() > deadline {
                 bail!("{} has not written {what} after {deadline:?}; {}", self.name, self.last_lines());
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -220,7 +220,7 @@ impl Program {
             if start.elapsed() > deadline {
                 bail!("{} still runs after {deadline:?}; {}", self.name, self.last_lines());
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

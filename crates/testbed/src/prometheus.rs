@@ -13,7 +13,7 @@ use crate::process::ServerProcess;
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A separate Prometheus server.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Prometheus {
                 let targets = self.targets().await?;
                 bail!("no number for {expression} after {deadline:?}: {samples}; the targets: {targets}");
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -86,7 +86,7 @@ impl Prometheus {
             if start.elapsed() > deadline {
                 bail!("not all targets are up after {deadline:?}: {targets}");
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// The interval between two checks.
-const INTERVAL: Duration = Duration::from_millis(20);
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until `condition` holds.
 ///
@@ -44,11 +44,11 @@ async fn wait<T>(
     loop {
         // The deadline also applies to an attempt that hangs.
         let left = deadline.saturating_sub(start.elapsed());
-        if let Ok(Some(value)) = tokio::time::timeout(left.max(INTERVAL), attempt()).await {
+        if let Ok(Some(value)) = tokio::time::timeout(left.max(CHECK_INTERVAL), attempt()).await {
             return value;
         }
         assert!(start.elapsed() < deadline, "waited {deadline:?} in vain for {what} ({caller})");
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 

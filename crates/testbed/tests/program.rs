@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use testbed::{Program, Signal};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const EVENT_DEADLINE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_line_is_waited_for_and_a_signal_ends_the_program() {
     let script = "trap 'echo bye; exit 3' TERM; echo \"ready on $PORT\"; while :; do sleep 0.01; done";
     let mut program = shell(script).env("PORT", "4711").start().unwrap();
 
-    let line = program.wait_for_line("ready", PATIENCE).await.unwrap();
+    let line = program.wait_for_line("ready", EVENT_DEADLINE).await.unwrap();
     program.signal(Signal::TERM).unwrap();
-    let status = program.wait(PATIENCE).await.unwrap();
+    let status = program.wait(EVENT_DEADLINE).await.unwrap();
 
     assert_eq!((line.as_str(), status.code()), ("ready on 4711", Some(3)));
     assert_eq!(program.output(), "ready on 4711\nbye\n");
@@ -25,7 +25,7 @@ async fn a_line_is_waited_for_and_a_signal_ends_the_program() {
 async fn a_program_that_ends_early_shows_what_it_said() {
     let mut program = shell("echo 'port 5000 is taken' >&2; exit 69").start().unwrap();
 
-    let error = program.wait_for_line("ready", PATIENCE).await.unwrap_err().to_string();
+    let error = program.wait_for_line("ready", EVENT_DEADLINE).await.unwrap_err().to_string();
 
     assert_eq!(
         error,
@@ -47,7 +47,7 @@ async fn a_program_that_hangs_is_reported_after_the_deadline_and_can_be_killed()
 #[tokio::test]
 async fn a_dropped_program_is_gone_with_its_children() {
     let mut program = shell("sleep 300 & echo $!; wait").start().unwrap();
-    let child = program.wait_for_line("", PATIENCE).await.unwrap();
+    let child = program.wait_for_line("", EVENT_DEADLINE).await.unwrap();
 
     drop(program);
 
@@ -61,7 +61,7 @@ async fn a_test_that_fails_shows_the_last_lines_of_its_programs() {
     const FAILING: &str = "TESTBED_TEST_FAILS";
     if std::env::var_os(FAILING).is_some() {
         let mut program = shell("echo 'port 5000 is taken'; sleep 300").start().unwrap();
-        program.wait_for_line("5000", PATIENCE).await.unwrap();
+        program.wait_for_line("5000", EVENT_DEADLINE).await.unwrap();
         panic!("on purpose");
     }
 

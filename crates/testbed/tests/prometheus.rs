@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testbed::Prometheus;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const EVENT_DEADLINE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 #[ignore = "needs Prometheus: ci/test"]
@@ -17,8 +17,8 @@ async fn a_scraped_target_becomes_samples() {
     );
 
     let prometheus = Prometheus::start(&configuration).await.unwrap();
-    let inside = prometheus.wait_for_sample("cars_inside", PATIENCE).await.unwrap();
-    prometheus.wait_for_targets(PATIENCE).await.unwrap();
+    let inside = prometheus.wait_for_sample("cars_inside", EVENT_DEADLINE).await.unwrap();
+    prometheus.wait_for_targets(EVENT_DEADLINE).await.unwrap();
     let none = prometheus.query("no_such_metric").await.unwrap();
 
     assert!((inside - 42.0).abs() < f64::EPSILON);

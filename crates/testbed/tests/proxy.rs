@@ -8,9 +8,9 @@ use testbed::{Proxy, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const EVENT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a test waits for a reply that must not come.
-const SILENCE: Duration = Duration::from_millis(100);
+const NO_REPLY_WAIT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn a_healthy_proxy_passes_everything_and_closes_when_told() {
@@ -71,13 +71,13 @@ async fn a_black_hole_accepts_and_answers_nothing_and_its_connections_end_with_i
 
     proxy.black_hole();
     let mut new = TcpStream::connect(proxy.address()).await.unwrap();
-    let of_the_old = tokio::time::timeout(SILENCE, echo(&mut old, b"anyone")).await;
-    let of_the_new = tokio::time::timeout(SILENCE, echo(&mut new, b"anyone")).await;
+    let of_the_old = tokio::time::timeout(NO_REPLY_WAIT, echo(&mut old, b"anyone")).await;
+    let of_the_new = tokio::time::timeout(NO_REPLY_WAIT, echo(&mut new, b"anyone")).await;
     proxy.heal().await.unwrap();
 
     assert!(of_the_old.is_err() && of_the_new.is_err());
     for mut client in [old, new] {
-        assert!(tokio::time::timeout(PATIENCE, client.read(&mut [0])).await.unwrap().is_err());
+        assert!(tokio::time::timeout(EVENT_DEADLINE, client.read(&mut [0])).await.unwrap().is_err());
     }
 }
 
@@ -93,7 +93,7 @@ async fn lost_replies_reach_nobody_though_the_server_got_the_request() {
     let mut request = [0; 3];
     server.read_exact(&mut request).await.unwrap();
     server.write_all(b"answer").await.unwrap();
-    let reply = tokio::time::timeout(SILENCE, client.read(&mut [0])).await;
+    let reply = tokio::time::timeout(NO_REPLY_WAIT, client.read(&mut [0])).await;
 
     assert_eq!(&request, b"ask");
     assert!(reply.is_err());
@@ -108,7 +108,7 @@ async fn a_connection_is_reset_at_exactly_the_byte_that_was_named() {
     proxy.reset_after(6);
     client.write_all(b"four").await.unwrap();
     let mut received = Vec::new();
-    let end = tokio::time::timeout(PATIENCE, client.read_to_end(&mut received)).await.unwrap();
+    let end = tokio::time::timeout(EVENT_DEADLINE, client.read_to_end(&mut received)).await.unwrap();
 
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(received, b"fo");
@@ -134,7 +134,7 @@ async fn a_url_is_led_through_the_proxy_and_a_dropped_proxy_refuses() {
     assert_eq!(proxy.url("redis://user@127.0.0.1:6379/3"), format!("redis://user@{address}/3"));
 
     drop(proxy);
-    wait_until(PATIENCE, "the proxy to end", async || TcpStream::connect(address).await.is_err()).await;
+    wait_until(EVENT_DEADLINE, "the proxy to end", async || TcpStream::connect(address).await.is_err()).await;
 }
 
 async fn echo(client: &mut TcpStream, message: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testbed::{Management, RabbitMq, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const EVENT_DEADLINE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ: ci/test"]
@@ -13,7 +13,7 @@ async fn a_message_in_a_durable_queue_outlives_a_kill() {
     let mut rabbitmq = RabbitMq::start().await.unwrap();
     let management = rabbitmq.management();
     publish_one(&management, "%2F").await.unwrap();
-    wait_until(PATIENCE, "the message to be counted", async || {
+    wait_until(EVENT_DEADLINE, "the message to be counted", async || {
         depth(&management, &rabbitmq.amqp_url()).await == Some(1)
     })
     .await;
@@ -23,8 +23,10 @@ async fn a_message_in_a_durable_queue_outlives_a_kill() {
     rabbitmq.restart().await.unwrap();
 
     assert!(answer_of_the_dead.is_err());
-    wait_until(PATIENCE, "the message to be back", async || depth(&management, &rabbitmq.amqp_url()).await == Some(1))
-        .await;
+    wait_until(EVENT_DEADLINE, "the message to be back", async || {
+        depth(&management, &rabbitmq.amqp_url()).await == Some(1)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -59,7 +61,7 @@ async fn virtual_hosts_keep_tests_on_one_server_apart() {
 
     publish_one(shared.management(), one.rsplit_once('/').unwrap().1).await.unwrap();
 
-    wait_until(PATIENCE, "the message", async || depth(shared.management(), &one).await == Some(1)).await;
+    wait_until(EVENT_DEADLINE, "the message", async || depth(shared.management(), &one).await == Some(1)).await;
     assert_eq!(depth(shared.management(), &other).await, None);
     assert_ne!(one, other);
 }

@@ -28,11 +28,11 @@ const LIMIT: &str = "limit";
 const JSON: &str = "json";
 const SHOW_BODIES: &str = "show-bodies";
 /// The maximum of unacknowledged letters: as many as arrive in the order of their queue.
-const HELD_MAX: u64 = 2_000;
+const UNACKNOWLEDGED_MAX: u64 = 2_000;
 /// The timeout of the first letter, including the connection.
-const FIRST_MAX: Duration = Duration::from_secs(15);
+const FIRST_LETTER_TIMEOUT: Duration = Duration::from_secs(15);
 /// If no letter arrives for this long, another consumer has the rest.
-const QUIET_MAX: Duration = Duration::from_secs(2);
+const NEXT_LETTER_TIMEOUT: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,7 +76,7 @@ pub fn command() -> Command {
     let listed = limit
         .clone()
         .default_value("100")
-        .value_parser(value_parser!(u64).range(1..=HELD_MAX))
+        .value_parser(value_parser!(u64).range(1..=UNACKNOWLEDGED_MAX))
         .help("Show at most this many, the oldest first");
     let requeued =
         limit.value_parser(value_parser!(u64).range(1..)).help("Requeue at most this many, the oldest first");
@@ -134,9 +134,9 @@ impl Letters {
     async fn of(queues: &Queues, limit: Option<u64>) -> Result<(Self, u64), Error> {
         let there = queues.depth(Queue::Dead).await?;
         let left = limit.map_or(there, |limit| limit.min(there));
-        let prefetch = u16::try_from(left.clamp(1, HELD_MAX)).unwrap_or(u16::MAX);
+        let prefetch = u16::try_from(left.clamp(1, UNACKNOWLEDGED_MAX)).unwrap_or(u16::MAX);
         let consumer = queues.bus.consume(Queue::Dead, prefetch).await.map_err(queues::Error::from)?;
-        Ok((Self { acknowledger: consumer.acknowledger(), consumer, left, patience: FIRST_MAX }, there))
+        Ok((Self { acknowledger: consumer.acknowledger(), consumer, left, patience: FIRST_LETTER_TIMEOUT }, there))
     }
 
     /// The next letters; empty at the end, or if none arrives any more.
@@ -144,11 +144,11 @@ impl Letters {
         if self.left == 0 {
             return Ok(Vec::new());
         }
-        let most = usize::try_from(self.left.min(HELD_MAX)).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.left.min(UNACKNOWLEDGED_MAX)).unwrap_or(usize::MAX);
         let received = tokio::time::timeout(self.patience, self.consumer.receive(most)).await;
         let letters = received.unwrap_or(Ok(Vec::new())).map_err(queues::Error::from)?;
         self.left -= letters.len() as u64;
-        self.patience = QUIET_MAX;
+        self.patience = NEXT_LETTER_TIMEOUT;
         Ok(letters)
     }
 }

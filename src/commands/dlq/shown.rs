@@ -62,7 +62,7 @@ impl Shown {
     /// A property or header: its name, and its value on request or if it can't be a plate.
     fn word(&self, name: &str, value: &str) -> String {
         let name = printable::one_line(name).into_owned();
-        let is_open = self.body.is_some() || OPEN.contains(&name.as_str());
+        let is_open = self.body.is_some() || SHOWN_PROPERTIES.contains(&name.as_str());
         if is_open { format!("{name}={}", printable::one_line(value)) } else { name }
     }
 
@@ -94,7 +94,7 @@ impl Shown {
 }
 
 /// Properties that describe the encoding of the body.
-const OPEN: [&str; 2] = ["content_type", "content_encoding"];
+const SHOWN_PROPERTIES: [&str; 2] = ["content_type", "content_encoding"];
 
 /// Letters as a table, each with a line about unusual properties.
 pub(super) fn as_table(letters: &[Shown]) -> String {

@@ -11,9 +11,9 @@ use super::finding::Finding;
 
 const MIB: u64 = 1024 * 1024;
 /// With less free space, embedded queues and ledger soon stop.
-const ROOM_MIN: u64 = 100 * MIB;
+const FREE_BYTES_MIN: u64 = 100 * MIB;
 /// With less free space, a person should act.
-const ROOM_LOW: u64 = 1024 * MIB;
+const FREE_BYTES_LOW: u64 = 1024 * MIB;
 
 /// Whether a service can listen there, and whether one of ours already does.
 pub(super) async fn port(address: &Listen) -> (Finding, bool) {
@@ -135,9 +135,9 @@ fn room(folder: &Path, free_bytes: u64) -> Finding {
         folder.display()
     );
     match free_bytes {
-        ..ROOM_MIN => seen.fails("the disk is almost full: queues and ledger stop when it is", fix),
-        ROOM_MIN..ROOM_LOW => seen.warns("the disk has less than 1 GiB of room", fix),
-        ROOM_LOW.. => seen,
+        ..FREE_BYTES_MIN => seen.fails("the disk is almost full: queues and ledger stop when it is", fix),
+        FREE_BYTES_MIN..FREE_BYTES_LOW => seen.warns("the disk has less than 1 GiB of room", fix),
+        FREE_BYTES_LOW.. => seen,
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let verdict = |free| room(Path::new("/data"), free).verdict;
 
         assert_eq!(
-            [verdict(ROOM_MIN - 1), verdict(ROOM_LOW - 1), verdict(ROOM_LOW)],
+            [verdict(FREE_BYTES_MIN - 1), verdict(FREE_BYTES_LOW - 1), verdict(FREE_BYTES_LOW)],
             [Verdict::Failed, Verdict::Warning, Verdict::Ok]
         );
         let full = room(Path::new("/data"), 0);

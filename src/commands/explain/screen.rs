@@ -7,13 +7,13 @@ use parking::readable::human_duration;
 use parking::{Timestamp, printable};
 
 /// The maximum width of a line, columns.
-const WIDTH: usize = 100;
+const LINE_COLUMNS_MAX: usize = 100;
 /// The width of the names before a part, columns.
-const MARGIN: usize = 9;
+const MARGIN_COLUMNS: usize = 9;
 /// The number of reads shown before and after the event.
-const READS_BESIDE: usize = 4;
+const NEIGHBOUR_READS_MAX: usize = 4;
 /// The maximum of changes shown, the newest ones.
-const CHANGES: usize = 8;
+const CHANGES_SHOWN_MAX: usize = 8;
 
 /// All explanations one after the other, then the subjects without one.
 pub(super) fn of_all(answer: &ExplanationsView) -> String {
@@ -44,7 +44,8 @@ fn one(explanation: &ExplanationView) -> String {
 fn part<'a>(screen: &mut String, name: &str, lines: impl IntoIterator<Item = &'a String>) {
     for (number, line) in lines.into_iter().enumerate() {
         let name = if number == 0 { name } else { "" };
-        writeln!(screen, "{name:<MARGIN$}{}", printable::one_line(line)).expect("a string takes all that is written");
+        writeln!(screen, "{name:<MARGIN_COLUMNS$}{}", printable::one_line(line))
+            .expect("a string takes all that is written");
     }
 }
 
@@ -82,8 +83,8 @@ fn reads(explanation: &ExplanationView) -> Vec<String> {
     let ExplanationView { event, reads, .. } = explanation;
     let is_it = |read: &&EventView| read.event_id == event.event_id && read.date_time == event.date_time;
     let index = reads.iter().position(|read| is_it(&read)).unwrap_or(0);
-    let first = index.saturating_sub(READS_BESIDE);
-    let shown = &reads[first..reads.len().min(index + READS_BESIDE + 1)];
+    let first = index.saturating_sub(NEIGHBOUR_READS_MAX);
+    let shown = &reads[first..reads.len().min(index + NEIGHBOUR_READS_MAX + 1)];
     let gate = |read: &EventView| read.gate_id.clone().unwrap_or_else(|| "-".to_owned());
     let width = shown.iter().map(|read| gate(read).chars().count()).max().unwrap_or(0);
     let line = |read: &EventView| {
@@ -99,7 +100,7 @@ fn changes(changes: &[SessionChangeView]) -> Vec<String> {
         let rule = change.rule.as_deref().unwrap_or("saved");
         format!("  {}  {from} -> {}, rule {rule}, session {}", change.recorded_at, change.to_state, change.session_id)
     };
-    changes[changes.len().saturating_sub(CHANGES)..].iter().map(line).collect()
+    changes[changes.len().saturating_sub(CHANGES_SHOWN_MAX)..].iter().map(line).collect()
 }
 
 fn near(explanation: &ExplanationView) -> Vec<String> {
@@ -124,7 +125,7 @@ fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last().map_or(0, |line| line.chars().count());
-        if line > 0 && MARGIN + line + 1 + word.chars().count() > WIDTH {
+        if line > 0 && MARGIN_COLUMNS + line + 1 + word.chars().count() > LINE_COLUMNS_MAX {
             lines.push(String::new());
         }
         if let Some(line) = lines.last_mut() {

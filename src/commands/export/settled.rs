@@ -16,7 +16,7 @@ use super::Error;
 use crate::commands::api_client::{Client, Patience};
 use crate::terminal::progress::Progress;
 
-const INTERVAL: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) async fn wait(client: &Client, timeout: Duration, progress: &Progress) -> Result<(), Error> {
     let deadline = Instant::now() + timeout;
@@ -33,10 +33,10 @@ pub(super) async fn wait(client: &Client, timeout: Duration, progress: &Progress
         }
         left = what_is_left(&status);
         progress.show(left.clone());
-        if Instant::now() + INTERVAL >= deadline {
+        if Instant::now() + POLL_INTERVAL >= deadline {
             return Err(Error::NotSettled { timeout, left });
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

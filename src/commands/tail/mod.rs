@@ -24,7 +24,7 @@ const LOT: &str = "lot";
 const AFTER_CHANGE: &str = "after";
 const JSON: &str = "json";
 /// Two heartbeats may be missed; the third is due at this time.
-const SILENCE_MAX: Duration = Duration::from_secs(45);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(45);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -156,7 +156,7 @@ struct Feed {
 
 impl Feed {
     fn new(address: &str, matches: &ArgMatches) -> Result<Self, Error> {
-        let client = Client::of_streams(address, SILENCE_MAX)?;
+        let client = Client::of_streams(address, HEARTBEAT_TIMEOUT)?;
         let lot = matches.get_one::<LotId>(LOT).cloned();
         Ok(Self { client, lot, position: matches.get_one::<u64>(AFTER_CHANGE).copied() })
     }

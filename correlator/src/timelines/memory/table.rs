@@ -201,7 +201,7 @@ mod tests {
         let event = |number| {
             let time = Timestamp::from_millis(number * 1_000);
             let key = EventKey { time, direction: Direction::Entry, id: Uuid::from_u128(7) };
-            TimelineEvent { key, flags: Flags::GAVE }
+            TimelineEvent { key, flags: Flags::ANCHOR }
         };
         Timeline::new(None, (0..events).map(event).collect())
     }

@@ -41,7 +41,7 @@ pub(super) fn step<'a>(timeline: &'a Timeline, limits: Limits, key: &'a EventKey
     Some(match (key.direction, inside) {
         (Direction::Entry, inside) => Newest {
             key,
-            flags: Flags::GAVE,
+            flags: Flags::ANCHOR,
             session: Some(Changed::entered(key)),
             missed: inside.map(|inside| inside.missed(Reason::ReEntered)),
         },
@@ -50,7 +50,7 @@ pub(super) fn step<'a>(timeline: &'a Timeline, limits: Limits, key: &'a EventKey
         }
         (Direction::Exit, inside) => Newest {
             key,
-            flags: Flags::GAVE,
+            flags: Flags::ANCHOR,
             session: Some(Changed::held(key)),
             missed: inside.filter(|inside| inside.state == State::Open).map(|inside| inside.missed(Reason::MaxStay)),
         },
@@ -168,7 +168,7 @@ fn inside(events: &[TimelineEvent], limits: Limits) -> Option<Option<Inside<'_>>
 #[inline]
 fn is_marked(events: &[TimelineEvent], stay: Stay) -> bool {
     let exit_has = |flag| stay.exit.is_none_or(|exit| events[exit].flags.has(flag));
-    events[stay.anchor()].flags.has(Flags::GAVE)
+    events[stay.anchor()].flags.has(Flags::ANCHOR)
         && (stay.state != State::Matched || exit_has(Flags::COUNTED_MATCHED))
         && (stay.state != State::UnmatchedExit || exit_has(Flags::COUNTED_UNMATCHED))
 }

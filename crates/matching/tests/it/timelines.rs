@@ -104,7 +104,7 @@ fn a_full_timeline_takes_only_an_event_that_leads_to_a_cut() {
 #[test]
 fn the_digest_tells_timelines_apart() {
     let timeline = |flags| Timeline::new(None, vec![TimelineEvent { key: entry(0), flags }]);
-    assert_eq!(timeline(Flags::GAVE).digest(), timeline(Flags::GAVE).digest());
-    assert_ne!(timeline(Flags::GAVE).digest(), timeline(Flags::ENDED).digest());
+    assert_eq!(timeline(Flags::ANCHOR).digest(), timeline(Flags::ANCHOR).digest());
+    assert_ne!(timeline(Flags::ANCHOR).digest(), timeline(Flags::ENDED).digest());
     assert_ne!(Timeline::default().digest(), timeline(Flags::default()).digest());
 }

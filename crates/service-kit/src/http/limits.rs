@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use crate::metrics::{self, Registry};
 
 /// The maximum of open connections.
-const CONNECTIONS: u32 = 1_024;
+const CONNECTIONS_MAX: u32 = 1_024;
 /// Of these, the connections reserved for health checks and metrics while all others are answering requests.
 const RESERVED_CONNECTIONS: u32 = 64;
 /// The maximum of incomplete requests of one remote address.
@@ -47,7 +47,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: CONNECTIONS,
+            connections: CONNECTIONS_MAX,
             reserved: RESERVED_CONNECTIONS,
             unfinished_per_address: ADDRESS_UNFINISHED_REQUESTS,
             head: HEAD_DEADLINE,

@@ -10,11 +10,11 @@ use tokio::time::timeout;
 use super::*;
 
 /// The time in which health and metrics have to answer under any load.
-const PROMPTLY: Duration = Duration::from_secs(1);
+const HEALTH_ANSWER_MAX: Duration = Duration::from_secs(1);
 /// A short limit.
-const SHORT: Duration = Duration::from_millis(50);
+const SHORT_LIMIT: Duration = Duration::from_millis(50);
 /// More half-sent heads than there are connections.
-const MANY: usize = 1_100;
+const HALF_HEADS: usize = 1_100;
 
 const HALF_A_HEAD: &str = "GET /livez HTTP/1.1\r\nHost: loc";
 const HALF_A_BODY: &str = "POST /swallow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf";
@@ -56,7 +56,8 @@ impl Running {
 
     async fn answers_promptly(&self) {
         for path in ["/livez", "/metrics", "/readyz"] {
-            let (status, _) = timeout(PROMPTLY, self.get(path)).await.unwrap_or_else(|_| panic!("{path} is slow"));
+            let (status, _) =
+                timeout(HEALTH_ANSWER_MAX, self.get(path)).await.unwrap_or_else(|_| panic!("{path} is slow"));
             assert_eq!(status, 200, "{path}");
         }
     }
@@ -79,7 +80,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 async fn half_sent_heads_keep_nobody_from_health_and_metrics() {
     let running = Running::with(Router::new(), Limits::default()).await;
     let mut slow = Vec::new();
-    for _ in 0..MANY {
+    for _ in 0..HALF_HEADS {
         slow.push(running.sends(HALF_A_HEAD).await);
     }
 
@@ -156,7 +157,7 @@ async fn connection_above_the_limit_waits_while_all_others_are_being_answered() 
     let first = running.sends(FOREVER).await;
     begun.notified().await;
     let mut second = running.sends(LIVEZ).await;
-    let early = timeout(SHORT, second.read_u8()).await;
+    let early = timeout(SHORT_LIMIT, second.read_u8()).await;
 
     drop(first);
 
@@ -205,7 +206,7 @@ async fn idle_connections_and_requests_being_answered_are_no_part_of_the_share()
     begun.notified().await;
     running.shows("dwell_http_connections_closed_early_total{state=\"unfinished\"} 0").await;
 
-    assert!(timeout(SHORT, answering.read_u8()).await.is_err());
+    assert!(timeout(SHORT_LIMIT, answering.read_u8()).await.is_err());
     for mut stream in idle {
         stream.write_all(LAST_LIVEZ.as_bytes()).await.unwrap();
         assert_eq!(rest_of(stream).await.matches("ok\n").count(), 2);
@@ -214,13 +215,14 @@ async fn idle_connections_and_requests_being_answered_are_no_part_of_the_share()
 
 #[tokio::test]
 async fn slow_head_is_cut_off_also_when_it_trickles_and_an_idle_connection_is_not() {
-    let running = Running::with(Router::new(), Limits { head: SHORT, ..Limits::default() }).await;
+    let running = Running::with(Router::new(), Limits { head: SHORT_LIMIT, ..Limits::default() }).await;
     let half = running.sends(HALF_A_HEAD).await;
     let mut idle = running.sends(LIVEZ).await;
     let mut trickling = running.sends("GET /livez HTTP/1.1\r\nX: ").await;
 
     let cut_off = async {
-        while trickling.write_all(b"x").await.is_ok() && timeout(SHORT / 10, trickling.read_u8()).await.is_err() {}
+        while trickling.write_all(b"x").await.is_ok() && timeout(SHORT_LIMIT / 10, trickling.read_u8()).await.is_err() {
+        }
     };
 
     timeout(DEADLINE, cut_off).await.expect("a trickling head is cut off");
@@ -232,7 +234,7 @@ async fn slow_head_is_cut_off_also_when_it_trickles_and_an_idle_connection_is_no
 
 #[tokio::test]
 async fn a_second_head_on_a_connection_has_the_same_deadline() {
-    let running = Running::with(Router::new(), Limits { head: SHORT, ..Limits::default() }).await;
+    let running = Running::with(Router::new(), Limits { head: SHORT_LIMIT, ..Limits::default() }).await;
     let mut stream = running.sends(LIVEZ).await;
     assert_eq!(status_line(&mut stream).await, "HTTP/1.1 200 OK\r\n");
     let mut rest = [0; 64];
@@ -248,14 +250,14 @@ async fn a_second_head_on_a_connection_has_the_same_deadline() {
 
 #[tokio::test]
 async fn idle_connection_is_closed_in_the_end() {
-    let running = Running::with(Router::new(), Limits { idle: SHORT, ..Limits::default() }).await;
+    let running = Running::with(Router::new(), Limits { idle: SHORT_LIMIT, ..Limits::default() }).await;
     let stream = running.sends(LIVEZ).await;
     assert!(rest_of(stream).await.ends_with("ok\n"));
 }
 
 #[tokio::test]
 async fn slow_body_is_refused_also_when_it_trickles() {
-    let running = Running::with(routes(), Limits { body: SHORT, ..Limits::default() }).await;
+    let running = Running::with(routes(), Limits { body: SHORT_LIMIT, ..Limits::default() }).await;
     let half = running.sends(HALF_A_BODY).await;
     let mut trickling =
         running.sends("POST /swallow HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n").await;
@@ -263,7 +265,7 @@ async fn slow_body_is_refused_also_when_it_trickles() {
     let refused = async {
         loop {
             trickling.write_all(b"1\r\nx\r\n").await.unwrap();
-            if timeout(SHORT / 10, trickling.readable()).await.is_ok() {
+            if timeout(SHORT_LIMIT / 10, trickling.readable()).await.is_ok() {
                 return status_line(&mut trickling).await;
             }
         }
@@ -279,7 +281,7 @@ async fn client_that_takes_nothing_of_its_answer_is_cut_off() {
         let frames = std::iter::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 64 * 1024]));
         Body::from_stream(futures::stream::iter(frames))
     });
-    let limits = Limits { answer: SHORT, ..Limits::default() };
+    let limits = Limits { answer: SHORT_LIMIT, ..Limits::default() };
     let running = Running::with(Router::new().route("/endless", endless), limits).await;
     let _stream = running.sends("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
 
