@@ -59,10 +59,16 @@ async fn every_damage_is_a_fault_that_says_what_is_wrong() {
         ("UPDATE session SET exit_ms = exit_ms + 1 WHERE state = 2", "has other events or another state"),
         ("UPDATE session SET state = 3 WHERE state = 1", "has other events or another state"),
         ("UPDATE session SET session_id = randomblob(16) WHERE state = 1", "should not exist"),
-        ("UPDATE session SET session_id = randomblob(16) WHERE state = 5", "has an id that is not derived from any event"),
+        (
+            "UPDATE session SET session_id = randomblob(16) WHERE state = 5",
+            "has an id that is not derived from any event",
+        ),
         ("DELETE FROM event WHERE event_no = 2", "the event 2 is missing"),
         ("UPDATE event SET previous_no = NULL", "is not in the chain"),
-        ("UPDATE event SET time_ms = time_ms + 1 WHERE event_no = 4", "is either in the stored timeline or among the events"),
+        (
+            "UPDATE event SET time_ms = time_ms + 1 WHERE event_no = 4",
+            "is either in the stored timeline or among the events",
+        ),
         ("DELETE FROM change WHERE sequence = 2", "the list of changes goes on with 3 where 2 is next"),
         ("UPDATE change SET to_state = 4 WHERE sequence = 1", "by the list of changes"),
         ("UPDATE lot SET inside = inside + 1", "are counted"),
