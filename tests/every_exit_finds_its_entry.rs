@@ -65,7 +65,7 @@ fn the_embedded_parts_give_the_sessions_of_the_replay() {
     assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
 }
 
-/// Waits until so many exits have been counted as matched.
+/// Waits until this many exits have been counted as matched.
 async fn matched(page: &str, exits: f64) {
     wait_until(PATIENCE, "exits to be matched", async || {
         tokio::time::timeout(Duration::from_secs(5), metric(page, "matched_events"))

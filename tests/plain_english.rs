@@ -89,7 +89,8 @@ fn words(text: &str) -> String {
 
 /// Whether `words` has the phrase, not only as a part of longer words.
 fn has(words: &str, phrase: &str) -> bool {
-    let is_part_of_word = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
+    let is_part_of_word =
+        |neighbour: Option<char>| neighbour.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
     words.match_indices(phrase).any(|(begin, _)| {
         let (before, after) = (&words[..begin], &words[begin + phrase.len()..]);
         !is_part_of_word(before.chars().next_back()) && !is_part_of_word(after.chars().next())
