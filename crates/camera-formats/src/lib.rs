@@ -26,6 +26,8 @@ mod values;
 mod vendors;
 
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile;

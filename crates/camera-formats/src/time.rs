@@ -94,17 +94,20 @@ fn date_and_time(text: &str) -> Result<Moment, &'static str> {
     })
 }
 
-/// A date and a time of day, each in a form of its own.
+/// A date and a time of day, each in a member of its own.
 pub(crate) fn clock(member: &'static str, date: NaiveDate, time: &str) -> Result<NaiveDateTime, Refusal> {
     let mut rest = Digits(time.trim());
-    let (hour, minute, second, millis) = rest.time().ok_or_else(|| Refusal::new(member, "is no time of day"))?;
-    let time = NaiveTime::from_hms_milli_opt(hour, minute, second, millis);
-    time.map(|time| date.and_time(time)).ok_or_else(|| Refusal::new(member, "is no time of day"))
+    let time = rest.time().filter(|_| rest.0.is_empty());
+    let time =
+        time.and_then(|(hour, minute, second, millis)| NaiveTime::from_hms_milli_opt(hour, minute, second, millis));
+    time.map(|time| date.and_time(time)).ok_or_else(|| Refusal::new(member, "is no time of day such as 18:06:40.125"))
 }
 
 /// Year, month and day, in this order, with any separator or none.
 pub(crate) fn date(member: &'static str, text: &str) -> Result<NaiveDate, Refusal> {
-    let day = Digits(text.trim()).date().and_then(|(year, month, day)| NaiveDate::from_ymd_opt(year, month, day));
+    let mut rest = Digits(text.trim());
+    let day = rest.date().filter(|_| rest.0.is_empty());
+    let day = day.and_then(|(year, month, day)| NaiveDate::from_ymd_opt(year, month, day));
     day.ok_or_else(|| Refusal::new(member, "is no date such as 2026-11-18"))
 }
 

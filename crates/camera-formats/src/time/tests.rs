@@ -46,6 +46,7 @@ fn dates_and_times_are_taken_as_firmware_writes_them() {
     assert_eq!(utc("20210611 130538252"), Ok("2021-06-11 13:05:38.252 local".into()));
     let day = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
     assert_eq!(clock("TIME", day, "15-42-10-125").unwrap().to_string(), "2026-11-18 15:42:10.125");
+    assert!(clock("TIME", day, "03:42:10 PM").is_err() && date("DATE", "2026-11-18 BC").is_err());
 }
 
 #[test]
