@@ -1,0 +1,131 @@
+//! Bodies of requests, within limits of size, of time, and of the memory of all of them together.
+//!
+//! Memory is set aside before a body is read: a sender that has to wait for it is told to come again. So a gateway stays
+//! within its memory whatever its clients send.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+
+/// All bodies under way together.
+pub(crate) const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// From the end of the head to the last byte of the body.
+pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(15);
+/// Streams of lines that are under way at once. They have memory of their own: one may take hours.
+pub(crate) const STREAMS_MAX: usize = 8;
+/// How long a request waits for memory.
+const MEMORY_MAX: Duration = Duration::from_secs(2);
+
+/// The memory for bodies.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    bytes: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+/// A body, and the memory that is set aside for it until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) bytes: Bytes,
+    _memory: Memory,
+}
+
+/// Memory that is set aside.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    bytes: i64,
+    metrics: Metrics,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.metrics.bodies_bytes.sub(self.bytes);
+    }
+}
+
+impl Arrivals {
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { bytes: Arc::new(Semaphore::new(BODIES_BYTES_MAX)), streams, metrics }
+    }
+
+    /// Reads a body of at most `most` bytes.
+    pub(crate) async fn read(&self, headers: &HeaderMap, body: Body, most: usize) -> Result<Arrived, Problem> {
+        let announced = match headers.get(header::CONTENT_LENGTH) {
+            Some(length) => length.to_str().ok().and_then(|length| length.parse().ok()),
+            None => None,
+        };
+        if announced.is_some_and(|length: usize| length > most) {
+            return Err(too_large(most));
+        }
+        refuse_encoding(headers)?;
+        let memory = self.set_aside(announced.unwrap_or(most)).await?;
+        let read = tokio::time::timeout(BODY_DEADLINE, collect(body, announced.unwrap_or(0), most)).await;
+        let bytes = read.unwrap_or_else(|_| {
+            let detail = format!("the body did not arrive within {} s", BODY_DEADLINE.as_secs());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+        })?;
+        Ok(Arrived { bytes, _memory: memory })
+    }
+
+    /// Sets memory aside for a body, as soon as there is some.
+    async fn set_aside(&self, bytes: usize) -> Result<Memory, Problem> {
+        let bytes = u32::try_from(bytes.clamp(1, BODIES_BYTES_MAX)).unwrap_or(u32::MAX);
+        let waiting = tokio::time::timeout(MEMORY_MAX, Arc::clone(&self.bytes).acquire_many_owned(bytes));
+        match waiting.await {
+            Ok(Ok(permit)) => Ok(self.memory(permit, bytes.into())),
+            Ok(Err(_)) | Err(_) => Err(Problem::unavailable("too many large bodies are under way; send again later")),
+        }
+    }
+
+    /// Sets memory aside for a stream of lines, which takes so many bytes.
+    pub(crate) fn begin_stream(&self, bytes: usize) -> Result<Memory, Problem> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            Problem::unavailable(format!("{STREAMS_MAX} streams are under way, which is the limit; send again later"))
+        })?;
+        Ok(self.memory(permit, i64::try_from(bytes).unwrap_or(i64::MAX)))
+    }
+
+    fn memory(&self, permit: OwnedSemaphorePermit, bytes: i64) -> Memory {
+        self.metrics.bodies_bytes.add(bytes);
+        Memory { bytes, metrics: self.metrics.clone(), _permit: permit }
+    }
+}
+
+async fn collect(body: Body, announced: usize, most: usize) -> Result<Bytes, Problem> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = BytesMut::with_capacity(announced);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        if bytes.len() + chunk.len() > most {
+            return Err(too_large(most));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Compressed bodies are not taken: their size is not known before they are unpacked.
+pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body has a Content-Encoding; send it without one",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn too_large(most: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {most} bytes, which are allowed"))
+}

@@ -1,0 +1,101 @@
+//! The gates of the lots file: `[[gates]]`, and the rules for their events, `[[filters]]`. What else stands in the file is left to others.
+
+use std::collections::BTreeMap;
+
+use camera_formats::{Format, Gate, WrittenGate};
+use serde::Deserialize;
+use settings::{LOTS, Settings};
+
+use crate::filters::{self, Filters};
+
+/// All gates by name, and the rules for what comes from them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gates {
+    gates: BTreeMap<String, Gate>,
+    filters: Filters,
+}
+
+/// Only what concerns gates; other tables of the file are checked by those whom they concern.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    gates: Vec<toml::Spanned<WrittenGate>>,
+    #[serde(default)]
+    filters: Vec<filters::Written>,
+}
+
+/// What editors on Windows begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+impl Gates {
+    /// The gates of the file that the settings name; none without one.
+    ///
+    /// # Errors
+    /// The file can't be read, or a gate of it is wrong: its line, its member, and what is allowed.
+    pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
+        let Some(path) = settings.text(&LOTS) else { return Ok(Self::default()) };
+        let toml = std::fs::read_to_string(path)
+            .map_err(|error| settings.wrong(&LOTS, format!("the file can't be read ({error})")))?;
+        Self::parse(&toml).map_err(|problem| settings.wrong(&LOTS, problem))
+    }
+
+    /// The gates of the text of a lots file.
+    ///
+    /// # Errors
+    /// Which gate is wrong, where, and what is allowed.
+    pub fn parse(toml: &str) -> Result<Self, String> {
+        let toml = toml.trim_start_matches(BYTE_ORDER_MARK);
+        let file: File = toml::from_str(toml).map_err(|error| error.to_string())?;
+        let mut gates = BTreeMap::new();
+        for written in file.gates {
+            let line = toml[..written.span().start].matches('\n').count() + 1;
+            let written = written.into_inner();
+            let name = written.id.clone();
+            let gate = Gate::check(written).map_err(|error| format!("line {line}: gate {name}: {error}"))?;
+            if gates.insert(name.clone(), gate).is_some() {
+                return Err(format!("line {line}: gate {name}: is there twice"));
+            }
+        }
+        Ok(Self { gates, filters: Filters::check(file.filters)? })
+    }
+
+    /// The gate of that name.
+    pub fn get(&self, id: &str) -> Option<&Gate> {
+        self.gates.get(id)
+    }
+
+    /// The rules for what comes from any gate.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// All gates whose cameras speak this format, by name.
+    pub fn speaking(&self, format: Format) -> impl Iterator<Item = &Gate> {
+        self.gates.values().filter(move |gate| gate.format == format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\n\n[[gates]]\nid = \"in-1\"\nlot = \"P3\"\ndirection = \"entry\"\nformat = \"axis\"\nzone = \"Europe/Berlin\"\n\n[[gates]]\nid = \"out-1\"\nlot = \"P3\"\ndirection = \"both\"\nformat = \"mapping\"\nmounting = \"rear\"\nmapping = { plate = \"/plate\", time = \"/time\" }\n";
+
+    #[test]
+    fn gates_stand_in_the_lots_file() {
+        let gates = Gates::parse(FILE).unwrap();
+        assert_eq!(gates.get("in-1").unwrap().format, Format::Axis);
+        assert_eq!(gates.speaking(Format::Mapping).count(), 1);
+        assert_eq!(Gates::parse("[[lot]]\nid = \"P3\"\nkind = \"mall\"\n"), Ok(Gates::default()));
+    }
+
+    #[test]
+    fn a_wrong_gate_is_refused_with_its_line() {
+        let problem = |from: &str, to: &str| Gates::parse(&FILE.replace(from, to)).unwrap_err();
+        assert!(
+            problem("\"axis\"", "\"axes\"").starts_with("line 5: gate in-1: format \"axes\" is not known; known are")
+        );
+        assert!(problem("out-1", "in-1").ends_with("gate in-1: is there twice"));
+        assert!(problem("mounting", "mounted").contains("mounted"));
+    }
+}

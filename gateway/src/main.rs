@@ -1,0 +1,51 @@
+//! The gateway as a process of its own: cameras and other systems in, `RabbitMQ` out.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gateway::DEFAULT_PORT;
+use gateway::gates::Gates;
+use service_kit::http::{Guard, Limits, Server, bind, observability_routes};
+use service_kit::{ServiceContext, announce};
+use settings::{AMQP_URL, LISTEN, LOTS, OF_QUEUES, OF_SERVICES, PUBLIC_HOSTS, Settings};
+
+const NAME: &str = "gateway";
+/// A stream of lines may take as long as it likes, as long as bytes come; all other bodies have a deadline of their own.
+const STREAM_MAX: Duration = Duration::from_hours(24);
+
+const EXAMPLES: &str = "\
+Examples:
+  gateway --amqp-url amqp://guest:guest@127.0.0.1:5672 --lots lots.toml
+  curl -H 'Content-Type: application/x-ndjson' --data-binary @events.ndjson http://127.0.0.1:8080/api/v1/events
+  gateway healthcheck";
+
+fn main() -> ExitCode {
+    let command =
+        settings::command(NAME, "Takes gate events and messages of cameras, and publishes them to the queues");
+    let command = settings::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:8080");
+    let command = settings::reading(command, &[OF_SERVICES, OF_QUEUES, &[&LOTS]]);
+    service_kit::run_service(command, |_, settings, context| start(settings, context))
+}
+
+async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
+    // Without a broker the events would go into a bus of this process alone, where nobody reads them.
+    settings.required(&AMQP_URL)?;
+    let gates = Gates::from_settings(&settings)?;
+    let listen = settings.listen(&LISTEN, DEFAULT_PORT)?;
+    let hosts = settings.hosts(&PUBLIC_HOSTS)?;
+    let bus = bus::BusConfig::from_settings(NAME, &settings)?;
+    announce::starting(NAME, &settings);
+    let listener = bind(&listen).await?;
+    let bus = bus::open(&bus, &context)?;
+    let routes = gateway::routes(gates, bus, &context)?;
+    let routes = routes.merge(observability_routes(context.registry.clone(), context.health.clone()));
+    let server = Server::new(Guard::new(hosts)).within(Limits { body: STREAM_MAX, ..Limits::default() });
+    let serving = server.shown_in(&context.registry)?.serve(listener, routes, context.lifecycle.clone());
+    tracing::info!(address = %listen, "events and messages of cameras are taken here");
+    context.lifecycle.spawn("http", async move {
+        serving.await;
+        Ok(())
+    });
+    announce::when_ready(NAME, &context);
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! What the gateway counts. Never a plate, never an event's id.
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use service_kit::metrics::{Error, LATENCY_BUCKETS, Registry};
+
+service_kit::metrics! {
+    /// The doors, and what came through them.
+    #[derive(Debug, Clone)]
+    pub(crate) struct Metrics {
+        /// Gate events that the bus confirmed, by door
+        pub(crate) accepted: IntCounterVec = "dwell_gateway_events_accepted_total" ["door"];
+        /// Gate events and messages refused for what is wrong with them, by door and member
+        pub(crate) refused: IntCounterVec = "dwell_gateway_events_refused_total" ["door", "member"];
+        /// Gate events that a rule dropped or sent to another lot, by rule
+        pub(crate) filtered: IntCounterVec = "dwell_gateway_events_filtered_total" ["rule"];
+        /// Requests answered 503 because the bus did not confirm in time, by door
+        pub(crate) unavailable: IntCounterVec = "dwell_gateway_unavailable_total" ["door"];
+        /// Parts of camera messages that give no event, by format and reason
+        pub(crate) skipped: IntCounterVec = "dwell_gateway_skipped_total" ["format", "reason"];
+        /// Reads of cameras by format and where their time comes from
+        pub(crate) times: IntCounterVec = "dwell_gateway_read_times_total" ["format", "source"];
+        /// Pictures of cameras that were dropped
+        pub(crate) images: IntCounter = "dwell_gateway_images_dropped_total";
+        /// Seconds from handing events to the bus until it confirmed them
+        pub(crate) publish_seconds: Histogram = "dwell_gateway_publish_seconds" in LATENCY_BUCKETS;
+        /// Bytes of memory set aside for bodies under way
+        pub(crate) bodies_bytes: IntGauge = "dwell_gateway_bodies_bytes";
+    }
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
+        Self::register(registry)
+    }
+}

@@ -1,0 +1,303 @@
+//! A stream of lines, one gate event each: any number of lines, in bounded memory.
+//!
+//! Lines go to the bus in batches, several under way at once, several events in a message. A bus that is slow makes the
+//! stream wait; one that is away ends it with 503. The answer comes at the end: counts, up to which line everything before is
+//! confirmed or refused, and the first refusals. After a 503 the sender goes on behind that line.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use bus::{Message, Properties};
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
+use parking::{Direction, Refusal};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::Gateway;
+use crate::arrival::refuse_encoding;
+use crate::events::status;
+use crate::examine::examine;
+use crate::lines::{LINE_BYTES_MAX, Line, Lines};
+use crate::problem::Problem;
+use crate::publish::{Door, Outgoing};
+
+/// How long a batch waits for its confirms.
+pub(crate) const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a stream may bring nothing.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30);
+/// A batch that is not full is sent after this long.
+const LINGER: Duration = Duration::from_millis(20);
+/// The most events of a batch, and about its most bytes.
+const BATCH_EVENTS: u64 = 1_000;
+const BATCH_BYTES: usize = 256 * 1024;
+/// The most events of a message, and about its most bytes.
+const MESSAGE_EVENTS: u64 = 100;
+const MESSAGE_BYTES: usize = 64 * 1024;
+/// Batches of a stream that are under way at once.
+const BATCHES_UNDER_WAY: usize = 4;
+/// Memory of a stream: its batches, the one that fills, and a line.
+const STREAM_BYTES: usize = (BATCHES_UNDER_WAY + 1) * (BATCH_BYTES + LINE_BYTES_MAX) + 2 * LINE_BYTES_MAX;
+/// The most refusals that an answer tells.
+const REFUSALS_TOLD: usize = 1_000;
+
+/// A line that was refused.
+#[derive(Debug, Serialize)]
+struct RefusedLine {
+    line: u64,
+    member: &'static str,
+    detail: String,
+}
+
+/// What has become of the lines so far.
+#[derive(Debug, Default)]
+struct Account {
+    lines: u64,
+    accepted: u64,
+    filtered: u64,
+    refused: u64,
+    /// Everything up to this line is confirmed or refused.
+    settled_lines: u64,
+    /// A batch was not confirmed: nothing behind it is settled.
+    has_gap: bool,
+    refusals: Vec<RefusedLine>,
+}
+
+impl Account {
+    fn members(&self) -> Value {
+        json!({
+            "lines": self.lines,
+            "accepted": self.accepted,
+            "filtered": self.filtered,
+            "refused": self.refused,
+            "confirmed_lines": self.settled_lines,
+            "refusals": self.refusals,
+        })
+    }
+}
+
+/// A batch that is confirmed: how many events, and the number of its last line.
+type Confirmed = Result<(u64, u64), Problem>;
+type UnderWay<'g> = FuturesOrdered<Pin<Box<dyn Future<Output = Confirmed> + Send + 'g>>>;
+
+/// Takes a stream of lines to its end.
+pub(crate) async fn take(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Response {
+    if let Err(problem) = refuse_encoding(headers) {
+        return problem.into_response();
+    }
+    let memory = match gateway.arrivals.begin_stream(STREAM_BYTES) {
+        Ok(memory) => memory,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut account = Account::default();
+    let ended = Stream::new(gateway, Lines::new(body)).run(&mut account).await;
+    drop(memory);
+    match ended {
+        Ok(()) => {
+            let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+            let status = status(number(account.accepted + account.filtered), number(account.refused));
+            (status, axum::Json(account.members())).into_response()
+        }
+        Err(problem) => problem.with(account.members()).into_response(),
+    }
+}
+
+struct Stream<'g> {
+    gateway: &'g Gateway,
+    lines: Lines,
+    under_way: UnderWay<'g>,
+    batch: Batch,
+}
+
+impl<'g> Stream<'g> {
+    fn new(gateway: &'g Gateway, lines: Lines) -> Self {
+        let properties = Door::NDJSON.properties(gateway.context.clock.now());
+        Self { gateway, lines, under_way: FuturesOrdered::new(), batch: Batch::new(properties) }
+    }
+
+    async fn run(&mut self, account: &mut Account) -> Result<(), Problem> {
+        let ended = self.read(account).await;
+        // What was handed over before the stream ended in whatever way still counts.
+        let sent = if ended.is_ok() { self.send(account) } else { Ok(()) };
+        let mut settled = ended.and(sent);
+        while let Some(confirmed) = self.under_way.next().await {
+            // Counted in any case; the first problem is the one that is told.
+            let of_batch = settle(confirmed, account);
+            settled = settled.and(of_batch);
+        }
+        if settled.is_ok() {
+            account.settled_lines = account.lines;
+        }
+        settled
+    }
+
+    /// Reads lines and hands them over, until the end.
+    async fn read(&mut self, account: &mut Account) -> Result<(), Problem> {
+        let mut last_line_at = Instant::now();
+        loop {
+            let has_room = self.under_way.len() < BATCHES_UNDER_WAY;
+            let wait_until = if self.batch.is_empty() { last_line_at + IDLE_MAX } else { last_line_at + LINGER };
+            tokio::select! {
+                biased;
+                Some(confirmed) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    settle(confirmed, account)?;
+                    last_line_at = Instant::now();
+                }
+                line = self.lines.next(), if has_room => {
+                    last_line_at = Instant::now();
+                    let line = line.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+                    let Some(line) = line else { return Ok(()) };
+                    self.take_line(line, account)?;
+                }
+                () = tokio::time::sleep_until(wait_until), if has_room => {
+                    if self.batch.is_empty() {
+                        let detail = format!("no line has arrived for {} s", IDLE_MAX.as_secs());
+                        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+                    }
+                    self.send(account)?;
+                    last_line_at = Instant::now();
+                }
+                () = self.gateway.context.lifecycle.stopping() => {
+                    return Err(Problem::unavailable("the gateway is stopping; go on behind the confirmed lines"));
+                }
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: Line, account: &mut Account) -> Result<(), Problem> {
+        let number = self.lines.number();
+        account.lines = number;
+        let examined = match line {
+            Line::TooLong => Err(Refusal::new("body", format!("is longer than {LINE_BYTES_MAX} bytes"))),
+            Line::Text(json) => examine(&json).map(|event| (event, json)),
+        };
+        match examined {
+            Ok((event, json)) => {
+                if let Ok(json) = self.gateway.filter(&event, json) {
+                    self.batch.add(event.key.direction, &json, number);
+                } else {
+                    account.filtered += 1;
+                    self.batch.last_line = number;
+                }
+            }
+            Err(refusal) => {
+                account.refused += 1;
+                self.gateway.metrics.refused.with_label_values(&[Door::NDJSON.name, refusal.member()]).inc();
+                if account.refusals.len() < REFUSALS_TOLD {
+                    let (member, detail) = (refusal.member(), refusal.to_string());
+                    account.refusals.push(RefusedLine { line: number, member, detail });
+                }
+                self.batch.last_line = number;
+            }
+        }
+        if self.batch.is_full() { self.send(account) } else { Ok(()) }
+    }
+
+    /// Hands the batch to the bus.
+    fn send(&mut self, account: &mut Account) -> Result<(), Problem> {
+        let (outgoing, last_line) = self.batch.take();
+        if outgoing.events() == 0 {
+            return Ok(());
+        }
+        if self.gateway.publisher.is_away() && self.under_way.is_empty() {
+            self.gateway.metrics.unavailable.with_label_values(&[Door::NDJSON.name]).inc();
+            let lines = account.settled_lines;
+            return Err(Problem::unavailable(format!(
+                "the bus is away or full. Lines up to {lines} are confirmed or refused; go on behind them, or send all again"
+            )));
+        }
+        let (gateway, events) = (self.gateway, outgoing.events());
+        self.under_way.push_back(Box::pin(async move {
+            gateway.publish(outgoing, Door::NDJSON, PUBLISH_DEADLINE).await.map(|()| (events, last_line))
+        }));
+        Ok(())
+    }
+}
+
+/// Batches are settled in their order, so everything before a settled one is settled too.
+fn settle(confirmed: Confirmed, account: &mut Account) -> Result<(), Problem> {
+    let (events, last_line) = confirmed.inspect_err(|_| account.has_gap = true)?;
+    account.accepted += events;
+    if !account.has_gap {
+        account.settled_lines = last_line;
+    }
+    Ok(())
+}
+
+/// Events that are confirmed together, packed into messages.
+#[derive(Debug)]
+struct Batch {
+    properties: Arc<Properties>,
+    outgoing: Outgoing,
+    /// The messages under way: events, separated by commas.
+    packing: [(Vec<u8>, u64); 2],
+    bytes: usize,
+    events: u64,
+    last_line: u64,
+}
+
+const DIRECTIONS: [Direction; 2] = [Direction::Entry, Direction::Exit];
+
+impl Batch {
+    fn new(properties: Arc<Properties>) -> Self {
+        Self {
+            properties,
+            outgoing: Outgoing::default(),
+            packing: Default::default(),
+            bytes: 0,
+            events: 0,
+            last_line: 0,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.events >= BATCH_EVENTS || self.bytes >= BATCH_BYTES
+    }
+
+    fn add(&mut self, direction: Direction, json: &[u8], line: u64) {
+        let place = usize::from(direction == Direction::Exit);
+        let (body, events) = &mut self.packing[place];
+        body.push(if *events == 0 { b'[' } else { b',' });
+        body.extend_from_slice(json);
+        *events += 1;
+        let is_full = *events == MESSAGE_EVENTS || body.len() >= MESSAGE_BYTES;
+        self.bytes += json.len() + 1;
+        self.events += 1;
+        self.last_line = line;
+        if is_full {
+            self.end_message(place);
+        }
+    }
+
+    fn end_message(&mut self, place: usize) {
+        let (mut body, events) = std::mem::take(&mut self.packing[place]);
+        if events == 0 {
+            return;
+        }
+        if events == 1 {
+            body.remove(0);
+        } else {
+            body.push(b']');
+        }
+        let message = Message { properties: Some(Arc::clone(&self.properties)), ..Message::new(body) };
+        self.outgoing.add_several(DIRECTIONS[place], message, events);
+    }
+
+    /// The batch, and the number of its last line; an empty one takes its place.
+    fn take(&mut self) -> (Outgoing, u64) {
+        for place in 0..DIRECTIONS.len() {
+            self.end_message(place);
+        }
+        (self.bytes, self.events) = (0, 0);
+        (std::mem::take(&mut self.outgoing), self.last_line)
+    }
+}

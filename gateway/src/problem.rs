@@ -1,0 +1,76 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use parking::Refusal;
+use serde_json::{Value, json};
+
+/// How long a sender is to wait when the bus is away or full.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// An answer that says what is wrong.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: String,
+    /// Further members.
+    more: Value,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), more: Value::Null }
+    }
+
+    /// Adds the members of an object.
+    pub(crate) fn with(self, more: Value) -> Self {
+        Self { more, ..self }
+    }
+
+    /// The bus did not confirm: try again.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// A whole body that can't be taken: 413 when it is too large, 400 when it is no JSON, 422 for its content.
+    pub(crate) fn of_refusal(refusal: &Refusal) -> Self {
+        let text = refusal.to_string();
+        let status = match (refusal.member(), text.contains("allowed are")) {
+            ("body", true) => StatusCode::PAYLOAD_TOO_LARGE,
+            ("body", false) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, text).with(json!({ "member": refusal.member() }))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let mut body = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, self.more) {
+            body.extend(more);
+        }
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+/// The answer to a path that is no route.
+pub(crate) async fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no such route; events go to POST /api/v1/events, messages of cameras to POST /cameras/{format}/{gate_id}",
+    )
+}

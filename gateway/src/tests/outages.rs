@@ -1,0 +1,131 @@
+//! A bus that is away, or that never confirms, is a 503 and never a loss; clients that never end cost no memory.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bus::{Consumer, Counts, Message};
+
+use super::*;
+
+/// A bus that confirms so many publishes and then none.
+#[derive(Debug)]
+struct Stuck {
+    confirms: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Bus for Stuck {
+    async fn publish(&self, _: Queue, _: Vec<Message>) -> Result<(), bus::Error> {
+        let left = self.confirms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn consume(&self, _: Queue, _: u16) -> Result<Box<dyn Consumer>, bus::Error> {
+        Err(bus::Error::Stopping)
+    }
+
+    async fn counts(&self, _: Queue) -> Result<Option<Counts>, bus::Error> {
+        Ok(None)
+    }
+}
+
+/// Every door, with one entry each.
+fn every_door() -> Vec<(&'static str, &'static str, String)> {
+    let axis = json!({"capture_timestamp": "1795000000123", "plateUTF8": "AB12XYZ"}).to_string();
+    let its = json!({"Picture": {"Plate": {"PlateNumber": "AB12XYZ"}, "SnapInfo": {"SnapTime": "2026-11-18 18:06:40", "DeviceID": "DEVICE1"}}});
+    let envelope = json!({"specversion": "1.0", "id": "1", "source": "/p3", "type": "gate", "data": event(0)});
+    vec![
+        (EVENTS, "application/json", event(0).to_string()),
+        (EVENTS, "application/json", json!([event(0), {"id": 1}]).to_string()),
+        (EVENTS, "application/x-ndjson", event(0).to_string()),
+        (EVENTS, "application/cloudevents+json", envelope.to_string()),
+        ("/cameras/axis/in-1", "application/json", axis),
+        ("/NotificationInfo/TollgateInfo", "application/json", its.to_string()),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_does_not_confirm_is_a_503_at_every_door() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(0) }), &context);
+    for (path, content_type, body) in every_door() {
+        let response = post(&routes, path, content_type, body).await;
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1", "{path} {content_type}");
+        let (status, problem) = json_of(response).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path} {content_type}: {problem}");
+        assert!(problem.get("results").is_none(), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_bus_that_is_known_to_be_away_is_a_503_at_once() {
+    let site = Site::new();
+    let broker = site.context.health.dependency("rabbitmq");
+    broker.down("connection refused");
+    for (path, content_type, body) in every_door() {
+        let response = tokio::time::timeout(Duration::from_secs(1), post(&site.routes, path, content_type, body));
+        assert_eq!(response.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE, "{path} {content_type}");
+    }
+    assert_eq!((site.ids(Queue::Entry).await, site.ids(Queue::Exit).await), (Vec::new(), Vec::new()));
+    broker.up();
+    for (path, content_type, body) in every_door() {
+        assert!(post(&site.routes, path, content_type, body).await.status().is_success(), "{path} {content_type}");
+    }
+    assert_eq!(site.ids(Queue::Entry).await.len(), every_door().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_bus_vanishes_says_up_to_where_it_came() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(2) }), &context);
+    let text = (0..20_000).map(|number| event(number * 2).to_string() + "\n").collect::<Vec<_>>().concat();
+    let (status, problem) = json_of(post(&routes, EVENTS, "application/x-ndjson", in_chunks(text, 50_000)).await).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        (&problem["accepted"], &problem["confirmed_lines"]),
+        (&json!(2_000), &json!(2_000)),
+        "{}",
+        problem["detail"]
+    );
+    assert!(problem["lines"].as_u64().unwrap() <= 7_000, "read on without end: {}", problem["lines"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_brings_nothing_is_ended() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(9) }), &context);
+    let begun = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(event(0).to_string() + "\n"))]);
+    let body = Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
+    let (status, problem) = json_of(post(&routes, EVENTS, "application/x-ndjson", body).await).await;
+    assert_eq!((status, &problem["confirmed_lines"]), (StatusCode::REQUEST_TIMEOUT, &json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_never_end_take_no_more_than_their_share_of_memory() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(0) }), &context);
+    let endless = || Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+    let requests = (0..20).map(|_| post(&routes, "/cameras/axis/in-1", "application/json", endless()));
+    let statuses: Vec<u16> =
+        futures::future::join_all(requests).await.iter().map(|response| response.status().as_u16()).collect();
+    let (timed_out, refused) = (
+        statuses.iter().filter(|status| **status == 408).count(),
+        statuses.iter().filter(|status| **status == 503).count(),
+    );
+    assert_eq!((timed_out, refused), (3, 17), "{statuses:?}");
+    assert!(service_kit::metrics::render(&context.registry).contains("dwell_gateway_bodies_bytes 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_beyond_the_limit_are_told_to_come_again() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(0) }), &context);
+    let endless = || Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+    let requests = (0..10).map(|_| post(&routes, EVENTS, "application/x-ndjson", endless()));
+    let responses = futures::future::join_all(requests).await;
+    let refused = responses.iter().filter(|response| response.status() == StatusCode::SERVICE_UNAVAILABLE).count();
+    assert_eq!(refused, 2);
+}
