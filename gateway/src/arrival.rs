@@ -1,6 +1,6 @@
 //! Bodies of requests, within limits of size, of time, and of the memory of all of them together.
 //!
-//! Memory is set aside before a body is read: a sender that has to wait for it is told to come again. So a gateway stays
+//! Memory is set aside before a body is read: without enough memory the answer is 503. So a gateway stays
 //! within its memory whatever its clients send.
 
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Arrivals {
         }
     }
 
-    /// Sets memory aside for a stream of lines, which takes so many bytes.
+    /// Sets `bytes` of memory aside for a stream of lines.
     pub(crate) fn begin_stream(&self, bytes: usize) -> Result<Memory, Problem> {
         let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
             Problem::unavailable(format!("{STREAMS_MAX} streams are under way, which is the limit; send again later"))

@@ -126,7 +126,7 @@ impl Received {
         }
         let beside = Arc::clone(gateway);
         let reading = tokio::task::spawn_blocking(move || (self.read_here(&beside, &gates), self.arrived));
-        reading.await.expect("reading a message never panics, and nobody cancels it while it is waited for")
+        reading.await.expect("reading a message never panics, and nothing cancels the task")
     }
 
     fn read_here(&self, gateway: &Gateway, gates: &[Gate]) -> Result<Outcome, Refusal> {

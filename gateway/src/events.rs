@@ -195,7 +195,7 @@ impl Gateway {
         if events > 0 && !is_confirmed {
             self.metrics.unavailable.with_label_values(&[door.name]).inc();
             return Err(Problem::unavailable(
-                "the bus did not confirm: it is away or full. Nothing was accepted; send again, which is harmless",
+                "the bus did not confirm: it is unavailable or full. Nothing was accepted; send again, which is harmless",
             ));
         }
         self.metrics.accepted.with_label_values(&[door.name]).inc_by(events);

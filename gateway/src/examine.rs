@@ -50,7 +50,7 @@ mod tests {
         examine(json.as_bytes()).map(|event| event.key.direction).map_err(|refusal| refusal.to_string())
     }
 
-    /// A version that was once taken is taken for ever.
+    /// Every version that was ever accepted stays accepted.
     #[test]
     fn every_version_has_a_golden_event_that_is_taken() {
         for version in SCHEMA_VERSIONS {

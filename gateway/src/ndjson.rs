@@ -1,7 +1,7 @@
 //! A stream of lines, one gate event each: any number of lines, in bounded memory.
 //!
 //! Lines go to the bus in batches, several under way at once, several events in a message. A bus that is slow makes the
-//! stream wait; one that is away ends it with 503. The answer comes at the end: counts, up to which line everything before is
+//! stream wait; an unavailable one ends it with 503. The answer comes at the end: counts, up to which line everything before is
 //! confirmed or refused, and the first refusals. After a 503 the sender goes on behind that line.
 
 use std::pin::Pin;
@@ -126,7 +126,7 @@ impl<'g> Stream<'g> {
         let sent = if ended.is_ok() { self.send(account) } else { Ok(()) };
         let mut settled = ended.and(sent);
         while let Some(confirmed) = self.under_way.next().await {
-            // Counted in any case; the first problem is the one that is told.
+            // Later batches are still counted; the answer has the first problem.
             let of_batch = settle(confirmed, account);
             settled = settled.and(of_batch);
         }
@@ -208,7 +208,7 @@ impl<'g> Stream<'g> {
             self.gateway.metrics.unavailable.with_label_values(&[Door::NDJSON.name]).inc();
             let lines = account.settled_lines;
             return Err(Problem::unavailable(format!(
-                "the bus is away or full. Lines up to {lines} are confirmed or refused; go on behind them, or send all again"
+                "the bus is unavailable or full. Lines up to {lines} are confirmed or refused; go on behind them, or send all again"
             )));
         }
         let (gateway, events) = (self.gateway, outgoing.events());

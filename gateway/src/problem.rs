@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use parking::Refusal;
 use serde_json::{Value, json};
 
-/// How long a sender is to wait when the bus is away or full.
+/// `Retry-After` while the bus is unavailable or full, seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// An answer that says what is wrong.

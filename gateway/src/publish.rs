@@ -1,7 +1,7 @@
 //! To the bus with confirms, within a deadline.
 //!
 //! A bus that is known to be away is not even asked. One that does not confirm in time may still take the events later:
-//! the sender is told to send again, and the copy changes nothing.
+//! the 503 makes the sender repeat them, and the copy changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

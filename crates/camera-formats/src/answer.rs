@@ -19,7 +19,7 @@ const JSON: &str = "application/json";
 impl Format {
     /// The answer to a delivery that was understood, once all its reads are confirmed. What was refused of it comes along.
     ///
-    /// Not to be given while the bus is away: then any 503 makes the sender try again.
+    /// Not to be used while the bus is unavailable: then any 503 makes the sender try again.
     pub fn accepted(self, outcome: &Outcome) -> Answer {
         let told = |refusals: &[Refusal]| refusals.iter().take(10).map(Refusal::to_string).collect::<Vec<_>>();
         let body = if self.repeats_until_content() {
@@ -36,7 +36,7 @@ impl Format {
 
     /// The answer to a delivery that can't be taken, and could not the next time either.
     ///
-    /// A sender that repeats until it is content is told so: its next reads wait behind this one.
+    /// A sender that repeats a message until it is accepted gets an acceptance: its next reads wait behind this one.
     pub fn refused(self, refusal: &Refusal) -> Answer {
         if self.repeats_until_content() {
             let body = serde_json::json!({ "result": "true", "problem": refusal.to_string() });

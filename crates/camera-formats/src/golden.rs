@@ -113,7 +113,7 @@ fn every_read_of_the_folder_is_a_gate_event() {
     }
 }
 
-/// Sending again is harmless, also to a gateway that was started anew; a sender without a time of capture gets a new one.
+/// Sending again is harmless, also to a restarted gateway; a sender without a time of capture gets a new one.
 #[test]
 fn a_message_that_is_sent_again_gives_the_same_reads() {
     for vendor in vendors() {

@@ -57,7 +57,7 @@ pub struct Read {
     pub time_source: TimeSource,
     /// Into the lot or out of it.
     pub direction: Direction,
-    /// How sure the camera is of the plate, 0 to 1, when it says so.
+    /// How sure the camera is of the plate, 0 to 1; `None` when it gives no score.
     pub confidence: Option<f32>,
     /// The same for each letter and digit of the plate, or nothing.
     pub character_confidences: Vec<f32>,

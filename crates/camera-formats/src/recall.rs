@@ -2,7 +2,7 @@
 //!
 //! Ids are derived from what the vendor keeps stable, so most revisions find what they replace without any memory. Two
 //! senders give a car one number and each read another plate, with nothing that orders them. For those the gateway remembers,
-//! for the newest cars, only hashes: which read of a car is the first, the second, … A gateway that starts anew knows
+//! for the newest cars, only hashes: which read of a car is the first, the second, … A restarted gateway knows
 //! nothing of the cars before; then a refined plate is one more read instead of a revision.
 
 use std::collections::{HashMap, VecDeque};
@@ -23,7 +23,7 @@ pub struct RecentCars {
 impl RecentCars {
     /// The most cars that are remembered.
     pub const MAX_CARS: usize = 10_000;
-    /// The most reads of one car that are told apart; further ones share the last place.
+    /// The most distinct reads of one car; further ones share the last place.
     pub const MAX_READS_OF_CAR: usize = 16;
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn moment(member: &'static str, text: &str) -> Result<Moment, Refusal
     date_and_time(text).map_err(|problem| Refusal::new(member, problem))
 }
 
-/// The same, of a sender whose times without an offset are UTC.
+/// Like [`moment`], for a sender whose times without an offset are UTC.
 pub(crate) fn moment_utc(member: &'static str, text: &str) -> Result<Moment, Refusal> {
     Ok(match moment(member, text)? {
         Moment::Local(time) => Moment::Utc(as_utc(time)),

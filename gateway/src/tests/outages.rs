@@ -1,4 +1,4 @@
-//! A bus that is away, or that never confirms, is a 503 and never a loss; clients that never end cost no memory.
+//! An unavailable bus, or one that never confirms, is a 503 and never a loss; clients that never end cost no memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bus::{Consumer, Counts, Message};
 
 use super::*;
 
-/// A bus that confirms so many publishes and then none.
+/// A bus that confirms a number of publishes and then none.
 #[derive(Debug)]
 struct Stuck {
     confirms: AtomicUsize,

@@ -20,7 +20,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Tree, Refusal> {
     parsed.map_err(|error| Refusal::new("body", problem(&error)))
 }
 
-/// serde's own text may quote a value, which may be a plate; only our own texts, the kind and the place are told.
+/// serde's own text may quote a value, which may be a plate; only our own texts, the kind and the place are shown.
 fn problem(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     let told = error.to_string();

@@ -134,7 +134,7 @@ fn take_pairs(bytes: &[u8], fields: &mut Vec<(String, String)>) -> Result<(), Re
 
 fn is_form(content_type: &str, bytes: &[u8]) -> bool {
     let is_named = content_type.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
-    // curl says so of all that it is told to send.
+    // curl sends this type with every body by default.
     let is_document = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[' | b'<'));
     is_named && !is_document
 }
