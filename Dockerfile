@@ -13,11 +13,13 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY entry-service/Cargo.toml entry-service/
 COPY exit-service/Cargo.toml exit-service/
+COPY gateway/Cargo.toml gateway/
 COPY correlator/Cargo.toml correlator/
 COPY summary-api/Cargo.toml summary-api/
 COPY crates/access/Cargo.toml crates/access/
 COPY crates/api/Cargo.toml crates/api/
 COPY crates/bus/Cargo.toml crates/bus/
+COPY crates/camera-formats/Cargo.toml crates/camera-formats/
 COPY crates/event-files/Cargo.toml crates/event-files/
 COPY crates/ledger/Cargo.toml crates/ledger/
 COPY crates/matching/Cargo.toml crates/matching/
@@ -40,14 +42,14 @@ RUN for manifest in Cargo.toml */Cargo.toml crates/*/Cargo.toml; do \
         done; \
     done \
     && cargo build --release --locked \
-        --package dwell --package entry-service --package exit-service --package correlator --package summary-api \
+        --package dwell --package entry-service --package exit-service --package gateway --package correlator --package summary-api \
     && find . -path ./target -prune -o -name '*.rs' -exec rm {} +
 
 COPY . .
 # Cargo goes by the time of a file, and the copied ones are older than what was just built of their placeholders.
 RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
     && cargo build --release --locked \
-        --package dwell --package entry-service --package exit-service --package correlator --package summary-api
+        --package dwell --package entry-service --package exit-service --package gateway --package correlator --package summary-api
 
 FROM ${RUNTIME_IMAGE}
 # The folders are made and owned before they become volumes: a new named volume takes its owner from here.
@@ -56,6 +58,7 @@ COPY --from=builder \
     /build/target/release/dwell \
     /build/target/release/entry-service \
     /build/target/release/exit-service \
+    /build/target/release/gateway \
     /build/target/release/correlator \
     /build/target/release/summary-api \
     /usr/local/bin/

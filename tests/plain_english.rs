@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 17] = [
     "correlator",
     "crates/bus",
+    "crates/camera-formats",
     "crates/event-files",
     "crates/matching",
     "crates/recorder",
@@ -21,6 +22,7 @@ const SOURCES: [&str; 15] = [
     "crates/testbed",
     "entry-service",
     "exit-service",
+    "gateway",
     "src",
     "tests",
 ];

@@ -18,7 +18,9 @@ const CONTRACT_METRICS: [&str; 3] = ["matched_events", "unmatched_events", "even
 /// The names of all metrics that any service registers, as they stand in the sources.
 pub(super) fn registered_metrics() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for folder in ["src", "correlator/src", "summary-api/src", "entry-service/src", "exit-service/src", "crates"] {
+    for folder in
+        ["src", "correlator/src", "summary-api/src", "entry-service/src", "exit-service/src", "gateway/src", "crates"]
+    {
         collect_metrics(&root().join(folder), &mut names);
     }
     names
@@ -159,7 +161,7 @@ fn functions(folder: &Path, names: &mut BTreeSet<String>) {
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     let mut known = BTreeSet::new();
-    for folder in ["src", "tests", "correlator", "summary-api", "entry-service", "exit-service", "crates"] {
+    for folder in ["src", "tests", "correlator", "summary-api", "entry-service", "exit-service", "gateway", "crates"] {
         functions(&root().join(folder), &mut known);
     }
     let text = read("docs/guarantees.md");

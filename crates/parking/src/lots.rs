@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -72,6 +73,11 @@ pub enum LotsError {
 #[serde(deny_unknown_fields)]
 struct File {
     lot: Vec<Written>,
+    /// Checked by the gateway, whose gates and filters they are.
+    #[serde(default, rename = "gates")]
+    _gates: IgnoredAny,
+    #[serde(default, rename = "filters")]
+    _filters: IgnoredAny,
 }
 
 /// A problem, and the byte of the file at which it stands.
