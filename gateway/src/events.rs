@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::examine::examine;
 use crate::filters::{self, Decision};
-use crate::problem::Problem;
+use crate::problem::{Problem, status};
 use crate::publish::{DEADLINE, Door, Outgoing};
 use crate::{Gateway, cloud_events, ndjson};
 
@@ -155,15 +155,6 @@ async fn answer(gateway: &Gateway, door: Door, elements: Vec<Result<Bytes, Refus
     let body =
         serde_json::json!({ "accepted": accepted, "filtered": filtered, "refused": refused, "results": results });
     Ok((status, axum::Json(body)).into_response())
-}
-
-/// 202 for all, 207 for some, 422 for none.
-pub(crate) fn status(accepted: usize, refused: usize) -> StatusCode {
-    match (accepted, refused) {
-        (_, 0) => StatusCode::ACCEPTED,
-        (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
-        (_, _) => StatusCode::MULTI_STATUS,
-    }
 }
 
 impl Gateway {

@@ -21,10 +21,9 @@ use tokio::time::Instant;
 
 use crate::Gateway;
 use crate::arrival::refuse_encoding;
-use crate::events::status;
 use crate::examine::examine;
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
-use crate::problem::Problem;
+use crate::problem::{Problem, status};
 use crate::publish::{Door, Outgoing};
 
 /// How long a batch waits for its confirms.

@@ -1,4 +1,4 @@
-//! Errors as `application/problem+json` (RFC 9457).
+//! Errors as `application/problem+json` (RFC 9457), and the status of an answer about several events.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,6 +7,15 @@ use serde_json::{Value, json};
 
 /// `Retry-After` while the bus is unavailable or full, seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
+
+/// 202 for all, 207 for some, 422 for none.
+pub(crate) fn status(accepted: usize, refused: usize) -> StatusCode {
+    match (accepted, refused) {
+        (_, 0) => StatusCode::ACCEPTED,
+        (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
+        (_, _) => StatusCode::MULTI_STATUS,
+    }
+}
 
 /// An answer that says what is wrong.
 #[derive(Debug)]

@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-/// The folders of the four services, each a package with a program of its name.
+/// The folders of the services that the compose file runs, each a package with a program of its name.
 const SERVICES: [&str; 4] = ["entry-service", "exit-service", "correlator", "summary-api"];
+/// The same of every program in the image but `dwell`. Compose does not run the gateway: it has no tokens yet.
+const IN_THE_IMAGE: [&str; 5] = ["entry-service", "exit-service", "gateway", "correlator", "summary-api"];
 /// Where programs are in the image.
 const PROGRAMS: &str = "/usr/local/bin/";
 
@@ -126,7 +128,7 @@ fn member_folders() -> Vec<String> {
         .map(|entry| entry.unwrap().path())
         .filter(|folder| folder.join("Cargo.toml").exists())
         .map(|folder| format!("crates/{}", folder.file_name().unwrap().display()))
-        .chain(SERVICES.map(str::to_owned))
+        .chain(IN_THE_IMAGE.map(str::to_owned))
         .collect();
     folders.sort();
     folders
