@@ -1,7 +1,7 @@
 //! Cutting off old records, a whole day (UTC) at a time.
 //!
 //! The last record that goes becomes the start of the rest, and a record at the end of the chain names it, so that
-//! nobody can cut without the key. In one transaction the ledger appends [`cut_entry`] and deletes what is before.
+//! only the holder of the key can cut. In one transaction the ledger appends [`cut_entry`] and deletes the records before.
 
 use std::time::Duration;
 

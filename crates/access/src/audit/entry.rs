@@ -1,4 +1,4 @@
-//! What is recorded: who did what, to which lots and plates, with what outcome, and why.
+//! An entry of the audit log: the person, the action, the lots and plates, the outcome and the reason.
 
 use parking::Plate;
 use unicode_normalization::UnicodeNormalization;
