@@ -21,6 +21,7 @@ COPY crates/api/Cargo.toml crates/api/
 COPY crates/bus/Cargo.toml crates/bus/
 COPY crates/camera-formats/Cargo.toml crates/camera-formats/
 COPY crates/event-files/Cargo.toml crates/event-files/
+COPY crates/judging/Cargo.toml crates/judging/
 COPY crates/ledger/Cargo.toml crates/ledger/
 COPY crates/matching/Cargo.toml crates/matching/
 COPY crates/operator-page/Cargo.toml crates/operator-page/

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "correlator",
     "crates/bus",
     "crates/camera-formats",
     "crates/event-files",
+    "crates/judging",
     "crates/matching",
     "crates/recorder",
     "crates/redis-cache",

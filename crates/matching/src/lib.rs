@@ -9,6 +9,7 @@
 //! - [`record`]: the units in which decisions are sent to the ledger.
 //! - [`explanation`]: why an event is in its session; [`similar_plates`]: plates that a gate may have confused.
 //! - [`history`]: checks a finished ledger against the definition.
+//! - [`misread`]: exits and entries that belong together although their plates differ, by likelihood.
 //!
 //! Start reading at [`step::step`]. Deliberately not here: loading and recording (the correlator's worker), when a
 //! hold ends (the ledger's index), and the encoding of units (`recorder`).
@@ -18,6 +19,7 @@ pub mod cut;
 pub mod explanation;
 pub mod history;
 mod limits;
+pub mod misread;
 pub mod record;
 pub mod similar_plates;
 pub mod step;

@@ -6,6 +6,7 @@ mod any_order;
 mod examples;
 mod explanations;
 mod history;
+mod misreads;
 mod model;
 mod naive;
 mod similar_plates;
