@@ -3,14 +3,18 @@
 //! Something that is not a regular file (a pipe, `/dev/null`) can't be replaced and is written directly; so is
 //! standard output, with the name `-`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
+use tempfile::TempPath;
 
 /// The name of standard output on the command line.
 pub const STDOUT: &str = "-";
+/// Readable and writable by all whom the umask does not exclude, as any new file is.
+const MODE: u32 = 0o666;
 /// A multiple of the page size on every machine.
 const BUFFER_BYTES: usize = 256 * 1024;
 /// `RWF_DONTCACHE` of Linux: written pages go to the disk at once and leave the page cache. Otherwise a large file
@@ -45,7 +49,7 @@ pub struct AtomicFile {
     /// Bytes that are not yet written, fewer than [`BUFFER_BYTES`].
     pending: Vec<u8>,
     /// The temporary and the final path.
-    moves: Option<(PathBuf, PathBuf)>,
+    moves: Option<(TempPath, PathBuf)>,
 }
 
 #[derive(Debug)]
@@ -91,32 +95,20 @@ impl AtomicFile {
     }
 
     /// Makes the file durable and renames it to its final path.
-    pub fn finish(mut self) -> Result<(), Error> {
-        let placed = self.place_it();
-        placed.map_err(|source| Error { target_name: self.target_name.clone(), source })
-    }
-
-    fn place_it(&mut self) -> io::Result<()> {
-        self.target.write_all(&self.pending)?;
-        self.pending.clear();
-        self.target.flush()?;
-        let Some((temporary, path)) = &self.moves else { return Ok(()) };
-        if let Target::File { file, .. } = &self.target {
-            file.sync_all()?;
-        }
-        fs::rename(temporary, path)?;
-        self.moves = None;
-        Ok(())
+    pub fn finish(self) -> Result<(), Error> {
+        let Self { target_name, target, pending, moves } = self;
+        place(target, &pending, moves).map_err(|source| Error { target_name, source })
     }
 }
 
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if let Some((temporary, _)) = &self.moves {
-            // There is no one left to report an error to; the name shows that it is a temporary file.
-            drop(fs::remove_file(temporary));
-        }
+fn place(mut target: Target, rest: &[u8], moves: Option<(TempPath, PathBuf)>) -> io::Result<()> {
+    target.write_all(rest)?;
+    target.flush()?;
+    let Some((temporary, path)) = moves else { return Ok(()) };
+    if let Target::File { file, .. } = &target {
+        file.sync_all()?;
     }
+    Ok(temporary.persist(path)?)
 }
 
 impl Write for Target {
@@ -144,7 +136,7 @@ impl Write for Target {
     }
 }
 
-type Opened = (Target, Option<(PathBuf, PathBuf)>);
+type Opened = (Target, Option<(TempPath, PathBuf)>);
 
 fn open(path: &Path) -> io::Result<Opened> {
     if path.as_os_str() == STDOUT {
@@ -157,8 +149,12 @@ fn open(path: &Path) -> io::Result<Opened> {
         return Ok((Target::File { file, is_cached: true }, None));
     }
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let file = File::create(&temporary)?;
+    let (file, temporary) = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".part")
+        .permissions(Permissions::from_mode(MODE))
+        .tempfile_in(path.with_file_name(""))?
+        .into_parts();
     Ok((Target::File { file, is_cached: false }, Some((temporary, path))))
 }
 
@@ -228,6 +224,18 @@ mod tests {
         file.finish().unwrap();
 
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn a_new_file_has_the_permissions_of_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) = (folder.path().join("out.csv"), folder.path().join("other"));
+        File::create(&other).unwrap();
+
+        AtomicFile::create(&ours).unwrap().finish().unwrap();
+
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&other));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The file has no name, so the system removes it when the program ends. A record is a fixed number of words; the callers
 //! define the words, and which record belongs to which partition.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl SpillStore {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let file = nameless_file(&self.folder).map_err(|error| self.failed(error))?;
+        let file = tempfile::tempfile_in(&self.folder).map_err(|error| self.failed(error))?;
         // If two threads create the file, the second one drops its own, which is still empty.
         Ok(self.file.get_or_init(|| file))
     }
@@ -76,14 +76,6 @@ impl SpillStore {
     fn failed(&self, source: io::Error) -> Error {
         Error::Temporary { folder: self.folder.display().to_string(), source }
     }
-}
-
-fn nameless_file(folder: &Path) -> io::Result<File> {
-    let name = format!(".dwell-replay.{}.{:?}.part", std::process::id(), std::thread::current().id());
-    let path = folder.join(name);
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
 }
 
 /// A poisoned lock is fine: no critical section here can stop half way.
@@ -220,7 +212,7 @@ mod tests {
             writers[usize::from(number > 3_000)].push(partition, &[number; 7]).unwrap();
         }
         writers.into_iter().for_each(PartitionWriter::finish);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the file has a name");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has a name");
         let mut taken = vec![Vec::new(); 3];
         for (partition, records) in taken.iter_mut().enumerate() {
             partitions.take(partition, records).unwrap();
