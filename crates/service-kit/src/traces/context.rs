@@ -3,67 +3,68 @@
 //! It travels in the header `traceparent` of AMQP messages and HTTP requests. `tracestate`, for vendors of tracing,
 //! is not passed on.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::Context;
+use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
 /// The header that carries it.
 pub const TRACEPARENT: &str = "traceparent";
-const SAMPLED: u8 = 1;
+/// The shortest text of one; only a later version may be longer.
+const BYTES_MIN: usize = "00-00000000000000000000000000000000-0000000000000000-00".len();
 
 /// A trace and a span in it. Small, because every traced message keeps one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {
-    trace: [u8; 16],
-    span: [u8; 8],
-    flags: u8,
+    trace: TraceId,
+    span: SpanId,
+    is_sampled: bool,
 }
 
 impl TraceContext {
     /// A new trace, not exported.
     pub fn new() -> Self {
-        // The fixed bits of version 4 make sure that no half is all zeros, which would be invalid.
-        let (trace, span) = (uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().as_u64_pair().1);
-        Self { trace, span: span.to_be_bytes(), flags: 0 }
+        let random = RandomIdGenerator::default();
+        Self { trace: random.new_trace_id(), span: random.new_span_id(), is_sampled: false }
     }
 
     /// Parses a `traceparent`; `None` if it is invalid. Later versions may have more fields.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let version = bytes::<1>(parts.next()?)?;
-        let (trace, span, flags) = (bytes(parts.next()?)?, bytes(parts.next()?)?, bytes::<1>(parts.next()?)?);
-        let is_known = version == [0] && parts.next().is_none();
-        let is_later = version != [0] && version != [0xff];
-        let is_one = (is_known || is_later) && trace != [0; 16] && span != [0; 8];
-        is_one.then_some(Self { trace, span, flags: flags[0] & SAMPLED })
+        let headers = HashMap::from([(TRACEPARENT.to_owned(), text.to_owned())]);
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
+        // The library takes shorter ids, too.
+        (text.len() >= BYTES_MIN && context.has_active_span()).then(|| Self::of(context.span().span_context()))
     }
 
     /// The text of a `traceparent`.
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-{:02x}", self.trace_id(), Hex(&self.span), self.flags)
+        format!("00-{}-{}-{:02x}", self.trace, self.span, self.flags())
     }
 
     /// The id of the trace, as in logs and tools: 32 hexadecimal digits.
-    pub fn trace_id(&self) -> impl fmt::Display + use<'_> {
-        Hex(&self.trace)
+    pub fn trace_id(&self) -> impl fmt::Display + use<> {
+        self.trace
     }
 
     /// Whether the trace is sampled.
     pub fn is_sampled(&self) -> bool {
-        self.flags & SAMPLED == SAMPLED
+        self.is_sampled
+    }
+
+    fn flags(self) -> TraceFlags {
+        TraceFlags::default().with_sampled(self.is_sampled)
     }
 
     pub(super) fn of(context: &SpanContext) -> Self {
-        Self {
-            trace: context.trace_id().to_bytes(),
-            span: context.span_id().to_bytes(),
-            flags: context.trace_flags().to_u8() & SAMPLED,
-        }
+        Self { trace: context.trace_id(), span: context.span_id(), is_sampled: context.is_sampled() }
     }
 
     pub(super) fn remote(self) -> SpanContext {
-        let (trace, span) = (TraceId::from_bytes(self.trace), SpanId::from_bytes(self.span));
-        SpanContext::new(trace, span, TraceFlags::new(self.flags), true, TraceState::NONE)
+        SpanContext::new(self.trace, self.span, self.flags(), true, TraceState::NONE)
     }
 }
 
@@ -77,29 +78,6 @@ impl fmt::Debug for TraceContext {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.traceparent())
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-/// Parses `N` bytes from exactly that many lower-case hexadecimal digits.
-fn bytes<const COUNT: usize>(text: &str) -> Option<[u8; COUNT]> {
-    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f').then(|| (byte as char).to_digit(16)).flatten();
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let mut bytes = [0; COUNT];
-    if pairs.len() != COUNT || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
