@@ -64,7 +64,7 @@ impl AnswerMetrics {
         self.requests.with_label_values(&[outcome.as_str()]).inc();
     }
 
-    pub(super) fn holds(&self, bytes: usize) {
+    pub(super) fn holds(&self, bytes: u64) {
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }

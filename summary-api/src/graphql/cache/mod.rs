@@ -13,7 +13,6 @@ mod metrics;
 mod moment;
 mod redis;
 
-use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,9 +31,8 @@ pub(crate) use moment::Question;
 
 /// The longest that an answer is kept.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1);
-/// The most bytes of questions and answers that are kept in this process. Beyond them nothing is added until the moment is
-/// over.
-pub(crate) const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most bytes of questions and answers that are kept in this process. Beyond them, what is asked for least makes room.
+pub(crate) const BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The largest answer that is kept.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -102,29 +100,23 @@ impl Answers {
     /// waits for that answer.
     pub(crate) async fn answer(&self, question: Question, execute: impl Future<Output = Made> + Send) -> Bytes {
         let inner = &*self.inner;
-        let mut execute = pin!(execute);
         // Before the execution begins: what is committed from here on ends the moment that its answer belongs to.
         let moment = inner.moment();
-        let Some(slot) = inner.slot(&moment, &question) else {
+        if let Place::Nowhere = inner.place {
             inner.metrics.answered(Outcome::Passed);
             return execute.await.bytes;
-        };
-        let mut own = None;
-        let fill = async {
-            let (bytes, outcome) = inner.find_or_make(&moment, &question, execute.as_mut()).await;
-            let is_kept = matches!(outcome, Outcome::Hit | Outcome::Miss) && moment.take_room(bytes.len());
-            let outcome = if outcome == Outcome::Miss && !is_kept { Outcome::Passed } else { outcome };
-            own = Some((bytes.clone(), outcome));
-            is_kept.then_some(bytes)
-        };
-        let kept = slot.get_or_init(|| fill).await;
-        let (answer, outcome) = match (own, kept) {
-            (Some(own), _) => {
+        }
+        let (answer, outcome) = match moment.kept.get_value_or_guard_async(&question).await {
+            Ok(Some(kept)) => (kept, Outcome::Hit),
+            Ok(None) => (execute.await.bytes, Outcome::Passed),
+            Err(entry) => {
+                let (bytes, outcome) = inner.find_or_make(&moment, &question, execute).await;
+                let is_kept = matches!(outcome, Outcome::Hit | Outcome::Miss);
+                // An entry that is gone has no readers to come.
+                drop(entry.insert(is_kept.then(|| bytes.clone())));
                 inner.made(&moment, &question);
-                own
+                (bytes, outcome)
             }
-            (None, Some(kept)) => (kept.clone(), Outcome::Hit),
-            (None, None) => (execute.await.bytes, Outcome::Passed),
         };
         inner.metrics.answered(outcome);
         answer
@@ -143,20 +135,12 @@ impl Inner {
         Arc::clone(&moment)
     }
 
-    /// The place of an answer; `None` when there is none.
-    fn slot(&self, moment: &Moment, question: &Question) -> Option<Arc<moment::Slot>> {
-        match self.place {
-            Place::Nowhere => None,
-            Place::Process | Place::Redis(_) => moment.slot(question),
-        }
-    }
-
     /// The answer that other processes have made, or else a new one; a hit or a miss when it may be kept.
     async fn find_or_make(
         &self,
         moment: &Moment,
         question: &Question,
-        execute: Pin<&mut (impl Future<Output = Made> + Send)>,
+        execute: impl Future<Output = Made> + Send,
     ) -> (Bytes, Outcome) {
         let found = match &self.place {
             Place::Redis(shared) => Some((shared, shared.find(moment, question).await)),
@@ -182,9 +166,9 @@ impl Inner {
     fn made(&self, moment: &Moment, question: &Question) {
         if let Place::Redis(_) = self.place {
             // What another process has made may be a second old already, so it is asked for anew.
-            moment.forget(question);
+            moment.kept.remove(question);
         }
-        self.metrics.holds(moment.bytes());
+        self.metrics.holds(moment.kept.weight());
     }
 }
 
@@ -193,7 +177,7 @@ pub(crate) fn limits() -> [(&'static str, u64); 3] {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     [
         ("answer_cache_seconds", LIFETIME.as_secs()),
-        ("answer_cache_bytes", count(BYTES_MAX)),
+        ("answer_cache_bytes", BYTES_MAX),
         ("answer_cache_answer_bytes", count(ANSWER_BYTES_MAX)),
     ]
 }

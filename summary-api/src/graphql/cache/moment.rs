@@ -2,11 +2,12 @@
 //!
 //! Time is tokio's, so that a test can let it pass.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -14,6 +15,8 @@ use super::{BYTES_MAX, LIFETIME};
 
 /// What an entry takes beside its question and its answer, about.
 const ENTRY_BYTES: usize = 256;
+/// An estimate of how many entries there are. So few share one lock and the whole of the limit.
+const ENTRIES: usize = 32;
 
 /// All that an answer depends on, beside the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,30 +34,34 @@ impl Question {
     }
 }
 
-/// The place of one answer. Whoever comes while it is being made waits; `None` is an answer that is not kept.
-pub(super) type Slot = OnceCell<Option<Bytes>>;
-
 /// A moment, and what is kept in it.
 #[derive(Debug)]
 pub(super) struct Moment {
     /// How many commits of this process came before it.
     commits: u64,
     began: Instant,
-    kept: Mutex<Kept>,
+    /// The answers. While one is being made, other requests for it wait (single flight); `None` is one that is not kept.
+    pub(super) kept: Cache<Question, Option<Bytes>, Weight>,
     /// Where the ledger stood, as [`redis`](super::redis) has it; `None` when it could not say.
     pub(super) stand: OnceCell<Option<String>>,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    slots: HashMap<Question, Arc<Slot>>,
-    bytes: usize,
+/// The bytes of a question and its answer.
+#[derive(Debug, Clone)]
+pub(super) struct Weight;
+
+impl Weighter<Question, Option<Bytes>> for Weight {
+    fn weight(&self, question: &Question, answer: &Option<Bytes>) -> u64 {
+        let bytes = question.as_bytes().len() + answer.as_ref().map_or(0, Bytes::len) + ENTRY_BYTES;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
 }
 
 impl Moment {
     /// A moment that begins now, after so many commits.
     pub(super) fn begin(commits: u64) -> Self {
-        Self { commits, began: Instant::now(), kept: Mutex::default(), stand: OnceCell::new() }
+        let kept = Cache::with_weighter(ENTRIES, BYTES_MAX, Weight);
+        Self { commits, began: Instant::now(), kept, stand: OnceCell::new() }
     }
 
     /// Whether it is over, now that there were so many commits.
@@ -71,51 +78,4 @@ impl Moment {
     pub(super) fn commits(&self) -> u64 {
         self.commits
     }
-
-    /// The place of the answer to a question; `None` when there is no room for another one.
-    pub(super) fn slot(&self, question: &Question) -> Option<Arc<Slot>> {
-        let mut kept = self.kept();
-        if let Some(slot) = kept.slots.get(question) {
-            return Some(Arc::clone(slot));
-        }
-        kept.take(size(question))?;
-        let slot = Arc::default();
-        kept.slots.insert(question.clone(), Arc::clone(&slot));
-        Some(slot)
-    }
-
-    /// Whether there is room for an answer of so many bytes, which it has then taken.
-    pub(super) fn take_room(&self, bytes: usize) -> bool {
-        self.kept().take(bytes).is_some()
-    }
-
-    /// Gives up the place of a question, with its answer.
-    pub(super) fn forget(&self, question: &Question) {
-        let mut kept = self.kept();
-        if let Some(slot) = kept.slots.remove(question) {
-            let answer = slot.get().and_then(Option::as_ref).map_or(0, Bytes::len);
-            kept.bytes = kept.bytes.saturating_sub(size(question) + answer);
-        }
-    }
-
-    /// The bytes of all that is kept.
-    pub(super) fn bytes(&self) -> usize {
-        self.kept().bytes
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn take(&mut self, bytes: usize) -> Option<()> {
-        let sum = self.bytes.checked_add(bytes).filter(|sum| *sum <= BYTES_MAX)?;
-        self.bytes = sum;
-        Some(())
-    }
-}
-
-fn size(question: &Question) -> usize {
-    question.as_bytes().len() + ENTRY_BYTES
 }
