@@ -3,7 +3,7 @@
 //! It has a limit in bytes and evicts vehicles that were not used recently (clock algorithm). The caller loads
 //! evicted timelines from the ledger. Nothing in it outlives the process.
 //!
-//! Modules: `table` the cache, `entry` a packed timeline, `name` a packed vehicle, `index` the hash table.
+//! Modules: `table` the cache, `entry` a packed timeline, `name` a packed vehicle.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,6 @@ use super::Timelines;
 use super::metrics::Metrics;
 
 mod entry;
-mod index;
 mod name;
 mod table;
 

@@ -3,11 +3,11 @@
 //! Entries are in one vector, independent of the spare slots of the index. Eviction is the clock algorithm: a hand
 //! passes over the entries and removes the first one that was not used since it last passed.
 
+use hashbrown::HashTable;
 use matching::Timeline;
 use parking::Vehicle;
 
 use super::entry::{Content, Entry};
-use super::index::{self, Index};
 use super::name::{Name, NameInterner};
 
 /// The packed timelines, by vehicle.
@@ -18,7 +18,7 @@ pub struct Table {
     /// Free indices of `entries`.
     free: Vec<u32>,
     /// Indices of `entries`, by name.
-    index: Index,
+    index: HashTable<u32>,
     bytes_elsewhere: usize,
     hand: usize,
 }
@@ -41,8 +41,10 @@ pub struct Kept {
     pub timeline: Timeline,
 }
 
+/// The maximum share of the index per entry, in bytes: a place and a control byte, of which at least 7 in 16 are used.
+const INDEX_BYTES_MAX: usize = (size_of::<u32>() + 1) * 16 / 7 + 1;
 /// The maximum bytes of an entry with its share of the index.
-const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + index::ENTRY_BYTES_MAX;
+const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + INDEX_BYTES_MAX;
 const _: () = assert!(ENTRY_BYTES <= 64);
 
 impl Table {
@@ -56,7 +58,7 @@ impl Table {
     pub fn get(&mut self, vehicles: &mut [Address]) -> Vec<Option<Kept>> {
         // Three passes (probe, verify the key, read the entry), so that the cache misses of many vehicles overlap.
         for vehicle in vehicles.iter_mut() {
-            vehicle.entry_index = self.index.find(vehicle.hash, |_| true);
+            vehicle.entry_index = self.index.find(vehicle.hash, |_| true).copied();
         }
         for vehicle in vehicles.iter_mut() {
             vehicle.entry_index = vehicle
@@ -150,7 +152,7 @@ impl Table {
     }
 
     fn search(&self, vehicle: &Address) -> Option<u32> {
-        self.index.find(vehicle.hash, |entry_index| self.is_at(entry_index, vehicle))
+        self.index.find(vehicle.hash, |entry_index| self.is_at(*entry_index, vehicle)).copied()
     }
 
     /// A free index, assigned to the vehicle.
@@ -162,8 +164,8 @@ impl Table {
         });
         let (entries, names) = (&self.entries, &self.names);
         let hash_of =
-            |entry_index| entries[entry_index as usize].as_ref().map_or(0, |entry: &Entry| names.hash(&entry.name));
-        self.index.insert(vehicle.hash, entry_index, hash_of);
+            |entry_index: &u32| entries[*entry_index as usize].as_ref().map_or(0, |entry| names.hash(&entry.name));
+        self.index.insert_unique(vehicle.hash, entry_index, hash_of);
         entry_index
     }
 
@@ -171,7 +173,9 @@ impl Table {
         let Some(entry) = &self.entries[entry_index as usize] else { return };
         self.bytes_elsewhere -= entry.bytes_elsewhere();
         self.entries[entry_index as usize] = None;
-        self.index.remove(hash, entry_index);
+        if let Ok(slot) = self.index.find_entry(hash, |other| *other == entry_index) {
+            slot.remove();
+        }
         self.free.push(entry_index);
     }
 }
