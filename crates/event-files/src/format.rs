@@ -22,7 +22,10 @@ pub(super) enum Format {
 }
 
 /// The beginnings of other file types, and what to do with them.
-const OTHER_FILE_TYPES: [(&[u8], &str); 9] = [
+const OTHER_FILE_TYPES: [(&[u8], &str); 11] = [
+    // Before UTF-16, whose mark is the beginning of this one.
+    (b"\xff\xfe\0\0", UTF_32),
+    (b"\0\0\xfe\xff", UTF_32),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
     (b"\x1f\x8b", "it is gzip within gzip; decompress it once (gzip -d)"),
@@ -33,6 +36,9 @@ const OTHER_FILE_TYPES: [(&[u8], &str); 9] = [
     (b"PAR1", "it is a Parquet file; write it as CSV"),
     (b"SQLite format 3\0", "it is a database"),
 ];
+const ZERO_BYTE: &str =
+    "it begins with a zero byte: it is damaged, or was not written to its end; get a whole copy of it";
+const UTF_32: &str = "it is UTF-32; save it as UTF-8 (iconv -f UTF-32 -t UTF-8)";
 const UTF_16: &str = "it is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
 
 /// The format of a file that begins with `head`, or why it is not one.
@@ -44,9 +50,12 @@ pub(super) fn format_of(head: &[u8]) -> Result<Format, String> {
     if let Some((_, reason)) = OTHER_FILE_TYPES.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Err((*reason).to_owned());
     }
-    // UTF-16 has a zero byte in each ASCII character.
-    if matches!(text, [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
-        return Err(UTF_16.to_owned());
+    // UTF-16 has a zero byte in each ASCII character, and UTF-32 has three. A single one in the beginning is neither.
+    match text {
+        [0, 0, 0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, 0, 0, ..] => return Err(UTF_32.to_owned()),
+        [0, 1..=u8::MAX, 0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, 1..=u8::MAX, 0, ..] => return Err(UTF_16.to_owned()),
+        [0, ..] => return Err(ZERO_BYTE.to_owned()),
+        _ => {}
     }
     let Some(first) = lines_of(text).next() else { return Ok(Format::Empty("has only blank lines")) };
     if begins_document(first) {
@@ -136,6 +145,15 @@ mod tests {
                 assert_eq!(format_of(&utf_16(text, mark, order)), Err(UTF_16.to_owned()));
                 assert_eq!(format_of(&utf_16(text, mark, u16::to_be_bytes)), Err(UTF_16.to_owned()));
             }
+        }
+        for mark in ["", "\u{feff}"] {
+            for order in [u32::to_le_bytes as fn(u32) -> [u8; 4], u32::to_be_bytes] {
+                let utf_32: Vec<u8> = format!("{mark}{HEADER}").chars().map(u32::from).flat_map(order).collect();
+                assert_eq!(format_of(&utf_32), Err(UTF_32.to_owned()));
+            }
+        }
+        for damaged in [format!("\0{HEADER}"), "\0".repeat(500)] {
+            assert_eq!(format_of(damaged.as_bytes()), Err(ZERO_BYTE.to_owned()));
         }
         let said = |head: &[u8]| format_of(head).unwrap_err();
         assert!(said(b"PK\x03\x04\x14").contains("a spreadsheet"));
