@@ -1,7 +1,7 @@
 //! Bodies of requests, within limits of size, of time, and of the memory of all of them together.
 //!
-//! Memory is set aside before a body is read: without enough memory the answer is 503. So a gateway stays
-//! within its memory whatever its clients send.
+//! A body gets memory as its bytes arrive, whatever length it announces: a client that sends nothing holds none. Without
+//! enough memory the answer is 503. So a gateway stays within its memory whatever its clients send.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub(crate) const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(15);
 /// Streams of lines that are under way at once. They have memory of their own: one may take hours.
 pub(crate) const STREAMS_MAX: usize = 8;
+/// The memory of a body grows by at least this much.
+const MEMORY_STEP_BYTES: usize = 64 * 1024;
 /// How long a request waits for memory.
 const MEMORY_MAX: Duration = Duration::from_secs(2);
 
@@ -44,7 +46,17 @@ pub(crate) struct Arrived {
 pub(crate) struct Memory {
     bytes: i64,
     metrics: Metrics,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Memory {
+    /// Takes over the memory of `other`, which is of the same semaphore.
+    fn merge(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+        if let Some(permit) = other.permit.split(other.permit.num_permits()) {
+            self.permit.merge(permit);
+        }
+    }
 }
 
 impl Drop for Memory {
@@ -69,13 +81,31 @@ impl Arrivals {
             return Err(too_large(most));
         }
         refuse_encoding(headers)?;
-        let memory = self.set_aside(announced.unwrap_or(most)).await?;
-        let read = tokio::time::timeout(BODY_DEADLINE, collect(body, announced.unwrap_or(0), most)).await;
-        let bytes = read.unwrap_or_else(|_| {
+        tokio::time::timeout(BODY_DEADLINE, self.collect(body, most)).await.unwrap_or_else(|_| {
             let detail = format!("the body did not arrive within {} s", BODY_DEADLINE.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
-        })?;
-        Ok(Arrived { bytes, _memory: memory })
+        })
+    }
+
+    async fn collect(&self, body: Body, most: usize) -> Result<Arrived, Problem> {
+        let mut chunks = body.into_data_stream();
+        let mut bytes = BytesMut::new();
+        let mut memory = self.set_aside(1).await?;
+        let mut room = 1;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            let length = bytes.len() + chunk.len();
+            if length > most {
+                return Err(too_large(most));
+            }
+            if length > room {
+                let more = (length - room).max(MEMORY_STEP_BYTES);
+                memory.merge(self.set_aside(more).await?);
+                room += more;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Arrived { bytes: bytes.freeze(), _memory: memory })
     }
 
     /// Sets memory aside for a body, as soon as there is some.
@@ -98,21 +128,8 @@ impl Arrivals {
 
     fn memory(&self, permit: OwnedSemaphorePermit, bytes: i64) -> Memory {
         self.metrics.bodies_bytes.add(bytes);
-        Memory { bytes, metrics: self.metrics.clone(), _permit: permit }
+        Memory { bytes, metrics: self.metrics.clone(), permit }
     }
-}
-
-async fn collect(body: Body, announced: usize, most: usize) -> Result<Bytes, Problem> {
-    let mut chunks = body.into_data_stream();
-    let mut bytes = BytesMut::with_capacity(announced);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
-        if bytes.len() + chunk.len() > most {
-            return Err(too_large(most));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.freeze())
 }
 
 /// Compressed bodies are not taken: their size is not known before they are unpacked.

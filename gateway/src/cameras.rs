@@ -1,7 +1,7 @@
 //! `POST /cameras/{format}/{gate_id}`: what cameras send, read by the crate `camera-formats`.
 //!
 //! Each camera gets the answer that it waits for, once the bus confirmed its reads. A message that can't be read is
-//! answered, counted and forgotten; so are pictures.
+//! answered, counted, logged with its reason and dropped. Pictures are counted and dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -77,16 +77,18 @@ async fn take(gateway: &Arc<Gateway>, gates: Vec<Gate>, path: &str, request: Req
         Err(problem) => return problem.into_response(),
     };
     let format = gates[0].format;
+    // The message has to name the gate where several could have sent it.
+    let gate = if let [gate] = &gates[..] { gate.id.to_string() } else { "unknown".to_owned() };
     let message = Received::new(&head, path, arrived, gateway.context.clock.now());
     let (outcome, arrived) = message.read(gateway, gates).await;
     let answer = match outcome {
         Err(refusal) => {
-            count_refusal(gateway, &refusal);
+            count_refusal(gateway, format, &gate, &refusal);
             format.refused(&refusal)
         }
         Ok(outcome) => match publish(gateway, format, &outcome).await {
             Ok(()) => {
-                count(gateway, format, &outcome);
+                count(gateway, format, &gate, &outcome);
                 format.accepted(&outcome)
             }
             Err(problem) => return problem.into_response(),
@@ -182,7 +184,7 @@ async fn publish(gateway: &Gateway, format: Format, outcome: &Outcome) -> Result
     gateway.publish(outgoing, door, DEADLINE).await
 }
 
-fn count(gateway: &Gateway, format: Format, outcome: &Outcome) {
+fn count(gateway: &Gateway, format: Format, gate: &str, outcome: &Outcome) {
     let metrics = &gateway.metrics;
     metrics.images.inc_by(u64::try_from(outcome.images).unwrap_or(u64::MAX));
     for read in &outcome.reads {
@@ -192,12 +194,15 @@ fn count(gateway: &Gateway, format: Format, outcome: &Outcome) {
         metrics.skipped.with_label_values(&[format.as_str(), skipped.as_str()]).inc();
     }
     for refusal in &outcome.refused {
-        count_refusal(gateway, refusal);
+        count_refusal(gateway, format, gate, refusal);
     }
 }
 
-fn count_refusal(gateway: &Gateway, refusal: &Refusal) {
+/// Counts and logs a refusal. Cameras rarely show an answer, and some get 200, so the log is where its reason is seen.
+fn count_refusal(gateway: &Gateway, format: Format, gate: &str, refusal: &Refusal) {
     gateway.metrics.refused.with_label_values(&["camera", refusal.member()]).inc();
+    let line = || tracing::warn!(%format, %gate, reason = %refusal, "camera message refused");
+    gateway.context.decisions.decision("camera_message_refused", line);
 }
 
 fn response(answer: Answer) -> Response {

@@ -2,6 +2,7 @@
 
 mod doors;
 mod outages;
+mod refusals;
 
 use std::convert::Infallible;
 

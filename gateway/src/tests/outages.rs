@@ -104,10 +104,31 @@ async fn a_stream_that_brings_nothing_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_that_never_end_take_no_more_than_their_share_of_memory() {
+async fn bodies_of_which_nothing_arrives_keep_no_other_body_from_being_read() {
     let context = ServiceContext::for_testing();
     let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(0) }), &context);
     let endless = || Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+    let waiting = (0..200).map(|_| post(&routes, "/cameras/axis/in-1", "application/json", endless()));
+    let other = post(&routes, "/cameras/axis/in-1", "application/json", "{}");
+
+    let answered = tokio::select! {
+        biased;
+        _ = futures::future::join_all(waiting) => panic!("the bodies that never end were answered first"),
+        answered = other => answered,
+    };
+
+    assert_eq!(answered.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_never_end_take_no_more_than_their_share_of_memory() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(0) }), &context);
+    let mebibyte = Bytes::from(vec![b' '; 1024 * 1024]);
+    let endless = || {
+        let begun = std::iter::repeat_n(Ok::<_, Infallible>(mebibyte.clone()), 9);
+        Body::from_stream(futures::StreamExt::chain(futures::stream::iter(begun), futures::stream::pending()))
+    };
     let requests = (0..20).map(|_| post(&routes, "/cameras/axis/in-1", "application/json", endless()));
     let statuses: Vec<u16> =
         futures::future::join_all(requests).await.iter().map(|response| response.status().as_u16()).collect();
