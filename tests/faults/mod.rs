@@ -27,6 +27,8 @@ const BEGINS_MS: i64 = 1_727_168_400_000;
 enum Engine {
     Sqlite,
     Postgres,
+    /// With the data on a disk that the test can fill.
+    PostgresOnOwnDisk,
 }
 
 impl Engine {
@@ -82,6 +84,11 @@ impl Site {
             Engine::Sqlite => (None, format!("sqlite:{}", ledger.join("ledger.sqlite").display())),
             Engine::Postgres => {
                 let postgres = Postgres::start().await.unwrap();
+                let url = postgres.database().await.unwrap();
+                (Some(postgres), url)
+            }
+            Engine::PostgresOnOwnDisk => {
+                let postgres = Postgres::start_on_own_disk().await.unwrap().expect("a right to mount");
                 let url = postgres.database().await.unwrap();
                 (Some(postgres), url)
             }
@@ -212,7 +219,7 @@ impl std::fmt::Display for Difference {
 }
 
 /// Stays of many vehicles at four lots: lost entries and exits, repeated and late events among them. Always the same.
-fn load() -> String {
+pub(crate) fn load() -> String {
     let mut lines: Vec<(i64, String)> = Vec::new();
     for stay in 0..STAYS {
         let (lot, plate) = (stay % 4, stay * 7_919 % 4_001);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use testbed::wait_until;
+use testbed::{Postgres, wait_until};
 
 use super::{Engine, Site, UNDER_WAY};
 use crate::support::PATIENCE;
@@ -47,6 +47,33 @@ async fn an_older_ledger_takes_the_place_of_the_file_and_the_right_one_comes_bac
     std::fs::rename(&aside, &ledger).unwrap();
     site.restart_api();
     site.ends_exact("ledger: file replaced by an older copy, then brought back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, Redis and PostgreSQL: ci/test"]
+async fn the_disk_of_the_database_is_full_for_a_while() {
+    if Postgres::start_on_own_disk().await.unwrap().is_none() {
+        eprintln!("NOT CHECKED with a full disk of PostgreSQL: this process must not mount file systems");
+        return;
+    }
+    let mut site = Site::under_load_on(Engine::PostgresOnOwnDisk).await;
+    site.fault();
+    site.postgres.as_ref().unwrap().fill_disk().unwrap();
+    let readyz = format!("http://127.0.0.1:{}/readyz", site.port);
+    wait_until(PATIENCE, "the summary API to report that it can't write", async || {
+        reqwest::get(&readyz).await.is_ok_and(|answer| answer.status() == 503)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let postgres = site.postgres.as_mut().unwrap();
+    assert!(postgres.log().unwrap().contains("No space left on device"));
+    postgres.free_disk().unwrap();
+    // A server that finds no room for its log either ends itself, and its operator starts it again.
+    if !postgres.is_running() {
+        eprintln!("PostgreSQL ended on the full disk and is started again");
+        postgres.restart().await.unwrap();
+    }
+    site.ends_exact("ledger: disk full for 5 s").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 /// Reads lines of process group ids; the last line counts. A server's children may still write while the folder is
 /// being removed, so `rm` is repeated.
@@ -17,9 +17,13 @@ const GUARDIAN: &str = r#"
 groups=
 while read -r line; do groups=$line; done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+[ -n "$2" ] && umount --lazy -- "$2" 2>/dev/null
 [ -n "$1" ] || exit 0
 for attempt in 1 2 3 4 5; do rm -rf -- "$1" 2>/dev/null && break; sleep 0.2; done
 "#;
+
+/// The name of the disk that may be mounted below a folder.
+const DISK: &str = "disk";
 
 /// Kills process groups when this process ends, for any reason.
 #[derive(Debug)]
@@ -29,11 +33,13 @@ pub(crate) struct Guardian {
 }
 
 impl Guardian {
-    /// A guardian that also removes `folder` at the end, if given.
-    pub(crate) fn start(folder: Option<&Path>) -> anyhow::Result<Self> {
+    /// A guardian that also removes `folder` at the end, if given, and unmounts `disk` before.
+    pub(crate) fn start(folder: Option<&Path>, disk: Option<&Path>) -> anyhow::Result<Self> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", GUARDIAN, "testbed-guardian"]);
-        command.arg(folder.unwrap_or_else(|| Path::new("")));
+        for path in [folder, disk] {
+            command.arg(path.unwrap_or_else(|| Path::new("")));
+        }
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A Ctrl-C in the terminal does not reach it.
         command.process_group(0);
@@ -72,7 +78,7 @@ impl Folder {
         let folder = tempfile::Builder::new().prefix(&format!("dwell-testbed-{server}-")).tempdir();
         let path = folder.context("cannot make a temporary folder (is TMPDIR writable?)")?.keep();
         let removed = if std::env::var_os("TESTBED_KEEP").is_some() { None } else { Some(path.as_path()) };
-        let guardian = Guardian::start(removed)?;
+        let guardian = Guardian::start(removed, Some(&path.join(DISK)))?;
         Ok(Self { path, guardian, groups: Vec::new() })
     }
 
@@ -84,6 +90,18 @@ impl Folder {
     pub(crate) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.path.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Mounts a file system in memory of this size below this folder, and returns its path. Needs root with the right to
+    /// mount. It is unmounted with the folder.
+    pub(crate) fn mount_disk(&self, size: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(DISK);
+        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "dwell-testbed"]).arg(&path);
+        let output = command.output().context("cannot start mount")?;
+        ensure!(output.status.success(), "cannot mount a disk: {}", String::from_utf8_lossy(&output.stderr));
         Ok(path)
     }
 

@@ -1,5 +1,6 @@
 //! `PostgreSQL`: a real cluster on a private loopback port, with `fsync` on, as for a ledger.
 
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,28 +24,51 @@ const ACCOUNT: &str = "postgres";
 /// Name and password of the role that owns everything in our clusters.
 const ROLE: &str = "dwell";
 
+/// The size of the disk of [`Postgres::start_on_own_disk`], which has room for some hundred thousand events.
+const DISK_SIZE: &str = "1g";
+/// The file that fills a disk.
+const BALLAST: &str = "ballast";
+/// Zeros that are written to a disk at a time while it is filled. A smaller piece of the disk may stay free.
+const BALLAST_PIECE_BYTES: usize = 4_096;
+
 /// A separate `PostgreSQL` cluster. Its data survives [`kill`](Self::kill) and [`restart`](Self::restart).
 #[derive(Debug)]
 pub struct Postgres {
     server: Option<ServerProcess>,
     folder: Folder,
     port: Lease,
+    /// The file system of its own that has its data.
+    disk: Option<PathBuf>,
 }
 
 impl Postgres {
     /// Creates an empty cluster, starts it and waits until it answers. Takes one to four seconds.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_in(Folder::create("postgres")?, None).await
+    }
+
+    /// Like [`start`](Self::start), but its data and its write-ahead log are on a disk of 1 GiB that a test can
+    /// [fill](Self::fill_disk). `None` when this process must not mount file systems.
+    pub async fn start_on_own_disk() -> anyhow::Result<Option<Self>> {
         let folder = Folder::create("postgres")?;
+        match folder.mount_disk(DISK_SIZE) {
+            Ok(disk) => Self::start_in(folder, Some(disk)).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn start_in(folder: Folder, disk: Option<PathBuf>) -> anyhow::Result<Self> {
         let port = Lease::take()?;
         folder.write("password", ROLE)?;
         if runs_as_root() {
             let (user, group) = account_ids()?;
-            for path in [folder.path().to_owned(), folder.path().join("password")] {
+            let paths = [folder.path().to_owned(), folder.path().join("password")];
+            for path in paths.into_iter().chain(disk.clone()) {
                 let given = std::os::unix::fs::chown(&path, Some(user), Some(group));
                 given.with_context(|| format!("cannot give {} to the user {ACCOUNT}", path.display()))?;
             }
         }
-        let mut postgres = Self { server: None, folder, port };
+        let mut postgres = Self { server: None, folder, port, disk };
         postgres.make_cluster().await?;
         postgres.start_server().await?;
         Ok(postgres)
@@ -92,6 +116,40 @@ impl Postgres {
     /// Ends a [`pause`](Self::pause).
     pub fn resume(&self) -> anyhow::Result<()> {
         self.running()?.signal_all(Signal::CONT)
+    }
+
+    /// Leaves no room on its [own disk](Self::start_on_own_disk).
+    pub fn fill_disk(&self) -> anyhow::Result<()> {
+        let mut ballast = std::fs::File::create(self.ballast()?).context("cannot make the file that fills the disk")?;
+        loop {
+            match ballast.write_all(&[0; BALLAST_PIECE_BYTES]) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+                Err(error) => return Err(error).context("cannot fill the disk"),
+            }
+        }
+    }
+
+    /// Ends a [`fill_disk`](Self::fill_disk).
+    pub fn free_disk(&self) -> anyhow::Result<()> {
+        std::fs::remove_file(self.ballast()?).context("cannot free the disk")
+    }
+
+    fn ballast(&self) -> anyhow::Result<PathBuf> {
+        let disk = self.disk.as_ref().context("this PostgreSQL has no disk of its own")?;
+        Ok(disk.join(BALLAST))
+    }
+
+    /// Whether the server has not ended, for instance because it could not write.
+    pub fn is_running(&mut self) -> bool {
+        self.server.as_mut().is_some_and(|server| matches!(server.ended(), Ok(None)))
+    }
+
+    /// The output of the server so far: its log.
+    pub fn log(&self) -> anyhow::Result<String> {
+        let path = self.folder.path().join("postgres.log");
+        let log = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(String::from_utf8_lossy(&log).into_owned())
     }
 
     fn running(&self) -> anyhow::Result<&ServerProcess> {
@@ -143,7 +201,7 @@ impl Postgres {
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.disk.as_deref().unwrap_or_else(|| self.folder.path()).join("data")
     }
 }
 

@@ -87,7 +87,8 @@ impl ServerProcess {
         }
     }
 
-    fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    /// The status with which the server has ended; `None` while it runs.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("cannot ask for the end of {}", self.name))
     }
 

@@ -102,7 +102,7 @@ impl ProgramBuilder {
 
     /// Starts the program.
     pub fn start(mut self) -> anyhow::Result<Program> {
-        let mut guardian = Guardian::start(None)?;
+        let mut guardian = Guardian::start(None, None)?;
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         in_own_group(&mut self.command);
         let mut child =
