@@ -8,6 +8,7 @@
     reason = "a test that can't go on stops there, and says what it misses"
 )]
 
+mod backups;
 mod closed_pipes;
 mod dead_letters;
 mod dead_letters_in_an_alarm;
