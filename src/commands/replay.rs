@@ -19,6 +19,7 @@ use crate::commands::files;
 use crate::terminal::progress::Progress;
 
 const SESSIONS: &str = "sessions";
+const MISREADS: &str = "misreads";
 /// After the stop, the work gets this time to notice it and to clean up.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   dwell replay events.ndjson --sessions sessions.csv
   dwell replay 2024-*.csv.gz --sessions sessions.csv --refused refused.csv
+  dwell replay week.ndjson --sessions sessions.csv --misreads
   zcat archive.gz | dwell replay - --sessions - --max-stay 12h | head";
 
 const AFTER: &str = "\
@@ -33,6 +35,11 @@ An event is a JSON object (on a line of its own, on several, or in an array), or
 same members: id, vehicle_plate, entry_date_time or exit_date_time, and if known lot_id, gate_id, confidence. Equal
 events count once, and the order of events and files does not matter. The rows are in the order of their session_id.
 docs/files.md has the details.
+
+--misreads matches what cameras misread: a pair of different plates counts when it is right with a probability of at
+least 0.8 (or more, so that at most 1 % of the exits without an entry are expected to be given one). The session file
+then has three more columns: exit_vehicle_plate, match_probability (empty for exact matches) and doubt (the chance that
+an exact match is two stays, above 0.2). All events are kept in memory.
 
 Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES and DWELL_LOTS (max_stay and re_read_window
 of a lot) count. One that is not set has the value of a new ledger; to compare with a ledger that has other rules (its
@@ -66,6 +73,16 @@ pub fn command() -> Command {
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
                 .help("The session file to write; - is standard output"),
+        )
+        .arg(
+            Arg::new(MISREADS)
+                .long(MISREADS)
+                .value_name("on|off")
+                .value_parser(["on", "off"])
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("on")
+                .help("Also match exits and entries whose plates differ, by likelihood"),
         );
     settings::reading(command, &[&[&RE_READ_WINDOW, &MAX_STAY, &UNREAD_PLATES, &LOTS], OF_COMMANDS])
 }
@@ -98,7 +115,8 @@ fn read(matches: &ArgMatches, settings: &Settings) -> anyhow::Result<Replay> {
     let sessions = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
     let lots = settings.lots(&LOTS).map_err(Error::from)?;
     let rules = settings.rules(&lots).map_err(Error::from)?.over(Rules::default());
-    Ok(Replay { files, sessions, refused, rules })
+    let misreads = matches.get_one::<String>(MISREADS).is_some_and(|word| word == "on");
+    Ok(Replay { files, sessions, refused, rules, misreads })
 }
 
 fn replay(job: &Replay, stop: &AtomicBool) -> Result<Verdict, replay::Error> {
@@ -132,12 +150,15 @@ fn summary(tally: &Tally, lots: usize, refused: u64, took: Duration) -> String {
         (refused, "refused"),
         (*re_reads, "re-reads"),
         (count(State::Matched, None), "matched sessions"),
+        (tally.misread_matches, "of these by likelihood, with different plates"),
+        (tally.doubts, "of these in doubt: may be two stays"),
         (count(State::UnmatchedExit, None), "unmatched exits"),
         (count(State::UnmatchedEntry, Some(Reason::ReEntered)), "unmatched entries: entered again"),
         (count(State::UnmatchedEntry, Some(Reason::MaxStay)), "unmatched entries: longest stay is over"),
         (count(State::UnmatchedEntry, unread) + count(State::UnmatchedExit, unread), "unmatched: plate not read"),
         (count(State::Open, None), "open sessions"),
     ];
-    let lines = counts.into_iter().map(|(count, what)| format!("\n{:>14}  {what}", grouped(count)));
+    let is_shown = |(count, what): &(u64, &str)| *count > 0 || !what.starts_with("of these");
+    let lines = counts.into_iter().filter(is_shown).map(|(count, what)| format!("\n{:>14}  {what}", grouped(count)));
     std::iter::once(heading).chain(lines).collect()
 }

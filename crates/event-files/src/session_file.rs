@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-pub use parking::session_row::{HEADER, Row, append_row};
+pub use parking::session_row::{
+    HEADER, HEADER_WITH_MISREADS, MisreadColumns, Row, append_row, append_row_with_misreads,
+};
 
 use crate::atomic_file::{AtomicFile, Error};
 
@@ -18,8 +20,17 @@ pub struct SessionFile {
 impl SessionFile {
     /// Begins a session file; `-` is standard output.
     pub fn create(path: &Path) -> Result<Self, Error> {
+        Self::with_header(path, HEADER)
+    }
+
+    /// Begins a session file with the columns of misread matches; `-` is standard output.
+    pub fn create_with_misreads(path: &Path) -> Result<Self, Error> {
+        Self::with_header(path, HEADER_WITH_MISREADS)
+    }
+
+    fn with_header(path: &Path, header: &str) -> Result<Self, Error> {
         let mut file = AtomicFile::create(path)?;
-        file.write(HEADER.as_bytes())?;
+        file.write(header.as_bytes())?;
         Ok(Self { file, line: Vec::with_capacity(256) })
     }
 

@@ -14,6 +14,6 @@ pub mod score;
 pub mod stays;
 pub mod world;
 
-pub use score::{Paired, Score, score};
+pub use score::{Dips, Paired, Score, dips, score};
 pub use stays::Stays;
 pub use world::{Report, Traffic, Visit, World};

@@ -89,8 +89,8 @@ fn percent(part: u32, of: u32) -> f64 {
     100.0 * f64::from(part) / f64::from(of.max(1))
 }
 
-/// Scores pairs against the truth. A second read of a passage counts as its first.
-pub fn score(traffic: &Traffic, pairs: &[Paired]) -> Score {
+/// The visits of entries and of exits. A second read of a passage counts as its first.
+fn visits(traffic: &Traffic) -> [BTreeMap<Uuid, usize>; 2] {
     let mut visit_of_entry = BTreeMap::new();
     let mut visit_of_exit = BTreeMap::new();
     for (number, visit) in traffic.visits.iter().enumerate() {
@@ -100,6 +100,12 @@ pub fn score(traffic: &Traffic, pairs: &[Paired]) -> Score {
             visit_of_entry.insert(*id, number);
         }
     }
+    [visit_of_entry, visit_of_exit]
+}
+
+/// Scores pairs against the truth.
+pub fn score(traffic: &Traffic, pairs: &[Paired]) -> Score {
+    let [visit_of_entry, visit_of_exit] = visits(traffic);
     let by_exit: BTreeMap<Uuid, &Paired> = pairs.iter().map(|pair| (pair.exit, pair)).collect();
     let mut score = Score::default();
     for (exit, number) in &visit_of_exit {
@@ -128,4 +134,43 @@ pub fn score(traffic: &Traffic, pairs: &[Paired]) -> Score {
         score.expected_bad += pair.and_then(|pair| pair.probability).map_or(0.0, |probability| 1.0 - probability);
     }
     score
+}
+
+/// Share of the exact matches that are looked at for double dips: the most doubtful ones.
+const MOST_DOUBTFUL: f64 = 0.03;
+
+/// Double dips among exact matches: the exit of another stay of the same vehicle than the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dips {
+    /// All of them.
+    pub all: u32,
+    /// Of these, inside the 3 % most doubtful exact matches.
+    pub caught: u32,
+}
+
+impl Dips {
+    /// The sum of both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self { all: self.all + other.all, caught: self.caught + other.caught }
+    }
+}
+
+/// Counts double dips among exact matches (entry, exit, doubt) whose exits are judged.
+pub fn dips(traffic: &Traffic, exact: &[(Uuid, Uuid, f64)]) -> Dips {
+    let [visit_of_entry, visit_of_exit] = visits(traffic);
+    let judged = |(entry, exit, doubt): &(Uuid, Uuid, f64)| {
+        let exit = visit_of_exit.get(exit).filter(|exit| traffic.visits[**exit].left >= traffic.judged_from)?;
+        Some((*doubt, visit_of_entry.get(entry) != Some(exit)))
+    };
+    let mut ranked: Vec<(f64, bool)> = exact.iter().filter_map(judged).collect();
+    ranked.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let count = |ranked: &[(f64, bool)]| {
+        let dips = ranked.iter().filter(|(_, is_dip)| *is_dip).count();
+        u32::try_from(dips).expect("a simulation has fewer than four thousand million stays")
+    };
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share of a count")]
+    #[expect(clippy::cast_sign_loss, reason = "a share of a count")]
+    let looked_at = (ranked.len() as f64 * MOST_DOUBTFUL) as usize;
+    Dips { all: count(&ranked), caught: count(&ranked[..looked_at]) }
 }

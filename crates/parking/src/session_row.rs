@@ -11,6 +11,22 @@ use crate::{Reason, SessionId, State, Timestamp};
 pub const HEADER: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,exit_date_time,\
                           dwell_seconds,state,reason\n";
 
+/// The first line of a session file with misread matches.
+pub const HEADER_WITH_MISREADS: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,\
+                                        exit_date_time,dwell_seconds,state,reason,exit_vehicle_plate,\
+                                        match_probability,doubt\n";
+
+/// The last columns of a session file with misread matches; probabilities are in ten thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MisreadColumns<'a> {
+    /// The plate at the exit, when it was read differently from the one at the entry.
+    pub exit_plate: Option<&'a str>,
+    /// How likely a misread match is right.
+    pub match_probability: Option<u16>,
+    /// How likely an exact match is two stays.
+    pub doubt: Option<u16>,
+}
+
 /// One row, as [`Session`](crate::Session) has it but borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -52,6 +68,22 @@ pub fn append_row(row: &Row<'_>, text: &mut Vec<u8>) {
     text.extend_from_slice(row.state.as_str().as_bytes());
     text.push(b',');
     text.extend_from_slice(row.reason.map_or("", Reason::as_str).as_bytes());
+    text.push(b'\n');
+}
+
+/// Adds the row's line with the columns of misread matches to `text`.
+pub fn append_row_with_misreads(row: &Row<'_>, columns: &MisreadColumns<'_>, text: &mut Vec<u8>) {
+    append_row(row, text);
+    text.pop();
+    text.push(b',');
+    text.extend_from_slice(columns.exit_plate.unwrap_or_default().as_bytes());
+    for probability in [columns.match_probability, columns.doubt] {
+        text.push(b',');
+        if let Some(probability) = probability {
+            let (whole, decimals) = (probability / 10_000, probability % 10_000);
+            text.extend_from_slice(format!("{whole}.{decimals:04}").as_bytes());
+        }
+    }
     text.push(b'\n');
 }
 
@@ -174,6 +206,29 @@ mod tests {
              01922381-3500-8abc-8def-0123456789ab,P3,ABC123,9b810e76-6ec9-4286-a3ca-828dd5f4b3b2,\
              2024-09-24T09:00:00.125Z,,,,unmatched_entry,re_entered\n"
         );
+    }
+
+    #[test]
+    fn the_columns_of_misread_matches_stand_behind_all_others() {
+        let row = Row {
+            id: SessionId::from_uuid(id("01922381-3500-8abc-8def-0123456789ab")),
+            lot: "P3",
+            plate: "ABC123",
+            entry_event_id: None,
+            entry_time: None,
+            exit_event_id: None,
+            exit_time: None,
+            state: State::Open,
+            reason: None,
+        };
+        let columns = MisreadColumns { exit_plate: Some("A8C123"), match_probability: Some(9_870), doubt: None };
+        let mut line = Vec::new();
+        append_row_with_misreads(&row, &columns, &mut line);
+        let count = |text: &str| text.matches(',').count();
+        let line = String::from_utf8(line).unwrap();
+        assert!(line.starts_with(written(&row).trim_end()) && line.ends_with(",A8C123,0.9870,\n"), "{line}");
+        assert_eq!(count(&line), count(HEADER_WITH_MISREADS));
+        assert!(HEADER_WITH_MISREADS.starts_with(HEADER.trim_end()));
     }
 
     #[test]

@@ -7,11 +7,14 @@
 //! time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles, `bucket_sort` sorts
 //! one partition, `work` runs the passes on all processors, and `spill_store` keeps the partitions in bounded memory.
 //!
+//! `misreads` matches exits and entries whose plates differ as well; it keeps all events in memory.
+//!
 //! Start reading at [`Replay`]. Deliberately not here: the command line, the settings, and any runtime: the work blocks.
 
 mod bucket_sort;
 mod events;
 mod interner;
+mod misreads;
 mod sessions;
 mod settling;
 mod spill_store;
@@ -76,6 +79,8 @@ pub struct Replay {
     pub refused: Option<PathBuf>,
     /// The matching rules.
     pub rules: Rules,
+    /// Exits and entries whose plates differ are matched too, by likelihood. All events are kept in memory then.
+    pub misreads: bool,
 }
 
 /// The result of a replay.
@@ -95,6 +100,9 @@ impl Replay {
     /// # Errors
     /// An input can't be read or an output can't be written. No session file is written then.
     pub fn run(&self, observer: &Arc<dyn Observer>, stop: &AtomicBool) -> Result<Outcome, Error> {
+        if self.misreads {
+            return self.run_with_misreads(observer, stop);
+        }
         // Both first: an output that can't be written is reported before the work, not after it.
         let mut out = SessionFile::create(&self.sessions)?;
         let mut refused = RefusedLines::new(self.refused.as_deref(), observer)?;

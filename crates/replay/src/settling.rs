@@ -43,6 +43,10 @@ pub struct Tally {
     pub repeated: u64,
     /// Events that are a re-read of a session's entry or exit.
     pub re_reads: u64,
+    /// Matched sessions whose two plates differ.
+    pub misread_matches: u64,
+    /// Exact matches that may be two stays.
+    pub doubts: u64,
     /// The number of sessions of each of the [`OUTCOMES`].
     pub(super) sessions: [u64; OUTCOMES.len()],
 }

@@ -8,11 +8,12 @@
 
 use parking::Timestamp;
 
+use super::marginal::Marginal;
 use super::posterior::{Edge, components, marginals};
 use super::re_reads::Ghosts;
-use super::reads::{Lot, Read};
+use super::reads::{Exact, Lot, Read};
 use super::times::{FIRST_MS, SETTLE_MS, decided_at};
-use super::weigh::{ExitMarginals, Factors, Weigher};
+use super::weigh::{Factors, Weigher};
 
 /// Posteriors are whole numbers of this part.
 const TEN_THOUSAND: f64 = 10_000.0;
@@ -47,6 +48,17 @@ pub struct Decisions {
     pub pairs: Vec<Pair>,
     /// Reads that may repeat another one, entries first, in order.
     pub re_reads: Vec<ReRead>,
+    /// Exact matches with a chance above [`DOUBT_ABOVE`] of being two stays, in order of their entries.
+    pub doubts: Vec<Doubt>,
+}
+
+/// An exact match that may be two stays of its vehicle, whose inner ends were both lost. It stands all the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Doubt {
+    /// The index among the exact matches of the lot.
+    pub exact: usize,
+    /// The chance of two stays, in ten thousandths.
+    pub posterior: u16,
 }
 
 /// A read without its other end that may be a second read of a passage.
@@ -87,7 +99,15 @@ pub fn decide(weigher: &mut Weigher<'_>) -> Decisions {
     pairs.extend(decide_kind(weigher, &first, &taken, &ghosts, |exit| exit.plus_millis(FIRST_MS).min(lot.time)));
     pairs.sort_by_key(|pair| (pair.exit, pair.entry));
     let re_reads = re_reads(weigher, &ghosts, &pairs);
-    Decisions { pairs, re_reads }
+    Decisions { pairs, re_reads, doubts: doubts(weigher) }
+}
+
+/// The exact matches that may be two stays.
+fn doubts(weigher: &Weigher<'_>) -> Vec<Doubt> {
+    let of_exact =
+        |(exact, of): (usize, &Exact)| Doubt { exact, posterior: in_ten_thousandths(weigher.double_dip(of)) };
+    let exact = weigher.lot().exact.iter().enumerate();
+    exact.map(of_exact).filter(|doubt| doubt.posterior > DOUBT_ABOVE).collect()
 }
 
 /// Those of the ghosts that are no end of a pair: the posterior of each is what the pairs leave of it.
@@ -136,12 +156,12 @@ fn decide_kind(
         let exit = &lot.exits[*place];
         let now = decided_at(exit.read.time());
         let model = weigher.model_at(exit.read.time());
-        let mut marginals = ExitMarginals::default();
+        let mut exit_marginal = Marginal::default();
         for slot in weigher.candidates(exit, now) {
             if taken[slot as usize] {
                 continue;
             }
-            let Some(factors) = weigher.weigh(slot, exit, &mut marginals, now) else { continue };
+            let Some(factors) = weigher.weigh(slot, exit, &mut exit_marginal, now) else { continue };
             let number = u32::try_from(*place).expect("a lot has fewer than four thousand million exits");
             // What may be a re-read is the less likely to be an end of a pair.
             let free =
@@ -178,7 +198,7 @@ fn decide_component(lot: &Lot, weigher: &Weigher<'_>, edges: &[Edge], pairs: &mu
             pair.stands = pair.posterior >= tau;
             pair.component = component.len();
         }
-        // Exact beats probable: what stands with an entry that an exact match has is decided again without it.
+        // Exact beats probable: what stands with an entry that an exact match has is decided again without that entry.
         let is_void = |place: &usize| pairs[*place].stands && lot.entries[pairs[*place].entry].is_matched;
         let void: Vec<usize> = open.iter().filter(|place| is_void(place)).map(|place| pairs[*place].entry).collect();
         if void.is_empty() {
@@ -186,7 +206,10 @@ fn decide_component(lot: &Lot, weigher: &Weigher<'_>, edges: &[Edge], pairs: &mu
         }
         open.retain(|place| {
             let is_left = !void.contains(&pairs[*place].entry);
-            pairs[*place].stands &= is_left;
+            if !is_left {
+                let pair = &mut pairs[*place];
+                (pair.probability, pair.posterior, pair.stands) = (0.0, 0, false);
+            }
             is_left
         });
     }

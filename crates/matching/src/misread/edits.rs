@@ -12,58 +12,70 @@ const EDIT: u8 = 2;
 /// Cost of two letters cut off the end.
 const CUT_TWO: u8 = 3;
 const FAR: u8 = 100;
-/// Plates whose lengths differ by more are not near.
-const BAND: usize = 2;
 
 /// The cost between two plates; `None` when it is above [`NEAR_MAX`].
+///
+/// Up to that cost there are few ways to align two plates, so each is tried instead of a table of all alignments.
 #[inline]
 pub fn cost(one: &Letters, other: &Letters) -> Option<u8> {
-    if one.len().abs_diff(other.len()) > BAND {
-        return None;
-    }
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-    let mut row = [FAR; LONGEST + 1];
-    for (place, cell) in row.iter_mut().enumerate().take(BAND + 1) {
-        *cell = EDIT * u8::try_from(place).expect("a band is narrow");
-    }
-    for (at, code) in short.codes().iter().enumerate() {
-        if next_row(&mut row, at, *code, long) > NEAR_MAX {
-            return None;
-        }
-    }
-    let mut found = row[long.len()];
-    if long.len() == short.len() + 2 {
-        found = found.min(row[short.len()].saturating_add(CUT_TWO));
-    }
+    let (short, long) = (short.codes(), long.codes());
+    let found = match long.len() - short.len() {
+        0 => replaced(short, long).min(moved(short, long)),
+        1 => one_inserted(short, long),
+        2 => two_inserted(short, long).min(replaced(short, &long[..short.len()]).saturating_add(CUT_TWO)),
+        _ => FAR,
+    };
     (found <= NEAR_MAX).then_some(found)
 }
 
-/// Costs after one more letter of the shorter plate; tells the least of them.
-fn next_row(row: &mut [u8; LONGEST + 1], at: usize, code: u8, long: &Letters) -> u8 {
-    let from = (at + 1).saturating_sub(BAND);
-    let to = (at + 1 + BAND).min(long.len());
-    let mut diagonal = if from == 0 { row[0] } else { row[from - 1] };
-    let mut least = FAR;
-    let mut place = from;
-    if from == 0 {
-        row[0] += EDIT;
-        least = row[0];
-        place = 1;
-    } else {
-        // What is left of the band is out of reach.
-        row[from - 1] = FAR;
+/// The cost of substitutions alone, up to a limit from which on it is too far anyway.
+fn replaced(one: &[u8], other: &[u8]) -> u8 {
+    let mut cost = 0;
+    for (one, other) in one.iter().zip(other).filter(|(one, other)| one != other) {
+        cost += substitution(*one, *other);
+        if cost > NEAR_MAX {
+            return FAR;
+        }
     }
-    while place <= to {
-        let theirs = long.codes()[place - 1];
-        let step = if theirs == code { 0 } else { substitution(code, theirs) };
-        let above = row[place];
-        let cell = (diagonal + step).min(above + EDIT).min(row[place - 1] + EDIT);
-        row[place] = cell;
-        least = least.min(cell);
-        diagonal = above;
-        place += 1;
+    cost
+}
+
+/// The cost when one letter is taken out and put in elsewhere.
+fn moved(one: &[u8], other: &[u8]) -> u8 {
+    let Some(first) = one.iter().zip(other).position(|(one, other)| one != other) else { return 0 };
+    let last = one.iter().zip(other).rposition(|(one, other)| one != other).unwrap_or(first);
+    let (one, other) = (&one[first..=last], &other[first..=last]);
+    let is_moved = one[1..] == other[..other.len() - 1] || one[..one.len() - 1] == other[1..];
+    if is_moved { 2 * EDIT } else { FAR }
+}
+
+/// The cost when the longer plate has one letter more, and others may be replaced.
+fn one_inserted(short: &[u8], long: &[u8]) -> u8 {
+    // All letters behind the additional one, which moves from the first place to the last.
+    let mut cost = replaced_wide(short, &long[1..]);
+    let mut least = cost;
+    for (at, code) in short.iter().enumerate() {
+        cost += step(*code, long[at]);
+        cost -= step(*code, long[at + 1]);
+        least = least.min(cost);
     }
-    least
+    u8::try_from(least).unwrap_or(FAR).saturating_add(EDIT)
+}
+
+fn replaced_wide(one: &[u8], other: &[u8]) -> u16 {
+    one.iter().zip(other).map(|(one, other)| step(*one, *other)).sum()
+}
+
+fn step(one: u8, other: u8) -> u16 {
+    if one == other { 0 } else { substitution(one, other).into() }
+}
+
+/// The cost when the longer plate has two letters more and no other one differs.
+fn two_inserted(short: &[u8], long: &[u8]) -> u8 {
+    let mut rest = long.iter();
+    let is_part = short.iter().all(|code| rest.any(|other| other == code));
+    if is_part { 2 * EDIT } else { FAR }
 }
 
 fn substitution(one: u8, other: u8) -> u8 {
@@ -181,6 +193,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_cost_is_the_least_of_all_alignments(one in "[AB018]{0,7}", other in "[AB018]{0,7}") {
+            let (one, other) = (letters(&one), letters(&other));
+            let (short, long) = if one.len() <= other.len() { (&one, &other) } else { (&other, &one) };
+            let least = |one: &[u8], other: &[u8]| -> u8 {
+                let mut row: Vec<u8> = (0..=other.len()).map(|at| EDIT * u8::try_from(at).unwrap()).collect();
+                for code in one {
+                    let mut diagonal = row[0];
+                    row[0] += EDIT;
+                    for at in 1..=other.len() {
+                        let replaced = diagonal + u8::try_from(step(*code, other[at - 1])).unwrap();
+                        diagonal = row[at];
+                        row[at] = replaced.min(row[at] + EDIT).min(row[at - 1] + EDIT);
+                    }
+                }
+                row[other.len()]
+            };
+            let mut expected = least(short.codes(), long.codes());
+            if long.len() == short.len() + 2 {
+                expected = expected.min(least(short.codes(), &long.codes()[..short.len()]) + CUT_TWO);
+            }
+            prop_assert_eq!(cost(&one, &other), Some(expected).filter(|cost| *cost <= NEAR_MAX));
+        }
+
         #[test]
         fn the_band_loses_no_near_pair(one in "[AB018]{0,9}", other in "[AB018]{0,9}") {
             let (one, other) = (letters(&one), letters(&other));

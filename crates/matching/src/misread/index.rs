@@ -6,80 +6,66 @@
 
 use super::letters::{ALPHABET, Letters, symbol};
 
-const NONE: u32 = u32::MAX;
-/// Smallest table of heads.
-const FEWEST: usize = 1024;
+/// Fewest buckets.
+const BUCKETS_MIN: usize = 1024;
 
-/// The deletion neighbourhoods of many plates. A plate is named by its slot, a number that the caller chooses.
+/// The deletion neighbourhoods of many plates. A plate is named by its slot, its place among those that were put in.
 #[derive(Debug, Clone)]
 pub struct Index {
-    /// The first link of each chain; their number is a power of two.
-    heads: Vec<u32>,
+    /// For each bucket, where its links begin; the next bucket's begin is its end. The buckets are a power of two.
+    begins: Vec<u32>,
     links: Vec<Link>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Link {
     key: u32,
     slot: u32,
-    next: u32,
-}
-
-impl Default for Index {
-    fn default() -> Self {
-        Self::with_capacity(0)
-    }
 }
 
 impl Index {
-    /// An empty index with room for `plates` plates of usual length.
-    pub fn with_capacity(plates: usize) -> Self {
-        let links = plates.saturating_mul(29);
-        Self { heads: vec![NONE; links.max(FEWEST).next_power_of_two()], links: Vec::with_capacity(links) }
-    }
-
-    /// Adds a plate.
-    pub fn insert(&mut self, plate: &Letters, slot: u32) {
-        for_each_key(plate, |key| {
-            let chain = self.chain_of(key);
-            let next = std::mem::replace(&mut self.heads[chain], place(self.links.len()));
-            self.links.push(Link { key, slot, next });
-        });
-        if self.links.len() > self.heads.len() {
-            self.grow();
+    /// The index of these plates.
+    pub fn of_plates<'a>(plates: impl IntoIterator<Item = &'a Letters>) -> Self {
+        let mut unsorted = Vec::new();
+        for (slot, plate) in (0..).zip(plates) {
+            for_each_key(plate, |key| unsorted.push(Link { key, slot }));
         }
+        let buckets = unsorted.len().max(BUCKETS_MIN).next_power_of_two();
+        // A counting sort by bucket: what is looked up together lies together.
+        let mut begins = vec![0_u32; buckets + 1];
+        for link in &unsorted {
+            begins[bucket_of(link.key, buckets) + 1] += 1;
+        }
+        for bucket in 0..buckets {
+            begins[bucket + 1] += begins[bucket];
+        }
+        let mut ends = begins.clone();
+        let mut links = vec![Link::default(); unsorted.len()];
+        for link in unsorted {
+            let end = &mut ends[bucket_of(link.key, buckets)];
+            links[*end as usize] = link;
+            *end += 1;
+        }
+        Self { begins, links }
     }
 
-    /// Visits the slots of the plates that share a key with this one, each once, in the order of `seen`'s own.
+    /// Visits the slots of the plates that share a key with this one, each once, in no particular order.
     pub fn for_each_candidate(&self, plate: &Letters, seen: &mut Seen, mut visit: impl FnMut(u32)) {
         seen.begin();
         for_each_key(plate, |key| {
-            let mut at = self.heads[self.chain_of(key)];
-            while at != NONE {
-                let link = self.links[at as usize];
+            let bucket = bucket_of(key, self.begins.len() - 1);
+            let (begin, end) = (self.begins[bucket], self.begins[bucket + 1]);
+            for link in &self.links[begin as usize..end as usize] {
                 if link.key == key && seen.is_first(link.slot) {
                     visit(link.slot);
                 }
-                at = link.next;
             }
         });
     }
-
-    fn chain_of(&self, key: u32) -> usize {
-        key as usize & (self.heads.len() - 1)
-    }
-
-    fn grow(&mut self) {
-        self.heads = vec![NONE; self.heads.len() * 4];
-        for number in 0..self.links.len() {
-            let chain = self.chain_of(self.links[number].key);
-            self.links[number].next = std::mem::replace(&mut self.heads[chain], place(number));
-        }
-    }
 }
 
-fn place(number: usize) -> u32 {
-    u32::try_from(number).expect("an index holds fewer than four thousand million keys")
+fn bucket_of(key: u32, buckets: usize) -> usize {
+    key as usize & (buckets - 1)
 }
 
 /// Which slots a search has met: kept from search to search, so that none has to clear it.
@@ -157,10 +143,8 @@ mod tests {
     }
 
     fn found(stored: &[&str], sought: &str) -> Vec<u32> {
-        let mut index = Index::default();
-        for (slot, plate) in stored.iter().enumerate() {
-            index.insert(&letters(plate), place(slot));
-        }
+        let stored: Vec<Letters> = stored.iter().map(|plate| letters(plate)).collect();
+        let index = Index::of_plates(&stored);
         let mut found = Vec::new();
         index.for_each_candidate(&letters(sought), &mut Seen::default(), |slot| found.push(slot));
         found.sort_unstable();
@@ -181,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grown_index_finds_what_it_held_before() {
+    fn an_index_of_many_plates_finds_the_first_and_the_last() {
         let plates: Vec<String> = (0..3000).map(|number| format!("K{number:04}AB")).collect();
         let stored: Vec<&str> = plates.iter().map(String::as_str).collect();
         assert!(found(&stored, "K0000AB").contains(&0) && found(&stored, "K2999AB").contains(&2999));

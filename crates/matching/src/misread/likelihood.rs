@@ -102,15 +102,18 @@ impl Model {
         }
     }
 
-    /// What `m(r)` is at least: the read is right, or has more than one error.
-    pub(crate) fn least_marginal(&self, seen: Seen<'_>) -> f64 {
-        let factors = seen.read.factors(&self.certainty);
+    /// The part of `m(r)` in which the read is right.
+    pub(crate) fn marginal_right(&self, seen: Seen<'_>) -> f64 {
         self.prior.of(&seen.read.letters).share * seen.channel.all_right(&seen.read.letters)
-            + self.garbled.of(&seen.read.letters, &factors)
     }
 
-    /// m(r): how likely this read is of any vehicle.
-    pub(crate) fn marginal(&self, seen: Seen<'_>) -> f64 {
+    /// The part of `m(r)` in which the read has more than one error.
+    pub(crate) fn marginal_garbled(&self, seen: Seen<'_>) -> f64 {
+        self.garbled.of(&seen.read.letters, &seen.read.factors(&self.certainty))
+    }
+
+    /// The part of `m(r)` in which the read is right or has one error.
+    pub(crate) fn marginal_near(&self, seen: Seen<'_>) -> f64 {
         let (read, channel) = (seen.read.letters, seen.channel);
         let factors = seen.read.factors(&self.certainty);
         let wrong = |plate: &Letters, ratio: f64| self.prior.of(plate).share * ratio * factors.of_plate(plate);
@@ -141,7 +144,7 @@ impl Model {
             }
         }
         sum += self.prior.of_two_more(&read) * cut_two;
-        sum * channel.all_right(&read) + self.garbled.of(&read, &factors)
+        sum * channel.all_right(&read)
     }
 }
 
@@ -150,6 +153,7 @@ mod tests {
     use parking::LotId;
 
     use super::*;
+    use crate::misread::marginal::Marginal;
     use crate::misread::model::ModelRecord;
     use crate::misread::plates::PlateKey;
     use crate::misread::reads::tests::read;
@@ -158,7 +162,8 @@ mod tests {
         let model = Model::new(&ModelRecord::start(LotId::default()), PlateKey::default());
         let reads = [read(one), read(other)];
         let [one, other] = [&reads[0], &reads[1]].map(|read| Seen { read, channel: &model.camera });
-        model.joint(one, other).same / (model.marginal(one) * model.marginal(other))
+        let marginal = |seen| Marginal::default().whole(&model, seen);
+        model.joint(one, other).same / (marginal(one) * marginal(other))
     }
 
     #[test]

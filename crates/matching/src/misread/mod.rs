@@ -11,6 +11,7 @@
 //!   `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
 //! - [`times`], [`posterior`], [`decide`](mod@decide): the decision; [`gaps`], [`re_reads`]: passages read twice with
 //!   different texts;
+//! - [`sessions`]: the sessions that come of it;
 //! - [`model`], [`learn`](mod@learn), `learn_cameras`: the tables that all this rests on, and where they come from.
 //!
 //! Everything is pure, and no number depends on the machine.
@@ -26,6 +27,7 @@ pub mod learn;
 mod learn_cameras;
 pub mod letters;
 mod likelihood;
+pub mod marginal;
 pub mod model;
 pub mod number;
 pub mod plates;
@@ -33,6 +35,7 @@ pub mod posterior;
 mod rates;
 pub mod re_reads;
 pub mod reads;
+pub mod sessions;
 pub mod shapes;
 pub mod stays;
 pub mod times;

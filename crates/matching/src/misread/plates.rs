@@ -5,7 +5,6 @@
 //! is the share of known plates with such a neighbour above chance; once by number and once by the last letter. Known plates are 64-bit hashes under the ledger's key.
 
 use std::collections::BTreeMap;
-use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
@@ -30,9 +29,7 @@ pub struct PlateKey(pub [u8; 16]);
 impl PlateKey {
     /// The hash of a plate.
     pub fn hash(&self, plate: &Letters) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(plate.codes());
-        hasher.finish()
+        SipHasher24::new_with_key(&self.0).hash(plate.codes())
     }
 }
 

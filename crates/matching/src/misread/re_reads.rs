@@ -8,6 +8,7 @@
 use parking::Direction;
 
 use super::edits;
+use super::marginal::Marginal;
 use super::number::seconds;
 use super::reads::Read;
 use super::times::decided_at;
@@ -83,25 +84,24 @@ impl<'a> Passages<'a> {
 fn weight(weigher: &Weigher<'_>, read: &Read, other: &Read, other_is_lone: bool, unseen: f64) -> f64 {
     let model = weigher.model_at(read.time());
     let [own, theirs] = [read, other].map(|read| weigher.seen_by(model, read));
-    if other_is_lone {
-        let [own, theirs] = [own, theirs].map(|seen| model.least_marginal(seen));
-        if own > theirs || (own.total_cmp(&theirs).is_eq() && read.key < other.key) {
-            return 0.0;
-        }
-    }
+    let [mut own_marginal, mut their_marginal] = [Marginal::default(); 2];
     let gap = seconds(read.time().millis_since(other.time())).abs();
     let rate = match read.key.direction {
         Direction::Entry => model.stays.entries(read.time()),
         Direction::Exit => model.stays.exits(read.time()),
     };
     let by_time = model.gaps.density(gap) * model.joint(own, theirs).same / (rate * unseen);
-    // The marginals are dear, and most pairs are out of the question without them.
-    let mut weight = by_time / (model.least_marginal(own) * model.least_marginal(theirs));
-    if weight >= WEIGHT_MIN {
-        let mate = model.prior.of_fleet_mate(&other.letters, &read.letters);
-        let own_marginal = model.marginal(own) + mate * own.channel.all_right(&read.letters);
-        weight = by_time / (own_marginal * model.marginal(theirs));
+    // The marginals are dear: bounds from below leave most pairs out.
+    if by_time / (own_marginal.right(model, own) * their_marginal.right(model, theirs)) < WEIGHT_MIN {
+        return 0.0;
     }
+    let [own_least, their_least] = [own_marginal.least(model, own), their_marginal.least(model, theirs)];
+    let is_weaker = own_least < their_least || (own_least.total_cmp(&their_least).is_eq() && read.key > other.key);
+    if (other_is_lone && !is_weaker) || by_time / (own_least * their_least) < WEIGHT_MIN {
+        return 0.0;
+    }
+    let mate = model.prior.of_fleet_mate(&other.letters, &read.letters) * own.channel.all_right(&read.letters);
+    let weight = by_time / ((own_marginal.whole(model, own) + mate) * their_marginal.whole(model, theirs));
     if weight < WEIGHT_MIN { 0.0 } else { weight }
 }
 

@@ -108,7 +108,8 @@ pub struct Lot {
 const LONG_MS: i64 = SETTLE_MS;
 
 impl Lot {
-    /// What the exact step leaves of a lot's reads, in any order. Of equal events the first one's gate and certainty count.
+    /// What the exact step leaves of a lot's reads, in any order. Of equal events the one with the least gate counts, and of
+    /// these the one with the least confidences.
     /// `is_unread` says of a plate that nothing was read: such reads are in neither set.
     pub fn of_reads(reads: &[GateRead], limits: Limits, is_unread: impl Fn(&Plate) -> bool) -> Self {
         let mut vehicles: BTreeMap<&Plate, Vec<&GateRead>> = BTreeMap::new();
@@ -124,7 +125,7 @@ impl Lot {
         let gates = gates.into_iter().collect();
         let mut lot = Self { gates, time, since, max_stay_ms: limits.max_stay_ms, ..Self::default() };
         for (plate, events) in &mut vehicles {
-            events.sort_by_key(|read| read.key);
+            events.sort_by(|one, other| one.order(other));
             events.dedup_by_key(|read| read.key);
             lot.add_vehicle(plate, events, limits);
         }
@@ -181,6 +182,15 @@ impl GateRead {
     /// A read of which only plate and key are known.
     pub fn plain(plate: Plate, key: EventKey) -> Self {
         Self { plate, key, gate: None, confidence: None, letter_confidences: Vec::new(), candidates: Vec::new() }
+    }
+
+    /// A total order of the reads of one plate, by key first.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let bits = |read: &Self| -> Vec<u32> {
+            read.confidence.iter().chain(&read.letter_confidences).map(|confidence| confidence.to_bits()).collect()
+        };
+        let by_key = self.key.cmp(&other.key).then_with(|| self.gate.cmp(&other.gate));
+        by_key.then_with(|| bits(self).cmp(&bits(other))).then_with(|| self.candidates.cmp(&other.candidates))
     }
 
     /// Whether it is an entry.

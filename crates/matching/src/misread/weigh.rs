@@ -15,6 +15,7 @@ use super::edits;
 use super::index::{Index, Seen as SeenSlots};
 use super::letters::Letters;
 use super::likelihood::Seen;
+use super::marginal::Marginal;
 use super::model::{Model, Models};
 use super::number::seconds;
 use super::reads::{Entry, Exact, Exit, Lot, Read};
@@ -44,13 +45,6 @@ impl Factors {
     }
 }
 
-/// The marginal of an exit, once it was needed: at least, and whole.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ExitMarginals {
-    least: Option<f64>,
-    whole: Option<f64>,
-}
-
 /// Weighs the pairs of one lot.
 #[derive(Debug)]
 pub struct Weigher<'a> {
@@ -58,20 +52,16 @@ pub struct Weigher<'a> {
     models: &'a Models,
     index: Index,
     seen: SeenSlots,
-    /// For each model and entry what its marginal is at least, and what it is, once they were needed.
-    least_marginals: Vec<Vec<Option<f64>>>,
-    marginals: Vec<Vec<Option<f64>>>,
+    /// The marginal of each entry by each model.
+    marginals: Vec<Vec<Marginal>>,
 }
 
 impl<'a> Weigher<'a> {
     /// A weigher with all entries of the lot in its index.
     pub fn new(lot: &'a Lot, models: &'a Models) -> Self {
-        let mut index = Index::with_capacity(lot.entries.len());
-        for (slot, entry) in (0..).zip(&lot.entries) {
-            index.insert(&entry.read.letters, slot);
-        }
-        let marginals = vec![vec![None; lot.entries.len()]; models.all().len()];
-        Self { lot, models, index, seen: SeenSlots::default(), least_marginals: marginals.clone(), marginals }
+        let index = Index::of_plates(lot.entries.iter().map(|entry| &entry.read.letters));
+        let marginals = vec![vec![Marginal::default(); lot.entries.len()]; models.all().len()];
+        Self { lot, models, index, seen: SeenSlots::default(), marginals }
     }
 
     /// The entries that may be that exit's, in order, by what is known at `now`: near plates, and nothing that excludes
@@ -90,13 +80,7 @@ impl<'a> Weigher<'a> {
     }
 
     /// What the weight of an entry and an exit is made of, decided at `now`; `None` when it is below [`WEIGHT_MIN`].
-    pub fn weigh(
-        &mut self,
-        slot: u32,
-        exit: &Exit,
-        of_exit_read: &mut ExitMarginals,
-        now: Timestamp,
-    ) -> Option<Factors> {
+    pub fn weigh(&mut self, slot: u32, exit: &Exit, exit_marginal: &mut Marginal, now: Timestamp) -> Option<Factors> {
         let place = self.models.at(exit.read.time());
         let model = &self.models.all()[place];
         let entry = &self.lot.entries[slot as usize];
@@ -109,25 +93,21 @@ impl<'a> Weigher<'a> {
             let dip = model.lost_exits * model.lone_exits * joint.returning / (marginals * unseen * lone_exits);
             Factors { likelihood_ratio: ratio, stay, unseen, lone_exits, dip }
         };
-        let is_enough = |factors: &Factors| factors.weight(model.lost_exits) >= WEIGHT_MIN;
-        // The marginals are dear, and most pairs are out of the question without them.
-        let of_entry_read = &mut self.least_marginals[place][slot as usize];
-        let mut least = [
-            *of_entry_read.get_or_insert_with(|| model.least_marginal(of_entry)),
-            *of_exit_read.least.get_or_insert_with(|| model.least_marginal(of_exit)),
-        ];
-        if !is_enough(&factors(least[0] * least[1])) {
+        let is_enough = |marginals: f64| factors(marginals).weight(model.lost_exits) >= WEIGHT_MIN;
+        // The weight falls with the marginals, which are dear: bounds from below leave most pairs out.
+        let entry_marginal = &mut self.marginals[place][slot as usize];
+        let right = entry_marginal.right(model, of_entry) * exit_marginal.right(model, of_exit);
+        if !is_enough(right)
+            || !is_enough(entry_marginal.least(model, of_entry) * exit_marginal.least(model, of_exit))
+            || !is_enough(entry_marginal.least(model, of_entry) * exit_marginal.whole(model, of_exit))
+        {
             return None;
         }
-        least[1] = *of_exit_read.whole.get_or_insert_with(|| model.marginal(of_exit));
-        if !is_enough(&factors(least[0] * least[1])) {
-            return None;
-        }
-        let entry_marginal = *self.marginals[place][slot as usize].get_or_insert_with(|| model.marginal(of_entry));
         // Two vehicles of one fleet have plates that are near without any misread.
         let mate = model.prior.of_fleet_mate(&entry.read.letters, &exit.read.letters);
-        let exit_marginal = least[1] + mate * of_exit.channel.all_right(&exit.read.letters);
-        Some(factors(entry_marginal * exit_marginal)).filter(is_enough)
+        let of_mate = mate * of_exit.channel.all_right(&exit.read.letters);
+        let marginals = entry_marginal.whole(model, of_entry) * (exit_marginal.whole(model, of_exit) + of_mate);
+        is_enough(marginals).then(|| factors(marginals))
     }
 
     /// The chance that an exact match is two stays of its vehicle, whose inner ends were both lost.

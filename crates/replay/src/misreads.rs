@@ -1,0 +1,133 @@
+//! The sessions of files with misread matches: exits and entries whose plates differ are matched by likelihood.
+//!
+//! Two passes over the events of each lot: first the model is learned from all of them, then they are decided by it. So the
+//! sessions depend only on the set of events. Unlike the exact replay this keeps all events in memory.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use event_files::session_file::{MisreadColumns, Row, SessionFile, append_row_with_misreads};
+use event_files::{Item, Observer, RefusedLines};
+use matching::Limits;
+use matching::misread::sessions::{LotSession, lot_sessions};
+use matching::misread::{GateRead, Lot, Models, PlateKey, Purpose, Weigher, decide, learn};
+use parking::{GateEvent, LotId, Timestamp};
+
+use super::settling::{OUTCOMES, Tally};
+use super::{Error, Outcome, Replay};
+
+/// The expected share of exits without an entry that are given one stays below this.
+const FALSE_MATCH_TARGET: f64 = 0.01;
+/// The stop is checked after this many events.
+const STOP_CHECK_EVENTS: u64 = 4_096;
+
+impl Replay {
+    /// Like `run`, with misread matches.
+    pub(super) fn run_with_misreads(&self, observer: &Arc<dyn Observer>, stop: &AtomicBool) -> Result<Outcome, Error> {
+        let mut out = SessionFile::create_with_misreads(&self.sessions)?;
+        let mut refused = RefusedLines::new(self.refused.as_deref(), observer)?;
+        let lots = self.read(observer, stop, &mut refused)?;
+        observer.show("matching");
+        let mut tally = Tally::default();
+        let mut sessions = Vec::new();
+        for (lot, reads) in &lots {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            sessions.extend(self.sessions_of_lot(lot, reads, &mut tally));
+        }
+        sessions.sort_by_key(|session| session.session.id);
+        observer.show("writing");
+        let mut line = Vec::new();
+        for session in &sessions {
+            line.clear();
+            append(session, &mut line);
+            out.write_rows(&line)?;
+        }
+        out.finish()?;
+        Ok(Outcome { tally, lots: lots.len(), refused })
+    }
+
+    fn read(
+        &self,
+        observer: &Arc<dyn Observer>,
+        stop: &AtomicBool,
+        refused: &mut RefusedLines,
+    ) -> Result<BTreeMap<LotId, Vec<GateRead>>, Error> {
+        let mut lots: BTreeMap<LotId, Vec<GateRead>> = BTreeMap::new();
+        let mut count: u64 = 0;
+        let mut collected = Ok(());
+        event_files::read(&self.files, observer, &mut |item| {
+            match item {
+                Item::Event { event, .. } => {
+                    let GateEvent { vehicle, key, gate, confidence, .. } = event;
+                    let read = GateRead { gate, confidence, ..GateRead::plain(vehicle.plate, key) };
+                    lots.entry(vehicle.lot).or_default().push(read);
+                }
+                Item::Refused(line) => collected = refused.take(&line),
+            }
+            count += 1;
+            let is_stopping = count.is_multiple_of(STOP_CHECK_EVENTS) && stop.load(Ordering::Relaxed);
+            if is_stopping || collected.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        collected?;
+        if stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(lots) }
+    }
+
+    fn sessions_of_lot(&self, id: &LotId, reads: &[GateRead], tally: &mut Tally) -> Vec<LotSession> {
+        let lot = Lot::of_reads(reads, Limits::of(&self.rules, id), |plate| self.rules.is_unread(plate));
+        // No plate leaves this process, so the key of their hashes need not be secret.
+        let key = PlateKey::default();
+        let purpose =
+            Purpose { lot: id.clone(), valid_from: Timestamp::default(), false_match_target: FALSE_MATCH_TARGET, key };
+        let models = Models::new(id, &[learn(&lot, &purpose)], key);
+        let decisions = decide(&mut Weigher::new(&lot, &models));
+        let sessions = lot_sessions(id, reads, &self.rules, &lot, &decisions);
+        count(reads, &sessions, tally);
+        sessions
+    }
+}
+
+/// Adds the events and sessions of one lot to the counts.
+fn count(reads: &[GateRead], sessions: &[LotSession], tally: &mut Tally) {
+    let mut events: Vec<_> = reads.iter().map(|read| (&read.plate, read.key)).collect();
+    events.sort_unstable();
+    events.dedup();
+    tally.repeated += (reads.len() - events.len()) as u64;
+    tally.vehicles += events.chunk_by(|one, next| one.0 == next.0).count() as u64;
+    tally.re_reads += events.len() as u64;
+    for LotSession { session, match_probability, doubt, .. } in sessions {
+        let outcome = OUTCOMES.iter().position(|outcome| *outcome == (session.state, session.reason));
+        tally.sessions[outcome.unwrap_or_default()] += 1;
+        let ends = u64::from(session.entry_event_id.is_some()) + u64::from(session.exit_event_id.is_some());
+        tally.re_reads -= ends;
+        tally.misread_matches += u64::from(match_probability.is_some());
+        tally.doubts += u64::from(doubt.is_some());
+    }
+}
+
+fn append(session: &LotSession, text: &mut Vec<u8>) {
+    let LotSession { session, exit_plate, match_probability, doubt } = session;
+    let row = Row {
+        id: session.id,
+        lot: session.vehicle.lot.as_str(),
+        plate: session.vehicle.plate.as_str(),
+        entry_event_id: session.entry_event_id,
+        entry_time: session.entry_time,
+        exit_event_id: session.exit_event_id,
+        exit_time: session.exit_time,
+        state: session.state,
+        reason: session.reason,
+    };
+    let columns = MisreadColumns {
+        exit_plate: exit_plate.as_ref().map(parking::Plate::as_str),
+        match_probability: *match_probability,
+        doubt: *doubt,
+    };
+    append_row_with_misreads(&row, &columns, text);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! A replay with misread matches changes no exact match, uses every event once, and does not depend on the order of files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use event_files::Observer;
+use judging::camera::Errors;
+use judging::plates::Country;
+use judging::{Stays, World};
+use parking::{Direction, Rules};
+
+use crate::Replay;
+
+#[derive(Debug)]
+struct Silent;
+
+impl Observer for Silent {
+    fn advance(&self, _: u64) {}
+    fn show(&self, _: &str) {}
+    fn say(&self, _: &str) {}
+}
+
+/// A day of traffic as lines of JSON, every fifth read wrong.
+fn traffic() -> Vec<String> {
+    let world = World {
+        seed: 3,
+        inside: 40,
+        country: Country::Britain,
+        days: 2,
+        warm_up_days: 1,
+        errors: Errors { misread: 0.2, alike: 0.7, cut: 0.1, dirty: false },
+        certain: false,
+        re_read: 0.02,
+        lost_entries: 0.1,
+        lost_exits: 0.05,
+    };
+    let line = |report: judging::Report| {
+        let member = match report.key.direction {
+            Direction::Entry => "entry_date_time",
+            Direction::Exit => "exit_date_time",
+        };
+        let (id, plate, gate, time) = (report.key.id, report.plate.as_str(), &report.gate, report.key.time);
+        format!(r#"{{"id":"{id}","lot_id":"P1","vehicle_plate":"{plate}","gate_id":"{gate}","{member}":"{time}"}}"#)
+    };
+    world.traffic(&Stays::made_up()).reports.into_iter().map(line).collect()
+}
+
+/// The rows of the session file, without the header.
+fn replayed(folder: &Path, lines: &[String], misreads: bool) -> Vec<String> {
+    let (events, sessions) = (folder.join("events.ndjson"), folder.join("sessions.csv"));
+    fs::write(&events, lines.join("\n")).unwrap();
+    let replay =
+        Replay { files: vec![events], sessions: sessions.clone(), refused: None, rules: Rules::default(), misreads };
+    let observer: Arc<dyn Observer> = Arc::new(Silent);
+    let outcome = replay.run(&observer, &AtomicBool::new(false)).unwrap();
+    assert_eq!(outcome.tally.events(), lines.len() as u64, "every event is counted");
+    fs::read_to_string(&sessions).unwrap().lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn misread_matches_leave_exact_matches_alone_and_use_no_event_twice() {
+    let (folder, lines) = (tempfile::tempdir().unwrap(), traffic());
+    let exact = replayed(folder.path(), &lines, false);
+    let with_misreads = replayed(folder.path(), &lines, true);
+
+    let by_id: BTreeMap<&str, &String> =
+        with_misreads.iter().map(|row| (row.split(',').next().unwrap(), row)).collect();
+    for row in exact.iter().filter(|row| row.contains(",matched,")) {
+        let other = by_id[row.split(',').next().unwrap()];
+        assert!(other.starts_with(row.as_str()), "{row} became {other}");
+    }
+    let is_misread = |row: &&String| row.split(',').nth(11).is_some_and(|probability| !probability.is_empty());
+    let misread: Vec<&String> = with_misreads.iter().filter(is_misread).collect();
+    let exits_alone = exact.iter().filter(|row| row.contains(",unmatched_exit,")).count();
+    assert!(misread.len() * 3 > exits_alone, "{} of {exits_alone}", misread.len());
+    for row in misread {
+        let fields: Vec<&str> = row.split(',').collect();
+        assert!(fields[8] == "matched" && fields[2] != fields[10] && fields[11] >= "0.8000", "{row}");
+    }
+    let mut events: Vec<&str> =
+        with_misreads.iter().flat_map(|row| [3, 5].map(|at| row.split(',').nth(at).unwrap())).collect();
+    events.retain(|id| !id.is_empty());
+    let count = events.len();
+    events.sort_unstable();
+    events.dedup();
+    assert_eq!(events.len(), count);
+}
+
+#[test]
+fn the_order_of_events_and_their_copies_change_no_byte() {
+    let (folder, mut lines) = (tempfile::tempdir().unwrap(), traffic());
+    let in_order = replayed(folder.path(), &lines, true);
+    lines.reverse();
+    lines.extend(lines[..20].to_vec());
+    assert_eq!(replayed(folder.path(), &lines, true), in_order);
+}
