@@ -1,17 +1,17 @@
 //! `dwell verify`: does the ledger account for every recorded event exactly once, and does every session agree with
 //! its events?
 //!
-//! A running summary API verifies its own ledger. If none answers, the configured ledger is opened here, with its
-//! lock. Read-only. `sessions` defines the comparison.
+//! A ledger that a flag names is opened here, with its lock. Without such a flag a running summary API verifies its own
+//! ledger, and if none answers, the configured ledger is opened here. `sessions` defines the comparison.
 
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use futures::StreamExt as _;
 use parking::readable::counted;
-use service_kit::ServiceContext;
+use service_kit::{ServiceContext, Unavailable};
 use sessions::{Service, Verification};
-use settings::{INTERNAL_TOKEN, OF_COMMANDS, Settings};
+use settings::{DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, OF_COMMANDS, Setting, Settings};
 use summary_api::offline;
 
 use crate::commands::api_client::{self, Client, address};
@@ -24,17 +24,25 @@ const ROUTE: &str = "internal/v1/verify";
 /// The maximum length of an answer's line: a hundred faults of some hundred bytes.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
+/// The settings that name a ledger. As a flag each means this ledger, not the one of a running summary API.
+const LEDGER_FLAGS: [&Setting; 2] = [&DATABASE_URL, &DATA_DIR];
+
 const EXAMPLES: &str = "\
 Examples:
   dwell verify
   dwell verify --api http://parking.example:5000 --internal-token \"$TOKEN\"
-  dwell verify --data-dir /var/lib/dwell        (while nothing runs there)";
+  dwell verify --data-dir /var/lib/dwell        (while nothing runs there)
+  dwell verify --database-url sqlite:copy.sqlite
+                                                (a copy, beside a running summary API)";
 
 const AFTER: &str = "\
 Compares every vehicle's events with its sessions, the stored timelines with the events, the list of changes with the
 sessions, the counts of every quarter hour (the statistics) with the sessions, and the occupancy with the open sessions. It
 only reads, and may run beside the pipeline: what is counted over the whole ledger is then left out while events come in.
 A ledger of an older program is brought up to this one first.
+
+--database-url and --data-dir open that ledger here, whatever summary API runs. Without them the summary API verifies its
+own ledger.
 
 Exit codes: 0 no fault; 1 faults, or the ledger can't be read; 2 unknown flag; 69 no summary API answers and no ledger is
 here; 78 wrong settings.";
@@ -51,6 +59,9 @@ pub enum Error {
     /// The ledger can't be opened here.
     #[error("the ledger is not verified")]
     Ledger(#[from] offline::Error),
+    /// A flag names a ledger, and none is there.
+    #[error("the ledger is not verified")]
+    Absent(#[source] Unavailable),
     /// The ledger can't be read.
     #[error("the ledger is not verified")]
     Service(#[from] sessions::Error),
@@ -74,11 +85,8 @@ pub fn command() -> Command {
         .about("Compare the whole ledger with its events: is each accounted for, exactly once?")
         .before_help(EXAMPLES)
         .after_help(AFTER)
-        .arg(api_client::flag());
-    settings::reading(
-        command,
-        &[&[&settings::SUMMARY_API_URL, &INTERNAL_TOKEN, &settings::DATABASE_URL, &settings::DATA_DIR], OF_COMMANDS],
-    )
+        .arg(api_client::flag().conflicts_with_all(LEDGER_FLAGS.map(|flag| flag.name)));
+    settings::reading(command, &[&[&settings::SUMMARY_API_URL, &INTERNAL_TOKEN, &DATABASE_URL, &DATA_DIR], OF_COMMANDS])
 }
 
 /// Runs the command.
@@ -95,15 +103,16 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 
 async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> Result<(), Error> {
     let progress = Progress::of_things("vehicles");
-    let found = match ask(matches, settings, &progress).await {
-        // An address that was given explicitly has no fallback.
-        Err(Error::Api(api_client::Error::Unavailable(reason))) if !api_client::is_named(matches, settings) => {
-            let opened = offline::open(settings, context).await?.ok_or(api_client::Error::Unavailable(reason))?;
-            let found = here(&opened.service, &progress).await;
-            opened.service.close().await;
-            found?
+    let found = if let Some(flag) = LEDGER_FLAGS.iter().copied().find(|flag| settings.is_flag(flag)) {
+        here(settings, context, &progress).await?.ok_or_else(|| absent(flag))?
+    } else {
+        match ask(matches, settings, &progress).await {
+            // An address that was given explicitly has no fallback.
+            Err(Error::Api(api_client::Error::Unavailable(reason))) if !api_client::is_named(matches, settings) => {
+                here(settings, context, &progress).await?.ok_or(api_client::Error::Unavailable(reason))?
+            }
+            asked => asked?,
         }
-        asked => asked?,
     };
     progress.finish();
     output::write(summary(&found).as_bytes()).map_err(Error::Output)?;
@@ -138,8 +147,24 @@ async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> 
     if last.done { Ok(last) } else { Err(Error::BrokenOff("before its last part".to_owned())) }
 }
 
-/// Verifies a ledger that is opened here.
-async fn here(service: &Service, progress: &Progress) -> Result<Verification, Error> {
+fn absent(flag: &Setting) -> Error {
+    let reason = format!("there is none where --{} says", flag.flag());
+    Error::Absent(Unavailable { name: "the ledger", reason })
+}
+
+/// Verifies the configured ledger, opened here; `None` when there is none.
+async fn here(
+    settings: &Settings,
+    context: &ServiceContext,
+    progress: &Progress,
+) -> Result<Option<Verification>, Error> {
+    let Some(opened) = offline::open(settings, context).await? else { return Ok(None) };
+    let found = verify_parts(&opened.service, progress).await;
+    opened.service.close().await;
+    found.map(Some)
+}
+
+async fn verify_parts(service: &Service, progress: &Progress) -> Result<Verification, Error> {
     let mut parts = std::pin::pin!(service.verify().await?);
     let mut last = Verification::default();
     while let Some(part) = parts.next().await {

@@ -118,6 +118,11 @@ impl Settings {
         self.given.get(setting.name).is_some_and(|given| given.origin != Origin::Default)
     }
 
+    /// Whether a value was given as a flag of the command line, which means this one run.
+    pub fn is_flag(&self, setting: &Setting) -> bool {
+        self.given.get(setting.name).is_some_and(|given| given.origin == Origin::Flag)
+    }
+
     /// Every effective value, secrets redacted.
     pub fn effective(&self) -> Effective {
         self.values_of(|_| true)
