@@ -6,7 +6,6 @@ use parking::{Direction, EventKey, Timestamp};
 use uuid::Uuid;
 
 use super::Error;
-use super::bucket_sort::{BucketSort, bucket_bits};
 use super::interner::{LocalInterner, VehicleInterner, VehicleKey};
 use super::spill_store::{PartitionWriter, Partitions};
 
@@ -36,18 +35,10 @@ fn record_of(vehicle: VehicleKey, key: &EventKey) -> EventRecord {
     [vehicle, moment, high, low]
 }
 
-/// A multiplicative hash of the vehicle: the upper bits are the partition, the next ones the bucket within it.
-fn hash_of(vehicle: VehicleKey) -> u64 {
-    (vehicle ^ (vehicle >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
+/// The upper bits of a multiplicative hash of the vehicle.
 fn partition_of(vehicle: VehicleKey) -> usize {
-    usize::try_from(hash_of(vehicle) >> (u64::BITS - PARTITION_BITS)).unwrap_or(0)
-}
-
-/// The `bits` of the hash below those of the partition.
-fn bucket_of(vehicle: VehicleKey, bits: u32) -> usize {
-    usize::try_from((hash_of(vehicle) << PARTITION_BITS).unbounded_shr(u64::BITS - bits)).unwrap_or(0)
+    let hash = (vehicle ^ (vehicle >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(hash >> (u64::BITS - PARTITION_BITS)).unwrap_or(0)
 }
 
 /// Partitions the events of one thread.
@@ -102,26 +93,22 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Sorts the events of a partition by vehicle and moment, in reusable buffers.
+/// Sorts the events of a partition by vehicle and moment, in a reusable buffer.
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
-    taken: Vec<EventRecord>,
-    sorted: Vec<EventRecord>,
-    bucket_sort: BucketSort,
+    records: Vec<EventRecord>,
 }
 
 impl Sorter {
-    /// Takes the partition and sorts it: the events of one vehicle are adjacent and in order of their keys; the order of
-    /// vehicles is undefined.
+    /// Takes the partition and sorts it: the events of one vehicle are adjacent and in order of their keys.
     pub(super) fn sorted(
         &mut self,
         partitions: &Partitions<'_, EVENT_WORDS>,
         partition: usize,
     ) -> Result<&[EventRecord], Error> {
-        partitions.take(partition, &mut self.taken)?;
-        let bits = bucket_bits(self.taken.len());
-        self.bucket_sort.sort(&self.taken, &mut self.sorted, 1 << bits, |record| bucket_of(record[0], bits));
-        Ok(&self.sorted)
+        partitions.take(partition, &mut self.records)?;
+        self.records.sort_unstable();
+        Ok(&self.records)
     }
 }
 
@@ -147,12 +134,9 @@ mod tests {
             let mut sorter = Sorter::default();
             let sorted = sorter.sorted(&partitions, 0).unwrap();
 
-            let mut vehicles: Vec<Vec<EventRecord>> =
-                sorted.chunk_by(|one, next| one[0] == next[0]).map(<[_]>::to_vec).collect();
-            vehicles.sort();
             let mut expected = records;
             expected.sort_unstable();
-            prop_assert_eq!(vehicles.concat(), expected);
+            prop_assert_eq!(sorted, expected);
         }
 
         #[test]

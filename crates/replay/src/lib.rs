@@ -4,14 +4,13 @@
 //! `matching` defines the sessions; [`event_files`] reads the events and writes the sessions.
 //!
 //! Events are partitioned by vehicle (`events`). Each partition is matched (`settling`), and its sessions are partitioned by
-//! time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles, `bucket_sort` sorts
-//! one partition, `work` runs the passes on all processors, and `spill_store` keeps the partitions in bounded memory.
+//! time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles, `work` runs the passes
+//! on all processors, and `spill_store` keeps the partitions in bounded memory.
 //!
 //! `misreads` matches exits and entries whose plates differ as well; it keeps all events in memory.
 //!
 //! Start reading at [`Replay`]. Deliberately not here: the command line, the settings, and any runtime: the work blocks.
 
-mod bucket_sort;
 mod events;
 mod interner;
 mod misreads;

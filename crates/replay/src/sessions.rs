@@ -6,12 +6,9 @@ use event_files::session_file::Row;
 use parking::{Direction, EventKey, SessionId, State, Timestamp};
 use uuid::Uuid;
 
-use super::bucket_sort::{BucketSort, bucket_bits};
 use super::interner::{InternedNames, PlateBuffer};
 use super::settling::{SessionRecord, anchor_of};
 
-/// The time of a session's id stands in its first 48 bits.
-const TIME_SHIFT: u32 = u128::BITS - 48;
 /// Records fetched together: they are far apart in memory, so their cache misses overlap.
 const FETCH_RECORDS: usize = 64;
 
@@ -20,8 +17,6 @@ const FETCH_RECORDS: usize = 64;
 pub(super) struct Order {
     /// The id of each session as one comparable number, and its session's index.
     ids: Vec<(u128, u32)>,
-    sorted: Vec<(u128, u32)>,
-    bucket_sort: BucketSort,
     identity: Vec<u8>,
     fetched: Vec<SessionRecord>,
 }
@@ -42,26 +37,14 @@ impl Order {
                 SessionId::of_names(lot, names.plate(record[0], &mut buffer), &anchor_key(record), &mut self.identity);
             (id.as_uuid().as_u128(), index)
         }));
-        self.sort();
-        for ids in self.sorted.chunks(FETCH_RECORDS) {
+        self.ids.sort_unstable();
+        for ids in self.ids.chunks(FETCH_RECORDS) {
             self.fetched.clear();
             self.fetched.extend(ids.iter().map(|(_, index)| records[*index as usize]));
             for ((id, _), record) in ids.iter().zip(&self.fetched) {
                 visit(&row(SessionId::from_uuid(Uuid::from_u128(*id)), record, names, &mut buffer));
             }
         }
-    }
-
-    /// A bucket sort by time, which ids begin with; within a bucket by the full id.
-    fn sort(&mut self) {
-        let time = |id: u128| u64::try_from(id >> TIME_SHIFT).unwrap_or(u64::MAX);
-        let times = self.ids.iter().map(|(id, _)| time(*id));
-        let (first, last) = times.fold((u64::MAX, 0), |(first, last), time| (first.min(time), last.max(time)));
-        let span = last.saturating_sub(first);
-        let shift = (u64::BITS - span.leading_zeros()).saturating_sub(bucket_bits(self.ids.len()));
-        let bucket_of = |id: u128| usize::try_from((time(id) - first) >> shift).unwrap_or(usize::MAX);
-        let buckets = usize::try_from(span >> shift).unwrap_or(0) + 1;
-        self.bucket_sort.sort(&self.ids, &mut self.sorted, buckets, |(id, _)| bucket_of(*id));
     }
 }
 
