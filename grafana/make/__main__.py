@@ -1,14 +1,14 @@
 """Writes the dashboards of grafana/dashboards:  python3 grafana/make
 
-With --check it writes nothing, and says which files are not what it would write. A test runs that, so change a
-dashboard here and never in its JSON.
+With --check it writes nothing, and reports the files that are out of date. A test runs it with --check: change a
+dashboard here, never in its JSON.
 """
 
 import json
 import pathlib
 import sys
 
-# No folder of compiled files beside the sources.
+# Don't write __pycache__ next to the sources.
 sys.dont_write_bytecode = True
 
 import car_park
@@ -34,7 +34,7 @@ def main(arguments):
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
     stale = sorted(name for name in texts.keys() | there.keys() if texts.get(name) != there.get(name))
     if stale:
-        sys.exit(f"not what grafana/make writes: {', '.join(stale)}; run python3 grafana/make")
+        sys.exit(f"out of date: {', '.join(stale)}; run python3 grafana/make")
 
 
 main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The dashboard Car park: who is inside, how long they stay, and what did not match. How fast it all is, is another's."""
+"""The dashboard Car park: occupancy, stays and unmatched events. Latency and health are on other dashboards."""
 
 from frame import LOT, dashboard
 from gates import GATES, LOTS, OF_LOT
@@ -6,11 +6,11 @@ from parts import BLUE, GREEN, ORANGE, PURPLE, RATE, RED, ask, bars, heat, lines
 
 STAYS = f"dwell_stay_duration_seconds_bucket{OF_LOT}"
 SHARE = "sum(rate(unmatched_events[{0}])) / (sum(rate(matched_events[{0}])) + sum(rate(unmatched_events[{0}])))"
-FULL = [(GREEN,), (0.85, ORANGE), (0.95, RED)]
+OCCUPANCY_LEVELS = [(GREEN,), (0.85, ORANGE), (0.95, RED)]
 
 
 def an_hour(series, window=RATE):
-    """How many an hour, at the pace of the window."""
+    """The rate per hour over the window."""
     return f"3600 * sum(rate({series}[{window}]))"
 
 
@@ -19,37 +19,37 @@ NOW = section(
     4,
     number(
         "Inside",
-        "Vehicles inside the chosen lots now: entered, and not left.",
+        "Vehicles inside the selected lots: entered and not left.",
         "short",
         ask(f"sum(dwell_inside{OF_LOT})", instant=True),
         width=4,
         thresholds=[(BLUE,)],
-        empty="nobody",
+        empty="no vehicles",
     ),
     number(
-        "Full",
-        "Vehicles inside as a share of what fits in, over the chosen lots that say their capacity in the file of lots "
-        "(DWELL_LOTS). More than 100 %: exits are missed.",
+        "Occupancy now",
+        "Vehicles inside as a share of the capacity, over the selected lots that have a capacity in the file of lots "
+        "(DWELL_LOTS). Above 100 %: exits are missed.",
         "percentunit",
         ask(
             f"sum(dwell_inside{OF_LOT} and on (lot) dwell_lot_capacity) / sum(dwell_lot_capacity{OF_LOT})",
             instant=True,
         ),
         width=4,
-        thresholds=FULL,
+        thresholds=OCCUPANCY_LEVELS,
         empty="no capacity known",
     ),
     number(
-        "Entries in an hour",
-        "Sessions that an entry opened in the last hour, in all lots.",
+        "Entries, last hour",
+        "Sessions opened by an entry in the last hour, all lots.",
         "short",
         ask('sum(increase(dwell_session_changes_total{rule="entered"}[1h]))', instant=True),
         width=4,
         thresholds=[(BLUE,)],
     ),
     number(
-        "Exits in an hour",
-        "Exits of the last hour in all lots, matched and unmatched.",
+        "Exits, last hour",
+        "Exits of the last hour, matched and unmatched, all lots.",
         "short",
         ask("sum(increase(matched_events[1h])) + sum(increase(unmatched_events[1h]))", instant=True),
         width=4,
@@ -57,17 +57,17 @@ NOW = section(
     ),
     number(
         "Exits unmatched",
-        "The share of the last hour's exits that found no entry, in all lots. The simulated gates give about 20 %. Far "
+        "Exits of the last hour that found no entry, as a share of all, all lots. The simulated gates cause about 20 %. Far "
         "more than usual: docs/runbooks/unmatched-share-high.md.",
         "percentunit",
         ask(SHARE.format("1h"), instant=True),
         width=4,
         thresholds=[(GREEN,), (0.3, ORANGE), (0.5, RED)],
-        empty="no exit",
+        empty="no exits",
     ),
     number(
-        "Overdue",
-        "Open sessions beyond the longest stay that nothing has ended yet. More than none for long: "
+        "Overdue stays",
+        "Open sessions that are longer than the longest stay and not ended yet. Above 0 for long: "
         "docs/runbooks/stays-overdue.md.",
         "short",
         ask("max(dwell_overdue_stays)", instant=True),
@@ -80,17 +80,17 @@ OCCUPANCY = section(
     "Occupancy",
     9,
     lines(
-        "Inside over time",
-        "Vehicles inside each chosen lot. A line that only rises, day after day, is a lot whose exits are missed.",
+        "Vehicles inside",
+        "Vehicles inside each selected lot. A line that only rises, day after day, is a lot whose exits are missed.",
         "short",
         ask(f"sum by (lot) (dwell_inside{OF_LOT})", "{{lot}}"),
         width=14,
-        empty="nobody yet",
+        empty="no vehicles yet",
     ),
     bars(
-        "Full, by lot",
-        "Vehicles inside as a share of what fits in, for lots that say their capacity. Above 95 %: full for whoever looks "
-        "for a place. Above 100 %: exits are missed, or the capacity is wrong.",
+        "Occupancy, by lot",
+        "Vehicles inside as a share of the capacity, for lots with a capacity. Above 95 %: drivers find hardly any free "
+        "spaces. Above 100 %: exits are missed, or the capacity is wrong.",
         "percentunit",
         ask(
             f"sum by (lot) (dwell_inside{OF_LOT}) / sum by (lot) (dwell_lot_capacity{OF_LOT})",
@@ -98,18 +98,18 @@ OCCUPANCY = section(
             instant=True,
         ),
         width=10,
-        thresholds=FULL,
+        thresholds=OCCUPANCY_LEVELS,
         highest=1,
         empty="no capacity known",
     ),
 )
 
 MATCHING = section(
-    "What matched, and what did not (all lots)",
+    "Matched and unmatched (all lots)",
     8,
     lines(
         "Exits, matched and unmatched",
-        "Exits an hour, each counted once: when first recorded in a matched session, or when first recorded as unmatched.",
+        "Exits per hour, each counted once: when first recorded as matched or as unmatched.",
         "suffix: /h",
         ask(an_hour("matched_events"), "matched"),
         ask(an_hour("unmatched_events"), "unmatched"),
@@ -118,10 +118,10 @@ MATCHING = section(
         stack=True,
     ),
     lines(
-        "Share unmatched, and what is usual",
-        "Unmatched exits as a share of all exits over an hour, beside the mean of the week and the same hour a week ago. "
-        "Far above both: an entry gate is silent or reads badly, see docs/runbooks/unmatched-share-high.md. What is usual "
-        "is there once the recording rules of deploy/prometheus have run for a week.",
+        "Unmatched share, compared with the week",
+        "Unmatched exits as a share of all exits over an hour, with the mean of the week and the same hour a week ago. "
+        "Far above both: an entry gate is silent or misreads plates, see docs/runbooks/unmatched-share-high.md. The lines "
+        "of the week begin once the recording rules of deploy/prometheus have run for a week.",
         "percentunit",
         ask(SHARE.format("1h"), "now"),
         ask("pipeline:exits_unmatched:ratio_rate1w", "mean of the week"),
@@ -129,12 +129,12 @@ MATCHING = section(
         width=8,
         colours={"now": ORANGE, "mean of the week": BLUE, "a week ago": PURPLE},
         highest=1,
-        empty="no exit",
+        empty="no exits",
     ),
     lines(
         "Entries unmatched, by reason",
-        "Entries an hour that no exit will answer: `re_entered` says that an exit was missed, `max_stay` that nobody left "
-        "within the longest stay, `unread` that no plate was read. Much `re_entered`: look at the exit gates.",
+        "Entries per hour without an exit. `re_entered`: the vehicle entered again, so its exit was missed; `max_stay`: no exit "
+        "within the longest stay; `unread`: no plate was read. Many `re_entered`: check the exit gates.",
         "suffix: /h",
         ask(f"3600 * sum by (reason) (rate(dwell_unmatched_entries_total[{RATE}]))", "{{reason}}"),
         width=8,
@@ -142,27 +142,27 @@ MATCHING = section(
 )
 
 DECISIONS = section(
-    "How it was decided (all lots)",
+    "Decisions (all lots)",
     8,
     lines(
         "Decisions, by rule",
-        "Changes to sessions an hour, by the rule that made them. `superseded` gives a session's events to another one; "
-        "`hold_ended` is an exit whose entry did not come in time.",
+        "Changes of sessions per hour, by rule. `superseded`: a session's events moved to another one; "
+        "`hold_ended`: an exit whose entry did not arrive in time.",
         "suffix: /h",
         ask(f"3600 * sum by (rule) (rate(dwell_session_changes_total[{RATE}]))", "{{rule}}"),
         width=6,
     ),
     lines(
         "Exits held",
-        "Exits that wait for a late entry, for as long as DWELL_HOLD says. Many: entries come late, or not at all.",
+        "Exits that wait up to DWELL_HOLD for a late entry. Many: entries arrive late, or not at all.",
         "short",
         ask("max(dwell_held_exits)", "held"),
         width=6,
     ),
     lines(
         "Revised and voided",
-        "Decisions an hour that later evidence overturned, and sessions that became void by it. Each is right now; many of "
-        "them mean that gates report late or in no order.",
+        "Decisions per hour that a late event revised, and sessions that became void. The result is right; many "
+        "of them mean that gates report late or out of order.",
         "suffix: /h",
         ask(an_hour("dwell_revisions_total"), "revised"),
         ask(an_hour("dwell_voided_sessions_total"), "voided"),
@@ -170,8 +170,8 @@ DECISIONS = section(
     ),
     lines(
         "Re-reads",
-        "Events an hour that belong to a passage that another read speaks for: one vehicle, read again and again. They "
-        "change no session. Many: a camera sees the queue before its gate; /api/v1/gates says which gate it is.",
+        "Repeated reads of one passage per hour. They "
+        "change no session. Many: a camera sees the queue in front of its gate; /api/v1/gates shows which one.",
         "suffix: /h",
         ask(an_hour("dwell_re_reads_total"), "re-reads"),
         width=6,
@@ -179,43 +179,43 @@ DECISIONS = section(
 )
 
 DWELL = section(
-    "How long they stay",
+    "Stays",
     9,
     heat(
-        "Dwell",
-        "Matched stays of the chosen lots by how long they lasted, when they ended. Each exit counts once, when first "
-        "matched. A band that moves is another kind of visitor; one below five minutes is people who find no place.",
+        "Dwell time distribution",
+        "Matched stays of the selected lots by dwell time, at the time of the exit. Each exit counts once, when first "
+        "matched. A band below five minutes is drivers who find no free space.",
         "s",
         "dwell_stay_duration_seconds",
         OF_LOT,
         width=10,
-        empty="no stay has ended",
+        empty="no stays ended",
     ),
     lines(
-        "Dwell of half, of nine in ten, of nearly all",
-        "Half of the stays of the last hour in the chosen lots were at most p50 long, 99 of 100 at most p99. Values between "
+        "Dwell time percentiles",
+        "Median stay, 90th and 99th percentile of the stays of the last hour in the selected lots. Values between "
         "two bucket bounds are interpolated.",
         "s",
-        ask(f"histogram_quantile(0.5, sum by (le) (rate({STAYS}[1h])))", "p50"),
-        ask(f"histogram_quantile(0.9, sum by (le) (rate({STAYS}[1h])))", "p90"),
-        ask(f"histogram_quantile(0.99, sum by (le) (rate({STAYS}[1h])))", "p99"),
+        ask(f"histogram_quantile(0.5, sum by (le) (rate({STAYS}[1h])))", "median stay"),
+        ask(f"histogram_quantile(0.9, sum by (le) (rate({STAYS}[1h])))", "90th percentile"),
+        ask(f"histogram_quantile(0.99, sum by (le) (rate({STAYS}[1h])))", "99th percentile"),
         width=7,
-        empty="no stay has ended",
+        empty="no stays ended",
     ),
     lines(
-        "Stays ended, by lot",
-        "Matched stays an hour in each of the chosen lots. Turnover: divide by the capacity.",
+        "Stays per hour, by lot",
+        "Matched stays per hour in each selected lot. Divided by the capacity, this is the turnover.",
         "suffix: /h",
         ask(f"3600 * sum by (lot) (rate(dwell_stay_duration_seconds_count{OF_LOT}[{RATE}]))", "{{lot}}"),
         width=7,
-        empty="no stay has ended",
+        empty="no stays ended",
     ),
 )
 
 DASHBOARD = dashboard(
     "dwell-car-park",
     "Dwell: Car park",
-    "Who is inside, how long they stay, and what did not match. Numbers of a single lot are narrowed by the variable Lot.",
+    "Occupancy, stays and unmatched events. The variable Lot selects the lots of panels by lot.",
     [LOT],
     [NOW, OCCUPANCY, MATCHING, DECISIONS, DWELL, LOTS, GATES],
 )

@@ -1,10 +1,10 @@
-"""The frame of every dashboard: variables, annotations, and the links from one to the others."""
+"""The frame of every dashboard: variables, annotations, and links to the others."""
 
 from parts import GREY, PROMETHEUS, RED, laid_out
 
 
 def choice(name, label, description, values_of):
-    """A variable whose values are those of a label in Prometheus; all of them at first."""
+    """A variable with the values of a Prometheus label; all are selected at first."""
     return {
         "name": name,
         "label": label,
@@ -49,7 +49,7 @@ LOT = choice("lot", "Lot", "Car parks to show", "label_values(dwell_inside, lot)
 
 
 def mark(name, colour, expression, title, text):
-    """Marks moments on all panels."""
+    """An annotation on all panels."""
     return {
         "name": name,
         "datasource": PROMETHEUS,
@@ -88,7 +88,7 @@ MARKS = [
         "sum by (service, version) (dwell_build_info)"
         " unless sum by (service, version) (dwell_build_info offset 2m)",
         "{{service}} {{version}}",
-        "This version of {{service}} began to run",
+        "This version of {{service}} started",
     ),
 ]
 
@@ -106,7 +106,7 @@ LINKS = [
         "url": "",
     },
     {
-        "title": "API and page",
+        "title": "Operator's page",
         "type": "link",
         "url": "http://localhost:5000",
         "icon": "external link",

@@ -1,7 +1,7 @@
-"""What dashboards are made of: queries, panels, and sections with the places of their panels.
+"""The parts of a dashboard: queries, panels, and sections that lay out their panels.
 
-Classic JSON of schema version 39, which Grafana 11, 12 and 13 load. What the panels ask, and what they say, is left to
-one file for each dashboard.
+Classic JSON of schema version 39, which Grafana 11, 12 and 13 load. Queries and texts are in one
+file per dashboard.
 """
 
 import zlib
@@ -12,12 +12,12 @@ WIDTH = 24
 
 # A service, and one process of it. Panels of the services are narrowed by both.
 JOB = 'job=~"$job", instance=~"$instance"'
-# The window of rates: at least four scrapes, by Grafana's own reckoning.
+# The window of rates: at least four scrapes, as Grafana computes it.
 RATE = "$__rate_interval"
 
 GREEN, ORANGE, RED, BLUE, PURPLE, GREY = "green", "orange", "red", "blue", "purple", "#808080"
-UP_OR_AWAY = [
-    {"type": "value", "options": {"0": {"text": "away", "color": RED, "index": 0}}},
+UP_OR_DOWN = [
+    {"type": "value", "options": {"0": {"text": "down", "color": RED, "index": 0}}},
     {"type": "value", "options": {"1": {"text": "up", "color": GREEN, "index": 1}}},
 ]
 
@@ -39,7 +39,7 @@ def panel(kind, title, description, unit, queries, width, defaults, options):
     """A panel of any kind; the place comes from its section."""
     targets = [query | {"refId": chr(ord("A") + place)} for place, query in enumerate(queries)]
     return {
-        # Stays the same for as long as the title does, so that links to a single panel keep working.
+        # Depends on the title only, so that links to a single panel keep working.
         "id": zlib.crc32(title.encode()) % 1_000_000,
         "type": kind,
         "title": title,
@@ -53,7 +53,7 @@ def panel(kind, title, description, unit, queries, width, defaults, options):
 
 
 def steps(thresholds):
-    """Thresholds: the first colour holds from the beginning on, each other one from its value on."""
+    """Thresholds: the first colour is the base, each other one applies from its value on."""
     (first,), *others = thresholds
     listed = [{"color": first, "value": None}, *({"color": colour, "value": value} for value, colour in others)]
     return {"mode": "absolute", "steps": listed}
@@ -147,7 +147,7 @@ def bars(title, description, unit, *queries, width, thresholds, highest=None, em
 
 
 def heat(title, description, unit, histogram, selector, width, empty=None):
-    """How a classic histogram spreads over its buckets, whose bounds have this unit, over time."""
+    """The buckets of a classic histogram over time, as a heat map; the unit is that of the bucket bounds."""
     buckets = f"sum by (le) (increase({histogram}_bucket{selector}[{RATE}]))"
     defaults = {"custom": {"scaleDistribution": {"type": "linear"}}}
     if empty:
@@ -192,11 +192,11 @@ def log_lines(title, description, expression, width):
         "sortOrder": "Descending",
         "wrapLogMessage": True,
     }
-    return panel("logs", title, description, "none", [query], width, {"noValue": "no line, or no Loki"}, options)
+    return panel("logs", title, description, "none", [query], width, {"noValue": "no lines, or no Loki"}, options)
 
 
 def section(title, height, *panels, closed=False):
-    """Panels of one height under a heading; they flow from left to right. What is closed asks nothing until it is opened."""
+    """Panels of one height under a heading, from left to right. A closed section sends no query until it is opened."""
     return {"title": title, "height": height, "panels": panels, "closed": closed}
 
 

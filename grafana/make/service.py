@@ -1,9 +1,9 @@
-"""The dashboard Service: is it well, how fast is it, what of it fails. What is inside the car parks is another's."""
+"""The dashboard Service: health, latency and errors. The numbers of the car parks are on another dashboard."""
 
 from frame import INSTANCE, SERVICE, dashboard
-from parts import GREEN, JOB, ORANGE, RATE, RED, UP_OR_AWAY, ask, heat, lines, log_lines, number, section
+from parts import GREEN, JOB, ORANGE, RATE, RED, UP_OR_DOWN, ask, heat, lines, log_lines, number, section
 
-# These two work unchanged in everybody's own dashboards, for ever, so they are not narrowed by any variable.
+# A contract: these two expressions work unchanged in other dashboards, so they use no variable.
 MEAN = "rate(event_processing_latency_seconds_sum[5m]) / rate(event_processing_latency_seconds_count[5m])"
 P99 = "histogram_quantile(0.99, rate(event_processing_latency_seconds_bucket[5m]))"
 
@@ -13,7 +13,7 @@ BURN = "pipeline:event_processing_latency_seconds:over_1s_ratio_rate"
 
 
 def quantile(share):
-    """This share of events was recorded at least so fast, by whichever correlator."""
+    """The latency quantile over all chosen correlators."""
     buckets = f"event_processing_latency_seconds_bucket{{{JOB}}}"
     return f"histogram_quantile({share}, sum by (le) (rate({buckets}[5m])))"
 
@@ -24,8 +24,8 @@ LATENCIES = section(
     lines(
         "Latency of an event, mean",
         "Mean time from the delivery of a gate event to the correlator until its sessions are recorded in the ledger, "
-        "over five minutes. One line a correlator; a correlator without events has no mean. When it rises: is one "
-        "correlator slow, or all? All together: look at the ledger's calls under Internals.",
+        "over five minutes. One line per correlator; a correlator without events has no mean. If all of them rise together, "
+        "look at the ledger's calls on the dashboard Internals.",
         "s",
         ask(MEAN, "mean {{instance}}"),
         width=8,
@@ -33,9 +33,9 @@ LATENCIES = section(
     ),
     lines(
         "Latency of an event, p99",
-        "99 of 100 gate events were recorded at least this fast, over five minutes. One line a correlator; a correlator "
-        "without events has no p99. Values between two bucket bounds are interpolated. The objective is 1 s; above it, "
-        "docs/runbooks/latency-budget-burns-fast.md says what to do.",
+        "99th percentile of the latency over five minutes. One line per correlator; a correlator without events has no "
+        "p99. Values between two bucket bounds are interpolated. The objective is 1 s; above it: "
+        "docs/runbooks/latency-budget-burns-fast.md.",
         "s",
         ask(P99, "p99 {{instance}}"),
         width=8,
@@ -43,51 +43,51 @@ LATENCIES = section(
     ),
     lines(
         "Latency over all correlators",
-        "The same, over all correlators together: their buckets are summed before the quantile is taken, since a mean of "
-        "quantiles says nothing. A p99 far above the p50 is a few slow batches; both high is a slow ledger.",
+        "Percentiles of the latency over all correlators together. A p99 far above the median: a few slow batches. Both "
+        "high: a slow ledger.",
         "s",
-        ask(quantile(0.5), "p50"),
-        ask(quantile(0.9), "p90"),
-        ask(quantile(0.99), "p99"),
+        ask(quantile(0.5), "median"),
+        ask(quantile(0.9), "90th percentile"),
+        ask(quantile(0.99), "99th percentile"),
         width=8,
         thresholds=OBJECTIVE,
     ),
 )
 
 HEALTH = section(
-    "Is it well?",
+    "Health",
     5,
     number(
         "Services",
-        "Whether Prometheus can read each service. Away: docs/runbooks/service-down.md.",
+        "Whether Prometheus can scrape each service. Down: docs/runbooks/service-down.md.",
         "none",
         ask('min by (job) (up{job=~"$job"})', "{{job}}", instant=True),
         width=6,
         thresholds=[(RED,), (1, GREEN)],
-        mappings=UP_OR_AWAY,
+        mappings=UP_OR_DOWN,
     ),
     number(
-        "What they need",
-        "Whether each server that is needed can be reached, by the word of whoever needs it most. Away: events wait and "
-        "nothing is lost, see docs/runbooks/dependency-down.md; without Redis work goes on more slowly, see "
-        "docs/runbooks/cache-away.md. The own clock counts too: docs/runbooks/own-clock-off.md.",
+        "Dependencies",
+        "Whether every service reaches its dependencies. Down: events wait and "
+        "nothing is lost, see docs/runbooks/dependency-down.md; without Redis the services are slower, see "
+        "docs/runbooks/cache-away.md. `clock` is the machine's own clock: docs/runbooks/own-clock-off.md.",
         "none",
         ask(f"min by (dependency) (dwell_dependency_up{{{JOB}}})", "{{dependency}}", instant=True),
         width=6,
         thresholds=[(RED,), (1, GREEN)],
-        mappings=UP_OR_AWAY,
+        mappings=UP_OR_DOWN,
     ),
     number(
         "Correlators",
-        "Correlators that report to the summary API. None: nothing is matched, see docs/runbooks/no-correlator.md.",
+        "Correlators that report to the summary API. Zero: nothing is matched, see docs/runbooks/no-correlator.md.",
         "none",
         ask("max(dwell_correlators_reporting)", instant=True),
         width=2,
         thresholds=[(RED,), (1, GREEN)],
     ),
     number(
-        "Events wait for",
-        "How long the last event that waits in a queue will wait at the present pace. Beyond a minute and growing: "
+        "Queue delay",
+        "How long the last event in the queue will wait at the current rate. More than a minute and growing: "
         "docs/runbooks/backlog-growing.md; not moving at all: docs/runbooks/backlog-not-moving.md.",
         "s",
         ask(
@@ -96,24 +96,24 @@ HEALTH = section(
         ),
         width=3,
         thresholds=[(GREEN,), (10, ORANGE), (60, RED)],
-        empty="nothing comes",
+        empty="no events",
     ),
     number(
         "Exits unmatched",
-        "Unmatched exits as a share of all exits, over five minutes. The simulated gates give about 20 %. What is usual "
-        "is under Car park; far more than usual: docs/runbooks/unmatched-share-high.md.",
+        "Unmatched exits as a share of all exits, over five minutes. The simulated gates cause about 20 %. The dashboard "
+        "Car park shows the usual share; far more than usual: docs/runbooks/unmatched-share-high.md.",
         "percentunit",
         ask(f"{UNMATCHED} / (sum(rate(matched_events[5m])) + {UNMATCHED})", instant=True),
         width=3,
         thresholds=[(GREEN,), (0.3, ORANGE), (0.5, RED)],
-        empty="no exit",
+        empty="no exits",
     ),
     number(
         "Dead letters",
-        "Events refused in the last hour, and all that lie in the queue parking.dead with the reason; `dwell dlq list` "
-        "shows them, docs/runbooks/dead-letters.md and docs/runbooks/dead-letters-waiting.md say what to do.",
+        "Events refused in the last hour, and all messages in the dead-letter queue. `dwell dlq list` shows them with their "
+        "reasons: docs/runbooks/dead-letters.md, docs/runbooks/dead-letters-waiting.md.",
         "short",
-        ask("sum(increase(dwell_dead_letters_total[1h]))", "in an hour", instant=True),
+        ask("sum(increase(dwell_dead_letters_total[1h]))", "last hour", instant=True),
         ask("max(dwell_dead_letters_waiting)", "waiting", instant=True),
         width=4,
         thresholds=[(GREEN,), (1, ORANGE)],
@@ -121,12 +121,12 @@ HEALTH = section(
 )
 
 OBJECTIVES = section(
-    "Objective: 99 of 100 events are recorded within one second",
+    "Objective: 99 % of events are recorded within one second",
     8,
     lines(
-        "Budget burnt",
-        "How fast the share of slow events uses up what the objective allows: at 1 the budget of 30 days lasts 30 days. "
-        "At 14.4 over an hour somebody is woken, at 6 over six hours too; docs/runbooks/latency-budget-burns-fast.md and "
+        "Error budget burn rate",
+        "How fast slow events use up the error budget: at 1 the budget of 30 days lasts 30 days. "
+        "14.4 over an hour or 6 over six hours raises an alert: docs/runbooks/latency-budget-burns-fast.md, "
         "docs/runbooks/latency-budget-burns-slowly.md. Needs the recording rules of deploy/prometheus.",
         "none",
         ask(f"{BURN}5m / 0.01", "5 minutes"),
@@ -137,7 +137,7 @@ OBJECTIVES = section(
     ),
     number(
         "Slow events",
-        "The share of the events of the time shown that took longer than a second. The objective allows 1 %.",
+        "Events in the chosen time range that took longer than one second, as a share of all. The objective allows 1 %.",
         "percentunit",
         ask(
             f"1 - sum(increase(event_processing_latency_seconds_bucket{{{JOB}, le=~\"1|1[.]0\"}}[$__range]))"
@@ -146,12 +146,12 @@ OBJECTIVES = section(
         ),
         width=4,
         thresholds=[(GREEN,), (0.005, ORANGE), (0.01, RED)],
-        empty="no event",
+        empty="no events",
     ),
     heat(
-        "How latencies spread",
-        "Events by how long they took. Two bands are two kinds of events: those that wait for a batch, and those that "
-        "wait for a server.",
+        "Latency distribution",
+        "Events by latency. Two bands are two kinds of events: some wait for their batch, others "
+        "for a dependency.",
         "s",
         "event_processing_latency_seconds",
         f"{{{JOB}}}",
@@ -160,20 +160,20 @@ OBJECTIVES = section(
 )
 
 GATES = section(
-    "Gates: rate, lag, duration",
+    "Simulated gates: rate, lag, duration",
     7,
     lines(
         "Events published",
-        "Events of the simulated gates that are safe on the bus, repeated ones included. Nought while time goes on: the "
-        "broker is away or its queue is full.",
+        "Events of the simulated gates that the broker confirmed, duplicates included. Zero: the broker is down or its "
+        "queue is full.",
         "cps",
         ask(f"sum by (direction) (rate(dwell_published_events_total{{{JOB}}}[{RATE}]))", "{{direction}}"),
         width=8,
         empty="no simulated gates",
     ),
     lines(
-        "Behind their time",
-        "How long the oldest event of the last batch had been due. It rises while the bus makes the gates wait, and falls "
+        "Publishing lag",
+        "How long the oldest event of the last batch was overdue. It rises while the broker slows the gates down, and falls "
         "when they catch up.",
         "s",
         ask(f"max by (direction) (dwell_publish_lag_seconds{{{JOB}}})", "{{direction}}"),
@@ -183,7 +183,7 @@ GATES = section(
     ),
     lines(
         "Time to publish, p99",
-        "From handing a batch to the bus until it is safe there. It is the broker's disk.",
+        "From publishing a batch until the broker confirms it. Depends on the broker's disk.",
         "s",
         ask(
             f"histogram_quantile(0.99, sum by (direction, le) (rate(dwell_publish_latency_seconds_bucket{{{JOB}}}[5m])))",
@@ -199,8 +199,8 @@ CORRELATOR = section(
     7,
     lines(
         "Events received and recorded",
-        "Received from the queues, refused and repeated ones included, and recorded in the ledger, each once. Received "
-        "above recorded for long: duplicates, or a ledger that is away.",
+        "Events received from the queues, refused ones and duplicates included, and events recorded in the ledger, each "
+        "counted once. Received above recorded for long: duplicates, or the ledger is down.",
         "cps",
         ask(f"sum by (queue) (rate(dwell_events_received_total{{{JOB}}}[{RATE}]))", "received, {{queue}}"),
         ask(f"sum(rate(dwell_recorded_events_total{{{JOB}}}[{RATE}]))", "recorded"),
@@ -208,7 +208,7 @@ CORRELATOR = section(
     ),
     lines(
         "Events refused",
-        "Dead letters by the member that is wrong. Never an outage's doing: what is refused is wrong in itself.",
+        "Dead letters by reason, mostly the invalid member. An outage never causes dead letters: only invalid events are refused.",
         "cps",
         ask(f"sum by (reason) (rate(dwell_dead_letters_total{{{JOB}}}[{RATE}]))", "{{reason}}"),
         width=12,
@@ -220,15 +220,15 @@ API = section(
     7,
     lines(
         "Requests",
-        "Requests by route. /internal/v1 is what correlators ask.",
+        "Requests by route. Correlators use /internal/v1.",
         "reqps",
         ask(f"sum by (route) (rate(dwell_http_request_duration_seconds_count{{{JOB}}}[{RATE}]))", "{{route}}"),
         width=8,
     ),
     lines(
         "Requests that failed",
-        "The share of requests answered with a status of 400 or more (the client's mistake) and of 500 or more (ours, or "
-        "the ledger's: docs/runbooks/summary-api-fails.md).",
+        "The share of requests with a 4xx status (client errors) and with a 5xx status (server errors: "
+        "docs/runbooks/summary-api-fails.md).",
         "percentunit",
         ask(
             f"(sum(rate(dwell_http_request_duration_seconds_count{{{JOB}, status=\"4xx\"}}[{RATE}])) or vector(0))"
@@ -243,18 +243,18 @@ API = section(
         width=8,
         thresholds=[(GREEN,), (0.05, RED)],
         colours={"failed (5xx)": RED, "refused (4xx)": ORANGE},
-        empty="no request",
+        empty="no requests",
     ),
     lines(
-        "Time to answer, p99",
-        "From the head of a request until its answer begins. /internal/v1/record is a transaction of the ledger.",
+        "Response time, p99",
+        "From the request's headers until the response begins. /internal/v1/record is a ledger transaction.",
         "s",
         ask(
             f"histogram_quantile(0.99, sum by (route, le) (rate(dwell_http_request_duration_seconds_bucket{{{JOB}}}[5m])))",
             "{{route}}",
         ),
         width=8,
-        empty="no request",
+        empty="no requests",
     ),
 )
 
@@ -263,15 +263,15 @@ LOGS = section(
     12,
     log_lines(
         "Warnings and errors",
-        "What the services warn of. A server that goes away is one line, and one when it is back. Empty is good, as long "
-        "as the panel beside it is not.",
+        "Warnings and errors of the services. An outage of a dependency is two lines: down, and up again. Empty is good, as "
+        "long as the panel next to it is not.",
         '{service=~"$job", level=~"WARN|ERROR"}',
         width=10,
     ),
     log_lines(
         "All lines",
-        "Everything that the services log: one line a decision, and above fifty a second one line a second with the "
-        "counts. The trace of a line is among its fields when it has one.",
+        "All log lines: one per decision, and above fifty decisions a second one line a second with the counts. A line's "
+        "trace id is among its fields.",
         '{service=~"$job"}',
         width=14,
     ),
@@ -281,7 +281,7 @@ LOGS = section(
 DASHBOARD = dashboard(
     "dwell-service",
     "Dwell: Service",
-    "Is it well, how fast is it, and what of it fails. What is inside is under Car park, what is within under Internals.",
+    "Health, latency and errors. Occupancy and stays are on Car park, queues, caches and limits on Internals.",
     [SERVICE, INSTANCE],
     [LATENCIES, HEALTH, OBJECTIVES, GATES, CORRELATOR, API, LOGS],
 )

@@ -19,10 +19,10 @@ const FIXED_EXPRESSIONS: [&str; 2] = [
 ];
 /// Queries of panels that may have no number, by title and legend, and why.
 const MAY_BE_EMPTY: [(&str, &str, &str); 4] = [
-    ("Share unmatched, and what is usual", "mean of the week", "it is recorded once a minute; promtool tests it"),
-    ("Share unmatched, and what is usual", "a week ago", "it is there a week after the start; promtool tests it"),
-    ("Memory of the cache in the process", "{{instance}}", "the compose file has Redis"),
-    ("Memory of the cache in the process", "limit", "the compose file has Redis"),
+    ("Unmatched share, compared with the week", "mean of the week", "it is recorded once a minute; promtool tests it"),
+    ("Unmatched share, compared with the week", "a week ago", "it is there a week after the start; promtool tests it"),
+    ("In-memory cache size", "{{instance}}", "the compose file has Redis"),
+    ("In-memory cache size", "limit", "the compose file has Redis"),
 ];
 /// Metrics that no panel shows, and why.
 const WITHOUT_A_PANEL: [(&str, &str); 5] = [
