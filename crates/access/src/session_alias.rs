@@ -1,7 +1,7 @@
 //! Aliases of session ids, for principals that may not read plates.
 //!
 //! A session's id holds a hash of its lot, plate, event id and time. The hash has no key and is fast, so that every
-//! machine computes the same id, and whoever knows the rest of its input finds the plate by trying: of a masked plate of
+//! machine computes the same id, and anybody with the rest of its input finds the plate by trying: of a masked plate of
 //! seven, 46,656 candidates. Principals without `read_plate` therefore get an alias instead, in lists, cursors, feeds and
 //! links alike, and the same key turns it back.
 //!

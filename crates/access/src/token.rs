@@ -198,7 +198,7 @@ mod tests {
         let read = Token::parse(made.expose()).unwrap();
         assert_eq!((read.id(), read.hash()), (made.id(), made.hash()));
         assert_eq!(made.expose().len(), Token::LENGTH);
-        assert_eq!(Token::LENGTH, 75, "the error about the length says so");
+        assert_eq!(Token::LENGTH, 75, "the error about the length contains it");
         assert_eq!(TokenId::parse(&made.id().to_string()), Ok(made.id()));
     }
 

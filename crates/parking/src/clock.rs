@@ -36,7 +36,7 @@ impl ManualClock {
         Self(AtomicI64::new(now.as_millis()))
     }
 
-    /// Moves the clock forward by so many milliseconds (back when negative).
+    /// Moves the clock forward by `millis` milliseconds (back when negative).
     pub fn advance_millis(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }

@@ -129,7 +129,7 @@ pub struct GivenRules {
 }
 
 impl GivenRules {
-    /// `base`, with what was given in place of its own.
+    /// `base`, overridden by the given rules.
     pub fn over(&self, base: Rules) -> Rules {
         let with = |mut own: BTreeMap<LotId, i64>, given: &BTreeMap<LotId, i64>| {
             own.extend(given.iter().map(|(lot, millis)| (lot.clone(), *millis)));

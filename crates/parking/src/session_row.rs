@@ -126,7 +126,7 @@ fn append_time(time: Option<Timestamp>, text: &mut Vec<u8>) {
 #[inline]
 fn appended<'a, const LENGTH: usize>(bytes: &[u8; LENGTH], text: &'a mut Vec<u8>) -> &'a mut [u8; LENGTH] {
     text.extend_from_slice(bytes);
-    text.last_chunk_mut().expect("so many bytes were just added")
+    text.last_chunk_mut().expect("the bytes were just added")
 }
 
 /// Seconds with at most three decimals and no zero at their end.

@@ -215,7 +215,7 @@ fn parse_any(json: &[u8]) -> Result<ParsedEvent, Refusal> {
     members.check()
 }
 
-/// serde's own text may quote a value, which may be a plate; only the kind and the place are told.
+/// serde's own text may quote a value, which may be a plate; so this reports only the kind and the position.
 fn not_json(error: &serde_json::Error) -> Refusal {
     Refusal::new("body", format!("is not JSON: {} at line {} column {}", kind_of(error), error.line(), error.column()))
 }

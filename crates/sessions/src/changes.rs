@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use super::{Error, MAX_PAGE, Service, within};
 
-/// So many of the newest changes are looked at for matches, and so many of them at once.
-const LOOKED_AT: u64 = 5_000;
-const LOOKED_AT_ONCE: u64 = 250;
+/// How many of the newest changes are searched for matches, and how many in one read.
+const SEARCHED_CHANGES_MAX: u64 = 5_000;
+const SEARCHED_PAGE_CHANGES: u64 = 250;
 
 /// A change, and its session as it stood when the change was read. That may be later than the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Service {
         within(async { Ok(self.inner.ledger.changes(after, limit.min(MAX_PAGE)).await?) }).await
     }
 
-    /// The same, each with its session.
+    /// Like `changes`, each with its session.
     pub async fn changed_sessions(&self, after: u64, limit: u32) -> Result<Vec<Changed>, Error> {
         let rows = self.changes(after, limit).await?;
         let mut ids: Vec<SessionId> = rows.iter().map(|change| change.session).collect();
@@ -50,8 +50,8 @@ impl Service {
         let newest = self.last_change().await?;
         let mut ids: Vec<SessionId> = Vec::new();
         let mut end = newest;
-        while ids.len() < most && end > 0 && newest - end < LOOKED_AT {
-            let after = end.saturating_sub(LOOKED_AT_ONCE);
+        while ids.len() < most && end > 0 && newest - end < SEARCHED_CHANGES_MAX {
+            let after = end.saturating_sub(SEARCHED_PAGE_CHANGES);
             let changes = self.changes(after, u32::try_from(end - after).unwrap_or(MAX_PAGE)).await?;
             for change in changes.iter().rev().filter(|change| change.to == State::Matched) {
                 if ids.len() < most && !ids.contains(&change.session) {
@@ -82,8 +82,8 @@ impl Service {
         within(async { Ok(self.inner.ledger.last_change().await?) }).await
     }
 
-    /// Changes whenever this process has committed something, before whoever wrote it is answered. What other processes
-    /// commit is not seen here.
+    /// Changes whenever this process has committed something, before the writer gets its response. Commits of other processes
+    /// don't count.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.inner.commits.subscribe()
     }

@@ -41,7 +41,7 @@ mod tests {
     async fn a_quarter_hour_counts_as_connected_while_a_correlator_reaches_its_broker() {
         let fixture = Fixture::new().await;
         let away = CorrelatorStatus { exit: QueueReport::default(), ..idle_correlator(1) };
-        // In the second quarter hour nothing reports, in the third the broker is away.
+        // In the second quarter hour nothing reports, in the third the broker is down.
         for report in [Some(idle_correlator(1)), None, Some(away), Some(idle_correlator(1))] {
             if let Some(status) = report {
                 fixture.service.report(status);

@@ -19,10 +19,10 @@ pub(crate) const LATE_MS: i64 = 60_000;
 /// The name under which metrics and the API show everything beyond a bound. No lot or gate can have it, since names have no
 /// parentheses.
 pub(crate) const OTHER: &str = "(other)";
-/// A moment further ahead than this was written by a clock that was wrong, milliseconds.
-const AHEAD_MS: i64 = 5 * 60_000;
-/// The clock difference is the median of so many reads, the newest.
-const DIFFERENCES: usize = 63;
+/// A time further ahead than this comes from a wrong clock, milliseconds.
+const AHEAD_MAX_MS: i64 = 5 * 60_000;
+/// The clock difference is the median of this many of the newest reads.
+const DIFFERENCE_READS: usize = 63;
 /// Minutes of the last hour.
 const MINUTES: i64 = 60;
 const PLACES: usize = 60;
@@ -161,7 +161,7 @@ struct Gate {
     newest: i64,
     minutes: [Minute; PLACES],
     /// The newest differences in a ring; the next one goes to `judged` modulo its length.
-    differences: [i64; DIFFERENCES],
+    differences: [i64; DIFFERENCE_READS],
 }
 
 impl Default for Gate {
@@ -174,7 +174,7 @@ impl Default for Gate {
             judged: 0,
             newest: 0,
             minutes: [Minute::default(); PLACES],
-            differences: [0; DIFFERENCES],
+            differences: [0; DIFFERENCE_READS],
         }
     }
 }
@@ -184,7 +184,7 @@ impl Gate {
         let difference = read.received.millis_since(read.seen);
         let is_late = is_judged && difference > LATE_MS;
         if is_judged {
-            let place = self.judged % DIFFERENCES as u64;
+            let place = self.judged % DIFFERENCE_READS as u64;
             self.differences[usize::try_from(place).unwrap_or_default()] = difference;
             self.judged += 1;
         }
@@ -203,7 +203,7 @@ impl Gate {
     }
 
     /// The minute of `now`; a clock that was set back a little counts on in the newest, one that was set back by more than
-    /// these minutes begins anew.
+    /// these minutes restarts.
     fn minute(&mut self, now: Timestamp) -> &mut Minute {
         if minute_of(now) + MINUTES <= self.newest {
             self.minutes = [Minute::default(); PLACES];
@@ -250,7 +250,7 @@ impl Gate {
     }
 
     fn median(&self) -> i64 {
-        let known = usize::try_from(self.judged).unwrap_or(usize::MAX).min(DIFFERENCES);
+        let known = usize::try_from(self.judged).unwrap_or(usize::MAX).min(DIFFERENCE_READS);
         let mut differences = self.differences;
         let known = &mut differences[..known];
         known.sort_unstable();
@@ -264,7 +264,7 @@ fn latest(known: Timestamp, new: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 fn is_in_the_future(time: Timestamp, now: Timestamp) -> bool {
-    time.millis_since(now) > AHEAD_MS
+    time.millis_since(now) > AHEAD_MAX_MS
 }
 
 fn minute_of(time: Timestamp) -> i64 {

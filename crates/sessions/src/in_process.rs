@@ -8,7 +8,7 @@ use service_kit::traces::TraceContext;
 
 use super::{CallOptions, Service};
 
-/// In one process no setting can be wrong, so what is not a matter of the content is waited out.
+/// In one process no setting can be wrong, so every error that is not about the content is retried.
 fn error(failure: &super::Error) -> Error {
     match failure {
         super::Error::Refused(reason) => Error::Rejected(reason.clone()),

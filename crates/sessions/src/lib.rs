@@ -112,8 +112,7 @@ pub struct Status {
     pub settled: bool,
     /// What the ledger still waits for.
     pub pending: Pending,
-    /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may have messages in their hands,
-    /// by id.
+    /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may hold messages, by id.
     pub correlators: Vec<ReportedCorrelator>,
     /// The correlators and the consumers that are waited for.
     pub waits_for: Vec<Wait>,
@@ -153,14 +152,13 @@ impl Service {
         LedgerInfo { ledger: self.inner.ledger.id(), rules: self.inner.rules.clone() }
     }
 
-    /// Takes how a correlator stands. It is forgotten after [`REPORT_LIFETIME`], unless it may still have messages in its
-    /// hands.
+    /// Stores the report of a correlator. It is forgotten after [`REPORT_LIFETIME`], unless the correlator may still hold
+    /// messages.
     pub fn report(&self, status: CorrelatorStatus) {
         self.inner.correlators.take(status, self.inner.clock.now());
     }
 
-    /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may have messages in their hands,
-    /// by id.
+    /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may hold messages, by id.
     pub fn correlators(&self) -> Vec<ReportedCorrelator> {
         self.inner.correlators.reports(self.inner.clock.now()).correlators
     }
@@ -196,7 +194,10 @@ impl Service {
         gates.status(self.inner.clock.now())
     }
 
-    /// Asks the ledger how things stand and shows it as metrics; an error says that the ledger is away or keeps nothing.
+    /// Reads the state of the ledger into the metrics.
+    ///
+    /// # Errors
+    /// The ledger is down or can't write.
     pub async fn refresh(&self) -> Result<(), Error> {
         let metrics = &self.inner.metrics;
         metrics.gates(&self.gates());

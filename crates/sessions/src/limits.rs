@@ -25,7 +25,7 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("gate_late_seconds", gates::LATE_MS.unsigned_abs() / 1_000),
         ("statistics_hours", MAX_HOURS.unsigned_abs()),
         ("statistics_days", MAX_DAYS.unsigned_abs()),
-        ("doubt_learned_lots", count(lots::LEARNED_AT_ONCE)),
+        ("doubt_learned_lots", count(lots::LEARNED_LOTS_MAX)),
         ("correlators", count(correlators::MAX_CORRELATORS)),
         ("unknown_consumers_seconds", correlators::STRANGER_PATIENCE.as_secs()),
         ("summaries_being_saved", count(SAVES)),

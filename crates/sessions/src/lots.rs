@@ -15,17 +15,17 @@ use super::calendar::Calendar;
 use super::{Bucket, Error, Service, within};
 use crate::metrics::Inside;
 
-/// Of a thousand stays so many are shorter than one in doubt.
+/// Per-mille quantile of the stays above which an open stay is doubtful.
 const DOUBT_PERMILLE: i64 = 995;
-/// The fewest stays that say what is usual.
-const ENOUGH_STAYS: i64 = 200;
-/// The stays of this many quarter hours say what is usual: 30 days.
-const USUAL_QUARTERS: i64 = 30 * 24 * 4;
-/// How long it is taken for usual, and how long it is taken as not known, milliseconds.
+/// The quantile is unknown with fewer stays than this.
+const TYPICAL_STAYS_MIN: i64 = 200;
+/// The quantile covers the stays of this many quarter hours: 30 days.
+const TYPICAL_QUARTERS: i64 = 30 * 24 * 4;
+/// Cache lifetime of a known and of an unknown quantile, milliseconds.
 const KNOWN_FOR_MS: i64 = 600_000;
 const UNKNOWN_FOR_MS: i64 = 60_000;
-/// The most lots that are looked at anew in one call: each takes a millisecond or so.
-pub(super) const LEARNED_AT_ONCE: usize = 20;
+/// How many quantiles one call computes at most: each takes about a millisecond.
+pub(super) const LEARNED_LOTS_MAX: usize = 20;
 /// 23 hours, in quarter hours: a day less the clock hour that the lot's own time is in.
 const REST_OF_DAY: i64 = 23 * 4;
 
@@ -207,13 +207,13 @@ impl Service {
     async fn learn_what_is_usual(&self, rows: &[LotRow]) -> Result<(), Error> {
         let now = self.inner.clock.now();
         let is_stale = |row: &&LotRow| !self.inner.usual.get(&row.id).is_some_and(|learned| learned.holds(now));
-        for row in rows.iter().filter(is_stale).take(LEARNED_AT_ONCE) {
+        for row in rows.iter().filter(is_stale).take(LEARNED_LOTS_MAX) {
             let end = quarter_of(row.time.unwrap_or_default()) + 1;
-            let quarters = end - USUAL_QUARTERS..end;
+            let quarters = end - TYPICAL_QUARTERS..end;
             let found = within(async { Ok(self.inner.ledger.quarters(&row.id, quarters).await?) }).await?;
             let mut dwells = Dwells::default();
             found.quarters.iter().for_each(|(_, tally)| dwells.merge(&tally.dwells));
-            let dwell_ms = dwells.quantile_ms(DOUBT_PERMILLE).filter(|_| dwells.stays() >= ENOUGH_STAYS);
+            let dwell_ms = dwells.quantile_ms(DOUBT_PERMILLE).filter(|_| dwells.stays() >= TYPICAL_STAYS_MIN);
             self.inner.usual.learn(row.id.clone(), Learned { at: now, dwell_ms });
         }
         Ok(())
@@ -252,7 +252,7 @@ mod tests {
         for unit in [vehicles.entry("P3", "LAST", minute(1)), vehicles.exit("P3", "LAST", minute(202))] {
             fixture.record(vec![unit]).await;
         }
-        assert_eq!(p3(&fixture).await.doubtful, None, "it is looked at anew after a minute");
+        assert_eq!(p3(&fixture).await.doubtful, None, "it is computed again after a minute");
         fixture.clock.advance_millis(60_000);
 
         assert_eq!((p3(&fixture).await.doubtful, p3(&fixture).await.inside), (Some(1), 2));

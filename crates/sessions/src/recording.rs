@@ -89,7 +89,7 @@ impl Service {
             let inner = &service.inner;
             let span = inner.traces.begin(Kind::Answers, "save a summary", caller);
             let saved = inner.ledger.save_summary(summary, inner.clock.now()).await?;
-            // Also of one that is known: the reply to whoever saved it may have been lost, or another process has saved it.
+            // Also for a known summary: its response may have been lost, or another process has saved it.
             service.committed();
             if saved.is_new {
                 inner.metrics.summary_saved();

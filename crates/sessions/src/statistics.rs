@@ -17,15 +17,15 @@ const HOUR_MS: i64 = 3_600_000;
 /// The most quarter hours of a day, on which clocks are set back.
 const LONGEST_DAY: i64 = 25 * 4;
 
-/// The most hours that are told one by one: a month of them.
+/// The longest period with buckets of an hour, hours: about a month.
 pub const MAX_HOURS: i64 = 750;
-/// The most days that are told one by one.
+/// The longest period with buckets of a day, days.
 pub const MAX_DAYS: i64 = 400;
-/// What is told when nobody says from when.
-const USUAL_HOURS: i64 = 24;
-const USUAL_DAYS: i64 = 30;
+/// The default period.
+const DEFAULT_HOURS: i64 = 24;
+const DEFAULT_DAYS: i64 = 30;
 
-/// How much time is told as one.
+/// The length of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bucket {
     /// An hour of the clock.
@@ -71,7 +71,7 @@ impl BucketStatistics {
         self.to.millis_since(self.from)
     }
 
-    /// Stays that ended, an hour.
+    /// Matched stays per hour.
     pub fn turnover(&self) -> f64 {
         float(self.tally.counts.matched) * float(HOUR_MS) / float(self.millis())
     }
@@ -227,8 +227,8 @@ impl Building {
 /// The quarter hours of the buckets that are asked for, refused when there are too many buckets.
 fn asked_quarters(calendar: Calendar, asked: &StatisticsOf, now: Timestamp) -> Result<Range<i64>, Error> {
     let (usual, most, longest) = match asked.bucket {
-        Bucket::Hour => (USUAL_HOURS, MAX_HOURS, 4),
-        Bucket::Day => (USUAL_DAYS * 24, MAX_DAYS, LONGEST_DAY),
+        Bucket::Hour => (DEFAULT_HOURS, MAX_HOURS, 4),
+        Bucket::Day => (DEFAULT_DAYS * 24, MAX_DAYS, LONGEST_DAY),
     };
     let to = asked.to.unwrap_or_else(|| now.plus_millis(1));
     let from = asked.from.unwrap_or_else(|| to.plus_millis(-usual * HOUR_MS));

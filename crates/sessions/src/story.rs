@@ -1,7 +1,7 @@
 //! Tells why: the explanation of an event, and the whole story of a session.
 //!
-//! What the definition says is `matching`'s to tell. Here the ledger is asked for what that needs and for what a person
-//! wants to see beside it: the reads as they came, the changes, and plates that are nearly the same.
+//! The explanation itself comes from `matching`. This module reads its input from the ledger, and what is shown with it: the
+//! original reads, the changes, and similar plates.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Error, Inner, Service, within};
 
-/// Near plates are looked for among so many sessions, the nearest in time.
+/// Similar plates are searched among this many sessions, the nearest in time.
 pub const CANDIDATES: u32 = 2_000;
 /// Reads of the vehicle that are shown around an event that is explained.
 pub const READS_BESIDE: u32 = 20;

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Error, Service};
 
-/// The most faults that are told one by one; the others are counted.
+/// How many faults are listed; further ones are only counted.
 pub const FAULTS_SHOWN: usize = 100;
 /// Changes are read in pages of this size.
 const CHANGES_PAGE: u32 = 10_000;

@@ -13,11 +13,11 @@ use super::near::{given, near_of, others};
 use super::story::{NearSession, explaining};
 use super::{Error, Inner, Service, within};
 
-/// For all rows of a list, near plates are looked for among so many sessions of each lot and direction. The explanation
-/// of a single session looks through more.
-const CANDIDATES_OF_LIST: u32 = 500;
-/// For a plate that nobody knows, near ones are looked for among so many of the newest sessions.
-const NEWEST: u32 = 1_000;
+/// For all rows of a list, similar plates are searched among this many sessions of each lot and direction. The
+/// explanation of a single session searches more.
+const LIST_CANDIDATES_MAX: u32 = 500;
+/// For an unknown plate, similar ones are searched among this many of the newest sessions.
+const NEWEST_CANDIDATES_MAX: u32 = 1_000;
 
 /// Why a session stands as it does.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ impl Service {
 
     /// Plates of the newest sessions that are nearly the same as one, the nearest first.
     pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
-        let page = Page { limit: NEWEST, after: None, order: Order::NewestFirst };
+        let page = Page { limit: NEWEST_CANDIDATES_MAX, after: None, order: Order::NewestFirst };
         let rows = self.sessions(&SessionFilter::default(), page).await?;
         let newest: BTreeMap<&Plate, &SessionRow> =
             rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
@@ -94,7 +94,7 @@ impl Inner {
         }
         let mut others = Others::new();
         for ((lot, direction), filter) in wanted {
-            let (rows, _) = self.candidates(filter, direction, CANDIDATES_OF_LIST).await?;
+            let (rows, _) = self.candidates(filter, direction, LIST_CANDIDATES_MAX).await?;
             others.insert((lot, direction), rows);
         }
         Ok(others)

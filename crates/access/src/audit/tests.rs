@@ -29,7 +29,7 @@ fn entry(number: u64) -> Entry {
         .with_rows(number)
 }
 
-/// A chain of so many records, one an hour.
+/// A chain of `length` records, one an hour.
 fn chain(length: u64) -> Vec<Record> {
     let mut records: Vec<Record> = Vec::new();
     for number in 0..length {
@@ -114,14 +114,14 @@ fn a_missing_end_shows_against_a_head_that_was_kept_elsewhere() {
 #[test]
 fn a_chain_that_was_made_anew_with_the_key_shows_against_a_head_that_was_kept_elsewhere() {
     let before = chain(3)[1].head();
-    let mut anew = Vec::new();
+    let mut replaced = Vec::new();
     for number in [0, 7, 2] {
-        append(&mut anew, &keys(), entry(number));
+        append(&mut replaced, &keys(), entry(number));
     }
-    assert_eq!(faults_from_begin(&anew), []);
+    assert_eq!(faults_from_begin(&replaced), []);
     let ring = keys();
     let verifier = Verifier::from_begin(begin(), &ring).with_noted(before);
-    assert_eq!(faults(verifier, &anew), [Fault::Replaced { sequence: 2 }]);
+    assert_eq!(faults(verifier, &replaced), [Fault::Replaced { sequence: 2 }]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the correlators last said of themselves. In memory only: each says it again every second.
 //!
-//! What follows from their reports is told by [`standing`].
+//! Conclusions from their reports are in [`standing`].
 
 mod standing;
 #[cfg(test)]
@@ -56,9 +56,9 @@ impl ReportedCorrelator {
 /// What the reports of all correlators come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reports {
-    /// Each correlator that reports, and silent ones that may have messages in their hands, by id.
+    /// Each correlator that reports, and silent ones that may hold messages, by id.
     pub(super) correlators: Vec<ReportedCorrelator>,
-    /// No message is ready or in anybody's hands.
+    /// No message is ready or in flight.
     pub(super) is_idle: bool,
     /// Correlators and consumers that are waited for.
     pub(super) waits_for: Vec<Wait>,
@@ -76,7 +76,7 @@ struct Memory {
 }
 
 impl Correlators {
-    /// Takes a report; one that takes leave is forgotten.
+    /// Stores a report; forgets a correlator that signs off.
     pub(super) fn take(&self, status: CorrelatorStatus, now: Timestamp) {
         let mut memory = self.memory(now);
         let known = &mut memory.reports;
@@ -124,7 +124,7 @@ impl Memory {
         Standing::of(self.reports.values(), now, reporting_ms)
     }
 
-    /// Forgets correlators that are silent, unless they may have messages in their hands.
+    /// Forgets correlators that are silent, unless they may hold messages.
     fn forget(&mut self, now: Timestamp) {
         let standing = self.standing(now, REPORTING_MS);
         let waits_for_silent = standing.waits_for_silent();

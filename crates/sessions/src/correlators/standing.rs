@@ -64,7 +64,7 @@ impl<'a> Standing<'a> {
         Some(counted.saturating_sub(own))
     }
 
-    /// Whether a silent correlator may have messages in its hands.
+    /// Whether a silent correlator may hold messages.
     pub(super) fn waits_for_silent(&self) -> bool {
         self.silent.iter().any(|one| may_hold_messages(one)) && !self.is_accounted()
     }
@@ -126,7 +126,7 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// A correlator or a consumer that may have messages in its hands, so that not all work is done.
+/// A correlator or a consumer that may hold messages, so that not all work is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait {
     /// No correlator reports.
@@ -137,7 +137,7 @@ pub enum Wait {
         correlator: Uuid,
         /// For how many seconds.
         silent_s: u64,
-        /// The messages that it had in its hands by its last report.
+        /// The messages that it held according to its last report.
         in_flight: u64,
     },
     /// No correlator has the broker's counts of a queue.

@@ -5,12 +5,12 @@ use recorder::{BrokerCounts, CorrelatorStatus, QueueReport};
 use super::*;
 use crate::testing::idle_correlator;
 
-/// 24 September 2024, 09:00 UTC, and so many milliseconds.
+/// `millis` after 24 September 2024, 09:00 UTC.
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_727_168_400_000 + millis)
 }
 
-/// A correlator with a consumer of each queue, which sees so many of all.
+/// A correlator with a consumer of each queue, which sees `seen` of them.
 fn consuming(id: u128, seen: u64) -> CorrelatorStatus {
     let queue = QueueReport {
         broker: Some(BrokerCounts { ready: 0, consumers: seen }),

@@ -28,8 +28,8 @@ impl LogSize {
         if self.is_to_warn(bytes) {
             tracing::warn!(
                 bytes,
-                "the ledger's write-ahead log is large: a program that reads the file for long keeps it from beginning \
-                 anew (which one: fuser -v on the ledger's file)"
+                "the ledger's write-ahead log is large: a program that keeps the file open prevents its restart from the \
+                     beginning (find it with fuser -v on the ledger's file)"
             );
         }
     }
@@ -64,6 +64,6 @@ mod tests {
         assert!(!size.is_to_warn(LARGE_BYTES));
         tokio::time::advance(EVERY / 2).await;
         assert!(size.is_to_warn(LARGE_BYTES));
-        assert!(!size.is_to_warn(0) && size.is_to_warn(LARGE_BYTES), "each time that it grows is told of at once");
+        assert!(!size.is_to_warn(0) && size.is_to_warn(LARGE_BYTES), "each growth is logged at once");
     }
 }

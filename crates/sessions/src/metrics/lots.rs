@@ -74,7 +74,7 @@ impl Inside {
 }
 
 impl LotMetrics {
-    /// A lot that is known beforehand; each is told once.
+    /// Creates the series of a configured lot; called once for each.
     pub(crate) fn expect(&self, lot: &Lot) {
         let series = self.series(&mut self.known(), &lot.id);
         if let Some(capacity) = lot.capacity {

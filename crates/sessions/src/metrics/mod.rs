@@ -197,7 +197,7 @@ impl Second {
         *self.last_trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
     }
 
-    /// Writes the counts, if there are any, and begins anew.
+    /// Logs the counts, if there are any, and resets them.
     pub(crate) fn log(&self) {
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
         let (events, matched) = (take(&self.events), take(&self.matched));

@@ -69,7 +69,7 @@ impl<'a> Cursor<'a> {
         is_member.then_some(member)
     }
 
-    /// So many bytes from `place` on, and zeros behind the end of the text.
+    /// `BYTES` bytes from `place` on, zero-padded beyond the end of the text.
     #[inline]
     fn window<const BYTES: usize>(&self, place: usize) -> [u8; BYTES] {
         let rest = self.text.get(place..).unwrap_or(&[]);
@@ -162,8 +162,8 @@ const fn quotes_of(window: [u8; size_of::<u64>()]) -> u64 {
 /// The bytes up to the seconds of a time.
 const TIME_BYTES: usize = 19;
 
-/// So many bytes at the beginning of each member's value are such that no quote, escape or control character in them
-/// passes the check of the value.
+/// For each member, the number of leading bytes of its value in which the value's own check rejects quotes, escapes and
+/// control characters.
 const CHECKED_BYTES: [usize; MEMBERS.len()] = {
     let mut checked = [0; MEMBERS.len()];
     checked[Member::Id as usize] = ID_BYTES;
