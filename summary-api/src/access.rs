@@ -1,6 +1,6 @@
-//! Who may use `/internal/v1`: everybody on loopback, whoever shows the shared secret, or nobody.
+//! Access to `/internal/v1`: open on loopback, with the shared secret, or closed.
 //!
-//! The public routes need no secret. What a refusal looks like is left to [`problem`](api::problem).
+//! The public routes need no secret. [`problem`](api::problem) renders refusals.
 
 use api::{Kind, Problem};
 use axum::http::{HeaderMap, header};
@@ -8,14 +8,14 @@ use service_kit::http::Guard;
 use settings::{PublicHosts, Redacted};
 use subtle::ConstantTimeEq;
 
-/// Who may use `/internal/v1`.
+/// The access to `/internal/v1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever reaches it: only for an address on loopback.
+    /// No check: only for an address on loopback.
     Open,
-    /// Whoever shows this secret as a bearer token.
+    /// Requires this secret as a bearer token.
     Token(Redacted),
-    /// Nobody: the address is reachable from elsewhere and there is no secret.
+    /// Refuses all: the address is reachable from other machines and there is no secret.
     Closed,
 }
 

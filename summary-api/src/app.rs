@@ -1,7 +1,7 @@
-//! The summary API as one router: the routes of programs and the pages for people, and what holds for all of them.
+//! The summary API as one router: the routes of the API, the operator's page, and the layers around both.
 //!
-//! What holds for all: a problem for every error, or a page for a browser, a deadline, no panic that reaches the client,
-//! durations in the metrics, and headers that keep answers out of caches. What a route answers is left to the route.
+//! The layers: a problem for every error, or a page for a browser; a deadline; no panic that reaches the client; durations
+//! in the metrics; headers that keep responses out of caches.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +26,7 @@ use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::correlators::Internal;
-use crate::graphql::cache::Answers;
+use crate::graphql::cache::QueryCache;
 use crate::graphql::{self, GraphQl, MEDIA_TYPE as GRAPHQL_MEDIA_TYPE};
 use crate::live::feed::Live;
 use crate::metrics::RequestMetrics;
@@ -49,12 +49,12 @@ pub(crate) type Opening = Arc<OnceLock<Open>>;
 
 /// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`; answers are kept in this process.
 pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
-    let open = open(service, access, Answers::in_memory(service, context), context);
+    let open = open(service, access, QueryCache::in_memory(service, context), context);
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
 /// All routes but `/metrics`, `/livez` and `/readyz`, with their limits and durations among the metrics.
-pub(crate) fn open(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Open {
+pub(crate) fn open(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &openapi().paths.paths {
@@ -75,7 +75,7 @@ pub(crate) fn open(service: &Service, access: Access, answers: Answers, context:
 }
 
 /// All routes of programs but those of `service_kit`.
-fn routes(service: &Service, access: Access, answers: Answers, context: &ServiceContext) -> Router {
+fn routes(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Router {
     let correlators = correlators::routes().with_state(Internal::new(service.clone(), access));
     let live = live::routes().with_state(Live::start(service, context));
     let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
@@ -159,15 +159,15 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// What a page of an error needs: it says how all stands, as every page does.
+/// The state of an error page, which shows the health like every page.
 #[derive(Debug, Clone)]
 struct Finishing {
     health: Health,
     opening: Opening,
 }
 
-/// Turns every error that is told in no form yet into a problem, the framework's own included, tells it as a page to who asks for
-/// one, tags what a client may have already, and guards the answer.
+/// Converts the remaining errors, those of the framework included, to problems (pages for browsers), adds entity tags and security
+/// headers.
 async fn finish(State(finishing): State<Finishing>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
     let wants_page = operator_page::is_wanted(&request);

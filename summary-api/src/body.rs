@@ -1,5 +1,4 @@
-//! Reading a request: the work that it is a part of, and its body: content type, encoding, size, and that it arrives at
-//! all.
+//! Reading a request: its trace context and its body, with content type, encoding, size limit and deadline.
 
 use std::error::Error as StdError;
 
@@ -9,11 +8,11 @@ use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
 use service_kit::traces::{TRACEPARENT, TraceContext};
 
-/// A body beyond its limit is read and thrown away up to so many bytes: a client that is still sending would otherwise
-/// see a broken connection in place of the answer.
-const THROWN_AWAY_BYTES: usize = 8 * 1024 * 1024;
+/// A body beyond its limit is read and discarded up to this size: a client that is still sending would otherwise see a
+/// broken connection instead of the response.
+const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// The work that a request is a part of, if whoever asks says so.
+/// The trace context of the caller, if the request has one.
 pub(super) fn caller(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
 }
@@ -24,7 +23,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The content type as it may be told back, in a sentence.
+/// The content type for the detail of a problem, quoted.
 pub(super) fn told(media_type: &str) -> String {
     if media_type.is_empty() {
         "there is no Content-Type".to_owned()
@@ -66,7 +65,7 @@ pub(super) async fn read_keeping(
         if size <= limit {
             keep(frame.len())?;
             whole.extend_from_slice(&frame);
-        } else if size > limit.saturating_add(THROWN_AWAY_BYTES) {
+        } else if size > limit.saturating_add(DISCARDED_BYTES_MAX) {
             break;
         } else {
             whole = Vec::new();
@@ -81,7 +80,7 @@ pub(super) async fn read_keeping(
     Ok(whole.into())
 }
 
-/// Refuses a body that is compressed, or encoded in any other way: its bytes would be taken for the content itself.
+/// Refuses a body that is compressed, or encoded in any other way: its bytes would count as the content itself.
 fn not_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     let values = headers.get_all(header::CONTENT_ENCODING).iter();
     let encodings = values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).map(str::trim);

@@ -1,6 +1,6 @@
-//! What the summary API is told: where the ledger is, where to listen, the rules, the lots and the shared secret.
+//! The configuration of the summary API: ledger, address, rules, lots and shared secret.
 //!
-//! Reading flags and variables is the crate `settings`'s; opening the ledger and the port is [`run`](crate::run)'s.
+//! The crate `settings` reads flags and variables; [`run`](crate::run) opens the ledger and the port.
 
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub enum AnswerCache {
     Redis(Redacted),
 }
 
-/// All that the summary API is told.
+/// The configuration of the summary API.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the ledger is.

@@ -1,15 +1,14 @@
-//! The HTTP API that records sessions in the ledger and answers questions about them.
+//! The HTTP API that records sessions in the ledger and reads them.
 //!
 //! - `rest`: `/api/v1` and `POST /save_summary`; `correlators`: `/internal/v1`.
-//! - `graphql`: the same questions in one language, and answers that are kept for a moment.
-//! - `live`: the changes as they are committed, for clients that follow.
-//! - `openapi`, `reference`: the description of all these, for programs and for people.
-//! - `app`: all routes and the operator's page as one, and what holds for every one of them.
-//! - [`Config`]: what it is told.
+//! - `graphql`: the GraphQL schema and its query cache.
+//! - `live`: the live feed of committed changes.
+//! - `openapi`, `reference`: the description of the API, for programs and for people.
+//! - `app`: all routes and the operator's page as one router, with their common layers.
+//! - [`Config`]: the configuration.
 //!
-//! Start reading at [`run`] and [`router`]. Deciding which exit belongs to which entry is the crate `matching`'s, and
-//! the correlator's to apply; what can be recorded and asked is `sessions`', how answers look is `api`'s, and the page
-//! for people is `operator-page`'s.
+//! Start reading at [`run`] and [`router`]. Matching is in the crate `matching`, which the correlator calls; recording and
+//! reading sessions is in `sessions`, the JSON views are in `api`, and the operator's page is in `operator-page`.
 
 mod access;
 mod app;

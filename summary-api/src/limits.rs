@@ -9,8 +9,8 @@ pub(crate) fn all() -> Vec<(&'static str, u64)> {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let mut limits = vec![
         ("internal_body_bytes", count(wire::BODY_BYTES_MAX)),
-        ("internal_bodies_bytes", count(correlators::INTERNAL_BODIES_BYTES)),
-        ("internal_calls", count(correlators::INTERNAL_CALLS)),
+        ("internal_bodies_bytes", count(correlators::INTERNAL_BODIES_BYTES_MAX)),
+        ("internal_calls", count(correlators::INTERNAL_CALLS_MAX)),
         ("timeline_bars", u64::from(operator_page::TIMELINE_BARS)),
         ("summary_body_bytes", count(rest::SUMMARY_BODY_BYTES)),
     ];

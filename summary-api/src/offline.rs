@@ -18,7 +18,7 @@ pub enum Error {
     /// The data folder is in use, or can't be used.
     #[error("the ledger can't be opened")]
     Folder(#[from] data_folder::Error),
-    /// The ledger is away, in use or damaged.
+    /// The ledger is unreachable, in use or damaged.
     #[error("the ledger can't be opened")]
     Ledger(#[source] Unavailable),
 }

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{correlators, graphql, live, rest};
 
-/// What is said of the API as a whole, and the routes that other crates answer.
+/// The description of the API as a whole, and the routes of other crates.
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(

@@ -1,7 +1,7 @@
 //! The summary API as a process: opens the port, then the ledger, and serves until the stop.
 //!
-//! The port is open before the ledger is there, so that `/livez`, `/readyz` and `/metrics` answer while an absent
-//! PostgreSQL is waited out; all else answers 503 until then. Flags, log and signals are `service_kit`'s.
+//! The port opens before the ledger, so that `/livez`, `/readyz` and `/metrics` answer while PostgreSQL is down; all other
+//! routes answer 503 until then. `service_kit` handles flags, logs and signals.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use crate::access::Access;
 use crate::app;
 use crate::config::{Config, LedgerPlace};
-use crate::graphql::cache::Answers;
+use crate::graphql::cache::QueryCache;
 
 /// The name of the service.
 const NAME: &str = "summary-api";
@@ -98,14 +98,14 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     let Some((ledger, rules)) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
     tracing::info!("the rules of the ledger: {rules}");
     let service = Service::new(ledger, rules, config.lots.clone(), context);
-    let answers = Answers::open(&config.answer_cache, &service, context)?;
+    let answers = QueryCache::open(&config.answer_cache, &service, context)?;
     ready.get_or_init(|| app::open(&service, config.access(), answers, context));
     dependency.up();
     sessions::spawn_background(&service, dependency, context);
     Ok(Some(service))
 }
 
-/// Opens the ledger, and agrees with it on the rules; one that is away is waited for, and `None` says that the stop came first.
+/// Opens the ledger and pins its rules. Waits while the ledger is down; `None` if the process is stopped meanwhile.
 ///
 /// # Errors
 /// Its address is wrong, a newer program made it, its events were decided by other rules, or another process has it.

@@ -30,16 +30,16 @@ use crate::body::{self, caller};
 use bodies::Bodies;
 use schema::Postcard;
 
-/// So many calls are worked on at once.
-pub(crate) const INTERNAL_CALLS: usize = 16;
-/// The memory of bodies that are being read or wait for their turn, bytes: some of the largest, thousands of the usual.
-pub(crate) const INTERNAL_BODIES_BYTES: usize = 4 * wire::BODY_BYTES_MAX;
-/// The longest that a call waits for its turn.
-const TURN_DEADLINE: Duration = Duration::from_secs(5);
+/// How many calls are processed at once.
+pub(crate) const INTERNAL_CALLS_MAX: usize = 16;
+/// The memory for bodies that are being read or wait for a permit, bytes: a few of the largest, thousands of the usual.
+pub(crate) const INTERNAL_BODIES_BYTES_MAX: usize = 4 * wire::BODY_BYTES_MAX;
+/// How long a call waits for a permit.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of `due`, bytes.
-const SMALL_BODY_BYTES: usize = 1_024;
+const DUE_BODY_BYTES_MAX: usize = 1_024;
 /// The largest body of `report`, bytes: some dependencies, each with a reason.
-const REPORT_BODY_BYTES: usize = 16_384;
+const REPORT_BODY_BYTES_MAX: usize = 16_384;
 
 /// The routes of correlators.
 pub(crate) fn routes() -> OpenApiRouter<Internal> {
@@ -63,12 +63,12 @@ pub(super) struct Internal {
 
 impl Internal {
     pub(super) fn new(service: Service, access: Access) -> Self {
-        let turns = Arc::new(Semaphore::new(INTERNAL_CALLS));
-        Self { service, access: Arc::new(access), turns, bodies: Bodies::within(INTERNAL_BODIES_BYTES) }
+        let turns = Arc::new(Semaphore::new(INTERNAL_CALLS_MAX));
+        Self { service, access: Arc::new(access), turns, bodies: Bodies::within(INTERNAL_BODIES_BYTES_MAX) }
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = tokio::time::timeout(TURN_DEADLINE, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = tokio::time::timeout(PERMIT_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| Problem::new(Kind::Unavailable, "too many calls are under way"))?;
         Ok(turn.expect("the semaphore is never closed"))
     }
@@ -174,7 +174,7 @@ async fn record(State(internal): State<Internal>, request: Request) -> Result<Re
     responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let (most, turn) = internal.take_turn::<u32>(request, SMALL_BODY_BYTES).await?;
+    let (most, turn) = internal.take_turn::<u32>(request, DUE_BODY_BYTES_MAX).await?;
     answer(&internal.service.due(most, holding(turn)).await?)
 }
 
@@ -200,7 +200,7 @@ async fn verify(State(internal): State<Internal>, request: Request) -> Result<Re
     responses((status = 204, description = "Taken")),
 )]
 async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {
-    let status: CorrelatorStatus = internal.take(request, REPORT_BODY_BYTES).await?;
+    let status: CorrelatorStatus = internal.take(request, REPORT_BODY_BYTES_MAX).await?;
     internal.service.report(status);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,7 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::body::{self, is_json, media_type, told};
-use cache::{Answers, Made, Question};
+use cache::{CacheKey, Computed, QueryCache};
 use schema::Schema;
 use workers::Workers;
 
@@ -45,13 +45,13 @@ pub(crate) const MEDIA_TYPE: &str = "application/graphql-response+json";
 #[derive(Clone)]
 pub(super) struct GraphQl {
     schema: Schema,
-    answers: Answers,
+    answers: QueryCache,
     workers: Workers,
 }
 
 impl GraphQl {
     /// The schema over a service.
-    pub(super) fn new(service: &Service, answers: Answers, context: &ServiceContext) -> Self {
+    pub(super) fn new(service: &Service, answers: QueryCache, context: &ServiceContext) -> Self {
         Self { schema: schema::build(service), answers, workers: Workers::start(&context.lifecycle) }
     }
 }
@@ -103,7 +103,7 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
     graphql.answer(request::of_body(without_byte_order_mark(&body))?, &headers).await
 }
 
-/// Answers the GraphQL request in the address, or shows the page to write one on.
+/// Answers the GraphQL request in the query string, or shows the explorer.
 #[utoipa::path(
     get, path = "/graphql", tag = "graphql",
     params(
@@ -141,8 +141,8 @@ impl GraphQl {
     /// The answer to a request, a kept one where there is one.
     async fn answer(&self, request: async_graphql::Request, headers: &HeaderMap) -> Result<Response, Problem> {
         let written = serde_json::to_vec(&(&request.query, &request.operation_name, &request.variables));
-        let question = Question::new(written.expect("what was read from JSON is always JSON"));
-        // Kept answers were executed, so only an execution can say otherwise.
+        let key = CacheKey::new(written.expect("what was read from JSON is always JSON"));
+        // Only executed requests are cached, so only an execution can change the status.
         let mut status = Ok(StatusCode::OK);
         let execute = async {
             let schema = self.schema.clone();
@@ -153,11 +153,11 @@ impl GraphQl {
                 }
                 Err(problem) => {
                     status = Err(problem);
-                    Made { bytes: Bytes::new(), lasts: false }
+                    Computed { bytes: Bytes::new(), is_cacheable: false }
                 }
             }
         };
-        let body = self.answers.answer(question, execute).await;
+        let body = self.answers.answer(key, execute).await;
         let (media_type, status) = match status? {
             status if accepts(headers, MEDIA_TYPE) => (MEDIA_TYPE, status),
             // A client that knows no other type takes a status other than 200 for an answer of something in between.

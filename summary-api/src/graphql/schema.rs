@@ -21,7 +21,7 @@ use sessions::gates::MAX_GATES;
 use sessions::{MAX_PAGE, Service};
 use uuid::Uuid;
 
-use super::cache::Made;
+use super::cache::Computed;
 use super::limits::{COMPLEXITY, DEPTH};
 use super::{errors, scan, size};
 
@@ -41,12 +41,12 @@ pub(super) fn build(service: &Service) -> Schema {
 
 /// The answer to a request.
 pub(super) struct Executed {
-    pub(super) made: Made,
+    pub(super) made: Computed,
     /// Whether the request was refused before its execution began.
     pub(super) is_refused: bool,
 }
 
-/// Answers a request, with loaders of its own: what they remember is as old as the request.
+/// Answers a request, with loaders of its own, so that they cache nothing beyond the request.
 pub(super) async fn execute(schema: &Schema, mut request: Request) -> Executed {
     let fleeting = Fleeting::default();
     let mut answer = match checked(&mut request) {
@@ -66,7 +66,7 @@ pub(super) async fn execute(schema: &Schema, mut request: Request) -> Executed {
     let written =
         if is_refused { serde_json::to_vec(&Refused { errors: &answer.errors }) } else { serde_json::to_vec(&answer) };
     let bytes = written.expect("an answer is always JSON").into();
-    Executed { made: Made { lasts: answer.errors.is_empty() && !fleeting.is_asked(), bytes }, is_refused }
+    Executed { made: Computed { is_cacheable: answer.errors.is_empty() && !fleeting.is_asked(), bytes }, is_refused }
 }
 
 /// The answer to a request that was not executed: without `data`, by the specification.

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::Access;
 use crate::app::{self, is_page, waiting};
-use crate::graphql::cache::Answers;
+use crate::graphql::cache::QueryCache;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";
@@ -33,7 +33,7 @@ impl Served {
         let listener = http::bind(&Listen::loopback(0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let ready = Arc::new(OnceLock::new());
-        let answers = Answers::in_memory(service, context);
+        let answers = QueryCache::in_memory(service, context);
         ready.get_or_init(|| app::open(service, access.clone(), answers, context));
         let guard = access.guard(PublicHosts::parse(["parking.example"]).unwrap(), is_page);
         let server = Server::new(guard).serve(listener, waiting(ready, context), context.lifecycle.clone());

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
 use crate::Access;
-use crate::correlators::INTERNAL_CALLS;
+use crate::correlators::INTERNAL_CALLS_MAX;
 
 const TOKEN: &str = "0123456789abcdef";
 /// How soon a call is served, whatever others do.
@@ -173,7 +173,7 @@ async fn slow_bodies_take_no_turn_from_other_calls() {
     let api = Api::new().await;
     let headers = [("content-type", wire::MEDIA_TYPE)];
     let whole = postcard::to_stdvec(&vec![Vehicles::default().entry("P3", "SLOW1", minute(0))]).unwrap();
-    let slow = (0..4 * INTERNAL_CALLS).map(|_| {
+    let slow = (0..4 * INTERNAL_CALLS_MAX).map(|_| {
         let half = futures::stream::iter([Ok::<_, Infallible>(whole[..whole.len() / 2].to_vec())]);
         let half = Body::from_stream(half.chain(futures::stream::pending()));
         tokio::spawn(send_owned(api.router.clone(), request(Method::POST, wire::RECORD, &headers, half)))
@@ -212,7 +212,7 @@ async fn a_call_that_a_hung_ledger_never_ends_keeps_its_turn() {
         send(&router, request(Method::POST, path, &headers, body)).await
     };
 
-    let all: Vec<_> = (0..INTERNAL_CALLS).map(call).collect();
+    let all: Vec<_> = (0..INTERNAL_CALLS_MAX).map(call).collect();
     let begun = futures::future::join_all(all).await;
     let next = call(1).await;
 

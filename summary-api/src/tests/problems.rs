@@ -1,4 +1,4 @@
-//! Every error is a problem, whoever makes it.
+//! Every error is a problem, also those of the framework.
 
 use std::sync::Arc;
 

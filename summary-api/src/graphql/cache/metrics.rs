@@ -1,18 +1,18 @@
-//! What the kept answers count.
+//! The metrics of the query cache.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use service_kit::metrics::{self as kit, Registry};
 
-/// How a question was answered.
+/// How a key was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// By an answer that was kept, or that was being made.
+    /// From the cache, or from an execution in progress (single flight).
     Hit,
-    /// By a new answer, which is kept.
+    /// Executed, then cached.
     Miss,
-    /// By a new answer, which is not kept.
+    /// Executed, not cached.
     Passed,
-    /// By a new answer, because the shared ones could not be used.
+    /// Executed, because Redis failed.
     Error,
 }
 
@@ -30,7 +30,7 @@ impl Outcome {
 }
 
 #[derive(Debug)]
-pub(super) struct AnswerMetrics {
+pub(super) struct CacheMetrics {
     requests: IntCounterVec,
     bytes: IntGauge,
 }
@@ -38,7 +38,7 @@ pub(super) struct AnswerMetrics {
 /// These names are registered here only, always in one form.
 const REGISTERED_HERE: &str = "a metric of the answers is registered elsewhere, too";
 
-impl AnswerMetrics {
+impl CacheMetrics {
     pub(super) fn register(registry: &Registry) -> Self {
         let requests = kit::counter_vec(
             registry,

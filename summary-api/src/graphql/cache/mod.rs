@@ -1,16 +1,16 @@
-//! Answers to hot questions, kept for a moment: what many ask at once is answered once.
+//! The query cache of GraphQL, with single flight: equal requests at once are executed once.
 //!
-//! A moment begins with the first question in it and is over with the next commit of this process, or after
-//! [`LIFETIME`]. All answers that are kept belong to one moment and go with it. A commit is counted before whoever wrote
-//! is answered, so who wrote sees the write; and nobody is told what the ledger had more than a second ago.
+//! All cached answers belong to one generation. It ends with the next commit of this process, or after [`LIFETIME`]. A
+//! commit is counted before the writer gets its response, so a client reads its own writes, and no answer is more than a
+//! second older than the ledger.
 //!
-//! - [`moment`]: which moment it is, and what is kept in it.
+//! - [`generation`]: one generation and its answers.
 //! - [`redis`]: answers that the processes of one ledger share.
 //!
-//! What a question is, and how it is answered, is left to the routes.
+//! The routes compute keys and execute queries.
 
+mod generation;
 mod metrics;
-mod moment;
 mod redis;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,99 +22,99 @@ use sessions::Service;
 use settings::Error;
 use tokio::sync::watch;
 
-use self::redis::{Found, SharedAnswers};
+use self::redis::{Found, SharedQueryCache};
 use crate::config::AnswerCache;
-use metrics::{AnswerMetrics, Outcome};
-use moment::Moment;
+use generation::Generation;
+use metrics::{CacheMetrics, Outcome};
 
-pub(crate) use moment::Question;
+pub(crate) use generation::CacheKey;
 
-/// The longest that an answer is kept.
+/// The longest lifetime of a cached answer.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(1);
-/// The most bytes of questions and answers that are kept in this process. Beyond them, what is asked for least makes room.
+/// The size limit of keys and answers in this process, bytes. Beyond it the least used answers are evicted.
 pub(crate) const BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// The largest answer that is kept.
+/// The largest cached answer, bytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// An answer that was just made.
+/// An answer that was just computed.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct Computed {
     /// The answer.
     pub(crate) bytes: Bytes,
-    /// It is right for as long as the ledger is not changed. Not so an error, and what changes without a commit.
-    pub(crate) lasts: bool,
+    /// Whether it stays right until the next commit. Not so errors, and values that change without a commit.
+    pub(crate) is_cacheable: bool,
 }
 
-/// The answers of one process. Cheap to clone; all clones are the same.
+/// The query cache of one process. Cheap to clone; all clones share one cache.
 #[derive(Debug, Clone)]
-pub(crate) struct Answers {
+pub(crate) struct QueryCache {
     inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    place: Place,
+    backend: Backend,
     commits: watch::Receiver<u64>,
-    moment: Mutex<Arc<Moment>>,
-    metrics: AnswerMetrics,
+    generation: Mutex<Arc<Generation>>,
+    metrics: CacheMetrics,
 }
 
-/// Where answers are kept.
+/// Where answers are cached.
 #[derive(Debug)]
-enum Place {
+enum Backend {
     Nowhere,
     Process,
-    Redis(SharedAnswers),
+    Redis(SharedQueryCache),
 }
 
-impl Answers {
-    /// The answers of a service, kept where `cache` says.
+impl QueryCache {
+    /// Opens the cache of a service in the configured backend.
     ///
     /// # Errors
-    /// The address of Redis can never work. A Redis that is away is no error.
+    /// The address of Redis can never work. A Redis that is down is no error.
     pub(crate) fn open(cache: &AnswerCache, service: &Service, context: &ServiceContext) -> Result<Self, Error> {
-        let place = match cache {
-            AnswerCache::Off => Place::Nowhere,
-            AnswerCache::Memory => Place::Process,
+        let backend = match cache {
+            AnswerCache::Off => Backend::Nowhere,
+            AnswerCache::Memory => Backend::Process,
             AnswerCache::Redis(url) => {
-                let failures = AnswerMetrics::failures(&context.registry);
-                let shared = SharedAnswers::start(url, service, redis::LIMITS, failures, context);
-                Place::Redis(shared.map_err(|error| Error::Refused(error.to_string()))?)
+                let failures = CacheMetrics::failures(&context.registry);
+                let shared = SharedQueryCache::start(url, service, redis::LIMITS, failures, context);
+                Backend::Redis(shared.map_err(|error| Error::Refused(error.to_string()))?)
             }
         };
-        Ok(Self::new(place, service.commits(), context))
+        Ok(Self::new(backend, service.commits(), context))
     }
 
-    /// Answers that are kept in this process.
+    /// A cache in this process.
     pub(crate) fn in_memory(service: &Service, context: &ServiceContext) -> Self {
-        Self::new(Place::Process, service.commits(), context)
+        Self::new(Backend::Process, service.commits(), context)
     }
 
-    fn new(place: Place, commits: watch::Receiver<u64>, context: &ServiceContext) -> Self {
-        let moment = Mutex::new(Arc::new(Moment::begin(*commits.borrow())));
-        let metrics = AnswerMetrics::register(&context.registry);
-        Self { inner: Arc::new(Inner { place, commits, moment, metrics }) }
+    fn new(backend: Backend, commits: watch::Receiver<u64>, context: &ServiceContext) -> Self {
+        let generation = Mutex::new(Arc::new(Generation::begin(*commits.borrow())));
+        let metrics = CacheMetrics::register(&context.registry);
+        Self { inner: Arc::new(Inner { backend, commits, generation, metrics }) }
     }
 
-    /// The answer to a question: one that is kept, or else the one that `execute` makes. Who asks what is being answered
-    /// waits for that answer.
-    pub(crate) async fn answer(&self, question: Question, execute: impl Future<Output = Made> + Send) -> Bytes {
+    /// The answer for a key: the cached one, or else the result of `execute`. Requests for an answer in progress wait for it
+    /// (single flight).
+    pub(crate) async fn answer(&self, key: CacheKey, execute: impl Future<Output = Computed> + Send) -> Bytes {
         let inner = &*self.inner;
-        // Before the execution begins: what is committed from here on ends the moment that its answer belongs to.
-        let moment = inner.moment();
-        if let Place::Nowhere = inner.place {
+        // Before the execution begins: a later commit ends the generation that the answer belongs to.
+        let generation = inner.generation();
+        if let Backend::Nowhere = inner.backend {
             inner.metrics.answered(Outcome::Passed);
             return execute.await.bytes;
         }
-        let (answer, outcome) = match moment.kept.get_value_or_guard_async(&question).await {
+        let (answer, outcome) = match generation.kept.get_value_or_guard_async(&key).await {
             Ok(Some(kept)) => (kept, Outcome::Hit),
             Ok(None) => (execute.await.bytes, Outcome::Passed),
             Err(entry) => {
-                let (bytes, outcome) = inner.find_or_make(&moment, &question, execute).await;
+                let (bytes, outcome) = inner.find_or_make(&generation, &key, execute).await;
                 let is_kept = matches!(outcome, Outcome::Hit | Outcome::Miss);
-                // An entry that is gone has no readers to come.
+                // The insertion fails only if the entry was removed meanwhile; nobody reads it then.
                 drop(entry.insert(is_kept.then(|| bytes.clone())));
-                inner.made(&moment, &question);
+                inner.made(&generation, &key);
                 (bytes, outcome)
             }
         };
@@ -124,55 +124,55 @@ impl Answers {
 }
 
 impl Inner {
-    /// The moment that it is now.
-    fn moment(&self) -> Arc<Moment> {
-        let mut moment = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The current generation.
+    fn generation(&self) -> Arc<Generation> {
+        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         let commits = *self.commits.borrow();
-        if moment.is_over(commits) {
-            *moment = Arc::new(Moment::begin(commits));
+        if generation.is_over(commits) {
+            *generation = Arc::new(Generation::begin(commits));
             self.metrics.holds(0);
         }
-        Arc::clone(&moment)
+        Arc::clone(&generation)
     }
 
-    /// The answer that other processes have made, or else a new one; a hit or a miss when it may be kept.
+    /// The answer of another process, or else a new one; a hit or a miss if it can be cached.
     async fn find_or_make(
         &self,
-        moment: &Moment,
-        question: &Question,
-        execute: impl Future<Output = Made> + Send,
+        generation: &Generation,
+        key: &CacheKey,
+        execute: impl Future<Output = Computed> + Send,
     ) -> (Bytes, Outcome) {
-        let found = match &self.place {
-            Place::Redis(shared) => Some((shared, shared.find(moment, question).await)),
-            Place::Nowhere | Place::Process => None,
+        let found = match &self.backend {
+            Backend::Redis(shared) => Some((shared, shared.find(generation, key).await)),
+            Backend::Nowhere | Backend::Process => None,
         };
         if let Some((_, Found::Answer(bytes))) = found {
             return (bytes, Outcome::Hit);
         }
-        let Made { bytes, lasts } = execute.await;
-        let lasts = lasts && bytes.len() <= ANSWER_BYTES_MAX;
+        let Computed { bytes, is_cacheable } = execute.await;
+        let is_cacheable = is_cacheable && bytes.len() <= ANSWER_BYTES_MAX;
         match found {
-            Some((_, Found::Away)) => (bytes, Outcome::Error),
-            _ if !lasts => (bytes, Outcome::Passed),
-            Some((shared, Found::Missing(key))) => {
-                shared.keep(&key, question, &bytes, moment.left()).await;
+            Some((_, Found::Down)) => (bytes, Outcome::Error),
+            _ if !is_cacheable => (bytes, Outcome::Passed),
+            Some((shared, Found::Missing(shared_key))) => {
+                shared.keep(&shared_key, key, &bytes, generation.left()).await;
                 (bytes, Outcome::Miss)
             }
             Some((_, Found::Answer(_))) | None => (bytes, Outcome::Miss),
         }
     }
 
-    /// This process has made or found an answer.
-    fn made(&self, moment: &Moment, question: &Question) {
-        if let Place::Redis(_) = self.place {
-            // What another process has made may be a second old already, so it is asked for anew.
-            moment.kept.remove(question);
+    /// Updates the cache after this process has computed or found an answer.
+    fn made(&self, generation: &Generation, key: &CacheKey) {
+        if let Backend::Redis(_) = self.backend {
+            // The answer of another process may be a second old already, so the next request asks Redis again.
+            generation.kept.remove(key);
         }
-        self.metrics.holds(moment.kept.weight());
+        self.metrics.holds(generation.kept.weight());
     }
 }
 
-/// The limits of what is kept, by name.
+/// The limits of the cache, by name.
 pub(crate) fn limits() -> [(&'static str, u64); 3] {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     [

@@ -1,8 +1,8 @@
-//! Answers in Redis, shared by the processes of one ledger.
+//! The query cache in Redis, shared by the processes of one ledger.
 //!
-//! A key says which ledger it is about and where that stood when the answer was begun, so an answer of another process is
-//! taken only when it has at least what this one knows to be committed. It is gone when the moment of the process that
-//! made it is over. The connection, and what happens while there is none, is [`redis_cache`]'s.
+//! A Redis key contains the ledger's id and its revision at the start of the execution, so an answer of another process is
+//! used only if it includes all commits that this process knows. It expires with the generation of the process that computed
+//! it. [`redis_cache`] handles the connection and its outages.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,40 +17,40 @@ use settings::{ANSWER_CACHE, Redacted};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::moment::{Moment, Question};
+use super::generation::{CacheKey, Generation};
 
-/// Raised with every change to the layout of a value, or to what the answers to the same question look like.
+/// Raised with every change to the layout of a value, or to what the answers to the same key look like.
 const FORMAT: u8 = 1;
-/// A value begins with the format number, a checksum of all that follows it, and the length of its question.
+/// A value begins with the format number, a checksum of all that follows it, and the length of its key.
 const HEADER: usize = 1 + size_of::<u64>() + size_of::<u32>();
-/// A question that would wait longer is answered sooner without Redis.
+/// A request that would wait longer is executed without Redis.
 pub(super) const LIMITS: Limits = Limits { connect: Duration::from_secs(1), response: Duration::from_millis(50) };
 
-/// What Redis has of an answer.
+/// The result of a lookup in Redis.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// All of it.
+    /// The answer.
     Answer(Bytes),
-    /// Nothing; it may be kept under this key.
+    /// Nothing; the answer can be cached under this Redis key.
     Missing(String),
-    /// It could not be asked, or what it said was no answer of ours.
-    Away,
+    /// Redis failed, or the value is not an answer of ours.
+    Down,
 }
 
 /// The answers of one ledger in Redis.
 #[derive(Debug)]
-pub(super) struct SharedAnswers {
+pub(super) struct SharedQueryCache {
     redis: Redis,
     service: Service,
     prefix: String,
-    /// Tells this process's keys from those of the others.
+    /// Distinguishes this process's keys from those of the others.
     process: Uuid,
-    stand: Mutex<Stand>,
+    revision: Mutex<LedgerRevision>,
 }
 
-/// How the ledger stood when it was asked last.
+/// The revision of the ledger when it was last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Stand {
+struct LedgerRevision {
     /// How many commits of this process were known to be in it.
     commits: u64,
     /// Its newest change.
@@ -60,7 +60,7 @@ struct Stand {
     untold: Option<u64>,
 }
 
-impl Stand {
+impl LedgerRevision {
     fn then(self, commits: u64, change: u64) -> Self {
         let is_newer = self.change.is_some_and(|known| known < change);
         let is_same = self.commits == commits && self.change.is_none_or(|known| known == change);
@@ -73,7 +73,7 @@ impl Stand {
     }
 }
 
-impl SharedAnswers {
+impl SharedQueryCache {
     /// The answers of the service's ledger at `url`; there is none until Redis answers.
     pub(super) fn start(
         url: &Redacted,
@@ -85,58 +85,60 @@ impl SharedAnswers {
         let prefix = format!("dwell:a{FORMAT}:{}:", service.info().ledger);
         let target = RedisTarget { url, setting: &ANSWER_CACHE, probe: format!("{prefix}probe") };
         let redis = Redis::start(target, limits, Meters { failures, keys: None }, context)?;
-        Ok(Self { redis, service: service.clone(), prefix, process: Uuid::new_v4(), stand: Mutex::default() })
+        Ok(Self { redis, service: service.clone(), prefix, process: Uuid::new_v4(), revision: Mutex::default() })
     }
 
-    /// The answer to a question, in a moment.
-    pub(super) async fn find(&self, moment: &Moment, question: &Question) -> Found {
-        let Some(stand) = moment.stand.get_or_init(|| self.stand(moment.commits())).await else { return Found::Away };
-        let key = format!("{}{stand}:{:032x}", self.prefix, xxh3_128(question.as_bytes()));
-        let reply = self.redis.run([Cmd::get(&key)].into_iter()).await.and_then(|mut replies| replies.pop());
+    /// The answer to a key, in a generation.
+    pub(super) async fn find(&self, generation: &Generation, key: &CacheKey) -> Found {
+        let Some(revision) = generation.revision.get_or_init(|| self.revision(generation.commits())).await else {
+            return Found::Down;
+        };
+        let redis_key = format!("{}{revision}:{:032x}", self.prefix, xxh3_128(key.as_bytes()));
+        let reply = self.redis.run([Cmd::get(&redis_key)].into_iter()).await.and_then(|mut replies| replies.pop());
         match reply {
-            Some(Value::Nil) => Found::Missing(key),
-            Some(Value::BulkString(value)) => decode(&value.into(), question).map_or(Found::Away, Found::Answer),
-            Some(_) | None => Found::Away,
+            Some(Value::Nil) => Found::Missing(redis_key),
+            Some(Value::BulkString(value)) => decode(&value.into(), key).map_or(Found::Down, Found::Answer),
+            Some(_) | None => Found::Down,
         }
     }
 
-    /// Keeps an answer for so long.
-    pub(super) async fn keep(&self, key: &str, question: &Question, answer: &Bytes, left: Duration) {
+    /// Caches an answer for the time `left`.
+    pub(super) async fn keep(&self, redis_key: &str, key: &CacheKey, answer: &Bytes, left: Duration) {
         if left >= Duration::from_millis(1) {
-            let command = set(key, &encode(question, answer), left);
-            // When this fails, the next one makes the answer anew.
+            let command = set(redis_key, &encode(key, answer), left);
+            // If this fails, the next request computes the answer again.
             drop(self.redis.run([command].into_iter()).await);
         }
     }
 
-    /// Where the ledger stands, as a part of keys; `None` when it does not say.
-    async fn stand(&self, commits: u64) -> Option<String> {
+    /// The ledger's revision, as a part of keys; `None` if it is unknown.
+    async fn revision(&self, commits: u64) -> Option<String> {
         let change = self.service.last_change().await.ok()?;
-        let mut stand = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        *stand = stand.then(commits, change);
-        Some(match stand.untold {
+        let mut revision = self.revision.lock().unwrap_or_else(PoisonError::into_inner);
+        *revision = revision.then(commits, change);
+        Some(match revision.untold {
             Some(untold) => format!("{change}:{}.{untold}", self.process),
             None => change.to_string(),
         })
     }
 }
 
-/// The value of an answer. It has the question in it, since two may have the same hash.
-fn encode(question: &Question, answer: &[u8]) -> Vec<u8> {
-    let question = question.as_bytes();
-    let length = u32::try_from(question.len()).unwrap_or(u32::MAX);
-    let body = [&length.to_le_bytes(), question, answer].concat();
+/// The value of an answer. It has the key in it, since two may have the same hash.
+fn encode(key: &CacheKey, answer: &[u8]) -> Vec<u8> {
+    let key = key.as_bytes();
+    let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
+    let body = [&length.to_le_bytes(), key, answer].concat();
     [&[FORMAT], xxh3_64(&body).to_le_bytes().as_slice(), &body].concat()
 }
 
-/// The answer that [`encode`] wrote for this question; `None` for anything else.
-fn decode(value: &Bytes, question: &Question) -> Option<Bytes> {
+/// The answer that [`encode`] wrote for this key; `None` for anything else.
+fn decode(value: &Bytes, key: &CacheKey) -> Option<Bytes> {
     let (&format, rest) = value.split_first()?;
     let (checksum, body) = rest.split_first_chunk()?;
     let (length, rest) = body.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let is_ours = format == FORMAT && u64::from_le_bytes(*checksum) == xxh3_64(body);
-    let is_this = rest.get(..length) == Some(question.as_bytes());
+    let is_this = rest.get(..length) == Some(key.as_bytes());
     (is_ours && is_this).then(|| value.slice(HEADER + length..))
 }
 
@@ -146,31 +148,33 @@ mod tests {
 
     #[test]
     fn only_a_whole_value_of_its_own_question_is_taken() {
-        let (question, other) = (Question::new(*b"{ lots }"), Question::new(*b"{ lot }"));
-        let value = encode(&question, b"the answer");
-        assert_eq!(decode(&value.clone().into(), &question).as_deref(), Some(b"the answer".as_slice()));
+        let (key, other) = (CacheKey::new(*b"{ lots }"), CacheKey::new(*b"{ lot }"));
+        let value = encode(&key, b"the answer");
+        assert_eq!(decode(&value.clone().into(), &key).as_deref(), Some(b"the answer".as_slice()));
         assert_eq!(decode(&value.clone().into(), &other), None);
         for length in 0..value.len() {
-            assert_eq!(decode(&Bytes::copy_from_slice(&value[..length]), &question), None, "cut to {length}");
+            assert_eq!(decode(&Bytes::copy_from_slice(&value[..length]), &key), None, "cut to {length}");
         }
-        for place in 0..value.len() {
+        for index in 0..value.len() {
             let mut damaged = value.clone();
-            damaged[place] ^= 0x10;
-            assert_eq!(decode(&damaged.into(), &question), None, "damaged at {place}");
+            damaged[index] ^= 0x10;
+            assert_eq!(decode(&damaged.into(), &key), None, "damaged at {index}");
         }
     }
 
     #[test]
     fn a_commit_that_no_change_tells_of_is_this_processs_own_until_there_is_a_newer_change() {
         let untold = |seen: &[(u64, u64)]| {
-            seen.iter().fold(Stand::default(), |stand, (commits, change)| stand.then(*commits, *change)).untold
+            seen.iter()
+                .fold(LedgerRevision::default(), |revision, (commits, change)| revision.then(*commits, *change))
+                .untold
         };
         assert_eq!(untold(&[(0, 7)]), None);
-        assert_eq!(untold(&[(3, 7)]), Some(3), "what was committed before the first question");
+        assert_eq!(untold(&[(3, 7)]), Some(3), "what was committed before the first request");
         assert_eq!(untold(&[(0, 7), (0, 7), (0, 8)]), None);
         assert_eq!(untold(&[(0, 7), (1, 8)]), None);
         assert_eq!(untold(&[(0, 7), (1, 7), (1, 7)]), Some(1));
         assert_eq!(untold(&[(0, 7), (1, 7), (1, 8)]), None);
-        assert_eq!(untold(&[(0, 7), (1, 8), (0, 7)]), Some(0), "of a moment that is over");
+        assert_eq!(untold(&[(0, 7), (1, 8), (0, 7)]), Some(0), "of a generation that is over");
     }
 }

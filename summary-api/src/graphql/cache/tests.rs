@@ -11,19 +11,19 @@ use tokio::time::advance;
 
 use super::*;
 
-/// Answers kept in this process, and the ledger that they are about: a number of commits.
+/// A cache in this process, and its ledger: a number of commits.
 struct Kept {
-    answers: Answers,
+    answers: QueryCache,
     commits: watch::Sender<u64>,
     executed: AtomicU64,
     context: ServiceContext,
 }
 
 impl Kept {
-    fn new(place: Place) -> Self {
+    fn new(backend: Backend) -> Self {
         let (commits, receiver) = watch::channel(0);
         let context = ServiceContext::for_testing();
-        Self { answers: Answers::new(place, receiver, &context), commits, executed: AtomicU64::new(0), context }
+        Self { answers: QueryCache::new(backend, receiver, &context), commits, executed: AtomicU64::new(0), context }
     }
 
     fn commit(&self) {
@@ -31,18 +31,18 @@ impl Kept {
     }
 
     /// The number of the execution that answered.
-    async fn ask(&self, question: &str) -> String {
-        self.ask_for(question, async { true }).await
+    async fn ask(&self, key: &str) -> String {
+        self.ask_for(key, async { true }).await
     }
 
-    /// The same, where an answer takes as long as `work`, which says whether it lasts.
-    async fn ask_for(&self, question: &str, work: impl Future<Output = bool> + Send) -> String {
+    /// Like `asks`, but an answer takes as long as `work`, which returns whether it can be cached.
+    async fn ask_for(&self, key: &str, work: impl Future<Output = bool> + Send) -> String {
         let execute = async {
             let number = self.executed.fetch_add(1, Ordering::SeqCst) + 1;
-            let lasts = work.await;
-            Made { bytes: number.to_string().into(), lasts }
+            let is_cacheable = work.await;
+            Computed { bytes: number.to_string().into(), is_cacheable }
         };
-        text(&self.answers.answer(asked(question), execute).await)
+        text(&self.answers.answer(asked(key), execute).await)
     }
 
     fn counted(&self) -> [u64; 4] {
@@ -50,8 +50,8 @@ impl Kept {
     }
 }
 
-fn asked(question: &str) -> Question {
-    Question::new(question.as_bytes())
+fn asked(key: &str) -> CacheKey {
+    CacheKey::new(key.as_bytes())
 }
 
 fn text(bytes: &Bytes) -> String {
@@ -71,7 +71,7 @@ fn metric(context: &ServiceContext, series: &str) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_question_is_answered_anew_after_a_second_and_after_each_commit() {
-    let kept = Kept::new(Place::Process);
+    let kept = Kept::new(Backend::Process);
 
     assert_eq!([kept.ask("a").await, kept.ask("a").await, kept.ask("b").await], ["1", "1", "2"]);
     advance(Duration::from_millis(999)).await;
@@ -85,7 +85,7 @@ async fn a_question_is_answered_anew_after_a_second_and_after_each_commit() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_question_at_the_same_time_is_executed_once() {
-    let kept = Kept::new(Place::Process);
+    let kept = Kept::new(Backend::Process);
     let may_answer = Notify::new();
     let slow = || async {
         may_answer.notified().await;
@@ -104,7 +104,7 @@ async fn the_same_question_at_the_same_time_is_executed_once() {
 
 #[tokio::test(start_paused = true)]
 async fn who_asks_after_a_commit_does_not_wait_for_an_answer_from_before_it() {
-    let kept = Kept::new(Place::Process);
+    let kept = Kept::new(Backend::Process);
     let may_answer = Notify::new();
     let old = kept.ask_for("a", async {
         may_answer.notified().await;
@@ -124,7 +124,7 @@ async fn who_asks_after_a_commit_does_not_wait_for_an_answer_from_before_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_question_whose_client_goes_away_is_executed_for_the_next() {
-    let kept = Kept::new(Place::Process);
+    let kept = Kept::new(Backend::Process);
     {
         let gone = pin!(kept.ask_for("a", std::future::pending()));
         assert!(futures::poll!(gone).is_pending());
@@ -134,13 +134,13 @@ async fn a_question_whose_client_goes_away_is_executed_for_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_last_or_is_too_large_is_never_kept() {
-    let kept = Kept::new(Place::Process);
+    let kept = Kept::new(Backend::Process);
     let at_once = join_all((0..3).map(|_| kept.ask_for("now", async { false }))).await;
     assert_eq!(at_once, ["1", "2", "3"]);
     assert_eq!(kept.ask_for("now", async { false }).await, "4");
 
     let of_bytes = async |bytes: usize| {
-        let made = async { Made { bytes: vec![b'x'; bytes].into(), lasts: true } };
+        let made = async { Computed { bytes: vec![b'x'; bytes].into(), is_cacheable: true } };
         kept.answers.answer(asked(&bytes.to_string()), made).await.len()
     };
     for bytes in [ANSWER_BYTES_MAX, ANSWER_BYTES_MAX + 1] {
@@ -151,9 +151,9 @@ async fn what_does_not_last_or_is_too_large_is_never_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn when_it_is_full_an_answer_that_many_ask_for_stays_and_the_limit_holds() {
-    let kept = Kept::new(Place::Process);
+    let kept = Kept::new(Backend::Process);
     let ask = async |number: usize| {
-        let made = async { Made { bytes: vec![b'x'; ANSWER_BYTES_MAX].into(), lasts: true } };
+        let made = async { Computed { bytes: vec![b'x'; ANSWER_BYTES_MAX].into(), is_cacheable: true } };
         kept.answers.answer(asked(&format!("{number:02}")), made).await;
         let bytes = metric(&kept.context, "dwell_answer_cache_bytes");
         assert!(bytes <= BYTES_MAX, "{bytes}");
@@ -170,7 +170,7 @@ async fn when_it_is_full_an_answer_that_many_ask_for_stays_and_the_limit_holds()
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_when_it_is_off() {
-    let kept = Kept::new(Place::Nowhere);
+    let kept = Kept::new(Backend::Nowhere);
     assert_eq!([kept.ask("a").await, kept.ask("a").await], ["1", "2"]);
     assert_eq!(kept.counted(), [0, 0, 2, 0]);
 }

@@ -1,8 +1,8 @@
-//! The task that follows the ledger's changes for all clients of the feed: at once what this process commits, within
-//! half a second what others do, and nothing while nobody listens.
+//! The task that follows the ledger's changes for all clients of the feed: commits of this process at once, commits of
+//! other processes within half a second. It stops while there are no clients.
 //!
-//! It reads at most [`PAGE`] changes every [`PAUSE`], some 1,280 a second, however many are recorded: the recording comes
-//! first. When it is more than [`BEHIND`] changes behind, it goes on at the newest one, and the clients are told.
+//! It reads at most [`PAGE`] changes every [`PAUSE`], about 1,280 a second, so that recording has priority. Above that rate,
+//! when it is more than [`BEHIND`] changes behind, it disconnects the clients and continues at the newest change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ const PAGE: u32 = 64;
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest time between two reads: what other processes commit is seen within it.
 const POLL: Duration = Duration::from_millis(500);
-/// So many changes may be committed and not yet sent.
+/// The largest number of committed changes that are not yet sent.
 pub(super) const BEHIND: u64 = 4_096;
 
-/// How long a stop waits for clients that have not been told yet.
+/// How long a stop waits for the clients to get the last message.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Runs until the stop, and then until the clients have been told.
+/// Runs until the stop, and then until the clients have the last message.
 pub(super) async fn run(inner: &Inner) {
     let mut audience = inner.audience.subscribe();
     loop {
@@ -40,7 +40,7 @@ pub(super) async fn run(inner: &Inner) {
     drop(tokio::time::timeout(GOODBYE, audience.wait_for(|audience| audience.clients == 0)).await);
 }
 
-/// Follows until nobody listens any more.
+/// Follows until the last client has left.
 async fn follow(inner: &Inner) {
     let Some(mut position) = newest(inner).await else { return };
     let mut commits = inner.service.commits();
@@ -55,7 +55,7 @@ async fn follow(inner: &Inner) {
     }
 }
 
-/// Where to begin; `None` when nobody listens any more. A ledger that is away is asked again.
+/// The change to begin at; `None` when the last client has left. Retries while the ledger is down.
 async fn newest(inner: &Inner) -> Option<u64> {
     loop {
         match inner.service.last_change().await {
@@ -69,7 +69,7 @@ async fn newest(inner: &Inner) -> Option<u64> {
     }
 }
 
-/// Ends following when nobody listens. In one step, so that whoever joins either counts or sees that it has ended.
+/// Ends following when there are no clients. Atomic, so that a new client either counts or sees that it has ended.
 fn is_over(inner: &Inner) -> bool {
     inner.audience.send_if_modified(|audience| {
         let is_over = audience.clients == 0;

@@ -1,9 +1,9 @@
 //! The live feed: the ledger's changes, as they are committed, to any number of clients up to [`CLIENTS`].
 //!
-//! One task a process ([`follow`]) reads what is new, once for all clients, and only while there are any. Each client
-//! has a [`Subscription`]: it reads from the ledger until it is at the newest change, and from then on takes the
-//! messages from a ring; who falls more than [`QUEUE`] messages behind is dropped and told so. So nobody holds up the
-//! recording, and a client that comes back with the last number it saw misses nothing, however old that is.
+//! One task per process ([`follow`]) reads new changes, once for all clients, and only while there are any. Each client
+//! has a [`Subscription`]: it reads from the ledger up to the newest change, and from then on from a ring buffer. A client more
+//! than [`QUEUE`] messages behind is disconnected, so no client delays the recording. A client that reconnects with the last
+//! number it saw misses nothing, however old that is.
 //!
 //! WebSocket, server-sent events and their addresses are left to the module above.
 

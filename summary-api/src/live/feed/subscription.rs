@@ -1,4 +1,4 @@
-//! One client's way through the changes: from the ledger until it is at the newest one, then from the ring.
+//! One client of the feed: reads from the ledger up to the newest change, then from the ring buffer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::{Announced, Message, Place, QUEUE};
 
 /// The changes that a client reads from the ledger at once.
 const CATCH_UP_PAGE: u32 = 500;
-/// How long a whole page keeps its turn: all clients together read at most 10,000 old changes a second.
+/// How long a whole page holds its permit: all clients together read at most 10,000 old changes a second.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(50);
-/// When to ask again a ledger that is away.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a read is retried while the ledger is down.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a client gets no more messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +53,7 @@ impl Subscription {
         self.position
     }
 
-    /// Counts a client that is cut off because it does not read, and so can't be told.
+    /// Counts a client that is disconnected because it does not read, so it can't get a last message.
     pub(crate) fn cut_off(&self) {
         self.place.inner.metrics.dropped();
     }
@@ -123,7 +123,7 @@ impl Subscription {
             Err(error) if error.is_temporary() => {
                 drop(turn);
                 tracing::debug!(%error, "a client of the live feed waits for the ledger");
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
                 Ok(())
             }
             Err(error) => {

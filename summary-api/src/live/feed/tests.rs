@@ -11,7 +11,7 @@ use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Entries of so many vehicles of one lot.
+/// Entries of `count` vehicles of one lot.
 fn entries(vehicles: &mut Vehicles, lot: &str, count: usize) -> Vec<Unit> {
     (0..count).map(|number| vehicles.entry(lot, &format!("{lot}CAR{number}"), minute(0))).collect()
 }
@@ -127,7 +127,7 @@ async fn when_far_too_much_is_recorded_the_feed_goes_on_at_the_newest_and_says_s
     fixture.record(entries(&mut vehicles, "P3", most + 200)).await;
 
     let ended = loop {
-        match tokio::time::timeout(DEADLINE, feed.next()).await.expect("it is told in time") {
+        match tokio::time::timeout(DEADLINE, feed.next()).await.expect("the message arrives in time") {
             Ok(message) => {
                 assert_eq!(message.sequence, last + 1);
                 last = message.sequence;

@@ -1,4 +1,4 @@
-//! Kept answers, as a client of GraphQL has them.
+//! The query cache, seen by a client of GraphQL.
 
 use serde_json::{Value, json};
 use sessions::testing::{Vehicles, minute};

@@ -30,7 +30,7 @@ async fn get(api: &Api, query: &str, variables: Option<&str>) -> Option<Answer> 
     if address.len() > ADDRESS_BYTES { None } else { Some(api.get(&address).await) }
 }
 
-/// What is said of a request, sent in an address and in a body: the same, and at once.
+/// The error of a request, which has to be equal and immediate in a query string and in a body.
 async fn said(api: &Api, query: &str, variables: Option<&str>) -> String {
     let begun = Instant::now();
     let got = get(api, query, variables).await;

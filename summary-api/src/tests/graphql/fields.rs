@@ -28,7 +28,7 @@ fn story() -> String {
     )
 }
 
-/// A stay whose exit came first, a re-read and where each event was read, an exit of a plate that is nearly the same, and a
+/// A stay whose exit came first, a re-read and where each event was read, an exit of a similar plate, and a
 /// saved summary.
 async fn stays() -> Api {
     let api = Api::new().await;

@@ -1,4 +1,4 @@
-//! Answers that the processes of one ledger share, and a Redis that fails them.
+//! The query cache that the processes of one ledger share, and a failing Redis.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// A process of the summary API, as far as it is about answers.
 struct Process {
     service: Service,
-    answers: Answers,
+    answers: QueryCache,
     executed: AtomicU64,
     context: ServiceContext,
 }
@@ -39,9 +39,9 @@ impl Process {
         let context = ServiceContext::for_testing();
         let ledger = ledger::open(ledger_url, NOW).await.unwrap();
         let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
-        let failures = AnswerMetrics::failures(&context.registry);
-        let shared = SharedAnswers::start(&Redacted::url(redis_url), &service, limits, failures, &context).unwrap();
-        let answers = Answers::new(Place::Redis(shared), service.commits(), &context);
+        let failures = CacheMetrics::failures(&context.registry);
+        let shared = SharedQueryCache::start(&Redacted::url(redis_url), &service, limits, failures, &context).unwrap();
+        let answers = QueryCache::new(Backend::Redis(shared), service.commits(), &context);
         Self { service, answers, executed: AtomicU64::new(0), context }
     }
 
@@ -49,18 +49,18 @@ impl Process {
         self.context.health.report() == "[+]redis ok (optional)\n"
     }
 
-    /// Whether an event is recorded, by a kept answer or a new one.
+    /// Whether an event is recorded, by a cached answer or a new one.
     async fn knows(&self, event: u128) -> bool {
         self.asks(&format!("is {event} recorded?"), event).await
     }
 
-    async fn asks(&self, question: &str, event: u128) -> bool {
+    async fn asks(&self, key: &str, event: u128) -> bool {
         let execute = async {
             self.executed.fetch_add(1, Ordering::SeqCst);
             let known = !self.service.explain(Uuid::from_u128(event)).await.unwrap().is_empty();
-            Made { bytes: known.to_string().into(), lasts: true }
+            Computed { bytes: known.to_string().into(), is_cacheable: true }
         };
-        self.answers.answer(asked(question), execute).await == "true"
+        self.answers.answer(asked(key), execute).await == "true"
     }
 
     fn executed(&self) -> u64 {
@@ -78,12 +78,12 @@ async fn an_answer_that_another_process_has_made_is_a_hit() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let (one, other) = (Process::start(&url, &redis).await, Process::start(&url, &redis).await);
 
-    // An answer goes with the moment of its process, which may be over before the other process asks.
+    // An answer goes with the generation of its process, which may be over before the other process asks.
     let mut number = 0;
     wait_until(DEADLINE, "an answer to be shared", async || {
         number += 1;
-        let (question, before) = (format!("question {number}"), other.executed());
-        assert_eq!([one.asks(&question, 1).await, other.asks(&question, 1).await], [false, false]);
+        let (key, before) = (format!("key {number}"), other.executed());
+        assert_eq!([one.asks(&key, 1).await, other.asks(&key, 1).await], [false, false]);
         other.executed() == before
     })
     .await;
@@ -129,7 +129,7 @@ async fn who_is_told_that_a_summary_is_saved_already_sees_it() {
         let execute = async {
             let page = ledger::Page { limit: 10, after: None, order: ledger::Order::NewestFirst };
             let rows = process.service.sessions(&ledger::SessionFilter::default(), page).await.unwrap();
-            Made { bytes: rows.len().to_string().into(), lasts: true }
+            Computed { bytes: rows.len().to_string().into(), is_cacheable: true }
         };
         text(&process.answers.answer(asked("how many sessions?"), execute).await)
     };
@@ -191,7 +191,7 @@ async fn what_is_no_answer_of_ours_is_not_told() {
     let process = Process::start(&url, &redis).await;
     let nonsense = "for _, key in ipairs(redis.call('KEYS', 'dwell:a1:*')) do redis.call('SET', key, 'true') end";
 
-    // What is there is gone with its moment.
+    // What is there is gone with its generation.
     wait_until(DEADLINE, "nonsense to be found", async || {
         assert!(!process.knows(1).await);
         redis.command(&["EVAL", nonsense, "0"]).await.unwrap();
