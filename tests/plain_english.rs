@@ -1,23 +1,29 @@
-//! The documentation and the source are plain English: they contain none of the retired phrases.
+//! The documentation, the source and the deployment are plain English: they contain none of the retired phrases, and what
+//! operators read uses the terms of the trade.
 //!
-//! `CONTRIBUTING.md` lists the phrases, with what to write instead. Whether a sentence is good is for its readers to judge.
+//! `CONTRIBUTING.md` lists the phrases and terms, with what to write instead. Whether a sentence is good is for its readers
+//! to judge.
 
 use std::path::{Path, PathBuf};
 
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 22] = [
     "correlator",
+    "crates/access",
     "crates/bus",
     "crates/camera-formats",
     "crates/event-files",
     "crates/judging",
     "crates/matching",
+    "crates/operator-page",
+    "crates/parking",
     "crates/recorder",
     "crates/redis-cache",
     "crates/replay",
     "crates/service-kit",
+    "crates/sessions",
     "crates/settings",
     "crates/simulator",
     "crates/testbed",
@@ -27,12 +33,42 @@ const SOURCES: [&str; 18] = [
     "src",
     "tests",
 ];
+/// The files and folders of the deployment, all of whose text is read.
+const DEPLOYMENT: [&str; 5] = [".env.example", "deploy", "docker-compose.yml", "grafana", "prometheus.yml"];
+/// The files and folders whose texts operators read: the page, its guide, dashboards, alerts and runbooks.
+const VISIBLE: [&str; 5] = [
+    "crates/operator-page/src",
+    "deploy/prometheus/alerts.rules.yml",
+    "docs/operators-guide.md",
+    "docs/runbooks",
+    "grafana/dashboards",
+];
+/// The terms that the guide of operators explains.
+const GLOSSARY: [&str; 16] = [
+    "90th percentile",
+    "capacity",
+    "dead letter",
+    "dependency",
+    "dwell time",
+    "free spaces",
+    "latency",
+    "match rate",
+    "median stay",
+    "occupancy",
+    "optimistic-lock retry",
+    "overstay",
+    "queue delay",
+    "queue depth",
+    "turnover",
+    "uptime",
+];
 /// The history of measurements keeps the words in which it was written.
 const HISTORY: &str = "docs/performance-notes.md";
 const LIST: &str = "CONTRIBUTING.md";
 /// From here on, the list and its examples quote what is retired.
 const RULES: &str = "\n## Plain English\n";
 const PHRASES: &str = "\n### Retired phrases\n";
+const TERMS: &str = "\n### Refused terms\n";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,10 +78,10 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap()
 }
 
-/// What the first column of the list quotes.
-fn retired_phrases() -> Vec<String> {
+/// What the first column of the list under `heading` quotes.
+fn listed(heading: &str) -> Vec<String> {
     let text = read(LIST);
-    let section = text.split(PHRASES).nth(1).unwrap().split("\n#").next().unwrap();
+    let section = text.split(heading).nth(1).unwrap().split("\n#").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     let quoted = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2));
     quoted.map(str::to_owned).collect()
@@ -67,22 +103,53 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// The Rust files below a folder.
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rust_files(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
+/// The files below a folder, or the file itself.
+fn all_files(path: &Path, files: &mut Vec<PathBuf>) {
+    if path.is_file() {
+        files.push(path.to_owned());
+        return;
     }
+    for entry in std::fs::read_dir(path).unwrap() {
+        all_files(&entry.unwrap().path(), files);
+    }
+}
+
+/// The files of these files and folders, sorted.
+fn files_of(paths: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        all_files(&root().join(path), &mut files);
+    }
+    files.sort();
+    files
+}
+
+fn is_rust(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "rs")
+}
+
+/// Which of the phrases are in which of the files, after `text_of` has picked the text to read.
+fn found_in(files: &[PathBuf], phrases: &[String], text_of: fn(&str) -> String) -> Vec<String> {
+    let found_in_one = |file: &PathBuf| {
+        let words = words(&text_of(&std::fs::read_to_string(file).unwrap()));
+        let shown = file.strip_prefix(root()).unwrap().display().to_string();
+        let found = phrases.iter().filter(|phrase| has(&words, phrase));
+        found.map(|phrase| format!("{shown}: {phrase}")).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(found_in_one).collect()
 }
 
 /// A source file as prose: without the marks of comments, which stand between the words of a sentence of several lines.
 fn prose(source: &str) -> String {
-    let without_marks = |line: &str| line.trim_start().trim_start_matches(['/', '!']).to_owned();
+    let without_marks = |line: &str| line.trim_start().trim_start_matches(['/', '!', '#']).to_owned();
     source.lines().map(without_marks).collect::<Vec<_>>().join("\n")
+}
+
+/// The string literals of a source file, one a line: what a page shows is among them, names and comments are not.
+fn literals(source: &str) -> String {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let in_line = |line: &str| line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join("\n");
+    source.lines().filter(is_code).map(in_line).collect::<Vec<_>>().join("\n")
 }
 
 /// The words of a text in lower case with one blank between them: a phrase may go over the end of a line.
@@ -102,7 +169,7 @@ fn has(words: &str, phrase: &str) -> bool {
 
 #[test]
 fn the_documentation_has_no_retired_phrase() {
-    let retired = retired_phrases();
+    let retired = listed(PHRASES);
     assert!(retired.len() > 20, "{retired:?}");
     let mut found = Vec::new();
     for page in pages() {
@@ -117,21 +184,38 @@ fn the_documentation_has_no_retired_phrase() {
 #[test]
 fn the_source_has_no_retired_phrase() {
     let this_file = root().join("tests/plain_english.rs");
-    let retired = retired_phrases();
-    let mut files = Vec::new();
-    for folder in SOURCES {
-        rust_files(&root().join(folder), &mut files);
-    }
-    files.retain(|file| *file != this_file);
-    files.sort();
+    let mut files = files_of(&SOURCES);
+    files.retain(|file| is_rust(file) && *file != this_file);
     assert!(files.len() > 200, "{}", files.len());
-    let mut found = Vec::new();
-    for file in files {
-        let words = words(&prose(&std::fs::read_to_string(&file).unwrap()));
-        let shown = file.strip_prefix(root()).unwrap().display();
-        found.extend(retired.iter().filter(|phrase| has(&words, phrase)).map(|phrase| format!("{shown}: {phrase}")));
-    }
+    assert_eq!(found_in(&files, &listed(PHRASES), prose), Vec::<String>::new(), "{LIST} has what to write instead");
+}
+
+#[test]
+fn the_deployment_has_no_retired_phrase() {
+    let mut files = files_of(&DEPLOYMENT);
+    files.retain(|file| !file.components().any(|part| part.as_os_str() == "__pycache__"));
+    assert!(files.len() > 20, "{}", files.len());
+    assert_eq!(found_in(&files, &listed(PHRASES), prose), Vec::<String>::new(), "{LIST} has what to write instead");
+}
+
+#[test]
+fn what_operators_read_uses_no_refused_term() {
+    let refused = listed(TERMS);
+    assert!(refused.len() > 20, "{refused:?}");
+    let (pages, texts): (Vec<_>, Vec<_>) = files_of(&VISIBLE).into_iter().partition(|file| is_rust(file));
+    let texts: Vec<_> = texts.into_iter().filter(|file| file.extension().is_some_and(|name| name != "css")).collect();
+    assert!(pages.len() > 20 && texts.len() > 20, "{} and {}", pages.len(), texts.len());
+    let found = [found_in(&pages, &refused, literals), found_in(&texts, &refused, prose)].concat();
     assert_eq!(found, Vec::<String>::new(), "{LIST} has what to write instead");
+}
+
+#[test]
+fn the_operators_guide_explains_every_term_of_the_glossary() {
+    let guide = read("docs/operators-guide.md").to_lowercase();
+    let rows: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).collect();
+    let is_explained = |term: &&str| rows.iter().any(|row| has(row, term));
+    let missing: Vec<&str> = GLOSSARY.into_iter().filter(|term| !is_explained(term)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
 }
 
 #[test]

@@ -203,8 +203,8 @@ DWELL = section(
         empty="no stays ended",
     ),
     lines(
-        "Stays per hour, by lot",
-        "Matched stays per hour in each selected lot. Divided by the capacity, this is the turnover.",
+        "Turnover, by lot",
+        "Turnover: matched stays per hour in each selected lot.",
         "suffix: /h",
         ask(f"3600 * sum by (lot) (rate(dwell_stay_duration_seconds_count{OF_LOT}[{RATE}]))", "{{lot}}"),
         width=7,

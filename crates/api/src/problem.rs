@@ -68,7 +68,7 @@ impl Kind {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request can't be read"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The shared secret is missing or wrong"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This part of the API is closed"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing here"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method")
             }
@@ -89,7 +89,7 @@ impl Kind {
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The summary API failed"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The ledger can't answer now"),
-            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "As many are served as may be"),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "Too many concurrent clients"),
         }
     }
 

@@ -1,26 +1,26 @@
-//! Columns side by side, as SVG: how much of each kind or in each stretch of time.
+//! Column charts as SVG.
 //!
-//! Places along the width are parts of it, so the picture is as wide as there is room and its text as large as all text.
-//! Who can't see it has the table beside it.
+//! Horizontal positions are percentages, so the chart fills the available width while its text keeps its size. Screen
+//! readers get the table below it.
 
 use maud::{Markup, html};
 
 use super::words::number;
 
-/// How high the columns may be, px; below is the room for labels.
+/// The height of the plot, px; the labels are below it.
 const PLOT_PX: u64 = 168;
 const LABELS_PX: u64 = 24;
-/// Room above the highest line for its number.
+/// Space above the highest line for its number.
 const TOP_PX: u64 = 18;
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
-    /// What stands below its left edge; empty for most.
+    /// The label below its left edge; empty for most.
     pub(super) label: String,
-    /// What it says when pointed at.
+    /// Its tooltip.
     pub(super) says: String,
-    /// How high it is, in thousandths; `None` leaves a gap, since nothing is known.
+    /// Its value, in thousandths; `None` without data, which leaves a gap.
     pub(super) value: Option<u64>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Bars<'a> {
     pub(super) columns: &'a [Column],
     /// A level: its name and value, in thousandths.
     pub(super) level: Option<(&'a str, u64)>,
-    /// Places along the width: what each says, and where, in ten-thousandths.
+    /// Vertical lines: the text of each, and its position in ten-thousandths of the width.
     pub(super) marks: &'a [(String, u64)],
 }
 
@@ -53,7 +53,7 @@ impl Bars<'_> {
                 }
                 @for (row, (says, at)) in (0..).zip(self.marks) {
                     line.limit x1=(per_cent(*at)) x2=(per_cent(*at)) y1="0" y2=(PLOT_PX) {}
-                    // A name has room on one side of its line.
+                    // Near the right edge the text is on the left of its line.
                     @let is_left = *at > 8_000;
                     text.mark-name.left[is_left] x=(per_cent(*at)) dx=(if is_left { "-4" } else { "4" }) y=(12 + 16 * row) { (says) }
                 }
@@ -67,7 +67,7 @@ impl Bars<'_> {
         html! {
             g {
                 title { (column.says) }
-                // Pointing anywhere above a column points at it.
+                // The tooltip also works above the column.
                 rect.room.unknown[column.value.is_none()] x=(per_cent(x)) width=(per_cent(width)) y="0" height=(PLOT_PX) {}
                 @if let Some(value) = column.value {
                     rect.column x=(per_cent(x)) width=(per_cent(width - width / 8)) y=(y(value, top))
@@ -79,19 +79,19 @@ impl Bars<'_> {
     }
 }
 
-/// How far from the top a value stands, px.
+/// The distance of a value from the top, px.
 fn y(value: u64, top: u64) -> u64 {
     let height = u128::from(value.min(top)) * u128::from(PLOT_PX - TOP_PX) / u128::from(top.max(1));
     PLOT_PX - u64::try_from(height).unwrap_or(0)
 }
 
-/// A value with its half, where it has one.
+/// A value with its decimal, if it has one.
 fn label(thousandths: u64) -> String {
     let half = if thousandths.is_multiple_of(ONE) { String::new() } else { format!(".{}", thousandths % ONE / 100) };
     number(thousandths / ONE) + &half
 }
 
-/// The next number, in thousandths, of a one, two, three or five with noughts behind it.
+/// The next number, in thousandths, of the form 1, 2, 3 or 5 times a power of ten.
 fn round_up(value: u64) -> u64 {
     let powers = std::iter::successors(Some(ONE), |power| power.checked_mul(10));
     let rounds = powers.flat_map(|power| [1, 2, 3, 5].map(|digit| power.saturating_mul(digit)));

@@ -1,8 +1,8 @@
-//! The table behind a picture, for those who can't see it and those who want the numbers.
+//! The data table of a chart, for screen readers and for exact numbers.
 
 use maud::{Markup, html};
 
-/// A table that is opened by its summary; the first cell of a row says what it is of, the others are numbers.
+/// A collapsed table; the first cell of a row is its head, the others are numbers.
 pub(super) fn table<const N: usize>(
     id: &str,
     caption: &str,
@@ -11,7 +11,7 @@ pub(super) fn table<const N: usize>(
 ) -> Markup {
     html! {
         details id=(id) {
-            summary { "The same as a table" }
+            summary { "Show as a table" }
             div.scroll role="group" aria-label=(caption) tabindex="0" {
                 table {
                     caption { (caption) }

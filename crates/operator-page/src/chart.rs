@@ -1,7 +1,7 @@
-//! The picture of the timeline: a bar for each stay, as SVG.
+//! The chart of the timeline: a bar for each stay, as SVG.
 //!
-//! Places along the time axis are parts of the width (`12.34%`), so the picture is as wide as there is room and its
-//! text stays as large as all other text. Colours are the style sheet's; each state has a shape of its own beside.
+//! Positions on the time axis are percentages (`12.34%`), so the chart fills the available width while its text keeps its
+//! size. Colours are in the style sheet; each state also has its own shape.
 
 use ledger::SessionRow;
 use maud::{Markup, html};
@@ -14,16 +14,16 @@ use super::local::Local;
 use super::period::Window;
 use super::words;
 
-/// Room for the labels of the axis, px.
+/// Height of the axis labels, px.
 const AXIS_PX: usize = 26;
-/// The narrowest bar, in hundredths of a per cent: one that can be seen and hit.
-const NARROWEST: i64 = 30;
-/// The room that a mark takes along the axis.
-const MARK: i64 = 130;
-/// Between two bars of a lane.
-const GAP: i64 = 12;
+/// The narrowest bar that can be seen and clicked, in hundredths of a per cent.
+const BAR_WIDTH_MIN: i64 = 30;
+/// The width of a mark, in hundredths of a per cent.
+const MARK_WIDTH: i64 = 130;
+/// The gap between two bars of a lane, in hundredths of a per cent.
+const GAP_WIDTH: i64 = 12;
 
-/// What a picture shows.
+/// The content of a chart.
 #[derive(Debug)]
 pub(super) struct Chart<'a> {
     pub(super) rows: &'a [SessionRow],
@@ -33,7 +33,7 @@ pub(super) struct Chart<'a> {
     pub(super) local: Local,
 }
 
-/// A stay on the picture; places in hundredths of a per cent of the width.
+/// A stay on the chart; positions in hundredths of a per cent of the width.
 struct Bar<'a> {
     row: &'a SessionRow,
     begin: i64,
@@ -43,7 +43,7 @@ struct Bar<'a> {
 }
 
 impl Chart<'_> {
-    /// The picture. Those who can't see it have the table beside it.
+    /// The chart. Screen readers get the table below it.
     pub(super) fn svg(&self) -> Markup {
         let bars: Vec<Bar<'_>> = self.rows.iter().filter_map(|row| self.bar(row)).collect();
         let taken: Vec<(i64, i64)> = bars.iter().map(Bar::taken).collect();
@@ -82,7 +82,7 @@ impl Chart<'_> {
         }
     }
 
-    /// Where a session is on the picture, if it is.
+    /// The bar of a session, if it is in the window.
     fn bar<'a>(&self, row: &'a SessionRow) -> Option<Bar<'a>> {
         let session = &row.session;
         let given = session.given_at()?;
@@ -95,7 +95,7 @@ impl Chart<'_> {
             return None;
         }
         let begin = self.place(given);
-        let end_place = if is_mark { begin } else { self.place(end).max(begin + NARROWEST) };
+        let end_place = if is_mark { begin } else { self.place(end).max(begin + BAR_WIDTH_MIN) };
         Some(Bar { row, begin, end: end_place, ends_here: end < self.window.to })
     }
 
@@ -109,7 +109,11 @@ impl Chart<'_> {
 impl Bar<'_> {
     /// The room that it takes in its lane; a mark stands on its moment.
     fn taken(&self) -> (i64, i64) {
-        if self.begin == self.end { (self.begin - MARK / 2, self.end + MARK / 2) } else { (self.begin, self.end + GAP) }
+        if self.begin == self.end {
+            (self.begin - MARK_WIDTH / 2, self.end + MARK_WIDTH / 2)
+        } else {
+            (self.begin, self.end + GAP_WIDTH)
+        }
     }
 
     fn shape(&self, local: Local, top: usize, height: usize) -> Markup {

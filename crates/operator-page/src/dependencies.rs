@@ -1,4 +1,4 @@
-//! What this process needs and how that is, and the correlators that report to it.
+//! The dependencies of this process with their health, and the correlators that report to it.
 
 use maud::{Markup, html};
 use parking::Timestamp;
@@ -14,7 +14,7 @@ pub(super) fn list(service: &Service) -> Markup {
     html! {
         section aria-labelledby="dependencies" {
             h2 #dependencies { "Dependencies of this process" }
-            @if all.is_empty() { p.empty { "It needs nothing else." } } @else {
+            @if all.is_empty() { p.empty { "None." } } @else {
                 ul.dependencies {
                     @for one in all {
                         @let away = match one.status {
@@ -30,7 +30,7 @@ pub(super) fn list(service: &Service) -> Markup {
     }
 }
 
-/// A dependency, and why it can't be used if it can't.
+/// A dependency, and why it is down if it is.
 fn dependency(key: &str, name: &str, is_optional: bool, away: Option<&str>) -> Markup {
     let mark = match (away, is_optional) {
         (None, _) => Mark::Good,
@@ -39,15 +39,15 @@ fn dependency(key: &str, name: &str, is_optional: bool, away: Option<&str>) -> M
     };
     html! {
         li data-key=(key) {
-            (mark) strong { (name) } " " (if away.is_some() { "away" } else { "up" })
-            @if is_optional { span.note { " (can be done without)" } }
+            (mark) strong { (name) } " " (if away.is_some() { "down" } else { "up" })
+            @if is_optional { span.note { " (optional)" } }
             @if let Some(reason) = away { span.reason { (reason) } }
         }
     }
 }
 
-/// What is wrong with the correlators, each in few words: one that is silent, what one of them lacks, consumers that are
-/// those of none.
+/// The problems of the correlators in a few words each: one is silent, one lacks a dependency, or a queue has a consumer
+/// that belongs to no reporting correlator.
 pub(super) fn matters(correlators: &[ReportedCorrelator], waits_for: &[Wait], now: Timestamp) -> Vec<String> {
     if !correlators.iter().any(|one| one.is_fresh(now)) {
         return vec!["no correlator reports".to_owned()];
@@ -65,13 +65,13 @@ pub(super) fn matters(correlators: &[ReportedCorrelator], waits_for: &[Wait], no
     correlators.iter().flat_map(of_one).chain(strangers).collect()
 }
 
-/// The name of a correlator among all of them: the only one needs no number.
+/// The name of a correlator; numbered unless it is the only one.
 fn name(one: &ReportedCorrelator, all: &[ReportedCorrelator]) -> String {
     let id = one.status.correlator.simple().to_string();
     if all.len() == 1 { "correlator".to_owned() } else { format!("correlator {}", &id[..8]) }
 }
 
-/// The correlators that report, what waits for them and what they need; and which are waited for.
+/// The correlators that report, with their queues and dependencies, and those that the service waits for.
 pub(super) fn correlators(all: &[ReportedCorrelator], waits_for: &[Wait], now: Timestamp) -> Markup {
     let has_dependencies = all.iter().any(|one| !one.status.dependencies.is_empty());
     html! {
@@ -86,7 +86,7 @@ pub(super) fn correlators(all: &[ReportedCorrelator], waits_for: &[Wait], now: T
             @if !all.is_empty() {
                 div.scroll role="group" aria-labelledby="correlators" tabindex="0" {
                     table {
-                        caption.hidden { "Correlators that report, and what waits for them" }
+                        caption.hidden { "Correlators that report, and their queues" }
                         thead { tr {
                             th scope="col" { "Correlator" }
                             th.number scope="col" { "Entry queue" }

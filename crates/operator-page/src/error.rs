@@ -19,10 +19,10 @@ pub fn of_problem(answer: &Response, health: &Health, service: Option<&Service>)
             p.code { (status.as_u16()) }
             h1 #what { (title) }
             @if let Some(problem) = problem { p { (sentence(problem.detail())) } }
-            p { a href="/" { "How things stand now" } }
+            p { a href="/" { "Back to the overview" } }
         }
     };
-    // What is wrong with an address stays wrong; what is wrong here may pass.
+    // A client error stays; a server error may be temporary.
     let refresh = if status.is_client_error() { Refresh::Never } else { Refresh::Always };
     let mut response = Page { refresh, ..Page::new(title, "", content) }.answer_of(status, health, service);
     for name in [header::ALLOW, header::RETRY_AFTER] {

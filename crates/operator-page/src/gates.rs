@@ -1,4 +1,4 @@
-//! The table of gates: how each does since this process began.
+//! The table of gates: the health of each since the process started.
 
 use chrono_tz::Tz;
 use maud::{Markup, html};
@@ -8,11 +8,11 @@ use sessions::gates::GateStatus;
 use super::local::Local;
 use super::words::{self, Mark, number};
 
-/// The most gates that are shown; the API has the others.
-const SHOWN: usize = 100;
-/// A clock that differs by more, or a way that is slower, is marked, milliseconds.
+/// How many gates are shown; the API has all of them.
+const SHOWN_GATES_MAX: usize = 100;
+/// Gates with a larger clock difference or transmission delay are marked, milliseconds.
 const CLOCK_OFF_MS: i64 = 60_000;
-/// Nothing for so long is marked, milliseconds.
+/// Gates without a read for longer than this are marked, milliseconds.
 const SILENT_MS: i64 = 3_600_000;
 
 /// The gates, by lot and name.
@@ -22,7 +22,7 @@ pub(super) fn table(service: &Service) -> Markup {
         @if !gates.is_empty() {
             div.scroll role="group" aria-label="Gates" tabindex="0" {
                 table #gates {
-                    caption { "Gates" span.zone { ", since this process began; what waited in a queue counts as late" } }
+                    caption { "Gates" span.zone { ", since the process started; time in a queue counts as late" } }
                     thead { tr {
                         th scope="col" { "Gate" }
                         th scope="col" { "Lot" }
@@ -33,11 +33,11 @@ pub(super) fn table(service: &Service) -> Markup {
                         th.number scope="col" { "Confidence" }
                         th.number scope="col" { "Clock difference" }
                     } }
-                    tbody { @for gate in gates.iter().take(SHOWN) { (row(service, gate)) } }
+                    tbody { @for gate in gates.iter().take(SHOWN_GATES_MAX) { (row(service, gate)) } }
                 }
             }
-            @if gates.len() > SHOWN {
-                p.note { "The first " (SHOWN) " of " (gates.len()) " gates; " a href="/api/v1/gates" { "all of them as JSON" } "." }
+            @if gates.len() > SHOWN_GATES_MAX {
+                p.note { "The first " (SHOWN_GATES_MAX) " of " (gates.len()) " gates; " a href="/api/v1/gates" { "all of them as JSON" } "." }
             }
         }
     }

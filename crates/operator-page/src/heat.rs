@@ -1,4 +1,4 @@
-//! When vehicles come: a table of weekdays and hours whose cells are the darker the more come, and empty where nothing is known.
+//! Heat map of entries by weekday and hour: the darker, the more entries; empty without data.
 
 use maud::{Markup, html};
 use sessions::Arrivals;
@@ -6,7 +6,7 @@ use sessions::Arrivals;
 use super::words::number;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-/// Shades from few to most; nothing has one of its own.
+/// The number of shades from few to most; zero has its own.
 const SHADES: i64 = 5;
 
 /// The table of `arrivals` by weekday, Monday first, and hour.
@@ -38,7 +38,7 @@ pub(super) fn table(arrivals: &Arrivals, zone: &str) -> Markup {
     }
 }
 
-/// From 0, nothing, to [`SHADES`].
+/// The shade from 0, for no entries, to [`SHADES`].
 fn shade(entries: i64, most: i64) -> i64 {
     if entries <= 0 || most <= 0 { 0 } else { (entries * SHADES + most - 1) / most }
 }

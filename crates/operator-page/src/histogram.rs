@@ -1,10 +1,10 @@
-//! Puts stays into columns of equal width by how long they lasted. Pure.
+//! Histogram of dwell times, with columns of equal width. Pure.
 
 use ledger::Dwells;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-/// Widths that read well, milliseconds.
+/// Round widths, milliseconds.
 const WIDTHS: [i64; 16] = [
     1_000,
     5_000,
@@ -23,25 +23,25 @@ const WIDTHS: [i64; 16] = [
     24 * HOUR_MS,
     7 * 24 * HOUR_MS,
 ];
-/// The most columns; longer stays are in the last one.
-const COLUMNS: i64 = 30;
+/// How many columns there are at most; longer stays are in the last one.
+const COLUMNS_MAX: i64 = 30;
 
-/// Stays of about one length.
+/// A column of the histogram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
     /// The shortest dwell in it, milliseconds.
     pub(super) from_ms: i64,
-    /// The dwell that is too long for it; `None`: it has all that are longer too.
+    /// The first dwell time beyond the column; `None` for the last column, which has all longer stays.
     pub(super) to_ms: Option<i64>,
     pub(super) stays: i64,
 }
 
-/// The columns of these stays: as narrow as can be with ninety-nine of a hundred stays in columns of their own length.
+/// The columns of these stays: the narrowest width with which 99 % of the stays are before the last column.
 pub(super) fn columns(dwells: &Dwells) -> Vec<Column> {
     let Some(longest) = dwells.quantile_ms(990) else { return Vec::new() };
-    let fits = |width: &i64| longest < width * (COLUMNS - 1);
+    let fits = |width: &i64| longest < width * (COLUMNS_MAX - 1);
     let width = WIDTHS.into_iter().find(fits).unwrap_or(WIDTHS[WIDTHS.len() - 1]);
-    let last = (longest / width + 1).min(COLUMNS - 1);
+    let last = (longest / width + 1).min(COLUMNS_MAX - 1);
     let column =
         |place: i64| Column { from_ms: place * width, to_ms: (place < last).then_some((place + 1) * width), stays: 0 };
     let mut columns: Vec<Column> = (0..=last).map(column).collect();

@@ -1,8 +1,8 @@
-//! Packs intervals into as few lanes as can be, so that none covers another. Pure.
+//! Packs intervals into the fewest lanes without overlaps. Pure.
 
 /// The lane of each interval `(begin, end)`, in the order given: the first lane that is free at its begin.
 ///
-/// Intervals that only touch may share a lane; one that ends before it begins is taken as a point.
+/// Intervals that only touch may share a lane; one that ends before it begins counts as a point.
 pub(super) fn pack(intervals: &[(i64, i64)]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..intervals.len()).collect();
     order.sort_by_key(|place| intervals[*place].0);

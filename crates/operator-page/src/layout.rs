@@ -1,4 +1,4 @@
-//! What every page shares: head, header with navigation and search, health, footer, and the headers of the answer.
+//! The frame of every page: head, header with navigation and search, health, footer, and the response headers.
 
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -14,7 +14,7 @@ use super::assets::ASSETS;
 use super::dependencies;
 use super::words::Mark;
 
-/// The headers of all that is made here.
+/// The headers of every page.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -23,21 +23,21 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// The feed that tells the script when to ask again.
+/// The live feed on which the script fetches the page again.
 const FEED: &str = "/api/v1/live";
 
 /// The pages of the navigation.
 const PAGES: [(&str, &str); 4] =
     [("/", "Now"), ("/timeline", "Timeline"), ("/stays", "Stays"), ("/unmatched", "Unmatched")];
 
-/// When the script asks for a page again. The health in the header it asks for in any case.
+/// When the script fetches a page again. It always fetches the health in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refresh {
-    /// Every second: it shows what no change of a session tells of.
+    /// Every second, because it shows more than sessions.
     Always,
-    /// When a session has changed, and every few seconds, since open stays grow.
+    /// When a session changes, and every few seconds, because open stays grow.
     OnChange,
-    /// It changes only with evidence that comes late, or would only say again what is wrong with its address.
+    /// Never: it changes only with late events, or reports an error in its address.
     Never,
 }
 
@@ -51,14 +51,14 @@ impl Refresh {
     }
 }
 
-/// The health in the header by itself: for pages that are not asked for again.
+/// Only the health in the header: for pages that are not fetched again.
 pub(super) async fn header(State(service): State<Service>) -> Response {
     let health = health(&health_line(service.health(), Some(&service)));
     std::future::ready((HEADERS, text(health)).into_response()).await
 }
 
-/// The text that is sent. Plates as read, reasons and what else came from outside may hold control characters, which no part
-/// of a page has a use for: they become visible ones.
+/// The body of the response. Text from outside, such as plates as read, may contain control characters: they become
+/// visible ones.
 fn text(markup: Markup) -> String {
     printable::lines(&markup.into_string()).into_owned()
 }
@@ -72,28 +72,28 @@ fn health(line: &Markup) -> Markup {
 pub(super) struct Page<'a> {
     /// The first part of the title.
     pub(super) title: &'a str,
-    /// The path of the page, as the navigation has it.
+    /// The path of the page in the navigation.
     pub(super) path: &'a str,
-    /// What stands in the search field.
+    /// The text of the search field.
     pub(super) plate: &'a str,
-    /// What the page is about.
+    /// The main part.
     pub(super) content: Markup,
-    /// When the script asks for it again.
+    /// When the script fetches it again.
     pub(super) refresh: Refresh,
 }
 
 impl<'a> Page<'a> {
-    /// A page with an empty search field, that shows sessions.
+    /// A page with an empty search field, refreshed when sessions change.
     pub(super) fn new(title: &'a str, path: &'a str, content: Markup) -> Self {
         Self { title, path, plate: "", content, refresh: Refresh::OnChange }
     }
 
-    /// The answer with this page.
+    /// The response with this page.
     pub(super) fn answer(&self, status: StatusCode, service: &Service) -> Response {
         self.answer_of(status, service.health(), Some(service))
     }
 
-    /// The same, also of a process that is no service yet.
+    /// Like `answer`, but also for a process that has not opened its ledger yet.
     pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&Service>) -> Response {
         (status, HEADERS, text(self.document(&health_line(health, service)))).into_response()
     }
@@ -156,17 +156,17 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Whether all is well, here and at the correlators, in words; on every page.
+/// The health of this process and of the correlators as text, on every page.
 fn health_line(health: &Health, service: Option<&Service>) -> Markup {
     let dependencies = health.dependencies();
-    let is_away = |needed: bool| {
+    let is_down = |needed: bool| {
         let down = dependencies.iter().filter(move |one| one.is_optional != needed && one.status != Status::Up);
         down.map(|one| one.name.to_owned()).collect::<Vec<_>>()
     };
-    let needed = is_away(true).join(", ");
+    let needed = is_down(true).join(", ");
     let of_correlators =
         service.map(|service| dependencies::matters(&service.correlators(), &service.waits_for(), service.now()));
-    let degraded = [is_away(false), of_correlators.unwrap_or_default()].concat().join(", ");
+    let degraded = [is_down(false), of_correlators.unwrap_or_default()].concat().join(", ");
     html! {
         @if health.is_draining() {
             span.chip.bad { (Mark::Bad) "Stopping" }
@@ -181,7 +181,7 @@ fn health_line(health: &Health, service: Option<&Service>) -> Markup {
     }
 }
 
-/// What the script shows once it runs: without it these stay hidden.
+/// Controls that only work with the script, and are hidden without it.
 fn live_tools() -> Markup {
     html! {
         div.live #live hidden {
@@ -190,7 +190,7 @@ fn live_tools() -> Markup {
             button #live-pause type="button" aria-pressed="false" { "Pause" }
             button #theme type="button" { "Theme: auto" }
         }
-        noscript { span.when { "Reload for newer numbers" } }
+        noscript { span.when { "Reload the page for current numbers" } }
     }
 }
 
@@ -204,7 +204,7 @@ fn footer() -> Markup {
                 li { a href="/metrics" { "Metrics" } }
                 li { a href="/readyz?verbose" { "Readiness" } }
             }
-            p { "Dwell " (env!("CARGO_PKG_VERSION")) ": which exit belongs to which entry" }
+            p { "Dwell " (env!("CARGO_PKG_VERSION")) ": parking entries and exits, matched" }
         }
     }
 }

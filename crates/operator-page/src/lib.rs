@@ -1,8 +1,8 @@
 //! The operator's page: HTML made here, readable without JavaScript, kept up to date by a small script.
 //!
-//! All numbers come from [`Service`], as those of `/api/v1` do. Each page has a file of its own; `layout` is what they
-//! share, `listing` the table of stays, `chart` the picture of the timeline. Everything that a page shows is in its
-//! address. Nothing is loaded from elsewhere, and nothing is inline: the content security policy forbids both.
+//! All numbers come from [`Service`], like those of `/api/v1`. Each page has its own file; `layout` is the frame of all pages,
+//! `listing` the table of stays, `chart` the drawing of the timeline. The address determines what a page shows. Nothing is
+//! loaded from other servers, and nothing is inline: the content security policy forbids both.
 
 mod assets;
 mod axis;
@@ -42,10 +42,10 @@ pub use assets::routes as assets;
 pub use error::of_problem;
 pub use timeline::BARS as TIMELINE_BARS;
 
-/// The addresses of pages, and of the part of them that is always asked for again.
+/// The paths of the pages, and of the header, which the script always fetches again.
 pub const ROUTES: [&str; 7] = ["/", "/timeline", "/stays", "/unmatched", "/search", "/sessions/{id}", "/header"];
 
-/// Whether a path is that of a page as a whole.
+/// Whether a path is the path of a page.
 pub fn is_page(path: &str) -> bool {
     let [now, timeline, stays, unmatched, search, ..] = ROUTES;
     let is_session = |id: &str| !id.is_empty() && !id.contains('/');
@@ -66,7 +66,7 @@ pub fn routes(service: &Service) -> Router {
         .with_state(service.clone())
 }
 
-/// Whether an error is to be told as a page: to a browser that was not sent to the API.
+/// Whether an error is rendered as a page: for a browser outside the API.
 pub fn is_wanted(request: &Request) -> bool {
     let path = request.uri().path();
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();

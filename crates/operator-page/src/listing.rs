@@ -12,12 +12,12 @@ use super::local::Local;
 use super::why::Whys;
 use super::words;
 
-/// Which columns a table of stays has beside plate, lot, state and times.
+/// The last column of a table of stays, besides plate, lot, state and times.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Columns<'a> {
-    /// How long it was.
+    /// The dwell time.
     Dwell,
-    /// Why it stands so.
+    /// The explanation.
     Why(&'a Whys),
 }
 
@@ -72,12 +72,12 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
     }
 }
 
-/// How long a matched stay was; a dash for the others.
+/// The dwell time of a matched stay; a dash for the others.
 pub(super) fn dwell(row: &SessionRow) -> String {
     row.session.dwell_ms().map_or_else(|| "–".to_owned(), words::length)
 }
 
-/// The cell of an end; where the columns have no heads, it says which end it is.
+/// The cell of an entry or exit; `data-name` labels it in the narrow layout, which has no column heads.
 fn end(name: &str, moment: Option<Markup>, gate: Option<&GateId>) -> Markup {
     html! {
         @match moment {

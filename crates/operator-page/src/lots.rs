@@ -1,4 +1,4 @@
-//! The table of lots: who is inside, which of them in doubt, what passed lately.
+//! The table of lots: occupancy, doubtful stays and overstays, entries and exits of the last two hours.
 
 use maud::{Markup, html};
 use sessions::{LotStatus, Service};
@@ -16,21 +16,21 @@ struct Column {
 
 const COLUMNS: [Column; 8] = [
     Column { name: "Inside", is_number: true, cell: |_, lot| inside(lot) },
-    Column { name: "Filled", is_number: false, cell: |_, lot| filled(lot) },
+    Column { name: "Occupancy", is_number: false, cell: |_, lot| occupancy(lot) },
     Column { name: "Doubtful", is_number: true, cell: |_, lot| doubtful(lot) },
     Column { name: "Overstays", is_number: true, cell: |_, lot| html! { (number(lot.overstays)) } },
     Column {
-        name: "In this hour (before)",
+        name: "Entries this hour (previous)",
         is_number: true,
         cell: |_, lot| passed(lot, lot.entries_this_hour, lot.entries_hour_before),
     },
     Column {
-        name: "Out this hour (before)",
+        name: "Exits this hour (previous)",
         is_number: true,
         cell: |_, lot| passed(lot, lot.exits_this_hour, lot.exits_hour_before),
     },
     Column { name: "Matched, 24 h", is_number: true, cell: |_, lot| matched(lot) },
-    Column { name: "Lot's own time", is_number: false, cell: time },
+    Column { name: "Lot time", is_number: false, cell: time },
 ];
 
 /// The lots, by name.
@@ -40,7 +40,7 @@ pub(super) fn table(service: &Service, lots: &[LotStatus]) -> Markup {
             h2 #lots { "Lots" }
             div.scroll role="group" aria-labelledby="lots" tabindex="0" {
                 table {
-                    caption.hidden { "Lots: who is inside, and what passed lately, on the lot's own time: in this clock hour, and in the whole one before" }
+                    caption.hidden { "Lots: occupancy, and the entries and exits of this clock hour and of the previous one, in the lot's own time" }
                     thead { tr {
                         th scope="col" { "Lot" }
                         @for column in &COLUMNS { th scope="col" .number[column.is_number] { (column.name) } }
@@ -69,7 +69,7 @@ fn inside(lot: &LotStatus) -> Markup {
     html! { (number(lot.inside)) @if let Some(capacity) = capacity { span.note { " of " (number(capacity)) } } }
 }
 
-/// What passed in this clock hour so far, and in the whole hour before.
+/// Passages in this clock hour so far, and in the whole previous hour.
 fn passed(lot: &LotStatus, this_hour: u64, hour_before: u64) -> Markup {
     html! {
         @if lot.time.is_some() { (number(this_hour)) span.note { " (" (number(hour_before)) ")" } }
@@ -77,11 +77,11 @@ fn passed(lot: &LotStatus, this_hour: u64, hour_before: u64) -> Markup {
     }
 }
 
-/// Those that are inside for longer than nearly all stays last: their exit was probably missed.
+/// Vehicles that are inside for longer than nearly all stays last: their exit was probably missed.
 fn doubtful(lot: &LotStatus) -> Markup {
     html! {
         @if let Some(doubtful) = lot.doubtful { (number(doubtful)) }
-        @else { span.none { "–" span.hidden { " not known until 200 stays are" } } }
+        @else { span.none { "–" span.hidden { " unknown until 200 stays have ended" } } }
     }
 }
 
@@ -90,13 +90,13 @@ fn matched(lot: &LotStatus) -> Markup {
     let unmatched = link("/unmatched", &[("lot_id", lot.id.as_str())]);
     html! {
         @if let Some(share) = share { a href=(unmatched) { (share) } }
-        @else { span.none { "–" span.hidden { " no data: no exit of this time is decided" } } }
+        @else { span.none { "–" span.hidden { " no data: no exit was decided in this time" } } }
         @if lot.held_last_day > 0 { span.note { " (" (number(lot.held_last_day)) " held)" } }
     }
 }
 
-/// A bar and the share of the capacity that is taken; more than all of it is shown as such.
-fn filled(lot: &LotStatus) -> Markup {
+/// The occupancy as a bar and as a share of the capacity; a text marks 100 % and more.
+fn occupancy(lot: &LotStatus) -> Markup {
     let Some(capacity) = lot.known.as_ref().and_then(|known| known.capacity).map(u64::from) else {
         return html! { span.none { "–" } };
     };

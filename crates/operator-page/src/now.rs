@@ -1,6 +1,6 @@
-//! How things stand now: lots, gates, the newest matched stays, dependencies and queues.
+//! The overview: lots, gates, the newest matched stays, dependencies and queues.
 //!
-//! This page answers within seconds also when the ledger does not: it then says so, and shows what it knows without.
+//! While the ledger is down, this page still answers within seconds: it reports that, and shows what needs no ledger.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use super::words::{self, Mark, number};
 use super::{dependencies, gates, lots};
 
 const PATH: &str = "/";
-/// How long this page waits for the ledger: who looks here wants to know that it is away.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// The newest matched stays that are shown.
-const LATEST: usize = 8;
+/// How long this page waits for the ledger. Short, because an operator has to see that it is down.
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many of the newest matched stays are shown.
+const LATEST_STAYS_MAX: usize = 8;
 
-/// What the ledger says.
+/// The numbers from the ledger.
 struct Standing {
     lots: Vec<LotStatus>,
     status: Status,
@@ -30,7 +30,7 @@ struct Standing {
 }
 
 pub(super) async fn now(State(service): State<Service>) -> Response {
-    let standing = tokio::time::timeout(PATIENCE, ask(&service)).await.unwrap_or(Err(Error::TooSlow));
+    let standing = tokio::time::timeout(LEDGER_TIMEOUT, ask(&service)).await.unwrap_or(Err(Error::TooSlow));
     let content = html! {
         h1 { "Now" }
         @match &standing {
@@ -42,7 +42,7 @@ pub(super) async fn now(State(service): State<Service>) -> Response {
             }
             Err(_) => {
                 p.notice role="alert" {
-                    (Mark::Bad) "The ledger does not answer: nothing can be said of lots and stays until it is back."
+                    (Mark::Bad) "The ledger does not answer: lots and stays are not available until it is back."
                 }
             }
         }
@@ -53,7 +53,8 @@ pub(super) async fn now(State(service): State<Service>) -> Response {
 }
 
 async fn ask(service: &Service) -> Result<Standing, Error> {
-    let (lots, status, latest) = tokio::try_join!(service.lots(), service.status(), service.newest_matched(LATEST))?;
+    let (lots, status, latest) =
+        tokio::try_join!(service.lots(), service.status(), service.newest_matched(LATEST_STAYS_MAX))?;
     Ok(Standing { lots, status, latest })
 }
 
@@ -71,18 +72,18 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
     html! {
         dl.figures {
             (words::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
-            (words::figure("matched", "Exits matched", &number(matched), "since this process began"))
-            (words::figure("unmatched", "Exits unmatched", &number(unmatched), "since this process began"))
-            (words::figure("share", "Match share", words::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
+            (words::figure("matched", "Exits matched", &number(matched), "since the process started"))
+            (words::figure("unmatched", "Exits unmatched", &number(unmatched), "since the process started"))
+            (words::figure("share", "Match rate", words::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
             (words::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
-            (words::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "beyond the longest stay"))
-            (words::figure("queued", "In the queues", &queued, &of_queued))
+            (words::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "longer than the longest stay"))
+            (words::figure("queued", "Queue depth", &queued, &of_queued))
         }
     }
 }
 
-/// Messages that are ready, as the correlator says that sees most of them, and messages in flight at all correlators; or
-/// that nobody knows.
+/// Ready messages, the largest number that a correlator reports, and messages in flight at all correlators; or that the
+/// depth is unknown.
 fn in_queues(correlators: &[ReportedCorrelator]) -> (String, String) {
     let ready = |one: &ReportedCorrelator| Some(one.status.entry.ready()?.saturating_add(one.status.exit.ready()?));
     let in_flight: u64 = correlators.iter().map(|one| one.status.in_flight()).sum();
@@ -97,7 +98,7 @@ fn latest(service: &Service, rows: &[SessionRow]) -> Markup {
     html! {
         section #latest aria-label="Newest matched stays" {
             @if rows.is_empty() {
-                p.empty { "No stay was matched lately. The next appears as soon as an exit finds its entry." }
+                p.empty { "No stay was matched recently. The next one appears as soon as an exit finds its entry." }
             } @else {
                 (listing::table(service, "Newest matched stays, the last recorded first", rows, Columns::Dwell))
             }

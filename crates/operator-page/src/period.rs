@@ -1,6 +1,6 @@
-//! Which stretch of time the timeline shows, and the addresses of its neighbours: earlier, later, closer, wider.
+//! The period that the timeline shows, and the links to its neighbours: earlier, later, shorter, longer.
 //!
-//! A period either follows the lot's own time, or is fixed. Pure; asking the ledger is the timeline's.
+//! A period either follows the lot's own time, or is fixed. Pure: the timeline reads the ledger.
 
 use api::parameters::{self, Faults, Query, quoted};
 use api::{Fault, Problem};
@@ -13,19 +13,19 @@ use super::local::Local;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 /// The longest fixed period.
-const LONGEST_MS: i64 = 7 * DAY_MS;
+const PERIOD_MAX_MS: i64 = 7 * DAY_MS;
 
-/// A length that the timeline can have.
+/// A length of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
-    /// As an address has it.
+    /// In an address.
     pub(super) word: &'static str,
     /// For people.
     pub(super) name: &'static str,
     pub(super) millis: i64,
 }
 
-/// From the closest look to the widest.
+/// From the shortest to the longest.
 pub(super) const SPANS: [Span; 6] = [
     Span { word: "1m", name: "1 min", millis: MINUTE_MS },
     Span { word: "5m", name: "5 min", millis: 5 * MINUTE_MS },
@@ -54,18 +54,18 @@ impl Window {
     }
 }
 
-/// What an address asks for.
+/// The period in an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Period {
-    /// The newest, as long as suits how busy the lot is.
+    /// The newest stays; the busier the lot, the shorter.
     Newest,
-    /// The newest of this length.
+    /// The newest stays, over this length.
     Following(Span),
-    /// These moments.
+    /// Between these moments.
     Fixed(Window),
 }
 
-/// The parameters that say a period.
+/// The query parameters of a period.
 pub(super) const PARAMETERS: [&str; 4] = ["span", "date", "from", "to"];
 
 impl Period {
@@ -84,7 +84,7 @@ impl Period {
             }
         };
         faults.none()?;
-        // A day that is chosen beside the moments of a form is what is wanted.
+        // A chosen day wins over the hidden moments of the form.
         Ok(match (date.or(fixed), span) {
             (Some(window), _) => Self::Fixed(window),
             (None, Some(span)) => Self::Following(span),
@@ -94,7 +94,7 @@ impl Period {
 }
 
 impl Period {
-    /// The day that a form shows, and what else it keeps when another lot is chosen.
+    /// The day that the form shows, and the hidden fields that keep the period when another lot is chosen.
     pub(super) fn in_form(self, local: Local) -> (String, Vec<(&'static str, String)>) {
         match self {
             Self::Newest => (String::new(), Vec::new()),
@@ -128,7 +128,7 @@ fn day(text: &str, local: Local) -> Result<Window, String> {
 
 fn window(from: Timestamp, to: Timestamp) -> Result<Window, Fault> {
     match to.millis_since(from) {
-        1..=LONGEST_MS => Ok(Window { from, to }),
+        1..=PERIOD_MAX_MS => Ok(Window { from, to }),
         length if length <= 0 => Err(Fault::parameter("to", format!("{to} is not after from {from}"))),
         _ => Err(Fault::parameter("to", "is more than 7 days after from")),
     }
@@ -138,7 +138,7 @@ fn window(from: Timestamp, to: Timestamp) -> Result<Window, Fault> {
 pub(super) fn span_reaching(oldest: Timestamp, time: Timestamp) -> Span {
     let [closest, .., widest] = SPANS;
     let length = time.millis_since(oldest).max(closest.millis / 2);
-    // A twentieth of a window lies behind the lot's own time.
+    // A twentieth of a window is after the lot's own time.
     SPANS.into_iter().find(|span| span.millis - span.millis / 20 >= length).unwrap_or(widest)
 }
 
@@ -151,17 +151,17 @@ pub(super) struct Neighbours<'a> {
 }
 
 impl Neighbours<'_> {
-    /// As much earlier as the window is long.
+    /// Earlier by the length of the window.
     pub(super) fn earlier(&self) -> String {
         self.moved(-self.window.millis())
     }
 
-    /// As much later.
+    /// Later by the length of the window.
     pub(super) fn later(&self) -> String {
         self.moved(self.window.millis())
     }
 
-    /// The newest.
+    /// Back to the newest stays.
     pub(super) fn newest(&self) -> String {
         link("/timeline", &[("lot_id", self.lot)])
     }

@@ -1,4 +1,4 @@
-//! The stays of one plate, in all lots; and the way from the id of an event or a session to its page.
+//! The stays of one plate in all lots; redirects the id of an event or a session to the page of the session.
 
 use api::parameters::Query;
 use api::questions::session_list::{self, Asked};
@@ -44,7 +44,7 @@ pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<R
         @if rows.is_empty() {
             p.empty { "No stay of this plate is known. It may have been read differently at the gate." }
             @if !near.is_empty() {
-                p { "Nearly the same, lately: " @for (place, plate) in near.iter().enumerate() {
+                p { "Similar plates, recently: " @for (place, plate) in near.iter().enumerate() {
                     @if place > 0 { ", " }
                     a.plate href=(links::link(PATH, &[("plate", plate.as_str())])) { (plate) }
                 } }
@@ -58,7 +58,7 @@ pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<R
     Ok(page.answer(StatusCode::OK, &service))
 }
 
-/// To the page of the session that has this id, or whose events have one with it.
+/// Redirects to the session with this id, or to the session of the event with this id.
 async fn of_id(service: &Service, id: Uuid) -> Result<Response, Problem> {
     let session = match service.session(SessionId::from_uuid(id)).await? {
         Some(row) => Some(row.session.id),

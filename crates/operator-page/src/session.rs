@@ -1,4 +1,4 @@
-//! One stay: where it stands and why, its two ends, and the other stays of the vehicle. How it came about is told by
+//! One stay: its state and why, its entry and exit, and the other stays of the vehicle. Its history is in
 //! [`story`](super::story).
 
 use api::parameters::path_id;
@@ -20,8 +20,8 @@ use super::local::Local;
 use super::why::Told;
 use super::{story, words};
 
-/// The most other stays of the vehicle that are shown.
-const OTHERS: u32 = 10;
+/// How many other stays of the vehicle are shown.
+const OTHER_STAYS_MAX: u32 = 10;
 
 pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathParams) -> Result<Response, Problem> {
     let id = path_id(&path)?;
@@ -48,7 +48,7 @@ pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathPar
     Ok(Page::new(&title, "", content).answer(StatusCode::OK, &service))
 }
 
-/// The newest stays of the vehicle in this lot, this one left out; none where no plate says which vehicle it was.
+/// The newest other stays of the vehicle in this lot; none for an unread plate.
 async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
     let vehicle = &row.session.vehicle;
     if service.info().rules.is_unread(&vehicle.plate) {
@@ -59,17 +59,17 @@ async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, 
         plate: Some(vehicle.plate.clone()),
         ..SessionFilter::default()
     };
-    let page = ledger::Page { limit: OTHERS + 1, after: None, order: Order::NewestFirst };
+    let page = ledger::Page { limit: OTHER_STAYS_MAX + 1, after: None, order: Order::NewestFirst };
     let mut rows = service.sessions(&filter, page).await?;
     rows.retain(|other| other.session.id != row.session.id);
-    rows.truncate(usize::try_from(OTHERS).unwrap_or(usize::MAX));
+    rows.truncate(usize::try_from(OTHER_STAYS_MAX).unwrap_or(usize::MAX));
     Ok(rows)
 }
 
 fn verdict(service: &Service, story: &Story) -> Markup {
     let session = &story.session.session;
     let told = story.explained.as_ref().map(|explained| Told::of(service, explained));
-    // Why a void session is void, its events do not say.
+    // The events of a void session don't explain why it is void.
     let (why, more) = match told {
         Some(told) if session.state != State::Void => (told.first_sentence(), told.rest()),
         told => {
@@ -85,10 +85,10 @@ fn verdict(service: &Service, story: &Story) -> Markup {
         p.lead #why { (why) }
         @if let Some(more) = more { p.detail { (more) } }
         @if let Some(row) = &story.superseded_by {
-            p { "Its event belongs to " a href=(links::address(row)) { "the session that stands instead" } "." }
+            p { "Its event belongs to " a href=(links::address(row)) { "another session" } "." }
         }
         @for row in &story.supersedes {
-            p { "It took the place of " a href=(links::address(row)) { "a session that is void now" } "." }
+            p { "It replaces " a href=(links::address(row)) { "a void session" } "." }
         }
     }
 }
@@ -112,7 +112,7 @@ fn end(name: &str, local: Local, time: Option<Timestamp>, gate: Option<&GateId>,
                 Some(time) => {
                     p.big { (local.moment_in_full(time)) }
                     dl {
-                        dt { "Gate" } dd { @if let Some(gate) = gate { (gate) } @else { "not said" } }
+                        dt { "Gate" } dd { @if let Some(gate) = gate { (gate) } @else { "unknown" } }
                         dt { "Event" } dd { @if let Some(event) = event { code { (event) } } @else { "none: from a summary" } }
                     }
                 }
@@ -132,7 +132,7 @@ fn record(service: &Service, row: &SessionRow) -> Markup {
                 dt { "Source" } dd { (row.source) }
                 dt { "First recorded" } dd { (local.moment_in_full(row.recorded_at)) }
                 dt { "Last changed" } dd { (local.moment_in_full(row.updated_at)) }
-                dt { "As JSON" } dd { a href={ "/api/v1/sessions/" (row.session.id) "/story" } { "the whole story" } }
+                dt { "As JSON" } dd { a href={ "/api/v1/sessions/" (row.session.id) "/story" } { "with its events and decisions" } }
             }
         }
     }

@@ -1,6 +1,6 @@
-//! How long vehicles stay at a lot, how full it was, and when they come.
+//! Dwell times, occupancy and arrivals of a lot.
 //!
-//! The numbers are those of `GET /api/v1/statistics`; each picture has its table beside it.
+//! The numbers are those of `GET /api/v1/statistics`; each chart has its table below it.
 
 use api::Problem;
 use api::parameters::{Faults, Query, quoted};
@@ -20,12 +20,12 @@ use super::{behind, choice, heat, histogram};
 
 const PATH: &str = "/stays";
 const HOUR_MS: i64 = 3_600_000;
-/// What is written for a time of which nothing is known.
+/// The text for a period without data.
 const NO_DATA: &str = "no data";
-/// About so many labels are below a picture.
-const LABELS: usize = 8;
+/// About how many labels a chart has below it.
+const LABELS_MAX: usize = 8;
 
-/// How much time is looked at, up to the lot's own.
+/// The length of the period, which ends at the lot's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reach {
     word: &'static str,
@@ -38,7 +38,7 @@ const REACHES: [Reach; 4] = [
     Reach { word: "1d", name: "24 h", hours: 24, bucket: Bucket::Hour },
     Reach { word: "7d", name: "7 days", hours: 7 * 24, bucket: Bucket::Hour },
     Reach { word: "30d", name: "30 days", hours: 30 * 24, bucket: Bucket::Day },
-    Reach { word: "365d", name: "a year", hours: 365 * 24, bucket: Bucket::Day },
+    Reach { word: "365d", name: "1 year", hours: 365 * 24, bucket: Bucket::Day },
 ];
 
 pub(super) async fn stays(State(service): State<Service>, uri: Uri) -> Result<Response, Problem> {
@@ -62,7 +62,7 @@ pub(super) async fn stays(State(service): State<Service>, uri: Uri) -> Result<Re
                 (dwells(&total))
                 (occupancy(&statistics, reach, local))
             } @else {
-                p.empty { "No data: nothing was recorded of this lot in this time." }
+                p.empty { "No data: no event of this lot was recorded in this period." }
             }
         }
         (heat::table(&statistics.arrivals, local.zone()))
@@ -102,18 +102,18 @@ fn figures(total: &BucketStatistics) -> Markup {
     let average = or_none(counts.dwell_ms.checked_div(counts.matched));
     html! {
         dl.figures {
-            (words::figure("stays", "Stays that ended", &count(counts.matched), "exits with their entry"))
-            (words::figure("p50", "Half stay up to", &quantile(500), "p50 of the dwell"))
-            (words::figure("p90", "9 of 10 up to", &quantile(900), "p90 of the dwell"))
-            (words::figure("p99", "99 of 100 up to", &quantile(990), "p99 of the dwell"))
-            (words::figure("average", "Average dwell", &average, "of those stays"))
-            (words::figure("entries", "Entries", &count(counts.entries), "passages in"))
-            (words::figure("average-inside", "Inside on average", &format!("{:.1}", total.average_inside), "vehicles"))
+            (words::figure("stays", "Matched stays", &count(counts.matched), "exits with their entry"))
+            (words::figure("p50", "Median stay", &quantile(500), "half of the stays are shorter"))
+            (words::figure("p90", "90th percentile", &quantile(900), "9 of 10 stays are shorter"))
+            (words::figure("p99", "99th percentile", &quantile(990), "99 of 100 stays are shorter"))
+            (words::figure("average", "Average stay", &average, "of the matched stays"))
+            (words::figure("entries", "Entries", &count(counts.entries), "vehicles that came in"))
+            (words::figure("average-inside", "Average occupancy", &format!("{:.1}", total.average_inside), "vehicles inside"))
         }
     }
 }
 
-/// A count of the ledger's; none is below zero.
+/// A count from the ledger; never below zero.
 fn count(of: i64) -> String {
     number(u64::try_from(of).unwrap_or(0))
 }
@@ -125,7 +125,7 @@ fn dwells(total: &BucketStatistics) -> Markup {
         Some(to) => format!("{} to {}", length(column.from_ms), length(to)),
         None => format!("{} and longer", length(column.from_ms)),
     };
-    let apart = found.len().div_ceil(LABELS).max(1);
+    let apart = found.len().div_ceil(LABELS_MAX).max(1);
     let column = |(place, column): (usize, &histogram::Column)| Column {
         label: if place % apart == 0 { length(column.from_ms) } else { String::new() },
         says: format!("{}: {} stays", range(column), count(column.stays)),
@@ -136,22 +136,23 @@ fn dwells(total: &BucketStatistics) -> Markup {
         let dwell = dwells.quantile_ms(permille)?;
         Some((format!("{name} {}", about(dwell)), place_of(dwell, &found)?))
     };
-    let marks: Vec<(String, u64)> = [("p50", 500), ("p90", 900), ("p99", 990)].into_iter().filter_map(mark).collect();
+    let marks: Vec<(String, u64)> =
+        [("median", 500), ("90th percentile", 900), ("99th percentile", 990)].into_iter().filter_map(mark).collect();
     let rows = found.iter().map(|column| [range(column), count(column.stays)].map(|cell| html! { (cell) }));
     html! {
         figure.chart {
-            figcaption { h2 { "How long they stayed" } }
+            figcaption { h2 { "Dwell time" } }
             @if found.is_empty() {
-                p.empty { "No stay ended in this time." }
+                p.empty { "No stay ended in this period." }
             } @else {
-                div.scroll.picture role="group" aria-label="Picture of how long they stayed" tabindex="0" { (Bars { columns: &columns, level: None, marks: &marks }.svg()) }
-                (behind::table("dwells-table", "How long they stayed", ["Dwell", "Stays"], rows))
+                div.scroll.picture role="group" aria-label="Chart of the dwell times" tabindex="0" { (Bars { columns: &columns, level: None, marks: &marks }.svg()) }
+                (behind::table("dwells-table", "Dwell time", ["Dwell", "Stays"], rows))
             }
         }
     }
 }
 
-/// Where a dwell is on the picture, in ten-thousandths of its width.
+/// The position of a dwell time on the chart, in ten-thousandths of its width.
 fn place_of(dwell_ms: i64, columns: &[histogram::Column]) -> Option<u64> {
     let whole_ms = columns.first()?.to_ms? * i64::try_from(columns.len()).ok()?;
     u64::try_from(dwell_ms.min(whole_ms) * 10_000 / whole_ms).ok()
@@ -162,7 +163,7 @@ fn occupancy(statistics: &Statistics, reach: Reach, local: Local) -> Markup {
         Bucket::Day => local.day(bucket.from),
         Bucket::Hour => format!("{} {}", local.day(bucket.from), local.clock(bucket.from, Clock::Minutes)),
     };
-    let apart = statistics.buckets.len().div_ceil(LABELS).max(1);
+    let apart = statistics.buckets.len().div_ceil(LABELS_MAX).max(1);
     let column = |(place, bucket): (usize, &BucketStatistics)| Column {
         label: label(bucket, reach, local, place % apart == 0),
         says: format!("{}: {}", begin(bucket), says(bucket)),
@@ -180,30 +181,30 @@ fn occupancy(statistics: &Statistics, reach: Reach, local: Local) -> Markup {
         let [average, inside, entries, exits] = numbers.map(|cell| html! { (cell) });
         [html! { time datetime=(bucket.from) { (begin(bucket)) } }, average, inside, entries, exits]
     });
-    let heads = ["From", "Inside on average", "Inside at the end", "Entries", "Exits"];
+    let heads = ["From", "Average occupancy", "Occupancy at the end", "Entries", "Exits"];
     let capacity = statistics.capacity.map(|capacity| ("capacity", u64::from(capacity) * bars::ONE));
     html! {
         figure.chart {
             figcaption {
-                h2 { "How full it was" }
+                h2 { "Occupancy" }
                 p {
-                    "Vehicles inside on average, in " (local.zone()) "."
+                    "Average number of vehicles inside, in " (local.zone()) "."
                     @if statistics.buckets.iter().any(|bucket| !bucket.has_data) {
                         " Grey: no data, from before the lot's first event or while nothing was connected."
                     }
                 }
             }
-            div.scroll.picture role="group" aria-label="Picture of how full it was" tabindex="0" { (Bars { columns: &columns, level: capacity, marks: &[] }.svg()) }
-            (behind::table("occupancy-table", "How full it was", heads, rows))
+            div.scroll.picture role="group" aria-label="Chart of the occupancy" tabindex="0" { (Bars { columns: &columns, level: capacity, marks: &[] }.svg()) }
+            (behind::table("occupancy-table", "Occupancy", heads, rows))
         }
     }
 }
 
 fn says(bucket: &BucketStatistics) -> String {
-    if bucket.has_data { format!("{:.1} inside on average", bucket.average_inside) } else { NO_DATA.to_owned() }
+    if bucket.has_data { format!("average occupancy {:.1}", bucket.average_inside) } else { NO_DATA.to_owned() }
 }
 
-/// What stands below a bucket: round hours of a day, the days of a week, some of the days of longer.
+/// The label below a bucket: every third hour of a day, every day of a week, some days of longer periods.
 fn label(bucket: &BucketStatistics, reach: Reach, local: Local, is_apart: bool) -> String {
     let hour = local.at(bucket.from).hour();
     match reach.bucket {

@@ -1,4 +1,4 @@
-//! How a stay came about: its events as they were read, what was decided when, and plates that are nearly the same.
+//! The history of a stay: its events as read, the decisions, and similar plates.
 
 use ledger::{ChangeRow, EventRow};
 use matching::Rule;
@@ -21,7 +21,7 @@ pub(super) fn reads(service: &Service, story: &Story) -> Markup {
                 table {
                     caption { "Events as they were read" span.zone { ", times in " (local.zone()) } }
                     thead { tr {
-                        th scope="col" { "Seen" }
+                        th scope="col" { "Captured" }
                         th scope="col" { "Direction" }
                         th scope="col" { "Gate" }
                         th scope="col" { "Plate as read" }
@@ -43,7 +43,7 @@ fn read_row(local: Local, read: &EventRow) -> Markup {
         tr data-key=(read.key.id) {
             th scope="row" { (local.moment(read.key.time)) }
             td { (read.key.direction.as_str()) }
-            td { @if let Some(gate) = &read.gate { (gate) } @else { span.none { "not said" } } }
+            td { @if let Some(gate) = &read.gate { (gate) } @else { span.none { "unknown" } } }
             td {
                 @if read.plate_as_read.trim().is_empty() { span.none { "unread" } } @else { span.plate { (read.plate_as_read) } }
             }
@@ -57,7 +57,7 @@ fn read_row(local: Local, read: &EventRow) -> Markup {
     }
 }
 
-/// What was decided, in the order in which it was recorded.
+/// The decisions, in the order in which they were recorded.
 pub(super) fn changes(service: &Service, story: &Story) -> Markup {
     let local = Local::of(service, &story.session.session.vehicle.lot);
     let own = story.session.session.id;
@@ -108,11 +108,11 @@ fn because(change: &ChangeRow) -> &'static str {
         (Some(Rule::MaxStay), _) => "older than the longest stay",
         (Some(Rule::Unread), _) => "no plate was read",
         (Some(Rule::Superseded), State::Void) => "its event belongs to another session",
-        (Some(Rule::Superseded), _) => "another session gave its event back",
+        (Some(Rule::Superseded), _) => "another session returned its event",
     }
 }
 
-/// Where the missing end may be: plates that are nearly the same.
+/// Where the missing counterpart may be: sessions with similar plates.
 pub(super) async fn near(service: &Service, story: &Story) -> Result<Markup, Error> {
     let Some(NearPlates { sessions, searched, is_cut }) = story.explained.as_ref().map(|explained| &explained.near)
     else {
@@ -123,11 +123,11 @@ pub(super) async fn near(service: &Service, story: &Story) -> Result<Markup, Err
     Ok(html! {
         @if !rows.is_empty() {
             section {
-                (listing::table(service, "Plates nearly the same that lack the other end", &rows, Columns::Why(&whys)))
+                (listing::table(service, "Similar plates without a counterpart", &rows, Columns::Why(&whys)))
                 p.note {
-                    "Looked for among " (words::number(u64::try_from(*searched).unwrap_or(u64::MAX))) " stays"
+                    "Searched " (words::number(u64::try_from(*searched).unwrap_or(u64::MAX))) " stays"
                     @if *is_cut { ", the nearest in time" }
-                    ". Nothing is matched by likeness: a person may judge."
+                    ". Similar plates are never matched automatically."
                 }
             }
         }

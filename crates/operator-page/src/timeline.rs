@@ -1,7 +1,7 @@
 //! The stays of a lot as bars from entry to exit along the hours of a day.
 //!
-//! Which stretch of time is [`period`](super::period)'s, the picture [`chart`](super::chart)'s. What the address does not
-//! say is chosen here: the first lot that has events, and its newest stays.
+//! [`period`](super::period) chooses the period, [`chart`](super::chart) draws. Without parameters, this page shows the first
+//! lot that has events, and its newest stays.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +24,12 @@ use super::period::{self, Neighbours, Period, SPANS, Window};
 use super::words::{self, Mark};
 
 const PATH: &str = "/timeline";
-/// The most bars of a picture; of more, the newest are shown.
+/// How many stays a chart draws at most; if there are more, the newest.
 pub const BARS: u32 = 500;
-/// How many of the stays that began before a period are looked at for whether they reach into it.
-const LOOKED_BACK: u32 = 500;
-/// How many of the newest stays a picture shows when nobody says how long it is to be.
-const NEWEST: u32 = 120;
+/// How many stays from before a period are checked for whether they reach into it.
+const EARLIER_STAYS_MAX: u32 = 500;
+/// How many of the newest stays a chart without a chosen period shows.
+const NEWEST_STAYS_MAX: u32 = 120;
 
 /// The stays of a period, the oldest first.
 struct Stays {
@@ -38,7 +38,7 @@ struct Stays {
 }
 
 impl Stays {
-    /// Whether the other end of any of them may still come, so that the picture of a period that is over changes.
+    /// Whether a stay may still change, so that the chart of a past period changes too.
     fn are_awaited(&self) -> bool {
         self.rows.iter().any(|row| matches!(row.session.state, State::Open | State::HeldExit))
     }
@@ -65,7 +65,7 @@ pub(super) async fn timeline(Extract(service): Extract<Service>, uri: Uri) -> Re
         (choices(&lots, &around, period, local))
         (figure(&chart, &stays, lot, around.follows))
         details #as-table {
-            summary { "The same as a table" }
+            summary { "Show as a table" }
             @if !stays.rows.is_empty() {
                 (listing::table(&service, "Stays of this period, the oldest first", &stays.rows, Columns::Dwell))
             }
@@ -76,10 +76,10 @@ pub(super) async fn timeline(Extract(service): Extract<Service>, uri: Uri) -> Re
     Ok(Page { refresh, ..Page::new("Timeline", PATH, content) }.answer(StatusCode::OK, &service))
 }
 
-/// When the oldest of the newest stays began.
+/// The time of the oldest of the newest stays.
 async fn oldest(service: &Service, lot: &LotStatus, time: Timestamp) -> Result<Timestamp, Error> {
     let filter = SessionFilter { lot: Some(lot.id.clone()), ..SessionFilter::default() };
-    let page = ledger::Page { limit: NEWEST, after: None, order: Order::NewestFirst };
+    let page = ledger::Page { limit: NEWEST_STAYS_MAX, after: None, order: Order::NewestFirst };
     let rows = service.sessions(&filter, page).await?;
     let times = rows.iter().filter(|row| row.source == Source::Events).filter_map(given_at);
     Ok(times.min().unwrap_or(time))
@@ -89,8 +89,8 @@ fn given_at(row: &SessionRow) -> Option<Timestamp> {
     row.session.given_at()
 }
 
-/// The stays that are within a period or reach into it: those that are given in it, those inside since before, and of the
-/// others before it as many as are looked at.
+/// The stays within a period or reaching into it: those whose anchor is in it, open ones from before it, and of the other
+/// earlier ones those among the last [`EARLIER_STAYS_MAX`].
 async fn stays(service: &Service, lot: &LotId, window: Window) -> Result<Stays, Error> {
     let of_lot = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
     let newest = |limit| ledger::Page { limit, after: None, order: Order::NewestFirst };
@@ -99,14 +99,14 @@ async fn stays(service: &Service, lot: &LotId, window: Window) -> Result<Stays, 
     let open_before = SessionFilter { states: vec![State::Open], ..before.clone() };
     let (within, before, open_before) = tokio::try_join!(
         service.sessions(&within, newest(BARS + 1)),
-        service.sessions(&before, newest(LOOKED_BACK)),
+        service.sessions(&before, newest(EARLIER_STAYS_MAX)),
         service.sessions(&open_before, newest(BARS + 1)),
     )?;
     Ok(newest_of(within, before, open_before, window))
 }
 
-/// As many of the newest stays as are drawn. Saved summaries are not drawn, but take places of the lists that were read: a
-/// list that is full says that there are older ones, however few of it are drawn.
+/// The newest [`BARS`] stays. Saved summaries are not drawn, but count towards the limit of the lists that were read: a
+/// full list means that there are older stays, even if few of it are drawn.
 fn newest_of(within: Vec<SessionRow>, before: Vec<SessionRow>, open_before: Vec<SessionRow>, window: Window) -> Stays {
     let most = usize::try_from(BARS).unwrap_or(usize::MAX);
     let is_full = within.len() > most;
@@ -166,16 +166,16 @@ fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> M
                     @if stays.is_cut { li { span { "of " b { (stays.rows.len()) } " drawn" } } }
                 }
                 @if stays.is_cut {
-                    p.notice { (Mark::Warn) "Only the newest " (stays.rows.len()) " stays are drawn; a shorter period has all of its own." }
+                    p.notice { (Mark::Warn) "Only the newest " (stays.rows.len()) " stays are drawn; choose a shorter period to see all of them." }
                 }
             }
             @if stays.rows.is_empty() && !stays.is_cut { p.empty { "No stay begins, ends or goes on in this time." } }
-            div.scroll.picture.newest[follows] role="group" aria-label="Picture of the stays" tabindex="0" { (chart.svg()) }
+            div.scroll.picture.newest[follows] role="group" aria-label="Chart of the stays" tabindex="0" { (chart.svg()) }
         }
     }
 }
 
-/// A window in words, to the second when it is short.
+/// A window as text, with seconds if it is short.
 fn stretch(window: Window, local: Local) -> Markup {
     let clock = if window.millis() < 15 * 60_000 { Clock::Seconds } else { Clock::Minutes };
     let local = local.with_offset();

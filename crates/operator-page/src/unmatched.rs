@@ -1,4 +1,4 @@
-//! What did not match, the newest first, each with why.
+//! Unmatched entries and exits, newest first, each with its explanation.
 
 use api::parameters::{Query, quoted};
 use api::questions::session_list::{self, Asked};
@@ -22,7 +22,7 @@ const PATH: &str = "/unmatched";
 const UNMATCHED: &str = "unmatched_exit,unmatched_entry";
 /// The states that may be chosen.
 const CHOICES: [State; 3] = [State::UnmatchedExit, State::UnmatchedEntry, State::HeldExit];
-/// The stays of a page.
+/// The number of stays on a page.
 const LIMIT: &str = "50";
 
 pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
@@ -35,7 +35,7 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
     let caption = if asked.after.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };
     let content = html! {
         h1 { "Unmatched" }
-        p.lead { "Entries and exits without a counterpart. Evidence that comes later may still match them." }
+        p.lead { "Entries and exits without a counterpart. A late event may still match them." }
         @if let Some(held) = words::held(status.pending.held_exits, &service.info().rules) {
             p.notice #held {
                 (Mark::State(State::HeldExit)) (held) ": "
@@ -64,7 +64,7 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
     Ok(Page::new("Unmatched", PATH, content).answer(StatusCode::OK, &service))
 }
 
-/// What an empty list says: only what was looked for.
+/// The text of an empty list.
 fn none(chosen: Option<State>, asked: &Asked) -> String {
     let what = match chosen {
         Some(State::HeldExit) => "held exits",

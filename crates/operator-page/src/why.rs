@@ -1,4 +1,4 @@
-//! Explanations on a page: in the lot's own time, and without the ids that stand beside them.
+//! Explanations on a page: in the lot's own time, and without ids, which the page shows elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::links;
 use super::local::Local;
 use super::words;
 
-/// Why each stay of a list stands as it does.
+/// The explanation of each stay of a list.
 #[derive(Debug, Default)]
 pub(super) struct Whys(BTreeMap<SessionId, Why>);
 
@@ -26,7 +26,7 @@ impl Whys {
         Ok(Self(known.collect()))
     }
 
-    /// The first sentence of a stay's explanation, the nearest plate, and the way to all of it.
+    /// The first sentence of a stay's explanation, the most similar plate, and a link to the whole explanation.
     pub(super) fn cell(&self, service: &Service, row: &SessionRow) -> Markup {
         let why = self.0.get(&row.session.id);
         let told = why.map(|why| Told::new(service, &row.session.vehicle, &why.explanation, &|_| None));
@@ -34,7 +34,7 @@ impl Whys {
             @if let Some(told) = &told { (told.first_sentence()) } @else { (words::why(row, &service.info().rules)) }
             " "
             @if let Some(near) = why.and_then(|why| why.near.as_ref()) {
-                "Nearly the same plate, "
+                "Similar plate, "
                 (words::state(near.session.session.state)) ": "
                 a.plate href=(links::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
             }
@@ -43,10 +43,10 @@ impl Whys {
     }
 }
 
-/// Encloses the milliseconds of a moment in the text of an explanation. No gate and no plate has this character.
+/// Encloses the milliseconds of a moment in the text of an explanation. Gates and plates never contain this character.
 const MOMENT: char = '\u{1}';
 
-/// An explanation with its moments in the lot's own time.
+/// An explanation with its times in the lot's time zone.
 #[derive(Debug)]
 pub(super) struct Told {
     local: Local,
@@ -54,7 +54,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// The explanation as the page of the stay tells it.
+    /// The explanation for the page of the stay.
     pub(super) fn of(service: &Service, explained: &Explained) -> Self {
         let gate =
             |key: &EventKey| explained.reads.iter().find(|read| read.key == *key).and_then(|read| read.gate.clone());
@@ -77,7 +77,7 @@ impl Told {
         self.markup(first_sentence(&self.text).0)
     }
 
-    /// What follows the first sentence, if anything does.
+    /// The text after the first sentence, if there is any.
     pub(super) fn rest(&self) -> Option<Markup> {
         let rest = first_sentence(&self.text).1;
         (!rest.is_empty()).then(|| self.markup(rest))

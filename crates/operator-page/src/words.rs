@@ -1,15 +1,15 @@
-//! States, reasons and lengths of time in words for people, and the marks that stand for them.
+//! Texts for states, reasons and durations, and the marks of states.
 //!
-//! A mark has a shape of its own, so that nothing is said by colour alone.
+//! Each mark has its own shape, so that nothing depends on colour alone.
 
 use ledger::SessionRow;
 use maud::{Markup, Render, html};
 use parking::{Plate, Reason, Rules, Source, State};
 
-/// A number with its thousands apart, and a length of time in its two largest units.
+/// A number with separated thousands, and a duration in its two largest units.
 pub(super) use parking::readable::{grouped as number, spaced_duration as length};
 
-/// The shapes, on a ground of 12 by 12.
+/// The shapes, in a view box of 12 by 12.
 const BAR: &str = "M1 3.5h10v5H1z";
 const ARROW: &str = "M1 3.5h5.5V1L11.5 6 6.5 11V8.5H1z";
 const CIRCLE: &str = "M6 1.2a4.8 4.8 0 1 0 0 9.6a4.8 4.8 0 1 0 0-9.6z";
@@ -19,7 +19,7 @@ const CROSS: &str = "M2.4 1L6 4.6 9.6 1 11 2.4 7.4 6 11 9.6 9.6 11 6 7.4 2.4 11 
 const TICK: &str = "M1 6.2L2.6 4.6 4.8 6.8 9.6 2 11.2 3.6 4.8 10z";
 const EXCLAMATION: &str = "M4.8 1h2.4L6.8 7.6H5.2zM4.9 9h2.2v2H4.9z";
 
-/// A small picture beside a word, hidden from those who hear the word.
+/// An icon beside a word, hidden from screen readers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mark {
     State(State),
@@ -97,23 +97,26 @@ pub(super) fn pill(of: State) -> Markup {
     html! { span.pill.(class(of)) { (Mark::State(of)) (state(of)) } }
 }
 
-/// A plate, or that none was read.
+/// A plate, or `unread`.
 pub(super) fn plate(plate: &Plate) -> &str {
     if plate.is_empty() { "unread" } else { plate.as_str() }
 }
 
-/// Why a session stands where it does, in a sentence, as far as its row alone says it.
+/// Why a session has its state, in one sentence, as far as its row shows it.
 pub(super) fn why(row: &SessionRow, rules: &Rules) -> String {
     let session = &row.session;
     match (session.state, session.reason) {
         (State::Matched, _) if row.source == Source::Summary => "A client saved this stay as it is.".to_owned(),
         (State::Matched, _) => "The exit directly follows the entry.".to_owned(),
-        (State::Open, _) => "The vehicle entered and no exit was seen yet: it is inside.".to_owned(),
+        (State::Open, _) => "The vehicle entered and has not left: it is inside.".to_owned(),
         (State::HeldExit, _) => {
-            format!("No entry matches this exit yet; one that comes late is waited for, {}.", length(rules.hold_ms))
+            format!(
+                "No entry matches this exit yet. It is held for {}, in case its entry arrives late.",
+                length(rules.hold_ms)
+            )
         }
         (State::UnmatchedExit | State::UnmatchedEntry, Some(Reason::Unread)) => {
-            "The camera saw a vehicle but read no plate, so it is never paired.".to_owned()
+            "The camera saw a vehicle but read no plate, so it is never matched.".to_owned()
         }
         (State::UnmatchedExit, _) => "No entry matches this exit.".to_owned(),
         (State::UnmatchedEntry, Some(Reason::ReEntered)) => {
@@ -122,17 +125,17 @@ pub(super) fn why(row: &SessionRow, rules: &Rules) -> String {
         (State::UnmatchedEntry, _) => {
             format!("No exit came within the longest stay, {}.", length(rules.max_stay_of(&session.vehicle.lot)))
         }
-        (State::Void, _) => "It no longer stands: later evidence gave its events to another session.".to_owned(),
+        (State::Void, _) => "A later event moved this session's events to another session.".to_owned(),
     }
 }
 
-/// How many exits wait for their entry, and how long at most, when any does.
+/// The number of held exits and how long they are held at most; `None` without held exits.
 pub(super) fn held(exits: u64, rules: &Rules) -> Option<String> {
     let wait = if exits == 1 { "exit waits for its entry" } else { "exits wait for their entry" };
     (exits > 0).then(|| format!("{} {wait} (held up to {})", number(exits), length(rules.hold_ms)))
 }
 
-/// A number with what it is, for a list of them.
+/// A number with its name and a note, for a list of figures.
 pub(super) fn figure(id: &str, name: &str, value: &str, note: &str) -> Markup {
     html! {
         div.figure #{ "figure-" (id) } {
@@ -143,7 +146,7 @@ pub(super) fn figure(id: &str, name: &str, value: &str, note: &str) -> Markup {
     }
 }
 
-/// How much later something was, with parts of a second.
+/// A delay, with milliseconds below a minute.
 pub(super) fn delay(millis: i64) -> String {
     let (sign, millis) = (if millis < 0 { "−" } else { "" }, millis.saturating_abs());
     if millis < 60_000 {
@@ -153,14 +156,14 @@ pub(super) fn delay(millis: i64) -> String {
     }
 }
 
-/// About how long, for statistics: from ten minutes on, to the minute.
+/// A duration for statistics: rounded to the minute from ten minutes on.
 pub(super) fn about(millis: i64) -> String {
     const MINUTE_MS: i64 = 60_000;
     let is_long = millis >= 10 * MINUTE_MS;
     length(if is_long { (millis + MINUTE_MS / 2) / MINUTE_MS * MINUTE_MS } else { millis })
 }
 
-/// A part of a whole in per cent with one decimal; nothing of nothing is no number.
+/// A part of a whole in per cent with one decimal; `None` if the whole is zero.
 pub(super) fn share(part: u64, whole: u64) -> Option<String> {
     let per_mille = (u128::from(part) * 2_000 + u128::from(whole)).checked_div(u128::from(whole) * 2)?;
     Some(format!("{}.{} %", per_mille / 10, per_mille % 10))

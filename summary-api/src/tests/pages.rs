@@ -184,7 +184,7 @@ async fn a_stay_has_a_page_of_its_own_and_a_plate_finds_its_stays() {
 async fn errors_are_pages_for_browsers_and_problems_for_programs() {
     let api = parked().await;
     for (path, status, part) in [
-        ("/nowhere", 404, "There is no such thing here"),
+        ("/nowhere", 404, "Not found"),
         ("/sessions/9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", 404, "No session has the id 9b810e76"),
         ("/sessions/%3Cscript%3E", 422, "&lt;script&gt;"),
         ("/timeline?lot_id=P9", 404, "No lot P9 is known"),
@@ -269,7 +269,7 @@ async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
     api.fixture.service.report(lacking);
     says("Degraded: correlator: redis").await;
     let page = open(&api, "/").await.text();
-    assert!(page.contains("<strong>correlator: redis</strong> away"), "{page}");
+    assert!(page.contains("<strong>correlator: redis</strong> down"), "{page}");
     assert!(page.contains("refused") && page.contains("not known: the broker does not say"));
 
     api.fixture.clock.advance_millis(2_001);
@@ -308,7 +308,7 @@ async fn what_is_unmatched_is_explained_as_on_its_own_page_with_the_nearest_plat
     let why = "The exit of 25 Oct 2024, 09:00:00 UTC follows the entry of 24 Sep 2024, 09:00:00 UTC, but 31d later, and \
                the longest stay here is 30d.";
     assert!(page.contains(why), "{page}");
-    assert!(page.contains("Nearly the same plate, open: <a") && page.contains(">0LD12E4</a>"), "{page}");
+    assert!(page.contains("Similar plate, open: <a") && page.contains(">0LD12E4</a>"), "{page}");
 
     let id = api.value("/api/v1/sessions?state=held_exit").await["sessions"][0]["session_id"].clone();
     let own = without_markup_of_times(&open(&api, &format!("/sessions/{}", id.as_str().unwrap())).await.text());

@@ -215,7 +215,7 @@ async fn an_unread_plate_is_nobodys_near_plate_in_json_and_on_the_pages() {
         assert_eq!(near, expected, "{unmatched}");
     }
     let unknown = page("/search?plate=NOPLAT3").await;
-    let near = unknown.split("Nearly the same, lately: ").nth(1).unwrap().split("</p>").next().unwrap();
+    let near = unknown.split("Similar plates, recently: ").nth(1).unwrap().split("</p>").next().unwrap();
     assert!(near.contains(">NOPLATF<") && near.contains(">N0PLATE<") && !near.contains(">NOPLATE<"), "{near}");
 }
 

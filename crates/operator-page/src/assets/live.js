@@ -1,18 +1,17 @@
-// Keeps a page as new as the ledger, and remembers the chosen theme. Every page is whole without it.
+// Keeps a page up to date, and remembers the chosen theme. Every page works without it.
 //
-// The current address is fetched again, and the elements with data-live are brought up to date in place, so that focus,
-// scroll and open details stay. The page says in data-refresh of its main part when: always, on a change that the live
-// feed tells of (or, without a feed, always) and every few seconds, since open stays grow, or never. The health in the
-// header is in no feed and has to show within three seconds, so every second either the page or the header alone is
-// asked for.
+// Fetches the current address again and patches the elements with data-live in place, so that focus, scroll position and
+// open details stay. data-refresh of the main part selects when: always, on a change in the live feed (or, without a
+// feed, always) and every few seconds, because open stays grow, or never. The health in the header is in no feed and has
+// to be shown within three seconds, so every second either the page or only the header is fetched.
 "use strict";
 
 (() => {
-  const EVERY_MS = 1000; // between an answer and the next question
-  const AGE_MS = 5000; // the oldest that a page gets on which nothing has changed
-  const BYTES_A_MS = 50; // a large page is asked for less often: so many bytes for each millisecond
-  const PATIENCE_MS = 8000; // the longest that an answer may take
-  const FEED_AGAIN_MS = 15000; // before a feed that ended is tried again
+  const POLL_INTERVAL_MS = 1000; // between a response and the next request
+  const PAGE_AGE_MAX_MS = 5000; // a page without changes is fetched again at this age
+  const BYTES_PER_MS_MAX = 50; // limits the traffic: a large page is fetched less often
+  const FETCH_TIMEOUT_MS = 8000;
+  const FEED_RETRY_MS = 15000; // before the feed reconnects
 
   // --- Theme: before the page is drawn -------------------------------------------------------------------------------
 
@@ -22,7 +21,7 @@
       if (value !== undefined) localStorage.setItem("dwell-theme", value);
       return localStorage.getItem("dwell-theme");
     } catch {
-      return value; // storage is forbidden: the choice holds for this page
+      return value; // storage is forbidden: the choice applies to this page only
     }
   };
   let theme = THEMES.includes(stored()) ? stored() : "auto";
@@ -33,7 +32,7 @@
   };
   showTheme();
 
-  // --- Bringing the page up to date -----------------------------------------------------------------------------------
+  // --- Patching the page ---------------------------------------------------------------------------------------------
 
   const isSame = (one, other) =>
     one.nodeType === other.nodeType && one.nodeName === other.nodeName && (one.id ?? "") === (other.id ?? "");
@@ -52,7 +51,7 @@
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    // What a person is choosing or typing is theirs.
+    // Keep what a person selects or types.
     if (["SELECT", "INPUT"].includes(old.nodeName)) return;
     patchChildren(old, fresh);
   }
@@ -84,7 +83,7 @@
     for (const gone of keyed.values()) gone.remove();
   }
 
-  // --- When to ask --------------------------------------------------------------------------------------------------
+  // --- When to fetch ------------------------------------------------------------------------------------------------
 
   const state = { isPaused: false, isAsking: false, hasFeed: false, hasChanged: false, isLost: false, pageAt: 0, pageAfter: 0, updatedAt: 0, timer: 0 };
   const refresh = () => document.getElementById("main").dataset.refresh;
@@ -92,7 +91,7 @@
   function wantsPage() {
     const now = performance.now();
     if (refresh() === "never" || now < state.pageAfter) return false;
-    return refresh() === "always" || state.hasChanged || !state.hasFeed || now - state.pageAt > AGE_MS;
+    return refresh() === "always" || state.hasChanged || !state.hasFeed || now - state.pageAt > PAGE_AGE_MAX_MS;
   }
 
   async function ask() {
@@ -109,16 +108,16 @@
       const answer = await fetch(isPage ? location.href : "/header", {
         headers: { accept: "text/html" },
         cache: "no-store",
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
       });
       const text = await answer.text();
       const fresh = new DOMParser().parseFromString(text, "text/html");
       state.isLost = !answer.ok;
-      // Who paused meanwhile reads on undisturbed.
+      // Paused meanwhile: leave the page unchanged.
       if (!state.isPaused) show(fresh, answer.ok, isPage);
-      // A page that takes long to make, to send or to show is asked for less often.
+      // A slow page is fetched less often.
       const tookMs = performance.now() - askedAt;
-      if (isPage) state.pageAfter = askedAt + Math.max(tookMs * 5, text.length / BYTES_A_MS);
+      if (isPage) state.pageAfter = askedAt + Math.max(tookMs * 5, text.length / BYTES_PER_MS_MAX);
     } catch {
       state.isLost = true;
     }
@@ -131,7 +130,7 @@
   function show(fresh, isOk, isPage) {
     for (const element of document.querySelectorAll("[data-live]")) {
       const newer = fresh.getElementById(element.id);
-      // A page that had content keeps it while the server can only say what is wrong.
+      // Keep the content of the page while the server only returns errors.
       if (newer && (isOk || element.id !== "main")) patch(element, newer);
     }
     if (isOk && isPage) document.title = fresh.title;
@@ -140,7 +139,7 @@
 
   function soon() {
     clearTimeout(state.timer);
-    state.timer = setTimeout(ask, EVERY_MS);
+    state.timer = setTimeout(ask, POLL_INTERVAL_MS);
   }
 
   function updated() {
@@ -156,13 +155,13 @@
     if (when.textContent !== `Updated ${age}`) when.textContent = `Updated ${age}`;
   }
 
-  // Said only when it changes: a voice that speaks every second is of no use.
+  // Written only when it changes, because screen readers read every change aloud.
   function say() {
     const mode = document.getElementById("live-mode");
     const isStill = refresh() === "never";
     const kind = state.isPaused ? "paused" : state.isLost ? "lost" : isStill ? "still" : state.hasFeed ? "live" : "polling";
     const words = {
-      paused: "Paused", lost: "No answer: this may be old", still: "Not refreshed", live: "Live", polling: "Every second",
+      paused: "Paused", lost: "No connection: data may be outdated", still: "Not refreshed", live: "Live", polling: "Every second",
     }[kind];
     if (mode.textContent !== words) mode.textContent = words;
     document.getElementById("live").dataset.mode = kind;
@@ -173,7 +172,7 @@
     const socket = new WebSocket(new URL(feed, location.href.replace(/^http/, "ws")));
     socket.onopen = () => {
       state.hasFeed = true;
-      state.hasChanged = true; // what came before the feed is not in it
+      state.hasChanged = true; // the feed lacks earlier changes
       say();
     };
     socket.onmessage = () => {
@@ -182,7 +181,7 @@
     socket.onclose = () => {
       state.hasFeed = false;
       say();
-      setTimeout(() => follow(feed), FEED_AGAIN_MS);
+      setTimeout(() => follow(feed), FEED_RETRY_MS);
     };
   }
 

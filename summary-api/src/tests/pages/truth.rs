@@ -53,11 +53,11 @@ async fn the_charts_leave_a_gap_where_nothing_is_known() {
 
     let page = open(&api, "/stays?lot_id=P3").await.text();
 
-    assert!(none.contains("No data: nothing was recorded of this lot in this time."), "{none}");
+    assert!(none.contains("No data: no event of this lot was recorded in this period."), "{none}");
     // Of 25 hours the last two have data.
     assert_eq!(page.matches("class=\"room unknown\"").count(), 23);
     assert!(page.contains("<title>24 Sep 08:00: no data</title>") && page.contains("Grey: no data"), "{page}");
-    assert!(page.contains("<title>24 Sep 09:00: 1.0 inside on average</title>"), "{page}");
+    assert!(page.contains("<title>24 Sep 09:00: average occupancy 1.0</title>"), "{page}");
     let table = page.split("id=\"occupancy-table\"").nth(1).unwrap();
     assert!(table.contains("08:00</time></th><td class=\"number\">no data</td><td class=\"number\">–</td>"), "{table}");
     // The hours of other days are not zero either.
