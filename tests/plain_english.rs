@@ -1,5 +1,5 @@
-//! The documentation, the source and the deployment are plain English: they contain none of the retired phrases, and what
-//! operators read uses the terms of the trade.
+//! The documentation, the source and the deployment are plain English: they contain none of the retired phrases and names,
+//! and what operators read uses the terms of the trade.
 //!
 //! `CONTRIBUTING.md` lists the phrases and terms, with what to write instead. Whether a sentence is good is for its readers
 //! to judge.
@@ -69,6 +69,10 @@ const LIST: &str = "CONTRIBUTING.md";
 const RULES: &str = "\n## Plain English\n";
 const PHRASES: &str = "\n### Retired phrases\n";
 const TERMS: &str = "\n### Refused terms\n";
+const GONE: &str = "\n### Names that are gone\n";
+/// All sources, also those whose prose is not read.
+const ALL_SOURCES: [&str; 9] =
+    ["benches", "correlator", "crates", "entry-service", "exit-service", "gateway", "src", "summary-api", "tests"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -188,6 +192,21 @@ fn the_source_has_no_retired_phrase() {
     files.retain(|file| is_rust(file) && *file != this_file);
     assert!(files.len() > 200, "{}", files.len());
     assert_eq!(found_in(&files, &listed(PHRASES), prose), Vec::<String>::new(), "{LIST} has what to write instead");
+}
+
+#[test]
+fn no_source_has_a_name_that_is_gone() {
+    let text = read(LIST);
+    let section = text.split(GONE).nth(1).unwrap().split("\n#").next().unwrap();
+    let names: Vec<&str> = section.split('`').skip(1).step_by(2).filter(|name| !name.contains('/')).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let mut found = Vec::new();
+    for file in files_of(&ALL_SOURCES).into_iter().filter(|file| is_rust(file)) {
+        let source = std::fs::read_to_string(&file).unwrap();
+        let shown = file.strip_prefix(root()).unwrap().display();
+        found.extend(names.iter().filter(|name| has(&source, name)).map(|name| format!("{shown}: {name}")));
+    }
+    assert_eq!(found, Vec::<String>::new(), "{LIST} has what to write instead");
 }
 
 #[test]
