@@ -202,15 +202,18 @@ async fn an_unread_plate_is_nobodys_near_plate_in_json_and_on_the_pages() {
         async |path: &str| send(&api.router, request(Method::GET, path, &[("accept", "text/html")], "")).await.text();
     let listed = api.value("/api/v1/sessions?vehicle_plate=NOPLATF").await;
     let stay = page(&format!("/sessions/{}", listed["sessions"][0]["session_id"].as_str().unwrap())).await;
-    assert!(stay.contains("Plates nearly the same") && stay.contains("N0PLATE") && !stay.contains("NOPLATE"), "{stay}");
+    assert!(
+        stay.contains("Similar plates without a counterpart") && stay.contains("N0PLATE") && !stay.contains("NOPLATE"),
+        "{stay}"
+    );
     let of_unread = api.value("/api/v1/sessions?vehicle_plate=NOPLATE").await;
     for session in of_unread["sessions"].as_array().unwrap() {
         let stay = page(&format!("/sessions/{}", session["session_id"].as_str().unwrap())).await;
-        assert!(!stay.contains("nearly the same") && !stay.contains("N0PLATE"), "{stay}");
+        assert!(!stay.contains("Similar plates without") && !stay.contains("N0PLATE"), "{stay}");
     }
     for (query, expected) in [("", vec![]), ("?state=held_exit", vec!["N0PLATE"])] {
         let unmatched = page(&format!("/unmatched{query}")).await;
-        let near = unmatched.split("Nearly the same plate, ").skip(1);
+        let near = unmatched.split("Similar plate, ").skip(1);
         let near: Vec<&str> = near.map(|rest| rest.split("</a>").next().unwrap().rsplit('>').next().unwrap()).collect();
         assert_eq!(near, expected, "{unmatched}");
     }
