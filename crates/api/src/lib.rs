@@ -2,7 +2,7 @@
 //!
 //! - [`views`]: the JSON of answers, also for programs that read them.
 //! - [`problem`]: errors, as problems.
-//! - [`parameters`]: query parameters and ids in paths; [`questions`]: what they ask for.
+//! - [`parameters`]: query parameters and ids in paths; [`questions`]: those of each list, and what answers them.
 //! - [`cursor`], [`etag`]: where the next page begins, and whether a client has an answer already.
 //! - [`graphql`]: what views have in GraphQL beside their members.
 //!
@@ -16,7 +16,7 @@ pub mod problem;
 pub mod questions;
 pub mod views;
 
-pub use parameters::{Faults, Query};
+pub use parameters::{Faults, Form, Query};
 pub use problem::{Fault, Kind, Problem, ProblemView};
 pub use views::{
     BucketView, ChangePage, ChangeView, CorrelatorView, DependencyView, DwellBucketView, EventView, ExplanationView,

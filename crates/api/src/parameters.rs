@@ -1,8 +1,13 @@
-//! Query parameters: known ones only, each wrong value named, all wrong ones at once. And the id in a path.
+//! Query parameters, declared once: a route's [`parameters!`](crate::parameters!) are a struct of typed values.
+//!
+//! Names, readers and, with [`IntoParams`](utoipa::IntoParams), the description of the route come from its fields. Reading
+//! finds all faults at once: a name that the route does not have, and each wrong value. Text is read here only; whoever has
+//! typed values builds the struct. And the id in a path.
 
-use axum::extract::RawPathParams;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
-use parking::{LotId, Timestamp};
+use axum::http::request::Parts;
+use parking::{LotId, Plate, Timestamp};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -11,13 +16,126 @@ use crate::problem::{Fault, Kind, Problem};
 /// The longest part of a value that is told back, characters.
 const LONGEST_TOLD: usize = 48;
 
-/// The parameters of a request.
-#[derive(Debug)]
-pub struct Query(Vec<(String, String)>);
+/// Declares the parameters of a route: a struct, of which each field has its type and what reads it from text.
+///
+/// A field's name is the parameter's, unless `as` has another one. Derives and attributes, such as those of
+/// [`IntoParams`](utoipa::IntoParams), are passed on; the doc comments are the description of the parameters.
+///
+/// ```
+/// use api::parameters::{Parameters as _, optional, required};
+///
+/// api::parameters! {
+///     #[derive(Debug)]
+///     struct LotParameters {
+///         /// Of this lot
+///         lot_id: parking::LotId = required(api::parameters::lot, "is missing: name a lot");
+///         /// From this time on
+///         from_time: Option<parking::Timestamp> as "from" = optional(api::parameters::time);
+///     }
+/// }
+///
+/// let problem = LotParameters::read(&"/?from=today".parse().unwrap()).unwrap_err();
+/// assert_eq!(problem.faults().len(), 2);
+/// assert_eq!(LotParameters::NAMES, ["lot_id", "from"]);
+/// ```
+#[macro_export]
+macro_rules! parameters {
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $parameters:ident {
+            $( $(#[$field_meta:meta])* $field_vis:vis $field:ident: $kind:ty $(as $name:literal)? = $read:expr; )+
+        }
+    ) => {
+        $(#[$meta])*
+        $vis struct $parameters {
+            $( $(#[$field_meta])* $field_vis $field: $kind, )+
+        }
 
-impl Query {
-    /// Takes the parameters, all of which must be among `known`.
-    pub fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        impl $crate::parameters::Parameters for $parameters {
+            const NAMES: &'static [&'static str] = &[$($crate::parameters!(@name $field $($name)?)),+];
+
+            fn from_pairs(pairs: &$crate::parameters::Pairs) -> Result<Self, $crate::Problem> {
+                let mut faults = $crate::Faults::default();
+                match ($(faults.check(pairs.read::<$kind>($crate::parameters!(@name $field $($name)?), $read)),)+) {
+                    ($(Some($field),)+) => Ok(Self { $($field),+ }),
+                    _ => Err(faults.into_problem()),
+                }
+            }
+        }
+    };
+}
+
+/// What a query is read into.
+pub trait Parameters: Sized {
+    /// The names of all parameters.
+    const NAMES: &'static [&'static str];
+
+    /// Reads the values of parameters that all have one of these names.
+    ///
+    /// # Errors
+    /// A problem with each value that is wrong.
+    fn from_pairs(pairs: &Pairs) -> Result<Self, Problem>;
+
+    /// Reads the query of an address.
+    ///
+    /// # Errors
+    /// A problem with each unknown parameter, or else with each wrong value.
+    fn read(uri: &Uri) -> Result<Self, Problem> {
+        Self::from_pairs(&Pairs::known(uri, Self::NAMES)?)
+    }
+
+    /// Reads the fields of a form, of which an empty one counts as absent.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    fn read_form(uri: &Uri) -> Result<Self, Problem> {
+        let mut pairs = Pairs::known(uri, Self::NAMES)?;
+        pairs.0.retain(|(_, value)| !value.trim().is_empty());
+        Self::from_pairs(&pairs)
+    }
+}
+
+/// The parameters of a route without any.
+impl Parameters for () {
+    const NAMES: &'static [&'static str] = &[];
+
+    fn from_pairs(_: &Pairs) -> Result<Self, Problem> {
+        Ok(())
+    }
+}
+
+/// Extracts the parameters of a route.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: Parameters, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        T::read(&parts.uri).map(Self)
+    }
+}
+
+/// Extracts the parameters of a page, which are fields of its form.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
+impl<T: Parameters, S: Sync> FromRequestParts<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        T::read_form(&parts.uri).map(Self)
+    }
+}
+
+/// The names and values of a query.
+#[derive(Debug)]
+pub struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    fn known(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
         let text = uri.query().unwrap_or_default();
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         let unknown = pairs.iter().filter(|(name, _)| !known.contains(&name.as_str()));
@@ -33,41 +151,28 @@ impl Query {
         if faults.is_empty() { Ok(Self(pairs)) } else { Err(Problem::with_faults(Kind::Malformed, faults)) }
     }
 
-    /// The parameters of a form, where a field that was left empty says nothing.
-    pub fn of_form(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
-        let mut query = Self::read(uri, known)?;
-        query.0.retain(|(_, value)| !value.trim().is_empty());
-        Ok(query)
+    /// Reads all values of a parameter by `read`, which says what is wrong as the end of a sentence.
+    pub fn read<T>(&self, name: &str, read: impl FnOnce(&[&str]) -> Result<T, String>) -> Result<T, Fault> {
+        let values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        read(&values.collect::<Vec<_>>()).map_err(|problem| Fault::parameter(name, problem))
     }
+}
 
-    /// The same with `value`, unless the parameter is there.
-    #[must_use]
-    pub fn or(mut self, name: &str, value: &str) -> Self {
-        if self.all(name).next().is_none() {
-            self.0.push((name.to_owned(), value.to_owned()));
-        }
-        self
+/// Reads a parameter that is there at most once.
+pub fn optional<T>(parse: impl FnOnce(&str) -> Result<T, String>) -> impl FnOnce(&[&str]) -> Result<Option<T>, String> {
+    |values| match values {
+        [] => Ok(None),
+        [value] => parse(value).map(Some),
+        [_, _, ..] => Err("is there twice".to_owned()),
     }
+}
 
-    /// Parameters that came by another way.
-    pub fn of(pairs: impl Iterator<Item = (&'static str, String)>) -> Self {
-        Self(pairs.map(|(name, value)| (name.to_owned(), value)).collect())
-    }
-
-    /// All values of a parameter.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A parameter that is there at most once, read by `parse`, which says what is wrong as the end of a sentence.
-    pub fn one<T>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, Fault> {
-        let mut values = self.all(name);
-        match (values.next(), values.next()) {
-            (None, _) => Ok(None),
-            (Some(value), None) => parse(value).map(Some).map_err(|problem| Fault::parameter(name, problem)),
-            (Some(_), Some(_)) => Err(Fault::parameter(name, "is there twice")),
-        }
-    }
+/// Reads a parameter that is there once; `missing` is what to say of it when it is not.
+pub fn required<T>(
+    parse: impl FnOnce(&str) -> Result<T, String>,
+    missing: &str,
+) -> impl FnOnce(&[&str]) -> Result<T, String> {
+    move |values| optional(parse)(values)?.ok_or_else(|| missing.to_owned())
 }
 
 /// Collects what is wrong, so that all of it is told at once.
@@ -80,23 +185,58 @@ impl Faults {
         value.map_err(|fault| self.0.push(fault)).ok()
     }
 
+    /// Checks a value that is no text, or not that of a query, by `parse`.
+    pub fn optional<V, T>(
+        &mut self,
+        name: &str,
+        value: Option<V>,
+        parse: impl FnOnce(V) -> Result<T, String>,
+    ) -> Option<T> {
+        let parsed = value.map(parse).transpose();
+        self.check(parsed.map_err(|problem| Fault::parameter(name, problem))).flatten()
+    }
+
     /// A problem, when anything was wrong.
     pub fn none(self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(Problem::with_faults(Kind::InvalidContent, self.0)) }
+        if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    }
+
+    /// The problem with all faults.
+    pub fn into_problem(self) -> Problem {
+        Problem::with_faults(Kind::InvalidContent, self.0)
     }
 }
 
+/// Any text.
+#[expect(clippy::unnecessary_wraps, reason = "every parameter is read by a function that may refuse it")]
+pub fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// A number of items from 1 to `most`, in text.
+pub fn limit(most: u32) -> impl FnOnce(&str) -> Result<u32, String> {
+    move |text| at_most(most)(text.parse().unwrap_or(0)).map_err(|_| not_within(text, most))
+}
+
 /// A number of items from 1 to `most`.
-pub fn limit(text: &str, most: u32) -> Result<u32, String> {
-    match text.parse() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("{} is not a whole number from 1 to {most}", quoted(text))),
+pub fn at_most(most: u32) -> impl FnOnce(u32) -> Result<u32, String> {
+    move |number| {
+        if (1..=most).contains(&number) { Ok(number) } else { Err(not_within(&number.to_string(), most)) }
     }
+}
+
+fn not_within(number: &str, most: u32) -> String {
+    format!("{} is not a whole number from 1 to {most}", quoted(number))
 }
 
 /// The name of a lot.
 pub fn lot(text: &str) -> Result<LotId, String> {
     LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text)))
+}
+
+/// A plate in any spelling, which an error does not repeat.
+pub fn plate(text: &str) -> Result<Plate, String> {
+    Plate::named(text).map_err(str::to_owned)
 }
 
 /// A moment.

@@ -200,6 +200,12 @@ impl Problem {
         Self { kind, detail: details.join("; "), errors }
     }
 
+    /// The same faults, for a route on which a wrong value makes the request unreadable as a whole.
+    #[must_use]
+    pub fn malformed(self) -> Self {
+        Self { kind: Kind::Malformed, ..self }
+    }
+
     pub fn title(&self) -> &'static str {
         self.kind.title()
     }

@@ -1,17 +1,13 @@
 //! The choice of a lot: which one an address names, and the field of a form that it is chosen in.
 
-use api::parameters::{self, Faults, Query};
 use api::{Fault, Kind, Problem};
 use maud::{Markup, html};
 use parking::LotId;
 use sessions::LotStatus;
 
 /// The lot that is asked for, else the first that has events.
-pub(super) fn lot<'a>(query: &Query, lots: &'a [LotStatus]) -> Result<&'a LotStatus, Problem> {
-    let mut faults = Faults::default();
-    let asked: Option<LotId> = faults.check(query.one("lot_id", parameters::lot)).flatten();
-    faults.none()?;
-    let found = match &asked {
+pub(super) fn lot<'a>(asked: Option<&LotId>, lots: &'a [LotStatus]) -> Result<&'a LotStatus, Problem> {
+    let found = match asked {
         Some(asked) => lots.iter().find(|lot| lot.id == *asked),
         None => lots.iter().find(|lot| lot.time.is_some()).or_else(|| lots.first()),
     };

@@ -2,10 +2,10 @@
 //!
 //! A period either follows the lot's own time, or is fixed. Pure: the timeline reads the ledger.
 
-use api::parameters::{self, Faults, Query, quoted};
-use api::{Fault, Problem};
+use api::parameters::{lot, optional, quoted, time};
+use api::{Fault, Faults, Problem};
 use chrono::NaiveDate;
-use parking::Timestamp;
+use parking::{LotId, Timestamp};
 
 use super::links::link;
 use super::local::Local;
@@ -65,17 +65,23 @@ pub(super) enum Period {
     Fixed(Window),
 }
 
-/// The query parameters of a period.
-pub(super) const PARAMETERS: [&str; 4] = ["span", "date", "from", "to"];
+api::parameters! {
+    /// Which lot, and which period: `span`, `date`, or `from` and `to`.
+    pub(super) struct TimelineParameters {
+        pub(super) lot_id: Option<LotId> = optional(lot);
+        span: Option<Span> = optional(span);
+        date: Option<NaiveDate> = optional(date);
+        from: Option<Timestamp> = optional(time);
+        to: Option<Timestamp> = optional(time);
+    }
+}
 
 impl Period {
-    /// Reads `span`, `date`, or `from` and `to`.
-    pub(super) fn read(query: &Query, local: Local) -> Result<Self, Problem> {
+    /// The period that is asked for; a day is one of the lot's own.
+    pub(super) fn asked(asked: &TimelineParameters, local: Local) -> Result<Self, Problem> {
+        let TimelineParameters { span, date, from, to, .. } = *asked;
         let mut faults = Faults::default();
-        let span = faults.check(query.one("span", span)).flatten();
-        let date = faults.check(query.one("date", |text| day(text, local))).flatten();
-        let from = faults.check(query.one("from", parameters::time)).flatten();
-        let to = faults.check(query.one("to", parameters::time)).flatten();
+        let date = faults.optional("date", date, |date| day(date, local));
         let fixed = match (from, to) {
             (Some(from), Some(to)) => faults.check(window(from, to)),
             (None, None) => None,
@@ -117,12 +123,15 @@ fn span(text: &str) -> Result<Span, String> {
     known.copied().ok_or_else(|| format!("{} is none of {}", quoted(text), SPANS.map(|span| span.word).join(", ")))
 }
 
-fn day(text: &str, local: Local) -> Result<Window, String> {
-    let date: NaiveDate = text.parse().map_err(|_| format!("{} is not a date such as 2024-09-24", quoted(text)))?;
+fn date(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| format!("{} is not a date such as 2024-09-24", quoted(text)))
+}
+
+fn day(date: NaiveDate, local: Local) -> Result<Window, String> {
     let start = |date: Option<NaiveDate>| local.start_of(date?).filter(|time| time.as_millis() >= 0);
     match (start(Some(date)), start(date.succ_opt())) {
         (Some(from), Some(to)) => Ok(Window { from, to }),
-        _ => Err(format!("{} is not a day from 1970 on", quoted(text))),
+        _ => Err(format!("{:?} is not a day from 1970 on", date.to_string())),
     }
 }
 
@@ -188,17 +197,17 @@ impl Neighbours<'_> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Uri;
+    use api::parameters::Parameters as _;
     use chrono_tz::Tz;
     use sessions::testing::minute;
 
     use super::*;
 
     fn read(query: &str) -> Result<Period, String> {
-        let uri: Uri = format!("/timeline?{query}").parse().unwrap();
-        let query = Query::of_form(&uri, &PARAMETERS).map_err(|problem| problem.detail().to_owned())?;
-        Period::read(&query, Local::new(Tz::Asia__Shanghai, Timestamp::default()))
-            .map_err(|problem| problem.detail().to_owned())
+        let asked = TimelineParameters::read_form(&format!("/timeline?{query}").parse().unwrap());
+        let local = Local::new(Tz::Asia__Shanghai, Timestamp::default());
+        let period = asked.and_then(|asked| Period::asked(&asked, local));
+        period.map_err(|problem| problem.detail().to_owned())
     }
 
     #[test]

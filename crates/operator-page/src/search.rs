@@ -1,14 +1,15 @@
 //! The stays of one plate in all lots; redirects the id of an event or a session to the page of the session.
 
-use api::parameters::Query;
-use api::questions::session_list::{self, Asked};
-use api::{Kind, Problem};
+use api::cursor::Cursor;
+use api::parameters::{self, optional, text};
+use api::questions::session_list::{self, SessionListParameters};
+use api::{Faults, Form, Kind, Problem};
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 use parking::SessionId;
-use sessions::{MAX_PAGE, Service};
+use sessions::Service;
 use uuid::Uuid;
 
 use super::layout::Page;
@@ -16,25 +17,36 @@ use super::links;
 use super::listing::{self, Columns};
 
 const PATH: &str = "/search";
-const LIMIT: &str = "50";
+const LIMIT: u32 = 50;
 
-pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::of_form(&uri, &["plate", "cursor"])?;
-    let typed = query.all("plate").next().unwrap_or_default().to_owned();
-    if typed.is_empty() {
+api::parameters! {
+    pub(super) struct SearchParameters {
+        plate: Option<String> = optional(text);
+        cursor: Option<Cursor> = optional(Cursor::parse);
+    }
+}
+
+pub(super) async fn search(
+    State(service): State<Service>,
+    Form(SearchParameters { plate: typed, cursor }): Form<SearchParameters>,
+) -> Result<Response, Problem> {
+    let Some(typed) = typed else {
         let content = html! {
             h1 { "Find a plate" }
             p.lead { "Type a plate into the field above: spaces, dashes and small letters make no difference." }
         };
         return Ok(Page::new("Find a plate", PATH, content).answer(StatusCode::OK, &service));
-    }
+    };
     if let Ok(id) = Uuid::try_parse(typed.trim()) {
         return of_id(&service, id).await;
     }
-    let asked = Asked::read(&query.or("vehicle_plate", &typed).or("limit", LIMIT), MAX_PAGE)?;
+    let mut faults = Faults::default();
+    let vehicle_plate = faults.optional("plate", Some(&*typed), parameters::plate);
+    faults.none()?;
+    let asked = SessionListParameters { vehicle_plate, cursor, limit: Some(LIMIT), ..SessionListParameters::default() };
     let (rows, next_cursor) = session_list::page(&service, &asked).await?;
-    let plate = asked.filter.plate.as_ref().map_or("", |plate| plate.as_str());
-    let near = match &asked.filter.plate {
+    let plate = asked.vehicle_plate.as_ref().map_or("", |plate| plate.as_str());
+    let near = match &asked.vehicle_plate {
         Some(plate) if rows.is_empty() => service.near_plates(plate).await?,
         _ => Vec::new(),
     };
@@ -52,7 +64,7 @@ pub(super) async fn search(State(service): State<Service>, uri: Uri) -> Result<R
         } @else {
             (listing::table(&service, &caption, &rows, Columns::Dwell))
         }
-        (listing::pages(PATH, &[("plate", plate)], asked.after.is_none(), next_cursor.as_deref()))
+        (listing::pages(PATH, &[("plate", plate)], asked.cursor.is_none(), next_cursor.as_deref()))
     };
     let page = Page { plate: &typed, ..Page::new("Find a plate", PATH, content) };
     Ok(page.answer(StatusCode::OK, &service))

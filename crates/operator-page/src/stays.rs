@@ -2,13 +2,14 @@
 //!
 //! The numbers are those of `GET /api/v1/statistics`; each chart has its table below it.
 
-use api::Problem;
-use api::parameters::{Faults, Query, quoted};
+use api::parameters::{lot, optional, quoted};
+use api::{Form, Problem};
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::Timelike as _;
 use maud::{Markup, html};
+use parking::LotId;
 use sessions::{Bucket, BucketStatistics, LotStatus, Service, Statistics, StatisticsOf};
 
 use super::bars::{self, Bars, Column};
@@ -41,13 +42,20 @@ const REACHES: [Reach; 4] = [
     Reach { word: "365d", name: "1 year", hours: 365 * 24, bucket: Bucket::Day },
 ];
 
-pub(super) async fn stays(State(service): State<Service>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::of_form(&uri, &["lot_id", "reach"])?;
-    let mut faults = Faults::default();
-    let reach = faults.check(query.one("reach", reach)).flatten().unwrap_or(REACHES[0]);
-    faults.none()?;
+api::parameters! {
+    pub(super) struct StaysParameters {
+        lot_id: Option<LotId> = optional(lot);
+        reach: Option<Reach> = optional(reach);
+    }
+}
+
+pub(super) async fn stays(
+    State(service): State<Service>,
+    Form(asked): Form<StaysParameters>,
+) -> Result<Response, Problem> {
+    let reach = asked.reach.unwrap_or(REACHES[0]);
     let lots = service.lots().await?;
-    let lot = choice::lot(&query, &lots)?;
+    let lot = choice::lot(asked.lot_id.as_ref(), &lots)?;
     let local = Local::of(&service, &lot.id);
     let time = lot.time.unwrap_or_else(|| service.now());
     let from = Some(time.plus_millis(-reach.hours * HOUR_MS));

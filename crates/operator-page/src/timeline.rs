@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use api::Problem;
-use api::parameters::Query;
+use api::{Form, Problem};
 use axum::extract::State as Extract;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
@@ -20,7 +19,7 @@ use super::choice;
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
 use super::local::{Clock, Local};
-use super::period::{self, Neighbours, Period, SPANS, Window};
+use super::period::{self, Neighbours, Period, SPANS, TimelineParameters, Window};
 use super::words::{self, Mark};
 
 const PATH: &str = "/timeline";
@@ -44,13 +43,14 @@ impl Stays {
     }
 }
 
-pub(super) async fn timeline(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
-    let [span, date, from, to] = period::PARAMETERS;
-    let query = Query::of_form(&uri, &["lot_id", span, date, from, to])?;
+pub(super) async fn timeline(
+    Extract(service): Extract<Service>,
+    Form(asked): Form<TimelineParameters>,
+) -> Result<Response, Problem> {
     let lots = service.lots().await?;
-    let lot = choice::lot(&query, &lots)?;
+    let lot = choice::lot(asked.lot_id.as_ref(), &lots)?;
     let local = Local::of(&service, &lot.id);
-    let period = Period::read(&query, local)?;
+    let period = Period::asked(&asked, local)?;
     let time = lot.time.unwrap_or_else(|| service.now());
     let window = match period {
         Period::Fixed(window) => window,

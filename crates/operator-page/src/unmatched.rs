@@ -1,14 +1,15 @@
 //! Unmatched entries and exits, newest first, each with its explanation.
 
-use api::parameters::{Query, quoted};
-use api::questions::session_list::{self, Asked};
-use api::{Kind, Problem};
+use api::cursor::Cursor;
+use api::parameters::{lot, optional, quoted};
+use api::questions::session_list::{self, SessionListParameters};
+use api::{Form, Problem};
 use axum::extract::State as Extract;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use maud::html;
 use parking::{LotId, State};
-use sessions::{MAX_PAGE, Service};
+use sessions::Service;
 
 use super::layout::Page;
 use super::links;
@@ -19,20 +20,31 @@ use super::{choice, words};
 
 const PATH: &str = "/unmatched";
 /// The states that are shown unless one is chosen.
-const UNMATCHED: &str = "unmatched_exit,unmatched_entry";
+const UNMATCHED: [State; 2] = [State::UnmatchedExit, State::UnmatchedEntry];
 /// The states that may be chosen.
 const CHOICES: [State; 3] = [State::UnmatchedExit, State::UnmatchedEntry, State::HeldExit];
 /// The number of stays on a page.
-const LIMIT: &str = "50";
+const LIMIT: u32 = 50;
 
-pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::of_form(&uri, &["lot_id", "state", "cursor"])?;
-    let chosen = query.one("state", state).map_err(|fault| Problem::with_faults(Kind::InvalidContent, vec![fault]))?;
-    let asked = Asked::read(&query.or("state", UNMATCHED).or("limit", LIMIT), MAX_PAGE)?;
+api::parameters! {
+    pub(super) struct UnmatchedParameters {
+        lot_id: Option<LotId> = optional(lot);
+        state: Option<State> = optional(state);
+        cursor: Option<Cursor> = optional(Cursor::parse);
+    }
+}
+
+pub(super) async fn unmatched(
+    Extract(service): Extract<Service>,
+    Form(asked): Form<UnmatchedParameters>,
+) -> Result<Response, Problem> {
+    let UnmatchedParameters { lot_id, state: chosen, cursor } = asked;
+    let state = chosen.map_or_else(|| UNMATCHED.to_vec(), |chosen| vec![chosen]);
+    let asked = SessionListParameters { lot_id, state, cursor, limit: Some(LIMIT), ..SessionListParameters::default() };
     let (rows, next_cursor) = session_list::page(&service, &asked).await?;
     let (lots, whys, status) = tokio::try_join!(service.lots(), Whys::of(&service, &rows), service.status())?;
-    let lot = asked.filter.lot.as_ref().map_or("", LotId::as_str);
-    let caption = if asked.after.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };
+    let lot = asked.lot_id.as_ref().map_or("", LotId::as_str);
+    let caption = if asked.cursor.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };
     let content = html! {
         h1 { "Unmatched" }
         p.lead { "Entries and exits without a counterpart. A late event may still match them." }
@@ -59,21 +71,21 @@ pub(super) async fn unmatched(Extract(service): Extract<Service>, uri: Uri) -> R
         } @else {
             (listing::table(&service, caption, &rows, Columns::Why(&whys)))
         }
-        (listing::pages(PATH, &[("lot_id", lot), ("state", chosen.map_or("", State::as_str))], asked.after.is_none(), next_cursor.as_deref()))
+        (listing::pages(PATH, &[("lot_id", lot), ("state", chosen.map_or("", State::as_str))], asked.cursor.is_none(), next_cursor.as_deref()))
     };
     Ok(Page::new("Unmatched", PATH, content).answer(StatusCode::OK, &service))
 }
 
 /// The text of an empty list.
-fn none(chosen: Option<State>, asked: &Asked) -> String {
+fn none(chosen: Option<State>, asked: &SessionListParameters) -> String {
     let what = match chosen {
         Some(State::HeldExit) => "held exits",
         Some(State::UnmatchedExit) => "unmatched exits",
         Some(State::UnmatchedEntry) => "unmatched entries",
         None | Some(State::Open | State::Matched | State::Void) => "unmatched entries or exits",
     };
-    let age = if asked.after.is_some() { "older " } else { "" };
-    let place = asked.filter.lot.as_ref().map(|lot| format!(" at {lot}")).unwrap_or_default();
+    let age = if asked.cursor.is_some() { "older " } else { "" };
+    let place = asked.lot_id.as_ref().map(|lot| format!(" at {lot}")).unwrap_or_default();
     format!("No {age}{what}{place}.")
 }
 

@@ -106,12 +106,7 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
 /// Answers the GraphQL request in the query string, or shows the explorer.
 #[utoipa::path(
     get, path = "/graphql", tag = "graphql",
-    params(
-        ("query" = Option<String>, Query, description = "The request; a browser that sends none gets a page to write one on"),
-        ("variables" = Option<String>, Query, description = "A JSON object"),
-        ("operationName" = Option<String>, Query, description = "Which operation of several"),
-        ("extensions" = Option<String>, Query, description = "A JSON object; none of its members is known"),
-    ),
+    params(request::AddressParameters),
     responses((status = 200, description = "Its answer, or the page", content(
         (serde_json::Value = "application/json"),
         (String = "text/html"),

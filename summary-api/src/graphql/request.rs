@@ -1,10 +1,11 @@
 //! The members of a request (GraphQL over HTTP), from a body or an address.
 
-use api::parameters::Query;
+use api::parameters::{Parameters as _, optional, text};
 use api::{Fault, Kind, Problem};
 use async_graphql::{Request, Variables};
 use axum::http::Uri;
 use serde_json::{Map, Value};
+use utoipa::IntoParams;
 
 use super::scan;
 
@@ -31,18 +32,32 @@ pub(super) fn of_body(body: &[u8]) -> Result<Request, Problem> {
     Ok(request(query, operation, variables))
 }
 
+api::parameters! {
+    /// The request in an address.
+    #[derive(Debug, IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub(super) struct AddressParameters {
+        /// The request; a browser that sends none gets a page to write one on
+        query: Option<String> = optional(text);
+        /// A JSON object
+        #[param(value_type = Option<String>)]
+        variables: Option<Members> = optional(members);
+        /// Which operation of several
+        #[param(rename = "operationName")]
+        operation: Option<String> as "operationName" = optional(text);
+        /// A JSON object; none of its members is known
+        #[param(value_type = Option<String>)]
+        extensions: Option<Members> = optional(members);
+    }
+}
+
 /// The request in an address; `None` when there is none.
 ///
 /// # Errors
 /// A parameter is not known, there twice, or not of its type.
 pub(super) fn of_address(uri: &Uri) -> Result<Option<Request>, Problem> {
-    let query = Query::read(uri, &["query", "variables", "operationName", "extensions"])?;
-    let malformed = |fault| Problem::with_faults(Kind::Malformed, vec![fault]);
-    let text = query.one("query", unless_blank).map_err(malformed)?.flatten();
-    let operation = query.one("operationName", unless_blank).map_err(malformed)?.flatten();
-    let variables = query.one("variables", members).map_err(malformed)?.unwrap_or_default();
-    query.one("extensions", members).map_err(malformed)?;
-    Ok(text.map(|text| request(text, operation, variables)))
+    let asked = AddressParameters::read_form(uri).map_err(Problem::malformed)?;
+    Ok(asked.query.map(|query| request(query, asked.operation, asked.variables.unwrap_or_default())))
 }
 
 fn request(query: String, operation: Option<String>, variables: Members) -> Request {
@@ -73,17 +88,8 @@ fn object(members: &mut Members, name: &str) -> Result<Members, Fault> {
     }
 }
 
-/// The field of a form may have been left empty.
-#[expect(clippy::unnecessary_wraps, reason = "every parameter is read by a function that may refuse it")]
-fn unless_blank(text: &str) -> Result<Option<String>, String> {
-    Ok((!text.trim().is_empty()).then(|| text.to_owned()))
-}
-
-/// A parameter that is a JSON object, null or left empty.
+/// A parameter that is a JSON object or null.
 fn members(text: &str) -> Result<Members, String> {
-    if text.trim().is_empty() {
-        return Ok(Members::new());
-    }
     scan::check(text)?;
     let members: Option<Members> = serde_json::from_str(text).map_err(|_| "is not a JSON object".to_owned())?;
     Ok(members.unwrap_or_default())

@@ -1,15 +1,18 @@
-//! What can be asked. Filters are read, and refused, by the same code as the parameters of `/api/v1`, and answers are its
+//! What can be asked. Arguments are checked by the functions that check the parameters of `/api/v1`, and answers are its
 //! views, so that both say the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use api::graphql::errors::{failed, refused};
+use api::cursor::Cursor;
+use api::graphql::errors::refused;
 use api::graphql::{EXPLANATION, loaders};
-use api::parameters::Query as Parameters;
-use api::questions::session_list::Asked;
-use api::questions::{changes, explanations, lots, session_list, statistics};
-use api::{ChangePage, ExplanationView, GateView, LotView, SessionView, StatisticsView, StatusView};
+use api::parameters::{self, at_most};
+use api::questions::changes::{self, ChangeListParameters};
+use api::questions::explanations::{self, ExplanationParameters};
+use api::questions::session_list::{self, SessionListParameters};
+use api::questions::{lots, statistics};
+use api::{ChangePage, ExplanationView, Faults, GateView, LotView, SessionView, StatisticsView, StatusView};
 use async_graphql::connection::{Connection, Edge};
 use async_graphql::parser::types::{ExecutableDocument, VariableDefinition};
 use async_graphql::{
@@ -18,7 +21,8 @@ use async_graphql::{
 };
 use serde::Serialize;
 use sessions::gates::MAX_GATES;
-use sessions::{MAX_PAGE, Service};
+use sessions::story::MAX_EXPLAINED;
+use sessions::{MAX_PAGE, Service, StatisticsOf};
 use uuid::Uuid;
 
 use super::cache::Computed;
@@ -139,11 +143,6 @@ fn explained(first: Option<u32>) -> usize {
     most(Some(first.unwrap_or(explanations::LIMIT)))
 }
 
-/// The arguments that are there, as parameters of the route that answers the same.
-fn parameters(arguments: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Parameters {
-    Parameters::of(arguments.into_iter().filter_map(|(name, value)| Some((name, value?))))
-}
-
 /// Parking sessions and their stories, lots, gates, statistics and changes.
 pub(super) struct Query;
 
@@ -165,25 +164,23 @@ impl Query {
         #[graphql(desc = "The most of a page, at most 1000; 100 without it")] first: Option<u32>,
         #[graphql(desc = "The endCursor of the page before, with the same other arguments")] after: Option<String>,
     ) -> Result<Connection<String, SessionView>> {
-        let arguments = [
-            ("lot_id", lot_id),
-            ("vehicle_plate", vehicle_plate),
-            ("from", from),
-            ("to", to),
-            ("order", order),
-            ("limit", Some(first.unwrap_or(FIRST).to_string())),
-            ("cursor", after.clone()),
-        ];
-        let states = states.unwrap_or_default().into_iter().map(|state| ("state", Some(state)));
-        let parameters = parameters(arguments.into_iter().chain(states));
-        let asked = Asked::read(&parameters, MAX_PAGE).map_err(|problem| refused(&problem))?;
-        let page = session_list::page(context.data::<Service>()?, &asked).await;
-        let (rows, next) = page.map_err(|problem| refused(&problem))?;
+        let mut faults = Faults::default();
+        let words = states.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+        let asked = SessionListParameters {
+            lot_id: faults.optional("lot_id", lot_id.as_deref(), parameters::lot),
+            vehicle_plate: faults.optional("vehicle_plate", vehicle_plate.as_deref(), parameters::plate),
+            state: faults.optional("state", Some(&*words), session_list::states).unwrap_or_default(),
+            from: faults.optional("from", from.as_deref(), parameters::time),
+            to: faults.optional("to", to.as_deref(), parameters::time),
+            limit: faults.optional("limit", first, at_most(MAX_PAGE)),
+            cursor: faults.optional("cursor", after.as_deref(), Cursor::parse),
+            order: faults.optional("order", order.as_deref(), session_list::order),
+            format: None,
+        };
+        faults.none().map_err(refused)?;
+        let (rows, next) = session_list::page(context.data::<Service>()?, &asked).await.map_err(refused)?;
         let mut connection = Connection::new(after.is_some(), next.is_some());
-        connection.edges.extend(rows.iter().map(|row| {
-            let cursor = asked.list.after(row.session.id.as_uuid().as_bytes());
-            Edge::new(cursor, SessionView::from(row))
-        }));
+        connection.edges.extend(rows.iter().map(|row| Edge::new(asked.cursor_behind(row), SessionView::from(row))));
         Ok(connection)
     }
 
@@ -200,9 +197,12 @@ impl Query {
         #[graphql(desc = "The most, at most 1000; 1000 without it")] first: Option<u32>,
         #[graphql(desc = "Behind the lot of this name")] after: Option<String>,
     ) -> Result<Vec<LotView>> {
-        let arguments = [("limit", first.map(|first| first.to_string())), ("after", after)];
-        let service = context.data::<Service>()?;
-        lots::behind(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
+        let mut faults = Faults::default();
+        let limit = faults.optional("limit", first, at_most(MAX_PAGE));
+        let after = faults.optional("after", after.as_deref(), parameters::lot);
+        faults.none().map_err(refused)?;
+        let (lots, _) = lots::behind(context.data::<Service>()?, after.as_ref(), limit).await.map_err(refused)?;
+        Ok(lots.iter().map(LotView::from).collect())
     }
 
     /// One lot.
@@ -218,9 +218,13 @@ impl Query {
         #[graphql(desc = "The number of the last change that is known; 0 is the beginning", default)] after: u64,
         #[graphql(desc = "The most, at most 1000; 100 without it")] first: Option<u32>,
     ) -> Result<ChangePage> {
-        let arguments = [("after", Some(after.to_string())), ("limit", Some(first.unwrap_or(FIRST).to_string()))];
-        let service = context.data::<Service>()?;
-        changes::page(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
+        let mut faults = Faults::default();
+        let asked = ChangeListParameters {
+            after: faults.optional("after", Some(after), changes::possible),
+            limit: faults.optional("limit", first, at_most(MAX_PAGE)),
+        };
+        faults.none().map_err(refused)?;
+        changes::page(context.data::<Service>()?, asked).await.map_err(refused)
     }
 
     /// What happened at a lot by hour or by day, how long stays lasted, and when vehicles come.
@@ -237,9 +241,16 @@ impl Query {
         #[graphql(desc = "hour (without it), at most 750 of them, or day of the lot's time zone, at most 400")]
         bucket: Option<String>,
     ) -> Result<StatisticsView> {
-        let arguments = [("lot_id", Some(lot_id)), ("from", from), ("to", to), ("bucket", bucket)];
-        let service = context.data::<Service>()?;
-        statistics::asked(service, &parameters(arguments)).await.map_err(|problem| refused(&problem))
+        let mut faults = Faults::default();
+        let asked = StatisticsOf {
+            lot: faults.optional("lot_id", Some(&*lot_id), parameters::lot).unwrap_or_default(),
+            from: faults.optional("from", from.as_deref(), parameters::time),
+            to: faults.optional("to", to.as_deref(), parameters::time),
+            bucket: faults.optional("bucket", bucket.as_deref(), statistics::bucket).unwrap_or_default(),
+        };
+        faults.none().map_err(refused)?;
+        let statistics = context.data::<Service>()?.statistics(&asked).await.map_err(refused)?;
+        Ok(StatisticsView::from(&statistics))
     }
 
     /// How each gate does whose events this process has recorded, by lot and gate: at most a thousand, and one that stands
@@ -260,7 +271,7 @@ impl Query {
         context: &Context<'_>,
         #[graphql(desc = "The event's own id")] id: Uuid,
     ) -> Result<Vec<ExplanationView>> {
-        let explained = context.data::<Service>()?.explain(id).await.map_err(failed)?;
+        let explained = context.data::<Service>()?.explain(id).await.map_err(refused)?;
         Ok(explained.iter().map(ExplanationView::from).collect())
     }
 
@@ -273,17 +284,21 @@ impl Query {
         #[graphql(desc = "In this lot only")] lot_id: Option<String>,
         #[graphql(desc = "The most sessions, at most 20; 3 without it")] first: Option<u32>,
     ) -> Result<Vec<ExplanationView>> {
-        let limit = first.map(|first| first.to_string());
-        let arguments = [("vehicle_plate", Some(vehicle_plate)), ("lot_id", lot_id), ("limit", limit)];
-        let service = context.data::<Service>()?;
-        let asked = explanations::of_plate(service, &parameters(arguments)).await;
-        Ok(asked.map_err(|problem| refused(&problem))?.explanations)
+        let mut faults = Faults::default();
+        let vehicle_plate = faults.optional("vehicle_plate", Some(&*vehicle_plate), parameters::plate);
+        let lot_id = faults.optional("lot_id", lot_id.as_deref(), parameters::lot);
+        let limit = faults.optional("limit", first, at_most(MAX_EXPLAINED));
+        let Some(vehicle_plate) = vehicle_plate else { return Err(refused(faults.into_problem())) };
+        faults.none().map_err(refused)?;
+        let asked = ExplanationParameters { vehicle_plate, lot_id, limit };
+        let explained = explanations::of_plate(context.data::<Service>()?, asked).await.map_err(refused)?;
+        Ok(explained.explanations)
     }
 
     /// Whether all work is done, and what is not.
     async fn status(&self, context: &Context<'_>) -> Result<StatusView> {
         Fleeting::ask(context)?;
-        let status = context.data::<Service>()?.status().await.map_err(failed)?;
+        let status = context.data::<Service>()?.status().await.map_err(refused)?;
         Ok(StatusView::from(&status))
     }
 }

@@ -3,16 +3,15 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use api::Problem;
-use api::questions::changes;
+use api::{Problem, Query};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, Uri};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, stream};
 
 use super::feed::{Ended, Live, Subscription};
-use super::{Asked, HEARTBEAT};
+use super::{HEARTBEAT, LiveParameters};
 
 /// How long a browser waits before it comes back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,16 +25,17 @@ const RETRY: Duration = Duration::from_secs(1);
 #[utoipa::path(
     get, path = "/api/v1/live/events", tag = "changes",
     params(
-        ("after" = Option<u64>, Query, description = "Begin behind the change of this number, however old it is"),
-        ("lot_id" = Option<String>, Query, description = "Of this lot only"),
+        LiveParameters,
         ("Last-Event-ID" = Option<u64>, Header, description = "The same as after, and wins over it"),
     ),
     responses((status = 200, description = "Events without end", body = String, content_type = "text/event-stream")),
 )]
-pub(super) async fn live_events(State(live): State<Live>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let asked = Asked::read(&uri, &headers)?;
-    changes::not_beyond(live.service(), asked.after.unwrap_or(0)).await?;
-    let subscription = live.join(asked.after, asked.lot).await?;
+pub(super) async fn live_events(
+    State(live): State<Live>,
+    Query(asked): Query<LiveParameters>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let subscription = asked.subscribe(&headers, &live).await?;
     // A proxy that collects an answer before it passes it on would hold back every event.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), "no");
     Ok(([unbuffered], Sse::new(events(subscription))).into_response())

@@ -9,51 +9,57 @@ mod socket;
 
 use std::time::Duration;
 
-use api::parameters::{self, Faults, Query};
+use api::parameters::{lot, optional};
 use api::questions::changes;
 use api::{Kind, Problem};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderName};
 use parking::LotId;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use feed::Live;
+use feed::{Live, Subscription};
 
 pub(crate) use feed::limits;
 
 /// When nothing has happened for so long, the client is sent a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The header with which an `EventSource` goes on.
-const LAST_EVENT_ID: &str = "last-event-id";
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The routes, which need the feed as their state.
 pub(super) fn routes() -> OpenApiRouter<Live> {
     OpenApiRouter::new().routes(routes!(socket::live)).routes(routes!(events::live_events))
 }
 
-/// What a client asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Asked {
-    after: Option<u64>,
-    lot: Option<LotId>,
+api::parameters! {
+    /// What a client asks for.
+    #[derive(Debug, PartialEq, Eq, IntoParams)]
+    #[into_params(parameter_in = Query)]
+    struct LiveParameters {
+        /// Begin behind the change of this number, however old it is
+        after: Option<u64> = optional(changes::number);
+        /// Of this lot only
+        #[param(value_type = Option<String>)]
+        lot_id: Option<LotId> = optional(lot);
+    }
 }
 
-impl Asked {
-    /// A `Last-Event-ID` wins over `after`: a client that comes back still has the address of its first visit.
-    fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, Problem> {
-        let query = Query::read(uri, &["after", "lot_id"])?;
-        let mut faults = Faults::default();
-        let after = faults.check(query.one("after", changes::number)).flatten();
-        let lot = faults.check(query.one("lot_id", parameters::lot)).flatten();
-        faults.none()?;
-        // A browser that has had no event with an id may send the header without a value.
-        let last = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()).map(|value| {
-            let text = value.to_str().unwrap_or_default();
-            let refused = |problem| Problem::new(Kind::InvalidContent, format!("Last-Event-ID {problem}"));
-            changes::number(text).map_err(refused)
-        });
-        Ok(Self { after: last.transpose()?.or(after), lot })
+impl LiveParameters {
+    /// The subscription of a client. A `Last-Event-ID` wins over `after`: a client that comes back still has the address
+    /// of its first visit.
+    async fn subscribe(self, headers: &HeaderMap, live: &Live) -> Result<Subscription, Problem> {
+        let after = last_event(headers)?.or(self.after);
+        changes::not_beyond(live.service(), after.unwrap_or(0)).await?;
+        Ok(live.join(after, self.lot_id).await?)
     }
+}
+
+/// The number in `Last-Event-ID`. A browser that has had no event with an id may send the header without a value.
+fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let text = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
+    let number = text.map(|text| changes::number(text.to_str().unwrap_or_default())).transpose();
+    number.map_err(|problem| Problem::new(Kind::InvalidContent, format!("Last-Event-ID {problem}")))
 }
 
 #[cfg(test)]
@@ -62,17 +68,12 @@ mod tests {
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
-    }
-
     #[test]
-    fn the_last_event_wins_over_the_address() {
-        let uri: Uri = "/api/v1/live/events?after=3&lot_id=P3".parse().unwrap();
-        let asked = |headers: &HeaderMap| Asked::read(&uri, headers).map(|asked| asked.after);
-        assert_eq!(asked(&HeaderMap::new()), Ok(Some(3)));
-        assert_eq!(asked(&headers(&[("last-event-id", "7")])), Ok(Some(7)));
-        assert_eq!(asked(&headers(&[("last-event-id", "")])), Ok(Some(3)));
-        assert_eq!(asked(&headers(&[("last-event-id", "x")])).unwrap_err().status(), 422);
+    fn the_last_event_is_a_number_or_left_empty() {
+        let last = |value| last_event(&HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_static(value))]));
+        assert_eq!(last_event(&HeaderMap::new()), Ok(None));
+        assert_eq!(last("7"), Ok(Some(7)));
+        assert_eq!(last(""), Ok(None));
+        assert_eq!(last("x").unwrap_err().status(), 422);
     }
 }

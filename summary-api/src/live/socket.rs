@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use api::questions::changes;
-use api::{Kind, Problem};
+use api::{Kind, Problem, Query};
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::feed::{Ended, Live, Subscription};
-use super::{Asked, HEARTBEAT};
+use super::{HEARTBEAT, LiveParameters};
 
 /// Clients have nothing to say here but their pongs.
 const LARGEST_MESSAGE_BYTES: usize = 4 * 1024;
@@ -29,25 +28,20 @@ const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// last `sequence` as `after`. One that does not take a message within five seconds is cut off. Pings come every 15 seconds. What a client sends is ignored.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "changes",
-    params(
-        ("after" = Option<u64>, Query, description = "Begin behind the change of this number, however old it is"),
-        ("lot_id" = Option<String>, Query, description = "Of this lot only"),
-    ),
+    params(LiveParameters),
     responses((status = 101, description = "The WebSocket is open; its text messages are changes")),
 )]
 pub(super) async fn live(
     State(live): State<Live>,
-    uri: Uri,
+    Query(asked): Query<LiveParameters>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(&uri, &headers)?;
     let upgrade = upgrade.map_err(|problem| {
         let hint = "this address is a WebSocket; /api/v1/live/events has the same as server-sent events";
         Problem::new(Kind::Malformed, format!("{hint} ({problem})"))
     })?;
-    changes::not_beyond(live.service(), asked.after.unwrap_or(0)).await?;
-    let subscription = live.join(asked.after, asked.lot).await?;
+    let subscription = asked.subscribe(&headers, &live).await?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE_BYTES).max_frame_size(LARGEST_MESSAGE_BYTES);
     Ok(upgrade.on_upgrade(move |socket| serve(socket, subscription)))
 }

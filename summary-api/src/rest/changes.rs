@@ -1,10 +1,9 @@
 //! `GET /api/v1/changes`: every change to every session, in order and without gaps, for those who poll.
 
-use api::questions::changes::page;
+use api::questions::changes::{ChangeListParameters, page};
 use api::{ChangePage, Problem, Query};
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
 use sessions::Service;
 
 /// Lists every change after a number, void sessions included, in order of commit and without gaps.
@@ -14,12 +13,12 @@ use sessions::Service;
 /// same `after` gives the same changes again, with their sessions as they stand by then.
 #[utoipa::path(
     get, path = "/api/v1/changes", tag = "changes",
-    params(
-        ("after" = Option<u64>, Query, description = "The number of the last change that is known; 0 without it: from the beginning"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "The most changes of a page; 100 without it"),
-    ),
+    params(ChangeListParameters),
     responses((status = 200, description = "A page of changes", body = ChangePage)),
 )]
-pub(super) async fn changes(State(service): State<Service>, uri: Uri) -> Result<Json<ChangePage>, Problem> {
-    Ok(Json(page(&service, &Query::read(&uri, &["after", "limit"])?).await?))
+pub(super) async fn changes(
+    State(service): State<Service>,
+    Query(asked): Query<ChangeListParameters>,
+) -> Result<Json<ChangePage>, Problem> {
+    Ok(Json(page(&service, asked).await?))
 }

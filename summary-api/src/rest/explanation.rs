@@ -1,11 +1,10 @@
 //! `GET /api/v1/events/{id}/explanation` and `GET /api/v1/explanations`: why an event did or did not match.
 
 use api::parameters::path_id;
-use api::questions::explanations::of_plate;
+use api::questions::explanations::{ExplanationParameters, of_plate};
 use api::{ExplanationsView, Kind, Problem, Query};
 use axum::Json;
 use axum::extract::{RawPathParams, State};
-use axum::http::Uri;
 use sessions::Service;
 
 /// Why an event is in the session that it is in: the rule, the reads around it, what changed, and near plates.
@@ -34,13 +33,12 @@ pub(super) async fn event_explanation(
 /// The newest sessions of a plate, each explained by its exit, or else its entry.
 #[utoipa::path(
     get, path = "/api/v1/explanations", tag = "sessions",
-    params(
-        ("vehicle_plate" = String, Query, description = "The plate, in any spelling"),
-        ("lot_id" = Option<String>, Query, description = "In this lot only"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 20, description = "The most sessions; 3 without it"),
-    ),
+    params(ExplanationParameters),
     responses((status = 200, description = "The explanations, the newest session first", body = ExplanationsView)),
 )]
-pub(super) async fn explanations(State(service): State<Service>, uri: Uri) -> Result<Json<ExplanationsView>, Problem> {
-    Ok(Json(of_plate(&service, &Query::read(&uri, &["vehicle_plate", "lot_id", "limit"])?).await?))
+pub(super) async fn explanations(
+    State(service): State<Service>,
+    Query(asked): Query<ExplanationParameters>,
+) -> Result<Json<ExplanationsView>, Problem> {
+    Ok(Json(of_plate(&service, asked).await?))
 }

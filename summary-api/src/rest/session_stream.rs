@@ -3,9 +3,8 @@
 //! The columns of CSV are those of `dwell export`, the lines of NDJSON the elements of the list. Which sessions there are
 //! is said by the same parameters.
 
-use api::SessionView;
-use api::parameters::{Query, quoted};
-use api::{Fault, Problem};
+use api::questions::session_list::Format;
+use api::{Problem, SessionView};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -18,15 +17,6 @@ use sessions::{Service, Wanted};
 const LINE_BYTES: usize = 256;
 const LONG_LINE_BYTES: usize = 640;
 
-/// In which form sessions are answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// A page.
-    Json,
-    /// A stream.
-    Lines(Lines),
-}
-
 /// What the lines of a stream are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lines {
@@ -34,26 +24,23 @@ pub(super) enum Lines {
     Ndjson,
 }
 
-impl Format {
-    /// The form that `format` names, or else the first one in `Accept` that is known.
-    pub(super) fn asked(query: &Query, headers: &HeaderMap) -> Result<Self, Fault> {
-        let named = query.one("format", |text| match text {
-            "json" => Ok(Self::Json),
-            "csv" => Ok(Self::Lines(Lines::Csv)),
-            "ndjson" => Ok(Self::Lines(Lines::Ndjson)),
-            _ => Err(format!("{} is none of json, csv and ndjson", quoted(text))),
-        })?;
-        Ok(named.or_else(|| accepted(headers)).unwrap_or(Self::Json))
+/// The lines of a stream, if the parameter `format` or else the header `Accept` asks for one.
+pub(super) fn lines(named: Option<Format>, headers: &HeaderMap) -> Option<Lines> {
+    match named.or_else(|| accepted(headers))? {
+        Format::Json => None,
+        Format::Csv => Some(Lines::Csv),
+        Format::Ndjson => Some(Lines::Ndjson),
     }
 }
 
+/// The first form in `Accept` that is known.
 fn accepted(headers: &HeaderMap) -> Option<Format> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).find_map(|range| {
         let media_type = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match media_type.as_str() {
-            "text/csv" => Some(Format::Lines(Lines::Csv)),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Format::Lines(Lines::Ndjson)),
+            "text/csv" => Some(Format::Csv),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Format::Ndjson),
             "application/json" | "application/*" | "*/*" => Some(Format::Json),
             _ => None,
         }
@@ -133,22 +120,18 @@ fn append_json(row: &SessionRow, text: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn asked(query: &str, accept: Option<&'static str>) -> Result<Format, Fault> {
-        let query = Query::read(&format!("/?{query}").parse().unwrap(), &["format"]).unwrap();
-        let headers = accept.map(|value| (header::ACCEPT, HeaderValue::from_static(value)));
-        Format::asked(&query, &headers.into_iter().collect())
-    }
-
     #[test]
     fn the_form_is_named_or_accepted() {
-        let (csv, ndjson) = (Ok(Format::Lines(Lines::Csv)), Ok(Format::Lines(Lines::Ndjson)));
-        assert_eq!(asked("", None), Ok(Format::Json));
-        assert_eq!(asked("", Some("text/html,application/xml;q=0.9,*/*;q=0.8")), Ok(Format::Json));
-        assert_eq!(asked("", Some("Text/CSV; header=present")), csv);
-        assert_eq!(asked("", Some("application/x-ndjson, application/json")), ndjson);
-        assert_eq!(asked("", Some("application/json, text/csv")), Ok(Format::Json));
-        assert_eq!(asked("format=csv", Some("application/json")), csv);
-        assert_eq!(asked("format=ndjson", None), ndjson);
-        assert!(asked("format=xml", None).is_err() && asked("format=csv&format=csv", None).is_err());
+        let asked = |named: Option<Format>, accept: Option<&'static str>| {
+            let headers = accept.map(|value| (header::ACCEPT, HeaderValue::from_static(value)));
+            lines(named, &headers.into_iter().collect())
+        };
+        assert_eq!(asked(None, None), None);
+        assert_eq!(asked(None, Some("text/html,application/xml;q=0.9,*/*;q=0.8")), None);
+        assert_eq!(asked(None, Some("Text/CSV; header=present")), Some(Lines::Csv));
+        assert_eq!(asked(None, Some("application/x-ndjson, application/json")), Some(Lines::Ndjson));
+        assert_eq!(asked(None, Some("application/json, text/csv")), None);
+        assert_eq!(asked(Some(Format::Csv), Some("application/json")), Some(Lines::Csv));
+        assert_eq!(asked(Some(Format::Ndjson), None), Some(Lines::Ndjson));
     }
 }

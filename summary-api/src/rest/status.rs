@@ -1,11 +1,8 @@
 //! `GET /api/v1/status`: whether all work is done, and what is not.
 
-use api::Problem;
-use api::StatusView;
-use api::parameters::Query;
+use api::{Problem, Query, StatusView};
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
 use sessions::Service;
 
 /// Whether queues, batches in flight and due work are empty.
@@ -13,8 +10,7 @@ use sessions::Service;
     get, path = "/api/v1/status", tag = "operation",
     responses((status = 200, description = "How things stand", body = StatusView)),
 )]
-pub(super) async fn status(State(service): State<Service>, uri: Uri) -> Result<Json<StatusView>, Problem> {
-    Query::read(&uri, &[])?;
+pub(super) async fn status(State(service): State<Service>, Query(()): Query<()>) -> Result<Json<StatusView>, Problem> {
     let status = service.status().await?;
     Ok(Json(StatusView::from(&status)))
 }

@@ -15,15 +15,10 @@ const ARGUMENTS: [(&str, &str); 5] = [
     ("state", "states"),
 ];
 
-/// A problem as the error of a field.
-pub fn refused(problem: &Problem) -> Error {
-    let code = problem.code();
-    Error::new(named(problem)).extend_with(|_, extensions| extensions.set(CODE, code))
-}
-
-/// What the service could not do, as the error of a field.
-pub fn failed(error: sessions::Error) -> Error {
-    refused(&Problem::from(error))
+/// A problem, or what the service could not do, as the error of a field.
+pub fn refused(problem: impl Into<Problem>) -> Error {
+    let problem = problem.into();
+    Error::new(named(&problem)).extend_with(|_, extensions| extensions.set(CODE, problem.code()))
 }
 
 /// A fault begins with the name of its parameter.

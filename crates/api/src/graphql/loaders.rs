@@ -9,7 +9,7 @@ use sessions::{MAX_PAGE, Service};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::errors::failed;
+use super::errors::refused;
 use crate::views::{LotView, SessionView};
 
 /// The loader of sessions, which remembers what it loaded.
@@ -35,7 +35,7 @@ impl Loader<Uuid> for Sessions {
 
     async fn load(&self, keys: &[Uuid]) -> Result<HashMap<Uuid, SessionView>, Self::Error> {
         let ids: Vec<SessionId> = keys.iter().copied().map(SessionId::from_uuid).collect();
-        let rows = self.0.sessions_by_id(&ids).await.map_err(failed)?;
+        let rows = self.0.sessions_by_id(&ids).await.map_err(refused)?;
         Ok(rows.iter().map(|row| (row.session.id.as_uuid(), SessionView::from(row))).collect())
     }
 }
@@ -59,7 +59,7 @@ impl Loader<Arc<str>> for Lots {
 
     async fn load(&self, keys: &[Arc<str>]) -> Result<HashMap<Arc<str>, LotView>, Self::Error> {
         let ask = async || {
-            let lots = self.service.lots().await.map_err(failed)?;
+            let lots = self.service.lots().await.map_err(refused)?;
             Ok::<_, Self::Error>(lots.iter().map(|lot| (lot.id.to_string(), LotView::from(lot))).collect())
         };
         let all: &HashMap<String, LotView> = self.all.get_or_try_init(ask).await?;

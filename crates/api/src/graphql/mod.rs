@@ -11,7 +11,7 @@ use parking::SessionId;
 use sessions::Service;
 
 use crate::views::{EventView, LotView, Seconds, SessionView, StoryView};
-use errors::failed;
+use errors::refused;
 
 /// What an explanation adds to the complexity of a request, besides its fields: it asks the ledger some five times, and
 /// looks through up to two thousand sessions for near plates.
@@ -36,7 +36,7 @@ impl SessionView {
     #[graphql(complexity = "STORY.saturating_add(child_complexity)")]
     async fn story(&self, context: &Context<'_>) -> Result<Option<StoryView>> {
         let id = SessionId::from_uuid(self.session_id);
-        let story = context.data::<Service>()?.story(id).await.map_err(failed)?;
+        let story = context.data::<Service>()?.story(id).await.map_err(refused)?;
         Ok(story.as_ref().map(StoryView::from))
     }
 }

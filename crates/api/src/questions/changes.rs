@@ -1,21 +1,32 @@
 //! The list of changes: a page of it, and numbers that it does not have.
 
 use sessions::{MAX_PAGE, Service};
+use utoipa::IntoParams;
 
-use crate::parameters::{self, Faults, Query, quoted};
+use crate::parameters::{limit, optional, quoted};
 use crate::problem::{Fault, Kind, Problem};
 use crate::views::{ChangePage, ChangeView};
 
-/// The changes of a page when nobody says how many.
+/// The changes of a page by default.
 const LIMIT: u32 = 100;
 
-/// The page that parameters ask for.
-pub async fn page(service: &Service, query: &Query) -> Result<ChangePage, Problem> {
-    let mut faults = Faults::default();
-    let after = faults.check(query.one("after", number)).flatten().unwrap_or(0);
-    let limit = faults.check(query.one("limit", |text| parameters::limit(text, MAX_PAGE))).flatten().unwrap_or(LIMIT);
-    faults.none()?;
-    let rows = service.changed_sessions(after, limit).await?;
+crate::parameters! {
+    /// Which changes a page has.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct ChangeListParameters {
+        /// The number of the last change that is known; 0 without it: from the beginning
+        pub after: Option<u64> = optional(number);
+        /// The most changes of a page; 100 without it
+        #[param(minimum = 1, maximum = 1000)]
+        pub limit: Option<u32> = optional(limit(MAX_PAGE));
+    }
+}
+
+/// The page of changes that is asked for.
+pub async fn page(service: &Service, asked: ChangeListParameters) -> Result<ChangePage, Problem> {
+    let after = asked.after.unwrap_or(0);
+    let rows = service.changed_sessions(after, asked.limit.unwrap_or(LIMIT)).await?;
     if rows.is_empty() {
         not_beyond(service, after).await?;
     }
@@ -24,14 +35,21 @@ pub async fn page(service: &Service, query: &Query) -> Result<ChangePage, Proble
     Ok(ChangePage { changes, next_after })
 }
 
-/// The number of a change.
+/// The number of a change, in text.
 pub fn number(text: &str) -> Result<u64, String> {
-    let most = u64::try_from(i64::MAX).unwrap_or(u64::MAX);
-    let number = text.parse().ok().filter(|number| *number <= most);
-    number.ok_or_else(|| format!("{} is not the number of a change: a whole number from 0", quoted(text)))
+    possible(text.parse().unwrap_or(u64::MAX)).map_err(|_| no_number(text))
 }
 
-/// Refuses a number that this ledger has not reached: whoever has it followed another one, and would wait for ever.
+/// The number of a change, if a ledger can have it.
+pub fn possible(number: u64) -> Result<u64, String> {
+    if i64::try_from(number).is_ok() { Ok(number) } else { Err(no_number(&number.to_string())) }
+}
+
+fn no_number(text: &str) -> String {
+    format!("{} is not the number of a change: a whole number from 0", quoted(text))
+}
+
+/// Refuses a number that this ledger has not reached: its client followed another one, and would wait for ever.
 pub async fn not_beyond(service: &Service, after: u64) -> Result<(), Problem> {
     if after == 0 {
         return Ok(());

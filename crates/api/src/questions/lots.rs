@@ -2,52 +2,57 @@
 
 use parking::LotId;
 use sessions::{Error, LotStatus, MAX_PAGE, Service};
+use utoipa::IntoParams;
 
-use crate::cursor::List;
-use crate::parameters::{self, Faults, Query};
-use crate::problem::Problem;
+use crate::cursor::{Cursor, List};
+use crate::parameters::{limit, optional};
+use crate::problem::{Fault, Kind, Problem};
 use crate::views::{LotPage, LotView};
 
-/// The page that parameters ask for.
+crate::parameters! {
+    /// Which lots a page has.
+    #[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct LotListParameters {
+        /// The most lots of a page; 1000 without it
+        #[param(minimum = 1, maximum = 1000)]
+        pub limit: Option<u32> = optional(limit(MAX_PAGE));
+        /// The next_cursor of the page before
+        #[param(value_type = Option<String>)]
+        pub cursor: Option<Cursor> = optional(Cursor::parse);
+    }
+}
+
+/// The page of lots that is asked for.
 ///
 /// # Errors
-/// A parameter is wrong, or the service can't answer.
-pub async fn page(service: &Service, query: &Query) -> Result<LotPage, Problem> {
+/// The cursor is not one of this list, or the service can't answer.
+pub async fn page(service: &Service, asked: &LotListParameters) -> Result<LotPage, Problem> {
     let list = List::of(&["lots"]);
-    let mut faults = Faults::default();
-    let limit =
-        faults.check(query.one("limit", |text| parameters::limit(text, MAX_PAGE))).flatten().unwrap_or(MAX_PAGE);
-    let after = faults.check(query.one("cursor", |text| after(list, text))).flatten();
-    faults.none()?;
-    let (page, goes_on) = some(service, after.as_ref(), limit).await?;
-    let go_on_after = page.last().filter(|_| goes_on);
+    let after = asked.cursor.as_ref().map(|cursor| name(list, cursor)).transpose();
+    let after = after
+        .map_err(|problem| Problem::with_faults(Kind::InvalidContent, vec![Fault::parameter("cursor", problem)]))?;
+    let (lots, goes_on) = behind(service, after.as_ref(), asked.limit).await?;
+    let go_on_after = lots.last().filter(|_| goes_on);
     let next_cursor = go_on_after.map(|lot| list.after(lot.id.as_str().as_bytes()));
-    Ok(LotPage { lots: page.iter().map(LotView::from).collect(), next_cursor })
+    Ok(LotPage { lots: lots.iter().map(LotView::from).collect(), next_cursor })
 }
 
-/// The lots behind the one whose name is `after`, at most `limit` of them, which is a page unless it is there.
-pub async fn behind(service: &Service, query: &Query) -> Result<Vec<LotView>, Problem> {
-    let mut faults = Faults::default();
-    let limit =
-        faults.check(query.one("limit", |text| parameters::limit(text, MAX_PAGE))).flatten().unwrap_or(MAX_PAGE);
-    let after = faults.check(query.one("after", parameters::lot)).flatten();
-    faults.none()?;
-    let (page, _) = some(service, after.as_ref(), limit).await?;
-    Ok(page.iter().map(LotView::from).collect())
-}
-
-/// So many lots behind that one, and whether there are more.
-async fn some(service: &Service, after: Option<&LotId>, limit: u32) -> Result<(Vec<LotStatus>, bool), Error> {
+/// The lots behind the one whose name is `after`, at most `limit` or a page of them, and whether there are more.
+pub async fn behind(
+    service: &Service,
+    after: Option<&LotId>,
+    limit: Option<u32>,
+) -> Result<(Vec<LotStatus>, bool), Error> {
     let mut lots = service.lots().await?;
     lots.drain(..after.map_or(0, |after| lots.partition_point(|lot| lot.id <= *after)));
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.unwrap_or(MAX_PAGE)).unwrap_or(usize::MAX);
     let goes_on = lots.len() > limit;
     lots.truncate(limit);
     Ok((lots, goes_on))
 }
 
-fn after(list: List, cursor: &str) -> Result<LotId, String> {
-    let key = list.key(cursor)?;
-    let name = std::str::from_utf8(&key).ok().and_then(|name| LotId::parse(name).ok());
+fn name(list: List, cursor: &Cursor) -> Result<LotId, String> {
+    let name = std::str::from_utf8(list.key(cursor)?).ok().and_then(|name| LotId::parse(name).ok());
     name.ok_or_else(|| "is not a next_cursor of this list; begin without one".to_owned())
 }

@@ -1,5 +1,5 @@
-//! What parameters ask for: reads them, asks the service, and gives the views. REST, GraphQL and the page ask by the same
-//! code, so that all of them refuse and answer the same.
+//! What is asked: the parameters of each list and question, and the views that answer them. REST, GraphQL and the page ask
+//! by the same typed functions, so that all of them answer the same.
 
 pub mod changes;
 pub mod explanations;

@@ -1,75 +1,132 @@
 //! The list of sessions: which of them, in which order, and a page of them.
 
 use ledger::{Order, Page, SessionFilter, SessionRow};
-use parking::{LotId, Plate, SessionId, State};
-use sessions::Service;
+use parking::{LotId, Plate, SessionId, State, Timestamp};
+use sessions::{MAX_PAGE, Service, Wanted};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::cursor::List;
-use crate::parameters::{self, Faults, Query, quoted};
+use crate::cursor::{Cursor, List};
+use crate::parameters::{self, Faults, lot, optional, plate, quoted, time};
 use crate::problem::{Fault, Problem};
 
-/// The parameters of the list.
-pub const PARAMETERS: [&str; 9] =
-    ["lot_id", "vehicle_plate", "state", "from", "to", "limit", "cursor", "order", "format"];
-/// The sessions of a page when nobody says how many.
+/// The sessions of a page by default.
 const LIMIT: u32 = 100;
 
-/// The sessions that are asked for, and the cursor of the next page, if there is one.
-pub async fn page(service: &Service, asked: &Asked) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
+crate::parameters! {
+    /// Which sessions a list has, in which order, and which part of them is asked for.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct SessionListParameters {
+        /// Of this lot only
+        #[param(value_type = Option<String>)]
+        pub lot_id: Option<LotId> = optional(lot);
+        /// Of this plate only, in any spelling
+        #[param(value_type = Option<String>)]
+        pub vehicle_plate: Option<Plate> = optional(plate);
+        /// In one of these states, separated by commas or repeated: open, matched, held_exit, unmatched_exit, unmatched_entry, void; without it, all but void
+        #[param(value_type = Option<Vec<String>>, explode = false)]
+        pub state: Vec<State> = states;
+        /// Given by an event (its entry, or else its exit) of this time or later: RFC 3339 with an offset
+        #[param(value_type = Option<String>, format = DateTime)]
+        pub from: Option<Timestamp> = optional(time);
+        /// Given by an event before this time
+        #[param(value_type = Option<String>, format = DateTime)]
+        pub to: Option<Timestamp> = optional(time);
+        /// The most sessions of a page; 100 without it. Of a stream: as many as wanted; all without it
+        #[param(minimum = 1, maximum = 1000)]
+        pub limit: Option<u32> = optional(limit);
+        /// The next_cursor of the page before, with the same other parameters
+        #[param(value_type = Option<String>)]
+        pub cursor: Option<Cursor> = optional(Cursor::parse);
+        /// newest (without it) or oldest: which sessions come first
+        #[param(value_type = Option<String>)]
+        pub order: Option<Order> = optional(order);
+        /// json (a page), csv or ndjson (a stream); without it, the header Accept says it
+        #[param(value_type = Option<String>)]
+        pub format: Option<Format> = optional(format);
+    }
+}
+
+/// In which form sessions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A page.
+    Json,
+    /// A stream with a row each.
+    Csv,
+    /// A stream with a JSON object on each line.
+    Ndjson,
+}
+
+/// The sessions of a page, and the cursor of the next one, if there is one.
+pub async fn page(
+    service: &Service,
+    asked: &SessionListParameters,
+) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
+    let Wanted { filter, order, after, most } = asked.wanted()?;
     // One more than the page tells whether the list goes on.
-    let limit = asked.limit.unwrap_or(LIMIT);
-    let page = Page { limit: limit + 1, after: asked.after, order: asked.order };
-    let mut rows = service.sessions(&asked.filter, page).await?;
+    let limit = most.unwrap_or(LIMIT);
+    let mut rows = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let goes_on = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| goes_on);
-    let next_cursor = last.map(|row| asked.list.after(row.session.id.as_uuid().as_bytes()));
+    let next_cursor = last.map(|row| asked.cursor_behind(row));
     Ok((rows, next_cursor))
 }
 
-/// What a request for a page asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// Which sessions.
-    pub filter: SessionFilter,
-    /// In which order.
-    pub order: Order,
-    /// The most of a page, when that is said.
-    pub limit: Option<u32>,
-    /// Behind this session.
-    pub after: Option<SessionId>,
-    /// The list that cursors belong to.
-    pub list: List,
-}
-
-impl Asked {
-    /// Reads the parameters of a list; a page has at most so many sessions.
-    pub fn read(query: &Query, most: u32) -> Result<Self, Problem> {
+impl SessionListParameters {
+    /// What the ledger is asked.
+    ///
+    /// # Errors
+    /// Parameters that contradict each other.
+    pub fn wanted(&self) -> Result<Wanted, Problem> {
         let mut faults = Faults::default();
-        let filter = SessionFilter {
-            lot: faults.check(query.one("lot_id", parameters::lot)).flatten(),
-            plate: faults.check(query.one("vehicle_plate", |text| Plate::named(text).map_err(str::to_owned))).flatten(),
-            states: faults.check(states(query)).unwrap_or_default(),
-            from: faults.check(query.one("from", parameters::time)).flatten(),
-            to: faults.check(query.one("to", parameters::time)).flatten(),
-        };
-        if let (Some(from), Some(to)) = (filter.from, filter.to)
+        if let (Some(from), Some(to)) = (self.from, self.to)
             && to < from
         {
             faults.check::<()>(Err(Fault::parameter("to", format!("{to} is before from {from}"))));
         }
-        let order = faults.check(query.one("order", order)).flatten().unwrap_or_default();
-        let limit = faults.check(query.one("limit", |text| parameters::limit(text, most))).flatten();
-        let list = list(&filter, order);
-        let after = faults.check(query.one("cursor", |text| after(list, text))).flatten();
+        let list = self.list();
+        let after = faults.optional("cursor", self.cursor.as_ref(), |cursor| session_id(list, cursor));
         faults.none()?;
-        Ok(Self { filter, order, limit, after, list })
+        let filter = SessionFilter {
+            lot: self.lot_id.clone(),
+            plate: self.vehicle_plate.clone(),
+            states: self.state.clone(),
+            from: self.from,
+            to: self.to,
+        };
+        Ok(Wanted { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
+    }
+
+    /// The cursor with which this list goes on behind a session.
+    pub fn cursor_behind(&self, row: &SessionRow) -> String {
+        self.list().after(row.session.id.as_uuid().as_bytes())
+    }
+
+    /// The list that cursors belong to.
+    fn list(&self) -> List {
+        let states: Vec<&str> = self.state.iter().map(|state| state.as_str()).collect();
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+        List::of(&[
+            "sessions",
+            self.lot_id.as_ref().map_or("", LotId::as_str),
+            self.vehicle_plate.as_ref().map_or("", Plate::as_str),
+            &states.join(","),
+            &time(self.from),
+            &time(self.to),
+            match self.order.unwrap_or_default() {
+                Order::NewestFirst => "newest",
+                Order::OldestFirst => "oldest",
+            },
+        ])
     }
 }
 
-fn order(text: &str) -> Result<Order, String> {
+/// The order's name.
+pub fn order(text: &str) -> Result<Order, String> {
     match text {
         "newest" => Ok(Order::NewestFirst),
         "oldest" => Ok(Order::OldestFirst),
@@ -77,13 +134,13 @@ fn order(text: &str) -> Result<Order, String> {
     }
 }
 
-/// The states of all `state` parameters, sorted, each once.
-fn states(query: &Query) -> Result<Vec<State>, Fault> {
-    let words = query.all("state").flat_map(|value| value.split(','));
+/// The states of all values, sorted, each once.
+pub fn states(values: &[&str]) -> Result<Vec<State>, String> {
+    let words = values.iter().flat_map(|value| value.split(','));
     let mut states = words
         .map(|word| {
             let state: Result<State, _> = word.trim().parse();
-            state.map_err(|allowed| Fault::parameter("state", format!("{} is no state; {allowed}", quoted(word))))
+            state.map_err(|allowed| format!("{} is no state; {allowed}", quoted(word)))
         })
         .collect::<Result<Vec<_>, _>>()?;
     states.sort_unstable();
@@ -91,46 +148,43 @@ fn states(query: &Query) -> Result<Vec<State>, Fault> {
     Ok(states)
 }
 
-fn after(list: List, cursor: &str) -> Result<SessionId, String> {
-    let key = list.key(cursor)?;
-    let id = Uuid::from_slice(&key).map_err(|_| "is not a next_cursor of this list; begin without one".to_owned())?;
-    Ok(SessionId::from_uuid(id))
+/// The most sessions of a page or of a stream, which has no limit of its own.
+fn limit(text: &str) -> Result<u32, String> {
+    parameters::limit(u32::MAX)(text).map_err(|_| {
+        format!("{} is not a whole number from 1 to {MAX_PAGE}, or to {} of a stream", quoted(text), u32::MAX)
+    })
 }
 
-fn list(filter: &SessionFilter, order: Order) -> List {
-    let SessionFilter { lot, plate, states, from, to } = filter;
-    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-    let time = |time: &Option<parking::Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
-    List::of(&[
-        "sessions",
-        lot.as_ref().map_or("", LotId::as_str),
-        plate.as_ref().map_or("", Plate::as_str),
-        &states.join(","),
-        &time(from),
-        &time(to),
-        match order {
-            Order::NewestFirst => "newest",
-            Order::OldestFirst => "oldest",
-        },
-    ])
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "json" => Ok(Format::Json),
+        "csv" => Ok(Format::Csv),
+        "ndjson" => Ok(Format::Ndjson),
+        _ => Err(format!("{} is none of json, csv and ndjson", quoted(text))),
+    }
+}
+
+fn session_id(list: List, cursor: &Cursor) -> Result<SessionId, String> {
+    let id = Uuid::from_slice(list.key(cursor)?);
+    id.map(SessionId::from_uuid).map_err(|_| "is not a next_cursor of this list; begin without one".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use axum::http::Uri;
     use ledger::testing::minute;
-    use sessions::MAX_PAGE;
 
     use super::*;
+    use crate::parameters::Parameters as _;
 
-    fn asked(query: &str) -> Result<Asked, Problem> {
+    fn wanted(query: &str) -> Result<Wanted, Problem> {
         let uri: Uri = format!("/api/v1/sessions?{query}").parse().unwrap();
-        Asked::read(&Query::read(&uri, &PARAMETERS)?, MAX_PAGE)
+        SessionListParameters::read(&uri)?.wanted()
     }
 
     #[test]
     fn parameters_become_a_filter_and_a_page() {
-        let asked = asked("lot_id=P3&vehicle_plate=abc-123&state=void,open&state=open&from=2024-09-24T11:00:00%2B02:00&to=2024-09-24T10:00:00Z&limit=7&order=oldest").unwrap();
+        let wanted = wanted("lot_id=P3&vehicle_plate=abc-123&state=void,open&state=open&from=2024-09-24T11:00:00%2B02:00&to=2024-09-24T10:00:00Z&limit=7&order=oldest").unwrap();
         let filter = SessionFilter {
             lot: LotId::parse("P3").ok(),
             plate: Plate::from_read("ABC123").ok(),
@@ -138,14 +192,13 @@ mod tests {
             from: Some(minute(0)),
             to: Some(minute(60)),
         };
-        let list = list(&filter, Order::OldestFirst);
-        assert_eq!(asked, Asked { filter, order: Order::OldestFirst, limit: Some(7), after: None, list });
+        assert_eq!(wanted, Wanted { filter, order: Order::OldestFirst, most: Some(7), after: None });
     }
 
     #[test]
     fn without_parameters_the_newest_come() {
-        let asked = asked("").unwrap();
-        assert_eq!((asked.filter, asked.order, asked.limit), (SessionFilter::default(), Order::NewestFirst, None));
+        let expected = Wanted { filter: SessionFilter::default(), order: Order::NewestFirst, most: None, after: None };
+        assert_eq!(wanted(""), Ok(expected));
     }
 
     #[test]
@@ -162,24 +215,23 @@ mod tests {
             ("to=today", 422, "to \"today\""),
             ("from=2024-09-24T11:00:00Z&to=2024-09-24T10:00:00Z", 422, "is before from"),
             ("limit=0", 422, "from 1 to 1000"),
-            ("limit=1001", 422, "from 1 to 1000"),
             ("limit=-1", 422, "from 1 to 1000"),
             ("limit=9223372036854775808", 422, "from 1 to 1000"),
             ("cursor=xyz", 422, "cursor is not a next_cursor"),
             ("order=up", 422, "neither newest nor oldest"),
         ] {
-            let problem = asked(query).unwrap_err();
+            let problem = wanted(query).unwrap_err();
             assert_eq!(problem.status().as_u16(), status, "{query}");
             assert!(problem.detail().contains(part), "{query}: {}", problem.detail());
         }
-        assert!(!asked("vehicle_plate=SECRETPLATE1234567890").unwrap_err().detail().contains("SECRET"));
+        assert!(!wanted("vehicle_plate=SECRETPLATE1234567890").unwrap_err().detail().contains("SECRET"));
     }
 
     #[test]
     fn a_cursor_is_bound_to_filter_and_order_but_not_to_the_page_size() {
-        let first = asked("lot_id=P3&limit=5").unwrap();
-        let cursor = first.list.after(Uuid::from_u128(7).as_bytes());
-        let with = |query: &str| asked(&format!("{query}&cursor={cursor}"));
+        let first = SessionListParameters { lot_id: LotId::parse("P3").ok(), ..SessionListParameters::default() };
+        let cursor = first.list().after(Uuid::from_u128(7).as_bytes());
+        let with = |query: &str| wanted(&format!("{query}&cursor={cursor}"));
 
         assert_eq!(with("lot_id=P3&limit=50").unwrap().after, Some(SessionId::from_uuid(Uuid::from_u128(7))));
         assert!(

@@ -1,29 +1,40 @@
 //! What happened at a lot: which lot, when, by hour or by day.
 
-use sessions::{Bucket, Service, StatisticsOf};
+use parking::{LotId, Timestamp};
+use sessions::{Bucket, StatisticsOf};
+use utoipa::IntoParams;
 
-use crate::parameters::{self, Faults, Query, quoted};
-use crate::problem::{Fault, Problem};
-use crate::views::StatisticsView;
+use crate::parameters::{lot, optional, quoted, required, time};
 
-/// The statistics that parameters ask for.
-pub async fn asked(service: &Service, query: &Query) -> Result<StatisticsView, Problem> {
-    Ok(StatisticsView::from(&service.statistics(&read(query)?).await?))
+crate::parameters! {
+    /// Which statistics are asked for.
+    #[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct StatisticsParameters {
+        /// Of this lot
+        #[param(value_type = String)]
+        pub lot_id: LotId = required(lot, "is missing: name a lot");
+        /// From the bucket on that has this time: RFC 3339 with an offset; without it, a day of hours or thirty days
+        #[param(value_type = Option<String>, format = DateTime)]
+        pub from: Option<Timestamp> = optional(time);
+        /// Until the bucket is over that has the moment before this time; without it, the lot's own time
+        #[param(value_type = Option<String>, format = DateTime)]
+        pub to: Option<Timestamp> = optional(time);
+        /// hour (without it), at most 750 of them, or day, at most 400: of the lot's time zone, also where clocks change
+        #[param(value_type = Option<String>)]
+        pub bucket: Option<Bucket> = optional(bucket);
+    }
 }
 
-fn read(query: &Query) -> Result<StatisticsOf, Problem> {
-    let mut faults = Faults::default();
-    let lot = query.one("lot_id", parameters::lot);
-    let lot = lot.and_then(|lot| lot.ok_or_else(|| Fault::parameter("lot_id", "is missing: name a lot")));
-    let lot = faults.check(lot);
-    let from = faults.check(query.one("from", parameters::time)).flatten();
-    let to = faults.check(query.one("to", parameters::time)).flatten();
-    let bucket = faults.check(query.one("bucket", bucket)).flatten().unwrap_or_default();
-    faults.none()?;
-    Ok(StatisticsOf { lot: lot.unwrap_or_default(), from, to, bucket })
+impl From<StatisticsParameters> for StatisticsOf {
+    fn from(asked: StatisticsParameters) -> Self {
+        let StatisticsParameters { lot_id, from, to, bucket } = asked;
+        Self { lot: lot_id, from, to, bucket: bucket.unwrap_or_default() }
+    }
 }
 
-fn bucket(text: &str) -> Result<Bucket, String> {
+/// A bucket's name.
+pub fn bucket(text: &str) -> Result<Bucket, String> {
     match text {
         "hour" => Ok(Bucket::Hour),
         "day" => Ok(Bucket::Day),
