@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camera_formats::{Format, Gate, WrittenGate};
+use parking::text_file;
 use serde::Deserialize;
 use settings::{LOTS, Settings};
 
@@ -24,9 +25,6 @@ struct File {
     filters: Vec<filters::Written>,
 }
 
-/// What editors on Windows begin a file with.
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
 impl Gates {
     /// The gates of the file that the settings name; none without one.
     ///
@@ -44,11 +42,11 @@ impl Gates {
     /// # Errors
     /// Which gate is wrong, where, and what is allowed.
     pub fn parse(toml: &str) -> Result<Self, String> {
-        let toml = toml.trim_start_matches(BYTE_ORDER_MARK);
+        let toml = text_file::without_byte_order_mark(toml);
         let file: File = toml::from_str(toml).map_err(|error| error.to_string())?;
         let mut gates = BTreeMap::new();
         for written in file.gates {
-            let line = toml[..written.span().start].matches('\n').count() + 1;
+            let line = text_file::line_of(toml, written.span().start);
             let written = written.into_inner();
             let name = written.id.clone();
             let gate = Gate::check(written).map_err(|error| format!("line {line}: gate {name}: {error}"))?;

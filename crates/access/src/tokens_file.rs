@@ -17,14 +17,12 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-use parking::{GateId, LotId, Timestamp};
+use parking::{GateId, LotId, Timestamp, text_file};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::{Gates, Grant, Lots, Scope, TokenHash, TokenId, TokenRecord, Tokens};
 
-/// What editors on Windows begin a file with.
-const BYTE_ORDER_MARK: char = '\u{feff}';
 const MEMBERS: [&str; 7] = ["id", "name", "hash", "scopes", "lots", "gates", "expires"];
 
 /// Why a tokens file was refused.
@@ -47,11 +45,8 @@ impl Tokens {
     /// # Errors
     /// The first thing that is wrong, and in which line.
     pub fn parse_file(text: &str) -> Result<Self, TokensFileError> {
-        let text = text.trim_start_matches(BYTE_ORDER_MARK);
-        read(text).map_err(|(span, problem)| {
-            let before = text.get(..span.start).unwrap_or(text);
-            TokensFileError { line: before.matches('\n').count() + 1, problem }
-        })
+        let text = text_file::without_byte_order_mark(text);
+        read(text).map_err(|(span, problem)| TokensFileError { line: text_file::line_of(text, span.start), problem })
     }
 }
 

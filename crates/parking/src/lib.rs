@@ -25,6 +25,7 @@ mod refusal;
 mod rules;
 mod session;
 pub mod session_row;
+pub mod text_file;
 mod time;
 pub mod wire;
 

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::LotId;
+use crate::{LotId, text_file};
 
 /// What a car park serves; it says how vehicles come and how long they stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,8 +95,6 @@ struct Written {
     arrivals_per_hour: Option<Spanned<f64>>,
 }
 
-/// What editors on Windows begin a file with.
-const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The traffic of a lot that says nothing else: enough to look at, vehicles an hour.
 const ARRIVALS_PER_HOUR: f64 = 600.0;
 /// The most that the simulator makes for one lot, vehicles an hour.
@@ -108,14 +106,15 @@ impl Lots {
     /// # Errors
     /// Where the text is not of the known shape, or which value of which lot is wrong.
     pub fn parse(toml: &str) -> Result<Self, LotsError> {
-        let toml = toml.trim_start_matches(BYTE_ORDER_MARK);
+        let toml = text_file::without_byte_order_mark(toml);
         let file: File = toml::from_str(toml).map_err(|error| LotsError::Shape(error.to_string()))?;
         let mut lots = BTreeMap::new();
         for written in file.lot {
             let (name, start) = (written.id.get_ref().clone(), written.id.span().start);
-            let wrong = |(at, problem): Placed| {
-                let line = toml[..at].matches('\n').count() + 1;
-                LotsError::Value { line, lot: name.clone(), problem }
+            let wrong = |(at, problem): Placed| LotsError::Value {
+                line: text_file::line_of(toml, at),
+                lot: name.clone(),
+                problem,
             };
             let lot = written.check().map_err(wrong)?;
             if lots.insert(lot.id.clone(), lot).is_some() {
