@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use summary_api::config::LEDGER_FILE;
 use testbed::{Postgres, RabbitMq, Redis, Signal, free_port, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -156,7 +155,7 @@ async fn a_clock_that_a_running_service_suspects_is_warned_of_with_the_reason() 
     dwell.signal(Signal::TERM).unwrap();
     assert!(dwell.wait(PATIENCE).await.unwrap().success());
     // As if something had been recorded while the clock was ahead.
-    let ledger = rusqlite::Connection::open(folder.path().join(LEDGER_FILE)).unwrap();
+    let ledger = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
     ledger.execute("UPDATE lot SET time_ms = time_ms + ?1", [DAYS_400_MS]).unwrap();
     drop(ledger);
 

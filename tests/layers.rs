@@ -97,12 +97,48 @@ fn maud_stands_only_in_the_operators_page() {
     assert_eq!(outside(&files, |file| file.starts_with("crates/operator-page/")), Vec::<&String>::new());
 }
 
+/// The views are GraphQL's objects: a second struct for each would repeat all their fields. Only the summary API asks for
+/// that.
 #[test]
 fn graphql_stands_only_with_the_views_and_the_schema() {
     let files = files_with(&["async_graphql"]);
     assert!(!files.is_empty());
     let rooms = ["crates/api/src/views/", "crates/api/src/graphql/", "summary-api/src/graphql/"];
     assert_eq!(outside(&files, |file| rooms.iter().any(|room| file.starts_with(room))), Vec::<&String>::new());
+    let manifest = |package: &&str| {
+        let folder = if *package == "src" { root().to_owned() } else { root().join(package) };
+        std::fs::read_to_string(folder.join("Cargo.toml")).unwrap()
+    };
+    let asking = sources().into_keys().filter(|package| manifest(package).contains("\napi.features = [\"graphql\"]"));
+    assert_eq!(asking.collect::<Vec<_>>(), ["summary-api"]);
+}
+
+#[test]
+fn routes_are_described_only_in_the_summary_api() {
+    let files = files_with(&["utoipa_axum", "utoipa::path"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.starts_with("summary-api/")), Vec::<&String>::new());
+}
+
+/// The root starts the summary API, checks its configuration, and opens its ledger when it does not run.
+#[test]
+fn the_root_names_only_the_entries_of_the_summary_api() {
+    let entries = ["Config", "TASK", "offline", "run", "start"];
+    let mut named = BTreeSet::new();
+    for path in &sources()["src"] {
+        let text = std::fs::read_to_string(path).unwrap();
+        // The check of the same name in `dwell doctor` stands in its own file.
+        let of_doctor = text.contains("\nmod summary_api;");
+        for (at, name) in text.match_indices("summary_api::") {
+            let rest = &text[at + name.len()..];
+            let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(rest.len());
+            if !of_doctor || text[..at].ends_with("::") {
+                named.insert(rest[..end].to_owned());
+            }
+        }
+    }
+    assert!(named.contains("start"));
+    assert_eq!(outside(&named, |name| entries.contains(&name)), Vec::<&String>::new());
 }
 
 #[test]

@@ -186,7 +186,7 @@ async fn finish(State(finishing): State<Finishing>, request: Request, next: Next
     }
     if is_error && wants_page {
         let service = finishing.opening.get().map(|open| &open.service);
-        response = operator_page::of_problem(&response, &finishing.health, service);
+        response = operator_page::of_problem(response, &finishing.health, service).await;
     }
     if let Some(tagged) = tagged {
         response = tagged.tag(response).await;

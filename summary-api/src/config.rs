@@ -10,13 +10,13 @@ use settings::{Error, Listen, PublicHosts, Redacted, Settings};
 use crate::access::Access;
 
 /// The port when nobody says another one.
-pub const PORT: u16 = 5000;
+const PORT: u16 = 5000;
 /// The file of the embedded ledger, in the data folder.
-pub const LEDGER_FILE: &str = "ledger.sqlite";
+const LEDGER_FILE: &str = "ledger.sqlite";
 
 /// Where the ledger is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LedgerPlace {
+pub(crate) enum LedgerPlace {
     /// A SQLite file in the data folder, which is then this process's alone.
     Embedded(PathBuf),
     /// Where `DWELL_DATABASE_URL` says.
@@ -25,7 +25,7 @@ pub enum LedgerPlace {
 
 /// Where answers of GraphQL are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnswerCache {
+pub(crate) enum AnswerCache {
     /// Nowhere: every request is executed.
     Off,
     /// In this process.
@@ -38,9 +38,9 @@ pub enum AnswerCache {
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the ledger is.
-    pub ledger: LedgerPlace,
+    pub(crate) ledger: LedgerPlace,
     /// Where answers of GraphQL are kept.
-    pub answer_cache: AnswerCache,
+    pub(crate) answer_cache: AnswerCache,
     /// The address of the API.
     pub listen: Listen,
     /// The host names that the API is reached by.
@@ -79,8 +79,29 @@ impl Config {
         }
     }
 
+    /// The file of the embedded ledger; `None` when the ledger is where a setting says.
+    pub fn embedded_ledger(&self) -> Option<PathBuf> {
+        match &self.ledger {
+            LedgerPlace::Embedded(folder) => Some(folder.join(LEDGER_FILE)),
+            LedgerPlace::At(_) => None,
+        }
+    }
+
+    /// The Redis that keeps answers of GraphQL, if one does.
+    pub fn answer_redis(&self) -> Option<&Redacted> {
+        match &self.answer_cache {
+            AnswerCache::Redis(url) => Some(url),
+            AnswerCache::Memory | AnswerCache::Off => None,
+        }
+    }
+
+    /// Whether `/internal/v1` is closed: others reach this address, and there is no secret.
+    pub fn is_closed(&self) -> bool {
+        self.access() == Access::Closed
+    }
+
     /// Who may use `/internal/v1`.
-    pub fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         match &self.internal_token {
             Some(token) => Access::Token(token.clone()),
             None if self.listen.is_loopback() => Access::Open,

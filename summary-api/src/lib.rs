@@ -13,7 +13,7 @@
 mod access;
 mod app;
 mod body;
-pub mod config;
+mod config;
 mod correlators;
 mod graphql;
 mod limits;

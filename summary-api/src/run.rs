@@ -15,7 +15,6 @@ use sessions::Service;
 use settings::Settings;
 use tokio::net::TcpListener;
 
-use crate::access::Access;
 use crate::app;
 use crate::config::{Config, LedgerPlace};
 use crate::graphql::cache::QueryCache;
@@ -57,7 +56,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
         LedgerPlace::At(_) => None,
     };
     let listener = http::bind(&config.listen).await?;
-    if config.access() == Access::Closed {
+    if config.is_closed() {
         tracing::warn!(
             listen = %config.listen,
             "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN, the same for this API and its correlators"

@@ -4,12 +4,13 @@
 //! - [`problem`]: errors, as problems.
 //! - [`parameters`]: query parameters and ids in paths; [`questions`]: those of each list, and what answers them.
 //! - [`cursor`], [`etag`]: where the next page begins, and whether a client has an answer already.
-//! - [`graphql`]: what views have in GraphQL beside their members.
+//! - `graphql`, a feature of the summary API alone: what views have in GraphQL beside their members.
 //!
 //! Not here: routes, and who may call them (summary-api's); what is recorded and asked (`sessions`').
 
 pub mod cursor;
 pub mod etag;
+#[cfg(feature = "graphql")]
 pub mod graphql;
 pub mod parameters;
 pub mod problem;

@@ -154,6 +154,16 @@ pub struct ProblemView {
     pub errors: Vec<Fault>,
 }
 
+impl ProblemView {
+    /// The problem that an answer is, if it is one.
+    pub async fn of(answer: Response) -> Option<Self> {
+        /// Each unknown parameter of an address may be named.
+        const BYTES_MAX: usize = 1024 * 1024;
+        let body = axum::body::to_bytes(answer.into_body(), BYTES_MAX).await.ok()?;
+        serde_json::from_slice(&body).ok()
+    }
+}
+
 /// One value that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
@@ -206,10 +216,6 @@ impl Problem {
         Self { kind: Kind::Malformed, ..self }
     }
 
-    pub fn title(&self) -> &'static str {
-        self.kind.title()
-    }
-
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.kind.status()
@@ -232,9 +238,7 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// The problem itself goes along, for those who are told in another form.
     fn into_response(self) -> Response {
-        let told = self.clone();
         let Self { kind, detail, errors } = self;
         let view = ProblemView {
             kind: format!("{TYPES}{}", kind.code()),
@@ -244,7 +248,6 @@ impl IntoResponse for Problem {
             errors,
         };
         let mut response = answer(kind.status(), &view);
-        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         match kind {
             Kind::Unauthorized => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),

@@ -1,6 +1,6 @@
 //! Errors as a page, for people whose browser asked for one. What is wrong is decided in [`problem`](api::problem).
 
-use api::Problem;
+use api::ProblemView;
 use axum::http::header;
 use axum::response::Response;
 use maud::html;
@@ -9,16 +9,18 @@ use sessions::Service;
 
 use super::layout::{Page, Refresh};
 
-/// The page that says what a problem's answer says, with the same status. `service` is who gave the answer, if anybody.
-pub fn of_problem(answer: &Response, health: &Health, service: Option<&Service>) -> Response {
-    let status = answer.status();
-    let problem = answer.extensions().get::<Problem>();
-    let title = problem.map_or_else(|| status.canonical_reason().unwrap_or("Error"), Problem::title);
+/// The page that shows the problem in an answer, with the same status. The header of the page shows how `service` does,
+/// once there is one.
+pub async fn of_problem(answer: Response, health: &Health, service: Option<&Service>) -> Response {
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let problem = ProblemView::of(answer).await;
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let title = problem.as_ref().map_or(reason, |problem| problem.title.as_str());
     let content = html! {
         section.notice aria-labelledby="what" {
             p.code { (status.as_u16()) }
             h1 #what { (title) }
-            @if let Some(problem) = problem { p { (sentence(problem.detail())) } }
+            @if let Some(problem) = &problem { p { (sentence(&problem.detail)) } }
             p { a href="/" { "Back to the overview" } }
         }
     };
@@ -26,7 +28,7 @@ pub fn of_problem(answer: &Response, health: &Health, service: Option<&Service>)
     let refresh = if status.is_client_error() { Refresh::Never } else { Refresh::Always };
     let mut response = Page { refresh, ..Page::new(title, "", content) }.answer_of(status, health, service);
     for name in [header::ALLOW, header::RETRY_AFTER] {
-        if let Some(value) = answer.headers().get(&name) {
+        if let Some(value) = headers.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }
     }

@@ -10,7 +10,6 @@ use recorder::http::{HttpRecorder, Limits};
 use service_kit::logs;
 use settings::{ALL, Error, Setting, Settings};
 use simulator::Plan;
-use summary_api::Access;
 
 use super::finding::Finding;
 
@@ -81,7 +80,7 @@ fn recorder(settings: &Settings) -> Result<(), Error> {
 /// The settings of a summary API that other machines reach, without a correlator.
 fn closed(settings: &Settings) -> Option<Finding> {
     let config = summary_api::Config::read(settings).ok()?;
-    (config.access() == Access::Closed).then(|| {
+    config.is_closed().then(|| {
         Finding::ok(settings::INTERNAL_TOKEN.name, "not set").warns(
             format!(
                 "{} is reachable from other machines, so without a shared secret /internal/v1 is closed to correlators in \

@@ -26,7 +26,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ::summary_api::Config;
-use ::summary_api::config::{AnswerCache, LEDGER_FILE, LedgerPlace};
 use bus::BusConfig;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
@@ -150,7 +149,7 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
     };
     let (port, is_running) = machine::port(&api.listen).await;
     let mut checks: Vec<BoxFuture<'_, Vec<Finding>>> = Vec::new();
-    let is_embedded = bus.url.is_none() || matches!(api.ledger, LedgerPlace::Embedded(_));
+    let is_embedded = bus.url.is_none() || api.embedded_ledger().is_some();
     if let Some(folder) = settings.text(&DATA_DIR).filter(|_| is_embedded) {
         checks.push(async move { machine::data_folder(Path::new(folder), is_running) }.boxed());
     }
@@ -159,19 +158,12 @@ async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
         checks.push(within(timeout, place, async move { rabbitmq::check(&url, &bus).await }.boxed()));
     }
     let of_timelines = settings.url(&REDIS_URL, &["redis"]).ok().flatten().map(|url| (url, &REDIS_URL));
-    let of_answers = match &api.answer_cache {
-        AnswerCache::Redis(url) => Some((url.clone(), &settings::ANSWER_CACHE)),
-        AnswerCache::Memory | AnswerCache::Off => None,
-    };
+    let of_answers = api.answer_redis().map(|url| (url.clone(), &settings::ANSWER_CACHE));
     for (url, setting) in of_timelines.into_iter().chain(of_answers) {
         let place = (redis::SUBJECT, url.to_string(), setting);
         checks.push(within(timeout, place, async move { redis::check(&url, setting, timeout).await }.boxed()));
     }
-    let has_store = match &api.ledger {
-        LedgerPlace::At(_) => true,
-        LedgerPlace::Embedded(folder) => folder.join(LEDGER_FILE).exists(),
-    };
-    if has_store {
+    if api.embedded_ledger().is_none_or(|file| file.exists()) {
         let (url, rules) = (api.database_url(), &api.rules);
         let place = (ledger::SUBJECT, url.to_string(), &settings::DATABASE_URL);
         checks.push(within(timeout, place, async move { ledger::check(&url, rules, is_running).await }.boxed()));

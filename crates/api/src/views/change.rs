@@ -1,6 +1,5 @@
 //! One change to a session, and a page of the list of all changes.
 
-use async_graphql::SimpleObject;
 use serde::{Deserialize, Serialize};
 use sessions::Changed;
 use utoipa::ToSchema;
@@ -9,9 +8,9 @@ use uuid::Uuid;
 use super::{SessionView, schemas};
 
 /// One change to a session: an element of `/api/v1/changes` and a message of the live feeds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Change)]
-#[graphql(name = "Change")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Change"))]
 pub struct ChangeView {
     /// Its number: 1, 2, 3 … in order of commit, without gaps.
     #[schema(minimum = 1)]
@@ -53,7 +52,8 @@ impl From<&Changed> for ChangeView {
 }
 
 /// Some changes, and where the next ones begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject))]
 pub struct ChangePage {
     /// The changes, in order of commit.
     pub changes: Vec<ChangeView>,

@@ -1,6 +1,5 @@
 //! How a gate does.
 
-use async_graphql::SimpleObject;
 use serde::{Deserialize, Serialize};
 use sessions::gates::GateStatus;
 use utoipa::ToSchema;
@@ -8,9 +7,9 @@ use utoipa::ToSchema;
 use super::Seconds;
 
 /// How a gate does. The last hour is by the clock of the summary API, all time since its process began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Gate)]
-#[graphql(name = "Gate")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Gate"))]
 pub struct GateView {
     /// Its lot; `(other)` for all gates beyond the first thousand together.
     #[schema(example = "P3")]

@@ -1,14 +1,15 @@
 //! How a lot stands.
 
-use async_graphql::SimpleObject;
 use serde::{Deserialize, Serialize};
 use sessions::LotStatus;
 use utoipa::ToSchema;
 
+// It repeats the counts of `LotStatus`, which the page and the metrics use: those may change with the program, the members
+// here and their order are public.
 /// A lot as it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Lot)]
-#[graphql(name = "Lot")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Lot"))]
 pub struct LotView {
     /// Its name.
     #[schema(example = "P3")]

@@ -1,7 +1,7 @@
 //! The JSON of answers: members, names and forms that clients build on. Also for programs that read them.
 //!
 //! Each view is made from what the service or the ledger says. GraphQL has the same views, with what
-//! [`graphql`](crate::graphql) adds to them.
+//! `graphql` adds to them, where that feature is on: a second struct for each would repeat all their fields.
 
 mod change;
 mod gate;

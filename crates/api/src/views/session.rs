@@ -1,6 +1,5 @@
 //! One session, and a page of a list of sessions.
 
-use async_graphql::SimpleObject;
 use ledger::SessionRow;
 use parking::{SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,9 +9,9 @@ use uuid::Uuid;
 use super::{Seconds, schemas};
 
 /// A session: one stay as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Session)]
-#[graphql(name = "Session", complex)]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Session", complex))]
 pub struct SessionView {
     /// A UUID of version 8, made from the event that gives the session; ids grow with its time.
     pub session_id: Uuid,

@@ -3,18 +3,19 @@
 //! Members that the Curb Data Specification has are named as there and mean the same: `total_sessions`, `turnover`,
 //! `average_dwell_time`, `occupancy_percent`.
 
-use async_graphql::SimpleObject;
 use ledger::Dwells;
 use serde::{Deserialize, Serialize};
-use sessions::{BucketStatistics, MAX_HOURS, Statistics};
+use sessions::{BucketStatistics, Statistics};
 use utoipa::ToSchema;
 
 use super::Seconds;
 
 /// The most buckets of dwells that there can be: 64 for each power of two that fits 63 bits, and 64 below.
+#[cfg(feature = "graphql")]
 const DWELL_BUCKETS: i64 = 64 * (63 - 6 + 1);
 
 /// What a list adds to the complexity of a GraphQL request: as if it were as long as it can be.
+#[cfg(feature = "graphql")]
 fn listed(most: i64, of_element: usize) -> usize {
     usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(of_element).saturating_add(1)
 }
@@ -22,9 +23,9 @@ fn listed(most: i64, of_element: usize) -> usize {
 /// What happened at a lot in one bucket of time. Without data (`has_data` is false) every number is null: nothing is known
 /// of the time before the lot's first event, and of times in which no correlator was connected and nothing was counted.
 /// Zero is only what was counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = StatisticsBucket)]
-#[graphql(name = "StatisticsBucket")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "StatisticsBucket"))]
 pub struct BucketView {
     /// When it begins, UTC.
     #[schema(format = DateTime)]
@@ -111,9 +112,9 @@ impl BucketView {
 }
 
 /// Stays that lasted about equally long.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DwellBucket)]
-#[graphql(name = "DwellBucket")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "DwellBucket"))]
 pub struct DwellBucketView {
     /// The shortest dwell in it, seconds.
     #[schema(value_type = f64)]
@@ -126,9 +127,9 @@ pub struct DwellBucketView {
 }
 
 /// The statistics of a lot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Statistics)]
-#[graphql(name = "Statistics")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Statistics"))]
 pub struct StatisticsView {
     /// The car park.
     #[schema(example = "P3")]
@@ -140,16 +141,16 @@ pub struct StatisticsView {
     #[schema(required)]
     pub capacity: Option<u32>,
     /// The buckets, in order and without gaps.
-    #[graphql(complexity = "listed(MAX_HOURS, child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(sessions::MAX_HOURS, child_complexity)"))]
     pub buckets: Vec<BucketView>,
     /// All of them as one.
     #[schema(required)]
     pub total: Option<BucketView>,
     /// Entries by weekday, Monday first, and by hour of the lot's own time; null where nothing is known of any such hour.
-    #[graphql(complexity = "7 * 24 + 1")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "7 * 24 + 1"))]
     pub arrivals: Vec<Vec<Option<i64>>>,
     /// All stays that ended, by how long they lasted; each bucket is at most a sixty-fourth wide.
-    #[graphql(complexity = "listed(DWELL_BUCKETS, child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(DWELL_BUCKETS, child_complexity)"))]
     pub dwells: Vec<DwellBucketView>,
 }
 

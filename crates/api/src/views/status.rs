@@ -1,6 +1,5 @@
 //! Whether all work is done, and the correlators that do it.
 
-use async_graphql::SimpleObject;
 use recorder::DependencyReport;
 use serde::{Deserialize, Serialize};
 use sessions::{ReportedCorrelator, Status};
@@ -8,9 +7,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What the ledger still waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Pending)]
-#[graphql(name = "Pending")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Pending"))]
 pub struct PendingView {
     /// Exits that are held for a late entry.
     pub held_exits: u64,
@@ -19,9 +18,9 @@ pub struct PendingView {
 }
 
 /// A correlator's last report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Correlator)]
-#[graphql(name = "Correlator")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Correlator"))]
 pub struct CorrelatorView {
     /// Made anew at each start of the correlator.
     pub id: Uuid,
@@ -55,9 +54,9 @@ impl From<&ReportedCorrelator> for CorrelatorView {
 }
 
 /// How a dependency of a correlator is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Dependency)]
-#[graphql(name = "Dependency")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Dependency"))]
 pub struct DependencyView {
     /// Its name.
     #[schema(example = "redis")]
@@ -83,9 +82,9 @@ impl From<&DependencyReport> for DependencyView {
 }
 
 /// Whether all work is done, and what is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Status)]
-#[graphql(name = "Status")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Status"))]
 pub struct StatusView {
     /// When this was asked, UTC.
     #[schema(format = DateTime)]

@@ -1,6 +1,5 @@
 //! Stories and explanations: gate events, changes of a session, and why an event is in its session.
 
-use async_graphql::SimpleObject;
 use ledger::{ChangeRow, EventRow, SessionRow};
 use matching::{Passage, Rule};
 use parking::{EventKey, SessionId};
@@ -13,16 +12,18 @@ use super::{SessionView, schemas};
 
 /// The elements that a list of a story counts for in the complexity of a GraphQL request: such a list is never paged, and
 /// of nearly all stays it is shorter.
+#[cfg(feature = "graphql")]
 const LISTED: usize = 10;
 
+#[cfg(feature = "graphql")]
 const fn listed(of_element: usize) -> usize {
     LISTED.saturating_mul(of_element).saturating_add(1)
 }
 
 /// A gate event as it was read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Event)]
-#[graphql(name = "Event", complex)]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Event", complex))]
 pub struct EventView {
     /// The event's own id.
     pub event_id: Uuid,
@@ -46,7 +47,7 @@ pub struct EventView {
     pub plate_as_read: String,
     /// How sure the reader is of the plate, 0 to 1.
     #[schema(required)]
-    #[graphql(skip)]
+    #[cfg_attr(feature = "graphql", graphql(skip))]
     pub confidence: Option<f32>,
     /// When a correlator received it, UTC.
     #[schema(format = DateTime)]
@@ -74,9 +75,9 @@ impl From<&EventRow> for EventView {
 }
 
 /// One change to a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SessionChange)]
-#[graphql(name = "SessionChange")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "SessionChange"))]
 pub struct SessionChangeView {
     /// Its number among all changes, in order of commit.
     pub sequence: u64,
@@ -113,9 +114,9 @@ impl From<&ChangeRow> for SessionChangeView {
 }
 
 /// A passage: neighbouring reads of one direction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Passage)]
-#[graphql(name = "Passage")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Passage"))]
 pub struct PassageView {
     /// `entry` or `exit`.
     pub direction: String,
@@ -141,9 +142,9 @@ impl From<&Passage> for PassageView {
 }
 
 /// A session that lacks what another one has, of a plate that is nearly the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = NearPlate)]
-#[graphql(name = "NearPlate")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "NearPlate"))]
 pub struct NearPlateView {
     /// How far the plates are apart: letters that differ, of which those that gates confuse (0 and O, 8 and B) count half.
     #[schema(example = 0.5)]
@@ -160,9 +161,9 @@ impl From<&NearSession> for NearPlateView {
 }
 
 /// Why an event is in the session that it is in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Explanation)]
-#[graphql(name = "Explanation")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Explanation"))]
 pub struct ExplanationView {
     /// The event.
     pub event: EventView,
@@ -191,13 +192,13 @@ pub struct ExplanationView {
     #[schema(required)]
     pub after: Option<PassageView>,
     /// Reads of the vehicle around the event, by time.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub reads: Vec<EventView>,
     /// The changes of the session, and of another one that the event has given, in order of commit.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub changes: Vec<SessionChangeView>,
     /// Sessions of the same lot that lack what this one has, of plates that are nearly the same; the nearest first.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub near_plates: Vec<NearPlateView>,
     /// How many sessions were looked through for near plates.
     pub near_searched: usize,
@@ -247,23 +248,23 @@ impl From<&[Explained]> for ExplanationsView {
 }
 
 /// The whole story of a session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, SimpleObject)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Story)]
-#[graphql(name = "Story")]
+#[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Story"))]
 pub struct StoryView {
     /// The session as it stands.
     pub session: SessionView,
     /// Its events as they were read, re-reads too, by time; none for a summary.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub reads: Vec<EventView>,
     /// Its changes, and those of the sessions that it has superseded, in order of commit.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub changes: Vec<SessionChangeView>,
     /// Of a void session: the session that has its giving event now.
     #[schema(required)]
     pub superseded_by: Option<SessionView>,
     /// Void sessions whose giving events this one has now.
-    #[graphql(complexity = "listed(child_complexity)")]
+    #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub supersedes: Vec<SessionView>,
     /// Its exit explained, or else its entry; of a void session the event that gave it; null for a summary.
     #[schema(required)]
