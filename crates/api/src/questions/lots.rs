@@ -13,6 +13,7 @@ crate::parameters! {
     /// Which lots a page has.
     #[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
+    #[expect(clippy::doc_markdown, reason = "the text is the description of the route, where names stand bare")]
     pub struct LotListParameters {
         /// The most lots of a page; 1000 without it
         #[param(minimum = 1, maximum = 1000)]

@@ -17,6 +17,7 @@ crate::parameters! {
     /// Which sessions a list has, in which order, and which part of them is asked for.
     #[derive(Debug, Clone, Default, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
+    #[expect(clippy::doc_markdown, reason = "the text is the description of the route, where names stand bare")]
     pub struct SessionListParameters {
         /// Of this lot only
         #[param(value_type = Option<String>)]
