@@ -67,12 +67,13 @@ pub(crate) fn gate_events(stays: &Path, folder: &Path, more: &[&str]) -> PathBuf
     events
 }
 
-/// Runs `dwell` with arguments to its end; its standard error when it fails.
+/// Runs `dwell` with arguments to its end; all that it wrote when it fails.
 pub(crate) fn dwell(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dwell"));
     command.args(arguments).envs(environment.iter().copied());
     let ran = command.output().unwrap();
-    assert!(ran.status.success(), "dwell {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    let [out, errors] = [&ran.stdout, &ran.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(ran.status.success(), "dwell {arguments:?}: {errors}{out}");
     String::from_utf8(ran.stdout).unwrap()
 }
 
