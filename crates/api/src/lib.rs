@@ -2,7 +2,7 @@
 //!
 //! - [`views`]: the JSON of answers, also for programs that read them.
 //! - [`problem`]: errors, as problems.
-//! - [`parameters`]: query parameters and ids in paths; [`questions`]: those of each list, and what answers them.
+//! - [`mod@parameters`]: query parameters and ids in paths; [`questions`]: those of each list, and what answers them.
 //! - [`cursor`], [`etag`]: where the next page begins, and whether a client has an answer already.
 //! - `graphql`, a feature of the summary API alone: what views have in GraphQL beside their members.
 //!
