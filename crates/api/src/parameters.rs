@@ -1,8 +1,8 @@
 //! Query parameters, declared once: a route's [`parameters!`](crate::parameters!) are a struct of typed values.
 //!
 //! Names, readers and, with [`IntoParams`](utoipa::IntoParams), the description of the route come from its fields. Reading
-//! finds all faults at once: a name that the route does not have, and each wrong value. Text is read here only; whoever has
-//! typed values builds the struct. And the id in a path.
+//! reports all faults at once: each unknown name, or else each wrong value. Only this module parses text; the page and
+//! GraphQL build the struct from typed values. The module also reads the id in a path.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::problem::{Fault, Kind, Problem};
 
-/// The longest part of a value that is told back, characters.
+/// The limit of a value quoted in an error, characters.
 const LONGEST_TOLD: usize = 48;
 
 /// Declares the parameters of a route: a struct, of which each field has its type and what reads it from text.
@@ -67,7 +67,7 @@ macro_rules! parameters {
     };
 }
 
-/// What a query is read into.
+/// The typed parameters of a route.
 pub trait Parameters: Sized {
     /// The names of all parameters.
     const NAMES: &'static [&'static str];
@@ -175,7 +175,7 @@ pub fn required<T>(
     move |values| optional(parse)(values)?.ok_or_else(|| missing.to_owned())
 }
 
-/// Collects what is wrong, so that all of it is told at once.
+/// Collects faults, so that one problem lists them all.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<Fault>);
 
@@ -196,7 +196,7 @@ impl Faults {
         self.check(parsed.map_err(|problem| Fault::parameter(name, problem))).flatten()
     }
 
-    /// A problem, when anything was wrong.
+    /// The problem with all faults, if there is any.
     pub fn none(self) -> Result<(), Problem> {
         if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
     }

@@ -1,6 +1,6 @@
-//! Text files that people write: what stands before their text, and in which line something is.
+//! Text files that people write: the byte order mark at their beginning, and line numbers for errors.
 //!
-//! Not here: their formats. Each file is read where its shape is known.
+//! Not here: their formats. Each reader knows its own.
 
 /// The text behind a byte order mark, with which editors on Windows begin a file.
 pub fn without_byte_order_mark(text: &str) -> &str {

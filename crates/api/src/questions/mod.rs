@@ -1,5 +1,5 @@
-//! What is asked: the parameters of each list and question, and the views that answer them. REST, GraphQL and the page ask
-//! by the same typed functions, so that all of them answer the same.
+//! The queries of the API: the parameters of each, and the views that answer it. REST, GraphQL and the page call the same
+//! typed functions, so all of them give the same answers.
 
 pub mod changes;
 pub mod explanations;

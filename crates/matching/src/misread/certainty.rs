@@ -184,7 +184,7 @@ impl<'a> Factors<'a> {
         Self(certainty.map(|certainty| (certainty, rates)))
     }
 
-    /// The letter at `position` stands for the symbol `plate`.
+    /// The factor when the letter at `position` was read for the symbol `plate`.
     #[inline]
     pub(crate) fn of_replaced(&self, position: usize, plate: usize) -> f64 {
         let Some((certainty, rates)) = self.0 else { return 1.0 };
@@ -193,7 +193,7 @@ impl<'a> Factors<'a> {
         certainty.bin(position).map_or(1.0, |bin| rates.letters[bin]) * of_list
     }
 
-    /// The letter at `position` stands for nothing.
+    /// The factor when the letter at `position` was read without a symbol of the plate.
     #[inline]
     pub(crate) fn of_insertion(&self, position: usize) -> f64 {
         let Some((certainty, rates)) = self.0 else { return 1.0 };

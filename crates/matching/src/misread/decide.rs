@@ -41,7 +41,7 @@ pub struct Pair {
     pub component: usize,
 }
 
-/// What was decided about a lot.
+/// The decisions for a lot.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decisions {
     /// All pairs that were weighed, in order of exits and entries.
