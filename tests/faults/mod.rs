@@ -162,7 +162,6 @@ impl Site {
         let api = format!("http://127.0.0.1:{}", self.port);
         let actual = tokio::task::block_in_place(|| settled(&api));
         let took = self.fault_at.expect("a fault came").elapsed();
-        let verdict = dwell(&["verify", "--api", &api, "--internal-token", TOKEN], &[]);
         let difference = Difference::of(&actual, &self.expected);
         let events = load().lines().count();
         let row = format!("| {fault} | {events} | {:.0} s | {difference} |", took.as_secs_f64());
@@ -171,6 +170,7 @@ impl Site {
             eprintln!("FAULT on {}: {row}", self.database_url.split(':').next().unwrap_or_default());
         }
         assert!(difference.is_none(), "{row}");
+        let verdict = dwell(&["verify", "--api", &api, "--internal-token", TOKEN], &[]);
         assert!(verdict.contains("every event is accounted for, exactly once"), "{verdict}");
     }
 }

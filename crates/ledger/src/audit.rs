@@ -3,7 +3,7 @@
 //! Both adapters read whole tables in the order in which they are stored, for a range of vehicle numbers at a time: an
 //! index by vehicle would cost each recorded event a page. What is right is said by `matching::history`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use matching::history::Account;
 use matching::{Flags, Timeline, TimelineEvent};
@@ -34,7 +34,8 @@ pub struct AuditedVehicle {
     pub vehicle: Vehicle,
     /// Its events and sessions.
     pub account: Account,
-    /// Events that the chain of the vehicle's events does not lead to: late events would be decided without them.
+    /// Events that the chain of the vehicle's events does not lead to: late events would be decided without them. A chain
+    /// that is a circle leads to none.
     pub unchained: Vec<Uuid>,
     /// Saved summaries.
     pub summaries: Vec<Session>,
@@ -156,14 +157,16 @@ impl Collector {
     }
 }
 
+/// The numbers say nothing of the order: several writers take theirs before the vehicle is theirs.
 fn unchained(events: &HashMap<i64, (Option<i64>, EventKey)>, last: Option<i64>, all: &[TimelineEvent]) -> Vec<Uuid> {
-    let mut chained: Vec<EventKey> = Vec::with_capacity(all.len());
+    let mut chained = HashSet::with_capacity(all.len());
     let mut next = last;
     while let Some((previous, key)) = next.and_then(|number| events.get(&number)) {
-        chained.push(*key);
-        // The chain of a damaged ledger may be a circle.
-        next = previous.filter(|previous| Some(*previous) < next && chained.len() < all.len());
+        if !chained.insert(*key) {
+            chained.clear();
+            break;
+        }
+        next = *previous;
     }
-    chained.sort_unstable();
-    all.iter().filter(|event| chained.binary_search(&event.key).is_err()).map(|event| event.key.id).collect()
+    all.iter().filter(|event| !chained.contains(&event.key)).map(|event| event.key.id).collect()
 }

@@ -46,7 +46,9 @@ impl Store {
         if let Some(path) = self.url.strip_prefix("sqlite:") {
             rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
         } else {
-            testbed::Postgres::shared().await.unwrap().query(&self.url, sql).await.unwrap();
+            let as_dwell = "SELECT set_config('dwell.schema_version', schema_version::text, false) FROM ledger";
+            let server = testbed::Postgres::shared().await.unwrap();
+            server.query(&self.url, &format!("{as_dwell}; {sql}")).await.unwrap();
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{AuditedVehicle, QuarterPlace, Recounted, Summary, quarter_of};
 contract![
     what_was_recorded_is_read_whole_and_has_no_fault,
     an_empty_ledger_has_no_vehicles_and_no_quarter_hours,
+    a_chain_of_events_that_is_a_circle_is_told_for_each_event,
     a_stored_count_that_the_sessions_do_not_give_is_told_with_both_numbers,
 ];
 
@@ -97,6 +98,42 @@ async fn an_empty_ledger_has_no_vehicles_and_no_quarter_hours(store: Store) {
     let player = Player::on(&store).await;
     assert_eq!(audited(&player).await, (Vec::new(), 1));
     assert_eq!(recounted(&player).await, (Recounted::default(), 1));
+}
+
+/// Before the first event of the vehicle stands its last one.
+async fn a_chain_of_events_that_is_a_circle_is_told_for_each_event(store: Store) {
+    let player = Player::on(&store).await;
+    let car = vehicle("P3", "ABC123");
+    let events = [entry(&car, 0), exit(&car, 30), entry(&car, 60)];
+    player.sees(&events, NOW).await;
+    let circle = "UPDATE event SET previous_no = (SELECT last_event_no FROM vehicle) WHERE previous_no IS NULL";
+    store.tamper(circle).await;
+
+    let (vehicles, _) = audited(&player).await;
+
+    let ids: Vec<_> = events.iter().map(|event| event.key.id).collect();
+    assert_eq!(vehicles.into_iter().map(|one| one.unchained).collect::<Vec<_>>(), [ids]);
+    let asked = player.ledger.vehicle_events(&car, None, 10).await;
+    assert!(asked.is_err() || asked.is_ok_and(|events| events.len() == 3));
+}
+
+/// Each process has numbers for its events in advance, so that a later event may have a smaller one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn events_of_one_vehicle_that_two_processes_record_are_in_its_chain_whatever_their_numbers() {
+    let store = Store::postgres().await;
+    let (first, second) = (Player::on(&store).await, Player::on(&store).await);
+    let car = vehicle("P3", "ABC123");
+    first.sees(&[entry(&vehicle("P3", "OTHER"), 0)], NOW).await;
+    second.sees(&[entry(&car, 0)], NOW).await;
+    first.sees(&[exit(&car, 30)], NOW).await;
+    second.sees(&[entry(&car, 60)], NOW).await;
+
+    let (vehicles, _) = audited(&first).await;
+
+    let told: Vec<_> = vehicles.iter().map(|one| (one.account.events.len(), one.unchained.len())).collect();
+    assert_eq!(told, [(1, 0), (3, 0)]);
+    assert_eq!(faults(&first, &vehicles).await, []);
 }
 
 /// One count is raised, and the row of one quarter hour is moved to another one in which nothing happened.

@@ -18,10 +18,11 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// `UNION` ends where the chain of a damaged ledger is a circle.
 const CHAIN: &str = "
     WITH RECURSIVE chain AS (
         SELECT event_no, previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = $1
-        UNION ALL
+        UNION
         SELECT e.event_no, e.previous_no, e.time_ms, e.direction, e.event_id, e.flags
         FROM chain c JOIN event e ON e.event_no = c.previous_no
     )
