@@ -1,13 +1,12 @@
-//! The rules that a ledger was written with, and whether those that an operator gave may decide further events.
+//! Pins the rules of a ledger: compares the rules it was written with and the rules an operator gives.
 //!
-//! A step takes the sessions before an event from the same rules as those after it. So while a ledger has events, what
-//! gives their sessions must stay as it was: a rule that is not given is the ledger's, a given one that differs is
-//! refused. How long an exit is held gives no session in the end and may change freely. Where the rules are kept is the
-//! adapters'.
+//! One step decides with the same rules before and after an event. So the rules that shape sessions must not change
+//! while a ledger has events: a rule that is not given is the ledger's, and a given rule that differs is refused. The
+//! hold time does not affect the final sessions and may change freely. The adapters decide where the rules are stored.
 //!
-//! The stored text is JSON. Members that an older program did not write have the value that held there. A member that
-//! this program does not know is a rule that it can't decide by, and is refused; so a member may be added without a new
-//! schema version.
+//! The stored text is JSON. A member that an older program did not write has the value that this program used. A member
+//! that this program does not know is a rule it can't follow, so the ledger is refused; a member can therefore be added
+//! without a new schema version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// The most lots that a message names.
+/// Limits the lots that a message names.
 const LOTS_NAMED: usize = 3;
 
-/// The rules that give the sessions, as they are stored.
+/// The rules that shape sessions, in their stored form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Agreed {
@@ -33,24 +32,25 @@ struct Agreed {
     plate_normal_form: u16,
 }
 
-/// That of the programs that did not store one.
+/// The normal form of the programs that did not store one.
 fn first_normal_form() -> u16 {
     1
 }
 
-/// What came of comparing the given rules with those of a ledger.
+/// The result of comparing the given rules with those of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settled {
-    /// The rules to decide by.
+    /// The rules to decide with.
     pub(super) rules: Rules,
-    /// What to store, when that changes.
+    /// The text to store, if it changes.
     pub(super) text: Option<String>,
 }
 
 /// Compares the `given` rules with the `stored` ones of a ledger that has events of `lots`.
 ///
 /// # Errors
-/// [`Error::Config`] when the events that are there were decided by other rules, or when a newer program stored them.
+///
+/// [`Error::Config`] if other rules decided the existing events, or if a newer program stored the rules.
 pub(super) fn settle(stored: Option<&str>, lots: &[LotId], given: &GivenRules) -> Result<Settled, Error> {
     let stored = stored.map(read).transpose()?;
     let base = stored.clone().unwrap_or_else(|| Agreed::from(&Rules::default()));
@@ -123,7 +123,8 @@ impl From<Agreed> for Rules {
 }
 
 impl Agreed {
-    /// What differs, with the old and the new value. A lot without events may get other rules of its own.
+    /// Returns each rule that differs, with the old and the new value. A lot without events may get other rules of its
+    /// own.
     fn differences(&self, new: &Self, lots: &[LotId]) -> Vec<String> {
         let (old, new) = (Rules::from(self.clone()), Rules::from(new.clone()));
         let mut differences = Vec::new();
@@ -156,7 +157,7 @@ impl Agreed {
 mod tests {
     use super::*;
 
-    /// What the release before the first with rules of lots' windows stored.
+    /// The rules stored by the release before lots had re-read windows of their own.
     const OLD: &str = r#"{"re_read_window_ms":10000,"max_stay_ms":2592000000,"max_stay_of_lot_ms":{"P3":43200000},"unread_plates":["NOPLATE","NULL","UNKNOWN"]}"#;
 
     fn lot(name: &str) -> LotId {

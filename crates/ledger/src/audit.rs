@@ -1,7 +1,8 @@
-//! Puts together all that a ledger has of some vehicles, for the comparison with the definition of the sessions.
+//! Collects everything that a ledger has about some vehicles, to compare it with the definition of sessions in
+//! `matching::history`.
 //!
-//! Both adapters read whole tables in the order in which they are stored, for a range of vehicle numbers at a time: an
-//! index by vehicle would cost each recorded event a page. What is right is said by `matching::history`.
+//! Both adapters scan whole tables in storage order, for one range of vehicle numbers at a time: an index by vehicle
+//! would cost one more page write for each recorded event.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,10 +14,11 @@ use uuid::Uuid;
 use super::Error;
 use super::stored::{Code as _, event_key, word_of};
 
-/// About this many events are read at once, about 300 bytes each with their sessions; tests have several parts.
+/// Events are read in parts of about this size, about 300 bytes each with their sessions. Tests use a small number, to
+/// have several parts.
 pub(super) const PART_EVENTS: u64 = if cfg!(test) { 20 } else { 500_000 };
 
-/// Some vehicles with all that the ledger has of them, as of one moment.
+/// Some vehicles with everything that the ledger has about them, read in one snapshot.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Audited {
     /// The vehicles, by number.
@@ -25,23 +27,23 @@ pub struct Audited {
     pub next: Option<i64>,
 }
 
-/// A vehicle with all that the ledger has of it.
+/// A vehicle with everything that the ledger has about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditedVehicle {
-    /// Its number.
+    /// The vehicle's number.
     pub number: i64,
-    /// The lot and the plate.
+    /// Lot and plate.
     pub vehicle: Vehicle,
-    /// Its events and sessions.
+    /// The vehicle's events and sessions.
     pub account: Account,
-    /// Events that the chain of the vehicle's events does not lead to: late events would be decided without them. A chain
-    /// that is a circle leads to none.
+    /// Events that are missing from the chain of the vehicle's events, so that late events would be decided without
+    /// them. If the chain is circular, all events are missing.
     pub unchained: Vec<Uuid>,
     /// Saved summaries.
     pub summaries: Vec<Session>,
 }
 
-/// A vehicle's row.
+/// The row of a vehicle.
 pub(super) struct VehicleRow {
     pub(super) number: i64,
     pub(super) vehicle: Vehicle,
@@ -49,7 +51,7 @@ pub(super) struct VehicleRow {
     pub(super) last_event: Option<i64>,
 }
 
-/// An event's row.
+/// The row of an event.
 pub(super) struct EventOf {
     pub(super) number: i64,
     pub(super) previous: Option<i64>,
@@ -60,7 +62,7 @@ pub(super) struct EventOf {
     pub(super) flags: u8,
 }
 
-/// A session's row. The events are numbers, as stored.
+/// The row of a session. Events are stored as numbers.
 pub(super) struct SessionOf {
     pub(super) id: Uuid,
     pub(super) vehicle: i64,
@@ -71,7 +73,7 @@ pub(super) struct SessionOf {
     pub(super) exit: (Option<i64>, Option<i64>),
 }
 
-/// Collects the rows of some vehicles.
+/// Collects the rows of a range of vehicles.
 pub(super) struct Collector {
     rows: Vec<VehicleRow>,
     places: HashMap<i64, usize>,
@@ -81,7 +83,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Begins with the vehicles of a range; `is_unread` says of which plates nothing was read.
+    /// Starts with the vehicles of a range. `is_unread` tells which plates were not read.
     pub(super) fn new(rows: Vec<VehicleRow>, is_unread: impl Fn(&Vehicle) -> bool) -> Self {
         let of = |row: &VehicleRow| AuditedVehicle {
             number: row.number,
@@ -99,7 +101,7 @@ impl Collector {
         }
     }
 
-    /// Takes an event. While it is in the stored timeline, that has its flags.
+    /// Adds an event. Its flags come from the stored timeline as long as the event is in it.
     pub(super) fn event(&mut self, event: &EventOf) -> Result<(), Error> {
         let key = event_key(event.time_ms, event.direction, event.id)?;
         let place = self.place(event.vehicle)?;
@@ -111,7 +113,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Takes a session, once all events are there.
+    /// Adds a session. All events must have been added before.
     pub(super) fn session(&mut self, row: &SessionOf) -> Result<(), Error> {
         let place = self.place(row.vehicle)?;
         let id = SessionId::from_uuid(row.id);
@@ -139,7 +141,7 @@ impl Collector {
         Ok(())
     }
 
-    /// The vehicles, their events in order.
+    /// Returns the vehicles, with their events in order.
     pub(super) fn finish(mut self, next: Option<i64>) -> Audited {
         for (place, row) in self.rows.iter().enumerate() {
             let vehicle = &mut self.vehicles[place];
@@ -157,7 +159,8 @@ impl Collector {
     }
 }
 
-/// The numbers say nothing of the order: several writers take theirs before the vehicle is theirs.
+/// Returns the events that the chain does not reach. Event numbers do not give the order: concurrent writers reserve
+/// numbers before they lock the vehicle.
 fn unchained(events: &HashMap<i64, (Option<i64>, EventKey)>, last: Option<i64>, all: &[TimelineEvent]) -> Vec<Uuid> {
     let mut chained = HashSet::with_capacity(all.len());
     let mut next = last;

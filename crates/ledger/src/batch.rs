@@ -121,7 +121,7 @@ impl<'a> Batch<'a> {
         changed
     }
 
-    /// The same, when everything else is written.
+    /// Like `changed_vehicles`, but consumes the batch, once everything else is written.
     pub(super) fn into_changed_vehicles(self) -> Vec<(Vehicle, BatchVehicle)> {
         let mut changed: Vec<_> = self.vehicles.into_iter().filter(|(_, vehicle)| vehicle.is_changed).collect();
         changed.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);

@@ -1,4 +1,5 @@
-//! The chain of a vehicle's events: timelines that reach further back than the stored one, and events around a time.
+//! Walks the chain of a vehicle's events: builds timelines that reach further back than the stored one, and selects
+//! events around a time.
 
 use matching::{Flags, Limits, Snapshot, Timeline, TimelineEvent};
 use parking::{EventKey, Timestamp};
@@ -6,7 +7,7 @@ use parking::{EventKey, Timestamp};
 use super::EVENTS_OF_VEHICLE;
 use super::rows::StoredVehicle;
 
-/// An event of a vehicle's chain.
+/// An event in a vehicle's chain.
 #[derive(Debug)]
 pub(super) struct ChainEvent {
     pub(super) number: i64,
@@ -15,20 +16,20 @@ pub(super) struct ChainEvent {
 }
 
 impl StoredVehicle {
-    /// Whether the stored timeline has all these events.
+    /// Whether the stored timeline contains all these events.
     pub(super) fn holds(&self, keys: &[EventKey]) -> bool {
         keys.iter().all(|key| self.timeline.position(key).is_some())
     }
 
-    /// The snapshot with the stored timeline.
+    /// Returns the snapshot with the stored timeline.
     pub(super) fn into_snapshot(self) -> Snapshot {
         Snapshot { base: self.base, timeline: self.timeline }
     }
 
-    /// The snapshot with a timeline that reaches `time`, made from all events of the vehicle.
+    /// Returns the snapshot with a timeline that reaches back to `time`, built from all events of the vehicle.
     pub(super) fn reaching(&self, time: Timestamp, chain: &[ChainEvent], limits: Limits) -> Snapshot {
         let event = |event: &ChainEvent| {
-            // While an event is in the stored timeline, that has its flags.
+            // The flags of an event are in the stored timeline as long as the event is.
             let decided = self.timeline.position(&event.key).map(|place| self.timeline.events()[place].flags);
             TimelineEvent { key: event.key, flags: decided.unwrap_or(event.flags) }
         };
@@ -38,7 +39,7 @@ impl StoredVehicle {
     }
 }
 
-/// Up to `limit` events of a chain in the order of their keys: around a time, or the newest.
+/// Selects up to `limit` events of a chain in the order of their keys: those around a time, or the newest.
 pub(super) fn window(mut chain: Vec<ChainEvent>, around: Option<Timestamp>, limit: u32) -> Vec<ChainEvent> {
     chain.sort_unstable_by_key(|event| event.key);
     let limit = usize::try_from(limit.min(EVENTS_OF_VEHICLE)).unwrap_or(usize::MAX);

@@ -1,21 +1,21 @@
-//! Finds the changes of one session in the list of all changes, which has no index but its order.
+//! Finds the changes to one session in the list of all changes, which has no index but its order.
 //!
-//! Changes are listed in order of commit, and so about in order of the moments when they were recorded. A session changes
-//! when an event of its vehicle is recorded, or when something awaited ends; its row says when it changed first and
-//! last. So the list is looked at around those moments, first closely and then widely; all in between, and at last the whole
-//! list, is only looked at when the changes that were found do not follow from each other.
+//! The list is in order of commit, and so approximately in order of recording time. A session changes when an event of
+//! its vehicle is recorded, or when a hold or a stay ends; its row has the times of its first and last change. The
+//! search therefore scans narrow windows around those times, then wider ones. It scans everything in between, and
+//! finally the whole list, only if the changes found so far do not form a complete history.
 
 use parking::{SessionId, Timestamp};
 
 use super::{ChangeRow, EVENTS_OF_VEHICLE, Error, Ledger, SessionRow};
 
-/// So far from its place may a moment be in the list: what waits for a disk or a lock is recorded later, and the clocks
-/// of several summary APIs differ.
+/// How far a change may be from its place in the order of time: a writer that waits for a disk or a lock commits later,
+/// and the clocks of several summary APIs differ.
 const NEAR_MS: i64 = 2_000;
-/// The same when something hangs.
+/// How far a change may be from its place if a writer hangs.
 const FAR_MS: i64 = 60_000;
 
-/// The changes of a session, in order.
+/// Returns the changes to a session, in order.
 pub(super) async fn changes_of<L: Ledger + ?Sized>(ledger: &L, id: SessionId) -> Result<Vec<ChangeRow>, Error> {
     let Some(row) = ledger.session(id).await? else { return Ok(Vec::new()) };
     let given = row.session.given_at();
@@ -38,7 +38,7 @@ pub(super) async fn changes_of<L: Ledger + ?Sized>(ledger: &L, id: SessionId) ->
 
 type Part = (Timestamp, Timestamp);
 
-/// The parts of the list to look at, one search after the other.
+/// Returns the windows of recording time to scan, one search after the other.
 fn searches(row: &SessionRow, moments: &[Timestamp]) -> [Vec<Part>; 4] {
     let (first, last) = (row.recorded_at, row.updated_at);
     let within = moments.iter().copied().filter(|moment| (first..=last).contains(moment));
@@ -46,12 +46,12 @@ fn searches(row: &SessionRow, moments: &[Timestamp]) -> [Vec<Part>; 4] {
     moments.sort_unstable();
     moments.dedup();
     let between = vec![(first.plus_millis(-FAR_MS), last.plus_millis(FAR_MS))];
-    // A clock that was set back has left moments far from their places.
+    // After a clock was set back, changes can be far from their place.
     let everywhere = vec![(Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX))];
     [around(&moments, NEAR_MS), around(&moments, FAR_MS), between, everywhere]
 }
 
-/// What is at most so far from one of these moments, in parts that do not overlap.
+/// Returns windows that reach this far to both sides of each time. Overlapping windows are merged.
 fn around(moments: &[Timestamp], far_ms: i64) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for moment in moments {
@@ -64,7 +64,8 @@ fn around(moments: &[Timestamp], far_ms: i64) -> Vec<Part> {
     parts
 }
 
-/// Whether each change begins where the one before it ended, from the first one to the one that the row tells of.
+/// Whether the changes are a complete history: it starts with a new session, each change continues the one before, and
+/// one of them is the last change in the session's row.
 fn is_whole(changes: &[ChangeRow], row: &SessionRow) -> bool {
     let begins = changes.first().is_some_and(|change| change.from.is_none());
     let follow = changes.windows(2).all(|pair| pair[1].from == Some(pair[0].to));

@@ -1,7 +1,8 @@
-//! How long stays lasted, as counts in buckets: exact enough for percentiles, small enough for every quarter hour of every lot.
+//! Histograms of stay durations: exact enough for percentiles, small enough to keep one for every quarter hour of every
+//! lot.
 //!
 //! Buckets are log-linear: each power of two has 64 of them, so that the middle of a bucket is at most 0.8 % away from
-//! any dwell in it. Below 64 ms each millisecond has its own. The numbers of the buckets are stored, and never change
+//! any duration in it. Below 64 ms each millisecond has its own bucket. Bucket numbers are stored and never change
 //! their meaning.
 
 use std::ops::Range;
@@ -11,18 +12,18 @@ use super::Error;
 /// Each power of two has two to the power of this many buckets.
 const PRECISION_BITS: u32 = 6;
 const PARTS: u16 = 1 << PRECISION_BITS;
-/// The first byte of stored counts says how the rest is written.
+/// The first byte of a stored histogram, which identifies its encoding.
 const FORMAT: u8 = 1;
 
-/// Stays by how long they lasted. Also a difference of two such counts, which may be below zero.
+/// A histogram of stay durations. Also used as a difference of two histograms, which may have negative counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dwells {
-    /// Buckets with their counts, by bucket, none of them zero.
+    /// Buckets with their counts, by bucket; no count is zero.
     counts: Vec<(u16, i64)>,
 }
 
 impl Dwells {
-    /// Counts `stays` more (fewer, when negative) that lasted `dwell_ms` milliseconds.
+    /// Adds `stays` stays (removes them if negative) that lasted `dwell_ms` milliseconds.
     pub fn add(&mut self, dwell_ms: i64, stays: i64) {
         self.add_to_bucket(bucket_of(dwell_ms), stays);
     }
@@ -41,7 +42,7 @@ impl Dwells {
         }
     }
 
-    /// Counts the stays of `other` too.
+    /// Adds the stays of `other`.
     pub fn merge(&mut self, other: &Self) {
         if self.counts.is_empty() {
             self.counts.clone_from(&other.counts);
@@ -52,18 +53,18 @@ impl Dwells {
         }
     }
 
-    /// Whether nothing is counted.
+    /// Whether no stay is counted.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    /// How many stays are counted.
+    /// Returns the number of counted stays.
     pub fn stays(&self) -> i64 {
         self.counts.iter().map(|(_, stays)| stays).sum()
     }
 
-    /// The dwell that `permille` of a thousand stays do not exceed, milliseconds, at most 0.8 % away from the true one;
-    /// `None` without stays.
+    /// Returns the duration in milliseconds that `permille` of 1,000 stays do not exceed, at most 0.8 % away from the
+    /// exact one; `None` without stays.
     pub fn quantile_ms(&self, permille: i64) -> Option<i64> {
         let rank = ((self.stays() * permille + 999) / 1_000).max(1);
         let mut so_far = 0;
@@ -76,12 +77,12 @@ impl Dwells {
         Some(start + (end - start) / 2)
     }
 
-    /// The buckets that have stays: from and to (excluded) which dwell, milliseconds, and how many; by dwell.
+    /// Returns the non-empty buckets by duration: their range in milliseconds, and the number of stays.
     pub fn buckets(&self) -> impl Iterator<Item = (Range<i64>, i64)> {
         self.counts.iter().map(|(bucket, stays)| (bounds_ms(*bucket), *stays))
     }
 
-    /// The stored form: no bytes when nothing is counted.
+    /// Encodes the histogram; an empty one has no bytes.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         if self.counts.is_empty() {
             return Vec::new();
@@ -93,10 +94,10 @@ impl Dwells {
             (step, *stays)
         };
         let steps: Vec<(u16, i64)> = self.counts.iter().map(step).collect();
-        postcard::to_extend(&steps, vec![FORMAT]).expect("memory takes what is written, and every part has a length")
+        postcard::to_extend(&steps, vec![FORMAT]).expect("serializing into a Vec cannot fail")
     }
 
-    /// Reads the stored form.
+    /// Decodes a stored histogram.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let steps: Vec<(u16, i64)> = match bytes.split_first() {
             None => Vec::new(),
@@ -117,7 +118,7 @@ impl Dwells {
     }
 }
 
-/// The bucket of a dwell; one below zero, which no session has, is taken as zero.
+/// Returns the bucket of a duration. Negative durations, which no session has, count as zero.
 fn bucket_of(dwell_ms: i64) -> u16 {
     let millis = dwell_ms.max(0).unsigned_abs();
     let shift = (u64::BITS - millis.leading_zeros()).saturating_sub(PRECISION_BITS + 1);
@@ -125,7 +126,7 @@ fn bucket_of(dwell_ms: i64) -> u16 {
     u16::try_from(bucket).expect("the largest number gives 3,711")
 }
 
-/// From and to which dwell a bucket goes, milliseconds.
+/// Returns the range of durations in a bucket, in milliseconds.
 fn bounds_ms(bucket: u16) -> Range<i64> {
     start_ms(bucket)..start_ms(bucket.saturating_add(1))
 }

@@ -1,8 +1,9 @@
-//! The ledger: the durable record of sessions and of every change to them. The port.
+//! The port of the ledger: the durable record of sessions and of every change to them.
 //!
-//! Two adapters, held to one contract: [`sqlite`] (a file, the default) and [`postgres`]. A unit is recorded in one
-//! atomic step that compares the vehicle's version and digest and sets the new ones; a list of changes is appended in
-//! the same transaction, numbered in order of commit. HTTP, metrics and configuration are not known here.
+//! Two adapters implement it and pass one contract suite: [`sqlite`] (a file, the default) and [`postgres`]. Recording
+//! a unit uses optimistic concurrency: one transaction compares the vehicle's version and digest with those the unit
+//! was decided from, writes the new ones, and appends the changes, numbered in order of commit. HTTP, metrics and
+//! configuration are left to other crates.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -43,87 +44,87 @@ pub use open::{Probe, open, probe};
 pub use recount::{QuarterDifference, QuarterPlace, Recounted};
 pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 
-/// The most events that are told of one id: a reused id with other content is another event.
+/// Limits the events returned for one id. A reused id with different content is a different event.
 pub const EVENTS_OF_ID: usize = 16;
-/// The most events of a vehicle that are read whole at once.
+/// Limits the events of a vehicle that one call reads in full.
 pub const EVENTS_OF_VEHICLE: u32 = 1_000;
-/// How far the clocks of the machines of one ledger may differ. A stored moment that is further in the future was written
-/// by a clock that was wrong: a hold that began then has ended, and a lease from then holds nothing.
+/// The largest clock skew between the machines that share a ledger. A stored time further in the future comes from a
+/// wrong clock: a hold that began then has ended, and a lease from then is void.
 const CLOCKS_DIFFER_MS: i64 = 10_000;
-/// The most changes of a session that are read from one part of the list.
+/// Limits the changes to a session that are read from one part of the list.
 pub const CHANGES_OF_SESSION: u32 = 1_000;
 
-/// Why the ledger could not do what was asked.
+/// The reason why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The store is away, busy or full: the same call may succeed later, and may have succeeded already.
+    /// The store is down, busy or full. The same call may succeed later, and may have succeeded already.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
-    /// A setting does not fit: the address is wrong, a newer program made the store, its events were decided by other
-    /// rules. A person must act.
+    /// A setting does not fit: the address is wrong, a newer program wrote the store, or other rules decided its
+    /// events. The operator must act.
     #[error("{0}")]
     Config(String),
-    /// Another process has the store, which is for one process at a time: a person must act.
+    /// Another process has opened the store, which allows one process at a time. The operator must act.
     #[error("{0}")]
     InUse(String),
-    /// Where the ledger was, there is another one now: what this process knows of it is wrong.
+    /// The store was replaced by another one, so this process's cached state is wrong.
     #[error("{0}")]
     Replaced(String),
-    /// What the store holds can't be read: a fault of the store or of this program.
+    /// The store contains data that can't be read, because of a defect in the store or in this program.
     #[error("the ledger holds what can't be read: {0}")]
     Corrupt(String),
 }
 
-/// A session as the ledger has it.
+/// A session in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// The stay.
+    /// The session itself.
     pub session: Session,
-    /// Gate events or a saved summary.
+    /// Whether gate events or a saved summary made it.
     pub source: Source,
-    /// The gate of the entry, when it is known.
+    /// The gate of the entry, if known.
     pub entry_gate: Option<GateId>,
-    /// The gate of the exit, when it is known.
+    /// The gate of the exit, if known.
     pub exit_gate: Option<GateId>,
-    /// Of a void session: which session has its anchor event now.
+    /// For a void session: the session that its anchor event belongs to now.
     pub superseded_by: Option<SessionId>,
     /// When the session was first recorded.
     pub recorded_at: Timestamp,
-    /// When it last changed.
+    /// When the session last changed.
     pub updated_at: Timestamp,
 }
 
-/// Which sessions a list has. `None` and empty leave the choice open.
+/// Selects the sessions of a list. `None` and empty members do not filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SessionFilter {
-    /// Of this lot.
+    /// Only sessions of this lot.
     pub lot: Option<LotId>,
-    /// Of this plate, in any lot unless one is named.
+    /// Only sessions of this plate, in any lot unless `lot` is set.
     pub plate: Option<Plate>,
-    /// In one of these states; empty: in all but void.
+    /// Only sessions in these states; if empty, in all states except void.
     pub states: Vec<State>,
-    /// Given by an event of this time or later.
+    /// Only sessions whose anchor event is at or after this time.
     pub from: Option<Timestamp>,
-    /// Given by an event before this time.
+    /// Only sessions whose anchor event is before this time.
     pub to: Option<Timestamp>,
 }
 
-/// In which order a list runs. Session ids grow with time.
+/// The order of a list. Session ids grow with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// The newest session first.
+    /// Newest session first.
     #[default]
     NewestFirst,
-    /// The oldest session first.
+    /// Oldest session first.
     OldestFirst,
 }
 
-/// Which part of a list is asked for.
+/// Selects one page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// The most sessions.
+    /// The maximum number of sessions.
     pub limit: u32,
-    /// Go on after this session.
+    /// Continue after this session.
     pub after: Option<SessionId>,
     /// The order of the list.
     pub order: Order,
@@ -132,198 +133,201 @@ pub struct Page {
 /// One change to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeRow {
-    /// Its number: 1, 2, 3 … in order of commit, without gaps.
+    /// The sequence number: 1, 2, 3 … in order of commit, without gaps.
     pub sequence: u64,
-    /// Which session.
+    /// The session that changed.
     pub session: SessionId,
-    /// The vehicle's version once the change was recorded; 0 for a saved summary.
+    /// The vehicle's version after this change; 0 for a saved summary.
     pub vehicle_version: u64,
-    /// The state before; `None` when the session is new.
+    /// The previous state; `None` for a new session.
     pub from: Option<State>,
-    /// The state after.
+    /// The new state.
     pub to: State,
-    /// Why; `None` for a saved summary.
+    /// The rule that caused the change; `None` for a saved summary.
     pub rule: Option<Rule>,
-    /// When it was recorded.
+    /// When the change was recorded.
     pub recorded_at: Timestamp,
 }
 
-/// A gate event as the ledger has it.
+/// A gate event in the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventRow {
-    /// The lot and the plate.
+    /// Lot and plate.
     pub vehicle: Vehicle,
     /// Time, direction and id.
     pub key: EventKey,
-    /// The gate, when it is known.
+    /// The gate, if known.
     pub gate: Option<GateId>,
-    /// The plate as the gate read it.
+    /// The plate text from the gate's reader.
     pub plate_as_read: String,
-    /// How sure the reader is of the plate, 0 to 1.
+    /// The reader's confidence in the plate, 0 to 1.
     pub confidence: Option<f32>,
-    /// When the correlator received it.
+    /// When the correlator received the event.
     pub received_at: Timestamp,
-    /// When it was recorded.
+    /// When the event was recorded.
     pub recorded_at: Timestamp,
-    /// What is decided about it by now.
+    /// The decisions made about the event so far.
     pub flags: Flags,
 }
 
-/// A lot as the ledger knows it.
+/// A lot in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LotRow {
-    /// Its name.
+    /// The lot's name.
     pub id: LotId,
-    /// Open sessions.
+    /// The number of open sessions.
     pub inside: u64,
-    /// The lot's own time: that of the newest event recorded there. `None` before the first: the lot has summaries alone.
+    /// The lot's own clock: the time of the newest event recorded there. `None` if the lot has only summaries.
     pub time: Option<Timestamp>,
 }
 
-/// Some quarter hours of a lot.
+/// A range of a lot's quarter hours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quarters {
-    /// The quarter hours in which anything happened, each with its number (since 1970), by number.
+    /// The quarter hours with at least one passage, each with its number (quarter hours since 1970), by number.
     pub quarters: Vec<(i64, Tally)>,
-    /// Vehicles that were inside when the last of the quarter hours asked for had ended.
+    /// The number of vehicles inside at the end of the last requested quarter hour.
     pub inside_after: i64,
-    /// The quarter hour of the lot's first event; `None` before it.
+    /// The quarter hour of the lot's first event; `None` before the first event.
     pub first: Option<i64>,
 }
 
-/// In which quarter hours a correlator was connected.
+/// The quarter hours in which a correlator was connected.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Connected {
-    /// Those of the quarter hours asked for, by number.
+    /// The requested quarter hours with a connected correlator, by number.
     pub quarters: BTreeSet<i64>,
-    /// The first quarter hour of all since the ledger was made; before it nothing was noted. `None` before the first
-    /// correlator.
+    /// The first quarter hour in the ledger with a connected correlator, before which nothing is known. `None` before
+    /// the first correlator.
     pub since: Option<i64>,
 }
 
-/// Asks how a lot stands.
+/// Asks for the recent counts of a lot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentOf {
-    /// Which lot.
+    /// The lot.
     pub lot: LotId,
-    /// The quarter hours to count, the last one included.
+    /// The quarter hours to count, inclusive.
     pub quarters: RangeInclusive<i64>,
-    /// How many open stays began before each of these times?
+    /// For each of these times, count the open stays that began earlier.
     pub open_before: [Timestamp; 2],
 }
 
-/// How a lot stands.
+/// The recent counts of a lot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recent {
-    /// Those of the quarter hours in which anything happened, by number.
+    /// The requested quarter hours with at least one passage, by number.
     pub quarters: Vec<(i64, Counts)>,
-    /// The open stays that began before each of the times.
+    /// For each requested time, the number of open stays that began earlier.
     pub open_before: [u64; 2],
 }
 
-/// Work that the ledger still waits for.
+/// Counts of the decisions that the ledger still waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pending {
-    /// Exits that are held.
+    /// The number of held exits.
     pub held_exits: u64,
-    /// Open sessions older than the longest stay on their lot's own time.
+    /// The number of open sessions that exceed the maximum stay on their lot's own clock.
     pub overdue_stays: u64,
 }
 
 /// A summary to save: both times of a stay, from a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// The lot and the plate.
+    /// Lot and plate.
     pub vehicle: Vehicle,
     /// When the vehicle entered.
     pub entry: Timestamp,
-    /// When it left.
+    /// When the vehicle left.
     pub exit: Timestamp,
 }
 
-/// What became of a summary.
+/// The result of saving a summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// The session.
+    /// The summary's session.
     pub row: SessionRow,
-    /// It was not there before.
+    /// Whether this call created the session.
     pub is_new: bool,
 }
 
 /// The durable record. Every call may be repeated.
 ///
 /// # Contract
-/// A call that was begun runs to its end when its future is dropped. Calls from any number of tasks and, on
-/// PostgreSQL, processes may overlap; vehicles are locked in one order.
+///
+/// Dropping a call's future does not cancel the call. Calls may overlap, from any number of tasks and, on PostgreSQL,
+/// from several processes; all of them lock vehicles in the same order.
 #[async_trait]
 pub trait Ledger: Send + Sync + fmt::Debug {
-    /// The ledger's own id, made with the ledger.
+    /// The ledger's id, created together with the ledger.
     fn id(&self) -> Uuid;
 
-    /// Takes the given rules, with the ledger's own where none are given; all other calls are to be made with the rules
-    /// that this answers.
+    /// Pins the rules of the ledger: the given ones, and the ledger's own where none is given. All other calls need the
+    /// returned rules.
     ///
     /// # Errors
-    /// [`Error::Config`] when the ledger has events, and other rules than those given gave their sessions, or when a
-    /// newer program wrote it with rules that this one does not know.
+    ///
+    /// [`Error::Config`] if the ledger has events that were decided by rules other than the given ones, or if a newer
+    /// program stored rules that this program does not know.
     async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error>;
 
-    /// The snapshots of many vehicles, in the order asked for. A vehicle that is not known is at version 0.
+    /// Loads the snapshots of many vehicles, in the order of the requests. An unknown vehicle is at version 0.
     ///
-    /// A request that must reach further back than the stored timeline is answered from the events themselves.
+    /// A request that reaches further back than the stored timeline is answered from the event rows.
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error>;
 
-    /// Records units at `now`, each whole or not at all; the outcomes are in their order.
+    /// Records units at `now`, each of them atomically; returns the outcomes in the order of the units.
     async fn record(&self, units: Vec<Unit>, rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error>;
 
-    /// Leases up to `most` vehicles of which something awaited has ended at `now`; until `lease_until` they are not
-    /// given out again. `ended` names only what has ended; snapshots reach back to it. Holds that began in the future
-    /// have ended, and leases that end later than any lease of now don't count: a clock was wrong when they were written.
+    /// Leases up to `most` vehicles that have a hold or a stay that ended at `now`; no other call returns them until
+    /// `lease_until`. `ended` lists only what has ended, and the snapshots reach back to it. A wrong clock does not
+    /// block a vehicle: holds that began in the future have ended, and leases that end later than any current lease
+    /// don't count.
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error>;
 
-    /// What is still awaited.
+    /// Counts the holds and stays that have not ended yet.
     async fn pending(&self, rules: &Rules) -> Result<Pending, Error>;
 
-    /// Saves a summary at `now`; the same one again changes nothing.
+    /// Saves a summary at `now`. Saving an identical summary again changes nothing.
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error>;
 
-    /// One page of sessions.
+    /// Returns one page of sessions.
     async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error>;
 
-    /// One session, void or not.
+    /// Returns one session, even if it is void.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error>;
 
-    /// The sessions with these ids, void or not, in the order asked for. What is no session's id is left out.
+    /// Returns the sessions with these ids, void ones included, in the order of the ids. Unknown ids are skipped.
     async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error>;
 
-    /// Every lot that has events or saved summaries, by name.
+    /// Returns every lot that has events or saved summaries, by name.
     async fn lots(&self) -> Result<Vec<LotRow>, Error>;
 
-    /// Some quarter hours of a lot, all of one moment. An unknown lot has none.
+    /// Returns a range of a lot's quarter hours, read in one snapshot. An unknown lot has none.
     async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, Error>;
 
-    /// Notes that a correlator was connected in this quarter hour; once more changes nothing.
+    /// Records that a correlator was connected in this quarter hour. Repeating the call changes nothing.
     async fn note_connected(&self, quarter: i64) -> Result<(), Error>;
 
-    /// In which of these quarter hours a correlator was connected.
+    /// Returns those of these quarter hours in which a correlator was connected.
     async fn connected(&self, quarters: Range<i64>) -> Result<Connected, Error>;
 
-    /// How some lots stand, in the order asked for.
+    /// Returns the recent counts of several lots, in the order of the requests.
     async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error>;
 
-    /// Up to `limit` changes after that sequence number, in order and without gaps.
+    /// Returns up to `limit` changes after that sequence number, in order and without gaps.
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error>;
 
-    /// The number of the newest change; 0 before the first.
+    /// Returns the number of the newest change; 0 before the first.
     async fn last_change(&self) -> Result<u64, Error>;
 
-    /// The events with this id, the first recorded first, at most [`EVENTS_OF_ID`].
+    /// Returns the events with this id in order of recording, at most [`EVENTS_OF_ID`].
     async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error>;
 
-    /// Up to `limit` (at most [`EVENTS_OF_VEHICLE`]) events of a vehicle by time: those `around` a moment, about as many
-    /// before as after it, or else the newest. It costs a look at each of the vehicle's events.
+    /// Returns up to `limit` (at most [`EVENTS_OF_VEHICLE`]) events of a vehicle by time: about as many before as after
+    /// the time `around`, or the newest. The cost is one lookup for each of the vehicle's events.
     ///
-    /// Events of a plate that says that nothing was read stand each alone and are not found this way.
+    /// Events whose plate was not read are not linked to each other, and this call does not find them.
     async fn vehicle_events(
         &self,
         vehicle: &Vehicle,
@@ -331,8 +335,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<Vec<EventRow>, Error>;
 
-    /// The changes to one session, at most [`CHANGES_OF_SESSION`], among all that were recorded between two moments, both
-    /// included. It costs a look at each of those.
+    /// Returns the changes to one session, at most [`CHANGES_OF_SESSION`], that were recorded between two times,
+    /// inclusive. The cost is one lookup for each change recorded in between.
     async fn changes_between(
         &self,
         session: SessionId,
@@ -340,31 +344,32 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         to: Timestamp,
     ) -> Result<Vec<ChangeRow>, Error>;
 
-    /// The changes to one session, in order; none when there is no such session.
+    /// Returns all changes to one session, in order; none if the session is unknown.
     ///
-    /// They are looked for around the moments when events of the vehicle were recorded, a few thousand changes each under
-    /// load. Only a hold or a stay that ended and was revised later costs a look at all changes in between, and a clock that
-    /// was set back one at all changes.
+    /// The search scans the list of changes around the times when events of the vehicle were recorded, under load a few
+    /// thousand changes each. Only a hold or stay that ended and was revised later costs a scan of all changes in
+    /// between, and a clock that was set back costs a scan of the whole list.
     async fn changes_of(&self, session: SessionId) -> Result<Vec<ChangeRow>, Error> {
         changes_of::changes_of(self, session).await
     }
 
-    /// All that the ledger has of the vehicles from the number `from` on, as of one moment: some of them, and where to go on.
+    /// Returns everything that the ledger has about some vehicles, starting at number `from`, read in one snapshot, and
+    /// where to continue.
     ///
-    /// It reads the events and the sessions whole, once for each part.
+    /// Each call scans the events and the sessions once.
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error>;
 
-    /// Recounts the sessions of some quarter hours from `from` on, and compares the result with the stored counts, all read
-    /// at one moment.
+    /// Recounts the sessions of some quarter hours, starting at `from`, and compares the result with the stored counts,
+    /// all read in one snapshot.
     ///
-    /// Each part reads all sessions once.
+    /// Each call scans all sessions once.
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error>;
 
-    /// Whether the store answers, is the one that was opened, and keeps what is written: when the last attempt to write
-    /// failed, another one is made. To be called about once a second.
+    /// Checks that the store answers, is the one that was opened, and can be written: after a failed write, the check
+    /// writes again. Call it about once a second.
     async fn ping(&self) -> Result<(), Error>;
 
-    /// Whether the store still is where it was opened, as far as that can be told at once and without asking it.
+    /// Checks that the store is still at the place where it was opened, without a query and without waiting.
     fn check_place(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -374,6 +379,6 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         0
     }
 
-    /// Does what was begun, takes what is only in logs into the store, and ends; later calls fail.
+    /// Completes the calls in progress, moves the content of logs into the store, and closes it; later calls fail.
     async fn close(&self) {}
 }

@@ -1,25 +1,25 @@
-//! Lists of sessions: which part of the ids a page covers, and which scans of the store find it.
+//! Plans lists of sessions: the range of ids that a page covers, and the index scans that find them.
 //!
-//! A list is put together from scans, each served by one index in the order of session ids and each at most a page
-//! long. The adapters run the scans, merge them with [`merge`], and fetch the rows of the ids that are left.
+//! A list combines several scans. Each scan uses one index in the order of session ids and returns at most one page.
+//! The adapters run the scans, merge the ids with [`merge`], and fetch the remaining rows.
 
 use parking::{LotId, SessionId, State, Timestamp};
 use uuid::Uuid;
 
 use super::{Order, Page, SessionFilter};
 
-/// The first and the last session id of a page's part of the list, both included.
+/// The first and the last session id that a page may contain, inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IdRange {
     pub(super) first: Uuid,
     pub(super) last: Uuid,
 }
 
-/// The bits of a session id behind its 48 bits of time.
+/// A session id begins with 48 bits of time, followed by this many other bits.
 const BITS_BEHIND_TIME: u32 = 80;
 
 impl IdRange {
-    /// The ids that a page of a filtered list may have; `None` when there are none.
+    /// Returns the ids that a page of a filtered list may contain; `None` if the range is empty.
     pub(super) fn of(filter: &SessionFilter, page: &Page) -> Option<Self> {
         let mut first = filter.from.map_or(0, first_id);
         let mut last = match filter.to {
@@ -34,7 +34,7 @@ impl IdRange {
         (first <= last).then(|| Self { first: Uuid::from_u128(first), last: Uuid::from_u128(last) })
     }
 
-    /// The ids of sessions that are given by an event before `time`; `None` when there can be none.
+    /// Returns the ids of sessions whose anchor event is before `time`; `None` if the range is empty.
     pub(super) fn before(time: Timestamp) -> Option<Self> {
         let last = first_id(time).checked_sub(1)?;
         Some(Self { first: Uuid::nil(), last: Uuid::from_u128(last) })
@@ -45,28 +45,29 @@ impl IdRange {
     }
 }
 
-/// The lowest id that a session given at `time` can have. Times before 1970 and after year 10889 stop at the ends.
+/// Returns the lowest id of a session whose anchor event is at `time`. Times before 1970 and after the year 10889 are
+/// clamped.
 fn first_id(time: Timestamp) -> u128 {
     let millis = u128::try_from(time.as_millis()).unwrap_or(0).min((1 << 48) - 1);
     millis << BITS_BEHIND_TIME
 }
 
-/// One way through the sessions in the order of their ids.
+/// A scan of the sessions in the order of their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scan {
-    /// All that stand (not void).
+    /// All sessions except void ones.
     Standing,
-    /// Those inside, lot by lot.
+    /// Open sessions, lot by lot.
     Open,
     /// Held exits.
     Held,
-    /// Matched ones.
+    /// Matched sessions.
     Matched,
-    /// Of one of the states that an index of exceptions has: unmatched or void.
+    /// Sessions in one of the states of the index of exceptions: unmatched or void.
     Exceptional(State),
 }
 
-/// The scans that a choice of states needs.
+/// Returns the scans that a choice of states needs.
 pub(super) fn scans(states: &[State]) -> Vec<Scan> {
     if states.is_empty() {
         return vec![Scan::Standing];
@@ -83,12 +84,12 @@ pub(super) fn scans(states: &[State]) -> Vec<Scan> {
     states.into_iter().map(scan).collect()
 }
 
-/// Whether a session in `state` is asked for.
+/// Whether a list with these states contains sessions in `state`.
 pub(super) fn is_chosen(states: &[State], state: State) -> bool {
     if states.is_empty() { state != State::Void } else { states.contains(&state) }
 }
 
-/// The word of SQL for an order.
+/// Returns the SQL keyword of an order.
 pub(super) fn direction(order: Order) -> &'static str {
     match order {
         Order::NewestFirst => "DESC",
@@ -96,7 +97,7 @@ pub(super) fn direction(order: Order) -> &'static str {
     }
 }
 
-/// Puts ids from several scans into the order of the page, each once, and cuts them to its length.
+/// Merges the ids of several scans in the order of the page, removes duplicates, and cuts them to the page's length.
 pub(super) fn merge(mut ids: Vec<SessionId>, page: &Page) -> Vec<SessionId> {
     ids.sort_unstable();
     ids.dedup();
@@ -107,7 +108,7 @@ pub(super) fn merge(mut ids: Vec<SessionId>, page: &Page) -> Vec<SessionId> {
     ids
 }
 
-/// Whether a list is of this lot.
+/// Whether a list contains sessions of this lot.
 pub(super) fn is_of_lot(filter: &SessionFilter, lot: &LotId) -> bool {
     filter.lot.as_ref().is_none_or(|wanted| wanted == lot)
 }

@@ -15,7 +15,7 @@ use super::rollup::changes_its_exit;
 use super::rows::{BatchVehicle, ExitsBefore};
 use super::{Error, Saved, SessionRow, Summary};
 
-/// A transaction with so many events and summaries takes no further request.
+/// Closes a group commit at this many events and summaries.
 const ENOUGH: usize = 8_192;
 
 /// Work, and where its answer goes.

@@ -1,4 +1,4 @@
-//! Opens the ledger that an address names, or only looks at it. The only place that chooses an adapter.
+//! Opens or probes the ledger that an address names. This is the only place that chooses an adapter.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,16 +9,18 @@ use super::postgres::{self, PostgresLedger};
 use super::sqlite::{self, SqliteLedger};
 use super::{Error, Ledger};
 
-/// Opens the ledger at `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; an empty one is made at `now`.
+/// Opens the ledger at `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; creates it at `now` if the store
+/// is empty.
 ///
 /// # Errors
-/// [`Error::Config`] when a person must act (the address is wrong, the store is another program's or a newer one's),
-/// [`Error::InUse`] when another process has it, [`Error::Unavailable`] when the store is away and the same call may
-/// succeed later.
+///
+/// [`Error::Config`] if the operator must act (the address is wrong, the store belongs to another program or to a newer
+/// version), [`Error::InUse`] if another process has opened the store, [`Error::Unavailable`] if the store is down and
+/// the same call may succeed later.
 pub async fn open(database_url: &str, now: Timestamp) -> Result<Arc<dyn Ledger>, Error> {
     match database_url.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => {
-            // `sqlite:///var/lib/dwell/ledger.db` is how other programs write an absolute path.
+            // Other programs write an absolute path as `sqlite:///var/lib/dwell/ledger.db`.
             let path = path.strip_prefix("//").unwrap_or(path);
             Ok(Arc::new(SqliteLedger::open(Path::new(path), now).await?))
         }
@@ -27,24 +29,25 @@ pub async fn open(database_url: &str, now: Timestamp) -> Result<Arc<dyn Ledger>,
     }
 }
 
-/// What a look at a store says, which changes nothing there.
+/// The result of probing a store, which changes nothing in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// What it is, for instance `PostgreSQL 15.8`.
+    /// The product and its version, for instance `PostgreSQL 15.8`.
     pub store: String,
-    /// Its own clock, when it has one.
+    /// The store's clock, if it has one.
     pub now: Option<Timestamp>,
-    /// Nothing can be recorded there: it is a standby, or set so.
+    /// Whether the store accepts no writes, because it is a standby or is configured so.
     pub is_read_only: bool,
-    /// The rules of its ledger with the given ones, or why those are refused; `None` when there is no ledger, and one is
-    /// made when a summary API starts.
+    /// The rules of its ledger combined with the given ones, or the reason why the given rules are refused. `None` if
+    /// the store has no ledger yet; a summary API creates it when it starts.
     pub rules: Option<Result<Rules, Error>>,
 }
 
-/// Looks at the store that an address names, once, and makes nothing there. Would its ledger take the given rules?
+/// Reads the store at an address once, creates nothing, and checks whether its ledger accepts the given rules.
 ///
 /// # Errors
-/// The same as [`open`]'s.
+///
+/// Fails like [`open`].
 pub async fn probe(database_url: &str, given: &GivenRules) -> Result<Probe, Error> {
     match database_url.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => {

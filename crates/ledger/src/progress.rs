@@ -1,13 +1,13 @@
-//! Reports in the log how far counting the sessions of a ledger has come. An upgrade of a large ledger takes minutes.
+//! Logs the progress of an upgrade that counts the sessions of a ledger, which takes minutes on a large one.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time between two lines.
+/// The time between two log lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many sessions are counted so far.
+/// The number of sessions counted so far.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     sessions: usize,
@@ -15,21 +15,21 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Counts some more sessions.
+    /// Adds counted sessions.
     pub(super) fn add(&mut self, sessions: usize) {
         self.sessions += sessions;
         if sessions > 0 && self.reported_at.is_none_or(|at| at.elapsed() >= INTERVAL) {
             let sessions = self.sessions;
-            tracing::info!(sessions, "counting the quarter hours of the ledger from its sessions; it opens after that");
+            tracing::info!(sessions, "the ledger is being upgraded: counting its sessions by quarter hour; it opens after that");
             self.reported_at = Some(Instant::now());
         }
     }
 
-    /// All sessions are counted.
+    /// Logs that all sessions are counted.
     pub(super) fn finish(&self) {
         let sessions = self.sessions;
         if sessions > 0 {
-            tracing::info!(sessions, "the quarter hours of the ledger are counted");
+            tracing::info!(sessions, "counted the sessions of the ledger by quarter hour");
         }
     }
 }

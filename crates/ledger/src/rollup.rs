@@ -1,12 +1,13 @@
-//! What each quarter hour of a lot saw, kept beside the sessions: differences that follow from the changes of a batch. Pure.
+//! Keeps counts of each quarter hour of a lot beside the sessions, as differences that follow from the changes of a
+//! batch. Pure.
 //!
-//! Quarter hours, because every time zone is a multiple of 15 minutes from UTC: hours and days of any zone are made of
-//! them. (Liberia was 44 min 30 s behind UTC until January 1972, the only zone since 1970 that was not: there a quarter
-//! counts in the local hour in which it begins.)
+//! Quarter hours, because every time zone is a multiple of 15 minutes from UTC, so that hours and days of any zone are
+//! sums of quarters. (The only exception since 1970 is Liberia, 44 min 30 s behind UTC until January 1972: a quarter
+//! there counts in the local hour in which it begins.)
 //!
-//! A passage counts in the quarter of its own time: an entry where it entered, an exit, and the stay that it ends, where
-//! it left. A revision takes away what it revises, so that the quarters are always those of the sessions that stand.
-//! Saved summaries count nowhere.
+//! A passage counts in the quarter of its own time: an entry where it entered, an exit and the stay that it ends where
+//! it left. A revision subtracts what it revises, so that the counts always match the sessions that are not void. Saved
+//! summaries do not count.
 
 use std::collections::BTreeMap;
 
@@ -15,41 +16,41 @@ use parking::{State, Timestamp};
 
 use super::{Dwells, Error};
 
-/// A quarter of an hour, milliseconds.
+/// The length of a quarter hour in milliseconds.
 pub const QUARTER_MS: i64 = 900_000;
 
-/// The number of the quarter hour that contains `time`: quarter hours since 1970.
+/// Returns the number of the quarter hour that contains `time`, counted since 1970.
 pub fn quarter_of(time: Timestamp) -> i64 {
     time.as_millis().div_euclid(QUARTER_MS)
 }
 
-/// When a quarter hour begins.
+/// Returns the start of a quarter hour.
 pub fn start_of(quarter: i64) -> Timestamp {
     Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS))
 }
 
-/// What happened in some time at a lot. Also a difference, which may be below zero.
+/// Counts of a lot over some time. Also used as a difference, which may be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Passages in that give a session its entry.
+    /// Entries that belong to a session.
     pub entries: i64,
-    /// Passages out that give a session its exit.
+    /// Exits that belong to a session.
     pub exits: i64,
-    /// Exits that have their entry.
+    /// Exits matched to an entry.
     pub matched: i64,
-    /// Exits without an entry, those that are held left out.
+    /// Exits without an entry, except held ones.
     pub unmatched_exits: i64,
-    /// Entries of which the exit was missed, or nothing was read.
+    /// Entries whose exit was missed or whose plate was not read.
     pub unmatched_entries: i64,
-    /// How much longer than until this time began vehicles were inside until it ended, milliseconds: for each stay that
-    /// begins, from then to the end of the quarter; for each that ends, less the time that it leaves over.
+    /// Vehicle-milliseconds that this quarter adds to those of the vehicles already inside at its start: each stay that
+    /// begins adds the time until the quarter ends, each stay that ends subtracts it.
     pub inside_ms: i64,
-    /// How long the stays that end here lasted in all, milliseconds.
+    /// The total duration of the stays that ended, in milliseconds.
     pub dwell_ms: i64,
 }
 
 impl Counts {
-    /// Adds what happened in some other time.
+    /// Adds the counts of another time.
     pub fn add(&mut self, other: &Self) {
         self.entries += other.entries;
         self.exits += other.exits;
@@ -60,30 +61,30 @@ impl Counts {
         self.dwell_ms += other.dwell_ms;
     }
 
-    /// By how many the vehicles inside became more. Stays of which an end was missed were never inside.
+    /// Returns the change in the number of vehicles inside. Stays with a missed entry or exit were never inside.
     pub fn inside(&self) -> i64 {
         self.entries - self.unmatched_entries - self.matched
     }
 }
 
-/// What happened in some time at a lot, and how long the stays lasted that ended then.
+/// Counts of a lot over some time, and the durations of the stays that ended in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// How often what happened.
+    /// The counts.
     pub counts: Counts,
-    /// The stays that ended, by how long they lasted.
+    /// The durations of the stays that ended.
     pub dwells: Dwells,
 }
 
 impl Tally {
-    /// Adds what happened in some other time.
+    /// Adds the counts of another time.
     pub fn add(&mut self, other: &Self) {
         self.counts.add(&other.counts);
         self.dwells.merge(&other.dwells);
     }
 }
 
-/// What a session gives the quarters: where it stands, and its ends.
+/// The part of a session that counts: its state and its two times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     pub(super) state: State,
@@ -91,14 +92,14 @@ pub(super) struct Standing {
     pub(super) exit: Option<Timestamp>,
 }
 
-/// What an entry counts as.
+/// How an entry counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entered {
     Inside,
     Unmatched,
 }
 
-/// What an exit counts as.
+/// How an exit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     Matched { entry: Timestamp },
@@ -127,19 +128,19 @@ impl Standing {
     }
 }
 
-/// Whether the session was matched and gets another exit, or none: a change does not name the one that it had.
+/// Whether the change gives a matched session another exit, or none. A change does not contain the previous exit.
 pub(super) fn changes_its_exit(change: &SessionChange) -> bool {
     change.from == Some(State::Matched) && change.to != State::Void
 }
 
-/// What some changes of sessions add to the quarters, by the number of the lot and the quarter.
+/// Differences of quarters caused by changes to sessions, by lot number and quarter.
 #[derive(Debug, Default)]
 pub(super) struct Rollup {
     quarters: BTreeMap<(i64, i64), Tally>,
 }
 
 impl Rollup {
-    /// Takes a change. `exit_before` is the exit that the session had, where [`changes_its_exit`].
+    /// Adds a change. `exit_before` is the session's previous exit, needed if [`changes_its_exit`].
     pub(super) fn take(
         &mut self,
         lot_number: i64,
@@ -148,7 +149,7 @@ impl Rollup {
     ) -> Result<(), Error> {
         let (entry, exit) = (change.entry.map(|event| event.time), change.exit.map(|event| event.time));
         let exit_before = if changes_its_exit(change) {
-            let missing = || Error::Corrupt(format!("of the session {} no exit is known", change.session));
+            let missing = || Error::Corrupt(format!("the previous exit of the session {} is unknown", change.session));
             Some(exit_before.ok_or_else(missing)?)
         } else {
             exit
@@ -159,7 +160,7 @@ impl Rollup {
         Ok(())
     }
 
-    /// Takes a session that stands.
+    /// Adds a session that is not void.
     pub(super) fn add(&mut self, lot_number: i64, session: Standing) {
         self.replace(lot_number, Standing { state: State::Void, ..session }, session);
     }
@@ -206,8 +207,8 @@ impl Rollup {
         self.quarters.entry((lot_number, quarter_of(time))).or_default()
     }
 
-    /// Drops all quarters outside of `from..end`, ordered by lot and quarter, and all after the first `most`. Returns the new
-    /// end.
+    /// Drops all quarters outside of `from..end`, ordered by lot and quarter, and all after the first `most`. Returns
+    /// the new end.
     pub(super) fn keep(&mut self, from: (i64, i64), mut end: Option<(i64, i64)>, most: usize) -> Option<(i64, i64)> {
         while self.quarters.first_key_value().is_some_and(|(quarter, _)| *quarter < from) {
             self.quarters.pop_first();
@@ -223,22 +224,22 @@ impl Rollup {
         end
     }
 
-    /// Removes a quarter. A quarter without any counts is empty.
+    /// Removes a quarter and returns its counts, which are zero if there are none.
     pub(super) fn remove(&mut self, lot_number: i64, quarter: i64) -> Tally {
         self.quarters.remove(&(lot_number, quarter)).unwrap_or_default()
     }
 
-    /// All quarters, by lot and quarter.
+    /// Returns all quarters, by lot and quarter.
     pub(super) fn into_quarters(self) -> impl Iterator<Item = ((i64, i64), Tally)> {
         self.quarters.into_iter()
     }
 
-    /// How many quarters are touched.
+    /// Returns the number of quarters with an entry here, even those whose difference is zero.
     pub(super) fn len(&self) -> usize {
         self.quarters.len()
     }
 
-    /// The quarters that change, by lot and quarter.
+    /// Returns the quarters whose counts change, by lot and quarter.
     pub(super) fn changed(&self) -> impl Iterator<Item = (i64, i64, &Tally)> {
         let changed = self.quarters.iter().filter(|(_, tally)| **tally != Tally::default());
         changed.map(|((lot_number, quarter), tally)| (*lot_number, *quarter, tally))

@@ -7,23 +7,23 @@ use std::collections::HashMap;
 use matching::{Base, RecordedEvent, Rule, Snapshot, Timeline};
 use parking::{EventKey, Reason, SessionId, Source, State, Timestamp};
 
-/// A vehicle as the ledger stores it.
+/// The row of a vehicle.
 #[derive(Debug, Clone)]
 pub(super) struct StoredVehicle {
     pub(super) number: i64,
     pub(super) lot_number: i64,
     pub(super) base: Base,
     pub(super) timeline: Timeline,
-    /// The numbers of the timeline's events, in its order.
+    /// The numbers of the timeline's events, in the same order.
     pub(super) event_numbers: Vec<i64>,
-    /// The end of the chain: the event recorded last.
+    /// The event recorded last: the head of the chain of the vehicle's events.
     pub(super) last_event: Option<i64>,
-    /// The event recorded last when its sessions began to be listed.
+    /// The event that was recorded last when the ledger began to list the vehicle's sessions in an index.
     pub(super) listed_after: Option<i64>,
 }
 
 impl StoredVehicle {
-    /// A vehicle that the ledger does not know yet.
+    /// Creates a vehicle that is not in the ledger yet.
     pub(super) fn new(number: i64, lot_number: i64) -> Self {
         let (base, timeline) = (Base::default(), Timeline::default());
         Self { number, lot_number, base, timeline, event_numbers: Vec::new(), last_event: None, listed_after: None }
@@ -38,15 +38,15 @@ impl StoredVehicle {
 #[derive(Debug, Clone)]
 pub(super) struct BatchVehicle {
     pub(super) row: StoredVehicle,
-    /// It has no row in the store yet.
+    /// Whether the vehicle has no row in the store yet.
     pub(super) is_new: bool,
-    /// Its row has to be written.
+    /// Whether its row must be written.
     pub(super) is_changed: bool,
-    /// Numbers of recorded events that the timeline does not hold, loaded when a unit names some.
+    /// Numbers of recorded events that are not in the timeline, loaded if a unit names some.
     pub(super) older: HashMap<EventKey, i64>,
 }
 
-/// A new row of the events.
+/// A new row of an event.
 #[derive(Debug)]
 pub(super) struct EventWrite<'a> {
     pub(super) number: i64,
@@ -64,7 +64,7 @@ pub(super) struct End {
     pub(super) time: Timestamp,
 }
 
-/// A session as it is from now on.
+/// The new content of a session's row.
 #[derive(Debug)]
 pub(super) struct SessionWrite {
     pub(super) id: SessionId,
@@ -76,16 +76,16 @@ pub(super) struct SessionWrite {
     pub(super) entry: Option<End>,
     pub(super) exit: Option<End>,
     pub(super) superseded_by: Option<SessionId>,
-    /// It is not there yet.
+    /// Whether the session has no row yet.
     pub(super) is_new: bool,
-    /// It is found by its vehicle in the index, not by the chain of events.
+    /// Whether the session is found by its vehicle through the index, not through the chain of events.
     pub(super) is_listed: bool,
-    /// For a session that is new.
+    /// Written only if the session is new.
     pub(super) recorded_at: Timestamp,
     pub(super) updated_at: Timestamp,
 }
 
-/// A new row of the changes, but for its sequence number.
+/// A new row of a change, without its sequence number.
 #[derive(Debug)]
 pub(super) struct ChangeWrite {
     pub(super) session: SessionId,

@@ -1,7 +1,7 @@
-//! The stored form of what the ledger keeps: words as small numbers, timelines as bytes, sessions from their columns.
+//! Encodes the ledger's values for storage: enums as small numbers, timelines as bytes, sessions from their columns.
 //!
 //! Both adapters store the same values in the same columns; only their SQL differs. Numbers and bytes never change
-//! their meaning: stores outlive programs.
+//! their meaning, because stores outlive programs.
 
 use matching::{Flags, Rule, Timeline};
 use parking::{
@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 use super::{Error, EventRow, SessionRow};
 
-/// A word of the ledger as the number that is stored for it.
+/// An enum that is stored as a number.
 pub(super) trait Code: Copy + PartialEq + 'static {
-    /// What the number stands for, in a message.
+    /// The name of the enum in error messages.
     const NAME: &'static str;
-    /// Every word with its number.
+    /// Every variant with its number.
     const CODES: &'static [(Self, i16)];
 
     fn code(self) -> i16 {
         let found = Self::CODES.iter().find(|(word, _)| *word == self);
-        found.map(|(_, code)| *code).expect("every word has a number, which a test checks")
+        found.map(|(_, code)| *code).expect("a test checks that every variant has a number")
     }
 
     fn from_code(code: i16) -> Result<Self, Error> {
@@ -30,7 +30,7 @@ pub(super) trait Code: Copy + PartialEq + 'static {
     }
 }
 
-// The SQL of both adapters has some of these numbers in it: `state = 0` and so on.
+// The SQL of both adapters contains some of these numbers, for instance `state = 0`.
 impl Code for State {
     const NAME: &'static str = "state of a session";
     const CODES: &'static [(Self, i16)] = &[
@@ -72,17 +72,17 @@ impl Code for Rule {
     ];
 }
 
-/// The number of an optional word.
+/// Encodes an optional variant.
 pub(super) fn code_of<T: Code>(word: Option<T>) -> Option<i16> {
     word.map(Code::code)
 }
 
-/// An optional word from its number.
+/// Decodes an optional variant.
 pub(super) fn word_of<T: Code>(code: Option<i16>) -> Result<Option<T>, Error> {
     code.map(T::from_code).transpose()
 }
 
-/// The first byte of a stored timeline says how the rest is written.
+/// The first byte of a stored timeline, which identifies its encoding.
 const FORMAT: u8 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -91,13 +91,13 @@ struct Written<T, N> {
     event_numbers: N,
 }
 
-/// A timeline and the numbers of its events as bytes.
+/// Encodes a timeline and the numbers of its events.
 pub(super) fn write_timeline(timeline: &Timeline, event_numbers: &[i64]) -> Vec<u8> {
     let written = Written { timeline, event_numbers };
-    postcard::to_extend(&written, vec![FORMAT]).expect("memory takes what is written, and every part has a length")
+    postcard::to_extend(&written, vec![FORMAT]).expect("serializing into a Vec cannot fail")
 }
 
-/// A timeline and the numbers of its events from their bytes.
+/// Decodes a timeline and the numbers of its events.
 pub(super) fn read_timeline(bytes: &[u8]) -> Result<(Timeline, Vec<i64>), Error> {
     let Some((&FORMAT, rest)) = bytes.split_first() else {
         let format = bytes.first().map_or_else(|| "none".into(), u8::to_string);
@@ -106,19 +106,19 @@ pub(super) fn read_timeline(bytes: &[u8]) -> Result<(Timeline, Vec<i64>), Error>
     let written: Written<Timeline, Vec<i64>> =
         postcard::from_bytes(rest).map_err(|error| Error::Corrupt(format!("a timeline is damaged: {error}")))?;
     if written.event_numbers.len() != written.timeline.events().len() {
-        return Err(Error::Corrupt("a timeline has more or fewer events than numbers of events".into()));
+        return Err(Error::Corrupt("a timeline and its event numbers differ in length".into()));
     }
     Ok((written.timeline, written.event_numbers))
 }
 
-/// One end of a stored session: its event, unless a summary was saved.
+/// One end of a stored session. A saved summary has no event.
 pub(super) struct StoredEnd {
     pub(super) event_id: Option<Uuid>,
     pub(super) gate: Option<String>,
     pub(super) time_ms: Option<i64>,
 }
 
-/// The columns of a session and of what it points to.
+/// The columns of a session, joined with its events and vehicle.
 pub(super) struct StoredSession {
     pub(super) id: Uuid,
     pub(super) lot: String,
@@ -157,7 +157,7 @@ impl StoredSession {
     }
 }
 
-/// The columns of an event.
+/// The columns of an event, joined with its gate.
 pub(super) struct StoredEvent {
     pub(super) time_ms: i64,
     pub(super) direction: i16,
@@ -171,7 +171,8 @@ pub(super) struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The event of a vehicle with this timeline: while an event is in it, that has its flags.
+    /// Builds the event of a vehicle with this timeline. Its flags come from the timeline as long as the event is in
+    /// it.
     pub(super) fn row(self, vehicle: Vehicle, timeline: &Timeline) -> Result<EventRow, Error> {
         let key = event_key(self.time_ms, self.direction, self.id)?;
         let decided = timeline.position(&key).map(|place| timeline.events()[place].flags);
@@ -188,12 +189,12 @@ impl StoredEvent {
     }
 }
 
-/// A lot's name from the store.
+/// Decodes the name of a lot.
 pub(super) fn lot_id(text: &str) -> Result<LotId, Error> {
     LotId::parse(text).map_err(|problem| Error::Corrupt(format!("the lot {text:?} {problem}")))
 }
 
-/// A plate from the store. A message never shows it.
+/// Decodes a plate. Error messages never contain it.
 pub(super) fn plate(text: &str) -> Result<Plate, Error> {
     Plate::from_read(text).map_err(|problem| Error::Corrupt(format!("a plate {problem}")))
 }
@@ -203,17 +204,17 @@ fn gate_id(text: Option<&str>) -> Result<Option<GateId>, Error> {
     text.map(parse).transpose()
 }
 
-/// An event's key from its columns.
+/// Builds an event's key from its columns.
 pub(super) fn event_key(time_ms: i64, direction: i16, id: Uuid) -> Result<EventKey, Error> {
     Ok(EventKey { time: Timestamp::from_millis(time_ms), direction: Direction::from_code(direction)?, id })
 }
 
-/// A number that is counted up, from its column.
+/// Decodes a counter.
 pub(super) fn count(number: i64) -> Result<u64, Error> {
     u64::try_from(number).map_err(|_| Error::Corrupt(format!("the count {number} is negative")))
 }
 
-/// A number that is counted up, as a column has it.
+/// Encodes a counter.
 pub(super) fn column(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }

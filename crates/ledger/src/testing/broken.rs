@@ -15,22 +15,22 @@ use crate::{
 /// How a [`BrokenLedger`] is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It can't be reached.
+    /// The store can't be reached.
     Away,
-    /// It holds what can't be read.
+    /// The store contains data that can't be read.
     Corrupt,
-    /// It never answers.
+    /// The ledger never answers.
     Silent,
     /// Each call panics.
     Panics,
 }
 
-/// A ledger that can do nothing: for the ways of failing that no real one shows on demand.
+/// A ledger on which every call fails, for failures that no real one shows on demand.
 #[derive(Debug)]
 pub struct BrokenLedger(pub How);
 
 impl BrokenLedger {
-    /// What a store may say of itself and no client may see.
+    /// An internal message of a store, which no client may see.
     pub const INNER: &str = "connection to 10.1.2.3 as user dwell refused: SELECT plate";
 
     async fn fail<T>(&self) -> Result<T, Error> {

@@ -1,4 +1,4 @@
-//! A ledger that remembers the calls it got and passes them on.
+//! A ledger that remembers the calls it receives and passes them on.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::{
     RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
 };
 
-/// A ledger that remembers what it was asked.
+/// A ledger that remembers its calls.
 #[derive(Debug)]
 pub struct CountingLedger {
     inner: Arc<dyn Ledger>,

@@ -1,6 +1,6 @@
-//! Fixtures for tests that need a ledger: ledgers that fail or that count, and one with some hours of stays.
+//! Fixtures for tests that need a ledger: ledgers that fail or that count calls, and one with several hours of stays.
 //!
-//! Only compiled for tests, and with the feature `testing` for those of the crates above.
+//! Compiled only for tests of this crate, and with the feature `testing` for tests of the crates above.
 
 #![expect(clippy::unwrap_used, reason = "a fixture that can't be made ends its test")]
 
