@@ -20,7 +20,10 @@ impl Progress {
         self.sessions += sessions;
         if sessions > 0 && self.reported_at.is_none_or(|at| at.elapsed() >= INTERVAL) {
             let sessions = self.sessions;
-            tracing::info!(sessions, "the ledger is being upgraded: counting its sessions by quarter hour; it opens after that");
+            tracing::info!(
+                sessions,
+                "the ledger is being upgraded: counting its sessions by quarter hour; it opens after that"
+            );
             self.reported_at = Some(Instant::now());
         }
     }

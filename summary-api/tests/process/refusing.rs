@@ -43,9 +43,10 @@ async fn a_sqlite_file_in_use_ends_with_69_and_one_in_no_folder_with_78() {
     let at = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
     let _first = Running::start(folder.path(), &[("DWELL_DATABASE_URL", &at("ledger.db"))]).ready().await;
 
-    for (name, expected, told) in
-        [("ledger.db", 69, "is in use by another summary API"), ("missing/ledger.db", 78, "needs a folder that exists")]
-    {
+    for (name, expected, told) in [
+        ("ledger.db", 69, "is in use by another summary API"),
+        ("missing/ledger.db", 78, "needs an existing, writable folder"),
+    ] {
         let (code, output) = ended(Running::start(folder.path(), &[("DWELL_DATABASE_URL", &at(name))]).program).await;
         assert_eq!(code, Some(expected), "{output}");
         assert!(output.contains(told) && output.contains("DWELL_DATABASE_URL"), "{output}");

@@ -1,4 +1,4 @@
-//! Reads all that the ledger has of a range of vehicles, for the comparison with the definition of the sessions.
+//! Reads everything that the ledger has about a range of vehicles, to compare it with the definition of sessions.
 
 use deadpool_postgres::Transaction;
 use futures::{TryStreamExt as _, pin_mut};
@@ -10,10 +10,11 @@ use super::store::Store;
 use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
 use crate::{Error, stored};
 
-/// Whole tables are read, which is off elsewhere and takes as long as the ledger is large.
+/// Allows full table scans, which are disabled elsewhere. Their duration grows with the ledger.
 pub(super) const WHOLE_TABLES: &str = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0";
 
-/// The first vehicle that is not in the part any more: before it there are enough events, since each raises a version.
+/// The first vehicle after this part. Every event raises its vehicle's version, so the sum of the versions bounds the
+/// number of events.
 const NEXT: &str = "
     SELECT min(vehicle_no) FROM (
         SELECT vehicle_no, (sum(version) OVER (ORDER BY vehicle_no))::bigint - version AS before
@@ -33,7 +34,7 @@ const SESSIONS: &str = "
     SELECT session_id, vehicle_no, state, reason, source, entry_no, entry_ms, exit_no, exit_ms FROM session
     WHERE vehicle_no >= $1 AND vehicle_no < $2";
 
-/// The vehicles from the number `from` on, until there are enough events.
+/// Reads the vehicles from the number `from` on, until the part has enough events.
 pub(super) async fn audit(store: &Store, rules: &Rules, from: i64) -> Result<Audited, Failure> {
     let mut client = store.connection().await?;
     let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
@@ -51,7 +52,7 @@ pub(super) async fn audit(store: &Store, rules: &Rules, from: i64) -> Result<Aud
     Ok(collector.finish(next))
 }
 
-/// Hands over the rows of a question one by one: together they may be too many to keep.
+/// Streams the rows of a query, which together may not fit into memory.
 pub(super) async fn each(
     transaction: &Transaction<'_>,
     question: &str,
@@ -85,7 +86,7 @@ fn event_of(row: &Row) -> Result<EventOf, Failure> {
         time_ms: row.try_get(3)?,
         direction: row.try_get(4)?,
         id: row.try_get(5)?,
-        flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is no set of flags")))?,
+        flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?,
     })
 }
 

@@ -18,8 +18,8 @@ const OF_SESSION: &str = "
     SELECT sequence, session_id, vehicle_version, from_state, to_state, rule, recorded_ms
     FROM change WHERE sequence >= $1 AND sequence < $2 AND session_id = $3 ORDER BY sequence LIMIT $4";
 
-/// The first change that was recorded at a moment or later, or the place behind all of them: a binary search, since the
-/// list is about in order of moments.
+/// Finds the first change recorded at or after a time, or the end of the list. Binary search, because the list is
+/// approximately in order of time.
 const FIRST_AT: &str = "
     WITH RECURSIVE search (low, high) AS (
         SELECT CAST(1 AS bigint), coalesce(max(sequence), 0) + 1 FROM change
@@ -30,7 +30,7 @@ const FIRST_AT: &str = "
     )
     SELECT low FROM search WHERE low >= high";
 
-/// Changes after a sequence number.
+/// Returns the changes after a sequence number.
 pub(super) async fn after(store: &Store, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Failure> {
     let client = store.connection().await?;
     let select = client.prepare_cached(AFTER).await?;
@@ -39,7 +39,7 @@ pub(super) async fn after(store: &Store, after: u64, limit: u32) -> Result<Vec<C
     rows.iter().map(change).collect()
 }
 
-/// Changes of a session that were recorded between two moments.
+/// Returns the changes to a session that were recorded between two times.
 pub(super) async fn between(
     store: &Store,
     session: SessionId,
@@ -72,7 +72,7 @@ fn change(row: &Row) -> Result<ChangeRow, Failure> {
     })
 }
 
-/// The number of the newest change.
+/// Returns the number of the newest change.
 pub(super) async fn last_change(store: &Store) -> Result<u64, Failure> {
     let client = store.connection().await?;
     let row = client.query_one(&client.prepare_cached("SELECT max(sequence) FROM change").await?, &[]).await?;

@@ -1,6 +1,7 @@
-//! Finds what has ended: holds of exits, and stays beyond the longest on their lot's own time.
+//! Leases what has ended: holds of exits, and stays that exceed the maximum on their lot's own clock.
 //!
-//! Leases are columns of the sessions, so that they hold for all summary APIs on one database. Rows that another one is
+//! Leases are columns of the sessions, so they apply to all summary APIs on one database. `SKIP LOCKED` skips rows that
+//! another one is leasing right now.
 //! just leasing are passed over.
 
 use std::collections::BTreeMap;
@@ -18,17 +19,17 @@ use crate::list::IdRange;
 use crate::rows::StoredVehicle;
 use crate::{CLOCKS_DIFFER_MS, Pending, stored};
 
-/// Asks for what has ended at `now`, and leases it.
+/// Asks for what has ended at `now`, and for its lease.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// The most vehicles.
+    /// The maximum number of vehicles.
     pub(super) most: u32,
     pub(super) rules: Rules,
     pub(super) now: Timestamp,
     pub(super) lease_until: Timestamp,
 }
 
-/// What is held since a moment between two others. A range, because an `OR` would walk all that is held.
+/// Finds holds that began in a range of time. A range, because an `OR` would scan all holds.
 const HOLDS: &str = "
     SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
     FROM session s JOIN event e ON e.event_no = s.exit_no
@@ -49,14 +50,14 @@ const VEHICLES: &str = concat!(
     " FROM vehicle v JOIN lot l ON l.lot_no = v.lot_no WHERE v.vehicle_no = ANY ($1) ORDER BY v.vehicle_no"
 );
 
-/// A session that awaited something which has ended.
+/// A session whose hold or stay has ended.
 struct Ended {
     session: Uuid,
     vehicle_number: i64,
     key: EventKey,
 }
 
-/// Leases vehicles of which something has ended.
+/// Leases the vehicles of which a hold or a stay has ended.
 pub(super) async fn lease(store: &Store, call: &Call) -> Result<Vec<Due>, Failure> {
     let mut client = store.connection().await?;
     let transaction = client.transaction().await?;
@@ -119,7 +120,7 @@ fn ended(row: &Row) -> Result<Ended, Failure> {
     Ok(Ended { session: row.try_get(0)?, vehicle_number: row.try_get(1)?, key })
 }
 
-/// The lots, each with the last id that a stay longer than its longest can have.
+/// Returns each lot with the highest id of a stay that exceeds the lot's maximum.
 async fn overdue_ranges(client: &impl GenericClient, rules: &Rules) -> Result<Vec<(i64, Uuid)>, Failure> {
     let lots = client.prepare_cached("SELECT lot_no, lot_id, time_ms FROM lot WHERE time_ms IS NOT NULL").await?;
     let mut ranges = Vec::new();
@@ -133,7 +134,7 @@ async fn overdue_ranges(client: &impl GenericClient, rules: &Rules) -> Result<Ve
     Ok(ranges)
 }
 
-/// What is still awaited.
+/// Counts the holds and the overdue stays.
 pub(super) async fn pending(store: &Store, rules: &Rules) -> Result<Pending, Failure> {
     let client = store.connection().await?;
     let held = client.prepare_cached("SELECT count(*) FROM session WHERE held_since_ms IS NOT NULL").await?;

@@ -1,4 +1,4 @@
-//! Reads events whole: by their id, and around a time of their vehicle.
+//! Reads complete events: by id, and around a time of a vehicle.
 
 use deadpool_postgres::GenericClient;
 use parking::{Timestamp, Vehicle};
@@ -12,7 +12,7 @@ use crate::chain;
 use crate::stored::{self, StoredEvent};
 use crate::{EVENTS_OF_ID, Error, EventRow};
 
-/// The index tells pages that may have the id, which needs a kind of scan that is off elsewhere.
+/// The index on ids finds pages that may contain an id, which needs a bitmap scan, disabled elsewhere.
 pub(super) const BY_PAGES: &str = "SET LOCAL enable_bitmapscan = on; SET LOCAL enable_indexscan = off";
 
 pub(super) const WITH_ID: &str = "SELECT event_no FROM event WHERE event_id = $1 ORDER BY event_no LIMIT $2";
@@ -33,7 +33,7 @@ const VEHICLE: &str = concat!(
     " FROM lot l JOIN vehicle v ON v.lot_no = l.lot_no WHERE l.lot_id = $1 AND v.plate = $2"
 );
 
-/// The events with an id, the first recorded first.
+/// Returns the events with an id in order of recording.
 pub(super) async fn with_id(store: &Store, id: Uuid) -> Result<Vec<EventRow>, Failure> {
     let mut client = store.connection().await?;
     let transaction = client.transaction().await?;
@@ -47,7 +47,7 @@ pub(super) async fn with_id(store: &Store, id: Uuid) -> Result<Vec<EventRow>, Fa
     Ok(events)
 }
 
-/// Events of a vehicle around a time, or the newest.
+/// Returns events of a vehicle around a time, or the newest.
 pub(super) async fn of_vehicle(
     store: &Store,
     vehicle: &Vehicle,
@@ -65,7 +65,7 @@ pub(super) async fn of_vehicle(
     Ok(events)
 }
 
-/// The events with these numbers, in their order.
+/// Returns the events with these numbers, in order of their numbers.
 async fn whole(client: &impl GenericClient, numbers: &[i64]) -> Result<Vec<EventRow>, Failure> {
     if numbers.is_empty() {
         return Ok(Vec::new());
@@ -86,7 +86,7 @@ fn event(row: &Row) -> Result<EventRow, Failure> {
         confidence: row.try_get(14)?,
         received_ms: row.try_get(15)?,
         recorded_ms: row.try_get(16)?,
-        flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is no set of flags")))?,
+        flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?,
     };
     Ok(event.row(vehicle, &stored.timeline)?)
 }

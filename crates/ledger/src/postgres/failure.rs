@@ -1,21 +1,21 @@
-//! What can go wrong between this program and `PostgreSQL`, and whether trying again helps.
+//! Classifies the errors of `PostgreSQL` by whether a retry can help.
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
 use crate::Error;
 
-/// Why an attempt did not succeed.
+/// Why an attempt failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The server is away or busy, or another transaction was in the way: the same may succeed soon.
+    /// The server is down or busy, or another transaction conflicted: a retry may succeed soon.
     Passing(String),
-    /// Trying again will not help.
+    /// A retry will not help.
     Lasting(Error),
 }
 
 impl Failure {
-    /// The failure as the port's error.
+    /// Converts the failure into the port's error.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Passing(reason) => Error::Unavailable(reason),
@@ -38,13 +38,13 @@ impl From<Error> for Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(answer) = error.as_db_error() else { return without_answer(&error) };
-        // Without the detail, which may have a plate in it.
+        // The error's detail may contain a plate, so it is left out.
         let code = answer.code();
-        let text = format!("PostgreSQL says: {} ({})", answer.message(), code.code());
+        let text = format!("PostgreSQL reports: {} ({})", answer.message(), code.code());
         let class = code.code().get(..2).unwrap_or_default();
         match class {
-            // Connection, conflict with another transaction, no resources, not in the state for it (locked, in use, not
-            // taking connections), an operator's doing, a lost disk.
+            // The classes of SQLSTATE: connection, conflict with another transaction, no resources, wrong state
+            // (locked, in use, not accepting connections), operator intervention, lost disk.
             "08" | "40" | "53" | "55" | "57" | "58" => Self::Passing(text),
             "28" | "3D" | "3F" | "42" if is_for_a_person(code) => Self::Lasting(Error::Config(format!(
                 "{text}: check user, password, database and rights in DWELL_DATABASE_URL"
@@ -59,9 +59,9 @@ fn is_for_a_person(code: &SqlState) -> bool {
     !code.code().starts_with("42") || *code == SqlState::INSUFFICIENT_PRIVILEGE
 }
 
-/// The server did not answer, or its answer does not fit.
+/// The server did not answer, or its answer has the wrong types.
 fn without_answer(error: &tokio_postgres::Error) -> Failure {
-    // The message alone says "error communicating with the server"; its source says what happened.
+    // The message is only "error communicating with the server"; its source has the cause.
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

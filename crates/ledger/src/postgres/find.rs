@@ -1,4 +1,4 @@
-//! Locks and looks up what merged work needs: lots, vehicles, numbers for new events, sessions that are there.
+//! Locks and loads what a group commit needs: lots, vehicles, numbers for new events, existing sessions.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -14,10 +14,10 @@ use crate::rows::{BatchVehicle, ExitsBefore, StoredVehicle};
 use crate::unit::names_older_events;
 use crate::{Error, SessionRow, stored};
 
-/// Numbers for events are taken in blocks of so many, the increment of the sequence; what is left of one is left out.
+/// The size of a block of event numbers, which is the increment of the sequence. The unused rest of a block is lost.
 const BLOCK: i64 = 1_048_576;
 
-/// The numbers of the lots of the work; new lots get one.
+/// Returns the numbers of the lots; inserts new lots.
 pub(super) async fn lot_numbers(
     client: &impl GenericClient,
     known: &Known,
@@ -41,7 +41,7 @@ pub(super) async fn lot_numbers(
     Ok(numbers)
 }
 
-/// The first of as many numbers as the work has events.
+/// Reserves consecutive numbers for the new events and returns the first.
 pub(super) async fn event_numbers(
     client: &impl GenericClient,
     known: &Known,
@@ -51,7 +51,9 @@ pub(super) async fn event_numbers(
     let events: usize = work.units().map(|unit| unit.events.len()).sum();
     let count = stored::column(events);
     if count > BLOCK {
-        return Err(Error::Corrupt(format!("{count} events are recorded at once, and {BLOCK} is the most")).into());
+        return Err(
+            Error::Corrupt(format!("{count} new events in one transaction, but at most {BLOCK} are allowed")).into()
+        );
     }
     if let Some(first) = known.take_event_numbers(generation, count) {
         return Ok(first);
@@ -62,7 +64,7 @@ pub(super) async fn event_numbers(
     Ok(first)
 }
 
-/// What the work needs to know. Its vehicles stay locked until the transaction ends.
+/// Loads what the transaction needs. Its vehicles stay locked until the transaction ends.
 pub(super) async fn find(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
@@ -88,7 +90,7 @@ pub(super) async fn find(
     })
 }
 
-/// Makes rows for vehicles that may be new, so that there is something to lock. All do so in one order.
+/// Inserts rows for vehicles that may be new, so that there is a row to lock. All transactions do so in the same order.
 async fn insert_new(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
@@ -113,7 +115,7 @@ async fn insert_new(
     Ok(())
 }
 
-/// Locks the vehicles in the order of plate and lot, which is the order of all transactions.
+/// Locks the vehicles in the order of plate and lot, like all transactions.
 async fn lock(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
@@ -132,10 +134,11 @@ async fn lock(
     for row in rows {
         let place: i64 = row.try_get(7)?;
         let name = usize::try_from(place - 1).ok().and_then(|place| names.get(place));
-        let name = name.ok_or_else(|| Error::Corrupt(format!("no vehicle is at the place {place}")))?;
+        let name = name.ok_or_else(|| Error::Corrupt(format!("no vehicle has the index {place}")))?;
         vehicles.insert((*name).clone(), batch(vehicles::stored_vehicle(&row)?, false));
     }
-    // A unit about a version of a vehicle that is not there loses against this one, which is not written.
+    // A unit that was decided from a version of a vehicle without a row conflicts with this empty vehicle, which is not
+    // written.
     for vehicle in names {
         vehicles.entry((*vehicle).clone()).or_insert_with(|| batch(StoredVehicle::new(0, lots[&vehicle.lot]), false));
     }

@@ -1,8 +1,9 @@
-//! What the writers of a process remember of the ledger, so that they need not ask for it with each transaction.
+//! Caches the numbers of lots and reserved event numbers for the writers of a process, which saves queries in each
+//! transaction.
 //!
-//! A server may come back with an older copy of the database, in which lots have other numbers and numbers of events
-//! are free again. So what is remembered belongs to a generation of connections and is forgotten with it: a generation
-//! begins with each new connection, before that is used.
+//! A server may restart with an older copy of the database, in which lots have other numbers and event numbers are free
+//! again. The cache therefore belongs to a generation of connections. Each new connection starts a generation, before
+//! its first use, and clears the cache.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,21 +11,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parking::LotId;
 
-/// What all writers of this process know.
+/// The cache shared by all writers of this process.
 #[derive(Debug, Default)]
 pub(super) struct Known(Mutex<Facts>);
 
 #[derive(Debug, Default)]
 struct Facts {
     generation: u64,
-    /// Numbers of lots, which never change.
+    /// The numbers of lots, which never change.
     lots: HashMap<LotId, i64>,
-    /// Numbers for new events that are this process's own.
+    /// Event numbers reserved for this process.
     event_numbers: Range<i64>,
 }
 
 impl Known {
-    /// The numbers of those of the lots that are known.
+    /// Returns the cached numbers of these lots.
     pub(super) fn lot_numbers<'a>(
         &self,
         generation: u64,
@@ -34,7 +35,7 @@ impl Known {
         lots.filter_map(|lot| Some((lot.clone(), *facts.lots.get(lot)?))).collect()
     }
 
-    /// Remembers numbers of lots that a committed transaction has used.
+    /// Caches the lot numbers of a committed transaction.
     pub(super) fn remember_lots(&self, generation: u64, lots: HashMap<LotId, i64>) {
         let mut facts = self.at(generation);
         if facts.generation == generation {
@@ -42,7 +43,7 @@ impl Known {
         }
     }
 
-    /// So many numbers for new events, if that many are left.
+    /// Takes `count` consecutive event numbers, if as many are left.
     pub(super) fn take_event_numbers(&self, generation: u64, count: i64) -> Option<i64> {
         let left = &mut self.at(generation).event_numbers;
         let first = left.start;
@@ -52,7 +53,7 @@ impl Known {
         })
     }
 
-    /// Remembers numbers that were taken and are left.
+    /// Caches the rest of a reserved block of event numbers.
     pub(super) fn remember_event_numbers(&self, generation: u64, left: Range<i64>) {
         let mut facts = self.at(generation);
         if facts.generation == generation {
@@ -60,7 +61,7 @@ impl Known {
         }
     }
 
-    /// What is known in that generation, or in a later one.
+    /// Returns the cache of this generation, or of a later one.
     fn at(&self, generation: u64) -> MutexGuard<'_, Facts> {
         let mut facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if facts.generation < generation {

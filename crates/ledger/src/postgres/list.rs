@@ -1,4 +1,4 @@
-//! Pages of sessions.
+//! Reads pages of sessions.
 
 use deadpool_postgres::Transaction;
 use parking::{LotId, SessionId, State};
@@ -12,7 +12,7 @@ use crate::list::{IdRange, Scan, direction, is_chosen, is_of_lot, merge, scans};
 use crate::stored::Code as _;
 use crate::{Order, Page, SessionFilter, SessionRow};
 
-/// One page of sessions, all of one moment.
+/// Returns one page of sessions, read in one snapshot.
 pub(super) async fn sessions(store: &Store, filter: &SessionFilter, page: &Page) -> Result<Vec<SessionRow>, Failure> {
     let Some(range) = IdRange::of(filter, page) else { return Ok(Vec::new()) };
     let mut client = store.connection().await?;
@@ -30,7 +30,7 @@ pub(super) async fn sessions(store: &Store, filter: &SessionFilter, page: &Page)
     Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
 }
 
-/// A search for the ids of one page.
+/// Searches for the ids of one page.
 struct Search<'a> {
     transaction: &'a Transaction<'a>,
     filter: &'a SessionFilter,
@@ -63,11 +63,11 @@ impl Search<'_> {
         Ok(ids)
     }
 
-    /// Adds the ids of the first sessions of the page among `rows`.
+    /// Adds the ids of the page's first sessions among `rows`.
     async fn scan(&self, rows: &str, ids: &mut Vec<SessionId>) -> Result<(), Failure> {
         let sql = scan_sql(rows, self.page.order);
         let IdRange { first, last } = self.range;
-        // Not kept prepared: there are as many of them as lots and vehicles.
+        // Not a cached statement: its text differs for each lot and vehicle.
         let found = self.transaction.query(&sql, &[&first, &last, &i64::from(self.page.limit)]).await?;
         for row in found {
             ids.push(SessionId::from_uuid(row.try_get(0)?));
@@ -75,7 +75,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Adds the ids of the first open sessions of a lot, or of each.
+    /// Adds the ids of the first open sessions of one lot, or of each lot.
     async fn open(&self, lot: Option<i64>, ids: &mut Vec<SessionId>) -> Result<(), Failure> {
         let IdRange { first, last } = self.range;
         let statement = self.transaction.prepare_cached(&open_sql(self.page.order)).await?;
@@ -91,7 +91,8 @@ impl Search<'_> {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// The first sessions of a vehicle hang on the chain of its events; what is not there is in an index.
+    /// Finds the first sessions of a vehicle through the chain of its events, and those outside of the chain through an
+    /// index.
     async fn of_plate(&self, plate: &str) -> Result<Vec<SessionId>, Failure> {
         let select = concat!(
             "SELECT ",
@@ -125,7 +126,7 @@ impl Search<'_> {
         Ok(ids)
     }
 
-    /// Adds those ids that are of sessions, and of such as are asked for.
+    /// Adds those ids that belong to a session in one of the chosen states.
     async fn add_chosen(&self, given: &[Uuid], ids: &mut Vec<SessionId>) -> Result<(), Failure> {
         let select = "SELECT session_id, state FROM session WHERE session_id = ANY ($1)";
         let select = self.transaction.prepare_cached(select).await?;
@@ -138,7 +139,7 @@ impl Search<'_> {
     }
 }
 
-/// The ids of the first open sessions of each lot, or of one.
+/// Selects the ids of the first open sessions of each lot, or of one.
 pub(super) fn open_sql(order: Order) -> String {
     let order = direction(order);
     format!(
@@ -149,7 +150,7 @@ pub(super) fn open_sql(order: Order) -> String {
     )
 }
 
-/// The ids of the first sessions among `rows`. Words and numbers of this program alone go into SQL.
+/// Selects the ids of the first sessions among `rows`. The SQL contains only words and numbers of this program.
 pub(super) fn scan_sql(rows: &str, order: Order) -> String {
     let order = direction(order);
     format!(

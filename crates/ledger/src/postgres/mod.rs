@@ -1,4 +1,4 @@
-//! The ledger in `PostgreSQL`: any number of summary APIs may share it.
+//! The ledger in `PostgreSQL`, which any number of summary APIs may share.
 //!
 //! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
 //! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
@@ -42,7 +42,7 @@ mod vehicles;
 mod write;
 mod writer;
 
-/// A ledger in a database of a server.
+/// A ledger in a database on a server.
 #[derive(Debug)]
 pub struct PostgresLedger {
     id: Uuid,
@@ -51,11 +51,12 @@ pub struct PostgresLedger {
 }
 
 impl PostgresLedger {
-    /// Opens the ledger in the database of `database_url`; in an empty one it is made at `now`.
+    /// Opens the ledger in the database of `database_url`; creates it at `now` if the database is empty.
     ///
     /// # Errors
-    /// [`Error::Config`] when the address or the rights are wrong or the database is not a ledger that this program
-    /// knows, [`Error::Unavailable`] when the server is away.
+    ///
+    /// [`Error::Config`] if the address or the privileges are wrong or the database does not contain a ledger that this
+    /// program knows, [`Error::Unavailable`] if the server is down.
     pub async fn open(database_url: &str, now: Timestamp) -> Result<Self, Error> {
         let store = Store::new(database_url)?;
         let id = upgrade::prepare(&store, now).await?;

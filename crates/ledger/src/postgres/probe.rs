@@ -1,4 +1,4 @@
-//! A look at a database that changes nothing: can it be reached, is a ledger there, may it be written?
+//! Probes a database without changing it: whether it can be reached, has a ledger, and accepts writes.
 
 use parking::{GivenRules, Timestamp};
 
@@ -7,7 +7,7 @@ use super::schema;
 use super::store::Store;
 use crate::{Error, Probe};
 
-/// Looks once; nothing is tried again.
+/// Probes once, without retries.
 pub(crate) async fn probe(database_url: &str, given: &GivenRules) -> Result<Probe, Error> {
     look(&Store::new(database_url)?, given).await.map_err(Failure::into_error)
 }

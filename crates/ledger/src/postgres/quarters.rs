@@ -1,7 +1,7 @@
-//! What each quarter hour of a lot saw: written with the sessions that it follows from, and read for statistics.
+//! Writes the counts of quarter hours together with the sessions they follow from, and reads them for statistics.
 //!
-//! All transactions lock quarter hours in the order of lot and quarter, after vehicles and before lots. Missing rows are
-//! inserted first, so that there is something to lock.
+//! All transactions lock quarter hours in the order of lot and quarter, after vehicles and before lots. Missing rows
+//! are inserted first, so that there is a row to lock.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ use crate::rollup::{Rollup, Standing};
 use crate::stored::{self, Code as _};
 use crate::{Connected, Counts, Dwells, Error, Quarters, Recent, RecentOf, Tally};
 
-/// While all sessions are counted, this many of them are counted in one transaction.
+/// While all sessions are counted, one transaction counts this many.
 const SESSIONS: i64 = if cfg!(test) { 3 } else { 10_000 };
 
 const MAKE: &str = "
@@ -48,7 +48,7 @@ const UNCOUNTED: &str = "
     SELECT session_id, lot_no, source, state, entry_ms, exit_ms FROM session
     WHERE session_id > $1 ORDER BY session_id LIMIT $2";
 
-/// Locks the quarters that change, and returns them as they will be, by lot and quarter.
+/// Locks the quarters that change, and returns their new counts, by lot and quarter.
 pub(super) async fn lock(transaction: &Transaction<'_>, rollup: &Rollup) -> Result<Vec<(i64, i64, Tally)>, Failure> {
     let (lots, quarters): (Vec<i64>, Vec<i64>) = rollup.changed().map(|(lot, quarter, _)| (lot, quarter)).unzip();
     if lots.is_empty() {
@@ -92,7 +92,7 @@ pub(super) async fn write(transaction: &Transaction<'_>, tallies: &[(i64, i64, T
     Ok(())
 }
 
-/// Of the sessions that are in no quarter yet, adds the next ones to their quarters; how many, and none at the end.
+/// Adds the next uncounted sessions to their quarters, and returns their number; zero at the end.
 pub(super) async fn count_some(store: &Store) -> Result<usize, Failure> {
     let mut client = store.connection().await?;
     let transaction = client.transaction().await?;
@@ -124,7 +124,7 @@ const QUARTERS: &str = "
     FROM lot l JOIN lot_quarter q ON q.lot_no = l.lot_no
     WHERE l.lot_id = $1 AND q.quarter_no >= $2 AND q.quarter_no < $3 ORDER BY q.quarter_no";
 
-/// The vehicles inside now, less those by which they have become more since a quarter hour began.
+/// The vehicles inside now, minus the change since the start of a quarter hour.
 const INSIDE_BEFORE: &str = "
     SELECT l.inside - coalesce((
         SELECT sum(q.entries - q.unmatched_entries - q.matched) FROM lot_quarter q
@@ -135,7 +135,7 @@ const FIRST: &str = "
     SELECT (SELECT min(q.quarter_no) FROM lot_quarter q WHERE q.lot_no = l.lot_no)
     FROM (SELECT (SELECT lot_no FROM lot WHERE lot_id = $1) AS lot_no) l";
 
-/// Some quarters of a lot.
+/// Returns a range of a lot's quarters.
 pub(super) async fn of_lot(store: &Store, lot: &LotId, quarters: &Range<i64>) -> Result<Quarters, Failure> {
     let mut client = store.connection().await?;
     let moment = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
@@ -153,7 +153,7 @@ pub(super) async fn of_lot(store: &Store, lot: &LotId, quarters: &Range<i64>) ->
     Ok(Quarters { quarters: found, inside_after, first })
 }
 
-/// Notes that a correlator was connected in a quarter hour.
+/// Records that a correlator was connected in a quarter hour.
 pub(super) async fn note_connected(store: &Store, quarter: i64) -> Result<(), Failure> {
     let client = store.connection().await?;
     let insert = "INSERT INTO connected_quarter VALUES ($1) ON CONFLICT DO NOTHING";
@@ -164,11 +164,11 @@ pub(super) async fn note_connected(store: &Store, quarter: i64) -> Result<(), Fa
 
 const CONNECTED: &str = "SELECT quarter_no FROM connected_quarter WHERE quarter_no >= $1 AND quarter_no < $2";
 
-/// A note from before the ledger was made is that of a wrong clock.
+/// Entries from before the ledger was created come from a wrong clock.
 const CONNECTED_SINCE: &str = "
     SELECT min(quarter_no) FROM connected_quarter WHERE quarter_no >= (SELECT created_ms FROM ledger) / 900000";
 
-/// In which of these quarter hours a correlator was connected.
+/// Returns those of these quarter hours in which a correlator was connected.
 pub(super) async fn connected(store: &Store, quarters: &Range<i64>) -> Result<Connected, Failure> {
     let client = store.connection().await?;
     let select = client.prepare_cached(CONNECTED).await?;
@@ -194,7 +194,7 @@ const OPEN_BEFORE: &str = "
         JOIN open_stay o ON o.lot_no = l.lot_no AND o.session_id <= wanted.last
     GROUP BY wanted.place";
 
-/// How some lots stand, in the order asked for.
+/// Returns the recent counts of several lots, in the order of the requests.
 pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Recent>, Failure> {
     let client = store.connection().await?;
     let lots: Vec<&str> = asked.iter().map(|asked| asked.lot.as_str()).collect();
@@ -221,7 +221,7 @@ pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Rece
     Ok(recent)
 }
 
-/// Places count from one in the database.
+/// `WITH ORDINALITY` counts from one.
 fn place(row: &Row) -> Result<usize, Failure> {
     let place: i64 = row.try_get(0)?;
     Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))

@@ -23,7 +23,7 @@ const LOAD: &str = concat!(
         JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = l.lot_no"
 );
 
-/// The snapshots of many vehicles, in the order asked for.
+/// Returns the snapshots of many vehicles, in the order of the requests.
 pub(super) async fn load(store: &Store, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Failure> {
     let client = store.connection().await?;
     let lots: Vec<&str> = requests.iter().map(|request| request.vehicle.lot.as_str()).collect();
@@ -31,7 +31,7 @@ pub(super) async fn load(store: &Store, requests: &[LoadRequest], rules: &Rules)
     let rows = client.query(&client.prepare_cached(LOAD).await?, &[&lots, &plates]).await?;
     let mut snapshots = vec![Snapshot::default(); requests.len()];
     for row in rows {
-        // Places count from one.
+        // `WITH ORDINALITY` counts from one.
         let place: i64 = row.try_get(9)?;
         let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
         let (Some(request), Some(snapshot)) = (requests.get(place), snapshots.get_mut(place)) else { continue };
@@ -57,7 +57,7 @@ const SESSIONS: &str = "
         LEFT JOIN event exited ON exited.event_no = s.exit_no
     WHERE s.session_id = ANY ($1)";
 
-/// The sessions with these ids, those that are there.
+/// Returns the existing sessions with these ids.
 pub(super) async fn rows(
     client: &impl GenericClient,
     ids: &[SessionId],
@@ -74,7 +74,7 @@ pub(super) async fn rows(
     rows.iter().map(keyed).collect()
 }
 
-/// One session.
+/// Returns one session.
 pub(super) async fn session(store: &Store, id: SessionId) -> Result<Option<SessionRow>, Failure> {
     let client = store.connection().await?;
     let row = rows(&*client, &[id]).await?.remove(&id);
@@ -82,7 +82,7 @@ pub(super) async fn session(store: &Store, id: SessionId) -> Result<Option<Sessi
     Ok(row)
 }
 
-/// The sessions with these ids, in the order asked for.
+/// Returns the sessions with these ids, in the order of the ids.
 pub(super) async fn sessions(store: &Store, ids: &[SessionId]) -> Result<Vec<SessionRow>, Failure> {
     let client = store.connection().await?;
     let found = rows(&*client, ids).await?;
@@ -106,7 +106,7 @@ fn stored_session(row: &Row) -> Result<StoredSession, Failure> {
     })
 }
 
-/// Every lot that has events or saved summaries, by name.
+/// Returns every lot that has events or saved summaries, by name.
 pub(super) async fn lots(store: &Store) -> Result<Vec<LotRow>, Failure> {
     let client = store.connection().await?;
     let select = "SELECT lot_id, inside, time_ms FROM lot ORDER BY lot_id";

@@ -1,4 +1,4 @@
-//! The tables of the ledger in `PostgreSQL`, and how they came to be. `upgrade` takes a ledger through the steps.
+//! The tables of the ledger in `PostgreSQL` and the migrations that create them, which `upgrade` applies.
 
 use deadpool_postgres::{Object, Transaction};
 use parking::{GivenRules, LotId, Rules};
@@ -6,13 +6,13 @@ use parking::{GivenRules, LotId, Rules};
 use super::failure::Failure;
 use crate::{Error, agreed, stored};
 
-/// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
-/// that was released: add another.
+/// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
+/// a released one: add another.
 ///
-/// The layout is that of the ledger in SQLite, which says why. Room is left in the pages of rows that are written again
-/// and again. No index of the sessions asks for their state: an open one that is matched then stays on its page, and no
-/// index is written. Open ones are in `open_stay`. Events are
-/// found by their ids through an index of many pages at once, which costs next to nothing to keep. A plate as read is bytes, because text of `PostgreSQL` can't hold every text.
+/// The layout and its reasons are those of the ledger in SQLite. Pages of frequently updated rows keep free space. No
+/// index of the sessions includes their state, so that matching an open session stays a heap-only update; open sessions
+/// are listed in `open_stay`. Ids of events have a BRIN index over many pages at once, which costs next to nothing to
+/// maintain. A plate as read is stored as bytes, because text in `PostgreSQL` can't hold every string.
 pub(super) const MIGRATIONS: &[&str] = &[
     r#"
     CREATE SEQUENCE event_block INCREMENT BY 1048576;
@@ -76,10 +76,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     LOT_QUARTER,
 ];
 
-/// A program of another schema version can't record: what it leaves out, nobody would notice. Each says its version
-/// with each connection. The code of the error is that of a state that may pass, so such a program waits until it is
-/// replaced. One that knew no hours may have recorded before: all sessions are counted anew, and those behind
-/// `hours_missing_after` are in no hour yet.
+/// Rejects writes by programs of another schema version, which would silently omit what they do not know. Every
+/// connection sends its version. The error code is that of a temporary state, so that such a program waits until it is
+/// replaced. An older program without hour counts may have recorded before, so all sessions are counted again; those
+/// after `hours_missing_after` are not counted yet.
 const ONE_SCHEMA: &str = "
     DELETE FROM lot_hour;
     ALTER TABLE ledger ADD COLUMN hours_missing_after uuid;
@@ -99,9 +99,9 @@ const ONE_SCHEMA: &str = "
         FOR EACH STATEMENT EXECUTE FUNCTION only_of_this_schema();
 ";
 
-/// What each quarter hour of a lot saw, and the quarter hours in which a correlator was connected. `lot_hour` had the hours
-/// of UTC, which are not those of every time zone. All sessions are counted anew: those behind `quarters_missing_after`
-/// are in no quarter yet.
+/// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours. Also
+/// lists the quarter hours in which a correlator was connected. All sessions are counted again; those after
+/// `quarters_missing_after` are not counted yet.
 const LOT_QUARTER: &str = "
     DROP TABLE lot_hour;
     CREATE TABLE lot_quarter (
@@ -115,14 +115,16 @@ const LOT_QUARTER: &str = "
     CREATE TABLE connected_quarter (quarter_no bigint PRIMARY KEY);
 ";
 
-/// Summary APIs that start at once take turns: a number that nobody else is likely to use.
+/// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely
+/// to use this number.
 pub(super) const TURN: i64 = 0x4457_454c_4c00_0001;
 
-/// What the rules of the ledger would be with the given ones, or why they are refused; `None` without a ledger. Only
-/// reads.
+/// Returns the ledger's rules combined with the given ones, or the reason why the given rules are refused; `None`
+/// without a ledger. Only reads.
 ///
 /// # Errors
-/// When it is no ledger that this program knows.
+///
+/// Fails if the database contains a ledger that this program does not know.
 pub(super) async fn look(
     transaction: &Transaction<'_>,
     given: &GivenRules,
@@ -137,7 +139,7 @@ pub(super) async fn look(
     }
 }
 
-/// Takes given rules as those of the ledger, if its events allow them; the rules to decide by.
+/// Pins the given rules if the ledger's events allow them, and returns the rules to decide with.
 pub(super) async fn agree_on(client: &mut Object, given: &GivenRules) -> Result<Rules, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
@@ -150,7 +152,7 @@ pub(super) async fn agree_on(client: &mut Object, given: &GivenRules) -> Result<
     Ok(settled.rules)
 }
 
-/// The rules that the ledger was written with, as text, and the lots that have events.
+/// Returns the stored rules as text, and the lots that have events.
 async fn stored_rules(transaction: &Transaction<'_>) -> Result<(Option<String>, Vec<LotId>), Failure> {
     let rules = transaction.query_one("SELECT rules FROM ledger", &[]).await?.try_get(0)?;
     let lots = transaction.query("SELECT lot_id FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id", &[]).await?;
@@ -158,7 +160,7 @@ async fn stored_rules(transaction: &Transaction<'_>) -> Result<(Option<String>, 
     Ok((rules, lots))
 }
 
-/// The schema version of a ledger; `None` when the database is empty.
+/// Returns the schema version of a ledger; `None` if the database is empty.
 pub(super) async fn stored_version(transaction: &Transaction<'_>) -> Result<Option<i32>, Failure> {
     let tables = "
         SELECT table_name::text FROM information_schema.tables
@@ -176,7 +178,7 @@ pub(super) async fn stored_version(transaction: &Transaction<'_>) -> Result<Opti
 }
 
 pub(super) fn known_version() -> i32 {
-    i32::try_from(MIGRATIONS.len()).expect("a handful")
+    i32::try_from(MIGRATIONS.len()).expect("there are only a few migrations")
 }
 
 fn foreign(tables: &[String]) -> Error {

@@ -1,4 +1,4 @@
-//! Connections to `PostgreSQL`, lent for one attempt each, and attempts repeated while that may help.
+//! Lends connections to `PostgreSQL`, one for each attempt, and retries attempts.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,41 +15,41 @@ use super::failure::Failure;
 use super::schema;
 use crate::Error;
 
-/// As many connections at most.
+/// Limits the connections of the pool.
 const CONNECTIONS: usize = 16;
-/// How long a connection may take to be made, and how long a caller waits for one that is lent.
+/// Limits the time to connect, and the time a caller waits for a connection from the pool.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest that one attempt may take, the server's answers included.
+/// Limits the duration of one attempt, including the server's answers.
 const ATTEMPT: Duration = Duration::from_secs(35);
-/// How often work is begun before it is given back as unavailable.
+/// Limits the attempts before the call fails as unavailable.
 const ATTEMPTS: u32 = 4;
-/// What has failed for so long is not begun again: its caller should know.
+/// Limits the time in which a new attempt may start, so that the caller learns of the failure.
 const AGAIN_WITHIN: Duration = Duration::from_secs(10);
-/// The wait before the second attempt; it doubles.
+/// The delay before the second attempt; it doubles with each attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
-/// What the server is told with each connection. Everything that this program asks is a lookup in an index: a planner
-/// without statistics, as in a young ledger, would rather read and sort whole tables.
+/// The options of each connection. Every query of this program is an index lookup, but a planner without statistics, as
+/// in a new ledger, would prefer to scan and sort whole tables.
 const OPTIONS: &str = "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s \
     -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
-/// The way to the database.
+/// The connection pool of a ledger.
 #[derive(Clone)]
 pub(super) struct Store {
     pool: Pool,
-    /// The ledger that is expected behind every connection; none before it was opened.
+    /// The id of the ledger that every connection must lead to; empty until the ledger is opened.
     expected: Arc<OnceLock<Uuid>>,
-    /// The connections that were made so far.
+    /// Counts the connections made so far.
     made: Arc<AtomicU64>,
 }
 
 impl Store {
-    /// The store at an address; nothing is connected yet.
+    /// Creates a store for an address without connecting.
     pub(super) fn new(database_url: &str) -> Result<Self, Error> {
         let wrong = |problem: &dyn std::fmt::Display| {
-            // The address itself has a password in it.
+            // The address itself contains a password.
             Error::Config(format!(
-                "DWELL_DATABASE_URL can't be read ({problem}): it looks like \
+                "DWELL_DATABASE_URL can't be parsed ({problem}): use the form \
                  postgres://USER:PASSWORD@HOST:PORT/DATABASE"
             ))
         };
@@ -65,18 +65,18 @@ impl Store {
         Ok(Self { pool, expected: Arc::default(), made: Arc::default() })
     }
 
-    /// From now on every new connection must lead to this ledger.
+    /// From now on, every new connection must lead to this ledger.
     pub(super) fn expect(&self, ledger: Uuid) {
         self.expected.get_or_init(|| ledger);
     }
 
-    /// Which connections there are: a number that each new one raises before it is lent. Asked once a connection is
-    /// lent and before it is used, it tells what that one says from what a server said that is gone.
+    /// Returns the generation of connections, which each new connection increments before it is lent. Read it after
+    /// borrowing a connection and before using it: data of another generation may come from a server that is gone.
     pub(super) fn generation(&self) -> u64 {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// A connection for one attempt. Behind a new one there may be another ledger than before, which is an error.
+    /// Borrows a connection for one attempt. Fails if a new connection leads to another ledger than before.
     pub(super) async fn connection(&self) -> Result<Lent, Failure> {
         let lent = Lent { object: Some(self.pool.get().await?), ended_well: false };
         if Object::metrics(&lent).recycle_count == 0 {
@@ -96,19 +96,19 @@ impl Store {
         match found {
             Some(found) if found == *expected => Ok(()),
             Some(found) => Err(Failure::Lasting(Error::Replaced(format!(
-                "the database holds the ledger {found} now, and this process was started on the ledger {expected}: \
-                 bring the old one back, or start this process again to go on with the new one"
+                "the database now holds the ledger {found}, but this process was started with the ledger {expected}: \
+                restore the old one, or restart this process to continue with the new one"
             )))),
-            // Somebody may be about to bring a copy back, and a new ledger would be in the way of that.
+            // The operator may be about to restore a copy, and a new ledger would block the restore.
             None => Err(Failure::Passing(format!(
-                "the database has lost the ledger {expected}: bring a copy back, or start this process again to begin \
-                 a new one"
+                "the database has lost the ledger {expected}: restore a copy, or restart this process to create a new \
+                ledger"
             ))),
         }
     }
 }
 
-/// Makes attempts while that may help. What was attempted twice must come out the same.
+/// Retries while that may help. `attempt` must be idempotent.
 pub(super) async fn attempt<T, F>(attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -116,7 +116,7 @@ where
     attempt_within(ATTEMPT, attempt).await
 }
 
-/// The same, with a limit of its own on each attempt.
+/// Like [`attempt`], with a time limit for each attempt.
 pub(super) async fn attempt_within<T, F>(limit: Duration, mut attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -128,7 +128,7 @@ where
         let failure = match result {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(failure)) => failure,
-            Err(_) => Failure::Passing(format!("PostgreSQL gave no answer in {limit:?}")),
+            Err(_) => Failure::Passing(format!("PostgreSQL did not answer within {limit:?}")),
         };
         let is_over = attempts == ATTEMPTS || begun.elapsed() > AGAIN_WITHIN;
         if is_over || matches!(failure, Failure::Lasting(_)) {
@@ -140,8 +140,8 @@ where
     }
 }
 
-/// A connection in use. Unless its attempt ends well it is closed: what it still waits for, and whatever state it is
-/// in, must not be the next one's business.
+/// A borrowed connection. It is closed unless its attempt ended well, so that unread answers or an open transaction
+/// can't affect the next user.
 pub(super) struct Lent {
     object: Option<Object>,
     ended_well: bool,
@@ -157,13 +157,13 @@ impl Deref for Lent {
     type Target = Object;
 
     fn deref(&self) -> &Object {
-        self.object.as_ref().expect("it is taken only when this is dropped")
+        self.object.as_ref().expect("only drop takes the connection")
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut Object {
-        self.object.as_mut().expect("it is taken only when this is dropped")
+        self.object.as_mut().expect("only drop takes the connection")
     }
 }
 
@@ -176,7 +176,7 @@ impl Drop for Lent {
 }
 
 impl std::fmt::Debug for Store {
-    /// Without the password.
+    /// Omits the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("connections", &self.pool.status()).finish_non_exhaustive()
     }

@@ -1,8 +1,10 @@
-//! Makes the tables of a ledger, brings older ones to this program's version, and counts the quarter hours that are missing.
+//! Creates the tables of a ledger, migrates older ones to this program's version, and counts quarter hours that are
+//! missing.
 //!
-//! Both take as long as a ledger is large. The steps are one transaction, which no deadline ends. Quarter hours are counted in
-//! pieces, each a transaction that notes how far it came: whoever is started next goes on there. Nobody records in
-//! between: older programs can't any more, and this one opens a ledger when all of it is counted.
+//! Both take time proportional to the ledger. All migrations share one transaction without a statement timeout. Quarter
+//! hours are counted in batches; each transaction stores its progress, so that after a crash the next process continues
+//! from there. No process records in between: the schema version blocks older programs, and this one opens the ledger
+//! only after everything is counted.
 
 use std::time::Duration;
 
@@ -16,8 +18,8 @@ use super::store::{Store, attempt, attempt_within};
 use crate::Error;
 use crate::progress::Progress;
 
-/// Brings the tables to this program's version and returns the ledger's id. A current ledger is only read, so that a
-/// role without the right to make tables will do.
+/// Migrates the tables to this program's version and returns the ledger's id. A current ledger is only read, so a role
+/// without the right to create tables is sufficient.
 pub(super) async fn prepare(store: &Store, now: Timestamp) -> Result<Uuid, Error> {
     if attempt(|| version(store)).await? != Some(known_version()) {
         attempt_within(Duration::MAX, || upgrade(store, now)).await?;
@@ -35,8 +37,8 @@ async fn version(store: &Store) -> Result<Option<i32>, Failure> {
     Ok(version)
 }
 
-/// Before any step: whoever records, begins at a vehicle. So those who do have ended, and those who come wait, and are
-/// then told that the ledger is another one.
+/// Runs before the migrations. A recording transaction begins by locking a vehicle: the lock waits for running ones to
+/// end and blocks new ones, which then fail because the schema version has changed.
 const ALONE: &str = "
     LOCK TABLE vehicle IN EXCLUSIVE MODE;
     LOCK TABLE event, session IN ACCESS EXCLUSIVE MODE;
@@ -50,7 +52,7 @@ async fn upgrade(store: &Store, now: Timestamp) -> Result<(), Failure> {
     let version = match stored_version(&transaction).await? {
         Some(version) if version > known => return Err(newer(version).into()),
         Some(version) if version < known => {
-            tracing::info!(from = version, to = known, "the ledger is of an older program: its tables are brought up");
+            tracing::info!(from = version, to = known, "upgrading the tables of a ledger of an older version");
             transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
             transaction.batch_execute(ALONE).await?;
             version
@@ -67,7 +69,7 @@ async fn upgrade(store: &Store, now: Timestamp) -> Result<(), Failure> {
             0
         }
     };
-    // First, since steps that change events or sessions are of this version.
+    // First, because the migrations that change events or sessions must pass the check of the schema version.
     transaction.execute("UPDATE ledger SET schema_version = $1", &[&known]).await?;
     for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         transaction.batch_execute(step).await?;

@@ -1,4 +1,4 @@
-//! Reads vehicles, their timelines, and the chain of their events.
+//! Reads vehicles with their timelines and the chain of their events.
 
 use deadpool_postgres::GenericClient;
 use matching::{Base, Flags, Limits, Snapshot};
@@ -10,7 +10,7 @@ use crate::chain::ChainEvent;
 use crate::rows::StoredVehicle;
 use crate::{Error, stored};
 
-/// The columns of [`stored_vehicle`] and [`named_vehicle`], of `vehicle v` and `lot l`.
+/// The columns that [`stored_vehicle`] and [`named_vehicle`] read, from `vehicle v` and `lot l`.
 macro_rules! columns {
     () => {
         "v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, v.plate, l.lot_id"
@@ -18,7 +18,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// `UNION` ends where the chain of a damaged ledger is a circle.
+/// `UNION` terminates even if the chain of a damaged ledger is circular.
 const CHAIN: &str = "
     WITH RECURSIVE chain AS (
         SELECT event_no, previous_no, time_ms, direction, event_id, flags FROM event WHERE event_no = $1
@@ -28,14 +28,14 @@ const CHAIN: &str = "
     )
     SELECT event_no, time_ms, direction, event_id, flags FROM chain";
 
-/// The events of the chain that ends at `last`, the newest recorded first.
+/// Returns the events of the chain that ends at `last`, newest recorded first.
 pub(super) async fn chain(client: &impl GenericClient, last: Option<i64>) -> Result<Vec<ChainEvent>, Failure> {
     let Some(last) = last else { return Ok(Vec::new()) };
     let statement = client.prepare_cached(CHAIN).await?;
     let rows = client.query(&statement, &[&last]).await?;
     let event = |row: &Row| {
         let flags: i16 = row.try_get(4)?;
-        let flags = u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is no set of flags")))?;
+        let flags = u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?;
         Ok(ChainEvent {
             number: row.try_get(0)?,
             key: stored::event_key(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)?,
@@ -45,7 +45,7 @@ pub(super) async fn chain(client: &impl GenericClient, last: Option<i64>) -> Res
     rows.iter().map(event).collect()
 }
 
-/// The snapshot of a vehicle with a timeline that reaches `time`.
+/// Returns the snapshot of a vehicle with a timeline that reaches back to `time`.
 pub(super) async fn reaching(
     client: &impl GenericClient,
     vehicle: &StoredVehicle,
@@ -55,14 +55,14 @@ pub(super) async fn reaching(
     Ok(vehicle.reaching(time, &chain(client, vehicle.last_event).await?, limits))
 }
 
-/// A vehicle and what is stored of it.
+/// Reads a vehicle and its stored row.
 pub(super) fn named_vehicle(row: &Row) -> Result<(Vehicle, StoredVehicle), Failure> {
     let (plate, lot): (&str, &str) = (row.try_get(7)?, row.try_get(8)?);
     let vehicle = Vehicle { lot: stored::lot_id(lot)?, plate: stored::plate(plate)? };
     Ok((vehicle, stored_vehicle(row)?))
 }
 
-/// What is stored of a vehicle.
+/// Reads the stored row of a vehicle.
 pub(super) fn stored_vehicle(row: &Row) -> Result<StoredVehicle, Failure> {
     let (timeline, event_numbers) = stored::read_timeline(row.try_get(6)?)?;
     let digest: i64 = row.try_get(3)?;

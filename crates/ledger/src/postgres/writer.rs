@@ -1,6 +1,8 @@
-//! Tasks that write: each takes all requests that wait, and carries them in one transaction.
+//! Tasks that write, with group commit: each commits all waiting requests in one transaction.
 //!
-//! More than one, so that a transaction is prepared while another one is written to disk. They share the requests; a
+//! There are several, so that one prepares a transaction while another is written to disk. They share one queue. If two
+//! transactions contain the same vehicle, the first one locks it, and the second one compares its units with the
+//! result.
 //! vehicle in two transactions is locked by the first, and the second compares with what that has left.
 
 use std::sync::Arc;
@@ -14,12 +16,12 @@ use super::store::{Store, attempt};
 use super::{find, write};
 use crate::merge::{Answers, Merged, Request, Work};
 
-/// Transactions that are under way at once.
+/// Limits the concurrent transactions.
 const WRITERS: usize = 3;
-/// Requests that wait for a writer; above this the callers wait.
+/// Limits the requests that wait for a writer; beyond this, callers wait.
 const WAITING: usize = 256;
 
-/// The handle of the tasks. When it is dropped, they do what is waiting and end.
+/// The handle of the tasks. When it is dropped, they process the waiting requests and end.
 #[derive(Debug)]
 pub(super) struct Writer {
     requests: mpsc::Sender<Request>,
@@ -29,7 +31,7 @@ pub(super) struct Writer {
 /// Whether the last transaction failed.
 type Failing = Arc<AtomicBool>;
 
-/// Takes as much room in the table of events as a batch does. It is rolled back: what it leaves is for `VACUUM`.
+/// Takes as much space in the event table as a batch does. It is rolled back, and `VACUUM` reclaims the space.
 const TRY_OUT: &str = "
     INSERT INTO event
     SELECT -place, NULL, 0, 0, 0, '00000000-0000-0000-0000-000000000000', NULL, decode(repeat('00', 1900), 'hex'), NULL,
@@ -48,7 +50,7 @@ impl Writer {
         Self { requests, failing }
     }
 
-    /// Whether what is written is kept, as far as the last transaction tells; after one that failed another one is tried.
+    /// Checks whether writes succeed: reports the last transaction's result, and writes a test if that one failed.
     pub(super) async fn look(&self, store: &Store) -> Result<(), Failure> {
         if !self.failing.load(Ordering::Relaxed) {
             return Ok(());
@@ -98,7 +100,7 @@ async fn run(
 async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answers, Failure> {
     let mut connection = store.connection().await?;
     let generation = store.generation();
-    // Before the transaction begins, so that what it takes here is there for others at once.
+    // Outside of the transaction, so that other writers see the new lots at once.
     let lots = find::lot_numbers(&*connection, known, generation, work).await?;
     let next_event = find::event_numbers(&*connection, known, generation, work).await?;
     let transaction = connection.transaction().await?;

@@ -1,4 +1,4 @@
-//! Reads all that the ledger has of a range of vehicles, for the comparison with the definition of the sessions.
+//! Reads everything that the ledger has about a range of vehicles, to compare it with the definition of sessions.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::vehicles::{self, uuid};
 use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
 use crate::{Error, stored};
 
-/// The longest that a part takes: it reads the events and the sessions whole.
+/// Limits the duration of one part, which scans the events and the sessions.
 pub(super) const LONGEST: Duration = Duration::from_mins(5);
 
 const VEHICLES: &str =
@@ -25,7 +25,7 @@ const SESSIONS: &str = "
     SELECT session_id, vehicle_no, state, reason, source, entry_no, entry_ms, exit_no, exit_ms FROM session
     NOT INDEXED WHERE vehicle_no BETWEEN ?1 AND ?2";
 
-/// The vehicles from the number `from` on, until there are enough events.
+/// Reads the vehicles from the number `from` on, until the part has enough events.
 pub(super) fn audit(connection: &Connection, rules: &Rules, from: i64) -> Result<Audited, Error> {
     // The log of vehicles is of the same moment as the rows, unlike the states in memory.
     let mut ahead = heads::logged(connection)?;

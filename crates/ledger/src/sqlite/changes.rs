@@ -16,8 +16,8 @@ const OF_SESSION: &str = "
     SELECT sequence, session_id, vehicle_version, from_state, to_state, rule, recorded_ms
     FROM change WHERE sequence >= ?1 AND sequence < ?2 AND session_id = ?3 ORDER BY sequence LIMIT ?4";
 
-/// The first change that was recorded at a moment or later, or the place behind all of them: a binary search, since the
-/// list is about in order of moments.
+/// Finds the first change recorded at or after a time, or the end of the list. Binary search, because the list is
+/// approximately in order of time.
 const FIRST_AT: &str = "
     WITH RECURSIVE search (low, high) AS (
         SELECT CAST(1 AS bigint), coalesce(max(sequence), 0) + 1 FROM change
@@ -28,7 +28,7 @@ const FIRST_AT: &str = "
     )
     SELECT low FROM search WHERE low >= high";
 
-/// Changes after a sequence number.
+/// Returns the changes after a sequence number.
 pub(super) fn after(connection: &Connection, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
     let mut statement = connection.prepare_cached(AFTER)?;
     let mut rows = statement.query(params![column(after), limit])?;
@@ -39,7 +39,7 @@ pub(super) fn after(connection: &Connection, after: u64, limit: u32) -> Result<V
     Ok(changes)
 }
 
-/// Changes of a session that were recorded between two moments.
+/// Returns the changes to a session that were recorded between two times.
 pub(super) fn between(
     connection: &Connection,
     session: SessionId,
@@ -73,7 +73,7 @@ fn change(row: &Row<'_>) -> Result<ChangeRow, Error> {
     })
 }
 
-/// The number of the newest change.
+/// Returns the number of the newest change.
 pub(super) fn last_change(connection: &Connection) -> Result<u64, Error> {
     let mut statement = connection.prepare_cached("SELECT max(sequence) FROM change")?;
     let newest: Option<i64> = statement.query_row([], |row| row.get(0))?;

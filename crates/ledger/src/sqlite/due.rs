@@ -1,4 +1,4 @@
-//! Finds what has ended: holds of exits, and stays beyond the longest on their lot's own time.
+//! Leases what has ended: holds of exits, and stays that exceed the maximum on their lot's own clock.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::list::IdRange;
 use crate::stored::{self, column};
 use crate::{CLOCKS_DIFFER_MS, Error, Pending};
 
-/// Asks for what has ended at `now`, and leases it.
+/// Asks for what has ended at `now`, and for its lease.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// The most vehicles.
+    /// The maximum number of vehicles.
     pub(super) most: u32,
     pub(super) rules: Rules,
     pub(super) now: Timestamp,
     pub(super) lease_until: Timestamp,
 }
 
-/// What is held since a moment between two others. A range, because an `OR` would walk all that is held.
+/// Finds holds that began in a range of time. A range, because an `OR` would scan all holds.
 const HOLDS: &str = "
     SELECT s.session_id, s.vehicle_no, e.time_ms, e.direction, e.event_id
     FROM session s INDEXED BY session_held CROSS JOIN event e
@@ -38,7 +38,7 @@ const STAYS: &str = "
         AND e.event_no = s.entry_no
     ORDER BY s.session_id LIMIT ?5";
 
-/// A session that awaited something which has ended.
+/// A session whose hold or stay has ended.
 struct Ended {
     session: Uuid,
     vehicle_number: i64,
@@ -105,7 +105,7 @@ fn find(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec
     Ok(ended)
 }
 
-/// The lots, each with the ids of those stays that are longer than its longest.
+/// Returns each lot with the ids of the stays that exceed the lot's maximum.
 fn overdue_ranges(connection: &Connection, rules: &Rules) -> Result<Vec<(i64, IdRange)>, Error> {
     let mut statement =
         connection.prepare_cached("SELECT lot_no, lot_id, time_ms FROM lot WHERE time_ms IS NOT NULL")?;
@@ -120,7 +120,7 @@ fn overdue_ranges(connection: &Connection, rules: &Rules) -> Result<Vec<(i64, Id
     Ok(ranges)
 }
 
-/// What is still awaited.
+/// Counts the holds and the overdue stays.
 pub(super) fn pending(connection: &Connection, rules: &Rules) -> Result<Pending, Error> {
     let held = "SELECT count(*) FROM session INDEXED BY session_held WHERE state = 1";
     let held_exits: i64 = connection.prepare_cached(held)?.query_row([], |row| row.get(0))?;

@@ -1,9 +1,9 @@
-//! Finds events by their id.
+//! The block index of event ids.
 //!
-//! Ids come in no order: an index with a row for each event would cost a page of the file for each. So events are
-//! indexed in blocks of many, each written once and never again: 256 rows a block, one for each bucket of hashes. The
-//! rows of a bucket stand together, so that a look-up reads one stretch of small rows, and then the events that are in
-//! no block yet.
+//! Ids arrive in random order: an index with one row for each event would cost one page write for each. So the index
+//! has blocks of many events. Each block is written once and never changed: 256 rows, one for each bucket of hashes.
+//! All rows of a bucket are adjacent, so a lookup reads one range of small rows, and then the events that are in no
+//! block yet.
 
 use std::ops::ControlFlow;
 
@@ -16,29 +16,30 @@ use super::vehicles::uuid;
 use crate::Error;
 use crate::stored::column;
 
-/// The events of a block, of which the last one's number is a multiple of it; tests have many blocks.
+/// The number of events in a block. The number of its last event is a multiple of this. Tests use a small number, to
+/// have many blocks.
 const BLOCK_EVENTS: usize = if cfg!(test) { 5 } else { 65_536 };
-/// As many as a byte has values: the first one of an id's hash says in which bucket it is.
+/// One bucket for each value of a byte: the first byte of an id's hash selects the bucket.
 const BUCKETS: usize = 256;
-/// A row's key is its bucket, and behind that in so many bits its block.
+/// The key of a row has the bucket in its upper bits, and the block in this many lower bits.
 const BLOCK_BITS: u32 = 40;
-/// An event in a row: four bytes of the hash, and its place in the block.
+/// The size of an event's entry in a row: four bytes of the hash, and the event's index in the block.
 const ENTRY_BYTES: usize = 6;
 
 const BUCKET: &str = "SELECT place, entries FROM event_index WHERE place BETWEEN ?1 AND ?2";
 
 const UNINDEXED: &str = "SELECT event_no FROM event WHERE event_no > ?1 AND event_id = ?2 ORDER BY event_no";
 
-/// The events that are in no block yet, as the writer knows them.
+/// The writer's buffer of events that are in no block yet.
 #[derive(Debug, Default)]
 pub(super) struct Unindexed {
-    /// How many blocks there are.
+    /// The number of complete blocks.
     blocks: i64,
-    /// The hashes of the ids of the events behind them, in order of their numbers.
+    /// The hashes of the ids of later events, in order of event numbers.
     hashes: Vec<u64>,
 }
 
-/// What a transaction added, for when it is committed.
+/// What a transaction added to the index, to be applied to [`Unindexed`] after the commit.
 #[derive(Debug, Default)]
 pub(super) struct Added {
     blocks: usize,
@@ -46,7 +47,7 @@ pub(super) struct Added {
 }
 
 impl Unindexed {
-    /// Adds new events, in order of their numbers, and writes the blocks that are whole with them.
+    /// Adds new events in order of their numbers, and writes the blocks that they complete.
     pub(super) fn add<'a>(
         &self,
         connection: &Connection,
@@ -61,7 +62,7 @@ impl Unindexed {
         Ok(Added { blocks, hashes })
     }
 
-    /// Goes on after what is committed.
+    /// Applies what a committed transaction added.
     pub(super) fn advance(&mut self, added: Added) {
         self.hashes.extend(added.hashes);
         self.hashes.drain(..added.blocks * BLOCK_EVENTS);
@@ -69,7 +70,7 @@ impl Unindexed {
     }
 }
 
-/// Writes the blocks that are whole and missing: a ledger that an older program made has none.
+/// Writes missing blocks. The ledger of an older program has none.
 pub(super) fn catch_up(connection: &mut Connection) -> Result<Unindexed, Error> {
     let mut blocks = blocks(connection)?;
     let before = blocks;
@@ -77,11 +78,12 @@ pub(super) fn catch_up(connection: &mut Connection) -> Result<Unindexed, Error> 
         let hashes = hashes_after(connection, blocks)?;
         if hashes.len() < BLOCK_EVENTS {
             if blocks > before {
-                tracing::info!(blocks = blocks - before, "events of the ledger are indexed by their ids");
+                tracing::info!(blocks = blocks - before, "indexed the events of the ledger by their ids");
             }
             return Ok(Unindexed { blocks, hashes });
         }
-        // Each for itself: a long one would make a long log, and a stop would have it all done again.
+        // One transaction for each block: a long one would grow the write-ahead log, and an interruption would lose all
+        // its work.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         write_block(&transaction, blocks, hashes.into_iter())?;
         transaction.commit()?;
@@ -89,8 +91,8 @@ pub(super) fn catch_up(connection: &mut Connection) -> Result<Unindexed, Error> 
     }
 }
 
-/// Hands over the numbers of events that may have this id, the smallest first: all that have it, hardly ever another.
-/// Nothing is read behind the one at which `take` breaks.
+/// Passes the numbers of all events that may have this id to `take`, in ascending order; very rarely one of them has
+/// another id. Stops reading when `take` breaks.
 pub(super) fn look_up(
     connection: &Connection,
     id: Uuid,
@@ -121,7 +123,7 @@ pub(super) fn look_up(
     Ok(())
 }
 
-/// The rows of one block: in each the entries of a bucket, sorted.
+/// Writes the rows of one block: the sorted entries of each bucket.
 fn write_block(connection: &Connection, block: i64, hashes: impl Iterator<Item = u64>) -> Result<(), Error> {
     let mut buckets: Vec<Vec<[u8; ENTRY_BYTES]>> = vec![Vec::new(); BUCKETS];
     for (place, hash) in (0..=u16::MAX).zip(hashes) {
@@ -138,14 +140,14 @@ fn write_block(connection: &Connection, block: i64, hashes: impl Iterator<Item =
     Ok(())
 }
 
-/// How many blocks there are: each has a row in the last bucket.
+/// Returns the number of blocks: each has a row in the last bucket.
 fn blocks(connection: &Connection) -> Result<i64, Error> {
     let mut last = connection.prepare_cached("SELECT max(place) FROM event_index")?;
     let last: Option<i64> = last.query_row([], |row| row.get(0))?;
     Ok(last.map_or(0, |last| last - place(BUCKETS - 1, 0) + 1))
 }
 
-/// The hashes of the events behind so many blocks, of one block at most.
+/// Returns the hashes of the events after the given number of blocks, for one block at most.
 fn hashes_after(connection: &Connection, blocks: i64) -> Result<Vec<u64>, Error> {
     let select = "SELECT event_no, event_id FROM event WHERE event_no > ?1 ORDER BY event_no LIMIT ?2";
     let mut statement = connection.prepare(select)?;
@@ -170,7 +172,7 @@ fn bucket(hash: u64) -> usize {
     usize::from(hash.to_be_bytes()[0])
 }
 
-/// The part of a hash that a row has.
+/// Returns the part of a hash that is stored in a row.
 fn short(hash: u64) -> [u8; 4] {
     let [_, _, _, _, short @ ..] = hash.to_be_bytes();
     short

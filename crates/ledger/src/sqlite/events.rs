@@ -1,4 +1,4 @@
-//! Reads events whole: by their id, and around a time of their vehicle.
+//! Reads complete events: by id, and around a time of a vehicle.
 
 use std::ops::ControlFlow;
 
@@ -65,7 +65,7 @@ pub(super) fn of_vehicle(
     numbers.map(|number| row(number, &stored.timeline)).collect()
 }
 
-/// The number of an event's vehicle, and its columns.
+/// Returns the number of an event's vehicle, and the event's columns.
 fn whole(connection: &Connection, number: i64) -> Result<(i64, StoredEvent), Error> {
     let mut statement = connection.prepare_cached(WHOLE)?;
     let mut rows = statement.query(params![number])?;

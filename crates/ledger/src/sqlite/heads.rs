@@ -17,9 +17,10 @@ use crate::Error;
 use crate::rows::StoredVehicle;
 use crate::stored::{self, column};
 
-/// A turn begins when so many vehicles are ahead of their rows, which take about 20 MB; tests have many turns.
+/// A checkpoint begins when this many vehicles are ahead of their rows, which take about 20 MB; tests have many of
+/// them.
 const TURN_VEHICLES: usize = if cfg!(test) { 5 } else { 65_536 };
-/// A slice has at least so many vehicles.
+/// A slice has at least this many vehicles.
 const SLICE_VEHICLES: usize = if cfg!(test) { 1 } else { 64 };
 
 /// The states ahead of the rows, for the writer and for readers.
@@ -155,7 +156,7 @@ impl Turn {
 pub(super) fn log(connection: &Connection, ahead: &[(Vehicle, Head)]) -> Result<i64, Error> {
     if !ahead.is_empty() {
         let heads: Vec<&Head> = ahead.iter().map(|(_, head)| head).collect();
-        let bytes = postcard::to_stdvec(&heads).expect("memory takes what is written, and every part has a length");
+        let bytes = postcard::to_stdvec(&heads).expect("serializing into a Vec cannot fail");
         connection.prepare_cached("INSERT INTO vehicle_log (heads) VALUES (?1)")?.execute(params![bytes])?;
     }
     let last = "SELECT coalesce(max(number), 0) FROM vehicle_log";

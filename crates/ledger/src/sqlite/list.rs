@@ -1,4 +1,4 @@
-//! Pages of sessions.
+//! Reads pages of sessions.
 
 use parking::{SessionId, State};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -25,7 +25,7 @@ pub(super) fn sessions(
     read::sessions(connection, &merge(ids, page))
 }
 
-/// A search for the ids of one page.
+/// Searches for the ids of one page.
 struct Search<'a> {
     connection: &'a Connection,
     heads: &'a Heads,
@@ -56,7 +56,7 @@ impl Search<'_> {
         Ok(ids)
     }
 
-    /// Adds the ids of the first sessions of the page among `rows`.
+    /// Adds the ids of the page's first sessions among `rows`.
     fn scan(&self, rows: &str, ids: &mut Vec<SessionId>) -> Result<(), Error> {
         let sql = scan_sql(rows, self.page.order);
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -74,7 +74,8 @@ impl Search<'_> {
         Ok(lots.collect::<Result<_, _>>()?)
     }
 
-    /// The first sessions of a vehicle hang on the chain of its events; what is not there is in an index.
+    /// Finds the first sessions of a vehicle through the chain of its events, and those outside of the chain through an
+    /// index.
     fn of_plate(&self, plate: &str) -> Result<Vec<SessionId>, Error> {
         let mut ids = Vec::new();
         for (vehicle, row) in vehicles::by_plate(self.connection, self.heads, plate)? {
@@ -94,7 +95,7 @@ impl Search<'_> {
         Ok(ids)
     }
 
-    /// Whether an event has given a session, and one that is asked for.
+    /// Whether the session exists and is in one of the chosen states.
     fn is_chosen(&self, id: SessionId) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached("SELECT state FROM session WHERE session_id = ?1")?;
         let state = statement.query_row(params![id.as_uuid().as_bytes()], |row| row.get(0)).optional()?;
@@ -103,8 +104,8 @@ impl Search<'_> {
     }
 }
 
-/// The rows of a scan. Every scan names its index: without statistics the planner might take another. Words and numbers
-/// of this program alone go into SQL.
+/// Returns the rows of a scan. Every scan names its index: without statistics the planner might choose another. The SQL
+/// contains only words and numbers of this program.
 pub(super) fn rows_of(scan: Scan, lot: Option<i64>) -> String {
     let of_lot = lot.map_or_else(String::new, |number| format!(" AND lot_no = {number}"));
     let main = if lot.is_some() { "INDEXED BY session_lot " } else { "" };
@@ -119,12 +120,12 @@ pub(super) fn rows_of(scan: Scan, lot: Option<i64>) -> String {
     }
 }
 
-/// The listed sessions of a vehicle in one of these states.
+/// Selects the listed sessions of a vehicle in one of these states.
 pub(super) fn listed_rows(vehicle_number: i64, states: &str) -> String {
     format!("INDEXED BY session_listed WHERE listed = 1 AND vehicle_no = {vehicle_number} AND state IN ({states})")
 }
 
-/// The ids of the first sessions among `rows`.
+/// Selects the ids of the first sessions among `rows`.
 pub(super) fn scan_sql(rows: &str, order: Order) -> String {
     let order = direction(order);
     format!(

@@ -1,5 +1,5 @@
-//! The lock on a ledger's file: a file beside it. Two writers would be safe in SQLite, but two summary APIs on one file are
-//! a mistake.
+//! The lock file beside a ledger's file. SQLite would allow two writers, but two summary APIs on one file are a
+//! configuration error.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// The lock of the ledger at `path`, for as long as it is kept.
+/// Takes the lock of the ledger at `path` until the returned file is dropped.
 pub(super) fn take(path: &Path) -> Result<File, Error> {
     let beside = file(path);
     let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
     let lock = opened.map_err(|error| {
         let beside = beside.display();
         Error::Config(format!(
-            "can't make {beside} ({error}): the ledger needs a folder that exists and can be written; make it, or name \
-             a file in another one in DWELL_DATABASE_URL"
+            "can't create {beside} ({error}): the ledger needs an existing, writable folder; create it, or name a file in \
+            another folder in DWELL_DATABASE_URL"
         ))
     })?;
     locked(lock, path)
 }
 
-/// The same, if there is a lock already; none is made.
+/// Like [`take`], but only if the lock file exists; creates none.
 pub(super) fn take_if_any(path: &Path) -> Result<Option<File>, Error> {
     File::open(file(path)).ok().map(|lock| locked(lock, path)).transpose()
 }
@@ -43,7 +43,7 @@ fn locked(lock: File, path: &Path) -> Result<File, Error> {
     }
 }
 
-/// The file whose lock it is.
+/// Returns the path of the ledger's lock file.
 pub(super) fn file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

@@ -2,8 +2,8 @@
 //! that.
 //!
 //! A thread of its own copies the log's pages while the writer goes on. The writer then copies the little that it has
-//! written meanwhile, and its next transaction begins the log anew. When nothing is written for a while, and at the end,
-//! the log is emptied: the file alone is then the whole ledger.
+//! written meanwhile, and its next transaction restarts the log at its beginning. When nothing is written for a while,
+//! and at the end, the log is emptied: the file alone is then the whole ledger.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use super::place::Place;
 use super::schema;
 use crate::Error;
 
-/// A transaction with so many events is one of a backlog.
+/// A transaction with at least this many events belongs to a backlog.
 const BACKLOG_EVENTS: usize = 500;
 
-/// The log goes back into the file when it has so many pages.
+/// The log is copied into the file when it has this many pages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MostPages {
-    /// While a backlog is worked off: many pages change often, and go back once.
+    /// While a backlog is processed: many pages change often, and go back once.
     pub(super) of_backlog: i32,
     /// Otherwise, when somebody waits for each transaction: little at once, which holds up few of them.
     pub(super) otherwise: i32,

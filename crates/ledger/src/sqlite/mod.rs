@@ -62,11 +62,12 @@ pub struct SqliteLedger {
 }
 
 impl SqliteLedger {
-    /// Opens the ledger in the file at `path`, which is made at `now` when it does not exist. Its folder must exist.
+    /// Opens the ledger in the file at `path`; creates it at `now` if the file does not exist. Its folder must exist.
     ///
     /// # Errors
-    /// [`Error::Config`] when the file can't be made or is not a ledger that this program knows, [`Error::InUse`] when
-    /// another process has it.
+    ///
+    /// [`Error::Config`] if the file can't be created or does not contain a ledger that this program knows,
+    /// [`Error::InUse`] if another process has opened it.
     pub async fn open(path: &Path, now: Timestamp) -> Result<Self, Error> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
@@ -199,7 +200,7 @@ impl Ledger for SqliteLedger {
     async fn ping(&self) -> Result<(), Error> {
         let place = Arc::clone(&self.place);
         let checked = tokio::task::spawn_blocking(move || place.check_closely());
-        checked.await.map_err(|error| Error::Unavailable(format!("looking at its files failed: {error}")))??;
+        checked.await.map_err(|error| Error::Unavailable(format!("checking its files failed: {error}")))??;
         self.writer.look().await?;
         self.readers.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
     }
@@ -238,13 +239,14 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// Plates are personal data: a new file is readable by its owner alone. SQLite gives its other files the same rights.
+/// Creates the file readable only by its owner, because plates are personal data. SQLite gives its other files the same
+/// permissions.
 fn make_private(path: &Path) -> Result<(), Error> {
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map(drop).map_err(|error| {
         let file = path.display();
         Error::Config(format!(
-            "can't open the ledger {file} ({error}): name a file that this user may write in DWELL_DATABASE_URL"
+            "can't open the ledger {file} ({error}): name a file in DWELL_DATABASE_URL that this user may write"
         ))
     })
 }

@@ -1,4 +1,4 @@
-//! A look at a file that changes nothing: is it a ledger that this program knows, and is it free?
+//! Probes a file without changing it: whether it contains a ledger that this program knows, and whether it is in use.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use parking::GivenRules;
 use super::{lock, schema};
 use crate::{Error, Probe};
 
-/// Looks at the file at `path`, which need not be there; its folder must.
+/// Probes the file at `path`, which may be missing; its folder must exist.
 pub(crate) async fn probe(path: &Path, given: &GivenRules) -> Result<Probe, Error> {
     let (path, given) = (path.to_owned(), given.clone());
     let looked = tokio::task::spawn_blocking(move || look(&path, &given));
-    looked.await.map_err(|error| Error::Unavailable(format!("looking at it failed: {error}")))?
+    looked.await.map_err(|error| Error::Unavailable(format!("probing it failed: {error}")))?
 }
 
 fn look(path: &Path, given: &GivenRules) -> Result<Probe, Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     if !folder.is_dir() {
         let folder = folder.display();
-        return Err(Error::Config(format!("there is no folder {folder}, and none is made for the ledger")));
+        return Err(Error::Config(format!("there is no folder {folder}, and the ledger does not create it")));
     }
-    // Kept while the file is read, so that nobody begins to write it just then.
+    // Held while the file is read, so that no process starts writing it meanwhile.
     let _lock = lock::take_if_any(path)?;
     let rules = if path.exists() { schema::look(path, given)? } else { None };
     let is_read_only = path.metadata().is_ok_and(|file| file.permissions().readonly());

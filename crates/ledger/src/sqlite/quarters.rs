@@ -1,4 +1,4 @@
-//! What each quarter hour of a lot saw: written with the sessions that it follows from, and read for statistics.
+//! Writes the counts of quarter hours together with the sessions they follow from, and reads them for statistics.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ const WRITE: &str = "INSERT OR REPLACE INTO lot_quarter VALUES (?1, ?2, ?3, ?4, 
 /// While all sessions are counted, report the progress after this many.
 const REPORTED_SESSIONS: usize = 10_000;
 
-/// Adds differences to the quarters.
+/// Adds differences to the stored quarters.
 pub(super) fn add(connection: &Connection, rollup: &Rollup) -> Result<(), Error> {
     let mut find = connection.prepare_cached(FIND)?;
     let mut write = connection.prepare_cached(WRITE)?;
@@ -43,7 +43,7 @@ pub(super) fn add(connection: &Connection, rollup: &Rollup) -> Result<(), Error>
     Ok(())
 }
 
-/// Counts the quarters of all sessions that are there, in bounded memory.
+/// Counts the quarters of all sessions in bounded memory.
 pub(super) fn count_all(connection: &Connection) -> Result<(), Error> {
     let mut sessions = connection
         .prepare("SELECT lot_no, state, entry_ms, exit_ms FROM session WHERE source = 0 ORDER BY session_id")?;
@@ -71,13 +71,13 @@ const QUARTERS: &str = "
     SELECT quarter_no, entries, exits, matched, unmatched_exits, unmatched_entries, inside_ms, dwell_ms, dwells
     FROM lot_quarter WHERE lot_no = ?1 AND quarter_no >= ?2 AND quarter_no < ?3 ORDER BY quarter_no";
 
-/// By how many more vehicles are inside now than when a quarter hour began.
+/// The change in the number of vehicles inside since the start of a quarter hour.
 const SINCE: &str = "
     SELECT coalesce(sum(entries - unmatched_entries - matched), 0) FROM lot_quarter WHERE lot_no = ?1 AND quarter_no >= ?2";
 
 const FIRST: &str = "SELECT min(quarter_no) FROM lot_quarter WHERE lot_no = ?1";
 
-/// Some quarters of a lot.
+/// Returns a range of a lot's quarters.
 pub(super) fn of_lot(connection: &Connection, lot: &LotId, quarters: &Range<i64>) -> Result<Quarters, Error> {
     let Some(lot_number) = vehicles::lot_number(connection, lot)? else { return Ok(Quarters::default()) };
     let mut statement = connection.prepare_cached(QUARTERS)?;
@@ -95,7 +95,7 @@ pub(super) fn of_lot(connection: &Connection, lot: &LotId, quarters: &Range<i64>
     Ok(Quarters { quarters: found, inside_after: inside - since, first })
 }
 
-/// Notes that a correlator was connected in a quarter hour.
+/// Records that a correlator was connected in a quarter hour.
 pub(super) fn note_connected(connection: &Connection, quarter: i64) -> Result<(), Error> {
     connection.prepare_cached("INSERT OR IGNORE INTO connected_quarter VALUES (?1)")?.execute(params![quarter])?;
     Ok(())
@@ -103,11 +103,11 @@ pub(super) fn note_connected(connection: &Connection, quarter: i64) -> Result<()
 
 const CONNECTED: &str = "SELECT quarter_no FROM connected_quarter WHERE quarter_no >= ?1 AND quarter_no < ?2";
 
-/// A note from before the ledger was made is that of a wrong clock.
+/// Entries from before the ledger was created come from a wrong clock.
 const CONNECTED_SINCE: &str = "
     SELECT min(quarter_no) FROM connected_quarter WHERE quarter_no >= (SELECT created_ms FROM ledger) / 900000";
 
-/// In which of these quarter hours a correlator was connected.
+/// Returns those of these quarter hours in which a correlator was connected.
 pub(super) fn connected(connection: &Connection, quarters: &Range<i64>) -> Result<Connected, Error> {
     let mut statement = connection.prepare_cached(CONNECTED)?;
     let rows = statement.query_map(params![quarters.start, quarters.end], |row| row.get(0))?;
@@ -123,7 +123,7 @@ const RECENT: &str = "
 const OPEN_BEFORE: &str = "
     SELECT count(*) FROM session INDEXED BY session_open WHERE state = 0 AND lot_no = ?1 AND session_id <= ?2";
 
-/// How a lot stands.
+/// Returns the recent counts of a lot.
 pub(super) fn recent(connection: &Connection, asked: &RecentOf) -> Result<Recent, Error> {
     let Some(lot_number) = vehicles::lot_number(connection, &asked.lot)? else { return Ok(Recent::default()) };
     let mut statement = connection.prepare_cached(RECENT)?;

@@ -64,7 +64,7 @@ pub(super) const PLATE: &str = "SELECT plate FROM vehicle WHERE vehicle_no = ?1"
 
 pub(super) const END: &str = "SELECT event_id, gate FROM event WHERE event_no = ?1";
 
-/// One session.
+/// Returns one session.
 pub(super) fn session(connection: &Connection, id: SessionId) -> Result<Option<SessionRow>, Error> {
     let mut statement = connection.prepare_cached(SESSION)?;
     let mut rows = statement.query(params![id.as_uuid().as_bytes()])?;
@@ -87,7 +87,7 @@ pub(super) fn session(connection: &Connection, id: SessionId) -> Result<Option<S
     session.row().map(Some)
 }
 
-/// The sessions with these ids, in the order asked for.
+/// Returns the sessions with these ids, in the order of the ids.
 pub(super) fn sessions(connection: &Connection, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
     ids.iter().filter_map(|id| session(connection, *id).transpose()).collect()
 }
@@ -105,7 +105,7 @@ fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<uuid::
     Ok(bytes.map(uuid::Uuid::from_bytes))
 }
 
-/// Every lot that has events or saved summaries, by name.
+/// Returns every lot that has events or saved summaries, by name.
 pub(super) fn lots(connection: &Connection) -> Result<Vec<LotRow>, Error> {
     let mut statement = connection.prepare_cached("SELECT lot_id, inside, time_ms FROM lot ORDER BY lot_id")?;
     let mut rows = statement.query([])?;

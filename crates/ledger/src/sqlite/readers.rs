@@ -1,4 +1,4 @@
-//! Read-only connections, lent to one reader each and used off the async threads.
+//! A pool of read-only connections. Each is lent to one reader at a time and used outside of the async threads.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,14 @@ use super::place::Place;
 use super::schema;
 use crate::Error;
 
-/// As many reads run at once.
+/// Limits the concurrent reads.
 const READERS: usize = 4;
-/// How long a read waits for its turn.
+/// Limits the time a read waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest read. The write-ahead log can't begin anew while a read goes on, so none may go on for ever.
+/// Limits the duration of a read. An open read keeps the write-ahead log from restarting at its beginning, so the log
+/// would grow.
 const LONGEST: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
-/// A read looks at the time after this many steps of SQLite's virtual machine, which take about a millisecond.
+/// A read checks its deadline after this many steps of SQLite's virtual machine, which take about a millisecond.
 const STEPS: i32 = 50_000;
 
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Readers {
         Self { path, place, idle: Mutex::new(Vec::with_capacity(READERS)), turns: Semaphore::new(READERS) }
     }
 
-    /// Runs `work` on a connection; all that it reads is of one moment.
+    /// Runs `work` on a connection, with one snapshot for all its reads.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -41,20 +42,20 @@ impl Readers {
         self.read_within(LONGEST, work).await
     }
 
-    /// Runs `work` on a connection, for at most `longest`; all that it reads is of one moment.
+    /// Runs `work` on a connection for at most `longest`, with one snapshot for all its reads.
     pub(super) async fn read_within<T: Send + 'static>(
         self: &Arc<Self>,
         longest: Duration,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let readers = Arc::clone(self);
-        // A read whose caller has gone away ends before the next one takes its turn.
+        // A task of its own, so that a read whose caller has gone still holds its permit until it ends.
         let done = tokio::spawn(async move {
             let turn = tokio::time::timeout(PATIENCE, readers.turns.acquire()).await;
             let turn = turn.map_err(|_| {
-                Error::Unavailable(format!("{READERS} reads are running, and none ended in {PATIENCE:?}"))
+                Error::Unavailable(format!("all {READERS} reader connections were busy for {PATIENCE:?}"))
             })?;
-            let _turn = turn.map_err(|_| Error::Unavailable("this process has closed it".into()))?;
+            let _turn = turn.map_err(|_| Error::Unavailable("this process has closed the ledger".into()))?;
             let lender = Arc::clone(&readers);
             let read = tokio::task::spawn_blocking(move || lender.lend(longest, work));
             read.await.map_err(|error| Error::Unavailable(format!("a read failed: {error}")))?
@@ -62,7 +63,7 @@ impl Readers {
         done.await.map_err(|error| Error::Unavailable(format!("a read failed: {error}")))?
     }
 
-    /// Ends: waits a little for the reads that go on, and closes all connections.
+    /// Waits a limited time for running reads, and closes all connections.
     pub(super) async fn close(&self) {
         let all = self.turns.acquire_many(u32::try_from(READERS).unwrap_or(u32::MAX));
         let turns = tokio::time::timeout(LONGEST, all).await;
@@ -85,7 +86,7 @@ impl Readers {
         }
         match result {
             Err(Error::Unavailable(reason)) if begun.elapsed() > longest => Err(Error::Unavailable(format!(
-                "a read was ended after {longest:?}, because the write-ahead log grows while a read goes on ({reason})"
+                "a read was aborted after {longest:?}, because the write-ahead log grows during a read ({reason})"
             ))),
             result => result,
         }

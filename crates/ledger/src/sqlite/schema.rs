@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::{heads, quarters, read};
 use crate::{Error, agreed};
 
-/// Each step takes the tables from one schema version to the next; a new ledger takes all of them. Never change one
-/// that was released: add another.
+/// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
+/// a released one: add another.
 ///
 /// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
 /// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
@@ -66,8 +66,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     LOT_QUARTER,
 ];
 
-/// What each quarter hour of a lot saw, which is counted from all sessions after this step, and the quarter hours in
-/// which a correlator was connected. `lot_hour` had the hours of UTC, which are not those of every time zone.
+/// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
+/// sessions are counted after this migration. Also lists the quarter hours in which a correlator was connected.
 const LOT_QUARTER: &str = "
     DROP TABLE lot_hour;
     CREATE TABLE lot_quarter (
@@ -83,27 +83,28 @@ pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Page cache of the writer and of each reader, KiB.
 const WRITER_CACHE_KIB: i64 = 131_072;
 const READER_CACHE_KIB: i64 = 8_192;
-/// The write-ahead log's file is cut to this when it begins anew: what a backlog needs, so that only a log that a reader
-/// had pinned is cut.
+/// The write-ahead log's file is truncated to this size when the log restarts. It is what a backlog needs, so that only
+/// a log that a reader has pinned is truncated.
 pub(super) const LOG_KEPT_BYTES: i64 = 256 * 1024 * 1024;
-/// Prepared statements that a connection keeps: more than there are.
+/// Prepared statements cached by a connection: more than this program uses.
 const STATEMENTS: usize = 96;
 
 /// Opens the one connection that writes; brings the tables to this program's version.
 pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uuid), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    // Before the journal mode, which waits for locks too.
+    // Before setting the journal mode, which can wait for a lock too.
     connection.busy_timeout(BUSY_PATIENCE)?;
     let id = prepare(&mut connection, path, now)?;
     Ok((connection, id))
 }
 
-/// What the rules of the file's ledger would be with the given ones, or why they are refused; `None` without a ledger.
-/// Only reads.
+/// Returns the ledger's rules combined with the given ones, or the reason why the given rules are refused; `None`
+/// without a ledger. Only reads.
 ///
 /// # Errors
-/// When the file is no ledger that this program knows.
+///
+/// Fails if the file does not contain a ledger that this program knows.
 pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rules, Error>>, Error> {
     let looked = open_to_look(path).and_then(|connection| Ok((stored_version(&connection)?, connection)));
     match looked {
@@ -132,7 +133,7 @@ impl Held {
     }
 }
 
-/// What the main file holds without its log; `None` when it has no ledger yet.
+/// Returns what the main file contains without its log; `None` if it has no ledger yet.
 pub(super) fn held(path: &Path) -> Result<Option<Held>, Error> {
     let connection = open_immutable(path)?;
     if stored_version(&connection)?.is_none() {
@@ -146,14 +147,14 @@ pub(super) fn held(path: &Path) -> Result<Option<Held>, Error> {
     }))
 }
 
-/// The id of the ledger that a connection leads to.
+/// Returns the id of the ledger behind a connection.
 pub(super) fn ledger_of(connection: &Connection) -> Result<Uuid, Error> {
     let random: [u8; 16] = connection.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
     Ok(uuid::Builder::from_random_bytes(random).into_uuid())
 }
 
-/// Opens a connection that leaves nothing beside the file. A reader makes a write-ahead log where there is none, and keeps
-/// it; one that is told that nobody writes the file does without.
+/// Opens a connection that leaves no file beside the ledger. An ordinary reader creates a write-ahead log if there is
+/// none, and keeps it; an immutable one does not.
 fn open_to_look(path: &Path) -> Result<Connection, Error> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -163,7 +164,7 @@ fn open_to_look(path: &Path) -> Result<Connection, Error> {
     open_immutable(path)
 }
 
-/// Opens a connection to the main file alone, whatever stands beside it.
+/// Opens a connection to the main file alone and ignores the files beside it.
 fn open_immutable(path: &Path) -> Result<Connection, Error> {
     let unusable = |problem: &dyn Display| Error::Config(format!("{} can't be opened: {problem}", path.display()));
     let whole = std::path::absolute(path).map_err(|error| unusable(&error))?;
@@ -192,7 +193,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
 
 fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<Uuid, Error> {
     let version = match stored_version(connection) {
-        // Nothing was written yet, so that a file of another program stays as it is.
+        // Before the first write, so that a file of another program stays unchanged.
         Err(Error::Corrupt(problem)) => return Err(foreign(path, &problem)),
         version => version?,
     };
@@ -211,7 +212,7 @@ fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<U
     migrate(connection, now)
 }
 
-/// The schema version of a ledger; `None` when the file is empty.
+/// Returns the schema version of a ledger; `None` if the file is empty.
 fn stored_version(connection: &Connection) -> Result<Option<i64>, Error> {
     let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
     let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -219,7 +220,7 @@ fn stored_version(connection: &Connection) -> Result<Option<i64>, Error> {
         return Ok(None);
     }
     if !tables.iter().any(|table| table == "ledger") {
-        return Err(Error::Corrupt("it has tables, but none of a ledger".into()));
+        return Err(Error::Corrupt("it has tables, but not those of a ledger".into()));
     }
     let version = connection.query_row("SELECT schema_version FROM ledger", [], |row| row.get(0)).optional()?;
     Ok(version)
@@ -247,7 +248,7 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
     Ok(id)
 }
 
-/// Takes given rules as those of the ledger, if its events allow them; the rules to decide by.
+/// Pins the given rules if the ledger's events allow them, and returns the rules to decide with.
 pub(super) fn agree_on(transaction: &Transaction<'_>, given: &GivenRules) -> Result<Rules, Error> {
     let (stored, lots) = stored_rules(transaction)?;
     let settled = agreed::settle(stored.as_deref(), &lots, given)?;
@@ -257,7 +258,7 @@ pub(super) fn agree_on(transaction: &Transaction<'_>, given: &GivenRules) -> Res
     Ok(settled.rules)
 }
 
-/// The rules that the ledger was written with, as text, and the lots that have events.
+/// Returns the stored rules as text, and the lots that have events.
 fn stored_rules(connection: &Connection) -> Result<(Option<String>, Vec<LotId>), Error> {
     let rules = connection.query_row("SELECT rules FROM ledger", [], |row| row.get(0))?;
     let lots = read::lots(connection)?.into_iter().filter(|lot| lot.time.is_some());
@@ -279,14 +280,14 @@ fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> 
 }
 
 fn known_version() -> i64 {
-    i64::try_from(MIGRATIONS.len()).expect("a handful")
+    i64::try_from(MIGRATIONS.len()).expect("there are only a few migrations")
 }
 
 fn foreign(path: &Path, problem: &str) -> Error {
     let file = path.display();
     Error::Config(format!(
-        "{file} is not a ledger of this program ({problem}): name another file in DWELL_DATABASE_URL, one that does \
-         not exist is made"
+        "{file} is not a ledger of this program ({problem}): name another file in DWELL_DATABASE_URL; one that does \
+        not exist is created"
     ))
 }
 

@@ -83,7 +83,7 @@ async fn a_ledger_in_use_is_refused_until_the_other_has_ended() {
 async fn a_folder_that_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = refusal(&folder.path().join("missing/ledger.db")).await;
-    assert!(text.contains("missing/ledger.db.lock") && text.contains("needs a folder that exists"), "{text}");
+    assert!(text.contains("missing/ledger.db.lock") && text.contains("needs an existing, writable folder"), "{text}");
 }
 
 #[tokio::test]

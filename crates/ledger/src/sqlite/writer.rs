@@ -116,7 +116,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets the file have no more pages than now and so many; `None` lifts the limit.
+    /// Limits the file to its present pages and `more`; `None` lifts the limit.
     #[cfg(test)]
     pub(super) async fn limit_pages(&self, more: Option<i64>) -> Result<(), Error> {
         ask(self.jobs()?, more, Job::LimitPages).await
