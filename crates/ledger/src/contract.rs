@@ -41,7 +41,7 @@ impl Store {
         Self { url: server.database().await.unwrap(), _folder: None }
     }
 
-    /// Writes past the ledger, as somebody with the database's own tools would.
+    /// Writes past the ledger, like an operator with the database's own tools.
     pub(super) async fn tamper(&self, sql: &str) {
         if let Some(path) = self.url.strip_prefix("sqlite:") {
             rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();

@@ -189,7 +189,7 @@ mod tests {
 
             let told = counted.quantile_ms(permille).unwrap();
 
-            prop_assert!((told - exact).abs() * 100 <= exact, "{told} is told for {exact}");
+            prop_assert!((told - exact).abs() * 100 <= exact, "{told} for an exact {exact}");
         }
 
         #[test]

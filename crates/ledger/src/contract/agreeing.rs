@@ -1,4 +1,4 @@
-//! The rules of a ledger: free while it has no events, and kept from then on.
+//! The rules of a ledger: free to change while it has no events, and pinned from then on.
 
 use parking::{GivenRules, Rules};
 

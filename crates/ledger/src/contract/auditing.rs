@@ -1,4 +1,4 @@
-//! All that the ledger has of each vehicle is read, part by part, and has no fault.
+//! An audit reads everything the ledger has about each vehicle, part by part, and finds no fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ async fn audited(player: &Player) -> (Vec<AuditedVehicle>, usize) {
     (vehicles, parts)
 }
 
-/// All quarter hours compared with the sessions, and in how many parts.
+/// Compares all quarter hours with the sessions; also returns the number of parts.
 pub(super) async fn recounted(player: &Player) -> (Recounted, usize) {
     let (mut all, mut parts, mut next) = (Recounted::default(), 0, Some(QuarterPlace::FIRST));
     while let Some(from) = next {
@@ -48,7 +48,7 @@ async fn faults(player: &Player, vehicles: &[AuditedVehicle]) -> Vec<Fault> {
     vehicles.iter().flat_map(faults).collect()
 }
 
-/// Late events, re-reads, revisions, an end of a hold, unread plates and a summary, of many vehicles.
+/// Late events, re-reads, revisions, the end of a hold, unread plates and a summary, of many vehicles.
 async fn what_was_recorded_is_read_whole_and_has_no_fault(store: Store) {
     let player = Player::on(&store).await;
     let mut recorded: u64 = 0;
@@ -67,7 +67,7 @@ async fn what_was_recorded_is_read_whole_and_has_no_fault(store: Store) {
             player.sees(&events, NOW).await;
         }
     }
-    // An exit alone, whose session its late entry makes void.
+    // An exit alone, whose session becomes void when the late entry arrives.
     let late = vehicle("P3", "LATE");
     player.sees(&[exit(&late, 50)], NOW).await;
     player.sees(&[entry(&late, 40)], NOW).await;
@@ -100,7 +100,7 @@ async fn an_empty_ledger_has_no_vehicles_and_no_quarter_hours(store: Store) {
     assert_eq!(recounted(&player).await, (Recounted::default(), 1));
 }
 
-/// Before the first event of the vehicle stands its last one.
+/// The first event of the vehicle points to its last one.
 async fn a_chain_of_events_that_is_a_circle_is_told_for_each_event(store: Store) {
     let player = Player::on(&store).await;
     let car = vehicle("P3", "ABC123");
@@ -117,7 +117,7 @@ async fn a_chain_of_events_that_is_a_circle_is_told_for_each_event(store: Store)
     assert!(asked.is_err() || asked.is_ok_and(|events| events.len() == 3));
 }
 
-/// Each process has numbers for its events in advance, so that a later event may have a smaller one.
+/// Each process reserves event numbers in advance, so a later event may have a smaller number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: ci/test"]
 async fn events_of_one_vehicle_that_two_processes_record_are_in_its_chain_whatever_their_numbers() {
@@ -136,7 +136,7 @@ async fn events_of_one_vehicle_that_two_processes_record_are_in_its_chain_whatev
     assert_eq!(faults(&first, &vehicles).await, []);
 }
 
-/// One count is raised, and the row of one quarter hour is moved to another one in which nothing happened.
+/// One count is raised, and the row of one quarter hour is moved to another one without passages.
 async fn a_stored_count_that_the_sessions_do_not_give_is_told_with_both_numbers(store: Store) {
     let player = Player::on(&store).await;
     for hour in 0..6 {

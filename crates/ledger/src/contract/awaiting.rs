@@ -1,4 +1,4 @@
-//! Ends of holds and of stays that are too long are found, leased, and found again when nobody records them.
+//! Ended holds and overdue stays are found and leased, and found again if their end is not recorded.
 
 use matching::{Due, Outcome};
 use parking::{GateEvent, State, Vehicle};
@@ -54,7 +54,7 @@ async fn an_exit_that_found_its_entry_is_not_due(store: Store) {
     let later = NOW.plus_millis(player.rules.hold_ms);
     assert_eq!(player.due(9, later).await, []);
 
-    // An earlier exit takes the entry. The other is held again, and its time counts from its first recording.
+    // An earlier exit takes the entry. The other exit is held again, and its hold counts from its first recording.
     player.sees(&[exit(&car, 15)], later).await;
 
     assert_eq!(keys(&player.due(9, later).await), [(&car, vec![30])]);
@@ -135,7 +135,7 @@ async fn what_is_due_comes_with_a_timeline_that_has_it(store: Store) {
     expected[0].state = State::UnmatchedExit;
     assert_eq!(player.sessions(SessionFilter::default()).await, expected);
     assert_eq!(player.due(9, ended.plus_millis(3_600_000)).await, []);
-    // What has ended stays so when the timeline is made from the events again.
+    // What has ended stays ended when the timeline is rebuilt from the events.
     player.sees(&[entry(&car, -30), exit(&car, -20)], ended).await;
     assert_eq!(player.state(&events[0]).await, Some(State::UnmatchedExit));
 }
@@ -148,7 +148,7 @@ async fn two_that_ask_at_once_get_different_vehicles(store: Store) {
 
     let (one, other) = tokio::join!(player.due(20, ended), player.due(20, ended));
 
-    // A row that is just being leased may be passed over, so together they may have less than all, never one twice.
+    // A row that is being leased may be skipped, so both together may return less than all, but never one twice.
     let mut leased: Vec<&Vehicle> = one.iter().chain(&other).map(|due| &due.vehicle).collect();
     let given = leased.len();
     leased.sort();

@@ -1,4 +1,4 @@
-//! Events are found by their id and by their vehicle, and the changes of a session in the list of all.
+//! Events are found by id and by vehicle, and the changes to a session are found in the list of all changes.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ contract![
     the_changes_of_a_session_are_found_whatever_the_clock_did,
 ];
 
-/// The row of an event that the player has recorded at `NOW`.
+/// The row of an event that the player recorded at `NOW`.
 fn row(event: &GateEvent, flags: matching::Flags) -> EventRow {
     EventRow {
         vehicle: event.vehicle.clone(),
@@ -63,7 +63,7 @@ async fn an_event_is_found_whole_by_its_id(store: Store) {
 async fn every_event_of_many_is_found_by_its_id_also_after_a_restart(store: Store) {
     let cars: Vec<Vehicle> = (0..7).map(|number| vehicle("P3", &format!("CAR{number}"))).collect();
     let mut seen: Vec<GateEvent> = Vec::new();
-    // Batches that end before, at and behind the end of a block.
+    // Batches that end before, at and after the end of a block.
     for (round, size) in [1_usize, 4, 5, 6, 13, 1, 20].into_iter().enumerate() {
         let player = Player::on(&store).await;
         let at_minute = i64::try_from(round).unwrap() * 100;
@@ -106,7 +106,7 @@ async fn what_is_decided_about_an_event_is_told_as_of_now(store: Store) {
     for due in player.due(9, ended).await {
         player.ends(&due, ended).await;
     }
-    // So many that the timeline is cut, and its flags are in the rows.
+    // Enough events that the timeline is trimmed and their flags are in the rows.
     for stay in 0..30 {
         let more = [entry(&car, stay * 10), exit(&car, stay * 10 + 5)];
         player.sees(&more, NOW).await;
@@ -136,7 +136,7 @@ async fn what_is_decided_about_an_event_is_told_also_while_more_is_recorded(stor
             player.ends(&due, NOW.plus_millis(player.rules.hold_ms)).await;
         }
         let decided = flags_of(&player, &early).await;
-        // So many that the timeline is cut, and the flags of the exit stand in its row.
+        // Enough events that the timeline is trimmed and the flags of the exit are in its row.
         let stays: Vec<GateEvent> =
             (0..30).flat_map(|stay| [entry(&car, stay * 10), exit(&car, stay * 10 + 5)]).collect();
         let is_recorded = Cell::new(false);
@@ -159,7 +159,7 @@ async fn the_events_of_a_vehicle_come_by_time_around_a_moment(store: Store) {
     let player = Player::on(&store).await;
     let car = vehicle("P3", "ABC123");
     let mut events: Vec<GateEvent> = (0..20).map(|number| entry(&car, number * 10)).collect();
-    // The order of recording is another one.
+    // The order of recording differs.
     events.reverse();
     for some in events.chunks(6) {
         player.sees(some, NOW).await;
@@ -196,7 +196,7 @@ async fn an_event_of_an_unread_plate_is_found_by_its_id_alone(store: Store) {
     );
 }
 
-/// The changes of every session, each found for itself, are those of the list.
+/// The changes to every session, each searched by itself, match the list of all changes.
 async fn check_changes(player: &Player) {
     let mut listed: BTreeMap<SessionId, Vec<ChangeRow>> = BTreeMap::new();
     for change in player.ledger.changes(0, 100_000).await.unwrap() {

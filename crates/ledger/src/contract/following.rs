@@ -1,4 +1,4 @@
-//! Whoever follows the changes finds the sessions that they are of.
+//! A client that follows the changes finds the sessions that changed.
 
 use parking::SessionId;
 
@@ -11,7 +11,7 @@ async fn sessions_are_found_by_their_ids_in_the_order_asked_for(store: Store) {
     let player = Player::on(&store).await;
     let cars = ["ONE", "TWO", "THREE"].map(|plate| vehicle("P3", plate));
     for car in &cars {
-        // The exit comes first, so that its own session becomes void.
+        // The exit comes first, so its own session becomes void.
         player.sees(&[exit(car, 60)], NOW).await;
         player.sees(&[entry(car, 0)], NOW).await;
     }

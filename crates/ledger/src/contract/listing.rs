@@ -1,4 +1,4 @@
-//! Lists: every filter, in both orders, page by page, gives each session once.
+//! Lists return each session once, with every filter, in both orders, page by page.
 
 use parking::{GateEvent, State};
 
@@ -17,7 +17,7 @@ async fn a_ledger_of_everything(player: &Player) {
         for stay in 0..6 {
             events.extend([entry(car, stay * 100 + number), exit(car, stay * 100 + 50)]);
         }
-        // One comes back without having left, one leaves twice.
+        // One vehicle enters again without having left, one leaves twice.
         events.extend([entry(car, 610), entry(car, 620), exit(car, 650), exit(car, 660 + number), entry(car, 700)]);
         // Exits come first: most of their sessions become void.
         events.sort_by_key(|event| std::cmp::Reverse(event.key.direction));
@@ -33,7 +33,7 @@ async fn a_ledger_of_everything(player: &Player) {
     }
 }
 
-/// Every session, found without a list.
+/// Every session, read without a list.
 async fn all_rows(player: &Player) -> Vec<SessionRow> {
     let changes = player.ledger.changes(0, 100_000).await.unwrap();
     let mut ids: Vec<_> = changes.iter().map(|change| change.session).collect();

@@ -1,4 +1,4 @@
-//! Plays the correlator: loads, decides, records; and tells what the sessions should be.
+//! Plays the correlator: loads, decides and records, and computes the expected sessions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Store;
 use crate::{Ledger, Order, Page, SessionFilter, SessionRow};
 
-/// When everything is recorded unless a test says otherwise.
+/// The time of recording, unless a test sets another one.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// Minute zero of all tests.
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -28,7 +28,7 @@ pub(super) fn vehicle(lot: &str, plate: &str) -> Vehicle {
     Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
 }
 
-/// An event whose id follows from the other parts, so that the same event can be named twice.
+/// An event whose id follows from its other members, so that a test can name an event again.
 pub(super) fn event(vehicle: &Vehicle, direction: Direction, at_minute: i64) -> GateEvent {
     let time = minute(at_minute);
     let given = SessionId::of_event(vehicle, &EventKey { time, direction, id: Uuid::nil() });
@@ -72,7 +72,7 @@ impl Player {
         loaded.remove(0)
     }
 
-    /// Records events of any vehicles at `now`, in one call, and again those that lost.
+    /// Records events of any vehicles at `now` in one call, and retries those that conflicted.
     pub(super) async fn sees(&self, events: &[GateEvent], now: Timestamp) {
         let mut vehicles: BTreeMap<&Vehicle, Vec<GateEvent>> = BTreeMap::new();
         for event in events {
@@ -89,7 +89,7 @@ impl Player {
         }
     }
 
-    /// The unit of some events of one vehicle, decided from `snapshot` or on a longer one.
+    /// Decides a unit from some events of one vehicle, based on `snapshot`, or on a longer one if needed.
     pub(super) async fn decide(&self, vehicle: &Vehicle, snapshot: Snapshot, events: &[GateEvent]) -> Unit {
         match self.decide_from(vehicle, &snapshot, events, &[]) {
             Ok(unit) => unit,
@@ -125,7 +125,7 @@ impl Player {
         })
     }
 
-    /// Records the end of what was awaited.
+    /// Records the end of a hold or a stay.
     pub(super) async fn ends(&self, due: &Due, now: Timestamp) -> Outcome {
         let unit = self.decide_from(&due.vehicle, &due.snapshot, &[], &due.ended).unwrap();
         self.record_one(unit, now).await
@@ -137,12 +137,12 @@ impl Player {
         outcomes.remove(0)
     }
 
-    /// Vehicles of which something has ended at `now`, leased for a minute.
+    /// Leases for a minute the vehicles of which a hold or a stay has ended at `now`.
     pub(super) async fn due(&self, most: u32, now: Timestamp) -> Vec<Due> {
         self.ledger.due(most, &self.rules, now, now.plus_millis(60_000)).await.unwrap()
     }
 
-    /// All sessions of a filter, page by page, in order.
+    /// Returns all sessions of a filter, page by page, in order.
     pub(super) async fn list(&self, filter: &SessionFilter, limit: u32, order: Order) -> Vec<SessionRow> {
         let mut rows: Vec<SessionRow> = Vec::new();
         loop {
@@ -156,7 +156,7 @@ impl Player {
         }
     }
 
-    /// The sessions that stand, the oldest first.
+    /// Returns the sessions that are not void, oldest first.
     pub(super) async fn sessions(&self, filter: SessionFilter) -> Vec<Session> {
         let rows = self.list(&filter, 100, Order::OldestFirst).await;
         rows.into_iter().map(|row| row.session).collect()
@@ -166,7 +166,7 @@ impl Player {
         self.ledger.session(id_of(event)).await.unwrap().map(|row| row.session.state)
     }
 
-    /// What the sessions of these events are, as long as nothing awaited has ended; by id.
+    /// Returns the expected sessions of these events, by id, as long as no hold or stay has ended.
     pub(super) fn canonical(&self, events: &[GateEvent]) -> Vec<Session> {
         let mut vehicles: BTreeMap<&Vehicle, Vec<EventKey>> = BTreeMap::new();
         for event in events {

@@ -1,4 +1,4 @@
-//! The quarters of a lot are those of its sessions as they stand, whatever came in which order and was revised.
+//! The quarters of a lot match its sessions, in any order of events and after any revision.
 
 use std::collections::BTreeMap;
 
@@ -27,14 +27,14 @@ contract![
 ];
 
 const CASES: u32 = 24;
-/// All quarters that any of these tests has.
+/// Contains every quarter that these tests use.
 const ALWAYS: std::ops::Range<i64> = 0..4_000_000;
 
 async fn of_lot(player: &Player, lot: &str) -> Quarters {
     player.ledger.quarters(&LotId::parse(lot).unwrap(), ALWAYS).await.unwrap()
 }
 
-/// The quarters of a lot, counted from its sessions.
+/// Counts the quarters of a lot from its sessions.
 async fn counted(player: &Player, lot: &str) -> Quarters {
     let filter = SessionFilter { lot: LotId::parse(lot).ok(), ..SessionFilter::default() };
     let mut quarters: BTreeMap<i64, Tally> = BTreeMap::new();
@@ -68,14 +68,14 @@ async fn counted(player: &Player, lot: &str) -> Quarters {
     Quarters { first: quarters.keys().next().copied(), quarters: quarters.into_iter().collect(), inside_after }
 }
 
-/// Without quarters in which nothing is left.
+/// Removes the quarters whose counts are zero.
 fn only_with_any(mut quarters: Quarters) -> Quarters {
     quarters.quarters.retain(|(_, tally)| *tally != Tally::default());
     quarters.first = quarters.quarters.first().map(|(quarter, _)| *quarter);
     quarters
 }
 
-/// Which of three vehicles, which way, at which ten minutes, and whether what is awaited ends after it.
+/// One of three vehicles, the direction, the time in units of ten minutes, and whether holds and stays end after it.
 type Read = (u8, bool, i64, bool);
 
 fn histories() -> impl Strategy<Value = (Vec<Read>, Vec<usize>)> {
@@ -90,13 +90,13 @@ async fn the_quarter_hours_are_those_of_the_sessions_after_any_history(store: St
         let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
         let case = std::cell::Cell::new(0);
         runner.run(&histories(), |(reads, sizes)| {
-            // One ledger for all cases, each with a lot of its own.
+            // All cases share one ledger; each has its own lot.
             case.set(case.get() + 1);
             runtime.block_on(check(&correlator, case.get(), &reads, &sizes))
         })
     });
     checked.await.unwrap().unwrap();
-    // As the adapter itself counts them anew.
+    // The adapter's own recount.
     let (recounted, _) = recounted(&player).await;
     assert!(recounted.different == 0 && recounted.quarters > 0, "{recounted:?}");
 }
@@ -107,7 +107,7 @@ async fn check(player: &Player, case: i64, reads: &[Read], sizes: &[usize]) -> R
         let direction = if *is_exit { Direction::Exit } else { Direction::Entry };
         event(&vehicle(&lot, &format!("CAR{plate}")), direction, *at * 10)
     };
-    // Leases of one round are over in the next.
+    // Leases of one round have expired in the next.
     let mut now = NOW.plus_millis(case * 1_000_000_000);
     let mut rest = reads;
     for size in sizes.iter().cycle() {
@@ -156,7 +156,7 @@ async fn two_units_of_a_vehicle_in_one_call_count_what_stands_in_the_end(store: 
     assert_eq!((matched.iter().sum::<i64>(), quarters.inside_after), (1, 0));
 }
 
-/// Each has vehicles of its own, and all have the same quarter hours, in orders of their own.
+/// Each writer has its own vehicles; all have the same quarter hours, in different orders.
 async fn many_who_record_at_once_count_each_passage_once(store: Store) {
     const HOURS: i64 = 7;
     let player = Player::on(&store).await;
@@ -251,7 +251,7 @@ async fn a_quarter_hour_in_which_a_correlator_was_connected_is_noted_once(store:
     let ledger = &player.ledger;
     assert_eq!(ledger.connected(ALWAYS).await, Ok(Connected::default()));
 
-    // The first of them is from before the ledger was made: a clock was wrong.
+    // The first entry is from before the ledger was created, because a clock was wrong.
     for quarter in [-2, 7, 9, 9, 8, 12] {
         ledger.note_connected(quarter).await.unwrap();
     }

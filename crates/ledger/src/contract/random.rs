@@ -13,10 +13,10 @@ contract![any_history_in_any_order_and_split_gives_the_canonical_sessions];
 
 const CASES: u32 = 48;
 
-/// Which of three vehicles, which way, at which minute.
+/// One of three vehicles, the direction, and the minute.
 type Read = (u8, bool, i64);
 
-/// A history, its order of arrival (repeated reads included), and the sizes of its batches.
+/// A history in its order of arrival, including repeated reads, and the sizes of its batches.
 fn histories() -> impl Strategy<Value = (Vec<Read>, Vec<usize>)> {
     let read = (0..3_u8, any::<bool>(), 0..40_i64);
     (
@@ -35,7 +35,7 @@ async fn any_history_in_any_order_and_split_gives_the_canonical_sessions(store: 
         let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
         let case = std::cell::Cell::new(0);
         runner.run(&histories(), |(reads, sizes)| {
-            // One ledger for all cases, each with a lot of its own.
+            // All cases share one ledger; each has its own lot.
             let lot = format!("case{}", case.replace(case.get() + 1));
             runtime.block_on(check(&player, &lot, &reads, &sizes))
         })

@@ -1,4 +1,4 @@
-//! Units are recorded whole or not at all, if the vehicle stands where the decision found it.
+//! Units are recorded atomically, and only if the vehicle has not changed since the decision.
 
 use matching::{Applied, Base, Outcome, Rule, Snapshot, unread_unit};
 use matching::{Flags, RecordedEvent};
@@ -190,7 +190,7 @@ async fn a_restart_keeps_all(store: Store) {
     assert_eq!(player.sessions(SessionFilter::default()).await, player.canonical(&events));
 }
 
-/// All that a ledger says about a vehicle and its lot.
+/// Everything that a ledger has about a vehicle and its lot.
 #[derive(Debug, PartialEq)]
 struct Everything {
     snapshot: Snapshot,
@@ -211,7 +211,7 @@ impl Everything {
     }
 }
 
-/// Vehicles that come again and again, in no order: with a restart, some are ahead of their rows and some are not.
+/// Vehicles that return often, in no order: at a restart, some are ahead of their rows and some are not.
 async fn every_vehicle_stands_where_it_stood_after_each_restart(store: Store) {
     let cars: Vec<_> = (0..17).map(|number| vehicle("P3", &format!("CAR{number}"))).collect();
     for round in 0..6 {

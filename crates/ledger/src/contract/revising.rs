@@ -1,4 +1,5 @@
-//! Late events revise: sessions become void and stand again, and old events are found behind a cut timeline.
+//! Late events revise sessions: sessions become void and valid again, and old events are found behind a trimmed
+//! timeline.
 
 use parking::{GateEvent, State, Vehicle};
 
@@ -59,7 +60,7 @@ async fn the_time_of_a_lot_never_goes_back(store: Store) {
     assert_eq!(player.ledger.lots().await, Ok(vec![lot]));
 }
 
-/// A vehicle that comes and goes so often that its timeline was cut many times and its sessions are listed.
+/// A vehicle that returns so often that its timeline was trimmed many times and its sessions are listed.
 async fn a_frequent_vehicle(player: &Player, car: &Vehicle) -> Vec<GateEvent> {
     let stays = 0..400;
     let events: Vec<GateEvent> = stays.flat_map(|stay| [entry(car, stay * 10), exit(car, stay * 10 + 5)]).collect();

@@ -1,4 +1,4 @@
-//! Many correlators work on one ledger at once.
+//! Many correlators share one ledger.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn changes_are_numbered_without_gaps_whoever_records(store: Store) {
     let writers: Vec<_> = (0..4)
         .map(|writer| {
             let (player, mut events) = (player.clone(), events_of(writer));
-            // Each in another order, so that they meet.
+            // Each writer has a different order, so that they conflict.
             events.sort_by_key(|event| event.key.id.as_u128().rotate_left(32 * u32::try_from(writer).unwrap()));
             tokio::spawn(async move {
                 for some in events.chunks(16) {
@@ -62,7 +62,7 @@ async fn changes_are_numbered_without_gaps_whoever_records(store: Store) {
     assert_eq!(player.sessions(SessionFilter::default()).await, player.canonical(&all));
     let changes = player.ledger.changes(0, 10_000).await.unwrap();
     assert!(changes.iter().map(|change| change.sequence).eq(1..=u64::try_from(changes.len()).unwrap()));
-    // The last change of each session says where it stands, so the numbers follow the order of recording.
+    // The last change of each session matches the session, so sequence numbers follow the order of recording.
     for row in player
         .list(
             &SessionFilter { states: State::ALL.to_vec(), ..SessionFilter::default() },

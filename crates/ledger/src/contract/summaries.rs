@@ -1,4 +1,4 @@
-//! Summaries that clients save: once each, and apart from timelines and occupancy.
+//! Summaries that clients save are recorded once each, and affect neither timelines nor occupancy.
 
 use matching::Snapshot;
 use parking::{Session, SessionId, Source, State};

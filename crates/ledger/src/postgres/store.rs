@@ -49,7 +49,7 @@ impl Store {
         let wrong = |problem: &dyn std::fmt::Display| {
             // The address itself contains a password.
             Error::Config(format!(
-                "DWELL_DATABASE_URL can't be parsed ({problem}): use the form \
+                "DWELL_DATABASE_URL can't be read ({problem}): use the form \
                  postgres://USER:PASSWORD@HOST:PORT/DATABASE"
             ))
         };

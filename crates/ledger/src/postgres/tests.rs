@@ -1,4 +1,4 @@
-//! What only the ledger in `PostgreSQL` promises; the rest is in the contract.
+//! Claims that only the ledger in `PostgreSQL` makes; the others are in the contract.
 
 use parking::{LotId, Plate, Vehicle};
 
@@ -125,7 +125,7 @@ async fn a_ledger_that_can_t_write_says_so_until_it_can() {
     };
     ledger.save_summary(summary.clone(), NOW).await.unwrap();
 
-    // As on a full disk, reads go well and writes fail.
+    // Like on a full disk, reads succeed and writes fail.
     writable("on").await;
     let other = Summary { exit: NOW.plus_millis(2), ..summary.clone() };
     assert!(matches!(ledger.save_summary(other.clone(), NOW).await, Err(Error::Unavailable(_))));
@@ -140,7 +140,7 @@ async fn a_ledger_that_can_t_write_says_so_until_it_can() {
     assert_eq!(server.query(&url, "SELECT count(*) FROM event").await.unwrap(), "0");
 }
 
-/// Ends the connections of all others, as a restart of the server does.
+/// Closes all other connections, as a restart of the server does.
 async fn disconnect(server: &testbed::SharedPostgres, url: &str) {
     let others = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -179,7 +179,7 @@ async fn an_older_copy_of_the_ledger_is_asked_anew_for_lots_and_numbers() {
     };
     save("BEFORE").await;
 
-    // The copy is from before the first summary, and another lot has got the number since.
+    // The copy is older than the first summary, and another lot has received the number since.
     let older = "TRUNCATE lot, vehicle, event, session, open_stay, change; UPDATE change_count SET changes = 0;
         INSERT INTO lot (lot_no, lot_id) VALUES (1, 'other'); SELECT setval('lot_lot_no_seq', 1)";
     server.query(&url, older).await.unwrap();
@@ -222,11 +222,11 @@ async fn an_event_is_looked_for_in_those_pages_only_that_may_have_it() {
 
     let plan: Vec<&str> = plan.iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|step| step.contains("Bitmap Index Scan on event_id")), "{plan:#?}");
-    // Of an id that very many events have, no more are kept than are told.
+    // Of an id that very many events have, the query keeps no more than the call returns.
     assert!(plan[0].starts_with("Limit"), "{plan:#?}");
 }
 
-/// Checks that a list is read from the end of an index, and not sorted.
+/// Checks that a list is read backwards from an index, without sorting.
 async fn walks(ledger: &PostgresLedger, sql: &str, index: &str) {
     let (first, last) = (format!("'{}'", Uuid::nil()), format!("'{}'", Uuid::max()));
     let sql = sql.replace("$1", &first).replace("$2", &last).replace("$3", "100").replace("$4", "7");

@@ -200,7 +200,7 @@ impl Ledger for SqliteLedger {
     async fn ping(&self) -> Result<(), Error> {
         let place = Arc::clone(&self.place);
         let checked = tokio::task::spawn_blocking(move || place.check_closely());
-        checked.await.map_err(|error| Error::Unavailable(format!("checking its files failed: {error}")))??;
+        checked.await.map_err(|error| Error::Unavailable(format!("looking at its files failed: {error}")))??;
         self.writer.look().await?;
         self.readers.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
     }

@@ -1,4 +1,4 @@
-//! What only the ledger in a file promises; the rest is in the contract.
+//! Claims that only the ledger in a file makes; the others are in the contract.
 
 use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
@@ -122,7 +122,7 @@ async fn every_list_walks_an_index_in_its_order() {
         plan(&listed_rows(7, "0, 1")),
         "SEARCH session USING INDEX session_listed (vehicle_no=? AND session_id>? AND session_id<?)"
     );
-    // There are never many held exits: they are sorted.
+    // There are never many held exits, so sorting them is cheap.
     assert_eq!(plan(&rows_of(Scan::Held, None)), "SCAN session USING INDEX session_held; USE TEMP B-TREE FOR ORDER BY");
 }
 
@@ -182,7 +182,8 @@ async fn a_look_up_by_an_id_that_many_events_have_reads_no_more_than_it_is_to() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
-    // Of 33 in blocks of five, three are in none yet. All are the first of a correlator's, and so have one id.
+    // Of 33 events in blocks of five, three are in no block yet. Each is the first event of a correlator, so all have
+    // the same id.
     for number in 0..33 {
         let unit = Vehicles::default().entry("P3", &format!("CAR{number}"), minute(0));
         ledger.record(vec![unit], &Rules::default(), NOW).await.unwrap();
@@ -250,7 +251,7 @@ async fn what_was_answered_survives_a_kill() {
 async fn saves_until_it_is_killed() {
     let Some(path) = std::env::var_os(LEDGER_TO_FILL) else { return };
     let ledger = SqliteLedger::open(Path::new(&path), NOW).await.unwrap();
-    // Far from the numbers of the process before.
+    // Far from the numbers of the previous process.
     let start = 1_000 * i64::try_from(ledger.changes(0, u32::MAX).await.unwrap().len()).unwrap();
     let save = async |first: i64| {
         for number in (first..).step_by(4) {

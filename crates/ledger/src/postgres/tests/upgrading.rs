@@ -1,4 +1,4 @@
-//! A ledger of an older program is brought up whole, however large it is and whoever still writes to it.
+//! A ledger of an older program is upgraded completely, however large it is and while other programs still write to it.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use crate::testing::{fill_some_hours, minute, vehicle};
 
 const ALWAYS: Range<i64> = 0..i64::MAX;
 
-/// Takes away what the last three steps have made, as in a ledger that counts nothing.
+/// Removes what the last three migrations create, as in a ledger without counts.
 const WITHOUT_COUNTS: &str = "
     DROP FUNCTION only_of_this_schema CASCADE; ALTER TABLE ledger DROP COLUMN quarters_missing_after;
     DROP TABLE lot_quarter; DROP TABLE connected_quarter; UPDATE ledger SET schema_version = 3";
 
-/// Makes it a ledger of schema version 5, as the release before quarter hours wrote it. The hour in it is wrong, so that a
-/// ledger which only splits its hours is noticed.
+/// Turns the database into a ledger of schema version 5, as written by the release before quarter hours. Its hour has a
+/// wrong count, so that a migration that only splits hours fails the test.
 const OF_VERSION_5: &str = "
     DROP TABLE lot_quarter; DROP TABLE connected_quarter;
     ALTER TABLE ledger RENAME COLUMN quarters_missing_after TO hours_missing_after;
     UPDATE ledger SET schema_version = 5;
     INSERT INTO lot_hour (lot_no, hour_no, entries) VALUES (1, 479768, 40)";
 
-/// The stays of 13 hours, and a saved summary, which counts in none.
+/// The stays of 13 hours, and a saved summary, which does not count.
 async fn fill(ledger: &PostgresLedger) -> LotId {
     let lot = fill_some_hours(ledger).await;
     let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(12 * 60), exit: minute(13 * 60) };

@@ -1,4 +1,5 @@
-//! What is written is kept: a full disk is told of and its end noticed, and the write-ahead log goes back into the file.
+//! What is written is kept: a full disk is reported and its end noticed, and the write-ahead log goes back into the
+//! file.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ fn log_length(path: &Path) -> u64 {
     std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |file| file.len())
 }
 
-/// Lets the ledger stand idle until its log is empty.
+/// Leaves the ledger idle until its log is empty.
 pub(super) async fn empty_log(ledger: &SqliteLedger, path: &Path) {
     testbed::wait_until(Duration::from_secs(20), "the log to be emptied", async || {
         ledger.ping().await.unwrap();
@@ -105,7 +106,7 @@ async fn a_read_that_takes_too_long_is_ended_and_frees_the_log() {
 
     let ended = read.await.unwrap();
 
-    assert!(matches!(&ended, Err(Error::Unavailable(text)) if text.contains("a read was ended after")), "{ended:?}");
+    assert!(matches!(&ended, Err(Error::Unavailable(text)) if text.contains("a read was aborted after")), "{ended:?}");
     empty_log(&ledger, &path).await;
 }
 

@@ -1,4 +1,5 @@
-//! The ledger's files are deleted, moved or overwritten while it is open: nothing is answered that would be lost.
+//! If the ledger's files are deleted, moved or overwritten while it is open, it acknowledges nothing that would be
+//! lost.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ struct Opened {
     ledger: SqliteLedger,
 }
 
-/// A ledger with one summary, which is in its file, and another one in its log.
+/// A ledger with one summary in its file, and another one in its log.
 async fn opened() -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/ledger.db");
@@ -28,7 +29,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
-/// Everything that writes, reads or looks says that the ledger was replaced, and names the file.
+/// Every call that writes, reads or checks reports that the ledger was replaced, and names the file.
 async fn assert_replaced(ledger: &SqliteLedger, named: &str) {
     let saved = ledger.save_summary(numbered_summary(3), NOW).await.map(|_| ());
     let recorded = ledger.record(Vec::new(), &Rules::default(), NOW).await.map(|_| ());
@@ -38,7 +39,7 @@ async fn assert_replaced(ledger: &SqliteLedger, named: &str) {
     }
 }
 
-/// Nothing is acknowledged from the moment on at which another copy was written into the file, and soon that is told.
+/// Nothing is acknowledged after another copy was written into the file, and soon every call reports it.
 async fn assert_overwritten(ledger: &SqliteLedger, named: &str) {
     assert!(ledger.save_summary(numbered_summary(3), NOW).await.is_err());
     testbed::wait_until(std::time::Duration::from_secs(20), "the copy to be noticed", async || {

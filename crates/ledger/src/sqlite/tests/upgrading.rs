@@ -1,14 +1,14 @@
-//! A ledger of an older version is upgraded whole, and counted anew from its sessions.
+//! A ledger of an older version is upgraded in one transaction and counted again from its sessions.
 
 use super::*;
 use crate::testing::{fill_some_hours, vehicle};
 
 const ALWAYS: Range<i64> = 0..i64::MAX;
-/// The place of the step that made `lot_hour`, the last one of version 4.
+/// The index of the migration that created `lot_hour`, the last one of version 4.
 const LOT_HOUR: usize = 3;
 
-/// Makes the file a ledger of schema version 4, as the release before quarter hours wrote it. The hour in it is wrong, so
-/// that a ledger which only splits its hours is noticed.
+/// Turns the file into a ledger of schema version 4, as written by the release before quarter hours. Its hour has a
+/// wrong count, so that a migration that only splits hours fails the test.
 fn make_version_4(path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch("DROP TABLE lot_quarter; DROP TABLE connected_quarter").unwrap();
@@ -17,7 +17,7 @@ fn make_version_4(path: &Path) {
     connection.execute("UPDATE ledger SET schema_version = 4", []).unwrap();
 }
 
-/// The stays of 13 hours, and a saved summary, which counts in none.
+/// The stays of 13 hours, and a saved summary, which does not count.
 async fn fill(path: &Path) -> (LotId, Quarters) {
     let ledger = SqliteLedger::open(path, NOW).await.unwrap();
     ledger.agree_on(&GivenRules::default()).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_ledger_whose_upgrade_was_killed_opens_and_counts_right() {
 fn upgrades_until_it_is_killed() {
     let Some(path) = std::env::var_os(LEDGER_TO_UPGRADE) else { return };
     let connection = Connection::open(path).unwrap();
-    // Pages of the transaction are written to the log before its end.
+    // The transaction spills pages to the log before it commits.
     connection.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
     connection.execute_batch(schema::MIGRATIONS[LOT_HOUR + 1]).unwrap();
     quarters::count_all(&connection).unwrap();
