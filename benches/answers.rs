@@ -1,7 +1,7 @@
-//! Hot GraphQL queries over a ledger of a million sessions, with answers that are kept against none that is; alone, and
-//! while summaries are saved, so that every hundredth of a second the kept answers end.
+//! Hot GraphQL queries over a ledger of a million sessions, with a query cache and without: alone, and while a summary
+//! every 10 ms makes all cached answers stale.
 //!
-//! Nothing is to be reached here: the row shows what is saved.
+//! The row has no target; it shows what the cache saves.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::report::{Finding, rate, say};
 use crate::stays::{Filler, LOTS, STAYS_A_VEHICLE};
 use crate::wrk::{CONNECTIONS, Load, load, version};
 
-/// How often a summary is saved beside the load.
+/// The time between two saved summaries.
 const SAVE_EVERY: Duration = Duration::from_millis(10);
-/// With fewer vehicles that take turns, some would come again while they are still inside.
+/// With a smaller cohort, some vehicles would return while they are still inside.
 const COHORT_LEAST: u64 = 50_000;
 const SCRIPT: &str = "answers.lua";
 
-/// What is measured: how answers are kept, and whether summaries are saved beside it.
+/// One variant: the cache, and whether summaries are saved meanwhile.
 #[derive(Debug, Clone, Copy)]
 struct Way<'a> {
     name: &'static str,
@@ -32,11 +32,11 @@ struct Way<'a> {
     with_saves: bool,
 }
 
-/// What was seen of one load.
+/// The result of one load.
 #[derive(Debug)]
 struct Seen {
     load: Load,
-    /// The share of requests that a kept answer answered.
+    /// The share of requests answered from the cache.
     hits: f64,
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     let folder = options.folder()?;
     let sessions = options.events.map_or_else(|| options.sized(1_000_000, 20_000), |events| events / 2);
     Filler::new((sessions / STAYS_A_VEHICLE).max(COHORT_LEAST)).fill(folder.path(), sessions).await?;
-    say(&format!("answers: {sessions} sessions are there"));
+    say(&format!("answers: {sessions} sessions are recorded"));
     let redis = Redis::start().await.context("Redis is needed: see ci/bench")?;
     redis.command(&["CONFIG", "SET", "appendonly", "no"]).await?;
     let url = redis.url();
@@ -67,7 +67,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-/// Lines for the ways that keep answers, each against the first one, which keeps none.
+/// Adds a line for each variant with a cache, compared with the first one, which has none.
 fn tell(finding: &mut Finding, ways: &[Way<'_>], seen: &[Vec<Seen>]) {
     let of = |seen: &[Seen], figure: fn(&Seen) -> f64| median(seen.iter().map(figure).collect());
     let beside = if ways[0].with_saves { ", a summary saved each 10 ms" } else { "" };
@@ -115,7 +115,7 @@ async fn ask(options: &Options, folder: &Path, way: Way<'_>) -> anyhow::Result<S
     Ok(Seen { load, hits: crate::measure::number(hits) / crate::measure::number(all.max(1)) })
 }
 
-/// Saves one summary after the other, each another one, until it is dropped or one fails.
+/// Saves different summaries one after the other until it is dropped or a request fails.
 async fn save(page: &Page, port: u16) -> anyhow::Error {
     let mut each = interval(SAVE_EVERY);
     each.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +124,7 @@ async fn save(page: &Page, port: u16) -> anyhow::Error {
         let begun = number % 86_400;
         let (hours, minutes, seconds) = (begun / 3_600, begun / 60 % 60, begun % 60);
         let entered = format!("2025-09-24T{hours:02}:{minutes:02}:{seconds:02}Z");
-        // Each load has a port of its own, and its summaries the vehicle of that number.
+        // Each load has its own port, and its summaries use that number as the plate.
         let body = format!(
             r#"{{"vehicle_plate":"S{port}","entry_date_time":"{entered}","exit_date_time":"2025-09-26T00:00:00Z"}}"#
         );

@@ -1,4 +1,4 @@
-//! A backlog through the whole pipeline against the same queues consumed and acknowledged without any work.
+//! A backlog through the whole pipeline, compared with consuming and acknowledging the same queues without any work.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,11 +9,12 @@ use crate::measure::{median, number};
 use crate::pipeline::{Pipeline, Servers, per_event};
 use crate::report::{Finding, rate, say};
 
-/// The best that the original design reaches on two cores, events a second: one GET, one POST and one DEL an exit.
+/// The maximum throughput of the original design on two cores, events per second: one GET, one POST and one DEL for
+/// each exit.
 const ORIGINAL_BEST: f64 = 10_250.0;
 const HUNDRED_LEAST: f64 = 150_000.0;
 
-/// Which ledger, and how many events travel in a message.
+/// The ledger, and the number of events in a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variant {
     with_postgres: bool,
@@ -26,10 +27,10 @@ impl Variant {
     pub(crate) const HUNDRED: Self = Self { with_postgres: false, events_per_message: 100 };
 }
 
-/// What a drain took.
+/// The cost of a drain.
 #[derive(Debug)]
 pub(crate) struct Drained {
-    /// From the start of the correlator until all is recorded.
+    /// From the start of the correlator until everything is recorded.
     pub(crate) wall: Duration,
     pub(crate) spent: Vec<(&'static str, Duration)>,
 }
@@ -78,7 +79,7 @@ fn judge(finding: &mut Finding, variant: Variant, ours: f64, theirs: f64) {
     }
 }
 
-/// Drains full queues with the work.
+/// Drains full queues through the pipeline.
 pub(crate) async fn drain(options: &Options, servers: &Servers, truth: Truth) -> anyhow::Result<Drained> {
     let folder = options.folder()?;
     let mut pipeline = Pipeline::start(servers, folder.path()).await?;
@@ -87,13 +88,13 @@ pub(crate) async fn drain(options: &Options, servers: &Servers, truth: Truth) ->
     pipeline.page.all_recorded(truth).await?;
     let wall = begun.elapsed();
     let spent = pipeline.spent();
-    // What was recorded last is acknowledged within one batch; that it is, is checked rather than timed.
+    // The last messages are acknowledged within one batch, which is checked rather than timed.
     servers.are_empty().await?;
     pipeline.end()?;
     Ok(Drained { wall, spent })
 }
 
-/// Writes the events of a backlog into a file.
+/// Writes the events of a backlog to a file.
 pub(crate) fn backlog(options: &Options, file: &Path) -> anyhow::Result<Truth> {
     write_file(&Plan::backlog(options.events(2_000_000, 20_000)), file)
 }

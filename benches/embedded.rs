@@ -1,4 +1,4 @@
-//! The pipeline in one process, all embedded and durable, against the drain through the servers.
+//! The pipeline in one process, embedded and durable, compared with the drain through the servers.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
-//! The seeded gate events of the benchmarks: one traffic, in a file, with what is true of it.
+//! The seeded gate events of the benchmarks: writes the traffic to a file and returns the expected result.
 //!
-//! Visits begin every 229 ms on average (5 million in 318 hours); stays are log-normal with a median of 75 minutes. A share
-//! of the exits is misread as a vehicle that never came in, so that as many entries stay without an exit. A share of the
-//! events is written up to five minutes late, and a share is written twice. The members of a line stand in any order.
-//! The same plan gives the same bytes on every machine. Realistic arrivals by hour are the crate `simulator`'s.
+//! Visits begin every 229 ms on average (5 million in 318 hours); stays are log-normal with a median of 75 minutes. A
+//! share of the exits is misread as a vehicle that never entered, so that as many entries stay without an exit. A share
+//! of the events is written up to five minutes late, and a share is written twice. The members of a line are in varying
+//! order. A plan gives the same bytes on every machine. For realistic arrivals by hour see the crate `simulator`.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,22 +15,22 @@ use anyhow::Context as _;
 use parking::Timestamp;
 use uuid::Uuid;
 
-/// 2024-03-01T00:00:00Z: long over, so that no event is ahead of a clock.
+/// 2024-03-01T00:00:00Z, so far in the past that no event is ahead of a clock.
 const BEGIN_MS: i64 = 1_709_251_200_000;
-/// Twice the mean time between two visits, milliseconds.
+/// Twice the mean time between two visits, in milliseconds.
 const GAP_MAX_MS: u64 = 458;
-/// No event is written later than this after its time, milliseconds.
+/// The maximum delay between an event and its line, in milliseconds.
 const LATE_MAX_MS: u64 = 300_000;
-/// A vehicle is away at least this long, milliseconds: the re-read window of a new ledger.
+/// The minimum time between two visits of a vehicle, in milliseconds: the re-read window of a new ledger.
 const AWAY_MS: i64 = 60_000;
-/// Plates of three letters and four digits.
+/// The number of plates of three letters and four digits.
 const PLATES: u64 = 26 * 26 * 26 * 10_000;
-/// Shares no factor with `PLATES`, so that numbers become plates one to one, and neighbours are unlike.
+/// Coprime to `PLATES`, so that numbers map to plates one to one and neighbours differ.
 const PLATE_STEP: u64 = 48_271;
-/// Vehicles that never came in have numbers from here on.
+/// Vehicles that never entered have numbers from here on.
 const STRANGERS_FROM: u64 = PLATES / 2;
 
-/// A generator of numbers: small, fast, and the same everywhere (splitmix64).
+/// A random number generator that is small, fast and deterministic on every machine (splitmix64).
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 
@@ -46,12 +46,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is small against 2^64.
+    /// Returns a number below `end`, which must be small compared with 2^64.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// A share from 0 to 1.
+    /// Returns a number from 0 to 1.
     fn share(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
     }
@@ -60,9 +60,9 @@ impl Dice {
         self.share() < share
     }
 
-    /// A stay in milliseconds: log-normal, from a minute to three days.
+    /// Returns a stay in milliseconds: log-normal, from a minute to three days.
     fn stay_ms(&mut self) -> i64 {
-        // Twelve shares have a sum that is as good as normal here.
+        // The sum of twelve uniform numbers is close enough to normal.
         let normal = (0..12).map(|_| self.share()).sum::<f64>() - 6.0;
         let minutes = (75.0 * (0.8 * normal).exp()).clamp(1.0, 3.0 * 24.0 * 60.0);
         #[expect(clippy::cast_possible_truncation, reason = "at most three days")]
@@ -70,21 +70,22 @@ impl Dice {
         millis
     }
 
-    /// An event id.
+    /// Returns an event id.
     pub(crate) fn id(&mut self) -> u128 {
-        // The version and the variant of a random UUID, so that every parser takes it.
+        // Has the version and variant bits of a random UUID, so that every parser accepts it.
         let random = (u128::from(self.next()) << 64) | u128::from(self.next());
         (random & !(0xF << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62)
     }
 }
 
-/// Which traffic.
+/// The parameters of the traffic.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Distinct events: two a visit.
+    /// Distinct events: two for each visit.
     pub(crate) events: u64,
     pub(crate) lots: u64,
-    /// So many vehicles, strangers included, come again and again; without it, each comes one to seven times.
+    /// If set, this many vehicles, strangers included, return again and again; otherwise each vehicle comes one to
+    /// seven times.
     pub(crate) vehicles: Option<u64>,
     pub(crate) late: f64,
     pub(crate) duplicates: f64,
@@ -93,31 +94,32 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The log to replay: 50 lots, 5 % late, 1 % twice, a fifth of the exits misread.
+    /// The log to replay: 50 lots, 5 % late, 1 % duplicates, a fifth of the exits misread.
     pub(crate) fn replay(events: u64) -> Self {
         Self { events, lots: 50, vehicles: None, late: 0.05, duplicates: 0.01, strangers: 0.2, seed: 1 }
     }
 
-    /// The backlog to drain: the same, each event once, of few vehicles: 300,000 for 2 million events.
+    /// The backlog to drain: like the replay's traffic, but without duplicates and with few vehicles: 300,000 for 2
+    /// million events.
     pub(crate) fn backlog(events: u64) -> Self {
         Self { vehicles: Some((events * 3 / 20).max(100)), duplicates: 0.0, ..Self::replay(events) }
     }
 }
 
-/// What is true of a traffic.
+/// The expected result of a traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Truth {
     /// Distinct events.
     pub(crate) events: u64,
     /// Exits that belong to an entry.
     pub(crate) matched: u64,
-    /// Exits of vehicles that never came in; as many entries have no exit.
+    /// Exits of vehicles that never entered; as many entries have no exit.
     pub(crate) strangers: u64,
-    /// Lines of the file: events, and those that are there twice.
+    /// Lines of the file, duplicates included.
     pub(crate) lines: u64,
 }
 
-/// One line to write, in the order of its place in the file.
+/// A line to write, in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     due_ms: i64,
@@ -128,12 +130,12 @@ struct Line {
     id: u128,
 }
 
-/// A vehicle that is away until a moment, and may come so many times again.
+/// A vehicle that returns after a time: the time, the vehicle, and its remaining visits.
 type Away = Reverse<(i64, u64, u64)>;
 
 /// Writes the traffic as NDJSON.
 pub(crate) fn write_file(plan: &Plan, path: &Path) -> anyhow::Result<Truth> {
-    let file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let out = BufWriter::with_capacity(1 << 20, file);
     let traffic = Traffic {
         dice: Dice::new(plan.seed),
@@ -153,7 +155,7 @@ struct Traffic<W> {
     dice: Dice,
     due: BinaryHeap<Reverse<Line>>,
     away: BinaryHeap<Away>,
-    /// Vehicles so far, strangers not counted.
+    /// The number of vehicles so far, without strangers.
     made: u64,
     truth: Truth,
     out: W,
@@ -186,13 +188,13 @@ impl<W: Write> Traffic<W> {
             self.add(exit_ms, true, vehicle);
             self.truth.matched += 1;
         }
-        // A misread vehicle of the replay is inside for good: that is how its state grows.
+        // A misread vehicle of the replay stays inside for good, so the state grows.
         if visits_left > 0 && (self.plan.vehicles.is_some() || !is_misread) {
             self.away.push(Reverse((exit_ms + AWAY_MS, vehicle, visits_left)));
         }
     }
 
-    /// Who comes now, and how often again.
+    /// Returns the next vehicle and its remaining visits.
     fn next_vehicle(&mut self, now_ms: i64) -> (u64, u64) {
         let regulars = self.plan.vehicles.map(|vehicles| vehicles - vehicles / 5);
         let wants_new = regulars.map_or_else(|| self.dice.below(4) == 0, |regulars| self.made < regulars);
@@ -243,14 +245,14 @@ impl<W: Write> Traffic<W> {
     }
 }
 
-/// The plate of a vehicle.
+/// Returns the plate of a vehicle.
 pub(crate) fn plate(vehicle: u64) -> String {
     let mixed = vehicle * PLATE_STEP % PLATES;
     let letter = |place: u64| char::from(b'A' + u8::try_from(mixed / 10_000 / place % 26).unwrap_or(0));
     format!("{}{}{}{:04}", letter(1), letter(26), letter(26 * 26), mixed % 10_000)
 }
 
-/// The lot of a vehicle.
+/// Returns the lot of a vehicle.
 pub(crate) fn lot(vehicle: u64, lots: u64) -> String {
     format!("L{:02}", vehicle % lots)
 }

@@ -1,4 +1,4 @@
-//! What an event costs as the events, and the vehicles that are inside, become ten times as many.
+//! How the cost of an event grows when the events, or the vehicles inside, become ten times as many.
 
 use crate::generator::{Plan, write_file};
 use crate::measure::{median, number};
@@ -6,9 +6,9 @@ use crate::report::Finding;
 use crate::step::{Table, measured};
 use crate::{Options, replay};
 
-/// Larger files than this are replayed once only.
+/// Larger files than this are replayed only once.
 const REPEATED_EVENTS_MAX: u64 = 10_000_000;
-/// How much dearer an event may become with each tenfold.
+/// The maximum growth of an event's cost with each factor of ten.
 const GROWTH_MAX: f64 = 1.25;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Finding> {

@@ -1,7 +1,7 @@
-//! From publish to recorded, at a quarter and at half of the rate of the steady state, against publish to consume.
+//! The latency from publish to recorded, at a quarter and at half of the steady rate, compared with publish to consume.
 //!
-//! The id of each event says when it was sent. The ledger is read by a connection of its own each millisecond: an event is
-//! recorded when it is seen there.
+//! The id of each event contains the time it was sent. A separate connection reads the ledger every millisecond; an
+//! event counts as recorded when it appears there.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,11 +20,11 @@ use crate::raw::{age_ms, wall_micros};
 use crate::report::{Finding, rate, say};
 use crate::{Options, steady};
 
-/// How often the ledger is read.
+/// The time between two reads of the ledger.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Seconds at the beginning that do not count: until exits come too, and everything is connected.
+/// The first seconds do not count, until exits arrive too and everything is connected.
 const SKIP_SECONDS: u64 = 3;
-/// How much longer p50 and p99 may take.
+/// The maximum ratio of p50 and p99 to the yardstick's.
 const MOST: f64 = 3.0;
 
 /// p50 and p99, milliseconds.
@@ -62,7 +62,7 @@ fn seconds(options: &Options) -> u64 {
     options.sized(20, 6)
 }
 
-/// Starts to publish at an even pace.
+/// Starts a publisher with a constant rate.
 fn publish(options: &Options, servers: &Servers, events_a_second: u64) -> anyhow::Result<Publisher> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["part", "publish", "--amqp", &servers.broker.amqp_url()]);
@@ -70,7 +70,7 @@ fn publish(options: &Options, servers: &Servers, events_a_second: u64) -> anyhow
     Ok(Publisher(command.stdin(Stdio::null()).spawn().context("cannot start the publisher")?))
 }
 
-/// Ends with the value.
+/// Stops the publisher when dropped.
 struct Publisher(Child);
 
 impl Publisher {
@@ -87,7 +87,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // It has ended by itself, or is of no use any more.
+        // The publisher has ended by itself or is no longer needed.
         drop(self.0.kill());
         drop(self.0.wait());
     }
@@ -110,11 +110,11 @@ async fn work(options: &Options, events_a_second: u64) -> anyhow::Result<Percent
     let looked = looking.join();
     all_published.and(emptied)?;
     pipeline.end()?;
-    let Ok(seen) = looked else { bail!("reading the ledger broke off") };
+    let Ok(seen) = looked else { bail!("the thread that reads the ledger panicked") };
     percentiles(seen?.into_iter())
 }
 
-/// Reads each event as soon as it is there; answers how long that took and when it was sent.
+/// Reads each event as soon as it appears; returns its latency and the time it was sent.
 fn look(file: PathBuf, is_over: &AtomicBool) -> anyhow::Result<Vec<(f64, u64)>> {
     let ledger = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut statement = ledger.prepare("SELECT event_no, event_id FROM event WHERE event_no > ?1 ORDER BY event_no")?;
@@ -143,16 +143,16 @@ fn percentiles(seen: impl Iterator<Item = (f64, u64)>) -> anyhow::Result<Percent
 
 async fn yardstick(options: &Options, events_a_second: u64) -> anyhow::Result<Percentiles> {
     let servers = Servers::start(false).await?;
-    // It ends before the publishing does, so that its end is not that of an empty queue.
+    // The consumer stops before the publisher does, so that the queue never runs empty.
     let length = (seconds(options) - 1).to_string();
     let arguments = ["--seconds", &length, "--skip", &SKIP_SECONDS.to_string(), "--latency"];
     let mut consumer = servers.consume_command(&arguments)?;
     let consuming = std::thread::spawn(move || crate::measure::run(&mut consumer, crate::LIMIT));
     let published = publish(options, &servers, events_a_second)?.finished().await;
-    let Ok(run) = consuming.join() else { bail!("the yardstick broke off") };
+    let Ok(run) = consuming.join() else { bail!("the thread of the yardstick panicked") };
     published?;
     let output = run?.output;
     let mut words = output.split_whitespace().skip(1).map(str::parse);
-    let mut next = || words.next().and_then(Result::ok).context("the yardstick did not say how long it took");
+    let mut next = || words.next().and_then(Result::ok).context("the yardstick printed no percentile");
     Ok([next()?, next()?])
 }

@@ -1,10 +1,10 @@
-//! The benchmarks: each row runs some work and its yardstick in turns and says how they compare. Started by `ci/bench`.
+//! The benchmarks. Each row alternates some work and its yardstick, and reports how they compare. Started by
+//! `ci/bench`.
 //!
-//! One file a row. What the rows share: `generator` (the traffic), `stays` (a full ledger), `measure` (processes seen from
-//! outside), `wrk` (load over HTTP), `pipeline` (servers and our programs put together), `raw` (queues used without any
-//! work), `report` (the tables). Programs are
-//! measured as whole processes; where a part has to be a process of its own, this program starts itself.
-//! Nothing here fails for being slow.
+//! Each row has a file. The rows share `generator` (the traffic), `stays` (a full ledger), `measure` (processes
+//! measured from outside), `wrk` (load over HTTP), `pipeline` (servers and our programs), `raw` (queues used without
+//! any work) and `report` (the tables). Programs are measured as whole processes; if a part must be a process of its
+//! own, this program starts itself. A slow result is never an error.
 
 mod answers;
 mod drain;
@@ -33,34 +33,34 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::{Circumstances, Finding, say};
 
-/// The longest that one program of a benchmark may run.
+/// The maximum run time of one program of a benchmark.
 const LIMIT: Duration = Duration::from_mins(30);
 
 /// Runs the benchmarks.
 #[derive(Debug, Parser)]
 #[command(name = "ci/bench")]
 struct Arguments {
-    /// Which rows; all, when none is named
+    /// The rows to run; all of them if none is named
     rows: Vec<Row>,
-    /// Small sizes and one run each: shows that the rows work, and measures nothing
+    /// Small sizes and one run each: checks that the rows work, and measures nothing
     #[arg(long)]
     quick: bool,
-    /// Events of the rows that have events: 10 million to replay and 2 million to drain, unless told
+    /// Events of the rows that have events; by default 10 million to replay and 2 million to drain
     #[arg(long)]
     events: Option<u64>,
-    /// Runs of the work and of its yardstick, of which the medians count
+    /// Runs of the work and of its yardstick; the medians count
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     runs: u32,
     /// The document to put the tables into; none is written without it, nor by a quick run
     #[arg(long)]
     document: Option<PathBuf>,
-    /// Where files are made, and removed again; up to 10 GB
+    /// The folder for temporary files, up to 10 GB
     #[arg(long, default_value = "target/bench-data")]
     data: PathBuf,
     /// A Python with the packages duckdb, fastapi and uvicorn
     #[arg(long, default_value = "target/bench-venv/bin/python")]
     python: PathBuf,
-    /// What cargo adds
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -72,61 +72,61 @@ enum Row {
     Replay,
     /// The pure matching step against a hashbrown table
     Step,
-    /// What an event costs as events and open vehicles grow tenfold
+    /// The cost of an event as events and open vehicles grow tenfold
     Growth,
-    /// A backlog through RabbitMQ, Redis and SQLite against no work at all
+    /// A backlog through RabbitMQ, Redis and SQLite against consuming without any work
     Drain,
-    /// The same with PostgreSQL
+    /// The drain with PostgreSQL
     Postgres,
-    /// The same with 100 events a message
+    /// The drain with 100 events in each message
     Hundred,
     /// The pipeline in one process against the drain
     Embedded,
     /// Gates that publish while the pipeline works
     Steady,
-    /// From publish to recorded
+    /// The latency from publish to recorded
     Latency,
     /// `POST /save_summary` against `FastAPI`
     SaveSummary,
     /// Pages of sessions and plate search
     Pages,
-    /// Hot GraphQL queries, with kept answers against none
+    /// Hot GraphQL queries with the query cache against none
     Answers,
-    /// Start, idle CPU and memory of each service
+    /// Start time, idle CPU and memory of each service
     Startup,
 }
 
-/// What the rows are told.
+/// The options of the rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     quick: bool,
     events: Option<u64>,
-    /// Of work and yardstick, alternated.
+    /// Runs of work and yardstick, which alternate.
     runs: u32,
     data: PathBuf,
     python: PathBuf,
 }
 
 impl Options {
-    /// How many events a row takes.
+    /// Returns the number of events of a row.
     fn events(&self, usual: u64, quick: u64) -> u64 {
         self.events.unwrap_or_else(|| self.sized(usual, quick))
     }
 
-    /// A size of a row.
+    /// Chooses between a row's usual and quick size.
     fn sized<T>(&self, usual: T, quick: T) -> T {
         if self.quick { quick } else { usual }
     }
 
-    /// A folder for the files of a row, removed with the value.
+    /// Creates a temporary folder for a row, removed when dropped.
     fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
         std::fs::create_dir_all(&self.data)?;
-        // Programs run in other folders than this one.
+        // Absolute, because programs run in other working directories.
         Ok(tempfile::tempdir_in(self.data.canonicalize()?)?)
     }
 }
 
-/// What this program starts of itself, to measure it as a process.
+/// A part that this program runs as a process of its own, to measure it.
 #[derive(Debug, Parser)]
 struct PartArguments {
     #[command(subcommand)]
@@ -137,9 +137,9 @@ struct PartArguments {
 enum Part {
     /// Measures one table of open vehicles
     Step(step::PartArguments),
-    /// Consumes and acknowledges, and does nothing else
+    /// Consumes and acknowledges without any work
     Consume(raw::ConsumeArguments),
-    /// Publishes at an even pace
+    /// Publishes at a constant rate
     Publish(raw::PublishArguments),
 }
 
@@ -152,14 +152,14 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            // Standard output of a part is its result.
+            // The standard output of a part is its result.
             drop(writeln!(std::io::stderr(), "{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Measures the rows that are asked for; the names of those that failed.
+/// Measures the requested rows; returns the names of those that failed.
 async fn measure_rows() -> anyhow::Result<Vec<String>> {
     if std::env::args().nth(1).as_deref() == Some("part") {
         match PartArguments::parse_from(std::env::args().skip(1)).part {
@@ -190,7 +190,7 @@ async fn measure_rows() -> anyhow::Result<Vec<String>> {
                     circumstances.put(document, &name, &finding)?;
                 }
             }
-            // The other rows are worth their time all the same.
+            // A failure does not stop the other rows.
             Err(error) => {
                 say(&format!("{name}: FAILED: {error:#}"));
                 failed.push(name);

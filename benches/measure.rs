@@ -1,6 +1,6 @@
-//! Measuring processes from the outside: wall time, CPU time (user and system) and memory, as Linux counts them.
+//! Measures processes from outside: wall time, CPU time (user and system) and memory, as counted by Linux.
 //!
-//! What a benchmark makes of the numbers is its own.
+//! The rows interpret the numbers.
 
 use std::fs;
 use std::io::{Read as _, Seek as _};
@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// How often a running process is looked at.
+/// The time between two checks of a running process.
 const POLL: Duration = Duration::from_millis(2);
-/// Linux tells CPU time in hundredths of a second, on every machine.
+/// Linux reports CPU time in hundredths of a second on every machine.
 const TICK: Duration = Duration::from_millis(10);
-/// How much of what a failed program wrote an error shows, bytes.
+/// The output of a failed program is cut to this many bytes in an error.
 const TAIL: usize = 2_000;
 
-/// A program that ran to its end.
+/// A program that has ended.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) wall: Duration,
-    /// Of the process and all its threads and children.
+    /// CPU time of the process and all its threads and children.
     pub(crate) cpu: Duration,
-    /// The most memory that was resident at once, bytes.
+    /// The peak resident memory in bytes.
     pub(crate) peak_bytes: u64,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub(crate) output: String,
 }
 
-/// Runs a program to its end, at most for `limit`; an error when it fails.
+/// Runs a program for at most `limit`. Fails if the program does.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> anyhow::Result<Run> {
     let name = command.get_program().display().to_string();
     let (mut out, mut errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> anyhow::Result<Run>
         if begun.elapsed() > limit {
             child.kill()?;
             child.wait()?;
-            bail!("{name} still ran after {limit:?} and was ended; give it fewer events");
+            bail!("{name} still ran after {limit:?} and was stopped; give it fewer events");
         }
         std::thread::sleep(POLL);
     };
@@ -64,13 +64,13 @@ fn text(file: &mut fs::File) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// CPU time of this process's children that have ended.
+/// CPU time of this process's ended children.
 fn children_cpu() -> anyhow::Result<Duration> {
     let stat = Stat::read("self").context("this needs /proc, as Linux has it")?;
     Ok(stat.children)
 }
 
-/// CPU time so far of a process and all that it started.
+/// CPU time so far of a process and its descendants.
 pub(crate) fn cpu_of_tree(root: u32) -> Duration {
     let mut stats = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -90,9 +90,9 @@ pub(crate) fn cpu_of_tree(root: u32) -> Duration {
     total
 }
 
-/// The parent of a process.
+/// Returns the parent of a process.
 pub(crate) fn parent_of(process: u32) -> anyhow::Result<u32> {
-    Ok(Stat::read(&process.to_string()).with_context(|| format!("the process {process} is gone"))?.parent)
+    Ok(Stat::read(&process.to_string()).with_context(|| format!("the process {process} has ended"))?.parent)
 }
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ struct Stat {
 impl Stat {
     fn read(process: &str) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name stands in brackets and may hold anything.
+        // The name is in brackets and may contain anything.
         let (head, rest) = text.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let ticks = |place: usize| fields.get(place)?.parse::<u32>().ok();
@@ -119,20 +119,20 @@ impl Stat {
     }
 }
 
-/// A line of a process's memory in bytes: `VmRSS` is what is resident now, `VmHWM` the most that ever was.
+/// Returns a line of a process's memory in bytes: `VmRSS` is the resident memory now, `VmHWM` its peak.
 pub(crate) fn memory(process: u32, line: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let value = text.lines().find_map(|candidate| candidate.strip_prefix(line)?.strip_prefix(':'))?;
     Some(value.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// The middle one of an odd number of values; of an even number, the upper of the two.
+/// Returns the median; of an even number of values, the upper of the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The value that a share of the others does not exceed.
+/// Returns the value that the given share of the values does not exceed.
 pub(crate) fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place")]
@@ -140,7 +140,7 @@ pub(crate) fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.get(place.min(values.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
-/// A count for arithmetic with times.
+/// Converts a count for arithmetic with times.
 #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
 pub(crate) fn number(count: u64) -> f64 {
     count as f64

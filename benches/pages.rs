@@ -1,7 +1,7 @@
 //! Pages of sessions and plate search over a ledger of 1 and of 10 million sessions.
 //!
-//! Vehicles come eight times each, a tenth of them after the other, so that a vehicle of the small ledger has as many
-//! sessions as one of the large.
+//! Each vehicle comes eight times, with a tenth of the vehicles at a time, so that a vehicle of the small ledger has as
+//! many sessions as one of the large.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::report::{Finding, say};
 use crate::stays::{BEGIN_MS, Filler, GAP_MS, LOTS, STAYS_A_VEHICLE};
 
 const P99_MOST_MS: f64 = 10.0;
-/// How much dearer a page may be over ten times as many sessions, to count as flat.
+/// The maximum growth of a page's cost over ten times as many sessions that counts as flat.
 const FLAT: f64 = 1.25;
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
@@ -32,7 +32,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     for size in sizes {
         let begun = Instant::now();
         filler.fill(folder.path(), size).await?;
-        say(&format!("pages: {size} sessions are there after {:.0} s more", begun.elapsed().as_secs_f64()));
+        say(&format!("pages: {size} sessions are recorded, in {:.0} s more", begun.elapsed().as_secs_f64()));
         let mut of_size = Vec::new();
         for (work, mut times) in ask(options, folder.path(), size).await? {
             let (p50, p99) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
@@ -57,7 +57,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-/// Asks pages one after the other; how long each took, milliseconds.
+/// Requests pages one after the other; returns the latency of each in milliseconds.
 async fn ask(options: &Options, folder: &Path, sessions: u64) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
     let port = free_port();
     let mut api = summary_api(&format!("sqlite:{}", ledger_file(folder).display()), port, folder)?;
@@ -101,5 +101,5 @@ async fn ask(options: &Options, folder: &Path, sessions: u64) -> anyhow::Result<
     Ok(found)
 }
 
-/// Makes the path of the next request.
+/// Returns the path of the next request.
 type Paths = Box<dyn FnMut() -> String>;

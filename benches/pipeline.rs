@@ -1,6 +1,6 @@
-//! Real servers and our own programs put together as the rows need them, and what each of them spent.
+//! Starts real servers and our own programs for the rows, and reads the CPU time of each.
 //!
-//! Settings are the defaults but for addresses; what the rows measure is theirs.
+//! Settings have their default values except for addresses. The rows decide what to measure.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use crate::LIMIT;
 use crate::generator::Truth;
 use crate::measure::{self, Run, cpu_of_tree, number};
 
-/// How long a program may take until it is ready, and a queue until it is empty.
+/// Limits the time until a program is ready, and until a queue is empty.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How often the count of recorded events is asked for.
+/// The time between two reads of the count of recorded events.
 const ASK_EVERY: Duration = Duration::from_millis(25);
 const TOKEN: &str = "a-token-of-the-benchmarks";
 
@@ -27,7 +27,7 @@ pub(crate) struct Servers {
     pub(crate) broker: RabbitMq,
     pub(crate) redis: Redis,
     pub(crate) postgres: Option<Postgres>,
-    /// By name, with their process ids.
+    /// Process ids by name.
     processes: Vec<(&'static str, u32)>,
     /// `RabbitMQ 3.10.8, Redis 7.0.15`
     pub(crate) versions: String,
@@ -37,14 +37,14 @@ impl Servers {
     pub(crate) async fn start(with_postgres: bool) -> anyhow::Result<Self> {
         let broker = RabbitMq::start().await.context("RabbitMQ is needed: see ci/bench")?;
         let redis = Redis::start().await.context("Redis is needed: see ci/bench")?;
-        // As in docker-compose.yml: a cache writes nothing to disk.
+        // Like in docker-compose.yml: a cache writes nothing to disk.
         redis.command(&["CONFIG", "SET", "appendonly", "no"]).await?;
         let postgres = if with_postgres { Some(Postgres::start().await?) } else { None };
         let overview = broker.management().get("overview").await?.unwrap_or_default();
         let information = redis.command(&["INFO", "server"]).await?;
         let of_redis = |name: &str| {
             let value = information.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
-            value.with_context(|| format!("Redis does not say its {name}"))
+            value.with_context(|| format!("Redis does not report its {name}"))
         };
         let version = overview["rabbitmq_version"].as_str().unwrap_or("of an unknown version");
         let mut versions = format!("RabbitMQ {version}, Redis {}", of_redis("redis_version")?);
@@ -65,10 +65,10 @@ impl Servers {
         let mut command = program_command("dwell")?;
         command.arg("publish").arg(events).args(["--events-per-message", &events_per_message.to_string()]);
         command.env("DWELL_AMQP_URL", self.broker.amqp_url());
-        measure::run(&mut command, LIMIT).context("the queues can't be filled")
+        measure::run(&mut command, LIMIT).context("cannot fill the queues")
     }
 
-    /// The address of an empty ledger.
+    /// Returns the address of an empty ledger.
     pub(crate) async fn ledger(&self, folder: &Path) -> anyhow::Result<String> {
         match &self.postgres {
             Some(postgres) => postgres.database().await,
@@ -76,7 +76,7 @@ impl Servers {
         }
     }
 
-    /// The yardstick: consumes and acknowledges, with these arguments more.
+    /// Runs the yardstick, which consumes and acknowledges, with additional arguments.
     pub(crate) fn consume(&self, arguments: &[&str]) -> anyhow::Result<Run> {
         measure::run(&mut self.consume_command(arguments)?, LIMIT)
     }
@@ -85,13 +85,13 @@ impl Servers {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["part", "consume", "--amqp", &self.broker.amqp_url()]);
         command.args(["--prefetch", default_of(&settings::PREFETCH)?]);
-        // A batch comes from two queues, and is acknowledged at once.
+        // A batch comes from two queues and is acknowledged at once.
         let batch: u64 = default_of(&settings::BATCH_EVENTS)?.parse()?;
         command.args(["--acknowledge-every", &(batch / 2).to_string()]).args(arguments);
         Ok(command)
     }
 
-    /// Waits until both queues hold nothing, delivered messages included, and checks that nothing was refused.
+    /// Waits until both queues are empty, with no unacknowledged messages, and checks that there are no dead letters.
     pub(crate) async fn are_empty(&self) -> anyhow::Result<()> {
         let names = QueueNames::default();
         let (management, url) = (self.broker.management(), self.broker.amqp_url());
@@ -105,12 +105,12 @@ impl Servers {
     }
 }
 
-/// The file of the ledger in SQLite.
+/// Returns the file of the ledger in SQLite.
 pub(crate) fn ledger_file(folder: &Path) -> PathBuf {
     folder.join("ledger.sqlite")
 }
 
-/// A program of ours as a command, without settings of the user's.
+/// Returns a command for one of our programs, without the user's settings.
 pub(crate) fn program_command(name: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(testbed::binary(name)?);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DWELL_")) {
@@ -135,7 +135,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the summary API; the correlator comes with [`begin`](Self::begin).
+    /// Starts the summary API; [`begin`](Self::begin) starts the correlator.
     pub(crate) async fn start(servers: &Servers, folder: &Path) -> anyhow::Result<Self> {
         servers.redis.flush().await?;
         let port = free_port();
@@ -148,7 +148,7 @@ impl Pipeline {
         Ok(Self { api, correlator: None, page, port, folder: folder.to_owned(), before })
     }
 
-    /// Starts the correlator: from here on events are taken.
+    /// Starts the correlator, which begins to consume events.
     pub(crate) fn begin(&mut self, servers: &Servers) -> anyhow::Result<()> {
         let correlator = Program::new(testbed::binary("correlator")?)
             .env("DWELL_AMQP_URL", servers.broker.amqp_url())
@@ -163,12 +163,12 @@ impl Pipeline {
         Ok(())
     }
 
-    /// CPU time so far, by part.
+    /// CPU time so far, by program.
     pub(crate) fn spent(&self) -> Vec<(&'static str, Duration)> {
         self.before.iter().map(|(name, pid, before)| (*name, cpu_of_tree(*pid).saturating_sub(*before))).collect()
     }
 
-    /// Ends the programs at once: what they did is measured already.
+    /// Kills the programs, whose work is measured already.
     pub(crate) fn end(mut self) -> anyhow::Result<()> {
         if let Some(mut correlator) = self.correlator.take() {
             correlator.kill()?;
@@ -177,12 +177,12 @@ impl Pipeline {
     }
 }
 
-/// A summary API of its own process.
+/// Starts a summary API as a process of its own.
 pub(crate) fn summary_api(database_url: &str, port: u16, folder: &Path) -> anyhow::Result<Program> {
     summary_api_with(database_url, port, folder, &[])
 }
 
-/// The same with settings of a row.
+/// Starts a summary API with additional settings.
 pub(crate) fn summary_api_with(
     database_url: &str,
     port: u16,
@@ -198,7 +198,7 @@ pub(crate) fn summary_api_with(
         .start()
 }
 
-/// The pages of one service.
+/// The HTTP pages of one service.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
     client: reqwest::Client,
@@ -211,14 +211,14 @@ impl Page {
         Ok(Self { client, url: format!("http://127.0.0.1:{port}") })
     }
 
-    /// The text at a path; an error unless the answer is a success.
+    /// Returns the body at a path. Fails unless the status is a success.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await?;
         let answer = answer.error_for_status()?;
         Ok(answer.text().await?)
     }
 
-    /// Sends JSON to a path; an error unless the answer is a success.
+    /// Posts JSON to a path. Fails unless the status is a success.
     pub(crate) async fn post(&self, path: &str, json: String) -> anyhow::Result<()> {
         let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         request.body(json).send().await?.error_for_status()?;
@@ -230,7 +230,7 @@ impl Page {
         wait("a service to be ready", async || self.get("/readyz").await.is_ok()).await
     }
 
-    /// A counter, with its labels if it has any.
+    /// Returns the value of a counter, given by name and labels.
     pub(crate) async fn count(&self, name: &str) -> anyhow::Result<u64> {
         let text = self.get("/metrics").await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -238,12 +238,12 @@ impl Page {
         Ok(value.parse()?)
     }
 
-    /// How many events are recorded.
+    /// Returns the number of recorded events.
     pub(crate) async fn recorded(&self) -> anyhow::Result<u64> {
         self.count("dwell_recorded_events_total").await
     }
 
-    /// Waits until all events are recorded, and checks how many exits found their entry.
+    /// Waits until all events are recorded, and checks the number of matched exits.
     pub(crate) async fn all_recorded(&self, truth: Truth) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         loop {
@@ -265,13 +265,13 @@ impl Page {
 pub(crate) async fn wait(what: &str, mut condition: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !condition().await {
-        ensure!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        ensure!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}, without success");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(())
 }
 
-/// CPU time an event of each part, for a note: `RabbitMQ 7.1, correlator 12.0 µs`.
+/// Formats the CPU time per event of each program: `RabbitMQ 7.1, correlator 12.0 µs`.
 pub(crate) fn per_event(spent: &[(&'static str, Duration)], events: u64) -> String {
     let micros = |time: &Duration| time.as_secs_f64() * 1e6 / number(events);
     let parts: Vec<String> = spent.iter().map(|(name, time)| format!("{name} {:.1}", micros(time))).collect();

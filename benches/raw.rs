@@ -1,6 +1,6 @@
-//! The queues used without any work: the yardstick of every row with a broker, and publishing at an even pace.
+//! The queues used without any work: the yardstick of every row with a broker, and a publisher with a constant rate.
 //!
-//! Each runs as a process of its own, so that its CPU time is seen as that of the correlator is.
+//! Each runs as a process of its own, so that its CPU time is measured like the correlator's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,53 +24,54 @@ use crate::generator::{lot, plate};
 use crate::measure::{number, quantile};
 use crate::report::say;
 
-/// How often the even pace publishes.
+/// The time between two publishes at a constant rate.
 const TICK: Duration = Duration::from_millis(10);
-/// A vehicle of the even pace leaves so many ticks after it came.
+/// At a constant rate, a vehicle leaves this many ticks after it entered.
 const STAY_TICKS: u64 = 200;
-/// So many ticks may wait for their confirms.
+/// Limits the ticks that wait for their confirms.
 const TICKS_IN_FLIGHT: usize = 200;
 const LOTS: u64 = 50;
-/// How long a queue may be missing.
+/// Limits the time a queue may be missing.
 const QUEUE_PATIENCE: Duration = Duration::from_mins(1);
-/// Where the id begins in the events that are published here.
+/// The offset of the id in the events published here.
 const ID_AT: usize = 7;
 const ID_LENGTH: usize = 36;
 
-/// How the queues are consumed.
+/// How to consume the queues.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConsumeArguments {
     #[arg(long)]
     amqp: String,
     #[arg(long)]
     prefetch: u16,
-    /// Messages that one acknowledgement is for
+    /// Messages per acknowledgement
     #[arg(long)]
     acknowledge_every: u64,
-    /// Ends so many seconds after the first message; without it, when what was there at the start is acknowledged
+    /// Ends this many seconds after the first message; by default, when the messages present at the start are
+    /// acknowledged
     #[arg(long)]
     seconds: Option<u64>,
     /// Seconds after the first message that do not count
     #[arg(long, default_value_t = 0)]
     skip: u64,
-    /// Whether to look into the messages for when they were sent
+    /// Whether to read the time of sending from the messages
     #[arg(long)]
     latency: bool,
 }
 
-/// How events are published.
+/// How to publish events.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PublishArguments {
     #[arg(long)]
     amqp: String,
-    /// Events a second
+    /// Events per second
     #[arg(long)]
     rate: u64,
     #[arg(long)]
     seconds: u64,
 }
 
-/// Microseconds since 1970: what two processes of one machine can compare.
+/// Microseconds since 1970, which two processes on one machine can compare.
 pub(crate) fn wall_micros() -> u64 {
     #[expect(
         clippy::disallowed_methods,
@@ -81,18 +82,18 @@ pub(crate) fn wall_micros() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// An event id that says when its event was sent.
+/// Returns an event id that contains the current time.
 fn id_sent_now(count: u64) -> Uuid {
     Uuid::from_u64_pair(wall_micros(), count)
 }
 
-/// Milliseconds from when the event was sent until now, and when it was sent.
+/// Returns the age of an event in milliseconds, and the time it was sent.
 pub(crate) fn age_ms(id: Uuid) -> (f64, u64) {
     let (sent, _) = id.as_u64_pair();
     (number(wall_micros().saturating_sub(sent)) / 1000.0, sent)
 }
 
-/// What one consumer took.
+/// The messages that one consumer received.
 #[derive(Debug, Default)]
 struct Taken {
     messages: u64,
@@ -107,13 +108,13 @@ impl Taken {
 }
 
 impl ConsumeArguments {
-    /// A quorum queue leaves so many messages unacknowledged on a channel.
+    /// A quorum queue limits the unacknowledged messages of a channel to this number.
     fn channels(&self) -> u16 {
         self.prefetch.div_ceil(2_000)
     }
 }
 
-/// Consumes and acknowledges both queues, a connection each; prints messages, p50 and p99.
+/// Consumes and acknowledges both queues, with a connection for each; prints the messages, p50 and p99.
 pub(crate) async fn consume(arguments: ConsumeArguments) -> anyhow::Result<()> {
     let arguments = Arc::new(arguments);
     let names = QueueNames::default();
@@ -151,7 +152,7 @@ async fn take(arguments: &Arc<ConsumeArguments>, queue: &str) -> anyhow::Result<
         lines.spawn(async move { line.take(&arguments).await });
     }
     let mut all = Taken::default();
-    // A channel that is dropped is closed in the background, and that can fail the close of its connection.
+    // A dropped channel is closed in the background, which can make closing its connection fail.
     let mut channels = Vec::new();
     while let Some(done) = lines.join_next().await {
         let (taken, channel) = done??;
@@ -161,17 +162,17 @@ async fn take(arguments: &Arc<ConsumeArguments>, queue: &str) -> anyhow::Result<
     if arguments.seconds.is_none() && count.load(Ordering::Relaxed) < there {
         bail!("only {} of {there} messages of {queue} came", count.load(Ordering::Relaxed));
     }
-    // The broker has all acknowledgements when it answers.
+    // When the broker answers, it has received all acknowledgements.
     connection.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await?;
     Ok(all)
 }
 
-/// Waits for the queue, which its publishers make; how many messages are there.
+/// Waits until its publishers have created the queue; returns the number of its messages.
 async fn depth(connection: &Connection, queue: &str) -> anyhow::Result<u64> {
     let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
     let begun = Instant::now();
     loop {
-        // A queue that is missing costs the channel.
+        // Asking for a missing queue closes the channel.
         let channel = connection.create_channel().await?;
         match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
             Ok(found) => return Ok(u64::from(found.message_count())),
@@ -181,13 +182,13 @@ async fn depth(connection: &Connection, queue: &str) -> anyhow::Result<u64> {
     }
 }
 
-/// One of the channels that share the prefetch of a queue, as those of the bus do.
+/// One of the channels that share the prefetch of a queue, like those of the bus.
 struct Line {
     channel: Channel,
     queue: String,
-    /// What was in the queue at the start.
+    /// The number of messages in the queue at the start.
     there: u64,
-    /// What has come on all channels.
+    /// The number of messages received on all channels.
     count: Arc<AtomicU64>,
     is_done: CancellationToken,
 }
@@ -239,11 +240,11 @@ impl Line {
 }
 
 fn age_of(body: &[u8]) -> anyhow::Result<f64> {
-    let id = body.get(ID_AT..ID_AT + ID_LENGTH).context("a message is no event of the even pace")?;
+    let id = body.get(ID_AT..ID_AT + ID_LENGTH).context("a message is not an event of the constant rate")?;
     Ok(age_ms(Uuid::try_parse_ascii(id)?).0)
 }
 
-/// Publishes entries and exits at an even pace, with confirms; the ids say when each was sent.
+/// Publishes entries and exits at a constant rate, with confirms; the ids contain the time of sending.
 pub(crate) async fn publish(arguments: &PublishArguments) -> anyhow::Result<()> {
     let settings = Settings::from_variables([("DWELL_AMQP_URL", arguments.amqp.as_str())])?;
     let context = ServiceContext::new(Arc::new(SystemClock));
@@ -251,7 +252,7 @@ pub(crate) async fn publish(arguments: &PublishArguments) -> anyhow::Result<()> 
     let ticks = arguments.seconds * 1000 / u64::try_from(TICK.as_millis())?;
     let mut interval = tokio::time::interval(TICK);
     let mut confirms = JoinSet::new();
-    // So many pairs of an entry and an exit are due by the end of a tick.
+    // The number of pairs of an entry and an exit that are due by the end of a tick.
     let due = |tick: u64| tick * arguments.rate / 2 * 10 / 1000;
     for tick in 0..ticks {
         interval.tick().await;

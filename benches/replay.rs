@@ -1,4 +1,4 @@
-//! `dwell replay` of a seeded log against `DuckDB`'s ASOF join over the same file.
+//! `dwell replay` of a seeded log, compared with `DuckDB`'s ASOF join over the same file.
 
 use std::path::Path;
 use std::process::Command;
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-/// Replays the file and checks what came out.
+/// Replays the file and checks the result.
 pub(crate) fn dwell(events: &Path, sessions: &Path, truth: Truth) -> anyhow::Result<Run> {
     let mut command = Command::new(testbed::binary("dwell")?);
     command.arg("replay").arg(events).arg("--sessions").arg(sessions);
@@ -93,7 +93,7 @@ fn column<R: std::io::Read>(rows: &mut csv::Reader<R>, name: &str) -> anyhow::Re
     headers.iter().position(|header| header == name).with_context(|| format!("the sessions have no column {name}"))
 }
 
-/// Matched stays, exits alone, entries alone.
+/// Checks the numbers of matched stays, lone exits and lone entries.
 fn check(who: &str, counts: [u64; 3], truth: Truth) -> anyhow::Result<()> {
     let expected = [truth.matched, truth.strangers, truth.strangers];
     ensure!(counts == expected, "{who} found {counts:?} stays, exits alone and entries alone; true is {expected:?}");

@@ -1,7 +1,8 @@
-//! What the rows found, as a table for the terminal and as the measured parts of `docs/performance-notes.md`.
+//! Formats the results of the rows: as tables for the terminal, and as the measured parts of
+//! `docs/performance-notes.md`.
 //!
-//! The document is written by hand but for its blocks between `<!-- bench ROW -->` and `<!-- end ROW -->`: each run
-//! replaces those of the rows that it measured, and says where, when and under which load that was.
+//! The document is written by hand except for its blocks between `<!-- bench ROW -->` and `<!-- end ROW -->`. Each run
+//! replaces the blocks of the rows it measured, with the machine, the time and the load.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +12,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use parking::{Clock as _, SystemClock};
 
-/// The document as it is before anything was measured.
+/// The document before any measurement.
 const TEMPLATE: &str = include_str!("performance.template.md");
 
 /// One line of a row's table.
@@ -20,44 +21,44 @@ pub(crate) struct Line {
     pub(crate) work: String,
     pub(crate) measured: String,
     pub(crate) yardstick: String,
-    /// What `reach` speaks of.
+    /// The value that is compared with `reach`.
     pub(crate) result: String,
-    /// Empty when there is nothing to reach.
+    /// The target; empty if there is none.
     pub(crate) reach: String,
     pub(crate) is_reached: bool,
 }
 
-/// What a row found.
+/// The result of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Finding {
     pub(crate) lines: Vec<Line>,
-    /// Sentences: versions, sizes, where the time went.
+    /// Sentences, for instance on versions, sizes and CPU times.
     pub(crate) notes: Vec<String>,
 }
 
 impl Finding {
-    /// A line whose ratio has to reach at least `least`.
+    /// Adds a line whose ratio must reach at least `least`.
     pub(crate) fn at_least(&mut self, work: &str, measured: String, yardstick: String, ratio: f64, least: f64) {
         self.add(work, measured, yardstick, format!("{ratio:.2} ×"), format!("≥ {least} ×"), ratio >= least);
     }
 
-    /// A line whose ratio may reach at most `most`.
+    /// Adds a line whose ratio may be at most `most`.
     pub(crate) fn at_most(&mut self, work: &str, measured: String, yardstick: String, ratio: f64, most: f64) {
         self.add(work, measured, yardstick, format!("{ratio:.2} ×"), format!("≤ {most} ×"), ratio <= most);
     }
 
-    /// A line with a limit of its own, without a yardstick beside it.
+    /// Adds a line with an absolute limit instead of a yardstick.
     pub(crate) fn limit(&mut self, work: &str, measured: f64, most: f64, unit: &str) {
         let shown = format!("{measured:.1} {unit}");
         self.add(work, shown.clone(), "-".into(), shown, format!("≤ {most} {unit}"), measured <= most);
     }
 
-    /// A line whose ratio has nothing to reach.
+    /// Adds a line whose ratio has no target.
     pub(crate) fn shows(&mut self, work: &str, measured: String, yardstick: String, ratio: f64) {
         self.add(work, measured, yardstick, format!("{ratio:.2} ×"), String::new(), true);
     }
 
-    /// A line of any kind.
+    /// Adds a line of any kind.
     pub(crate) fn add(
         &mut self,
         work: &str,
@@ -70,7 +71,7 @@ impl Finding {
         self.lines.push(Line { work: work.to_owned(), measured, yardstick, result, reach, is_reached });
     }
 
-    /// A sentence beside the table.
+    /// Adds a sentence beside the table.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
@@ -93,7 +94,7 @@ impl Finding {
     }
 }
 
-/// Where and when a run measures.
+/// The machine and the time of a run.
 #[derive(Debug)]
 pub(crate) struct Circumstances {
     machine: String,
@@ -102,7 +103,7 @@ pub(crate) struct Circumstances {
 }
 
 impl Circumstances {
-    /// Those of now: to be taken before the first row loads the machine.
+    /// Reads the current circumstances. Call it before the first row loads the machine.
     pub(crate) fn now(is_quick: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
@@ -133,7 +134,7 @@ impl Circumstances {
         say(&format!("\n== {row}\n{}\n\n{}", self.sentence(), finding.table()));
     }
 
-    /// Puts a row into the document.
+    /// Writes a row into the document.
     pub(crate) fn put(&self, document: &Path, row: &str, finding: &Finding) -> anyhow::Result<()> {
         let text = fs::read_to_string(document).unwrap_or_else(|_| TEMPLATE.to_owned());
         let (begin, end) = (format!("<!-- bench {row} -->\n"), format!("<!-- end {row} -->"));
@@ -146,26 +147,26 @@ impl Circumstances {
     }
 }
 
-/// How many processes wanted to run in the last minute, on average.
+/// Returns the load average of the last minute.
 fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|one| one.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// The first line of what a program says of its version.
+/// Returns the first line of a program's version output.
 pub(crate) fn version_of(program: &str, arguments: &[&str]) -> String {
     let said = Command::new(program).args(arguments).output().map(|output| [output.stdout, output.stderr].concat());
     let said = said.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     said.lines().next().unwrap_or("of an unknown version").to_owned()
 }
 
-/// Writes a line for the person who waits.
+/// Prints a line for the operator.
 pub(crate) fn say(text: &str) {
-    // Nobody is left to tell when standard output is gone.
+    // Ignores a closed standard output.
     drop(writeln!(std::io::stdout(), "{text}"));
 }
 
-/// A rate for a person: `12,345/s`.
+/// Formats a rate: `12,345/s`.
 pub(crate) fn rate(per_second: f64) -> String {
     let digits = format!("{per_second:.0}");
     let mut grouped = String::new();

@@ -1,4 +1,5 @@
-//! `POST /save_summary`, durable, with 32 connections of wrk, against the same route in `FastAPI` that appends to a file.
+//! `POST /save_summary`, durable, with 32 connections of wrk, compared with the same route in `FastAPI` that appends to
+//! a file.
 
 use anyhow::ensure;
 use testbed::{Program, free_port};
@@ -48,7 +49,7 @@ async fn fastapi(options: &Options) -> anyhow::Result<Load> {
     let folder = options.folder()?;
     let port = free_port();
     let python = std::path::absolute(&options.python)?;
-    ensure!(python.is_file(), "there is no {}: ci/bench makes it", python.display());
+    ensure!(python.is_file(), "{} is missing: run ci/bench, which creates it", python.display());
     let mut server = Program::new(python)
         .args(["-m", "uvicorn", "fastapi_summary:app", "--host", "127.0.0.1", "--no-access-log"])
         .args(["--port".to_owned(), port.to_string()])

@@ -1,4 +1,4 @@
-//! How long each service takes until it is ready, and what it needs while nothing happens.
+//! The time until each service is ready, and its CPU time and memory while idle.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const READY_MOST_MS: f64 = 100.0;
 const IDLE_MOST_PERCENT: f64 = 1.0;
 const RESIDENT_MOST_MIB: f64 = 40.0;
 
-/// What one start showed.
+/// The measurements of one start.
 #[derive(Debug, Clone, Copy)]
 struct Start {
     ready_ms: f64,
@@ -28,7 +28,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     let api_port = free_port();
     let (amqp, redis) = (servers.broker.amqp_url(), servers.redis.url());
     let api_url = format!("http://127.0.0.1:{api_port}");
-    // Others stand beside it: a correlator is ready only when it has a summary API.
+    // The other services run too: a correlator is ready only if it has a summary API.
     let ledger = format!("sqlite:{}", folder.path().join("beside.sqlite").display());
     let _beside = crate::pipeline::summary_api(&ledger, api_port, folder.path())?;
     Page::new(api_port)?.ready().await?;
@@ -72,7 +72,7 @@ async fn start(options: &Options, name: &str, environment: &[(&str, &str)], fold
         .start()?;
     page.ready().await?;
     let ready_ms = begun.elapsed().as_secs_f64() * 1e3;
-    // What the start left to do is not idleness.
+    // Waits for the remaining work of the start, which is not idle time.
     tokio::time::sleep(Duration::from_secs(options.sized(3, 1))).await;
     let length = Duration::from_secs(options.sized(20, 3));
     let before = cpu_of_tree(program.pid());

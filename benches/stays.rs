@@ -1,4 +1,4 @@
-//! A ledger full of matched stays, recorded by the service itself in order of time.
+//! Fills a ledger with matched stays, recorded by the service itself in order of time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use uuid::Uuid;
 use crate::generator::{Dice, lot, plate};
 use crate::pipeline::ledger_file;
 
-/// How many lots there are.
+/// The number of lots.
 pub(crate) const LOTS: u64 = 50;
-/// How often each vehicle comes.
+/// The number of stays of each vehicle.
 pub(crate) const STAYS_A_VEHICLE: u64 = 8;
-/// When the first stay begins.
+/// The start of the first stay.
 pub(crate) const BEGIN_MS: i64 = 1_709_251_200_000;
-/// A stay begins so long after the one before it, milliseconds.
+/// The time between the starts of two stays, in milliseconds.
 pub(crate) const GAP_MS: u64 = 100;
-/// Stays that are recorded in one call.
+/// The number of stays recorded by one call.
 const BATCH: u64 = 2_000;
 const STAY_MS: i64 = 75 * 60_000;
 
 /// Fills a ledger with stays.
 pub(crate) struct Filler {
-    /// So many vehicles take turns until each has come eight times; then come others.
+    /// The number of vehicles that alternate until each has come eight times; then others follow.
     cohort: u64,
-    /// Of the vehicles that take turns now.
+    /// The snapshots of the vehicles that alternate now.
     snapshots: Vec<Snapshot>,
     dice: Dice,
     /// The number of the next stay.
@@ -38,12 +38,12 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    /// So many vehicles take turns.
+    /// Creates a filler with a cohort of this many vehicles.
     pub(crate) fn new(cohort: u64) -> Self {
         Self { cohort, snapshots: Vec::new(), dice: Dice::new(3), next: 0 }
     }
 
-    /// Fills the ledger of a folder until it has so many sessions.
+    /// Fills the ledger in a folder until it has this many sessions.
     pub(crate) async fn fill(&mut self, folder: &Path, sessions: u64) -> anyhow::Result<()> {
         let context = ServiceContext::new(Arc::new(SystemClock));
         let rules = Rules::default();
@@ -51,7 +51,7 @@ impl Filler {
         let ledger = ledger::open(&url, context.clock.now()).await?;
         let service = Service::new(ledger, rules.clone(), Lots::default(), &context);
         while self.next < sessions {
-            // A call takes a vehicle once only.
+            // A call may contain each vehicle only once.
             let end = (self.next + BATCH.min(self.cohort)).min(sessions);
             let units = (self.next..end).map(|stay| self.unit(stay, &rules)).collect::<anyhow::Result<Vec<Unit>>>()?;
             self.next = end;
@@ -63,7 +63,7 @@ impl Filler {
         context.lifecycle.finished(Duration::from_mins(1)).await.map_err(|error| anyhow::anyhow!("{error:?}"))
     }
 
-    /// One stay of the vehicle whose turn it is.
+    /// Returns a stay of the next vehicle.
     fn unit(&mut self, stay: u64, rules: &Rules) -> anyhow::Result<Unit> {
         let (cohorts_before, turn) = (stay / (self.cohort * STAYS_A_VEHICLE), stay % self.cohort);
         let number = cohorts_before * self.cohort + turn;

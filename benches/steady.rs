@@ -1,6 +1,7 @@
-//! Simulated gates that publish with confirms while the pipeline works, against gates and consumers without any work.
+//! Simulated gates that publish with confirms while the pipeline works, compared with gates and consumers without any
+//! work.
 //!
-//! The gates have an hour of busy traffic to catch up with, so that they publish as fast as they can all the time.
+//! The gates have an hour of busy traffic to catch up with, so that they always publish at full speed.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,10 @@ use crate::measure::{median, number};
 use crate::pipeline::{Pipeline, Servers, per_event, wait};
 use crate::report::{Finding, rate, say};
 
-/// Factor on the arrivals: an hour of it is more than a run takes.
+/// The factor on the arrivals: one hour of traffic then lasts longer than a run.
 const ARRIVALS: &str = "600";
 
-/// Seconds until it counts, and seconds that count.
+/// Returns the warm-up and the measured time in seconds.
 fn window(options: &Options) -> (u64, u64) {
     options.sized((5, 20), (2, 3))
 }
@@ -40,9 +41,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-/// Events recorded a second while the gates publish, and CPU by part.
+/// Returns the events recorded per second while the gates publish, and the CPU time by program.
 pub(crate) async fn work(options: &Options) -> anyhow::Result<(f64, String)> {
-    // A broker of its own, so that what is left in the queues slows nobody.
+    // A broker for this row alone, so that leftover messages slow no other row.
     let servers = Servers::start(false).await?;
     let folder = options.folder()?;
     let mut pipeline = Pipeline::start(&servers, folder.path()).await?;
@@ -68,7 +69,7 @@ fn yardstick(options: &Options, servers: &Servers) -> anyhow::Result<f64> {
     let _gates = gates(servers)?;
     let run = servers.consume(&["--seconds", &(skip + seconds).to_string(), "--skip", &skip.to_string()])?;
     let messages = run.output.split_whitespace().next().and_then(|word| word.parse().ok());
-    Ok(number(messages.context("the yardstick did not say how many messages it took")?) / number(seconds))
+    Ok(number(messages.context("the yardstick printed no number of messages")?) / number(seconds))
 }
 
 fn gates(servers: &Servers) -> anyhow::Result<[Program; 2]> {

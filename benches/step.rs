@@ -1,9 +1,10 @@
-//! The pure matching step on parsed events against a hashbrown table with a packed key that does the same bookkeeping.
+//! The pure matching step on parsed events, compared with a hashbrown table with a packed key that does the same
+//! bookkeeping.
 //!
-//! Ours is what a pipeline of one process does in memory with a batch: find the vehicles' timelines, decide, put them
-//! back. Both keep the vehicles that are inside, take an exit of a random one and a new entry in turn, and forget who left. Both
-//! get the key of a vehicle ready-made; what it takes to make ours of lot and plate is a note. Each table is a process
-//! of its own, so that memory is that of the table alone.
+//! Our side is the in-memory work of a one-process pipeline on a batch: find the timelines of the vehicles, decide, put
+//! them back. Both tables keep the vehicles that are inside, alternate the exit of a random one and a new entry, and
+//! forget the vehicles that left. Both receive the key of a vehicle ready-made; a note reports the cost of making ours
+//! from lot and plate. Each table is a process of its own, so that the measured memory belongs to the table alone.
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::process::Command;
@@ -23,9 +24,9 @@ use crate::report::Finding;
 use crate::{LIMIT, Options};
 
 const LOTS: u64 = 50;
-/// Events that are made ready, untimed, before they are taken in one timed piece: few, so that they stay in the cache.
+/// Events are prepared untimed and then processed in one timed piece of this size, small enough to stay in the cache.
 const CHUNK: u64 = 10_000;
-/// Events that come at once, each of another vehicle, as in a batch of the correlator.
+/// The size of a batch. Its events are of different vehicles, like in the correlator.
 const BATCH: u64 = 500;
 const BEGIN_MS: i64 = 1_709_251_200_000;
 
@@ -43,10 +44,10 @@ pub(crate) enum Table {
 pub(crate) struct PartArguments {
     #[arg(long)]
     table: Table,
-    /// Vehicles that are inside
+    /// Vehicles inside
     #[arg(long)]
     open: u64,
-    /// Events to take
+    /// Events to process
     #[arg(long)]
     events: u64,
 }
@@ -74,12 +75,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-/// What an event and an open vehicle cost.
+/// The cost of an event and of an open vehicle.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) nanos: f64,
     pub(crate) bytes: f64,
-    /// Making the key of its vehicle.
+    /// The cost of making the vehicle's key.
     naming_nanos: f64,
 }
 
@@ -91,11 +92,11 @@ pub(crate) fn measured(options: &Options, table: Table, open: u64) -> anyhow::Re
     command.args(["part", "step", "--table", &table, "--open", &open.to_string(), "--events", &events]);
     let run = measure::run(&mut command, LIMIT)?;
     let mut words = run.output.split_whitespace().map(str::parse::<f64>);
-    let mut next = || words.next().and_then(Result::ok).context("the measured process did not say what it found");
+    let mut next = || words.next().and_then(Result::ok).context("the measured process printed no result");
     Ok(Cost { nanos: next()?, bytes: next()?, naming_nanos: next()? })
 }
 
-/// The measured process: prints nanoseconds an event, bytes an open vehicle, and nanoseconds to make a key.
+/// The measured process: prints nanoseconds per event, bytes per open vehicle, and nanoseconds per key.
 pub(crate) fn part(arguments: &PartArguments) -> anyhow::Result<()> {
     let Cost { nanos, bytes, naming_nanos } = match arguments.table {
         Table::Hashbrown => measure_table(arguments, EntryTimes::default())?,
@@ -105,7 +106,7 @@ pub(crate) fn part(arguments: &PartArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A parsed event. The packed key of its vehicle is hashbrown's; ours is made of lot and plate.
+/// A parsed event. hashbrown uses the packed key of its vehicle; ours is made from lot and plate.
 struct Arrival {
     packed: u64,
     vehicle: Vehicle,
@@ -115,10 +116,10 @@ struct Arrival {
 trait OpenVehicles {
     type Name;
 
-    /// The key of a vehicle.
+    /// Makes the key of a vehicle.
     fn name(&mut self, arrival: &Arrival) -> Self::Name;
 
-    /// Takes events of different vehicles; returns how many exits found their entry.
+    /// Processes events of different vehicles; returns the number of matched exits.
     fn take(&mut self, batch: &[Arrival], names: &mut [Self::Name]) -> u64;
 }
 
@@ -170,8 +171,7 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
 }
 
 fn resident() -> anyhow::Result<f64> {
-    let bytes =
-        measure::memory(std::process::id(), "VmRSS").context("/proc does not say how much memory is resident")?;
+    let bytes = measure::memory(std::process::id(), "VmRSS").context("/proc does not report the resident memory")?;
     Ok(measure::number(bytes))
 }
 
@@ -185,7 +185,7 @@ fn arrival(number: u64, direction: Direction, time_ms: i64, id: u128) -> anyhow:
     Ok(Arrival { packed: (number % LOTS) << 48 | number, vehicle, key })
 }
 
-/// A hash of one multiplication, as fast as those that hashbrown's users take.
+/// A hash of one multiplication, as fast as those typically used with hashbrown.
 #[derive(Default)]
 struct Folded(u64);
 
@@ -213,7 +213,7 @@ type Packed<V> = HashMap<u64, V, BuildHasherDefault<Folded>>;
 #[derive(Default)]
 struct EntryTimes {
     open: Packed<i64>,
-    /// So that nothing of the work can be left out.
+    /// Keeps the compiler from removing the work.
     dwell_ms: i64,
 }
 

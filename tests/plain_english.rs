@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 24] = [
+    "benches",
     "correlator",
     "crates/access",
     "crates/bus",
     "crates/camera-formats",
     "crates/event-files",
     "crates/judging",
+    "crates/ledger",
     "crates/matching",
     "crates/operator-page",
     "crates/parking",
