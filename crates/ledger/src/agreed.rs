@@ -65,9 +65,9 @@ pub(super) fn settle(stored: Option<&str>, lots: &[LotId], given: &GivenRules) -
     };
     if !differences.is_empty() {
         return Err(Error::Config(format!(
-            "the ledger has events that were decided by other rules: {}. Set the old value again, or take the setting \
-             away, and the ledger goes on with its own; or begin a new ledger with another DWELL_DATABASE_URL (or \
-             DWELL_DATA_DIR) and send the events again, for instance with dwell publish",
+            "the ledger has events that were decided by other rules: {}. Set the old value again, or remove the \
+             setting to keep the ledger's; or start a new ledger with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) \
+             and send the events again, for instance with dwell publish",
             differences.join("; ")
         )));
     }
@@ -225,9 +225,9 @@ mod tests {
             "the ledger has events that were decided by other rules: DWELL_RE_READ_WINDOW was 1m and is now 1500ms; \
              DWELL_UNREAD_PLATES was NOPLATE,NULL and is now empty; DWELL_MAX_STAY was 30d and is now 7d; the \
              re_read_window of the lot P4 (DWELL_LOTS) was 5s and is now 7s; the max_stay of the lot P3 (DWELL_LOTS) \
-             was 12h and is now 1s. Set the old value again, or take the setting away, and the ledger goes on with its \
-             own; or begin a new ledger with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) and send the events again, \
-             for instance with dwell publish"
+             was 12h and is now 1s. Set the old value again, or remove the setting to keep the ledger's; or start \
+             a new ledger with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) and send the events again, for instance \
+             with dwell publish"
         );
         let free = settle(Some(&text(&old)), &[], &new).unwrap();
         assert_eq!(free, Settled { rules: new.over(old), text: Some(text(&free.rules)) });

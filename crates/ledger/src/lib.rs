@@ -71,7 +71,7 @@ pub enum Error {
     #[error("{0}")]
     Replaced(String),
     /// The store contains data that can't be read, because of a defect in the store or in this program.
-    #[error("the ledger holds what can't be read: {0}")]
+    #[error("the ledger contains invalid data: {0}")]
     Corrupt(String),
 }
 
