@@ -16,7 +16,6 @@ use parking::{
 };
 use uuid::Uuid;
 
-mod agreed;
 mod audit;
 mod batch;
 mod chain;
@@ -32,6 +31,7 @@ mod progress;
 mod recount;
 mod rollup;
 mod rows;
+mod rules_guard;
 pub mod sqlite;
 mod stored;
 #[cfg(any(test, feature = "testing"))]

@@ -4,7 +4,7 @@ use deadpool_postgres::{Object, Transaction};
 use parking::{GivenRules, LotId, Rules};
 
 use super::failure::Failure;
-use crate::{Error, agreed, stored};
+use crate::{Error, rules_guard, stored};
 
 /// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
 /// a released one: add another.
@@ -134,7 +134,7 @@ pub(super) async fn look(
         Some(version) if version > known_version() => Err(newer(version).into()),
         Some(_) => {
             let (stored, lots) = stored_rules(transaction).await?;
-            Ok(Some(agreed::settle(stored.as_deref(), &lots, given).map(|settled| settled.rules)))
+            Ok(Some(rules_guard::check(stored.as_deref(), &lots, given).map(|checked| checked.rules)))
         }
     }
 }
@@ -144,12 +144,12 @@ pub(super) async fn agree_on(client: &mut Object, given: &GivenRules) -> Result<
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
     let (stored, lots) = stored_rules(&transaction).await?;
-    let settled = agreed::settle(stored.as_deref(), &lots, given)?;
-    if let Some(text) = settled.text {
+    let checked = rules_guard::check(stored.as_deref(), &lots, given)?;
+    if let Some(text) = checked.text {
         transaction.execute("UPDATE ledger SET rules = $1", &[&text]).await?;
     }
     transaction.commit().await?;
-    Ok(settled.rules)
+    Ok(checked.rules)
 }
 
 /// Returns the stored rules as text, and the lots that have events.

@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{heads, quarters, read};
-use crate::{Error, agreed};
+use crate::{Error, rules_guard};
 
 /// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
 /// a released one: add another.
@@ -114,7 +114,7 @@ pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rule
         Ok((Some(version), _)) if version > known_version() => Err(newer(path, version)),
         Ok((Some(_), connection)) => {
             let (stored, lots) = stored_rules(&connection)?;
-            Ok(Some(agreed::settle(stored.as_deref(), &lots, given).map(|settled| settled.rules)))
+            Ok(Some(rules_guard::check(stored.as_deref(), &lots, given).map(|checked| checked.rules)))
         }
     }
 }
@@ -251,11 +251,11 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
 /// Pins the given rules if the ledger's events allow them, and returns the rules to decide with.
 pub(super) fn agree_on(transaction: &Transaction<'_>, given: &GivenRules) -> Result<Rules, Error> {
     let (stored, lots) = stored_rules(transaction)?;
-    let settled = agreed::settle(stored.as_deref(), &lots, given)?;
-    if let Some(text) = settled.text {
+    let checked = rules_guard::check(stored.as_deref(), &lots, given)?;
+    if let Some(text) = checked.text {
         transaction.execute("UPDATE ledger SET rules = ?1", params![text])?;
     }
-    Ok(settled.rules)
+    Ok(checked.rules)
 }
 
 /// Returns the stored rules as text, and the lots that have events.

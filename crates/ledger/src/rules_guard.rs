@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 
 /// Limits the lots that a message names.
-const LOTS_NAMED: usize = 3;
+const NAMED_LOTS_MAX: usize = 3;
 
 /// The rules that shape sessions, in their stored form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Agreed {
+struct StoredRules {
     re_read_window_ms: i64,
     #[serde(default)]
     re_read_window_of_lot_ms: BTreeMap<LotId, i64>,
@@ -39,7 +39,7 @@ fn first_normal_form() -> u16 {
 
 /// The result of comparing the given rules with those of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Settled {
+pub(super) struct CheckedRules {
     /// The rules to decide with.
     pub(super) rules: Rules,
     /// The text to store, if it changes.
@@ -51,13 +51,13 @@ pub(super) struct Settled {
 /// # Errors
 ///
 /// [`Error::Config`] if other rules decided the existing events, or if a newer program stored the rules.
-pub(super) fn settle(stored: Option<&str>, lots: &[LotId], given: &GivenRules) -> Result<Settled, Error> {
+pub(super) fn check(stored: Option<&str>, lots: &[LotId], given: &GivenRules) -> Result<CheckedRules, Error> {
     let stored = stored.map(read).transpose()?;
-    let base = stored.clone().unwrap_or_else(|| Agreed::from(&Rules::default()));
+    let base = stored.clone().unwrap_or_else(|| StoredRules::from(&Rules::default()));
     let rules = given.over(base.into());
-    let wanted = Agreed::from(&rules);
+    let wanted = StoredRules::from(&rules);
     if stored.as_ref() == Some(&wanted) {
-        return Ok(Settled { rules, text: None });
+        return Ok(CheckedRules { rules, text: None });
     }
     let differences = match &stored {
         Some(stored) if !lots.is_empty() => stored.differences(&wanted, lots),
@@ -73,29 +73,29 @@ pub(super) fn settle(stored: Option<&str>, lots: &[LotId], given: &GivenRules) -
     }
     let text = serde_json::to_string(&wanted);
     let text = text.map_err(|error| Error::Corrupt(format!("its rules can't be written: {error}")))?;
-    Ok(Settled { rules, text: Some(text) })
+    Ok(CheckedRules { rules, text: Some(text) })
 }
 
-fn read(stored: &str) -> Result<Agreed, Error> {
+fn read(stored: &str) -> Result<StoredRules, Error> {
     let newer = |what: &str| {
         Error::Config(format!(
             "the ledger was written by a newer program: {what}. Start the newer program, or name another ledger in \
              DWELL_DATABASE_URL"
         ))
     };
-    let agreed: Agreed = serde_json::from_str(stored).map_err(|error| match error.to_string() {
+    let stored_rules: StoredRules = serde_json::from_str(stored).map_err(|error| match error.to_string() {
         text if text.starts_with("unknown field") => newer(&format!("its rules have an {text}")),
         text => Error::Corrupt(format!("its rules can't be read: {text}")),
     })?;
-    match agreed.plate_normal_form {
-        PLATE_NORMAL_FORM => Ok(agreed),
+    match stored_rules.plate_normal_form {
+        PLATE_NORMAL_FORM => Ok(stored_rules),
         other => Err(newer(&format!(
             "its plates are in version {other} of the normal form, and this program knows version {PLATE_NORMAL_FORM}"
         ))),
     }
 }
 
-impl From<&Rules> for Agreed {
+impl From<&Rules> for StoredRules {
     fn from(rules: &Rules) -> Self {
         Self {
             re_read_window_ms: rules.re_read_window_ms,
@@ -108,21 +108,21 @@ impl From<&Rules> for Agreed {
     }
 }
 
-impl From<Agreed> for Rules {
-    fn from(agreed: Agreed) -> Self {
+impl From<StoredRules> for Rules {
+    fn from(stored_rules: StoredRules) -> Self {
         Self {
-            re_read_window_ms: agreed.re_read_window_ms,
-            re_read_window_of_lot_ms: agreed.re_read_window_of_lot_ms,
+            re_read_window_ms: stored_rules.re_read_window_ms,
+            re_read_window_of_lot_ms: stored_rules.re_read_window_of_lot_ms,
             hold_ms: Self::default().hold_ms,
-            max_stay_ms: agreed.max_stay_ms,
-            max_stay_of_lot_ms: agreed.max_stay_of_lot_ms,
-            unread_plates: agreed.unread_plates,
-            plate_normal_form: agreed.plate_normal_form,
+            max_stay_ms: stored_rules.max_stay_ms,
+            max_stay_of_lot_ms: stored_rules.max_stay_of_lot_ms,
+            unread_plates: stored_rules.unread_plates,
+            plate_normal_form: stored_rules.plate_normal_form,
         }
     }
 }
 
-impl Agreed {
+impl StoredRules {
     /// Returns each rule that differs, with the old and the new value. A lot without events may get other rules of its
     /// own.
     fn differences(&self, new: &Self, lots: &[LotId]) -> Vec<String> {
@@ -142,7 +142,7 @@ impl Agreed {
         let mut of_lots = |member, has_own: fn(&Rules, &LotId) -> bool, value: fn(&Rules, &LotId) -> i64| {
             let differs =
                 |lot: &&LotId| (has_own(&old, lot) || has_own(&new, lot)) && value(&old, lot) != value(&new, lot);
-            for lot in lots.iter().filter(differs).take(LOTS_NAMED) {
+            for lot in lots.iter().filter(differs).take(NAMED_LOTS_MAX) {
                 let what = format!("the {member} of the lot {lot} (DWELL_LOTS)");
                 compare(&what, exact_duration(value(&old, lot)), exact_duration(value(&new, lot)));
             }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn text(rules: &Rules) -> String {
-        serde_json::to_string(&Agreed::from(rules)).unwrap()
+        serde_json::to_string(&StoredRules::from(rules)).unwrap()
     }
 
     fn given(rules: &Rules) -> GivenRules {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn refusal(stored: &str, lots: &[LotId], given: &GivenRules) -> String {
-        match settle(Some(stored), lots, given) {
+        match check(Some(stored), lots, given) {
             Err(Error::Config(text)) => text,
             other => panic!("it was not refused: {other:?}"),
         }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_ledger_of_an_older_release_goes_on_with_its_rules_when_nothing_is_given() {
-        let settled = settle(Some(OLD), &[lot("P3")], &GivenRules::default()).unwrap();
+        let checked = check(Some(OLD), &[lot("P3")], &GivenRules::default()).unwrap();
 
         let unread_plates = ["NOPLATE", "NULL", "UNKNOWN"].map(|plate| Plate::from_read(plate).unwrap());
         let rules = Rules {
@@ -190,17 +190,17 @@ mod tests {
             unread_plates: unread_plates.into(),
             ..Rules::default()
         };
-        assert_eq!(settled, Settled { rules: rules.clone(), text: None });
+        assert_eq!(checked, CheckedRules { rules: rules.clone(), text: None });
         assert_eq!(rules.plate_normal_form, 1);
-        assert_eq!(settle(Some(OLD), &[lot("P3")], &given(&rules)).unwrap().rules, rules);
+        assert_eq!(check(Some(OLD), &[lot("P3")], &given(&rules)).unwrap().rules, rules);
     }
 
     #[test]
     fn a_new_ledger_has_the_rules_of_a_new_ledger_where_none_are_given() {
         let one = GivenRules { max_stay_ms: Some(60_000), hold_ms: Some(1), ..GivenRules::default() };
-        let settled = settle(None, &[], &one).unwrap();
-        assert_eq!(settled.rules, Rules { max_stay_ms: 60_000, hold_ms: 1, ..Rules::default() });
-        assert_eq!(settled.text, Some(text(&settled.rules)));
+        let checked = check(None, &[], &one).unwrap();
+        assert_eq!(checked.rules, Rules { max_stay_ms: 60_000, hold_ms: 1, ..Rules::default() });
+        assert_eq!(checked.text, Some(text(&checked.rules)));
     }
 
     #[test]
@@ -229,8 +229,8 @@ mod tests {
              a new ledger with another DWELL_DATABASE_URL (or DWELL_DATA_DIR) and send the events again, for instance \
              with dwell publish"
         );
-        let free = settle(Some(&text(&old)), &[], &new).unwrap();
-        assert_eq!(free, Settled { rules: new.over(old), text: Some(text(&free.rules)) });
+        let free = check(Some(&text(&old)), &[], &new).unwrap();
+        assert_eq!(free, CheckedRules { rules: new.over(old), text: Some(text(&free.rules)) });
     }
 
     #[test]
@@ -244,11 +244,11 @@ mod tests {
             ..Rules::default()
         };
 
-        let settled = |new| settle(Some(&text(&old)), &[lot("P3")], &given(new)).unwrap();
+        let checked = |new| check(Some(&text(&old)), &[lot("P3")], &given(new)).unwrap();
 
-        assert_eq!(settled(&held), Settled { rules: held.clone(), text: None });
-        assert_eq!(settled(&same), Settled { rules: same.clone(), text: Some(text(&same)) });
-        assert_eq!(settled(&elsewhere), Settled { rules: elsewhere.clone(), text: Some(text(&elsewhere)) });
+        assert_eq!(checked(&held), CheckedRules { rules: held.clone(), text: None });
+        assert_eq!(checked(&same), CheckedRules { rules: same.clone(), text: Some(text(&same)) });
+        assert_eq!(checked(&elsewhere), CheckedRules { rules: elsewhere.clone(), text: Some(text(&elsewhere)) });
     }
 
     #[test]
@@ -256,8 +256,8 @@ mod tests {
         let own = [(lot("P3"), 5_000)];
         let old =
             Rules { re_read_window_of_lot_ms: own.clone().into(), max_stay_of_lot_ms: own.into(), ..Rules::default() };
-        let settled = settle(Some(&text(&old)), &[lot("P3")], &GivenRules::default()).unwrap();
-        assert_eq!(settled, Settled { rules: old, text: None });
+        let checked = check(Some(&text(&old)), &[lot("P3")], &GivenRules::default()).unwrap();
+        assert_eq!(checked, CheckedRules { rules: old, text: None });
     }
 
     #[test]
@@ -274,6 +274,6 @@ mod tests {
         let another = OLD.replacen('{', r#"{"misreads":"on","#, 1);
         let told = refusal(&another, &[], &nothing);
         assert!(told.contains("its rules have an unknown field `misreads`"), "{told}");
-        assert!(matches!(settle(Some("{}"), &[], &nothing), Err(Error::Corrupt(_))));
+        assert!(matches!(check(Some("{}"), &[], &nothing), Err(Error::Corrupt(_))));
     }
 }
