@@ -47,7 +47,7 @@ pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Optio
         return Ok(None);
     }
     let ledger = ledger::open(url.expose(), context.clock.now()).await.map_err(unusable)?;
-    let rules = ledger.agree_on(&config.rules).await.map_err(unusable)?;
+    let rules = ledger.pin_rules(&config.rules).await.map_err(unusable)?;
     let service = Service::new(ledger, rules, config.lots, context);
     Ok(Some(Offline { service, _folder: folder }))
 }

@@ -118,7 +118,7 @@ async fn open_ledger(
     while !context.lifecycle.is_stopping() {
         let opened = async {
             let ledger = ledger::open(url.expose(), context.clock.now()).await?;
-            let rules = ledger.agree_on(&config.rules).await?;
+            let rules = ledger.pin_rules(&config.rules).await?;
             Ok((ledger, rules))
         };
         // An older ledger may be large, and bringing it up goes on at the next start where it was left.

@@ -9,12 +9,12 @@ use parking::Timestamp;
 
 use super::{Ledger, open};
 
-mod agreeing;
 mod auditing;
 mod awaiting;
 mod finding;
 mod following;
 mod listing;
+mod pinning;
 mod player;
 mod quarters;
 mod random;

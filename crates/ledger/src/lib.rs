@@ -269,7 +269,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// [`Error::Config`] if the ledger has events that were decided by rules other than the given ones, or if a newer
     /// program stored rules that this program does not know.
-    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error>;
+    async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error>;
 
     /// Loads the snapshots of many vehicles, in the order of the requests. An unknown vehicle is at version 0.
     ///

@@ -71,10 +71,10 @@ impl Ledger for PostgresLedger {
         self.id
     }
 
-    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error> {
+    async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error> {
         let agree = async || {
             let mut connection = self.store.connection().await?;
-            let rules = schema::agree_on(&mut connection, given).await?;
+            let rules = schema::pin_rules(&mut connection, given).await?;
             connection.end_well();
             Ok(rules)
         };

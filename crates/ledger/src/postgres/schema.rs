@@ -140,7 +140,7 @@ pub(super) async fn look(
 }
 
 /// Pins the given rules if the ledger's events allow them, and returns the rules to decide with.
-pub(super) async fn agree_on(client: &mut Object, given: &GivenRules) -> Result<Rules, Failure> {
+pub(super) async fn pin_rules(client: &mut Object, given: &GivenRules) -> Result<Rules, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
     let (stored, lots) = stored_rules(&transaction).await?;

@@ -91,8 +91,8 @@ impl Ledger for SqliteLedger {
         self.id
     }
 
-    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error> {
-        self.writer.agree_on(given.clone()).await
+    async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error> {
+        self.writer.pin_rules(given.clone()).await
     }
 
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {

@@ -249,7 +249,7 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
 }
 
 /// Pins the given rules if the ledger's events allow them, and returns the rules to decide with.
-pub(super) fn agree_on(transaction: &Transaction<'_>, given: &GivenRules) -> Result<Rules, Error> {
+pub(super) fn pin_rules(transaction: &Transaction<'_>, given: &GivenRules) -> Result<Rules, Error> {
     let (stored, lots) = stored_rules(transaction)?;
     let checked = rules_guard::check(stored.as_deref(), &lots, given)?;
     if let Some(text) = checked.text {

@@ -92,7 +92,7 @@ impl Writer {
         ask(self.jobs()?, call, Job::Lease).await
     }
 
-    pub(super) async fn agree_on(&self, given: GivenRules) -> Result<Rules, Error> {
+    pub(super) async fn pin_rules(&self, given: GivenRules) -> Result<Rules, Error> {
         ask(self.jobs()?, given, Job::Agree).await
     }
 
@@ -169,7 +169,7 @@ impl Store {
                     Job::Write(request) => merged.add(request),
                     Job::Lease(lease) => leases.push(lease),
                     Job::Agree(agree) => {
-                        let agreed = self.transact(|transaction| schema::agree_on(transaction, &agree.work));
+                        let agreed = self.transact(|transaction| schema::pin_rules(transaction, &agree.work));
                         agree.answer(agreed);
                     }
                     Job::NoteConnected(note) => {

@@ -48,7 +48,7 @@ impl Ledger for BrokenLedger {
     fn id(&self) -> Uuid {
         Uuid::from_u128(1)
     }
-    async fn agree_on(&self, _: &GivenRules) -> Result<Rules, Error> {
+    async fn pin_rules(&self, _: &GivenRules) -> Result<Rules, Error> {
         self.fail().await
     }
     async fn load(&self, _: &[LoadRequest], _: &Rules) -> Result<Vec<Snapshot>, Error> {

@@ -42,8 +42,8 @@ impl Ledger for CountingLedger {
     fn id(&self) -> Uuid {
         self.inner.id()
     }
-    async fn agree_on(&self, given: &GivenRules) -> Result<Rules, Error> {
-        self.called("agree_on").agree_on(given).await
+    async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error> {
+        self.called("pin_rules").pin_rules(given).await
     }
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
         self.called("load").load(requests, rules).await

@@ -51,7 +51,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
     let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
-    ledger.agree_on(&GivenRules::default()).await.unwrap();
+    ledger.pin_rules(&GivenRules::default()).await.unwrap();
     let lot = fill(&ledger).await;
     let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
     let rules = server.query(&url, "SELECT rules FROM ledger").await.unwrap();

@@ -20,7 +20,7 @@ fn make_version_4(path: &Path) {
 /// The stays of 13 hours, and a saved summary, which does not count.
 async fn fill(path: &Path) -> (LotId, Quarters) {
     let ledger = SqliteLedger::open(path, NOW).await.unwrap();
-    ledger.agree_on(&GivenRules::default()).await.unwrap();
+    ledger.pin_rules(&GivenRules::default()).await.unwrap();
     let lot = fill_some_hours(&ledger).await;
     let last = Vehicles::default().entry("P3", "LATE", minute(20 * 60));
     ledger.record(vec![last], &Rules::default(), NOW).await.unwrap();

@@ -19,7 +19,7 @@ fn of_lot(lot: &str, millis: i64) -> GivenRules {
 }
 
 async fn refusal(player: &Player, given: &GivenRules) -> String {
-    match player.ledger.agree_on(given).await {
+    match player.ledger.pin_rules(given).await {
         Err(Error::Config(text)) => text,
         other => panic!("it was not refused: {other:?}"),
     }
@@ -29,7 +29,7 @@ async fn a_ledger_without_events_takes_any_rules(store: Store) {
     let player = Player::on(&store).await;
     for max_stay_ms in [3_600_000, 7_200_000, 3_600_000] {
         let rules = Rules { max_stay_ms, re_read_window_ms: 0, ..Rules::default() };
-        assert_eq!(player.ledger.agree_on(&GivenRules::from(&rules)).await, Ok(rules));
+        assert_eq!(player.ledger.pin_rules(&GivenRules::from(&rules)).await, Ok(rules));
     }
 }
 
@@ -37,7 +37,7 @@ async fn a_ledger_that_has_events_keeps_the_rules_that_gave_their_sessions(store
     let player = Player::on(&store).await;
     let unread_plates = ["NOPLATE", "NULL"].map(|plate| vehicle("P3", plate).plate);
     let rules = Rules { unread_plates: unread_plates.into(), ..Rules::default() };
-    player.ledger.agree_on(&GivenRules::from(&rules)).await.unwrap();
+    player.ledger.pin_rules(&GivenRules::from(&rules)).await.unwrap();
     player.sees(&[entry(&vehicle("P3", "ABC123"), 0)], NOW).await;
     drop(player);
     let player = Player::on(&store).await;
@@ -57,7 +57,7 @@ async fn a_ledger_that_has_events_keeps_the_rules_that_gave_their_sessions(store
         assert!(text.contains(told) && text.contains("Set the old value again"), "{text}");
     }
 
-    let held = player.ledger.agree_on(&GivenRules { hold_ms: Some(1), ..none }).await;
+    let held = player.ledger.pin_rules(&GivenRules { hold_ms: Some(1), ..none }).await;
     assert_eq!(held, Ok(Rules { hold_ms: 1, ..rules }));
 }
 
@@ -69,26 +69,26 @@ async fn a_rule_that_is_not_given_is_that_of_the_ledger(store: Store) {
         unread_plates: [vehicle("P3", "NONE").plate].into(),
         ..of_lot("P3", 5_000).over(Rules::default())
     };
-    player.ledger.agree_on(&GivenRules::from(&rules)).await.unwrap();
+    player.ledger.pin_rules(&GivenRules::from(&rules)).await.unwrap();
     player.sees(&[entry(&vehicle("P3", "ABC123"), 0)], NOW).await;
     drop(player);
     let player = Player::on(&store).await;
 
-    assert_eq!(player.ledger.agree_on(&GivenRules::default()).await, Ok(rules.clone()));
+    assert_eq!(player.ledger.pin_rules(&GivenRules::default()).await, Ok(rules.clone()));
     let same = GivenRules { re_read_window_ms: Some(10_000), ..of_lot("P3", 5_000) };
-    assert_eq!(player.ledger.agree_on(&same).await, Ok(rules));
+    assert_eq!(player.ledger.pin_rules(&same).await, Ok(rules));
 }
 
 async fn a_lot_without_events_may_get_rules_that_are_kept_once_it_has_some(store: Store) {
     let mut player = Player::on(&store).await;
-    player.ledger.agree_on(&GivenRules::from(&player.rules)).await.unwrap();
+    player.ledger.pin_rules(&GivenRules::from(&player.rules)).await.unwrap();
     player.sees(&[entry(&vehicle("P3", "ABC123"), 0)], NOW).await;
 
-    player.rules = player.ledger.agree_on(&of_lot("P9", 3_600_000)).await.unwrap();
+    player.rules = player.ledger.pin_rules(&of_lot("P9", 3_600_000)).await.unwrap();
     assert_eq!(player.rules.max_stay_of(&vehicle("P9", "ABC123").lot), 3_600_000);
     player.sees(&[entry(&vehicle("P9", "ABC123"), 0)], NOW).await;
 
     let other = refusal(&player, &of_lot("P9", 7_200_000)).await;
     assert!(other.contains("max_stay of the lot P9 (DWELL_LOTS) was 1h and is now 2h"), "{other}");
-    assert_eq!(player.ledger.agree_on(&GivenRules::default()).await, Ok(player.rules.clone()));
+    assert_eq!(player.ledger.pin_rules(&GivenRules::default()).await, Ok(player.rules.clone()));
 }
