@@ -12,7 +12,7 @@ use parking::{EventKey, Session, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use super::Error;
-use super::stored::{Code as _, event_key, word_of};
+use super::encoding::{Code as _, event_key, word_of};
 
 /// Events are read in parts of about this size, about 300 bytes each with their sessions. Tests use a small number, to
 /// have several parts.

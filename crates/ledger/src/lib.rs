@@ -23,6 +23,7 @@ mod changes_of;
 #[cfg(test)]
 mod contract;
 mod dwells;
+mod encoding;
 mod list;
 mod merge;
 mod open;
@@ -33,7 +34,6 @@ mod rollup;
 mod rows;
 mod rules_guard;
 pub mod sqlite;
-mod stored;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod unit;

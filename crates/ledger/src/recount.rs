@@ -10,7 +10,7 @@ use std::fmt;
 use parking::LotId;
 
 use super::rollup::{Counts, Rollup, Standing, Tally, start_of};
-use super::{Error, stored};
+use super::{Error, encoding};
 
 /// The quarter hours that a part holds in memory, a few hundred bytes each. Tests use a small number, to have several parts.
 const PART_QUARTERS: usize = if cfg!(test) { 3 } else { 50_000 };
@@ -147,5 +147,5 @@ impl Recount {
 
 /// The names of lots by their numbers.
 pub(super) fn lot_names(rows: Vec<(i64, String)>) -> Result<BTreeMap<i64, LotId>, Error> {
-    rows.into_iter().map(|(number, name)| Ok((number, stored::lot_id(&name)?))).collect()
+    rows.into_iter().map(|(number, name)| Ok((number, encoding::lot_id(&name)?))).collect()
 }

@@ -8,7 +8,7 @@ use tokio_postgres::{IsolationLevel, Row};
 use super::failure::Failure;
 use super::store::Store;
 use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
-use crate::{Error, stored};
+use crate::{Error, encoding};
 
 /// Allows full table scans, which are disabled elsewhere. Their duration grows with the ledger.
 pub(super) const WHOLE_TABLES: &str = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = 0";
@@ -40,7 +40,7 @@ pub(super) async fn audit(store: &Store, rules: &Rules, from: i64) -> Result<Aud
     let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let transaction = transaction.start().await?;
     transaction.batch_execute(WHOLE_TABLES).await?;
-    let next: Option<i64> = transaction.query_one(NEXT, &[&from, &stored::column(PART_EVENTS)]).await?.try_get(0)?;
+    let next: Option<i64> = transaction.query_one(NEXT, &[&from, &encoding::column(PART_EVENTS)]).await?.try_get(0)?;
     let end = next.unwrap_or(i64::MAX);
     let rows = transaction.query(VEHICLES, &[&from, &end]).await?;
     let vehicles = rows.iter().map(vehicle_row).collect::<Result<Vec<_>, _>>()?;
@@ -71,8 +71,8 @@ fn vehicle_row(row: &Row) -> Result<VehicleRow, Failure> {
     let (lot, plate): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
     Ok(VehicleRow {
         number: row.try_get(0)?,
-        vehicle: Vehicle { lot: stored::lot_id(lot)?, plate: stored::plate(plate)? },
-        timeline: stored::read_timeline(row.try_get(3)?)?.0,
+        vehicle: Vehicle { lot: encoding::lot_id(lot)?, plate: encoding::plate(plate)? },
+        timeline: encoding::read_timeline(row.try_get(3)?)?.0,
         last_event: row.try_get(4)?,
     })
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::failure::Failure;
 use super::store::Store;
-use crate::stored::{self, Code as _, column, word_of};
+use crate::encoding::{self, Code as _, column, word_of};
 use crate::{CHANGES_OF_SESSION, ChangeRow};
 
 const AFTER: &str = "
@@ -62,9 +62,9 @@ async fn first_at(client: &impl GenericClient, moment: Timestamp) -> Result<i64,
 
 fn change(row: &Row) -> Result<ChangeRow, Failure> {
     Ok(ChangeRow {
-        sequence: stored::count(row.try_get(0)?)?,
+        sequence: encoding::count(row.try_get(0)?)?,
         session: SessionId::from_uuid(row.try_get(1)?),
-        vehicle_version: stored::count(row.try_get(2)?)?,
+        vehicle_version: encoding::count(row.try_get(2)?)?,
         from: word_of::<State>(row.try_get(3)?)?,
         to: State::from_code(row.try_get(4)?)?,
         rule: word_of::<Rule>(row.try_get(5)?)?,
@@ -78,5 +78,5 @@ pub(super) async fn last_change(store: &Store) -> Result<u64, Failure> {
     let row = client.query_one(&client.prepare_cached("SELECT max(sequence) FROM change").await?, &[]).await?;
     client.end_well();
     let newest: Option<i64> = row.try_get(0)?;
-    Ok(newest.map_or(Ok(0), stored::count)?)
+    Ok(newest.map_or(Ok(0), encoding::count)?)
 }

@@ -17,7 +17,7 @@ use super::store::Store;
 use super::vehicles;
 use crate::list::IdRange;
 use crate::rows::StoredVehicle;
-use crate::{CLOCKS_DIFFER_MS, Pending, stored};
+use crate::{CLOCKS_DIFFER_MS, Pending, encoding};
 
 /// Asks for what has ended at `now`, and for its lease.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ async fn due(
 }
 
 fn ended(row: &Row) -> Result<Ended, Failure> {
-    let key = stored::event_key(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?)?;
+    let key = encoding::event_key(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?)?;
     Ok(Ended { session: row.try_get(0)?, vehicle_number: row.try_get(1)?, key })
 }
 
@@ -125,7 +125,7 @@ async fn overdue_ranges(client: &impl GenericClient, rules: &Rules) -> Result<Ve
     let lots = client.prepare_cached("SELECT lot_no, lot_id, time_ms FROM lot WHERE time_ms IS NOT NULL").await?;
     let mut ranges = Vec::new();
     for row in client.query(&lots, &[]).await? {
-        let longest = rules.max_stay_of(&stored::lot_id(row.try_get(1)?)?);
+        let longest = rules.max_stay_of(&encoding::lot_id(row.try_get(1)?)?);
         let oldest = Timestamp::from_millis(row.try_get(2)?).plus_millis(longest.saturating_neg());
         if let Some(range) = IdRange::before(oldest) {
             ranges.push((row.try_get(0)?, range.last));
@@ -146,5 +146,5 @@ pub(super) async fn pending(store: &Store, rules: &Rules) -> Result<Pending, Fai
     let overdue = client.prepare_cached(overdue).await?;
     let overdue_stays: i64 = client.query_one(&overdue, &[&lots, &last]).await?.try_get(0)?;
     client.end_well();
-    Ok(Pending { held_exits: stored::count(held_exits)?, overdue_stays: stored::count(overdue_stays)? })
+    Ok(Pending { held_exits: encoding::count(held_exits)?, overdue_stays: encoding::count(overdue_stays)? })
 }

@@ -12,7 +12,7 @@ use super::{read, vehicles};
 use crate::merge::{Found, Work};
 use crate::rows::{BatchVehicle, ExitsBefore, StoredVehicle};
 use crate::unit::names_older_events;
-use crate::{Error, SessionRow, stored};
+use crate::{Error, SessionRow, encoding};
 
 /// The size of a block of event numbers, which is the increment of the sequence. The unused rest of a block is lost.
 const BLOCK: i64 = 1_048_576;
@@ -36,7 +36,7 @@ pub(super) async fn lot_numbers(
     let select = "SELECT lot_id, lot_no FROM lot WHERE lot_id = ANY ($1::text[])";
     let rows = client.query(&client.prepare_cached(select).await?, &[&names]).await?;
     for row in rows {
-        numbers.insert(stored::lot_id(row.try_get(0)?)?, row.try_get(1)?);
+        numbers.insert(encoding::lot_id(row.try_get(0)?)?, row.try_get(1)?);
     }
     Ok(numbers)
 }
@@ -49,7 +49,7 @@ pub(super) async fn event_numbers(
     work: &Work<'_>,
 ) -> Result<i64, Failure> {
     let events: usize = work.units().map(|unit| unit.events.len()).sum();
-    let count = stored::column(events);
+    let count = encoding::column(events);
     if count > BLOCK {
         return Err(
             Error::Corrupt(format!("{count} new events in one transaction, but at most {BLOCK} are allowed")).into()
@@ -105,7 +105,7 @@ async fn insert_new(
     }
     let lot_numbers: Vec<i64> = new.iter().map(|vehicle| lots[&vehicle.lot]).collect();
     let plates: Vec<&str> = new.iter().map(|vehicle| vehicle.plate.as_str()).collect();
-    let empty = stored::write_timeline(&matching::Timeline::default(), &[]);
+    let empty = encoding::write_timeline(&matching::Timeline::default(), &[]);
     let insert = "
         INSERT INTO vehicle (lot_no, plate, version, digest, timeline)
         SELECT lot_no, plate, 0, 0, $3 FROM unnest($1::bigint[], $2::text[]) AS new (lot_no, plate)

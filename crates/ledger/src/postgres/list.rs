@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::store::Store;
 use super::{read, vehicles};
+use crate::encoding::Code as _;
 use crate::list::{IdRange, Scan, direction, is_chosen, is_of_lot, merge, scans};
-use crate::stored::Code as _;
 use crate::{Order, Page, SessionFilter, SessionRow};
 
 /// Returns one page of sessions, read in one snapshot.

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::schema::TURN;
 use super::store::Store;
+use crate::encoding::{self, Code as _};
 use crate::list::IdRange;
 use crate::rollup::{Rollup, Standing};
-use crate::stored::{self, Code as _};
 use crate::{Connected, Counts, Dwells, Error, Quarters, Recent, RecentOf, Tally};
 
 /// While all sessions are counted, one transaction counts this many.
@@ -214,7 +214,7 @@ pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Rece
     for row in counted {
         let place = place(&row)?;
         if let Some(recent) = recent.get_mut(place / 2) {
-            recent.open_before[place % 2] = stored::count(row.try_get(1)?)?;
+            recent.open_before[place % 2] = encoding::count(row.try_get(1)?)?;
         }
     }
     client.end_well();

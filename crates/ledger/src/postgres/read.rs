@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::store::Store;
 use super::vehicles;
-use crate::stored::{self, StoredEnd, StoredSession};
+use crate::encoding::{self, StoredEnd, StoredSession};
 use crate::{LotRow, SessionRow};
 
 const LOAD: &str = concat!(
@@ -114,8 +114,8 @@ pub(super) async fn lots(store: &Store) -> Result<Vec<LotRow>, Failure> {
     client.end_well();
     let lot = |row: &Row| {
         let time_ms: Option<i64> = row.try_get(2)?;
-        let (id, time) = (stored::lot_id(row.try_get(0)?)?, time_ms.map(Timestamp::from_millis));
-        Ok(LotRow { id, inside: stored::count(row.try_get(1)?)?, time })
+        let (id, time) = (encoding::lot_id(row.try_get(0)?)?, time_ms.map(Timestamp::from_millis));
+        Ok(LotRow { id, inside: encoding::count(row.try_get(1)?)?, time })
     };
     rows.iter().map(lot).collect()
 }

@@ -7,9 +7,9 @@ use super::audit::{WHOLE_TABLES, each};
 use super::failure::Failure;
 use super::quarters::tally;
 use super::store::Store;
+use crate::encoding::Code as _;
 use crate::recount::{QuarterPlace, Recount, Recounted, lot_names};
 use crate::rollup::Standing;
-use crate::stored::Code as _;
 
 /// The sessions of gate events (source 0) that are not void (state 5).
 const SESSIONS: &str = "

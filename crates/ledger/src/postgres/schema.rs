@@ -4,7 +4,7 @@ use deadpool_postgres::{Object, Transaction};
 use parking::{GivenRules, LotId, Rules};
 
 use super::failure::Failure;
-use crate::{Error, rules_guard, stored};
+use crate::{Error, encoding, rules_guard};
 
 /// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
 /// a released one: add another.
@@ -156,7 +156,7 @@ pub(super) async fn pin_rules(client: &mut Object, given: &GivenRules) -> Result
 async fn stored_rules(transaction: &Transaction<'_>) -> Result<(Option<String>, Vec<LotId>), Failure> {
     let rules = transaction.query_one("SELECT rules FROM ledger", &[]).await?.try_get(0)?;
     let lots = transaction.query("SELECT lot_id FROM lot WHERE time_ms IS NOT NULL ORDER BY lot_id", &[]).await?;
-    let lots = lots.iter().map(|row| Ok(stored::lot_id(row.try_get(0)?)?)).collect::<Result<_, Failure>>()?;
+    let lots = lots.iter().map(|row| Ok(encoding::lot_id(row.try_get(0)?)?)).collect::<Result<_, Failure>>()?;
     Ok((rules, lots))
 }
 

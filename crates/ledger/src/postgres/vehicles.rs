@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use super::failure::Failure;
 use crate::chain::ChainEvent;
 use crate::rows::StoredVehicle;
-use crate::{Error, stored};
+use crate::{Error, encoding};
 
 /// The columns that [`stored_vehicle`] and [`named_vehicle`] read, from `vehicle v` and `lot l`.
 macro_rules! columns {
@@ -38,7 +38,7 @@ pub(super) async fn chain(client: &impl GenericClient, last: Option<i64>) -> Res
         let flags = u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?;
         Ok(ChainEvent {
             number: row.try_get(0)?,
-            key: stored::event_key(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)?,
+            key: encoding::event_key(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)?,
             flags: Flags::from_bits(flags),
         })
     };
@@ -58,18 +58,18 @@ pub(super) async fn reaching(
 /// Reads a vehicle and its stored row.
 pub(super) fn named_vehicle(row: &Row) -> Result<(Vehicle, StoredVehicle), Failure> {
     let (plate, lot): (&str, &str) = (row.try_get(7)?, row.try_get(8)?);
-    let vehicle = Vehicle { lot: stored::lot_id(lot)?, plate: stored::plate(plate)? };
+    let vehicle = Vehicle { lot: encoding::lot_id(lot)?, plate: encoding::plate(plate)? };
     Ok((vehicle, stored_vehicle(row)?))
 }
 
 /// Reads the stored row of a vehicle.
 pub(super) fn stored_vehicle(row: &Row) -> Result<StoredVehicle, Failure> {
-    let (timeline, event_numbers) = stored::read_timeline(row.try_get(6)?)?;
+    let (timeline, event_numbers) = encoding::read_timeline(row.try_get(6)?)?;
     let digest: i64 = row.try_get(3)?;
     Ok(StoredVehicle {
         number: row.try_get(0)?,
         lot_number: row.try_get(1)?,
-        base: Base { version: stored::count(row.try_get(2)?)?, digest: digest.cast_unsigned() },
+        base: Base { version: encoding::count(row.try_get(2)?)?, digest: digest.cast_unsigned() },
         timeline,
         event_numbers,
         last_event: row.try_get(4)?,

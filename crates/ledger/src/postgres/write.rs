@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::quarters;
 use crate::Error;
 use crate::batch::Batch;
+use crate::encoding::{self, Code as _, code_of, column};
 use crate::rows::{ChangeWrite, EventWrite, LotWrite, SessionWrite};
-use crate::stored::{self, Code as _, code_of, column};
 
 const EVENTS: &str = "
     INSERT INTO event SELECT * FROM unnest(
@@ -176,7 +176,7 @@ async fn write_vehicles(
     let last: Vec<Option<i64>> = rows.iter().map(|row| row.last_event).collect();
     let listed_after: Vec<Option<i64>> = rows.iter().map(|row| row.listed_after).collect();
     let timelines: Vec<Vec<u8>> =
-        rows.iter().map(|row| stored::write_timeline(&row.timeline, &row.event_numbers)).collect();
+        rows.iter().map(|row| encoding::write_timeline(&row.timeline, &row.event_numbers)).collect();
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
         [&numbers, &versions, &digests, &last, &listed_after, &timelines];
     transaction.execute(statement, &values).await?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::heads;
 use super::vehicles::{self, uuid};
 use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
-use crate::{Error, stored};
+use crate::{Error, encoding};
 
 /// Limits the duration of one part, which scans the events and the sessions.
 pub(super) const LONGEST: Duration = Duration::from_mins(5);
@@ -39,13 +39,13 @@ pub(super) fn audit(connection: &Connection, rules: &Rules, from: i64) -> Result
             break;
         }
         let plate: String = row.get(2)?;
-        let vehicle = Vehicle { lot: vehicles::lot(connection, row.get(1)?)?, plate: stored::plate(&plate)? };
+        let vehicle = Vehicle { lot: vehicles::lot(connection, row.get(1)?)?, plate: encoding::plate(&plate)? };
         let (version, timeline, last_event) = if let Some(head) = ahead.remove(&number) {
             let state = head.state()?;
             (state.base.version, state.timeline, state.last_event)
         } else {
             let bytes = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
-            (stored::count(row.get(3)?)?, stored::read_timeline(bytes)?.0, row.get(5)?)
+            (encoding::count(row.get(3)?)?, encoding::read_timeline(bytes)?.0, row.get(5)?)
         };
         // Each event raises the version, so that there are at most as many.
         events += version;

@@ -5,7 +5,7 @@ use parking::{SessionId, State, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::vehicles::uuid;
-use crate::stored::{self, Code as _, column, word_of};
+use crate::encoding::{self, Code as _, column, word_of};
 use crate::{CHANGES_OF_SESSION, ChangeRow, Error};
 
 const AFTER: &str = "
@@ -63,9 +63,9 @@ fn first_at(connection: &Connection, moment: Timestamp) -> Result<i64, Error> {
 
 fn change(row: &Row<'_>) -> Result<ChangeRow, Error> {
     Ok(ChangeRow {
-        sequence: stored::count(row.get(0)?)?,
+        sequence: encoding::count(row.get(0)?)?,
         session: SessionId::from_uuid(uuid(row, 1)?),
-        vehicle_version: stored::count(row.get(2)?)?,
+        vehicle_version: encoding::count(row.get(2)?)?,
         from: word_of::<State>(row.get(3)?)?,
         to: State::from_code(row.get(4)?)?,
         rule: word_of::<Rule>(row.get(5)?)?,
@@ -77,5 +77,5 @@ fn change(row: &Row<'_>) -> Result<ChangeRow, Error> {
 pub(super) fn last_change(connection: &Connection) -> Result<u64, Error> {
     let mut statement = connection.prepare_cached("SELECT max(sequence) FROM change")?;
     let newest: Option<i64> = statement.query_row([], |row| row.get(0))?;
-    newest.map_or(Ok(0), stored::count)
+    newest.map_or(Ok(0), encoding::count)
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::heads::Heads;
 use super::vehicles::{self, uuid};
+use crate::encoding::{self, column};
 use crate::list::IdRange;
-use crate::stored::{self, column};
 use crate::{CLOCKS_DIFFER_MS, Error, Pending};
 
 /// Asks for what has ended at `now`, and for its lease.
@@ -99,7 +99,7 @@ fn find(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec
     let mut rows = statement.query(values)?;
     let mut ended = Vec::new();
     while let Some(row) = rows.next()? {
-        let key = stored::event_key(row.get(2)?, row.get(3)?, uuid(row, 4)?)?;
+        let key = encoding::event_key(row.get(2)?, row.get(3)?, uuid(row, 4)?)?;
         ended.push(Ended { session: uuid(row, 0)?, vehicle_number: row.get(1)?, key });
     }
     Ok(ended)
@@ -113,7 +113,7 @@ fn overdue_ranges(connection: &Connection, rules: &Rules) -> Result<Vec<(i64, Id
     let mut ranges = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, time_ms): (String, i64) = (row.get(1)?, row.get(2)?);
-        let longest = rules.max_stay_of(&stored::lot_id(&name)?);
+        let longest = rules.max_stay_of(&encoding::lot_id(&name)?);
         let oldest = Timestamp::from_millis(time_ms).plus_millis(longest.saturating_neg());
         ranges.extend(IdRange::before(oldest).map(|range| Ok::<_, Error>((row.get(0)?, range))).transpose()?);
     }
@@ -130,7 +130,7 @@ pub(super) fn pending(connection: &Connection, rules: &Rules) -> Result<Pending,
     let mut overdue_stays = 0;
     for (lot_number, overdue) in overdue_ranges(connection, rules)? {
         let stays = count.query_row(params![lot_number, overdue.last.as_bytes()], |row| row.get(0))?;
-        overdue_stays += stored::count(stays)?;
+        overdue_stays += encoding::count(stays)?;
     }
-    Ok(Pending { held_exits: stored::count(held_exits)?, overdue_stays })
+    Ok(Pending { held_exits: encoding::count(held_exits)?, overdue_stays })
 }

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::vehicles::uuid;
 use crate::Error;
-use crate::stored::column;
+use crate::encoding::column;
 
 /// The number of events in a block. The number of its last event is a multiple of this. Tests use a small number, to
 /// have many blocks.

@@ -11,7 +11,7 @@ use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use super::{event_index, read};
 use crate::chain;
-use crate::stored::StoredEvent;
+use crate::encoding::StoredEvent;
 use crate::{EVENTS_OF_ID, Error, EventRow};
 
 pub(super) const WHOLE: &str = "

@@ -14,8 +14,8 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
+use crate::encoding::{self, column};
 use crate::rows::StoredVehicle;
-use crate::stored::{self, column};
 
 /// A checkpoint begins when this many vehicles are ahead of their rows, which take about 20 MB; tests have many of
 /// them.
@@ -64,13 +64,13 @@ fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D
 impl Head {
     pub(super) fn new(state: &StoredVehicle) -> Self {
         let StoredVehicle { number, lot_number, base, last_event, listed_after, .. } = *state;
-        let timeline = stored::write_timeline(&state.timeline, &state.event_numbers).into();
+        let timeline = encoding::write_timeline(&state.timeline, &state.event_numbers).into();
         Self { number, lot_number, version: base.version, digest: base.digest, last_event, listed_after, timeline }
     }
 
     pub(super) fn state(&self) -> Result<StoredVehicle, Error> {
         let Self { number, lot_number, version, digest, last_event, listed_after, .. } = *self;
-        let (timeline, event_numbers) = stored::read_timeline(&self.timeline)?;
+        let (timeline, event_numbers) = encoding::read_timeline(&self.timeline)?;
         let base = Base { version, digest };
         Ok(StoredVehicle { number, lot_number, base, timeline, event_numbers, last_event, listed_after })
     }

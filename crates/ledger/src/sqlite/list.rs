@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::heads::Heads;
 use super::{read, vehicles};
+use crate::encoding::Code as _;
 use crate::list::{IdRange, Scan, direction, is_chosen, is_of_lot, merge, scans};
-use crate::stored::Code as _;
 use crate::{Error, Order, Page, SessionFilter, SessionRow};
 
 /// One page of sessions.

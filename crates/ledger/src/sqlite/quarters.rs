@@ -6,10 +6,10 @@ use parking::{LotId, State, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::vehicles;
+use crate::encoding::{self, Code as _};
 use crate::list::IdRange;
 use crate::progress::Progress;
 use crate::rollup::{Rollup, Standing};
-use crate::stored::{self, Code as _};
 use crate::{Connected, Counts, Dwells, Error, Quarters, Recent, RecentOf, Tally};
 
 /// While all sessions are counted, write the quarter hours once this many are in memory.
@@ -135,7 +135,7 @@ pub(super) fn recent(connection: &Connection, asked: &RecentOf) -> Result<Recent
     let mut count = connection.prepare_cached(OPEN_BEFORE)?;
     for (stays, before) in recent.open_before.iter_mut().zip(asked.open_before) {
         if let Some(range) = IdRange::before(before) {
-            *stays = stored::count(count.query_row(params![lot_number, range.last.as_bytes()], |row| row.get(0))?)?;
+            *stays = encoding::count(count.query_row(params![lot_number, range.last.as_bytes()], |row| row.get(0))?)?;
         }
     }
     Ok(recent)

@@ -6,8 +6,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::heads::Heads;
 use super::vehicles;
+use crate::encoding::{StoredEnd, StoredSession, count, lot_id};
 use crate::rows::StoredVehicle;
-use crate::stored::{StoredEnd, StoredSession, count, lot_id};
 use crate::{Error, LotRow, SessionRow};
 
 /// The snapshots of many vehicles, in the order asked for; nothing may have been read in this moment.

@@ -5,9 +5,9 @@ use rusqlite::{Connection, params};
 
 use super::quarters::tally;
 use crate::Error;
+use crate::encoding::Code as _;
 use crate::recount::{QuarterPlace, Recount, Recounted, lot_names};
 use crate::rollup::Standing;
-use crate::stored::Code as _;
 
 /// The sessions of gate events (source 0) that are not void (state 5).
 const SESSIONS: &str = "

@@ -17,7 +17,7 @@ use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
 use crate::list::Scan;
 use crate::testing::{Vehicles, minute};
-use crate::{Order, stored};
+use crate::{Order, encoding};
 
 mod upgrading;
 
@@ -158,7 +158,7 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
         UPDATE ledger SET schema_version = 2";
     older.execute_batch(of_version_2).unwrap();
     older.execute_batch("INSERT INTO lot (lot_id) VALUES ('P3')").unwrap();
-    let timeline = stored::write_timeline(&matching::Timeline::default(), &[]);
+    let timeline = encoding::write_timeline(&matching::Timeline::default(), &[]);
     older.execute("INSERT INTO vehicle VALUES (1, 1, 'ABC123', 0, 0, NULL, NULL, ?1)", params![timeline]).unwrap();
     let ids: Vec<Uuid> = (1..=23).map(|number| Uuid::from_u128(number << 64)).collect();
     for (number, id) in (1_i64..).zip(&ids) {

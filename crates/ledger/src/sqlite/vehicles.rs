@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::heads::{Heads, States};
 use crate::Error;
 use crate::chain::ChainEvent;
+use crate::encoding;
 use crate::rows::StoredVehicle;
-use crate::stored;
 
 // A join makes SQLite prepare a statement again for each new value, so lots are looked up on their own.
 
@@ -40,7 +40,7 @@ pub(super) fn lot_number(connection: &Connection, lot: &LotId) -> Result<Option<
 /// The lot with a number.
 pub(super) fn lot(connection: &Connection, number: i64) -> Result<LotId, Error> {
     let name = connection.prepare_cached(LOT)?.query_row(params![number], |row| row.get::<_, String>(0)).optional()?;
-    stored::lot_id(&name.ok_or_else(|| Error::Corrupt(format!("the lot {number} is missing")))?)
+    encoding::lot_id(&name.ok_or_else(|| Error::Corrupt(format!("the lot {number} is missing")))?)
 }
 
 /// A vehicle by its plate in a lot.
@@ -56,7 +56,7 @@ pub(super) fn name(connection: &Connection, number: i64) -> Result<Vehicle, Erro
     let mut rows = statement.query(params![number])?;
     let row = rows.next()?.ok_or_else(|| missing(number))?;
     let plate: String = row.get(0)?;
-    Ok(Vehicle { lot: lot(connection, row.get(1)?)?, plate: stored::plate(&plate)? })
+    Ok(Vehicle { lot: lot(connection, row.get(1)?)?, plate: encoding::plate(&plate)? })
 }
 
 /// A vehicle by its number.
@@ -100,7 +100,7 @@ pub(super) fn chain(connection: &Connection, last: Option<i64>) -> Result<Vec<Ch
         if next.is_some_and(|next| next >= number) {
             return Err(Error::Corrupt(format!("the event {number} has a later one before it")));
         }
-        let key = stored::event_key(row.get(1)?, row.get(2)?, uuid(row, 3)?)?;
+        let key = encoding::event_key(row.get(1)?, row.get(2)?, uuid(row, 3)?)?;
         events.push(ChainEvent { number, key, flags: Flags::from_bits(row.get(4)?) });
     }
     Ok(events)
@@ -127,19 +127,19 @@ fn missing(number: i64) -> Error {
 
 fn named_vehicle(connection: &Connection, row: &Row<'_>, states: &States) -> Result<(Vehicle, StoredVehicle), Error> {
     let (plate, lot_number): (String, i64) = (row.get(7)?, row.get(1)?);
-    let vehicle = Vehicle { lot: lot(connection, lot_number)?, plate: stored::plate(&plate)? };
+    let vehicle = Vehicle { lot: lot(connection, lot_number)?, plate: encoding::plate(&plate)? };
     let state = states.get(&vehicle)?.map_or_else(|| stored_vehicle(row), Ok)?;
     Ok((vehicle, state))
 }
 
 fn stored_vehicle(row: &Row<'_>) -> Result<StoredVehicle, Error> {
     let bytes = row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?;
-    let (timeline, event_numbers) = stored::read_timeline(bytes)?;
+    let (timeline, event_numbers) = encoding::read_timeline(bytes)?;
     let digest: i64 = row.get(3)?;
     Ok(StoredVehicle {
         number: row.get(0)?,
         lot_number: row.get(1)?,
-        base: Base { version: stored::count(row.get(2)?)?, digest: digest.cast_unsigned() },
+        base: Base { version: encoding::count(row.get(2)?)?, digest: digest.cast_unsigned() },
         timeline,
         event_numbers,
         last_event: row.get(4)?,

@@ -9,9 +9,9 @@ use super::event_index::{Added, Unindexed};
 use super::heads::{self, Head, Heads, Turn};
 use super::{quarters, read, vehicles};
 use crate::batch::Batch;
+use crate::encoding::{self, Code as _, code_of, column};
 use crate::merge::{Answers, Found, Work};
 use crate::rows::{BatchVehicle, ChangeWrite, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle};
-use crate::stored::{self, Code as _, code_of, column};
 use crate::unit::names_older_events;
 use crate::{Error, SessionRow};
 
@@ -167,7 +167,7 @@ fn insert_vehicles(connection: &Connection, vehicles: &[(Vehicle, BatchVehicle)]
     let mut insert = connection.prepare_cached("INSERT INTO vehicle VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for (vehicle, BatchVehicle { row, .. }) in vehicles {
         let (version, digest) = (column(row.base.version), row.base.digest.cast_signed());
-        let timeline = stored::write_timeline(&row.timeline, &row.event_numbers);
+        let timeline = encoding::write_timeline(&row.timeline, &row.event_numbers);
         let (plate, last, listed_after) = (vehicle.plate.as_str(), row.last_event, row.listed_after);
         let values = params![row.number, row.lot_number, plate, version, digest, last, listed_after, timeline];
         insert.execute(values)?;
