@@ -4,7 +4,7 @@
 use matching::{Flags, Limits, Snapshot, Timeline, TimelineEvent};
 use parking::{EventKey, Timestamp};
 
-use super::EVENTS_OF_VEHICLE;
+use super::EVENTS_OF_VEHICLE_MAX;
 use super::rows::StoredVehicle;
 
 /// An event in a vehicle's chain.
@@ -42,7 +42,7 @@ impl StoredVehicle {
 /// Selects up to `limit` events of a chain in the order of their keys: those around a time, or the newest.
 pub(super) fn window(mut chain: Vec<ChainEvent>, around: Option<Timestamp>, limit: u32) -> Vec<ChainEvent> {
     chain.sort_unstable_by_key(|event| event.key);
-    let limit = usize::try_from(limit.min(EVENTS_OF_VEHICLE)).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.min(EVENTS_OF_VEHICLE_MAX)).unwrap_or(usize::MAX);
     let middle = around.map(|time| chain.partition_point(|event| event.key.time <= time));
     let end = middle.map_or(chain.len(), |middle| (middle + limit / 2).max(limit).min(chain.len()));
     chain.truncate(end);

@@ -7,19 +7,19 @@
 
 use parking::{SessionId, Timestamp};
 
-use super::{ChangeRow, EVENTS_OF_VEHICLE, Error, Ledger, SessionRow};
+use super::{ChangeRow, EVENTS_OF_VEHICLE_MAX, Error, Ledger, SessionRow};
 
 /// How far a change may be from its place in the order of time: a writer that waits for a disk or a lock commits later,
 /// and the clocks of several summary APIs differ.
-const NEAR_MS: i64 = 2_000;
+const NEAR_WINDOW_MS: i64 = 2_000;
 /// How far a change may be from its place if a writer hangs.
-const FAR_MS: i64 = 60_000;
+const FAR_WINDOW_MS: i64 = 60_000;
 
 /// Returns the changes to a session, in order.
 pub(super) async fn changes_of<L: Ledger + ?Sized>(ledger: &L, id: SessionId) -> Result<Vec<ChangeRow>, Error> {
     let Some(row) = ledger.session(id).await? else { return Ok(Vec::new()) };
     let given = row.session.given_at();
-    let events = ledger.vehicle_events(&row.session.vehicle, given, EVENTS_OF_VEHICLE).await?;
+    let events = ledger.vehicle_events(&row.session.vehicle, given, EVENTS_OF_VEHICLE_MAX).await?;
     let moments: Vec<Timestamp> = events.iter().map(|event| event.recorded_at).collect();
     let mut changes = Vec::new();
     for parts in searches(&row, &moments) {
@@ -45,10 +45,10 @@ fn searches(row: &SessionRow, moments: &[Timestamp]) -> [Vec<Part>; 4] {
     let mut moments: Vec<Timestamp> = within.chain([first, last]).collect();
     moments.sort_unstable();
     moments.dedup();
-    let between = vec![(first.plus_millis(-FAR_MS), last.plus_millis(FAR_MS))];
+    let between = vec![(first.plus_millis(-FAR_WINDOW_MS), last.plus_millis(FAR_WINDOW_MS))];
     // After a clock was set back, changes can be far from their place.
     let everywhere = vec![(Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX))];
-    [around(&moments, NEAR_MS), around(&moments, FAR_MS), between, everywhere]
+    [around(&moments, NEAR_WINDOW_MS), around(&moments, FAR_WINDOW_MS), between, everywhere]
 }
 
 /// Returns windows that reach this far to both sides of each time. Overlapping windows are merged.

@@ -11,7 +11,7 @@ use super::Error;
 
 /// Each power of two has two to the power of this many buckets.
 const PRECISION_BITS: u32 = 6;
-const PARTS: u16 = 1 << PRECISION_BITS;
+const BUCKETS_PER_POWER: u16 = 1 << PRECISION_BITS;
 /// The first byte of a stored histogram, which identifies its encoding.
 const FORMAT: u8 = 1;
 
@@ -132,8 +132,8 @@ fn bounds_ms(bucket: u16) -> Range<i64> {
 }
 
 fn start_ms(bucket: u16) -> i64 {
-    let shift = (bucket / PARTS).saturating_sub(1);
-    let part = u64::from(bucket - shift * PARTS);
+    let shift = (bucket / BUCKETS_PER_POWER).saturating_sub(1);
+    let part = u64::from(bucket - shift * BUCKETS_PER_POWER);
     part.checked_mul(1_u64.checked_shl(shift.into()).unwrap_or(u64::MAX))
         .and_then(|millis| i64::try_from(millis).ok())
         .unwrap_or(i64::MAX)

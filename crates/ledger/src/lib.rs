@@ -45,14 +45,14 @@ pub use recount::{QuarterDifference, QuarterPlace, Recounted};
 pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 
 /// Limits the events returned for one id. A reused id with different content is a different event.
-pub const EVENTS_OF_ID: usize = 16;
+pub const EVENTS_OF_ID_MAX: usize = 16;
 /// Limits the events of a vehicle that one call reads in full.
-pub const EVENTS_OF_VEHICLE: u32 = 1_000;
+pub const EVENTS_OF_VEHICLE_MAX: u32 = 1_000;
 /// The largest clock skew between the machines that share a ledger. A stored time further in the future comes from a
 /// wrong clock: a hold that began then has ended, and a lease from then is void.
-const CLOCKS_DIFFER_MS: i64 = 10_000;
+const CLOCK_SKEW_MAX_MS: i64 = 10_000;
 /// Limits the changes to a session that are read from one part of the list.
-pub const CHANGES_OF_SESSION: u32 = 1_000;
+pub const CHANGES_OF_SESSION_MAX: u32 = 1_000;
 
 /// The reason why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -321,11 +321,11 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Returns the number of the newest change; 0 before the first.
     async fn last_change(&self) -> Result<u64, Error>;
 
-    /// Returns the events with this id in order of recording, at most [`EVENTS_OF_ID`].
+    /// Returns the events with this id in order of recording, at most [`EVENTS_OF_ID_MAX`].
     async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error>;
 
-    /// Returns up to `limit` (at most [`EVENTS_OF_VEHICLE`]) events of a vehicle by time: about as many before as after
-    /// the time `around`, or the newest. The cost is one lookup for each of the vehicle's events.
+    /// Returns up to `limit` (at most [`EVENTS_OF_VEHICLE_MAX`]) events of a vehicle by time: about as many before as
+    /// after the time `around`, or the newest. The cost is one lookup for each of the vehicle's events.
     ///
     /// Events whose plate was not read are not linked to each other, and this call does not find them.
     async fn vehicle_events(
@@ -335,7 +335,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<Vec<EventRow>, Error>;
 
-    /// Returns the changes to one session, at most [`CHANGES_OF_SESSION`], that were recorded between two times,
+    /// Returns the changes to one session, at most [`CHANGES_OF_SESSION_MAX`], that were recorded between two times,
     /// inclusive. The cost is one lookup for each change recorded in between.
     async fn changes_between(
         &self,

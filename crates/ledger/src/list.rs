@@ -16,7 +16,7 @@ pub(super) struct IdRange {
 }
 
 /// A session id begins with 48 bits of time, followed by this many other bits.
-const BITS_BEHIND_TIME: u32 = 80;
+const BITS_AFTER_TIME: u32 = 80;
 
 impl IdRange {
     /// Returns the ids that a page of a filtered list may contain; `None` if the range is empty.
@@ -49,7 +49,7 @@ impl IdRange {
 /// clamped.
 fn first_id(time: Timestamp) -> u128 {
     let millis = u128::try_from(time.as_millis()).unwrap_or(0).min((1 << 48) - 1);
-    millis << BITS_BEHIND_TIME
+    millis << BITS_AFTER_TIME
 }
 
 /// A scan of the sessions in the order of their ids.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The time between two log lines.
-const INTERVAL: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The number of sessions counted so far.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl Progress {
     /// Adds counted sessions.
     pub(super) fn add(&mut self, sessions: usize) {
         self.sessions += sessions;
-        if sessions > 0 && self.reported_at.is_none_or(|at| at.elapsed() >= INTERVAL) {
+        if sessions > 0 && self.reported_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             let sessions = self.sessions;
             tracing::info!(
                 sessions,

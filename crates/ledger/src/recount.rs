@@ -15,7 +15,7 @@ use super::{Error, encoding};
 /// The quarter hours that a part holds in memory, a few hundred bytes each. Tests use a small number, to have several parts.
 const PART_QUARTERS: usize = if cfg!(test) { 3 } else { 50_000 };
 /// The most differences that a part lists; the others are counted.
-const DIFFERENCES_SHOWN: usize = 100;
+const LISTED_DIFFERENCES_MAX: usize = 100;
 
 /// The start of a part: the number of a lot, and the number of a quarter hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Recount {
             return Ok(());
         }
         self.found.different += 1;
-        if self.found.told.len() < DIFFERENCES_SHOWN {
+        if self.found.told.len() < LISTED_DIFFERENCES_MAX {
             let missing = || Error::Corrupt(format!("the lot {lot_number} is missing"));
             let lot = self.lots.get(&lot_number).ok_or_else(missing)?.clone();
             self.found.told.push(QuarterDifference { lot, quarter, stored, recounted });

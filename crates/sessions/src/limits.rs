@@ -1,6 +1,6 @@
 //! The limits of the service, as the metric `dwell_limit` shows them.
 
-use ledger::{CHANGES_OF_SESSION, EVENTS_OF_ID, EVENTS_OF_VEHICLE};
+use ledger::{CHANGES_OF_SESSION_MAX, EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX};
 use recorder::wire;
 
 use super::{LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, story};
@@ -15,11 +15,11 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("due_lease_seconds", LEASE.as_secs()),
         ("ledger_log_bytes", crate::metrics::LOG_LARGE_BYTES),
         ("page_sessions", u64::from(MAX_PAGE)),
-        ("explained_events", count(EVENTS_OF_ID)),
+        ("explained_events", count(EVENTS_OF_ID_MAX)),
         ("explained_sessions", u64::from(story::MAX_EXPLAINED)),
         ("near_plate_sessions", u64::from(story::CANDIDATES)),
-        ("vehicle_events", u64::from(EVENTS_OF_VEHICLE)),
-        ("session_changes", u64::from(CHANGES_OF_SESSION)),
+        ("vehicle_events", u64::from(EVENTS_OF_VEHICLE_MAX)),
+        ("session_changes", u64::from(CHANGES_OF_SESSION_MAX)),
         ("lot_labels", count(MAX_LOTS)),
         ("gates", count(gates::MAX_GATES)),
         ("gate_late_seconds", gates::LATE_MS.unsigned_abs() / 1_000),

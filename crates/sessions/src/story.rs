@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{ChangeRow, EVENTS_OF_VEHICLE, EventRow, Order, Page, SessionFilter, SessionRow};
+use ledger::{ChangeRow, EVENTS_OF_VEHICLE_MAX, EventRow, Order, Page, SessionFilter, SessionRow};
 use matching::explanation::Naming;
 use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain_unread};
 use parking::{Direction, EventKey, LotId, Plate, SessionId, Source, State, Timestamp, Vehicle};
@@ -131,7 +131,7 @@ impl Service {
 
 impl Inner {
     async fn reads_around(&self, vehicle: &Vehicle, time: Timestamp) -> Result<Reads, Error> {
-        let rows = self.ledger.vehicle_events(vehicle, Some(time), EVENTS_OF_VEHICLE).await?;
+        let rows = self.ledger.vehicle_events(vehicle, Some(time), EVENTS_OF_VEHICLE_MAX).await?;
         Ok(Reads { vehicle: vehicle.clone(), rows })
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::player::{NOW, Player, entry, exit, id_of, minute, vehicle};
 use super::{Store, contract};
-use crate::{ChangeRow, EVENTS_OF_ID, EventRow, Order, SessionFilter, Summary};
+use crate::{ChangeRow, EVENTS_OF_ID_MAX, EventRow, Order, SessionFilter, Summary};
 
 contract![
     an_event_is_found_whole_by_its_id,
@@ -84,13 +84,13 @@ async fn every_event_of_many_is_found_by_its_id_also_after_a_restart(store: Stor
 async fn a_reused_id_finds_the_first_events_that_have_it(store: Store) {
     let player = Player::on(&store).await;
     let mut expected = Vec::new();
-    for number in 0..i64::try_from(EVENTS_OF_ID).unwrap() + 3 {
+    for number in 0..i64::try_from(EVENTS_OF_ID_MAX).unwrap() + 3 {
         let mut event = entry(&vehicle("P3", &format!("CAR{number}")), number);
         event.key.id = Uuid::from_u128(7);
         player.sees(&[event.clone(), exit(&vehicle("P3", "OTHER"), number)], NOW).await;
         expected.push((event.vehicle, event.key));
     }
-    expected.truncate(EVENTS_OF_ID);
+    expected.truncate(EVENTS_OF_ID_MAX);
 
     let found = player.ledger.events_with_id(Uuid::from_u128(7)).await.unwrap();
 

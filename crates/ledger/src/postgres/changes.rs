@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use super::failure::Failure;
 use super::store::Store;
 use crate::encoding::{self, Code as _, column, word_of};
-use crate::{CHANGES_OF_SESSION, ChangeRow};
+use crate::{CHANGES_OF_SESSION_MAX, ChangeRow};
 
 const AFTER: &str = "
     SELECT sequence, session_id, vehicle_version, from_state, to_state, rule, recorded_ms
@@ -49,7 +49,7 @@ pub(super) async fn between(
     let client = store.connection().await?;
     let (first, behind) = (first_at(&*client, from).await?, first_at(&*client, to.plus_millis(1)).await?);
     let select = client.prepare_cached(OF_SESSION).await?;
-    let most = i64::from(CHANGES_OF_SESSION);
+    let most = i64::from(CHANGES_OF_SESSION_MAX);
     let rows = client.query(&select, &[&first, &behind, &session.as_uuid(), &most]).await?;
     client.end_well();
     rows.iter().map(change).collect()

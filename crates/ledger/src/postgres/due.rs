@@ -17,7 +17,7 @@ use super::store::Store;
 use super::vehicles;
 use crate::list::IdRange;
 use crate::rows::StoredVehicle;
-use crate::{CLOCKS_DIFFER_MS, Pending, encoding};
+use crate::{CLOCK_SKEW_MAX_MS, Pending, encoding};
 
 /// Asks for what has ended at `now`, and for its lease.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(super) async fn lease(store: &Store, call: &Call) -> Result<Vec<Due>, Failur
     let (most, now) = (i64::from(call.most), call.now.as_millis());
     let held_until = call.now.plus_millis(call.rules.hold_ms.saturating_neg()).as_millis();
     let (no_future, no_lease) =
-        (call.now.plus_millis(CLOCKS_DIFFER_MS), call.lease_until.plus_millis(CLOCKS_DIFFER_MS));
+        (call.now.plus_millis(CLOCK_SKEW_MAX_MS), call.lease_until.plus_millis(CLOCK_SKEW_MAX_MS));
     let (after_now, no_lease) = (no_future.as_millis().saturating_add(1), no_lease.as_millis());
     let holds = transaction.prepare_cached(HOLDS).await?;
     let mut found = transaction.query(&holds, &[&i64::MIN, &held_until, &now, &no_lease, &most]).await?;

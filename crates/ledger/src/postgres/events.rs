@@ -10,7 +10,7 @@ use super::store::Store;
 use super::vehicles;
 use crate::chain;
 use crate::encoding::{self, StoredEvent};
-use crate::{EVENTS_OF_ID, Error, EventRow};
+use crate::{EVENTS_OF_ID_MAX, Error, EventRow};
 
 /// The index on ids finds pages that may contain an id, which needs a bitmap scan, disabled elsewhere.
 pub(super) const BY_PAGES: &str = "SET LOCAL enable_bitmapscan = on; SET LOCAL enable_indexscan = off";
@@ -38,7 +38,7 @@ pub(super) async fn with_id(store: &Store, id: Uuid) -> Result<Vec<EventRow>, Fa
     let mut client = store.connection().await?;
     let transaction = client.transaction().await?;
     transaction.batch_execute(BY_PAGES).await?;
-    let most = encoding::column(EVENTS_OF_ID);
+    let most = encoding::column(EVENTS_OF_ID_MAX);
     let found = transaction.query(&transaction.prepare_cached(WITH_ID).await?, &[&id, &most]).await?;
     transaction.commit().await?;
     let numbers = found.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;

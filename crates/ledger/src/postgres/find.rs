@@ -15,7 +15,7 @@ use crate::unit::names_older_events;
 use crate::{Error, SessionRow, encoding};
 
 /// The size of a block of event numbers, which is the increment of the sequence. The unused rest of a block is lost.
-const BLOCK: i64 = 1_048_576;
+const EVENT_NUMBERS_PER_BLOCK: i64 = 1_048_576;
 
 /// Returns the numbers of the lots; inserts new lots.
 pub(super) async fn lot_numbers(
@@ -50,17 +50,18 @@ pub(super) async fn event_numbers(
 ) -> Result<i64, Failure> {
     let events: usize = work.units().map(|unit| unit.events.len()).sum();
     let count = encoding::column(events);
-    if count > BLOCK {
-        return Err(
-            Error::Corrupt(format!("{count} new events in one transaction, but at most {BLOCK} are allowed")).into()
-        );
+    if count > EVENT_NUMBERS_PER_BLOCK {
+        return Err(Error::Corrupt(format!(
+            "{count} new events in one transaction, but at most {EVENT_NUMBERS_PER_BLOCK} are allowed"
+        ))
+        .into());
     }
     if let Some(first) = known.take_event_numbers(generation, count) {
         return Ok(first);
     }
     let block = client.prepare_cached("SELECT nextval('event_block')").await?;
     let first: i64 = client.query_one(&block, &[]).await?.try_get(0)?;
-    known.remember_event_numbers(generation, first + count..first + BLOCK);
+    known.remember_event_numbers(generation, first + count..first + EVENT_NUMBERS_PER_BLOCK);
     Ok(first)
 }
 

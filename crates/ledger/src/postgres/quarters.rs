@@ -11,7 +11,7 @@ use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::schema::TURN;
+use super::schema::STARTUP_LOCK_KEY;
 use super::store::Store;
 use crate::encoding::{self, Code as _};
 use crate::list::IdRange;
@@ -19,7 +19,7 @@ use crate::rollup::{Rollup, Standing};
 use crate::{Connected, Counts, Dwells, Error, Quarters, Recent, RecentOf, Tally};
 
 /// While all sessions are counted, one transaction counts this many.
-const SESSIONS: i64 = if cfg!(test) { 3 } else { 10_000 };
+const SESSIONS_PER_TRANSACTION: i64 = if cfg!(test) { 3 } else { 10_000 };
 
 const MAKE: &str = "
     INSERT INTO lot_quarter (lot_no, quarter_no) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING";
@@ -96,10 +96,10 @@ pub(super) async fn write(transaction: &Transaction<'_>, tallies: &[(i64, i64, T
 pub(super) async fn count_some(store: &Store) -> Result<usize, Failure> {
     let mut client = store.connection().await?;
     let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&STARTUP_LOCK_KEY]).await?;
     let after = transaction.query_one("SELECT quarters_missing_after FROM ledger", &[]).await?;
     let Some(after) = after.try_get::<_, Option<Uuid>>(0)? else { return Ok(0) };
-    let sessions = transaction.query(UNCOUNTED, &[&after, &SESSIONS]).await?;
+    let sessions = transaction.query(UNCOUNTED, &[&after, &SESSIONS_PER_TRANSACTION]).await?;
     let mut rollup = Rollup::default();
     for row in &sessions {
         let time = |column: usize| -> Result<Option<Timestamp>, Failure> {

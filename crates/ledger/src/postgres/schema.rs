@@ -117,7 +117,7 @@ const LOT_QUARTER: &str = "
 
 /// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely
 /// to use this number.
-pub(super) const TURN: i64 = 0x4457_454c_4c00_0001;
+pub(super) const STARTUP_LOCK_KEY: i64 = 0x4457_454c_4c00_0001;
 
 /// Returns the ledger's rules combined with the given ones, or the reason why the given rules are refused; `None`
 /// without a ledger. Only reads.
@@ -142,7 +142,7 @@ pub(super) async fn look(
 /// Pins the given rules if the ledger's events allow them, and returns the rules to decide with.
 pub(super) async fn pin_rules(client: &mut Object, given: &GivenRules) -> Result<Rules, Failure> {
     let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&STARTUP_LOCK_KEY]).await?;
     let (stored, lots) = stored_rules(&transaction).await?;
     let checked = rules_guard::check(stored.as_deref(), &lots, given)?;
     if let Some(text) = checked.text {

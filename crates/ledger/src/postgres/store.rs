@@ -16,22 +16,23 @@ use super::schema;
 use crate::Error;
 
 /// Limits the connections of the pool.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS_MAX: usize = 16;
 /// Limits the time to connect, and the time a caller waits for a connection from the pool.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Limits the duration of one attempt, including the server's answers.
-const ATTEMPT: Duration = Duration::from_secs(35);
+const ATTEMPT_DURATION_MAX: Duration = Duration::from_secs(35);
 /// Limits the attempts before the call fails as unavailable.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS_MAX: u32 = 4;
 /// Limits the time in which a new attempt may start, so that the caller learns of the failure.
-const AGAIN_WITHIN: Duration = Duration::from_secs(10);
+const RETRY_WINDOW: Duration = Duration::from_secs(10);
 /// The delay before the second attempt; it doubles with each attempt.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// The options of each connection. Every query of this program is an index lookup, but a planner without statistics, as
 /// in a new ledger, would prefer to scan and sort whole tables.
-const OPTIONS: &str = "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s \
-    -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+const CONNECTION_OPTIONS: &str = "\
+    -c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s -c enable_seqscan=off \
+    -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
 /// The connection pool of a ledger.
 #[derive(Clone)]
@@ -54,13 +55,19 @@ impl Store {
             ))
         };
         let mut config: Config = database_url.parse().map_err(|error| wrong(&error))?;
-        let ours = format!("{OPTIONS} -c dwell.schema_version={}", schema::known_version());
+        let ours = format!("{CONNECTION_OPTIONS} -c dwell.schema_version={}", schema::known_version());
         let options = config.get_options().map_or_else(|| ours.clone(), |own| format!("{ours} {own}"));
         config.options(options).application_name("dwell");
-        config.connect_timeout(PATIENCE).keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(ATTEMPT);
+        config
+            .connect_timeout(CONNECTION_WAIT_MAX)
+            .keepalives_idle(Duration::from_secs(30))
+            .tcp_user_timeout(ATTEMPT_DURATION_MAX);
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let pool = Pool::builder(manager).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
-        let pool = pool.wait_timeout(Some(PATIENCE)).create_timeout(Some(PATIENCE)).recycle_timeout(Some(PATIENCE));
+        let pool = Pool::builder(manager).max_size(CONNECTIONS_MAX).runtime(Runtime::Tokio1);
+        let pool = pool
+            .wait_timeout(Some(CONNECTION_WAIT_MAX))
+            .create_timeout(Some(CONNECTION_WAIT_MAX))
+            .recycle_timeout(Some(CONNECTION_WAIT_MAX));
         let pool = pool.build().map_err(|error| wrong(&error))?;
         Ok(Self { pool, expected: Arc::default(), made: Arc::default() })
     }
@@ -113,7 +120,7 @@ pub(super) async fn attempt<T, F>(attempt: impl FnMut() -> F) -> Result<T, Error
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    attempt_within(ATTEMPT, attempt).await
+    attempt_within(ATTEMPT_DURATION_MAX, attempt).await
 }
 
 /// Like [`attempt`], with a time limit for each attempt.
@@ -122,7 +129,7 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     let begun = Instant::now();
-    let (mut attempts, mut wait) = (1, FIRST_WAIT);
+    let (mut attempts, mut wait) = (1, FIRST_RETRY_DELAY);
     loop {
         let result = tokio::time::timeout(limit, attempt()).await;
         let failure = match result {
@@ -130,7 +137,7 @@ where
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Passing(format!("PostgreSQL did not answer within {limit:?}")),
         };
-        let is_over = attempts == ATTEMPTS || begun.elapsed() > AGAIN_WITHIN;
+        let is_over = attempts == ATTEMPTS_MAX || begun.elapsed() > RETRY_WINDOW;
         if is_over || matches!(failure, Failure::Lasting(_)) {
             return Err(failure.into_error());
         }

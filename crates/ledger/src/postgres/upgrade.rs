@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::quarters;
-use super::schema::{MIGRATIONS, TURN, known_version, newer, stored_version};
+use super::schema::{MIGRATIONS, STARTUP_LOCK_KEY, known_version, newer, stored_version};
 use super::store::{Store, attempt, attempt_within};
 use crate::Error;
 use crate::progress::Progress;
@@ -39,7 +39,7 @@ async fn version(store: &Store) -> Result<Option<i32>, Failure> {
 
 /// Runs before the migrations. A recording transaction begins by locking a vehicle: the lock waits for running ones to
 /// end and blocks new ones, which then fail because the schema version has changed.
-const ALONE: &str = "
+const LOCK_TABLES: &str = "
     LOCK TABLE vehicle IN EXCLUSIVE MODE;
     LOCK TABLE event, session IN ACCESS EXCLUSIVE MODE;
 ";
@@ -47,14 +47,14 @@ const ALONE: &str = "
 async fn upgrade(store: &Store, now: Timestamp) -> Result<(), Failure> {
     let mut connection = store.connection().await?;
     let transaction = connection.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&STARTUP_LOCK_KEY]).await?;
     let known = known_version();
     let version = match stored_version(&transaction).await? {
         Some(version) if version > known => return Err(newer(version).into()),
         Some(version) if version < known => {
             tracing::info!(from = version, to = known, "upgrading the tables of a ledger of an older version");
             transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
-            transaction.batch_execute(ALONE).await?;
+            transaction.batch_execute(LOCK_TABLES).await?;
             version
         }
         Some(version) => version,

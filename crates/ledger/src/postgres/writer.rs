@@ -17,9 +17,9 @@ use super::{find, write};
 use crate::merge::{Answers, Merged, Request, Work};
 
 /// Limits the concurrent transactions.
-const WRITERS: usize = 3;
+const CONCURRENT_TRANSACTIONS_MAX: usize = 3;
 /// Limits the requests that wait for a writer; beyond this, callers wait.
-const WAITING: usize = 256;
+const WAITING_REQUESTS_MAX: usize = 256;
 
 /// The handle of the tasks. When it is dropped, they process the waiting requests and end.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Writer {
 type Failing = Arc<AtomicBool>;
 
 /// Takes as much space in the event table as a batch does. It is rolled back, and `VACUUM` reclaims the space.
-const TRY_OUT: &str = "
+const WRITE_TEST: &str = "
     INSERT INTO event
     SELECT -place, NULL, 0, 0, 0, '00000000-0000-0000-0000-000000000000', NULL, decode(repeat('00', 1900), 'hex'), NULL,
         0, 0, 0
@@ -41,10 +41,10 @@ const TRY_OUT: &str = "
 impl Writer {
     /// Starts the tasks.
     pub(super) fn start(store: &Store) -> Self {
-        let (requests, waiting) = mpsc::channel(WAITING);
+        let (requests, waiting) = mpsc::channel(WAITING_REQUESTS_MAX);
         let (waiting, known) = (Arc::new(tokio::sync::Mutex::new(waiting)), Arc::new(Known::default()));
         let failing = Failing::default();
-        for _ in 0..WRITERS {
+        for _ in 0..CONCURRENT_TRANSACTIONS_MAX {
             tokio::spawn(run(store.clone(), Arc::clone(&known), Arc::clone(&failing), Arc::clone(&waiting)));
         }
         Self { requests, failing }
@@ -57,7 +57,7 @@ impl Writer {
         }
         let mut connection = store.connection().await?;
         let transaction = connection.transaction().await?;
-        transaction.batch_execute(TRY_OUT).await?;
+        transaction.batch_execute(WRITE_TEST).await?;
         transaction.rollback().await?;
         connection.end_well();
         self.failing.store(false, Ordering::Relaxed);

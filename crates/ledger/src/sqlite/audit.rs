@@ -11,7 +11,7 @@ use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleR
 use crate::{Error, encoding};
 
 /// Limits the duration of one part, which scans the events and the sessions.
-pub(super) const LONGEST: Duration = Duration::from_mins(5);
+pub(super) const PART_DURATION_MAX: Duration = Duration::from_mins(5);
 
 const VEHICLES: &str =
     "SELECT vehicle_no, lot_no, plate, version, timeline, last_event_no FROM vehicle WHERE vehicle_no >= ?1

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::vehicles::uuid;
 use crate::encoding::{self, Code as _, column, word_of};
-use crate::{CHANGES_OF_SESSION, ChangeRow, Error};
+use crate::{CHANGES_OF_SESSION_MAX, ChangeRow, Error};
 
 const AFTER: &str = "
     SELECT sequence, session_id, vehicle_version, from_state, to_state, rule, recorded_ms
@@ -48,7 +48,7 @@ pub(super) fn between(
 ) -> Result<Vec<ChangeRow>, Error> {
     let (first, behind) = (first_at(connection, from)?, first_at(connection, to.plus_millis(1))?);
     let mut statement = connection.prepare_cached(OF_SESSION)?;
-    let mut rows = statement.query(params![first, behind, session.as_uuid().as_bytes(), CHANGES_OF_SESSION])?;
+    let mut rows = statement.query(params![first, behind, session.as_uuid().as_bytes(), CHANGES_OF_SESSION_MAX])?;
     let mut changes = Vec::new();
     while let Some(row) = rows.next()? {
         changes.push(change(row)?);

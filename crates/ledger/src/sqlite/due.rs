@@ -11,7 +11,7 @@ use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use crate::encoding::{self, column};
 use crate::list::IdRange;
-use crate::{CLOCKS_DIFFER_MS, Error, Pending};
+use crate::{CLOCK_SKEW_MAX_MS, Error, Pending};
 
 /// Asks for what has ended at `now`, and for its lease.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ struct Ended {
 pub(super) fn lease(connection: &Connection, heads: &Heads, call: &Call) -> Result<Vec<Due>, Error> {
     let most = usize::try_from(call.most).unwrap_or(usize::MAX);
     let held_until = call.now.plus_millis(call.rules.hold_ms.saturating_neg()).as_millis();
-    let (now, no_future) = (call.now.as_millis(), call.now.plus_millis(CLOCKS_DIFFER_MS).as_millis());
-    let no_lease = call.lease_until.plus_millis(CLOCKS_DIFFER_MS).as_millis();
+    let (now, no_future) = (call.now.as_millis(), call.now.plus_millis(CLOCK_SKEW_MAX_MS).as_millis());
+    let no_lease = call.lease_until.plus_millis(CLOCK_SKEW_MAX_MS).as_millis();
     let mut ended = Vec::new();
     for (first, last) in [(i64::MIN, held_until), (no_future.saturating_add(1), i64::MAX)] {
         let left = column(most.saturating_sub(ended.len()));

@@ -12,7 +12,7 @@ use super::vehicles::{self, uuid};
 use super::{event_index, read};
 use crate::chain;
 use crate::encoding::StoredEvent;
-use crate::{EVENTS_OF_ID, Error, EventRow};
+use crate::{EVENTS_OF_ID_MAX, Error, EventRow};
 
 pub(super) const WHOLE: &str = "
     SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags
@@ -33,7 +33,7 @@ pub(super) fn with_id(connection: &Connection, id: Uuid) -> Result<Vec<Found>, E
         if event.id == id {
             found.push(Found { number, vehicle: vehicles::name(connection, vehicle_number)? });
         }
-        Ok(if found.len() < EVENTS_OF_ID { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(if found.len() < EVENTS_OF_ID_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
     Ok(found)
 }

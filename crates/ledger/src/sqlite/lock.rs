@@ -14,8 +14,8 @@ pub(super) fn take(path: &Path) -> Result<File, Error> {
     let lock = opened.map_err(|error| {
         let beside = beside.display();
         Error::Config(format!(
-            "can't create {beside} ({error}): the ledger needs an existing, writable folder; create it, or name a file in \
-            another folder in DWELL_DATABASE_URL"
+            "can't create {beside} ({error}): the ledger needs an existing, writable folder; create it, or name a file \
+             in another folder in DWELL_DATABASE_URL"
         ))
     })?;
     locked(lock, path)

@@ -190,11 +190,11 @@ impl Ledger for SqliteLedger {
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
         let rules = rules.clone();
         let read = move |connection: &_| audit::audit(connection, &rules, from);
-        self.readers.read_within(audit::LONGEST, read).await
+        self.readers.read_within(audit::PART_DURATION_MAX, read).await
     }
 
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
-        self.readers.read_within(audit::LONGEST, move |connection| recount::recount(connection, from)).await
+        self.readers.read_within(audit::PART_DURATION_MAX, move |connection| recount::recount(connection, from)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use crate::rollup::{Rollup, Standing};
 use crate::{Connected, Counts, Dwells, Error, Quarters, Recent, RecentOf, Tally};
 
 /// While all sessions are counted, write the quarter hours once this many are in memory.
-const MOST_QUARTERS: usize = if cfg!(test) { 3 } else { 10_000 };
+const BUFFERED_QUARTERS_MAX: usize = if cfg!(test) { 3 } else { 10_000 };
 
 const FIND: &str = "
     SELECT entries, exits, matched, unmatched_exits, unmatched_entries, inside_ms, dwell_ms, dwells
@@ -22,7 +22,7 @@ const FIND: &str = "
 const WRITE: &str = "INSERT OR REPLACE INTO lot_quarter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// While all sessions are counted, report the progress after this many.
-const REPORTED_SESSIONS: usize = 10_000;
+const SESSIONS_PER_REPORT: usize = 10_000;
 
 /// Adds differences to the stored quarters.
 pub(super) fn add(connection: &Connection, rollup: &Rollup) -> Result<(), Error> {
@@ -53,11 +53,11 @@ pub(super) fn count_all(connection: &Connection) -> Result<(), Error> {
         let time = |column| row.get(column).map(|millis: Option<i64>| millis.map(Timestamp::from_millis));
         let session = Standing { state: State::from_code(row.get(1)?)?, entry: time(2)?, exit: time(3)? };
         rollup.add(row.get(0)?, session);
-        if rollup.len() >= MOST_QUARTERS {
+        if rollup.len() >= BUFFERED_QUARTERS_MAX {
             add(connection, &std::mem::take(&mut rollup))?;
         }
         unreported += 1;
-        if unreported == REPORTED_SESSIONS {
+        if unreported == SESSIONS_PER_REPORT {
             progress.add(std::mem::take(&mut unreported));
         }
     }

@@ -12,14 +12,14 @@ use super::schema;
 use crate::Error;
 
 /// Limits the concurrent reads.
-const READERS: usize = 4;
+const CONCURRENT_READS_MAX: usize = 4;
 /// Limits the time a read waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Limits the duration of a read. An open read keeps the write-ahead log from restarting at its beginning, so the log
 /// would grow.
-const LONGEST: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+const READ_DURATION_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// A read checks its deadline after this many steps of SQLite's virtual machine, which take about a millisecond.
-const STEPS: i32 = 50_000;
+const STEPS_PER_DEADLINE_CHECK: i32 = 50_000;
 
 #[derive(Debug)]
 pub(super) struct Readers {
@@ -31,7 +31,12 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(path: PathBuf, place: Arc<Place>) -> Self {
-        Self { path, place, idle: Mutex::new(Vec::with_capacity(READERS)), turns: Semaphore::new(READERS) }
+        Self {
+            path,
+            place,
+            idle: Mutex::new(Vec::with_capacity(CONCURRENT_READS_MAX)),
+            turns: Semaphore::new(CONCURRENT_READS_MAX),
+        }
     }
 
     /// Runs `work` on a connection, with one snapshot for all its reads.
@@ -39,7 +44,7 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.read_within(LONGEST, work).await
+        self.read_within(READ_DURATION_MAX, work).await
     }
 
     /// Runs `work` on a connection for at most `longest`, with one snapshot for all its reads.
@@ -51,9 +56,11 @@ impl Readers {
         let readers = Arc::clone(self);
         // A task of its own, so that a read whose caller has gone still holds its permit until it ends.
         let done = tokio::spawn(async move {
-            let turn = tokio::time::timeout(PATIENCE, readers.turns.acquire()).await;
+            let turn = tokio::time::timeout(READ_WAIT_MAX, readers.turns.acquire()).await;
             let turn = turn.map_err(|_| {
-                Error::Unavailable(format!("all {READERS} reader connections were busy for {PATIENCE:?}"))
+                Error::Unavailable(format!(
+                    "all {CONCURRENT_READS_MAX} reader connections were busy for {READ_WAIT_MAX:?}"
+                ))
             })?;
             let _turn = turn.map_err(|_| Error::Unavailable("this process has closed the ledger".into()))?;
             let lender = Arc::clone(&readers);
@@ -65,8 +72,8 @@ impl Readers {
 
     /// Waits a limited time for running reads, and closes all connections.
     pub(super) async fn close(&self) {
-        let all = self.turns.acquire_many(u32::try_from(READERS).unwrap_or(u32::MAX));
-        let turns = tokio::time::timeout(LONGEST, all).await;
+        let all = self.turns.acquire_many(u32::try_from(CONCURRENT_READS_MAX).unwrap_or(u32::MAX));
+        let turns = tokio::time::timeout(READ_DURATION_MAX, all).await;
         self.turns.close();
         drop(turns);
         self.idle().clear();
@@ -77,7 +84,7 @@ impl Readers {
         let idle = self.idle().pop();
         let mut connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
         let begun = Instant::now();
-        connection.progress_handler(STEPS, Some(move || begun.elapsed() > longest))?;
+        connection.progress_handler(STEPS_PER_DEADLINE_CHECK, Some(move || begun.elapsed() > longest))?;
         let moment = connection.transaction()?;
         let result = work(&moment);
         moment.finish()?;

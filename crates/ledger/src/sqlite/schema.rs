@@ -87,7 +87,7 @@ const READER_CACHE_KIB: i64 = 8_192;
 /// a log that a reader has pinned is truncated.
 pub(super) const LOG_KEPT_BYTES: i64 = 256 * 1024 * 1024;
 /// Prepared statements cached by a connection: more than this program uses.
-const STATEMENTS: usize = 96;
+const CACHED_STATEMENTS_MAX: usize = 96;
 
 /// Opens the one connection that writes; brings the tables to this program's version.
 pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uuid), Error> {
@@ -187,7 +187,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_PATIENCE)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS_MAX);
     Ok(connection)
 }
 
@@ -208,7 +208,7 @@ fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<U
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS_MAX);
     migrate(connection, now)
 }
 

@@ -123,8 +123,8 @@ async fn a_program_of_an_older_schema_records_nothing_and_waits_to_be_replaced()
     let refused = older.save_summary(summary.clone(), NOW).await.unwrap_err();
     let due = older.due(9, &Rules::default(), minute(1_000_000), minute(2_000_000)).await.unwrap_err();
 
-    let text = "PostgreSQL reports: the ledger has the schema version 7 of a newer program, which has to take the place of \
-                this one (55000)";
+    let text = "PostgreSQL reports: the ledger has the schema version 7 of a newer program, which has to take the place \
+                of this one (55000)";
     assert_eq!([refused, due], [(); 2].map(|()| Error::Unavailable(text.into())));
     assert_eq!(older.last_change().await, Ok(changes));
     server.query(&url, "UPDATE ledger SET schema_version = 6").await.unwrap();
