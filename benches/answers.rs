@@ -19,9 +19,9 @@ use crate::stays::{Filler, LOTS, STAYS_A_VEHICLE};
 use crate::wrk::{CONNECTIONS, Load, load, version};
 
 /// The time between two saved summaries.
-const SAVE_EVERY: Duration = Duration::from_millis(10);
+const SAVE_INTERVAL: Duration = Duration::from_millis(10);
 /// With a smaller cohort, some vehicles would return while they are still inside.
-const COHORT_LEAST: u64 = 50_000;
+const COHORT_VEHICLES_MIN: u64 = 50_000;
 const SCRIPT: &str = "answers.lua";
 
 /// One variant: the cache, and whether summaries are saved meanwhile.
@@ -43,7 +43,7 @@ struct Seen {
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     let folder = options.folder()?;
     let sessions = options.events.map_or_else(|| options.sized(1_000_000, 20_000), |events| events / 2);
-    Filler::new((sessions / STAYS_A_VEHICLE).max(COHORT_LEAST)).fill(folder.path(), sessions).await?;
+    Filler::new((sessions / STAYS_A_VEHICLE).max(COHORT_VEHICLES_MIN)).fill(folder.path(), sessions).await?;
     say(&format!("answers: {sessions} sessions are recorded"));
     let redis = Redis::start().await.context("Redis is needed: see ci/bench")?;
     redis.command(&["CONFIG", "SET", "appendonly", "no"]).await?;
@@ -117,7 +117,7 @@ async fn ask(options: &Options, folder: &Path, way: Way<'_>) -> anyhow::Result<S
 
 /// Saves different summaries one after the other until it is dropped or a request fails.
 async fn save(page: &Page, port: u16) -> anyhow::Error {
-    let mut each = interval(SAVE_EVERY);
+    let mut each = interval(SAVE_INTERVAL);
     each.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0_u64.. {
         each.tick().await;

@@ -9,7 +9,7 @@ use crate::generator::Truth;
 use crate::measure::{self, median, number};
 use crate::pipeline::{Page, Servers, program_command};
 use crate::report::{Finding, rate, say};
-use crate::{LIMIT, Options, drain};
+use crate::{Options, PROGRAM_DURATION_MAX, drain};
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     let folder = options.folder()?;
@@ -39,7 +39,7 @@ async fn drain_embedded(options: &Options, events: &Path, truth: Truth) -> anyho
     let data = folder.path().join("data");
     let mut publish = program_command("dwell")?;
     publish.arg("publish").arg(events).env("DWELL_DATA_DIR", &data);
-    measure::run(&mut publish, LIMIT)?;
+    measure::run(&mut publish, PROGRAM_DURATION_MAX)?;
     let port = free_port();
     let page = Page::new(port)?;
     let begun = Instant::now();

@@ -22,7 +22,7 @@ const GAP_MAX_MS: u64 = 458;
 /// The maximum delay between an event and its line, in milliseconds.
 const LATE_MAX_MS: u64 = 300_000;
 /// The minimum time between two visits of a vehicle, in milliseconds: the re-read window of a new ledger.
-const AWAY_MS: i64 = 60_000;
+const AWAY_MIN_MS: i64 = 60_000;
 /// The number of plates of three letters and four digits.
 const PLATES: u64 = 26 * 26 * 26 * 10_000;
 /// Coprime to `PLATES`, so that numbers map to plates one to one and neighbours differ.
@@ -190,7 +190,7 @@ impl<W: Write> Traffic<W> {
         }
         // A misread vehicle of the replay stays inside for good, so the state grows.
         if visits_left > 0 && (self.plan.vehicles.is_some() || !is_misread) {
-            self.away.push(Reverse((exit_ms + AWAY_MS, vehicle, visits_left)));
+            self.away.push(Reverse((exit_ms + AWAY_MIN_MS, vehicle, visits_left)));
         }
     }
 

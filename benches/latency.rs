@@ -21,11 +21,11 @@ use crate::report::{Finding, rate, say};
 use crate::{Options, steady};
 
 /// The time between two reads of the ledger.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// The first seconds do not count, until exits arrive too and everything is connected.
-const SKIP_SECONDS: u64 = 3;
+const SKIPPED_SECONDS: u64 = 3;
 /// The maximum ratio of p50 and p99 to the yardstick's.
-const MOST: f64 = 3.0;
+const RATIO_MAX: f64 = 3.0;
 
 /// p50 and p99, milliseconds.
 type Percentiles = [f64; 2];
@@ -51,7 +51,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
             let of = |runs: &[Percentiles]| median(runs.iter().map(|run| run[place]).collect());
             let (ours, theirs) = (of(ours), of(theirs));
             let work = format!("{percentile} at {name} ({})", rate(steady_rate * share));
-            finding.at_most(&work, format!("{ours:.1} ms"), format!("{theirs:.1} ms"), ours / theirs, MOST);
+            finding.at_most(&work, format!("{ours:.1} ms"), format!("{theirs:.1} ms"), ours / theirs, RATIO_MAX);
         }
     }
     finding.note("events are published each 10 ms; the ledger is read each millisecond".to_owned());
@@ -127,7 +127,7 @@ fn look(file: PathBuf, is_over: &AtomicBool) -> anyhow::Result<Vec<(f64, u64)>> 
             seen.push(age_ms(Uuid::from_bytes(id)));
         }
         drop(rows);
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(seen)
 }
@@ -135,7 +135,7 @@ fn look(file: PathBuf, is_over: &AtomicBool) -> anyhow::Result<Vec<(f64, u64)>> 
 fn percentiles(seen: impl Iterator<Item = (f64, u64)>) -> anyhow::Result<Percentiles> {
     let seen: Vec<(f64, u64)> = seen.collect();
     let first = seen.iter().map(|(_, sent)| *sent).min().context("no event was recorded")?;
-    let counted = seen.into_iter().filter(|(_, sent)| *sent >= first + SKIP_SECONDS * 1_000_000);
+    let counted = seen.into_iter().filter(|(_, sent)| *sent >= first + SKIPPED_SECONDS * 1_000_000);
     let mut ages: Vec<f64> = counted.map(|(age, _)| age).collect();
     ensure!(!ages.is_empty(), "no event counts: the run was too short, at {}", wall_micros());
     Ok([quantile(&mut ages, 0.5), quantile(&mut ages, 0.99)])
@@ -145,9 +145,9 @@ async fn yardstick(options: &Options, events_a_second: u64) -> anyhow::Result<Pe
     let servers = Servers::start(false).await?;
     // The consumer stops before the publisher does, so that the queue never runs empty.
     let length = (seconds(options) - 1).to_string();
-    let arguments = ["--seconds", &length, "--skip", &SKIP_SECONDS.to_string(), "--latency"];
+    let arguments = ["--seconds", &length, "--skip", &SKIPPED_SECONDS.to_string(), "--latency"];
     let mut consumer = servers.consume_command(&arguments)?;
-    let consuming = std::thread::spawn(move || crate::measure::run(&mut consumer, crate::LIMIT));
+    let consuming = std::thread::spawn(move || crate::measure::run(&mut consumer, crate::PROGRAM_DURATION_MAX));
     let published = publish(options, &servers, events_a_second)?.finished().await;
     let Ok(run) = consuming.join() else { bail!("the thread of the yardstick panicked") };
     published?;

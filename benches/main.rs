@@ -34,7 +34,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use report::{Circumstances, Finding, say};
 
 /// The maximum run time of one program of a benchmark.
-const LIMIT: Duration = Duration::from_mins(30);
+const PROGRAM_DURATION_MAX: Duration = Duration::from_mins(30);
 
 /// Runs the benchmarks.
 #[derive(Debug, Parser)]

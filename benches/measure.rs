@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 /// The time between two checks of a running process.
-const POLL: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Linux reports CPU time in hundredths of a second on every machine.
-const TICK: Duration = Duration::from_millis(10);
+const CPU_TICK: Duration = Duration::from_millis(10);
 /// The output of a failed program is cut to this many bytes in an error.
-const TAIL: usize = 2_000;
+const SHOWN_OUTPUT_BYTES_MAX: usize = 2_000;
 
 /// A program that has ended.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> anyhow::Result<Run>
             child.wait()?;
             bail!("{name} still ran after {limit:?} and was stopped; give it fewer events");
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     };
     let wall = begun.elapsed();
     let cpu = children_cpu()?.saturating_sub(before);
     let (output, errors) = (text(&mut out)?, text(&mut errors)?);
-    let shown = errors.get(errors.len().saturating_sub(TAIL)..).unwrap_or(&errors);
+    let shown = errors.get(errors.len().saturating_sub(SHOWN_OUTPUT_BYTES_MAX)..).unwrap_or(&errors);
     ensure!(status.success(), "{name} ended with {status}: {shown}");
     Ok(Run { wall, cpu, peak_bytes, output })
 }
@@ -113,8 +113,8 @@ impl Stat {
         Some(Self {
             process: head.split(' ').next()?.parse().ok()?,
             parent: fields.get(1)?.parse().ok()?,
-            own: TICK * (ticks(11)? + ticks(12)?),
-            children: TICK * (ticks(13)? + ticks(14)?),
+            own: CPU_TICK * (ticks(11)? + ticks(12)?),
+            children: CPU_TICK * (ticks(13)? + ticks(14)?),
         })
     }
 }

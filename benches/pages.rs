@@ -17,9 +17,9 @@ use crate::pipeline::{Page, ledger_file, summary_api};
 use crate::report::{Finding, say};
 use crate::stays::{BEGIN_MS, Filler, GAP_MS, LOTS, STAYS_A_VEHICLE};
 
-const P99_MOST_MS: f64 = 10.0;
+const P99_MAX_MS: f64 = 10.0;
 /// The maximum growth of a page's cost over ten times as many sessions that counts as flat.
-const FLAT: f64 = 1.25;
+const FLAT_GROWTH_MAX: f64 = 1.25;
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     let folder = options.folder()?;
@@ -36,7 +36,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
         let mut of_size = Vec::new();
         for (work, mut times) in ask(options, folder.path(), size).await? {
             let (p50, p99) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
-            finding.limit(&format!("{work}, {size} sessions, p99"), p99, P99_MOST_MS, "ms");
+            finding.limit(&format!("{work}, {size} sessions, p99"), p99, P99_MAX_MS, "ms");
             finding.note(format!("{work}, {size} sessions: p50 {p50:.2} ms, {} requests", times.len()));
             of_size.push(p50);
         }
@@ -50,8 +50,8 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
             text.clone(),
             "-".into(),
             text,
-            format!("≤ {FLAT} ×"),
-            growth <= FLAT,
+            format!("≤ {FLAT_GROWTH_MAX} ×"),
+            growth <= FLAT_GROWTH_MAX,
         );
     }
     Ok(finding)

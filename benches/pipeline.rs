@@ -11,14 +11,14 @@ use anyhow::{Context as _, ensure};
 use bus::QueueNames;
 use testbed::{Postgres, Program, RabbitMq, Redis, free_port};
 
-use crate::LIMIT;
+use crate::PROGRAM_DURATION_MAX;
 use crate::generator::Truth;
 use crate::measure::{self, Run, cpu_of_tree, number};
 
 /// Limits the time until a program is ready, and until a queue is empty.
-const PATIENCE: Duration = Duration::from_mins(1);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// The time between two reads of the count of recorded events.
-const ASK_EVERY: Duration = Duration::from_millis(25);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 const TOKEN: &str = "a-token-of-the-benchmarks";
 
 /// The servers of one row.
@@ -65,7 +65,7 @@ impl Servers {
         let mut command = program_command("dwell")?;
         command.arg("publish").arg(events).args(["--events-per-message", &events_per_message.to_string()]);
         command.env("DWELL_AMQP_URL", self.broker.amqp_url());
-        measure::run(&mut command, LIMIT).context("cannot fill the queues")
+        measure::run(&mut command, PROGRAM_DURATION_MAX).context("cannot fill the queues")
     }
 
     /// Returns the address of an empty ledger.
@@ -78,7 +78,7 @@ impl Servers {
 
     /// Runs the yardstick, which consumes and acknowledges, with additional arguments.
     pub(crate) fn consume(&self, arguments: &[&str]) -> anyhow::Result<Run> {
-        measure::run(&mut self.consume_command(arguments)?, LIMIT)
+        measure::run(&mut self.consume_command(arguments)?, PROGRAM_DURATION_MAX)
     }
 
     pub(crate) fn consume_command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
@@ -207,7 +207,7 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn new(port: u16) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_MAX).build()?;
         Ok(Self { client, url: format!("http://127.0.0.1:{port}") })
     }
 
@@ -251,8 +251,12 @@ impl Page {
             if recorded >= truth.events {
                 break;
             }
-            ensure!(begun.elapsed() < LIMIT, "{recorded} of {} events are recorded after {LIMIT:?}", truth.events);
-            tokio::time::sleep(ASK_EVERY).await;
+            ensure!(
+                begun.elapsed() < PROGRAM_DURATION_MAX,
+                "{recorded} of {} events are recorded after {PROGRAM_DURATION_MAX:?}",
+                truth.events
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let took = begun.elapsed();
         let matched = self.count("matched_events").await?;
@@ -265,7 +269,7 @@ impl Page {
 pub(crate) async fn wait(what: &str, mut condition: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !condition().await {
-        ensure!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}, without success");
+        ensure!(begun.elapsed() < WAIT_MAX, "waited {WAIT_MAX:?} for {what}, without success");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(())

@@ -25,16 +25,16 @@ use crate::measure::{number, quantile};
 use crate::report::say;
 
 /// The time between two publishes at a constant rate.
-const TICK: Duration = Duration::from_millis(10);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(10);
 /// At a constant rate, a vehicle leaves this many ticks after it entered.
 const STAY_TICKS: u64 = 200;
 /// Limits the ticks that wait for their confirms.
-const TICKS_IN_FLIGHT: usize = 200;
+const UNCONFIRMED_TICKS_MAX: usize = 200;
 const LOTS: u64 = 50;
 /// Limits the time a queue may be missing.
-const QUEUE_PATIENCE: Duration = Duration::from_mins(1);
+const QUEUE_WAIT_MAX: Duration = Duration::from_mins(1);
 /// The offset of the id in the events published here.
-const ID_AT: usize = 7;
+const ID_OFFSET: usize = 7;
 const ID_LENGTH: usize = 36;
 
 /// How to consume the queues.
@@ -176,8 +176,8 @@ async fn depth(connection: &Connection, queue: &str) -> anyhow::Result<u64> {
         let channel = connection.create_channel().await?;
         match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
             Ok(found) => return Ok(u64::from(found.message_count())),
-            Err(error) if begun.elapsed() > QUEUE_PATIENCE => return Err(error.into()),
-            Err(_) => tokio::time::sleep(TICK).await,
+            Err(error) if begun.elapsed() > QUEUE_WAIT_MAX => return Err(error.into()),
+            Err(_) => tokio::time::sleep(PUBLISH_INTERVAL).await,
         }
     }
 }
@@ -201,7 +201,7 @@ impl Line {
         let mut consumer = self.channel.basic_consume(name, "yardstick".into(), options, FieldTable::default()).await?;
         let mut counts_from = Instant::now();
         let length = arguments.seconds.map(Duration::from_secs);
-        let end = tokio::time::sleep(crate::LIMIT);
+        let end = tokio::time::sleep(crate::PROGRAM_DURATION_MAX);
         tokio::pin!(end);
         let mut taken = Taken::default();
         let (mut own, mut last) = (0_u64, 0);
@@ -217,7 +217,7 @@ impl Line {
             if own == 1 {
                 let begun = Instant::now();
                 counts_from = begun + Duration::from_secs(arguments.skip);
-                end.as_mut().reset(begun + length.unwrap_or(crate::LIMIT));
+                end.as_mut().reset(begun + length.unwrap_or(crate::PROGRAM_DURATION_MAX));
             }
             if arguments.skip == 0 || Instant::now() >= counts_from {
                 taken.messages += 1;
@@ -240,7 +240,7 @@ impl Line {
 }
 
 fn age_of(body: &[u8]) -> anyhow::Result<f64> {
-    let id = body.get(ID_AT..ID_AT + ID_LENGTH).context("a message is not an event of the constant rate")?;
+    let id = body.get(ID_OFFSET..ID_OFFSET + ID_LENGTH).context("a message is not an event of the constant rate")?;
     Ok(age_ms(Uuid::try_parse_ascii(id)?).0)
 }
 
@@ -249,14 +249,14 @@ pub(crate) async fn publish(arguments: &PublishArguments) -> anyhow::Result<()> 
     let settings = Settings::from_variables([("DWELL_AMQP_URL", arguments.amqp.as_str())])?;
     let context = ServiceContext::new(Arc::new(SystemClock));
     let bus = bus::open(&BusConfig::from_settings("bench", &settings)?, &context)?;
-    let ticks = arguments.seconds * 1000 / u64::try_from(TICK.as_millis())?;
-    let mut interval = tokio::time::interval(TICK);
+    let ticks = arguments.seconds * 1000 / u64::try_from(PUBLISH_INTERVAL.as_millis())?;
+    let mut interval = tokio::time::interval(PUBLISH_INTERVAL);
     let mut confirms = JoinSet::new();
     // The number of pairs of an entry and an exit that are due by the end of a tick.
     let due = |tick: u64| tick * arguments.rate / 2 * 10 / 1000;
     for tick in 0..ticks {
         interval.tick().await;
-        if confirms.len() >= TICKS_IN_FLIGHT {
+        if confirms.len() >= UNCONFIRMED_TICKS_MAX {
             bail!("the broker does not confirm {} events a second", arguments.rate);
         }
         let entries = (due(tick)..due(tick + 1)).map(|vehicle| event(vehicle, "entry")).collect();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use crate::generator::{Plan, Truth, write_file};
 use crate::measure::{self, Run, median, number};
 use crate::report::{Finding, rate, say};
-use crate::{LIMIT, Options};
+use crate::{Options, PROGRAM_DURATION_MAX};
 
 const DUCKDB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/yardsticks/duckdb_asof.py");
 const MIB: f64 = 1024.0 * 1024.0;
@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Finding> {
 pub(crate) fn dwell(events: &Path, sessions: &Path, truth: Truth) -> anyhow::Result<Run> {
     let mut command = Command::new(testbed::binary("dwell")?);
     command.arg("replay").arg(events).arg("--sessions").arg(sessions);
-    let run = measure::run(&mut command, LIMIT)?;
+    let run = measure::run(&mut command, PROGRAM_DURATION_MAX)?;
     let file = std::fs::File::open(sessions)?;
     let mut rows = csv::Reader::from_reader(std::io::BufReader::new(file));
     let state = column(&mut rows, "state")?;
@@ -70,8 +70,8 @@ pub(crate) fn dwell(events: &Path, sessions: &Path, truth: Truth) -> anyhow::Res
 fn duckdb(options: &Options, events: &Path, sessions: &Path, folder: &Path, truth: Truth) -> anyhow::Result<Run> {
     let mut command = Command::new(&options.python);
     command.arg(DUCKDB).arg(events).arg(sessions).arg(folder);
-    let run =
-        measure::run(&mut command, LIMIT).context("the yardstick needs the Python package duckdb: see ci/bench")?;
+    let run = measure::run(&mut command, PROGRAM_DURATION_MAX)
+        .context("the yardstick needs the Python package duckdb: see ci/bench")?;
     let mut rows = csv::Reader::from_path(sessions)?;
     let (entry, exit) = (column(&mut rows, "entry_id")?, column(&mut rows, "exit_id")?);
     let mut counts = [0; 3];

@@ -10,9 +10,9 @@ use crate::measure::{cpu_of_tree, median, memory, number};
 use crate::pipeline::{Page, Servers};
 use crate::report::{Finding, say};
 
-const READY_MOST_MS: f64 = 100.0;
-const IDLE_MOST_PERCENT: f64 = 1.0;
-const RESIDENT_MOST_MIB: f64 = 40.0;
+const READY_MAX_MS: f64 = 100.0;
+const IDLE_MAX_PERCENT: f64 = 1.0;
+const RESIDENT_MAX_MIB: f64 = 40.0;
 
 /// The measurements of one start.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +52,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
             starts.push(start(options, name, environment, folder.path()).await?);
         }
         let of = |value: fn(&Start) -> f64| median(starts.iter().map(value).collect());
-        finding.limit(&format!("{name}, start to ready"), of(|start| start.ready_ms), READY_MOST_MS, "ms");
-        finding.limit(&format!("{name}, idle"), of(|start| start.idle_percent), IDLE_MOST_PERCENT, "% of a core");
-        finding.limit(&format!("{name}, resident"), of(|start| start.resident_mib), RESIDENT_MOST_MIB, "MiB");
+        finding.limit(&format!("{name}, start to ready"), of(|start| start.ready_ms), READY_MAX_MS, "ms");
+        finding.limit(&format!("{name}, idle"), of(|start| start.idle_percent), IDLE_MAX_PERCENT, "% of a core");
+        finding.limit(&format!("{name}, resident"), of(|start| start.resident_mib), RESIDENT_MAX_MIB, "MiB");
         say(&format!("startup: {name} is done"));
     }
     finding.note(format!("all servers are up before; the gates have no traffic; {}", servers.versions));

@@ -23,7 +23,7 @@ pub(crate) const BEGIN_MS: i64 = 1_709_251_200_000;
 /// The time between the starts of two stays, in milliseconds.
 pub(crate) const GAP_MS: u64 = 100;
 /// The number of stays recorded by one call.
-const BATCH: u64 = 2_000;
+const BATCH_STAYS: u64 = 2_000;
 const STAY_MS: i64 = 75 * 60_000;
 
 /// Fills a ledger with stays.
@@ -52,7 +52,7 @@ impl Filler {
         let service = Service::new(ledger, rules.clone(), Lots::default(), &context);
         while self.next < sessions {
             // A call may contain each vehicle only once.
-            let end = (self.next + BATCH.min(self.cohort)).min(sessions);
+            let end = (self.next + BATCH_STAYS.min(self.cohort)).min(sessions);
             let units = (self.next..end).map(|stay| self.unit(stay, &rules)).collect::<anyhow::Result<Vec<Unit>>>()?;
             self.next = end;
             let outcomes = service.record(units, CallOptions::default()).await?;

@@ -21,13 +21,13 @@ use uuid::Uuid;
 use crate::generator::{Dice, lot, plate};
 use crate::measure::{self, median};
 use crate::report::Finding;
-use crate::{LIMIT, Options};
+use crate::{Options, PROGRAM_DURATION_MAX};
 
 const LOTS: u64 = 50;
 /// Events are prepared untimed and then processed in one timed piece of this size, small enough to stay in the cache.
-const CHUNK: u64 = 10_000;
+const CHUNK_EVENTS: u64 = 10_000;
 /// The size of a batch. Its events are of different vehicles, like in the correlator.
-const BATCH: u64 = 500;
+const BATCH_EVENTS: u64 = 500;
 const BEGIN_MS: i64 = 1_709_251_200_000;
 
 /// Which table holds the open vehicles.
@@ -90,7 +90,7 @@ pub(crate) fn measured(options: &Options, table: Table, open: u64) -> anyhow::Re
     let table = table.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["part", "step", "--table", &table, "--open", &open.to_string(), "--events", &events]);
-    let run = measure::run(&mut command, LIMIT)?;
+    let run = measure::run(&mut command, PROGRAM_DURATION_MAX)?;
     let mut words = run.output.split_whitespace().map(str::parse::<f64>);
     let mut next = || words.next().and_then(Result::ok).context("the measured process printed no result");
     Ok(Cost { nanos: next()?, bytes: next()?, naming_nanos: next()? })
@@ -138,12 +138,12 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
     let mut next_vehicle = arguments.open;
     let (mut taken, mut matched) = (0, 0);
     let (mut spent, mut spent_naming) = (Duration::ZERO, Duration::ZERO);
-    let batch = usize::try_from(BATCH)?;
+    let batch = usize::try_from(BATCH_EVENTS)?;
     while taken < arguments.events {
         let mut chunk = Vec::new();
-        for _ in 0..CHUNK / BATCH {
+        for _ in 0..CHUNK_EVENTS / BATCH_EVENTS {
             let first_of_batch = next_vehicle;
-            while next_vehicle < first_of_batch + BATCH / 2 {
+            while next_vehicle < first_of_batch + BATCH_EVENTS / 2 {
                 let place = usize::try_from(dice.below(arguments.open))?;
                 if inside[place] >= first_of_batch {
                     continue;
@@ -163,7 +163,7 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
             matched += table.take(arrivals, names);
         }
         spent += begun.elapsed();
-        taken += CHUNK;
+        taken += CHUNK_EVENTS;
     }
     ensure!(matched == taken / 2, "{matched} of {} exits found their entry", taken / 2);
     let nanos = |spent: Duration| spent.as_secs_f64() * 1e9 / measure::number(taken);

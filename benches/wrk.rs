@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::measure::{self, number};
 use crate::report::version_of;
-use crate::{LIMIT, Options};
+use crate::{Options, PROGRAM_DURATION_MAX};
 
 /// The folder of the scripts.
 pub(crate) const YARDSTICKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/yardsticks");
@@ -26,7 +26,7 @@ pub(crate) fn load(options: &Options, port: u16, script: &str, arguments: &[&str
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c", CONNECTIONS, "-d", options.sized("10s", "2s"), "--latency", "-s"]);
     command.arg(Path::new(YARDSTICKS).join(script)).arg(format!("http://127.0.0.1:{port}")).arg("--").args(arguments);
-    let run = measure::run(&mut command, LIMIT).context("wrk is needed: see ci/bench")?;
+    let run = measure::run(&mut command, PROGRAM_DURATION_MAX).context("wrk is needed: see ci/bench")?;
     let line = run.output.lines().find_map(|line| line.strip_prefix("RESULT "));
     let line = line.context("wrk printed no result")?;
     let numbers: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
