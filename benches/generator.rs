@@ -32,9 +32,9 @@ const STRANGERS_FROM: u64 = PLATES / 2;
 
 /// A random number generator that is small, fast and deterministic on every machine (splitmix64).
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct DeterministicRng(u64);
 
-impl Dice {
+impl DeterministicRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -138,7 +138,7 @@ pub(crate) fn write_file(plan: &Plan, path: &Path) -> anyhow::Result<Truth> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let out = BufWriter::with_capacity(1 << 20, file);
     let traffic = Traffic {
-        dice: Dice::new(plan.seed),
+        rng: DeterministicRng::new(plan.seed),
         plan: plan.clone(),
         due: BinaryHeap::new(),
         away: BinaryHeap::new(),
@@ -152,7 +152,7 @@ pub(crate) fn write_file(plan: &Plan, path: &Path) -> anyhow::Result<Truth> {
 
 struct Traffic<W> {
     plan: Plan,
-    dice: Dice,
+    rng: DeterministicRng,
     due: BinaryHeap<Reverse<Line>>,
     away: BinaryHeap<Away>,
     /// The number of vehicles so far, without strangers.
@@ -166,7 +166,7 @@ impl<W: Write> Traffic<W> {
     fn write(mut self) -> std::io::Result<Truth> {
         let mut now_ms = BEGIN_MS;
         for _ in 0..self.plan.events / 2 {
-            now_ms += i64::try_from(self.dice.below(GAP_MAX_MS)).unwrap_or(0);
+            now_ms += i64::try_from(self.rng.below(GAP_MAX_MS)).unwrap_or(0);
             self.write_due(now_ms)?;
             self.visit(now_ms);
         }
@@ -177,8 +177,8 @@ impl<W: Write> Traffic<W> {
 
     fn visit(&mut self, entry_ms: i64) {
         let (vehicle, visits_left) = self.next_vehicle(entry_ms);
-        let exit_ms = entry_ms + self.dice.stay_ms();
-        let is_misread = self.dice.is_one_of(self.plan.strangers);
+        let exit_ms = entry_ms + self.rng.stay_ms();
+        let is_misread = self.rng.is_one_of(self.plan.strangers);
         self.add(entry_ms, false, vehicle);
         if is_misread {
             let strangers = self.plan.vehicles.map_or(STRANGERS_FROM, |vehicles| vehicles / 5);
@@ -197,7 +197,7 @@ impl<W: Write> Traffic<W> {
     /// Returns the next vehicle and its remaining visits.
     fn next_vehicle(&mut self, now_ms: i64) -> (u64, u64) {
         let regulars = self.plan.vehicles.map(|vehicles| vehicles - vehicles / 5);
-        let wants_new = regulars.map_or_else(|| self.dice.below(4) == 0, |regulars| self.made < regulars);
+        let wants_new = regulars.map_or_else(|| self.rng.below(4) == 0, |regulars| self.made < regulars);
         let is_back = self.away.peek().is_some_and(|Reverse((free_ms, _, _))| *free_ms <= now_ms);
         if !wants_new
             && is_back
@@ -206,26 +206,26 @@ impl<W: Write> Traffic<W> {
             return (vehicle, left - 1);
         }
         self.made += 1;
-        let visits = if regulars.is_some() { u64::MAX } else { 1 + self.dice.below(7) };
+        let visits = if regulars.is_some() { u64::MAX } else { 1 + self.rng.below(7) };
         (self.made - 1, visits - 1)
     }
 
     fn add(&mut self, time_ms: i64, is_exit: bool, vehicle: u64) {
-        let id = self.dice.id();
+        let id = self.rng.id();
         let mut due_ms = time_ms;
-        if self.dice.is_one_of(self.plan.late) {
+        if self.rng.is_one_of(self.plan.late) {
             due_ms += self.lateness();
         }
         self.truth.events += 1;
         self.queue(Line { due_ms, number: 0, time_ms, is_exit, vehicle, id });
-        if self.dice.is_one_of(self.plan.duplicates) {
+        if self.rng.is_one_of(self.plan.duplicates) {
             let due_ms = due_ms + self.lateness();
             self.queue(Line { due_ms, number: 0, time_ms, is_exit, vehicle, id });
         }
     }
 
     fn lateness(&mut self) -> i64 {
-        i64::try_from(self.dice.below(LATE_MAX_MS)).unwrap_or(0)
+        i64::try_from(self.rng.below(LATE_MAX_MS)).unwrap_or(0)
     }
 
     fn queue(&mut self, line: Line) {
@@ -237,7 +237,7 @@ impl<W: Write> Traffic<W> {
         while self.due.peek().is_some_and(|Reverse(line)| line.due_ms <= now_ms) {
             let Some(Reverse(line)) = self.due.pop() else { break };
             self.line.clear();
-            let order = self.dice.next();
+            let order = self.rng.next();
             write_line(&line, self.plan.lots, order, &mut self.line)?;
             self.out.write_all(&self.line)?;
         }

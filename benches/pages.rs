@@ -11,7 +11,7 @@ use parking::Timestamp;
 use testbed::free_port;
 
 use crate::Options;
-use crate::generator::{Dice, lot, plate};
+use crate::generator::{DeterministicRng, lot, plate};
 use crate::measure::quantile;
 use crate::pipeline::{Page, ledger_file, summary_api};
 use crate::report::{Finding, say};
@@ -63,21 +63,21 @@ async fn ask(options: &Options, folder: &Path, sessions: u64) -> anyhow::Result<
     let mut api = summary_api(&format!("sqlite:{}", ledger_file(folder).display()), port, folder)?;
     let page = Page::new(port)?;
     page.ready().await?;
-    let mut dice = Dice::new(11);
+    let mut rng = DeterministicRng::new(11);
     let moment = |number: u64| Timestamp::from_millis(BEGIN_MS + i64::try_from(number * GAP_MS).unwrap_or(0));
     let known = (sessions / STAYS_A_VEHICLE).max(1);
     let mut kinds: Vec<(&'static str, Paths)> = Vec::new();
-    let mut own = dice.clone();
+    let mut own = rng.clone();
     kinds.push((
         "plate search",
         Box::new(move || format!("/api/v1/sessions?vehicle_plate={}&limit=20", plate(own.below(known)))),
     ));
-    let mut own = Dice::new(dice.next());
+    let mut own = DeterministicRng::new(rng.next());
     kinds.push((
         "a page from anywhere",
         Box::new(move || format!("/api/v1/sessions?to={}&limit=100", moment(own.below(sessions)))),
     ));
-    let mut own = Dice::new(dice.next());
+    let mut own = DeterministicRng::new(rng.next());
     kinds.push((
         "a page of a lot from anywhere",
         Box::new(move || {

@@ -11,7 +11,7 @@ use service_kit::ServiceContext;
 use sessions::{CallOptions, Service};
 use uuid::Uuid;
 
-use crate::generator::{Dice, lot, plate};
+use crate::generator::{DeterministicRng, lot, plate};
 use crate::pipeline::ledger_file;
 
 /// The number of lots.
@@ -32,7 +32,7 @@ pub(crate) struct Filler {
     cohort: u64,
     /// The snapshots of the vehicles that alternate now.
     snapshots: Vec<Snapshot>,
-    dice: Dice,
+    rng: DeterministicRng,
     /// The number of the next stay.
     next: u64,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Filler {
 impl Filler {
     /// Creates a filler with a cohort of this many vehicles.
     pub(crate) fn new(cohort: u64) -> Self {
-        Self { cohort, snapshots: Vec::new(), dice: Dice::new(3), next: 0 }
+        Self { cohort, snapshots: Vec::new(), rng: DeterministicRng::new(3), next: 0 }
     }
 
     /// Fills the ledger in a folder until it has this many sessions.
@@ -76,7 +76,7 @@ impl Filler {
         let mut key = |time, direction| EventKey {
             time: Timestamp::from_millis(time),
             direction,
-            id: Uuid::from_u128(self.dice.id()),
+            id: Uuid::from_u128(self.rng.id()),
         };
         let keys = [key(entered, Direction::Entry), key(entered + STAY_MS, Direction::Exit)];
         if stay.is_multiple_of(self.cohort * STAYS_A_VEHICLE) {

@@ -18,7 +18,7 @@ use matching::{Limits, step};
 use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
-use crate::generator::{Dice, lot, plate};
+use crate::generator::{DeterministicRng, lot, plate};
 use crate::measure::{self, median};
 use crate::report::Finding;
 use crate::{Options, PROGRAM_DURATION_MAX};
@@ -124,13 +124,13 @@ trait OpenVehicles {
 }
 
 fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> anyhow::Result<Cost> {
-    let mut dice = Dice::new(7);
+    let mut rng = DeterministicRng::new(7);
     let mut inside: Vec<u64> = (0..arguments.open).collect();
     let before = resident()?;
     let mut time = BEGIN_MS;
     for vehicle in &inside {
         time += 1;
-        let arrival = arrival(*vehicle, Direction::Entry, time, dice.id())?;
+        let arrival = arrival(*vehicle, Direction::Entry, time, rng.id())?;
         let name = table.name(&arrival);
         table.take(&[arrival], &mut [name]);
     }
@@ -144,13 +144,13 @@ fn measure_table(arguments: &PartArguments, mut table: impl OpenVehicles) -> any
         for _ in 0..CHUNK_EVENTS / BATCH_EVENTS {
             let first_of_batch = next_vehicle;
             while next_vehicle < first_of_batch + BATCH_EVENTS / 2 {
-                let place = usize::try_from(dice.below(arguments.open))?;
+                let place = usize::try_from(rng.below(arguments.open))?;
                 if inside[place] >= first_of_batch {
                     continue;
                 }
                 time += 1;
-                chunk.push(arrival(inside[place], Direction::Exit, time, dice.id())?);
-                chunk.push(arrival(next_vehicle, Direction::Entry, time, dice.id())?);
+                chunk.push(arrival(inside[place], Direction::Exit, time, rng.id())?);
+                chunk.push(arrival(next_vehicle, Direction::Entry, time, rng.id())?);
                 inside[place] = next_vehicle;
                 next_vehicle += 1;
             }
