@@ -34,7 +34,7 @@ pub struct Recounted {
     /// The number of quarter hours whose stored counts differ from the sessions.
     pub different: u64,
     /// The first hundred differences, by lot and quarter hour.
-    pub told: Vec<QuarterDifference>,
+    pub differences: Vec<QuarterDifference>,
     /// The start of the next part; `None` after the last quarter hour.
     pub next: Option<QuarterPlace>,
 }
@@ -125,7 +125,7 @@ impl Recount {
         for ((lot_number, quarter), recounted) in std::mem::take(&mut self.counted).into_quarters() {
             self.compare(lot_number, quarter, Tally::default(), recounted)?;
         }
-        self.found.told.sort_by(|one, other| (&one.lot, one.quarter).cmp(&(&other.lot, other.quarter)));
+        self.found.differences.sort_by(|one, other| (&one.lot, one.quarter).cmp(&(&other.lot, other.quarter)));
         self.found.next = self.end.map(|(lot_number, quarter)| QuarterPlace(lot_number, quarter));
         Ok(self.found)
     }
@@ -136,10 +136,10 @@ impl Recount {
             return Ok(());
         }
         self.found.different += 1;
-        if self.found.told.len() < LISTED_DIFFERENCES_MAX {
+        if self.found.differences.len() < LISTED_DIFFERENCES_MAX {
             let missing = || Error::Corrupt(format!("the lot {lot_number} is missing"));
             let lot = self.lots.get(&lot_number).ok_or_else(missing)?.clone();
-            self.found.told.push(QuarterDifference { lot, quarter, stored, recounted });
+            self.found.differences.push(QuarterDifference { lot, quarter, stored, recounted });
         }
         Ok(())
     }

@@ -143,8 +143,8 @@ impl Verifier {
     async fn recount(&mut self, from: QuarterPlace) -> Result<(), Error> {
         let part = self.service.inner.ledger.recount(from).await?;
         self.found.quarters += part.quarters;
-        self.found.faults += part.different - part.told.len() as u64;
-        for difference in part.told {
+        self.found.faults += part.different - part.differences.len() as u64;
+        for difference in part.differences {
             self.found.fault(|| difference.to_string());
         }
         self.next = part.next.map_or(Next::Totals, Next::Quarters);

@@ -34,7 +34,7 @@ pub(super) async fn recounted(player: &Player) -> (Recounted, usize) {
         let part = player.ledger.recount(from).await.unwrap();
         all.quarters += part.quarters;
         all.different += part.different;
-        all.told.extend(part.told);
+        all.differences.extend(part.differences);
         (parts, next) = (parts + 1, part.next);
     }
     (all, parts)
@@ -86,7 +86,7 @@ async fn what_was_recorded_is_read_whole_and_has_no_fault(store: Store) {
     assert_eq!(faults(&player, &vehicles).await, []);
     assert!(parts > 2, "{parts}");
     let (quarters, parts) = recounted(&player).await;
-    assert_eq!((quarters.different, quarters.told), (0, Vec::new()));
+    assert_eq!((quarters.different, quarters.differences), (0, Vec::new()));
     assert!(quarters.quarters > 10 && parts > 2, "{} in {parts}", quarters.quarters);
     let count = |of: fn(&AuditedVehicle) -> usize| vehicles.iter().map(of).sum::<usize>() as u64;
     assert_eq!(count(|one| one.account.events.len()), recorded + 1);
@@ -156,7 +156,7 @@ async fn a_stored_count_that_the_sessions_do_not_give_is_told_with_both_numbers(
     let (found, parts) = recounted(&player).await;
     assert!(parts > 5, "{parts}");
     assert_eq!((found.quarters, found.different), (25, 3));
-    let told: Vec<String> = found.told.iter().map(ToString::to_string).collect();
+    let told: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
         [
