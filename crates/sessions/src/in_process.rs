@@ -75,7 +75,7 @@ mod tests {
     async fn away() -> Site {
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let ledger = Arc::new(BrokenLedger(How::Away));
+        let ledger = Arc::new(BrokenLedger(How::Down));
         let recorder = Arc::new(Service::new(ledger, Rules::default(), Lots::default(), &context));
         std::future::ready(Site { recorder, clock, keeps: Box::new(()) }).await
     }

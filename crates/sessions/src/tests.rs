@@ -228,7 +228,7 @@ async fn a_ledger_that_fails_fails_the_call_in_time() {
             .await
             .unwrap_err()
     };
-    assert!(record(How::Away).await.is_temporary());
+    assert!(record(How::Down).await.is_temporary());
     assert_eq!(record(How::Silent).await, Error::TooSlow);
     assert_eq!(record(How::Panics).await, Error::Defect);
     assert!(!record(How::Corrupt).await.is_temporary());

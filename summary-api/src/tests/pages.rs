@@ -222,7 +222,7 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_is_away_is_said_within_a_second_and_health_is_shown_all_the_same() {
-    for how in [How::Away, How::Silent, How::Corrupt] {
+    for how in [How::Down, How::Silent, How::Corrupt] {
         let context = ServiceContext::for_testing();
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
         context.health.dependency("ledger").down("connection refused");

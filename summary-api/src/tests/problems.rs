@@ -82,7 +82,7 @@ async fn the_type_of_a_problem_says_what_it_means() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_fails_is_a_problem_that_tells_nothing_of_it() {
-    for (how, status) in [(How::Away, 503), (How::Silent, 503), (How::Corrupt, 500), (How::Panics, 500)] {
+    for (how, status) in [(How::Down, 503), (How::Silent, 503), (How::Corrupt, 500), (How::Panics, 500)] {
         let context = ServiceContext::for_testing();
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
         let router = crate::router(&service, Access::Open, &context);

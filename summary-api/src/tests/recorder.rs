@@ -32,7 +32,7 @@ async fn site() -> Site {
 async fn away() -> Site {
     let clock = Arc::new(ManualClock::at(minute(0)));
     let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
-    let ledger = Arc::new(BrokenLedger(How::Away));
+    let ledger = Arc::new(BrokenLedger(How::Down));
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
     Site { recorder: client(&service, &context).await, clock, keeps: Box::new(()) }
 }

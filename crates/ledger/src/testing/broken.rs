@@ -15,8 +15,8 @@ use crate::{
 /// How a [`BrokenLedger`] is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// The store can't be reached.
-    Away,
+    /// The store is down.
+    Down,
     /// The store contains data that can't be read.
     Corrupt,
     /// The ledger never answers.
@@ -35,7 +35,7 @@ impl BrokenLedger {
 
     async fn fail<T>(&self) -> Result<T, Error> {
         match self.0 {
-            How::Away => Err(Error::Unavailable(Self::INNER.to_owned())),
+            How::Down => Err(Error::Unavailable(Self::INNER.to_owned())),
             How::Corrupt => Err(Error::Corrupt(Self::INNER.to_owned())),
             How::Silent => std::future::pending().await,
             How::Panics => panic!("{}", Self::INNER),

@@ -187,7 +187,7 @@ async fn without_clients_the_ledger_is_not_asked() {
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_is_away_at_the_beginning_is_said() {
     let context = ServiceContext::for_testing();
-    let ledger = Arc::new(BrokenLedger(How::Away));
+    let ledger = Arc::new(BrokenLedger(How::Down));
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
     let live = Live::start(&service, &context);
 
