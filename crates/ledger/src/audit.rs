@@ -52,7 +52,7 @@ pub(super) struct VehicleRow {
 }
 
 /// The row of an event.
-pub(super) struct EventOf {
+pub(super) struct EventColumns {
     pub(super) number: i64,
     pub(super) previous: Option<i64>,
     pub(super) vehicle: i64,
@@ -63,7 +63,7 @@ pub(super) struct EventOf {
 }
 
 /// The row of a session. Events are stored as numbers.
-pub(super) struct SessionOf {
+pub(super) struct SessionColumns {
     pub(super) id: Uuid,
     pub(super) vehicle: i64,
     pub(super) state: i16,
@@ -102,7 +102,7 @@ impl Collector {
     }
 
     /// Adds an event. Its flags come from the stored timeline as long as the event is in it.
-    pub(super) fn event(&mut self, event: &EventOf) -> Result<(), Error> {
+    pub(super) fn event(&mut self, event: &EventColumns) -> Result<(), Error> {
         let key = event_key(event.time_ms, event.direction, event.id)?;
         let place = self.place(event.vehicle)?;
         let account = &mut self.vehicles[place].account;
@@ -114,7 +114,7 @@ impl Collector {
     }
 
     /// Adds a session. All events must have been added before.
-    pub(super) fn session(&mut self, row: &SessionOf) -> Result<(), Error> {
+    pub(super) fn session(&mut self, row: &SessionColumns) -> Result<(), Error> {
         let place = self.place(row.vehicle)?;
         let id = SessionId::from_uuid(row.id);
         let end = |(number, time_ms): (Option<i64>, Option<i64>)| {

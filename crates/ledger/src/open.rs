@@ -25,7 +25,7 @@ pub async fn open(database_url: &str, now: Timestamp) -> Result<Arc<dyn Ledger>,
             Ok(Arc::new(SqliteLedger::open(Path::new(path), now).await?))
         }
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresLedger::open(database_url, now).await?)),
-        _ => Err(neither()),
+        _ => Err(unknown_address()),
     }
 }
 
@@ -54,11 +54,11 @@ pub async fn probe(database_url: &str, given: &GivenRules) -> Result<Probe, Erro
             sqlite::probe(Path::new(path.strip_prefix("//").unwrap_or(path)), given).await
         }
         Some(("postgres" | "postgresql", _)) => postgres::probe(database_url, given).await,
-        _ => Err(neither()),
+        _ => Err(unknown_address()),
     }
 }
 
-fn neither() -> Error {
+fn unknown_address() -> Error {
     Error::Config(
         "the address of the ledger is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST:PORT/DATABASE: set \
          DWELL_DATABASE_URL to one of them, for instance sqlite:dwell-data/ledger.db"

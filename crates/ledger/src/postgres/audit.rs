@@ -7,7 +7,7 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use super::failure::Failure;
 use super::store::Store;
-use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
+use crate::audit::{Audited, Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
 use crate::{Error, encoding};
 
 /// Allows full table scans, which are disabled elsewhere. Their duration grows with the ledger.
@@ -45,8 +45,8 @@ pub(super) async fn audit(store: &Store, rules: &Rules, from: i64) -> Result<Aud
     let rows = transaction.query(VEHICLES, &[&from, &end]).await?;
     let vehicles = rows.iter().map(vehicle_row).collect::<Result<Vec<_>, _>>()?;
     let mut collector = Collector::new(vehicles, |vehicle| rules.is_unread(&vehicle.plate));
-    each(&transaction, EVENTS, &[from, end], |row| Ok(collector.event(&event_of(row)?)?)).await?;
-    each(&transaction, SESSIONS, &[from, end], |row| Ok(collector.session(&session_of(row)?)?)).await?;
+    each(&transaction, EVENTS, &[from, end], |row| Ok(collector.event(&event_columns(row)?)?)).await?;
+    each(&transaction, SESSIONS, &[from, end], |row| Ok(collector.session(&session_columns(row)?)?)).await?;
     transaction.commit().await?;
     client.end_well();
     Ok(collector.finish(next))
@@ -77,9 +77,9 @@ fn vehicle_row(row: &Row) -> Result<VehicleRow, Failure> {
     })
 }
 
-fn event_of(row: &Row) -> Result<EventOf, Failure> {
+fn event_columns(row: &Row) -> Result<EventColumns, Failure> {
     let flags: i16 = row.try_get(6)?;
-    Ok(EventOf {
+    Ok(EventColumns {
         number: row.try_get(0)?,
         previous: row.try_get(1)?,
         vehicle: row.try_get(2)?,
@@ -90,8 +90,8 @@ fn event_of(row: &Row) -> Result<EventOf, Failure> {
     })
 }
 
-fn session_of(row: &Row) -> Result<SessionOf, Failure> {
-    Ok(SessionOf {
+fn session_columns(row: &Row) -> Result<SessionColumns, Failure> {
+    Ok(SessionColumns {
         id: row.try_get(0)?,
         vehicle: row.try_get(1)?,
         state: row.try_get(2)?,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::heads;
 use super::vehicles::{self, uuid};
-use crate::audit::{Audited, Collector, EventOf, PART_EVENTS, SessionOf, VehicleRow};
+use crate::audit::{Audited, Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
 use crate::{Error, encoding};
 
 /// Limits the duration of one part, which scans the events and the sessions.
@@ -62,7 +62,7 @@ fn read_events(connection: &Connection, first: i64, last: i64, collector: &mut C
     let mut statement = connection.prepare_cached(EVENTS)?;
     let mut rows = statement.query(params![first, last])?;
     while let Some(row) = rows.next()? {
-        collector.event(&EventOf {
+        collector.event(&EventColumns {
             number: row.get(0)?,
             previous: row.get(1)?,
             vehicle: row.get(2)?,
@@ -79,7 +79,7 @@ fn read_sessions(connection: &Connection, first: i64, last: i64, collector: &mut
     let mut statement = connection.prepare_cached(SESSIONS)?;
     let mut rows = statement.query(params![first, last])?;
     while let Some(row) = rows.next()? {
-        collector.session(&SessionOf {
+        collector.session(&SessionColumns {
             id: uuid(row, 0)?,
             vehicle: row.get(1)?,
             state: row.get(2)?,
