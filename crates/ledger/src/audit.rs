@@ -76,7 +76,7 @@ pub(super) struct SessionColumns {
 /// Collects the rows of a range of vehicles.
 pub(super) struct Collector {
     rows: Vec<VehicleRow>,
-    places: HashMap<i64, usize>,
+    indexes: HashMap<i64, usize>,
     vehicles: Vec<AuditedVehicle>,
     events: HashMap<i64, (Option<i64>, EventKey)>,
     unread: Vec<bool>,
@@ -93,7 +93,7 @@ impl Collector {
             summaries: Vec::new(),
         };
         Self {
-            places: rows.iter().enumerate().map(|(place, row)| (row.number, place)).collect(),
+            indexes: rows.iter().enumerate().map(|(index, row)| (row.number, index)).collect(),
             vehicles: rows.iter().map(of).collect(),
             unread: rows.iter().map(|row| is_unread(&row.vehicle)).collect(),
             events: HashMap::new(),
@@ -104,9 +104,9 @@ impl Collector {
     /// Adds an event. Its flags come from the stored timeline as long as the event is in it.
     pub(super) fn event(&mut self, event: &EventColumns) -> Result<(), Error> {
         let key = event_key(event.time_ms, event.direction, event.id)?;
-        let place = self.place(event.vehicle)?;
-        let account = &mut self.vehicles[place].account;
-        let decided = account.timeline.position(&key).map(|place| account.timeline.events()[place].flags);
+        let index = self.index_of(event.vehicle)?;
+        let account = &mut self.vehicles[index].account;
+        let decided = account.timeline.position(&key).map(|index| account.timeline.events()[index].flags);
         let flags = decided.unwrap_or_else(|| Flags::from_bits(event.flags));
         account.events.push(TimelineEvent { key, flags });
         self.events.insert(event.number, (event.previous, key));
@@ -115,14 +115,14 @@ impl Collector {
 
     /// Adds a session. All events must have been added before.
     pub(super) fn session(&mut self, row: &SessionColumns) -> Result<(), Error> {
-        let place = self.place(row.vehicle)?;
+        let index = self.index_of(row.vehicle)?;
         let id = SessionId::from_uuid(row.id);
         let end = |(number, time_ms): (Option<i64>, Option<i64>)| {
             let event = number.and_then(|number| self.events.get(&number)).map(|(_, key)| key.id);
             (event, time_ms.map(Timestamp::from_millis))
         };
         let ((entry_event_id, entry_time), (exit_event_id, exit_time)) = (end(row.entry), end(row.exit));
-        let vehicle = &mut self.vehicles[place];
+        let vehicle = &mut self.vehicles[index];
         let session = Session {
             id,
             vehicle: vehicle.vehicle.clone(),
@@ -143,19 +143,19 @@ impl Collector {
 
     /// Returns the vehicles, with their events in order.
     pub(super) fn finish(mut self, next: Option<i64>) -> Audited {
-        for (place, row) in self.rows.iter().enumerate() {
-            let vehicle = &mut self.vehicles[place];
+        for (index, row) in self.rows.iter().enumerate() {
+            let vehicle = &mut self.vehicles[index];
             vehicle.account.events.sort_unstable_by_key(|event| event.key);
-            if !self.unread[place] {
+            if !self.unread[index] {
                 vehicle.unchained = unchained(&self.events, row.last_event, &vehicle.account.events);
             }
         }
         Audited { vehicles: self.vehicles, next }
     }
 
-    fn place(&self, vehicle: i64) -> Result<usize, Error> {
-        let place = self.places.get(&vehicle).copied();
-        place.ok_or_else(|| Error::Corrupt(format!("a row belongs to the vehicle {vehicle}, which is missing")))
+    fn index_of(&self, vehicle: i64) -> Result<usize, Error> {
+        let index = self.indexes.get(&vehicle).copied();
+        index.ok_or_else(|| Error::Corrupt(format!("a row belongs to the vehicle {vehicle}, which is missing")))
     }
 }
 

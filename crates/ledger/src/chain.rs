@@ -30,7 +30,7 @@ impl StoredVehicle {
     pub(super) fn reaching(&self, time: Timestamp, chain: &[ChainEvent], limits: Limits) -> Snapshot {
         let event = |event: &ChainEvent| {
             // The flags of an event are in the stored timeline as long as the event is.
-            let decided = self.timeline.position(&event.key).map(|place| self.timeline.events()[place].flags);
+            let decided = self.timeline.position(&event.key).map(|index| self.timeline.events()[index].flags);
             TimelineEvent { key: event.key, flags: decided.unwrap_or(event.flags) }
         };
         let mut timeline = Timeline::new(None, chain.iter().map(event).collect());

@@ -30,14 +30,14 @@ impl Dwells {
 
     fn add_to_bucket(&mut self, bucket: u16, stays: i64) {
         match self.counts.binary_search_by_key(&bucket, |(known, _)| *known) {
-            Ok(place) => {
-                let count = &mut self.counts[place].1;
+            Ok(index) => {
+                let count = &mut self.counts[index].1;
                 *count += stays;
                 if *count == 0 {
-                    self.counts.remove(place);
+                    self.counts.remove(index);
                 }
             }
-            Err(place) if stays != 0 => self.counts.insert(place, (bucket, stays)),
+            Err(index) if stays != 0 => self.counts.insert(index, (bucket, stays)),
             Err(_) => {}
         }
     }

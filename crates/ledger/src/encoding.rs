@@ -175,7 +175,7 @@ impl StoredEvent {
     /// it.
     pub(super) fn row(self, vehicle: Vehicle, timeline: &Timeline) -> Result<EventRow, Error> {
         let key = event_key(self.time_ms, self.direction, self.id)?;
-        let decided = timeline.position(&key).map(|place| timeline.events()[place].flags);
+        let decided = timeline.position(&key).map(|index| timeline.events()[index].flags);
         Ok(EventRow {
             vehicle,
             key,

@@ -203,7 +203,7 @@ pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Rece
     let mut recent = vec![Recent::default(); asked.len()];
     let quarters = client.query(&client.prepare_cached(RECENT).await?, &[&lots, &first, &last]).await?;
     for row in quarters {
-        if let Some(recent) = recent.get_mut(place(&row)?) {
+        if let Some(recent) = recent.get_mut(index(&row)?) {
             recent.quarters.push((row.try_get(1)?, counts(&row, 2)?));
         }
     }
@@ -212,9 +212,9 @@ pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Rece
     let ids: Vec<Uuid> = asked.iter().flat_map(|asked| asked.open_before.map(before)).collect();
     let counted = client.query(&client.prepare_cached(OPEN_BEFORE).await?, &[&twice, &ids]).await?;
     for row in counted {
-        let place = place(&row)?;
-        if let Some(recent) = recent.get_mut(place / 2) {
-            recent.open_before[place % 2] = encoding::count(row.try_get(1)?)?;
+        let index = index(&row)?;
+        if let Some(recent) = recent.get_mut(index / 2) {
+            recent.open_before[index % 2] = encoding::count(row.try_get(1)?)?;
         }
     }
     client.end_well();
@@ -222,9 +222,9 @@ pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Rece
 }
 
 /// `WITH ORDINALITY` counts from one.
-fn place(row: &Row) -> Result<usize, Failure> {
-    let place: i64 = row.try_get(0)?;
-    Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
+fn index(row: &Row) -> Result<usize, Failure> {
+    let index: i64 = row.try_get(0)?;
+    Ok(usize::try_from(index - 1).unwrap_or(usize::MAX))
 }
 
 pub(super) fn tally(row: &Row, first: usize) -> Result<Tally, Failure> {

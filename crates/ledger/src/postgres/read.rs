@@ -32,9 +32,9 @@ pub(super) async fn load(store: &Store, requests: &[LoadRequest], rules: &Rules)
     let mut snapshots = vec![Snapshot::default(); requests.len()];
     for row in rows {
         // `WITH ORDINALITY` counts from one.
-        let place: i64 = row.try_get(9)?;
-        let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
-        let (Some(request), Some(snapshot)) = (requests.get(place), snapshots.get_mut(place)) else { continue };
+        let index: i64 = row.try_get(9)?;
+        let index = usize::try_from(index - 1).unwrap_or(usize::MAX);
+        let (Some(request), Some(snapshot)) = (requests.get(index), snapshots.get_mut(index)) else { continue };
         let vehicle = vehicles::stored_vehicle(&row)?;
         *snapshot = match request.reaching {
             Some(time) if !vehicle.timeline.reaches(time) => {

@@ -101,9 +101,9 @@ pub(super) fn look_up(
     let hash = hash(id);
     let (bucket, short) = (bucket(hash), short(hash));
     let mut statement = connection.prepare_cached(BUCKET)?;
-    let mut rows = statement.query(params![place(bucket, 0), place(bucket + 1, 0) - 1])?;
+    let mut rows = statement.query(params![row_key(bucket, 0), row_key(bucket + 1, 0) - 1])?;
     while let Some(row) = rows.next()? {
-        let first = (row.get::<_, i64>(0)? - place(bucket, 0)) * column(BLOCK_EVENTS) + 1;
+        let first = (row.get::<_, i64>(0)? - row_key(bucket, 0)) * column(BLOCK_EVENTS) + 1;
         let entries = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
         let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
         let begin = entries.partition_point(|entry| entry[..4] < short[..]);
@@ -126,16 +126,16 @@ pub(super) fn look_up(
 /// Writes the rows of one block: the sorted entries of each bucket.
 fn write_block(connection: &Connection, block: i64, hashes: impl Iterator<Item = u64>) -> Result<(), Error> {
     let mut buckets: Vec<Vec<[u8; ENTRY_BYTES]>> = vec![Vec::new(); BUCKETS];
-    for (place, hash) in (0..=u16::MAX).zip(hashes) {
+    for (index, hash) in (0..=u16::MAX).zip(hashes) {
         let mut entry = [0; ENTRY_BYTES];
         entry[..4].copy_from_slice(&short(hash));
-        entry[4..].copy_from_slice(&place.to_be_bytes());
+        entry[4..].copy_from_slice(&index.to_be_bytes());
         buckets[bucket(hash)].push(entry);
     }
     let mut insert = connection.prepare_cached("INSERT INTO event_index VALUES (?1, ?2)")?;
     for (bucket, entries) in buckets.iter_mut().enumerate() {
         entries.sort_unstable();
-        insert.execute(params![place(bucket, block), entries.as_flattened()])?;
+        insert.execute(params![row_key(bucket, block), entries.as_flattened()])?;
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ fn write_block(connection: &Connection, block: i64, hashes: impl Iterator<Item =
 fn blocks(connection: &Connection) -> Result<i64, Error> {
     let mut last = connection.prepare_cached("SELECT max(place) FROM event_index")?;
     let last: Option<i64> = last.query_row([], |row| row.get(0))?;
-    Ok(last.map_or(0, |last| last - place(BUCKETS - 1, 0) + 1))
+    Ok(last.map_or(0, |last| last - row_key(BUCKETS - 1, 0) + 1))
 }
 
 /// Returns the hashes of the events after the given number of blocks, for one block at most.
@@ -178,6 +178,6 @@ fn short(hash: u64) -> [u8; 4] {
     short
 }
 
-fn place(bucket: usize, block: i64) -> i64 {
+fn row_key(bucket: usize, block: i64) -> i64 {
     (column(bucket) << BLOCK_BITS) + block
 }
