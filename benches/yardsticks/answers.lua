@@ -1,4 +1,4 @@
--- What many clients that look at one lot would ask again and again, for wrk: its newest sessions, and the lots in turn.
+-- Requests for wrk, like those of many clients that watch one lot: alternates its newest sessions and the list of lots.
 local headers = { ["Content-Type"] = "application/json" }
 local requests = {}
 local turn = 0

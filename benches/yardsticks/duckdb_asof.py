@@ -2,8 +2,8 @@
 
 usage: duckdb_asof.py EVENTS.ndjson SESSIONS.csv TEMPORARY_FOLDER
 
-Repeated events are left out; each exit takes the newest entry of its vehicle that is not newer; what is left over is
-written as unmatched. Prints the version of DuckDB.
+Drops repeated events, matches each exit to the newest entry of its vehicle that is not later, and writes the remaining
+events as unmatched. Prints the version of DuckDB.
 """
 
 import sys

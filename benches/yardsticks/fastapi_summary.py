@@ -2,7 +2,7 @@
 
 usage: SUMMARY_FILE=FILE python -m uvicorn fastapi_summary:app --host 127.0.0.1 --port PORT
 
-As the original design had it: the file is opened for each request, and nothing is synced.
+Like the original design, it opens the file for each request and syncs nothing.
 """
 
 import os

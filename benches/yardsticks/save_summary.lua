@@ -1,4 +1,4 @@
--- Summaries for wrk, each another one: plates are numbered, and every start of wrk begins elsewhere.
+-- Different summaries for wrk: plates are numbered, and each start of wrk begins at another number.
 local number = (os.time() % 100000) * 1000000
 local headers = { ["Content-Type"] = "application/json" }
 

@@ -26,7 +26,7 @@ pub(super) trait Code: Copy + PartialEq + 'static {
 
     fn from_code(code: i16) -> Result<Self, Error> {
         let found = Self::CODES.iter().find(|(_, known)| *known == code);
-        found.map(|(word, _)| *word).ok_or_else(|| Error::Corrupt(format!("{code} is no {} that is known", Self::NAME)))
+        found.map(|(word, _)| *word).ok_or_else(|| Error::Corrupt(format!("{code} is not a known {}", Self::NAME)))
     }
 }
 
