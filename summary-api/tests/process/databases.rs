@@ -60,5 +60,5 @@ async fn another_ledger_in_the_place_of_this_one_ends_the_process() {
     let (code, output) = ended(running.program).await;
 
     assert_eq!(code, Some(1), "{output}");
-    assert!(output.contains("start this process again to go on with the new one"), "{output}");
+    assert!(output.contains("restart this process to continue with the new one"), "{output}");
 }

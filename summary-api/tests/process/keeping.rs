@@ -112,7 +112,7 @@ async fn a_ledger_of_the_release_before_is_upgraded_with_progress_in_the_log() {
     drop(ledger);
 
     let mut second = Running::start(folder.path(), &[]);
-    for line in ["upgrading the tables", "counting the quarter hours of the ledger from its sessions", "are counted"] {
+    for line in ["upgrading the tables", "counting its sessions by quarter hour", "counted the sessions"] {
         second.program.wait_for_line(line, DEADLINE).await.unwrap();
     }
     let second = second.ready().await;
