@@ -1,7 +1,7 @@
-//! A connection's byte stream that limits message headers before the library parses them.
+//! A connection's byte stream that replaces what the library can't parse in a delivery, before the library parses it.
 //!
-//! Other frames pass unchanged. A content header is held until it is complete, checked by [`nesting`], and passed on
-//! with the same length. [`Guard`] makes the library use this stream.
+//! Other frames pass unchanged. A content header, or a short method such as a delivery, is held until it is complete, checked by
+//! [`nesting`] and [`texts`], and passed on with the same length. [`Guard`] makes the library use this stream.
 
 use std::future::Future;
 use std::io::{self, Error, ErrorKind, Read, Write};
@@ -17,15 +17,17 @@ use async_rs::traits::Reactor;
 use async_rs::util::RuntimeParts;
 use futures::Stream;
 use futures::io::{AsyncRead, AsyncWrite};
-use lapin::protocol::constants::FRAME_HEADER;
+use lapin::protocol::constants::{FRAME_HEADER, FRAME_METHOD};
 use tokio::net::TcpStream;
 
-use super::nesting;
+use super::{nesting, texts};
 
 /// Type, channel and length precede the payload of a frame.
 const HEAD_BYTES: usize = 7;
 /// The maximum size of a content header; brokers send at most 128 KiB by default.
 const HEADER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A delivery has three short strings, and 13 bytes besides.
+const DELIVERY_BYTES_MAX: usize = 3 * 256 + 13;
 const READ_BYTES: usize = 4096;
 
 /// The runtime of a guarded connection: tokio's, with another stream type.
@@ -44,11 +46,13 @@ pub(super) struct Guarded<S> {
     held: Vec<u8>,
     /// This many bytes at the beginning of `held` may pass.
     checked: usize,
+    /// A replacement was logged; one publisher may cause thousands.
+    has_warned: bool,
 }
 
 impl<S> Guarded<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self { inner, passing: 0, held: Vec::new(), checked: 0 }
+        Self { inner, passing: 0, held: Vec::new(), checked: 0, has_warned: false }
     }
 
     /// Checks the received bytes. Returns how many may pass; the rest is the beginning of a frame.
@@ -62,7 +66,8 @@ impl<S> Guarded<S> {
             let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
             // One byte marks the end of a frame.
             let whole = length.saturating_add(HEAD_BYTES + 1);
-            if kind != FRAME_HEADER {
+            let is_method = kind == FRAME_METHOD && length <= DELIVERY_BYTES_MAX;
+            if kind != FRAME_HEADER && !is_method {
                 self.passing = whole;
                 continue;
             }
@@ -71,8 +76,18 @@ impl<S> Guarded<S> {
                 return Err(Error::new(ErrorKind::InvalidData, problem));
             }
             let Some(frame) = bytes.get_mut(at..at + whole) else { return Ok(at) };
-            if nesting::bound(&mut frame[HEAD_BYTES..HEAD_BYTES + length]) {
-                tracing::warn!("the headers of a message are nested too deep; they are replaced");
+            let payload = &mut frame[HEAD_BYTES..HEAD_BYTES + length];
+            let is_replaced = if is_method {
+                texts::repair_delivery(payload)
+            } else {
+                let is_replaced = nesting::bound(payload);
+                texts::repair_content_header(payload) || is_replaced
+            };
+            if is_replaced && !std::mem::replace(&mut self.has_warned, true) {
+                tracing::warn!(
+                    "a message has headers that are nested too deep or can't be parsed, or texts that are not UTF-8; they are \
+                     replaced, and further ones of this connection are not logged"
+                );
             }
             at += whole;
         }

@@ -1,33 +1,37 @@
-//! Limits the nesting of message headers.
+//! Limits the nesting of message headers, and replaces headers that can't be parsed.
 //!
 //! The library parses, copies and drops nested tables and arrays by recursion: 15 KB of nested arrays, from any
 //! client that may publish, overflow its stack. This module checks a table without recursion, and replaces one that
-//! is nested too deeply by a flat table of the same length.
+//! is nested too deeply, or that the library can't parse, by a flat table of the same length.
+
+use std::ops::Range;
 
 /// The maximum nesting of tables and arrays in message headers. A broker's own headers have three levels.
 const NESTING_MAX: usize = 64;
 /// The property flags before the headers, and the flag of the headers.
 const CONTENT_TYPE: u16 = 1 << 15;
 const CONTENT_ENCODING: u16 = 1 << 14;
-const HEADERS: u16 = 1 << 13;
+pub(super) const HEADERS: u16 = 1 << 13;
 /// Class, weight and body size precede the property flags.
-const FLAGS_OFFSET: usize = 12;
+pub(super) const FLAGS_OFFSET: usize = 12;
 /// The only member of a replacement table; its value is the original bytes.
-const REPLACEMENT_MEMBER: &[u8] = b"x-dwell-nested-too-deep";
+const TOO_DEEP_MEMBER: &[u8] = b"x-dwell-nested-too-deep";
+const UNREADABLE_MEMBER: &[u8] = b"x-dwell-unreadable";
 
 /// Limits the nesting in the payload of a content header frame. Returns true if the headers were replaced.
 pub(super) fn bound(payload: &mut [u8]) -> bool {
     let Some(table) = headers_of(payload) else { return false };
-    if is_bounded(table) {
-        return false;
+    match shape_of(table, |_| {}) {
+        Shape::Sound => return false,
+        Shape::TooDeep => replace(table, TOO_DEEP_MEMBER),
+        Shape::Unreadable => replace(table, UNREADABLE_MEMBER),
     }
-    replace(table);
     true
 }
 
 /// The bytes of the header table, without its length; `None` if it is missing or truncated.
 fn headers_of(payload: &mut [u8]) -> Option<&mut [u8]> {
-    let mut cursor = Cursor { bytes: payload, at: FLAGS_OFFSET };
+    let mut cursor = Cursor::new(payload, FLAGS_OFFSET);
     let flags = cursor.short()?;
     // The lowest bit announces more flags, which no broker sends.
     if flags & HEADERS == 0 || flags & 1 != 0 {
@@ -43,43 +47,64 @@ fn headers_of(payload: &mut [u8]) -> Option<&mut [u8]> {
     payload.get_mut(begin..begin.checked_add(length)?)
 }
 
-/// Whether tables and arrays are nested at most [`NESTING_MAX`] deep, as far as they can be parsed: the library stops
-/// there too.
-fn is_bounded(table: &[u8]) -> bool {
-    let mut cursor = Cursor { bytes: table, at: 0 };
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The library can parse it, apart from names that are not UTF-8.
+    Sound,
+    /// Tables and arrays are nested more than [`NESTING_MAX`] deep.
+    TooDeep,
+    /// A length is wrong, or a type is unknown to the library.
+    Unreadable,
+}
+
+/// The shape of a table; `on_name` gets the place of each name in it.
+pub(super) fn shape_of(table: &[u8], mut on_name: impl FnMut(Range<usize>)) -> Shape {
+    let mut cursor = Cursor::new(table, 0);
     // The open containers: where each ends, and whether its values have names.
     let mut open = vec![(table.len(), true)];
     while let Some((end, has_names)) = open.last().copied() {
-        if cursor.at >= end {
+        if cursor.at == end {
             open.pop();
             continue;
         }
-        if has_names && cursor.short_string().is_none() {
-            return true;
+        if has_names {
+            let Some(name) = cursor.short_string() else { return Shape::Unreadable };
+            on_name(name);
         }
-        match cursor.value() {
-            None => return true,
-            Some(Value::Flat) => {}
-            Some(Value::Nested { length, has_names }) => {
-                if open.len() == NESTING_MAX {
-                    return false;
-                }
-                open.push((cursor.at.saturating_add(length).min(end), has_names));
+        let Some(value) = cursor.value() else { return Shape::Unreadable };
+        let length = match value {
+            Value::Flat => 0,
+            Value::Nested { length, .. } => length,
+        };
+        if cursor.at.saturating_add(length) > end {
+            return Shape::Unreadable;
+        }
+        if let Value::Nested { length, has_names } = value {
+            if open.len() == NESTING_MAX {
+                return Shape::TooDeep;
             }
+            open.push((cursor.at + length, has_names));
         }
     }
-    true
+    Shape::Sound
 }
 
-fn replace(table: &mut [u8]) {
-    let Ok(name) = u8::try_from(REPLACEMENT_MEMBER.len()) else { return };
-    // A table that is nested too deeply is longer than this.
-    let Some(bytes) = table.len().checked_sub(REPLACEMENT_MEMBER.len() + 6).and_then(|bytes| u32::try_from(bytes).ok())
-    else {
-        return;
-    };
-    let head = [&[name], REPLACEMENT_MEMBER, b"x", &bytes.to_be_bytes()].concat();
-    table[..head.len()].copy_from_slice(&head);
+/// Replaces a table by one with this only member, whose value is the remaining bytes.
+fn replace(table: &mut [u8], member: &[u8]) {
+    // Name and value have a length, and the value a type.
+    let head_bytes = 1 + member.len() + 1 + 4;
+    let bytes = table.len().checked_sub(head_bytes).and_then(|bytes| u32::try_from(bytes).ok());
+    if let (Some(bytes), Ok(name)) = (bytes, u8::try_from(member.len())) {
+        let head = [&[name], member, b"x", &bytes.to_be_bytes()].concat();
+        table[..head.len()].copy_from_slice(&head);
+    } else if let [name, rest @ .., kind] = table
+        && let Ok(length) = u8::try_from(rest.len())
+    {
+        // Too short for that: a longer name without a value.
+        *name = length;
+        rest.fill(b'-');
+        *kind = b'V';
+    }
 }
 
 enum Value {
@@ -87,34 +112,41 @@ enum Value {
     Nested { length: usize, has_names: bool },
 }
 
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
-    at: usize,
+    pub(super) at: usize,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
     fn take<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
         let taken = *self.bytes.get(self.at..)?.first_chunk()?;
         self.at += BYTES;
         Some(taken)
     }
 
-    fn short(&mut self) -> Option<u16> {
+    pub(super) fn short(&mut self) -> Option<u16> {
         self.take().map(u16::from_be_bytes)
     }
 
-    fn long(&mut self) -> Option<usize> {
+    pub(super) fn long(&mut self) -> Option<usize> {
         usize::try_from(u32::from_be_bytes(self.take()?)).ok()
     }
 
-    fn skip(&mut self, bytes: usize) -> Option<()> {
+    pub(super) fn skip(&mut self, bytes: usize) -> Option<()> {
         self.at = self.at.checked_add(bytes).filter(|at| *at <= self.bytes.len())?;
         Some(())
     }
 
-    fn short_string(&mut self) -> Option<()> {
+    /// Skips a short string, and returns its place.
+    pub(super) fn short_string(&mut self) -> Option<Range<usize>> {
         let [length] = self.take()?;
-        self.skip(length.into())
+        let begin = self.at;
+        self.skip(length.into())?;
+        Some(begin..self.at)
     }
 
     /// Skips a value, or the start of a container. The types are those of the library.
@@ -199,7 +231,30 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_left_to_the_library() {
+    fn headers_that_the_library_can_not_parse_become_flat() {
+        let with_table = |table: &[u8]| {
+            let length = u32::try_from(table.len()).unwrap().to_be_bytes();
+            [&[0; FLAGS_OFFSET][..], &HEADERS.to_be_bytes(), &length, table].concat()
+        };
+        let long = [b"\x01aS\0\0\0\x20".as_slice(), &[b'x'; 31]].concat();
+        let tables: [(&[u8], &str); 6] = [
+            (b"\x01aZ\0", "--"),
+            (b"\x09a", ""),
+            (b"\x01aA\0\0\0\x05t\x01", "-------"),
+            (b"\x01aA\0\0\0\x01t\x01", "-------"),
+            (b"\x01aF\0\0\0\x03\x01bI", "--------"),
+            (&long, "x-dwell-unreadable"),
+        ];
+        for (table, name) in tables {
+            let mut payload = with_table(table);
+            assert!(bound(&mut payload), "{table:?}");
+            let (rest, parsed) = parse_field_table(&payload[FLAGS_OFFSET + 2..]).unwrap();
+            assert_eq!((rest, parsed.inner().keys().next().unwrap().as_str()), (&[][..], name), "{table:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_cut_off_is_left_to_the_library() {
         let whole = payload(3);
         for length in 0..whole.len() {
             let mut cut = whole[..length].to_vec();

@@ -29,6 +29,9 @@ const COPY_HEADERS: [(&str, &str); 2] = [("CC", "x-dwell-cc"), ("BCC", "x-dwell-
 /// Headers that the broker adds to a delivery.
 const DELIVERY_HEADERS: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
 
+/// The maximum length of a property of AMQP.
+const SHORT_STRING_BYTES_MAX: usize = 255;
+
 type WithText = fn(BasicProperties, ShortString) -> BasicProperties;
 
 /// The context of a publish that decides which properties the broker may see.
@@ -137,6 +140,8 @@ pub(super) fn from_amqp(amqp: &BasicProperties, ours: impl Fn(&str) -> bool) -> 
         if place.is_none()
             && let Some(HeaderValue::Text(value)) = headers.get(hidden)
             && let Ok(value) = String::from_utf8(value.clone())
+            // Any publisher can set these headers, and the broker would refuse a message with an impossible property.
+            && is_possible(hidden, &value)
         {
             headers.remove(hidden);
             *place = Some(value);
@@ -149,6 +154,16 @@ pub(super) fn from_amqp(amqp: &BasicProperties, ours: impl Fn(&str) -> bool) -> 
     }
     let usual = Properties { content_type: Some(OWN_CONTENT_TYPE.to_owned()), ..Properties::default() };
     (properties != usual).then(|| Arc::new(properties))
+}
+
+/// Whether a broker accepts the value as the property that travels in this header.
+fn is_possible(hidden: &str, value: &str) -> bool {
+    match hidden {
+        // Milliseconds in 32 bits.
+        EXPIRATION => value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<u32>().is_ok(),
+        REPLY_TO => value == DIRECT_REPLY,
+        _ => value.len() <= SHORT_STRING_BYTES_MAX,
+    }
 }
 
 /// Whether the message is from one of our own programs: the most frequent case, so it is checked first.
@@ -226,6 +241,37 @@ impl From<&AMQPValue> for HeaderValue {
             }
             AMQPValue::ByteArray(bytes) => Self::Bytes(bytes.as_slice().to_vec()),
             AMQPValue::Void => Self::Void,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_can_not_be_a_property_stays_a_header() {
+        for (name, value) in [
+            (EXPIRATION, "abc"),
+            (EXPIRATION, "-1"),
+            (EXPIRATION, "+1"),
+            (EXPIRATION, ""),
+            (EXPIRATION, "4294967296"),
+            (REPLY_TO, "another"),
+            (USER_ID, "u".repeat(SHORT_STRING_BYTES_MAX + 1).as_str()),
+        ] {
+            let mut headers = FieldTable::default();
+            headers.insert(name.into(), AMQPValue::LongString(value.into()));
+            let received = from_amqp(&BasicProperties::default().with_headers(headers.clone()), |_| false).unwrap();
+            let publishing = Publishing { user: "dwell", is_dead_letter: false };
+
+            let (properties, sent) = to_amqp(Some(&received), &publishing);
+
+            assert_eq!(
+                (properties, sent),
+                (BasicProperties::default().with_delivery_mode(PERSISTENT), headers),
+                "{name}"
+            );
         }
     }
 }

@@ -16,3 +16,5 @@ mod numbered;
 mod properties;
 #[cfg(test)]
 mod rabbitmq;
+#[cfg(test)]
+mod unparseable;
