@@ -3,6 +3,7 @@
 //! A body gets memory as its bytes arrive, whatever length it announces: a client that sends nothing holds none. Without
 //! enough memory the answer is 503. So a gateway stays within its memory whatever its clients send.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::streams::{STREAMS_MAX, StreamPermit, Streams};
 
 /// All bodies under way together.
 pub(crate) const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// From the end of the head to the last byte of the body.
 pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(15);
-/// Streams of lines that are under way at once. They have memory of their own: one may take hours.
-pub(crate) const STREAMS_MAX: usize = 8;
 /// The memory of a body grows by at least this much.
 const MEMORY_STEP_BYTES: usize = 64 * 1024;
 /// How long a request waits for memory.
@@ -30,7 +30,7 @@ const MEMORY_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     bytes: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    streams: Streams,
     metrics: Metrics,
 }
 
@@ -65,10 +65,23 @@ impl Drop for Memory {
     }
 }
 
+/// The permit and the memory of a stream until this is dropped.
+#[derive(Debug)]
+pub(crate) struct BegunStream {
+    pub(crate) permit: StreamPermit,
+    bytes: i64,
+    metrics: Metrics,
+}
+
+impl Drop for BegunStream {
+    fn drop(&mut self) {
+        self.metrics.bodies_bytes.sub(self.bytes);
+    }
+}
+
 impl Arrivals {
     pub(crate) fn new(metrics: Metrics) -> Self {
-        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self { bytes: Arc::new(Semaphore::new(BODIES_BYTES_MAX)), streams, metrics }
+        Self { bytes: Arc::new(Semaphore::new(BODIES_BYTES_MAX)), streams: Streams::default(), metrics }
     }
 
     /// Reads a body of at most `most` bytes.
@@ -118,12 +131,14 @@ impl Arrivals {
         }
     }
 
-    /// Sets `bytes` of memory aside for a stream of lines.
-    pub(crate) fn begin_stream(&self, bytes: usize) -> Result<Memory, Problem> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+    /// A permit for a stream of lines of this address, and `bytes` of memory of its own.
+    pub(crate) async fn begin_stream(&self, address: Option<IpAddr>, bytes: usize) -> Result<BegunStream, Problem> {
+        let permit = self.streams.begin(address).await.ok_or_else(|| {
             Problem::unavailable(format!("{STREAMS_MAX} streams are under way, which is the limit; send again later"))
         })?;
-        Ok(self.memory(permit, i64::try_from(bytes).unwrap_or(i64::MAX)))
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.bodies_bytes.add(bytes);
+        Ok(BegunStream { permit, bytes, metrics: self.metrics.clone() })
     }
 
     fn memory(&self, permit: OwnedSemaphorePermit, bytes: i64) -> Memory {

@@ -61,7 +61,7 @@ pub(crate) async fn take(State(gateway): State<Arc<Gateway>>, request: Request) 
     let answered = match media_type(&head.headers).as_str() {
         "" | "application/json" | "text/json" => plain(&gateway, &head.headers, body).await,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            return ndjson::take(&gateway, &head.headers, body).await;
+            return ndjson::take(&gateway, &head, body).await;
         }
         "application/cloudevents+json" => in_envelopes(&gateway, &head.headers, body, false).await,
         "application/cloudevents-batch+json" => in_envelopes(&gateway, &head.headers, body, true).await,

@@ -31,9 +31,7 @@ impl Gates {
     /// # Errors
     /// The file can't be read, or a gate of it is wrong: its line, its member, and what is allowed.
     pub fn from_settings(settings: &Settings) -> Result<Self, settings::Error> {
-        let Some(path) = settings.text(&LOTS) else { return Ok(Self::default()) };
-        let toml = std::fs::read_to_string(path)
-            .map_err(|error| settings.wrong(&LOTS, format!("the file can't be read ({error})")))?;
+        let Some(toml) = settings.file(&LOTS)? else { return Ok(Self::default()) };
         Self::parse(&toml).map_err(|problem| settings.wrong(&LOTS, problem))
     }
 
@@ -46,12 +44,14 @@ impl Gates {
         let file: File = toml::from_str(toml).map_err(|error| error.to_string())?;
         let mut gates = BTreeMap::new();
         for written in file.gates {
-            let line = text_file::line_of(toml, written.span().start);
+            // Found only for an error: it takes a pass over the file.
+            let start = written.span().start;
+            let line = || text_file::line_of(toml, start);
             let written = written.into_inner();
             let name = written.id.clone();
-            let gate = Gate::check(written).map_err(|error| format!("line {line}: gate {name}: {error}"))?;
+            let gate = Gate::check(written).map_err(|error| format!("line {}: gate {name}: {error}", line()))?;
             if gates.insert(name.clone(), gate).is_some() {
-                return Err(format!("line {line}: gate {name}: is there twice"));
+                return Err(format!("line {}: gate {name}: is there twice", line()));
             }
         }
         Ok(Self { gates, filters: Filters::check(file.filters)? })

@@ -3,10 +3,11 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `events` | `POST /api/v1/events`: one event, an array, `CloudEvents` |
-//! | `ndjson` | the same route for a stream of lines, of any length in bounded memory |
+//! | `ndjson`, `batch` | the same route for a stream of lines, of any length in bounded memory |
 //! | `cameras` | `POST /cameras/{format}/{gate_id}`: what cameras send, read by the crate `camera-formats` |
 //! | `publish` | to the bus with confirms, within a deadline |
 //! | `arrival` | bodies within limits of size, time and memory |
+//! | `streams` | the limit of concurrent streams of lines, and which one ends for another |
 //! | `gates`, `filters` | the gates of the lots file, and its rules for their events |
 //!
 //! An event is accepted when the bus confirmed it, and nothing lives only here: a gateway that dies costs its senders a
@@ -15,6 +16,7 @@
 //! What an event means is left to the correlator, what a camera says to `camera-formats`.
 
 mod arrival;
+mod batch;
 mod cameras;
 mod cloud_events;
 mod events;
@@ -26,6 +28,7 @@ mod metrics;
 mod ndjson;
 mod problem;
 mod publish;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -94,7 +97,10 @@ fn limits() -> Vec<(&'static str, u64)> {
     let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
     vec![
         ("gateway_bodies_bytes", number(arrival::BODIES_BYTES_MAX)),
-        ("gateway_streams", number(arrival::STREAMS_MAX)),
+        ("gateway_streams", number(streams::STREAMS_MAX)),
+        ("gateway_stream_bytes_per_second", streams::RATE_MIN.into()),
+        ("gateway_stream_behind_seconds", streams::BEHIND_MAX.as_secs()),
+        ("gateway_stream_wait_seconds", streams::PERMIT_WAIT_MAX.as_secs()),
         ("gateway_body_seconds", arrival::BODY_DEADLINE.as_secs()),
         ("gateway_camera_body_bytes", number(camera_formats::MAX_BODY_BYTES)),
         ("gateway_events_body_bytes", number(parking::wire::MAX_BODY_BYTES)),

@@ -1,8 +1,12 @@
 //! A body as lines, one at a time, in the memory of one line and one chunk.
 
+use std::sync::Arc;
+
 use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
+
+use crate::streams::Pace;
 
 /// The longest line that is taken.
 pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -11,6 +15,7 @@ pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Lines {
     chunks: BodyDataStream,
+    pace: Arc<Pace>,
     buffer: BytesMut,
     /// Bytes of the buffer in which there is no line end.
     searched: usize,
@@ -34,9 +39,10 @@ pub(crate) enum Line {
 pub(crate) struct BrokenOff;
 
 impl Lines {
-    pub(crate) fn new(body: Body) -> Self {
+    pub(crate) fn new(body: Body, pace: Arc<Pace>) -> Self {
         Self {
             chunks: body.into_data_stream(),
+            pace,
             buffer: BytesMut::new(),
             searched: 0,
             is_skipping: false,
@@ -62,8 +68,14 @@ impl Lines {
             if self.has_ended {
                 return Ok(None);
             }
-            match self.chunks.next().await {
-                Some(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
+            let waiting = self.pace.wait();
+            let chunk = self.chunks.next().await;
+            drop(waiting);
+            match chunk {
+                Some(Ok(chunk)) => {
+                    self.pace.arrived(chunk.len());
+                    self.buffer.extend_from_slice(&chunk);
+                }
                 Some(Err(_)) => return Err(BrokenOff),
                 None => {
                     self.has_ended = true;
@@ -104,7 +116,7 @@ mod tests {
 
     async fn lines(chunks: Vec<&'static [u8]>) -> Vec<(u64, Line)> {
         let chunks = chunks.into_iter().map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk)));
-        let mut lines = Lines::new(Body::from_stream(futures::stream::iter(chunks)));
+        let mut lines = Lines::new(Body::from_stream(futures::stream::iter(chunks)), Arc::default());
         let mut all = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             all.push((lines.number(), line));

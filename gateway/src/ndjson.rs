@@ -5,26 +5,28 @@
 //! confirmed or refused, and the first refusals. After a 503 the sender goes on behind that line.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
-use bus::{Message, Properties};
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
-use parking::{Direction, Refusal};
+use parking::Refusal;
 use serde::Serialize;
 use serde_json::{Value, json};
+use service_kit::http::RemoteNetwork;
 use tokio::time::Instant;
 
 use crate::Gateway;
 use crate::arrival::refuse_encoding;
+use crate::batch::{BATCH_BYTES, Batch};
 use crate::examine::examine;
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::problem::{Problem, status};
-use crate::publish::{Door, Outgoing};
+use crate::publish::Door;
+use crate::streams::StreamPermit;
 
 /// How long a batch waits for its confirms.
 pub(crate) const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
@@ -32,12 +34,6 @@ pub(crate) const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30);
 /// A batch that is not full is sent after this long.
 const LINGER: Duration = Duration::from_millis(20);
-/// The most events of a batch, and about its most bytes.
-const BATCH_EVENTS: u64 = 1_000;
-const BATCH_BYTES: usize = 256 * 1024;
-/// The most events of a message, and about its most bytes.
-const MESSAGE_EVENTS: u64 = 100;
-const MESSAGE_BYTES: usize = 64 * 1024;
 /// Batches of a stream that are under way at once.
 const BATCHES_UNDER_WAY: usize = 4;
 /// Memory of a stream: its batches, the one that fills, and a line.
@@ -85,17 +81,18 @@ type Confirmed = Result<(u64, u64), Problem>;
 type UnderWay<'g> = FuturesOrdered<Pin<Box<dyn Future<Output = Confirmed> + Send + 'g>>>;
 
 /// Takes a stream of lines to its end.
-pub(crate) async fn take(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Response {
-    if let Err(problem) = refuse_encoding(headers) {
+pub(crate) async fn take(gateway: &Gateway, head: &Parts, body: Body) -> Response {
+    if let Err(problem) = refuse_encoding(&head.headers) {
         return problem.into_response();
     }
-    let memory = match gateway.arrivals.begin_stream(STREAM_BYTES) {
-        Ok(memory) => memory,
+    let address = head.extensions.get::<RemoteNetwork>().map(|network| network.0);
+    let begun = match gateway.arrivals.begin_stream(address, STREAM_BYTES).await {
+        Ok(begun) => begun,
         Err(problem) => return problem.into_response(),
     };
     let mut account = Account::default();
-    let ended = Stream::new(gateway, Lines::new(body)).run(&mut account).await;
-    drop(memory);
+    let ended = Stream::new(gateway, body, &begun.permit).run(&mut account).await;
+    drop(begun);
     match ended {
         Ok(()) => {
             let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
@@ -108,15 +105,17 @@ pub(crate) async fn take(gateway: &Gateway, headers: &HeaderMap, body: Body) -> 
 
 struct Stream<'g> {
     gateway: &'g Gateway,
+    permit: &'g StreamPermit,
     lines: Lines,
     under_way: UnderWay<'g>,
     batch: Batch,
 }
 
 impl<'g> Stream<'g> {
-    fn new(gateway: &'g Gateway, lines: Lines) -> Self {
+    fn new(gateway: &'g Gateway, body: Body, permit: &'g StreamPermit) -> Self {
         let properties = Door::NDJSON.properties(gateway.context.clock.now());
-        Self { gateway, lines, under_way: FuturesOrdered::new(), batch: Batch::new(properties) }
+        let lines = Lines::new(body, permit.pace());
+        Self { gateway, permit, lines, under_way: FuturesOrdered::new(), batch: Batch::new(properties) }
     }
 
     async fn run(&mut self, account: &mut Account) -> Result<(), Problem> {
@@ -142,7 +141,12 @@ impl<'g> Stream<'g> {
             let has_room = self.under_way.len() < BATCHES_UNDER_WAY;
             let wait_until = if self.batch.is_empty() { last_line_at + IDLE_MAX } else { last_line_at + LINGER };
             tokio::select! {
+                // Before the lines: of a fast client there is always one.
                 biased;
+                () = self.permit.ended() => {
+                    let detail = "too many streams, and this one ended for another; go on behind the confirmed lines";
+                    return Err(Problem::unavailable(detail));
+                }
                 Some(confirmed) = self.under_way.next(), if !self.under_way.is_empty() => {
                     settle(confirmed, account)?;
                     last_line_at = Instant::now();
@@ -226,77 +230,4 @@ fn settle(confirmed: Confirmed, account: &mut Account) -> Result<(), Problem> {
         account.settled_lines = last_line;
     }
     Ok(())
-}
-
-/// Events that are confirmed together, packed into messages.
-#[derive(Debug)]
-struct Batch {
-    properties: Arc<Properties>,
-    outgoing: Outgoing,
-    /// The messages under way: events, separated by commas.
-    packing: [(Vec<u8>, u64); 2],
-    bytes: usize,
-    events: u64,
-    last_line: u64,
-}
-
-const DIRECTIONS: [Direction; 2] = [Direction::Entry, Direction::Exit];
-
-impl Batch {
-    fn new(properties: Arc<Properties>) -> Self {
-        Self {
-            properties,
-            outgoing: Outgoing::default(),
-            packing: Default::default(),
-            bytes: 0,
-            events: 0,
-            last_line: 0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events == 0
-    }
-
-    fn is_full(&self) -> bool {
-        self.events >= BATCH_EVENTS || self.bytes >= BATCH_BYTES
-    }
-
-    fn add(&mut self, direction: Direction, json: &[u8], line: u64) {
-        let place = usize::from(direction == Direction::Exit);
-        let (body, events) = &mut self.packing[place];
-        body.push(if *events == 0 { b'[' } else { b',' });
-        body.extend_from_slice(json);
-        *events += 1;
-        let is_full = *events == MESSAGE_EVENTS || body.len() >= MESSAGE_BYTES;
-        self.bytes += json.len() + 1;
-        self.events += 1;
-        self.last_line = line;
-        if is_full {
-            self.end_message(place);
-        }
-    }
-
-    fn end_message(&mut self, place: usize) {
-        let (mut body, events) = std::mem::take(&mut self.packing[place]);
-        if events == 0 {
-            return;
-        }
-        if events == 1 {
-            body.remove(0);
-        } else {
-            body.push(b']');
-        }
-        let message = Message { properties: Some(Arc::clone(&self.properties)), ..Message::new(body) };
-        self.outgoing.add_several(DIRECTIONS[place], message, events);
-    }
-
-    /// The batch, and the number of its last line; an empty one takes its place.
-    fn take(&mut self) -> (Outgoing, u64) {
-        for place in 0..DIRECTIONS.len() {
-            self.end_message(place);
-        }
-        (self.bytes, self.events) = (0, 0);
-        (std::mem::take(&mut self.outgoing), self.last_line)
-    }
 }

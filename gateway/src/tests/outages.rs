@@ -150,3 +150,52 @@ async fn streams_beyond_the_limit_are_told_to_come_again() {
     let refused = responses.iter().filter(|response| response.status() == StatusCode::SERVICE_UNAVAILABLE).count();
     assert_eq!(refused, 2);
 }
+
+/// A body of which a byte arrives every now and then.
+fn trickling() -> Body {
+    Body::from_stream(futures::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b"\n")), ()))
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_streams_block_no_other_one() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(9) }), &context);
+    let slow = futures::future::join_all((0..8).map(|_| post(&routes, EVENTS, "application/x-ndjson", trickling())));
+    let slow = tokio::time::timeout(Duration::from_mins(1), slow);
+    let other = post(&routes, EVENTS, "application/x-ndjson", event(0).to_string());
+
+    let (_, other) = tokio::join!(slow, tokio::time::timeout(Duration::from_secs(5), other));
+
+    let (status, answer) = json_of(other.expect("it waits for a slow stream to end")).await;
+    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_for_one_of_another_address_reports_its_confirmed_lines() {
+    let context = ServiceContext::for_testing();
+    let routes = routes_on(Arc::new(Stuck { confirms: AtomicUsize::new(usize::MAX) }), &context);
+    let of = |last: u8, body: Body| {
+        let network = service_kit::http::RemoteNetwork([192, 0, 2, last].into());
+        let request = Request::post(EVENTS).header(header::CONTENT_TYPE, "application/x-ndjson").extension(network);
+        routes.clone().oneshot(request.body(body).unwrap())
+    };
+    let endless = |number| {
+        let begun = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(event(number).to_string() + "\n"))]);
+        Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()))
+    };
+    let several = futures::future::select_all((0..8).map(|number| Box::pin(of(1, endless(number)))));
+    let other = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        of(2, Body::from(event(8).to_string())).await
+    };
+
+    let ((ended, ..), other) = tokio::join!(several, other);
+
+    assert_eq!(other.unwrap().status(), StatusCode::ACCEPTED);
+    let (status, problem) = json_of(ended.unwrap()).await;
+    assert_eq!((status, &problem["confirmed_lines"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(1)), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("ended for another"), "{problem}");
+}

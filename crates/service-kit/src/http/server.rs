@@ -39,6 +39,11 @@ pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) 
     Server::default().serve(listener, router, lifecycle).await;
 }
 
+/// The remote address of a request, for shares of limits; of IPv6 the /64 network, since a client has all of its addresses.
+/// An extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteNetwork(pub IpAddr);
+
 /// A server with a guard and limits, optionally with metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
@@ -134,7 +139,8 @@ impl Server {
         router: Router,
         slot: Arc<Slot>,
     ) -> Result<Response<ReplyBody>, Infallible> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        head.extensions.insert(RemoteNetwork(slot.address()));
         let refused = self.guard.check(&head).err();
         let counts = refused.is_none() && !OBSERVABILITY.contains(&head.uri.path());
         let has_room = slot.begin(!body.is_end_stream(), counts);

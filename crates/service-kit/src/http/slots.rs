@@ -181,7 +181,7 @@ impl Slots {
         if let Some(metrics) = &self.0.metrics {
             metrics.open.inc();
         }
-        Some(Slot { slots: self.clone(), id, end })
+        Some(Slot { slots: self.clone(), id, address, end })
     }
 
     /// Closes a spare connection, if the system can't open another one.
@@ -223,10 +223,17 @@ impl Slots {
 pub(super) struct Slot {
     slots: Slots,
     id: u64,
+    /// The client's address; of IPv6 its network.
+    address: IpAddr,
     end: Arc<Notify>,
 }
 
 impl Slot {
+    /// The client's address; of IPv6 its network.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Waits until the connection has to end to make room.
     pub(super) async fn ended(&self) {
         while !self.is_ending() {

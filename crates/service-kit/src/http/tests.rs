@@ -54,6 +54,14 @@ async fn rest_of(mut stream: TcpStream) -> String {
 }
 
 #[tokio::test]
+async fn every_request_knows_the_address_of_its_client() {
+    let said = async |axum::Extension(RemoteNetwork(address)): axum::Extension<RemoteNetwork>| address.to_string();
+    let running = Running::with(Router::new().route("/address", get(said)), Limits::default()).await;
+
+    assert_eq!(running.get("/address").await, (200, "127.0.0.1".to_owned()));
+}
+
+#[tokio::test]
 async fn readyz_turns_503_when_what_is_needed_is_down() {
     let running = Running::with(Router::new(), Limits::default()).await;
     let ledger = running.context.health.dependency("ledger");
