@@ -39,7 +39,9 @@ pub(crate) fn degrees(text: Option<&str>) -> Option<f32> {
 
 /// Whether a plate's text is one of the words for "none was read". An exact list: a real plate may begin like one.
 pub(crate) fn is_no_plate(text: &str) -> bool {
-    const WORDS: [&str; 17] = [
+    const WORDS: [&str; 18] = [
+        // A JSON value that is no text.
+        "false",
         "unknown",
         "noplate",
         "nonumber",
@@ -65,4 +67,21 @@ pub(crate) fn is_no_plate(text: &str) -> bool {
 /// A plate as it is published: nothing for the words that say that none was read.
 pub(crate) fn plate(text: Option<&str>) -> String {
     text.filter(|text| !is_no_plate(text)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_no_plate_are_no_plate_in_any_spelling_and_plates_that_begin_like_one_are() {
+        for word in ["", "none", "NO PLATE", "no_plate", "<None>", "[null]", "(Unknown)", "无车牌", "false", "False"]
+        {
+            assert_eq!(plate(Some(word)), "", "{word}");
+        }
+        for real in ["NONE1", "UNREAD2", "NULL-0", "FALSE1"] {
+            assert_eq!(plate(Some(real)), real);
+        }
+        assert_eq!(plate(None), "");
+    }
 }

@@ -1,4 +1,4 @@
-//! Atomic replacement of a file: write to a temporary sibling, then rename.
+//! Atomic replacement of a file: write to a temporary sibling, then rename. File and rename are durable at the end.
 //!
 //! Something that is not a regular file (a pipe, `/dev/null`) can't be replaced and is written directly; so is
 //! standard output, with the name `-`.
@@ -95,21 +95,47 @@ impl AtomicFile {
         Ok(())
     }
 
-    /// Makes the file durable and renames it to its final path.
+    /// Makes the file durable and renames it to its final path, durably too.
     pub fn finish(self) -> Result<(), Error> {
+        self.finish_with(sync_folder)
+    }
+
+    fn finish_with(self, sync_folder: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
         let Self { target_name, target, pending, moves } = self;
-        place(target, &pending, moves).map_err(|source| Error { target_name, source })
+        place(target, &pending, moves, sync_folder).map_err(|source| Error { target_name, source })
     }
 }
 
-fn place(mut target: Target, rest: &[u8], moves: Option<(TempPath, PathBuf)>) -> io::Result<()> {
+fn place(
+    mut target: Target,
+    rest: &[u8],
+    moves: Option<(TempPath, PathBuf)>,
+    sync_folder: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     target.write_all(rest)?;
     target.flush()?;
     let Some((temporary, path)) = moves else { return Ok(()) };
     if let Target::File { file, .. } = &target {
         file.sync_all()?;
     }
-    Ok(temporary.persist(path)?)
+    temporary.persist(&path)?;
+    sync_folder(&path.with_file_name("."))
+}
+
+/// Makes the names in a folder durable: without this, a power cut may undo a rename.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // A user may have write permission on a folder without read permission, and not every file system can sync one.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 impl Write for Target {
@@ -183,6 +209,24 @@ mod tests {
 
         assert_eq!((before.as_str(), fs::read_to_string(&path).unwrap().as_str()), ("old", "new"));
         assert_eq!(names(folder.path()), ["out.csv"]);
+    }
+
+    #[test]
+    fn the_folder_is_synced_once_the_file_has_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let mut synced = Vec::new();
+
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write(b"new").unwrap();
+        let finished = file.finish_with(|folder| {
+            synced.push((fs::canonicalize(folder)?, fs::read_to_string(&path)?));
+            sync_folder(folder)?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+
+        assert_eq!(synced, [(fs::canonicalize(folder.path()).unwrap(), "new".to_owned())]);
+        assert!(finished.unwrap_err().to_string().starts_with("cannot write "));
     }
 
     #[test]

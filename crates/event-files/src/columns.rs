@@ -33,6 +33,9 @@ const MEMBERS: [(&str, Member); 7] = [
 /// Texts that programs write into an empty field. In a plate they are kept: an unread plate is an event too.
 const EMPTY_TEXTS: [&[u8]; 6] = [b"NULL", b"null", b"\\N", b"None", b"NaN", b"NaT"];
 
+/// Those of them whose letters could be a plate. There they become the empty text, or two of them would be a stay.
+const NO_PLATE_TEXTS: [&[u8]; 2] = [b"\\N", b"NaT"];
+
 /// Invalid gate and confidence: an optional member never costs an event.
 const INVALID_TEXT: Cow<'static, str> = Cow::Borrowed("");
 
@@ -107,6 +110,7 @@ impl Columns {
                 continue;
             }
             let text = match field.text(record) {
+                _ if *member == Member::VehiclePlate && NO_PLATE_TEXTS.contains(&written) => Some(Cow::Borrowed("")),
                 None if matches!(member, Member::GateId | Member::Confidence) => Some(INVALID_TEXT),
                 None => return Err(Refusal::new(name, "is not UTF-8")),
                 text => text,

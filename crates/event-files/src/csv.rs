@@ -14,7 +14,7 @@ use super::fields::{Split, split};
 use super::lines::{length_of_line, line_ends};
 use super::sink::Sink;
 use super::source::Source;
-use super::{Error, Item, Refused};
+use super::{Error, Item, Refused, zeros};
 
 /// A longer record has a quote that is never closed. Then only its first line is refused.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -48,6 +48,8 @@ pub(super) fn read(
             continue;
         }
         let (length, event) = match split {
+            // A field with zeros may look right, such as a plate without its middle.
+            Split::Record(length) if zeros::are_in(&text[..length]) => (length, Some(refused("has zero bytes"))),
             Split::Record(length) => match columns.event(&text, &fields) {
                 Err(_) if fields.iter().all(|field| field.trimmed(&text).is_empty()) => (length, None),
                 event => (length, Some(event)),

@@ -7,6 +7,7 @@ use parking::wire::without_byte_order_mark;
 use super::columns::{self, Columns};
 use super::lines::length_of_line;
 use super::scan::{Found, Scan};
+use super::zeros;
 
 /// The format of a file's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +51,11 @@ pub(super) fn format_of(head: &[u8]) -> Result<Format, String> {
     if let Some((_, reason)) = OTHER_FILE_TYPES.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Err((*reason).to_owned());
     }
-    // UTF-16 has a zero byte in each ASCII character, and UTF-32 has three. A single one in the beginning is neither.
+    // UTF-16 has a zero byte in each ASCII character, and UTF-32 has three. Other zeros in the beginning are neither.
     match text {
-        [0, 0, 0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, 0, 0, ..] => return Err(UTF_32.to_owned()),
+        [0, 0, 0, 1..=u8::MAX, 0, 0, 0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, 0, 0, 1..=u8::MAX, 0, 0, 0, ..] => {
+            return Err(UTF_32.to_owned());
+        }
         [0, 1..=u8::MAX, 0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, 1..=u8::MAX, 0, ..] => return Err(UTF_16.to_owned()),
         [0, ..] => return Err(ZERO_BYTE.to_owned()),
         _ => {}
@@ -61,11 +64,17 @@ pub(super) fn format_of(head: &[u8]) -> Result<Format, String> {
     if begins_document(first) {
         return Ok(if goes_on(text) { Format::Array } else { Format::Lines });
     }
+    let csv = || {
+        if zeros::are_in(first) {
+            return Err(format!("its first line has zero bytes: {}", zeros::DAMAGED));
+        }
+        Columns::of(first).map(|_| Format::Csv)
+    };
     if columns::is_header(first) {
-        return Columns::of(first).map(|_| Format::Csv);
+        return csv();
     }
     // A file of events may begin with a broken line: one line of JSON anywhere near the beginning is enough.
-    if lines_of(text).any(begins_document) { Ok(Format::Lines) } else { Columns::of(first).map(|_| Format::Csv) }
+    if lines_of(text).any(begins_document) { Ok(Format::Lines) } else { csv() }
 }
 
 /// The lines of `text` that are not blank, trimmed.

@@ -13,7 +13,7 @@ use super::lines::{length_of_line, line_ends};
 use super::scan::{Found, Scan};
 use super::sink::Sink;
 use super::source::Source;
-use super::{Error, Item, Refused};
+use super::{Error, Item, Refused, zeros};
 
 /// A longer array of several lines is read element by element.
 const COLLECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -218,9 +218,9 @@ impl<L: Lines> Documents<L> {
                 }
                 Found::Unfinished if (is_array || self.rest().len() <= MAX_BODY_BYTES) && self.append_line()? => {}
                 _ if goes_on => {
-                    let begun = self.line;
+                    let (begun, has_zeros) = (self.line, zeros::are_in(self.rest()));
                     self.skip(scan.at());
-                    return Err(self.broken_array(begun));
+                    return Err(self.broken_array(begun, has_zeros));
                 }
                 Found::End(_) | Found::Unfinished | Found::Broken => return Ok(Extent::Broken),
             }
@@ -265,7 +265,7 @@ impl<L: Lines> Documents<L> {
             return Ok(sink.refuse(Refused { file, line: begun, text: b"[]", header: None, refusal: &refusal }));
         }
         loop {
-            let Some(end) = self.end_of_element()? else { return Err(self.broken_array(begun)) };
+            let Some(end) = self.end_of_element()? else { return Err(self.broken_here(begun)) };
             let visited = self.visit_event(end, sink);
             self.skip(end);
             if visited.is_break() {
@@ -277,7 +277,7 @@ impl<L: Lines> Documents<L> {
                     return Ok(ControlFlow::Continue(()));
                 }
                 Some(b',') => self.skip(1),
-                _ => return Err(self.broken_array(begun)),
+                _ => return Err(self.broken_here(begun)),
             }
             self.next_mark()?;
         }
@@ -310,8 +310,13 @@ impl<L: Lines> Documents<L> {
         }
     }
 
-    fn broken_array(&self, begun: u64) -> Error {
-        Error::BrokenArray { file: self.lines.file().to_owned(), line: self.line, begun }
+    fn broken_here(&self, begun: u64) -> Error {
+        self.broken_array(begun, zeros::are_in(self.rest()))
+    }
+
+    fn broken_array(&self, begun: u64, has_zeros: bool) -> Error {
+        let (file, line) = (self.lines.file().to_owned(), self.line);
+        if has_zeros { Error::Zeros { file, line } } else { Error::BrokenArray { file, line, begun } }
     }
 
     fn refuse(

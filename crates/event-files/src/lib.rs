@@ -25,6 +25,7 @@ pub mod sequencer;
 pub mod session_file;
 mod sink;
 mod source;
+mod zeros;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -73,6 +74,24 @@ pub enum Error {
         /// The file.
         file: String,
         /// The last complete line, from 1.
+        line: u64,
+    },
+    /// gzip data that can't be decompressed, or has another checksum.
+    #[error("{file} is a gzip file that is damaged behind line {line}; get a whole copy of it")]
+    DamagedGzip {
+        /// The file.
+        file: String,
+        /// The last complete line, from 1.
+        line: u64,
+        /// The error of the decompression.
+        source: io::Error,
+    },
+    /// Zero bytes in an array of several lines, or more of them than a line may have bytes.
+    #[error("{file}:{line} has zero bytes: {}", zeros::DAMAGED)]
+    Zeros {
+        /// The file.
+        file: String,
+        /// Their line, from 1.
         line: u64,
     },
     /// The gzip data is followed by other bytes.

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use parking::readable::counted;
 use parking::wire::{Dropped, ParsedEvent};
 
-use super::{Error, Item, Observer, Refused};
+use super::{Error, Item, Observer, Refused, zeros};
 
 /// The maximum of files without events that are named.
 const NAMED_FILES_MAX: usize = 10;
@@ -31,7 +31,9 @@ impl<F: FnMut(Item<'_>) -> ControlFlow<()>> Sink<F> {
 
     pub(super) fn refuse(&mut self, refused: Refused<'_>) -> ControlFlow<()> {
         self.account.has_items = true;
-        (self.visit)(Item::Refused(refused))
+        let zeros = zeros::refusal_of(refused.text);
+        let refusal = zeros.as_ref().unwrap_or(refused.refusal);
+        (self.visit)(Item::Refused(Refused { refusal, ..refused }))
     }
 }
 

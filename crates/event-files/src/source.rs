@@ -11,7 +11,7 @@ use parking::wire::without_byte_order_mark;
 
 use super::format::{Format, format_of};
 use super::gzip::{self, Garbage, Gunzip};
-use super::{Error, LINE_BYTES_MAX, Observer, is_stdin};
+use super::{Error, LINE_BYTES_MAX, Observer, is_stdin, zeros};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Fits into a processor's cache until its lines are parsed.
@@ -121,7 +121,7 @@ impl Source {
                 return Ok(is_whole);
             }
             if text.len() - before > LINE_BYTES_MAX {
-                return Err(Error::LongLine { file: self.name.clone(), line: self.lines + 1 });
+                return Err(self.long_line(&text[before..]));
             }
         }
     }
@@ -151,7 +151,7 @@ impl Source {
         loop {
             if block.filled == block.room.len() {
                 if block.filled > LINE_BYTES_MAX {
-                    return Err(Error::LongLine { file: self.name.clone(), line: self.lines + 1 });
+                    return Err(self.long_line(block.text()));
                 }
                 block.room.resize(block.filled * 2, 0);
             }
@@ -181,6 +181,12 @@ impl Source {
         Ok(block.filled > 0)
     }
 
+    /// The error of a line that is too long, from its beginning.
+    fn long_line(&self, text: &[u8]) -> Error {
+        let (file, line) = (self.name.clone(), self.lines + 1);
+        if zeros::are_in(text) { Error::Zeros { file, line } } else { Error::LongLine { file, line } }
+    }
+
     pub(super) fn unknown_format(&self, reason: impl Into<String>) -> Error {
         Error::UnknownFormat { file: self.name.clone(), reason: reason.into() }
     }
@@ -191,6 +197,9 @@ impl Source {
         match garbage {
             Some(Garbage { at }) => Error::BehindGzip { file, at: *at },
             None if source.kind() == io::ErrorKind::UnexpectedEof => Error::CutOff { file, line },
+            None if matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                Error::DamagedGzip { file, line, source }
+            }
             None => Error::Read { file, line, source },
         }
     }

@@ -15,6 +15,7 @@ const EXIT: &str = r#"{"id":"ea90a8f0-d66b-429e-aa8a-c4ba05805975","vehicle_plat
 mod csv;
 mod json;
 mod nothing;
+mod zeros;
 
 /// Everything that was read: events in canonical JSON, refused lines with position and reason.
 fn read_all(contents: &[&[u8]]) -> Result<Vec<String>, Error> {

@@ -10,6 +10,7 @@
 mod command;
 mod effective;
 mod error;
+mod file;
 mod hosts;
 mod listen;
 mod redacted;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking::Lots;
 
 use super::error::nearest;
+use super::file;
 use super::{Error, Listen, PublicHosts, Redacted, Setting, Settings};
 
 impl Settings {
@@ -99,10 +100,14 @@ impl Settings {
     pub fn lots(&self, setting: &Setting) -> Result<Lots, Error> {
         const CONTENT: &str = "a [[lot]] for each car park, with id and kind, and if known capacity, time_zone, \
             max_stay, re_read_window and arrivals_per_hour";
-        let Some(path) = self.text(setting) else { return Ok(Lots::default()) };
-        let toml = std::fs::read_to_string(path)
-            .map_err(|error| self.wrong(setting, format!("the file can't be read ({error})")))?;
+        let Some(toml) = self.file(setting)? else { return Ok(Lots::default()) };
         Lots::parse(&toml).map_err(|error| self.wrong_of(setting, error.to_string(), CONTENT))
+    }
+
+    /// The text of the given file. Every reader of a setting's file uses this, for its limits.
+    pub fn file(&self, setting: &Setting) -> Result<Option<String>, Error> {
+        let Some(path) = self.text(setting) else { return Ok(None) };
+        file::read(path.as_ref()).map(Some).map_err(|problem| self.wrong(setting, problem))
     }
 
     /// Host names separated by commas.

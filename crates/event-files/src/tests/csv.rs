@@ -65,6 +65,10 @@ fn words_for_no_value_are_absent_members() {
     let read = read_all(&[content.as_bytes()]).unwrap();
     assert!(read[0].starts_with("0:2: id is missing: "), "{}", read[0]);
     assert!(read[1].contains("\"vehicle_plate\":\"NULL\""), "{}", read[1]);
+    for no_plate in ["\\N", "NaT", "\"\\N\""] {
+        let content = format!("{HEADER}\n{}\n", EXIT_RECORD.replace("ABC-123", no_plate));
+        assert_eq!(read_all(&[content.as_bytes()]).unwrap(), [EXIT.replace("ABC-123", "")]);
+    }
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! Reads the file that a setting names, within a size limit, and says what is wrong with one that can't be read.
+//!
+//! What is in the file is left to the setting.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// The maximum size of a file; a large installation needs some hundred kilobytes.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The text of the file, or what is wrong with it.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    let unreadable = |error: io::Error| format!("the file can't be read ({error})");
+    // Several services of a process read the file, each from its beginning; and opening a pipe may wait for ever.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("it is not a regular file (but a folder, a device or a pipe)".to_owned());
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("the file is larger than {} MiB", FILE_BYTES_MAX / (1024 * 1024)));
+    }
+    if let Some(zero) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(format!(
+            "the file has a zero byte at byte {zero}: it is damaged, was not written to its end, or is UTF-16; get a whole \
+             copy of it, in UTF-8"
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("the file is not UTF-8 from byte {at} on; save it as UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_beyond_the_limit_or_without_an_end_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = folder.path().join("large.toml");
+        File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+        assert_eq!(read(&large), Err("the file is larger than 16 MiB".to_owned()));
+
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for endless in [Path::new("/dev/zero"), &pipe, folder.path()] {
+            let problem = read(endless).unwrap_err();
+            assert!(problem.starts_with("it is not a regular file"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lots.toml");
+        for (bytes, expected) in [
+            (&b"[[lot]]\nid\0\0\0"[..], "a zero byte at byte 10: it is damaged"),
+            (b"\xff\xfe[\0[\0", "or is UTF-16"),
+            (b"[[lot]]\nid = \"\xe4\"", "is not UTF-8 from byte 14 on"),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let problem = read(&path).unwrap_err();
+            assert!(problem.contains(expected), "{problem}");
+        }
+        fs::write(&path, "\u{feff}[[lot]]").unwrap();
+        assert_eq!(read(&path).as_deref(), Ok("\u{feff}[[lot]]"));
+    }
+}
