@@ -23,6 +23,9 @@ const LONGEST: usize = 16;
 const LONGEST_AS_READ: usize = 256;
 
 impl Plate {
+    /// The maximum length of a plate as read, in bytes.
+    pub const AS_READ_BYTES_MAX: usize = LONGEST_AS_READ;
+
     /// The normal form of a plate as a camera read it; empty when it read no letter and no digit.
     ///
     /// # Errors

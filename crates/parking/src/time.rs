@@ -32,6 +32,11 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Whether it is between 1970 and 9999, as every time that was parsed.
+    pub fn is_in_calendar(self) -> bool {
+        (0..=LAST_MILLIS).contains(&self.0)
+    }
+
     /// The same moment as chrono has it.
     pub fn to_datetime(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)

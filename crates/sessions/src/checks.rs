@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use ledger::Summary;
-use matching::{LoadRequest, Unit, timeline};
-use parking::{LotId, Plate, Vehicle};
+use matching::{LoadRequest, RecordedEvent, Unit, timeline};
+use parking::{GateId, LotId, Plate, Timestamp, Vehicle};
 use recorder::wire;
 
 use super::Error;
@@ -27,6 +27,18 @@ pub(super) fn record(units: &[Unit]) -> Result<(), Error> {
     for (place, unit) in units.iter().enumerate() {
         vehicle(&unit.vehicle)?;
         at_most("events in one timeline", unit.timeline.events().len(), timeline::MAX_EVENTS)?;
+        unit.events.iter().try_for_each(event)?;
+        if !unit.timeline.events().is_sorted_by(|one, next| one.key < next.key) {
+            return Err(refused(format!("the timeline of unit {place} is not sorted")));
+        }
+        let of_timeline = unit.timeline.events().iter().map(|event| event.key.time);
+        let flagged = unit.flags.iter().map(|(key, _)| key.time);
+        let of_sessions = unit.changes.iter().flat_map(|change| [change.entry, change.exit]).flatten();
+        of_timeline
+            .chain(unit.timeline.complete_after())
+            .chain(flagged)
+            .chain(of_sessions.map(|event| event.time))
+            .try_for_each(time)?;
         if !vehicles.insert(&unit.vehicle) {
             return Err(refused(format!("unit {place} is of a vehicle that has a unit already")));
         }
@@ -52,6 +64,23 @@ fn vehicle(vehicle: &Vehicle) -> Result<(), Error> {
         Ok(_) => Err(refused("a plate is not in its normal form")),
         Err(problem) => Err(refused(format!("a plate {problem}"))),
     }
+}
+
+fn event(event: &RecordedEvent) -> Result<(), Error> {
+    time(event.key.time)?;
+    time(event.received_at)?;
+    at_most("bytes in a plate as read", event.plate_as_read.len(), Plate::AS_READ_BYTES_MAX)?;
+    if let Some(gate) = &event.gate {
+        GateId::parse(gate.as_str()).map_err(|problem| refused(format!("a gate's name {problem}")))?;
+    }
+    match event.confidence {
+        Some(confidence) if !(0.0..=1.0).contains(&confidence) => Err(refused("a confidence is not from 0 to 1")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn time(time: Timestamp) -> Result<(), Error> {
+    if time.is_in_calendar() { Ok(()) } else { Err(refused("a time is not between 1970 and 9999")) }
 }
 
 fn at_most(what: &str, count: usize, most: usize) -> Result<(), Error> {

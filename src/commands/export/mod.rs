@@ -35,8 +35,8 @@ const AFTER: &str = "\
 Without --settled the file shows the ledger as it is: exits may still be held (held_exit), and a session that changes
 while the pages are read may be there in its older form. Void sessions are left out.
 
-Exit codes: 0 done; 1 failed, or not settled in time; 2 unknown flag; 69 no summary API answers;
-78 wrong settings.";
+Exit codes: 0 done; 1 failed, or not settled in time; 2 unknown flag; 69 no summary API answers (--settled
+retries later outages until its timeout); 78 wrong settings.";
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -120,14 +120,15 @@ async fn export(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> 
     let path = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
     // First: an output that can't be written is reported before the work, not after it.
     let mut file = SessionFile::create(&path)?;
-    if matches.get_flag(SETTLED) {
+    let has_answered = matches.get_flag(SETTLED);
+    if has_answered {
         let timeout = matches.get_one::<Duration>(TIMEOUT).copied().unwrap_or_default();
         let progress = Progress::of_waiting("waiting");
         settled::wait(&client, timeout, &progress).await?;
         progress.finish();
     }
     let progress = Progress::of_things("sessions");
-    let sessions = write_pages(&client, &mut file, &progress).await?;
+    let sessions = write_pages(&client, &mut file, &progress, has_answered).await?;
     file.finish()?;
     progress.finish();
     let seconds = begun.elapsed().as_secs_f64();
@@ -135,15 +136,20 @@ async fn export(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> 
     Ok(())
 }
 
-async fn write_pages(client: &Client, file: &mut SessionFile, progress: &Progress) -> Result<u64, Error> {
+/// An address that has not answered before is reported at once; an outage later is retried for a while.
+async fn write_pages(
+    client: &Client,
+    file: &mut SessionFile,
+    progress: &Progress,
+    has_answered: bool,
+) -> Result<u64, Error> {
     let mut cursor: Option<String> = None;
     let mut last: Option<SessionId> = None;
     let mut written = 0;
     loop {
         let mut query = vec![("order", "oldest"), ("limit", PAGE_SESSIONS)];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        // An unreachable address is reported at once; an outage later is retried for a while.
-        let patience = if cursor.is_none() { Patience::None } else { Patience::Some };
+        let patience = if has_answered || cursor.is_some() { Patience::Some } else { Patience::None };
         let page: SessionPage = client.get("api/v1/sessions", &query, patience).await?;
         for view in &page.sessions {
             let row = row(view)?;

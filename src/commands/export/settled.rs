@@ -2,6 +2,9 @@
 //!
 //! One check is not enough: a correlator reports once a second, and a message may move during a check. So two checks
 //! in a row must find nothing, each with reports that were made after the start and are newer than the last ones.
+//!
+//! During an outage of the summary API the wait goes on until its timeout. Only an address that has not answered yet, and may be
+//! wrong, is reported at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Error;
-use crate::commands::api_client::{Client, Patience};
+use crate::commands::api_client::{self, Client, Patience};
 use crate::terminal::progress::Progress;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -22,22 +25,43 @@ pub(super) async fn wait(client: &Client, timeout: Duration, progress: &Progress
     let deadline = Instant::now() + timeout;
     let mut rest = Rest::default();
     let mut left = "nothing is known yet".to_owned();
-    let mut patience = Patience::None;
+    let mut has_answered = false;
     loop {
-        let asked = tokio::time::timeout_at(deadline, client.get("api/v1/status", &[], patience)).await;
-        let Ok(answer) = asked else { return Err(Error::NotSettled { timeout, left }) };
-        let status: StatusView = answer?;
-        patience = Patience::Some;
-        if rest.is_found_by(&status)? {
-            return Ok(());
-        }
-        left = what_is_left(&status);
-        progress.show(left.clone());
+        // Retried here and not by the client, so that the timeout can name the error.
+        let asked = client.get::<StatusView>("api/v1/status", &[], Patience::None);
+        let last_error = match tokio::time::timeout_at(deadline, asked).await {
+            Err(_) => return Err(not_settled(timeout, &left, Some("the summary API did not answer".to_owned()))),
+            Ok(Ok(status)) => {
+                if rest.is_found_by(&status)? {
+                    return Ok(());
+                }
+                left = what_is_left(&status);
+                has_answered = true;
+                progress.show(left.clone());
+                None
+            }
+            Ok(Err(error)) => {
+                has_answered |= matches!(error, api_client::Error::Status { .. });
+                if !has_answered || !error.may_pass() {
+                    return Err(error.into());
+                }
+                // The summary API may have restarted, so both checks start over.
+                rest = Rest::default();
+                progress.show(error.to_string());
+                Some(error.to_string())
+            }
+        };
         if Instant::now() + POLL_INTERVAL >= deadline {
-            return Err(Error::NotSettled { timeout, left });
+            return Err(not_settled(timeout, &left, last_error));
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
+}
+
+/// The error of a timeout. If the last request failed, `left` is what was known before.
+fn not_settled(timeout: Duration, left: &str, last_error: Option<String>) -> Error {
+    let known = |error| format!("{error} (known before: {left})");
+    Error::NotSettled { timeout, left: last_error.map_or_else(|| left.to_owned(), known) }
 }
 
 /// The results of the checks so far.

@@ -4,8 +4,37 @@ use std::sync::Arc;
 
 use parking::{ManualClock, SystemClock};
 use settings::Listen;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+
+const SETTLED_STATUS: &str = r#"{"now": "2024-09-24T09:00:00.000Z", "settled": true,
+    "pending": {"held_exits": 0, "overdue_stays": 0}, "correlators": [], "waits_for": []}"#;
+const BUSY_STATUS: &str = r#"{"now": "2024-09-24T09:00:00.000Z", "settled": false,
+    "pending": {"held_exits": 7, "overdue_stays": 0}, "correlators": [], "waits_for": []}"#;
+const NO_SESSIONS: &str = r#"{"sessions": [], "next_cursor": null}"#;
+const AWAY: &str = r#"{"detail": "the ledger is down"}"#;
+
+/// A summary API that gives these answers one after the other, the last one for ever; an empty one breaks the connection.
+async fn scripted(answers: &'static [(u16, &'static str)]) -> String {
+    let listener = service_kit::http::bind(&Listen::loopback(0)).await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for (status, body) in answers.iter().chain(std::iter::repeat(answers.last().unwrap())) {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(socket.read_u8().await.unwrap());
+            }
+            if !body.is_empty() {
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+                socket.write_all((head + body).as_bytes()).await.unwrap();
+            }
+        }
+    });
+    address
+}
 
 /// A summary API on a fresh ledger; its address.
 async fn start(context: &ServiceContext, folder: &std::path::Path) -> String {
@@ -88,6 +117,38 @@ async fn an_address_where_nobody_answers_is_named_with_what_to_do() {
             .downcast_ref::<Error>()
             .is_some_and(|error| matches!(error, Error::Api(api_client::Error::Unavailable(_))))
     );
+}
+
+#[tokio::test]
+async fn export_settled_retries_during_an_outage_of_the_summary_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.csv");
+    let (busy, settled, away, broken) = ((200, BUSY_STATUS), (200, SETTLED_STATUS), (503, AWAY), (200, ""));
+    let answers = vec![away, busy, broken, settled, away, settled, settled, away, broken, (200, NO_SESSIONS)];
+    let address = scripted(answers.leak()).await;
+
+    let arguments = ["--api", &address, "--sessions", out.to_str().unwrap(), "--settled", "--timeout", "1m"];
+    exported(&ServiceContext::for_testing(), &arguments).await.unwrap();
+
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn the_timeout_of_an_outage_names_its_error_and_what_was_known_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.csv");
+    let address = scripted(&[(200, BUSY_STATUS), (503, AWAY)]).await;
+
+    let arguments = ["--api", &address, "--sessions", out.to_str().unwrap(), "--settled", "--timeout", "1s"];
+    let error = exported(&ServiceContext::for_testing(), &arguments).await.unwrap_err();
+
+    let said = error.to_string();
+    assert!(said.starts_with("not settled within 1s: the summary API at http://127.0.0.1:"), "{said}");
+    assert!(
+        said.contains(" answered 503 Service Unavailable: the ledger is down (known before: 7 exits held)"),
+        "{said}"
+    );
+    assert!(!out.exists());
 }
 
 #[test]

@@ -80,15 +80,25 @@ impl Internal {
         decode(&body::read(&head.headers, request_body, limit).await?)
     }
 
+    /// Like `take_turn`, for a list.
+    async fn take_list<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<(Vec<T>, OwnedSemaphorePermit), Problem> {
+        self.take_turn(request, wire::BODY_BYTES_MAX, check_length).await
+    }
+
     /// Checks and decodes a call that asks the ledger; it is its turn until the permit is dropped.
     async fn take_turn<T: DeserializeOwned>(
         &self,
         request: Request,
         limit: usize,
+        check: fn(&[u8]) -> Result<(), Problem>,
     ) -> Result<(T, OwnedSemaphorePermit), Problem> {
         self.check(request.headers())?;
         let (bytes, held) = self.bodies.read(request, limit).await?;
         let turn = self.turn().await?;
+        check(&bytes)?;
         let value = decode(&bytes)?;
         drop(held);
         Ok((value, turn))
@@ -115,6 +125,19 @@ impl Internal {
 /// A call whose turn ends when the ledger is done with it.
 fn holding(turn: OwnedSemaphorePermit) -> CallOptions {
     CallOptions { permit: Some(turn), ..CallOptions::default() }
+}
+
+/// Refuses a list of too many elements before it is decoded: in memory an element may be dozens of times as large as in the
+/// body.
+fn check_length(list: &[u8]) -> Result<(), Problem> {
+    match postcard::take_from_bytes::<usize>(list) {
+        Ok((length, _)) if length > wire::VEHICLES_MAX => {
+            let problem = format!("{length} vehicles in one call; allowed are {}", wire::VEHICLES_MAX);
+            Err(Problem::new(Kind::InvalidContent, problem))
+        }
+        // What is no list is refused when it is decoded.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -151,7 +174,7 @@ async fn terms(State(internal): State<Internal>, request: Request) -> Result<Res
     responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let (requests, turn) = internal.take_turn::<Vec<LoadRequest>>(request, wire::BODY_BYTES_MAX).await?;
+    let (requests, turn) = internal.take_list::<LoadRequest>(request).await?;
     answer(&internal.service.load(requests, holding(turn)).await?)
 }
 
@@ -163,7 +186,7 @@ async fn load(State(internal): State<Internal>, request: Request) -> Result<Resp
 )]
 async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
     let caller = caller(request.headers());
-    let (units, turn) = internal.take_turn::<Vec<Unit>>(request, wire::BODY_BYTES_MAX).await?;
+    let (units, turn) = internal.take_list::<Unit>(request).await?;
     answer(&internal.service.record(units, CallOptions { caller, permit: Some(turn) }).await?)
 }
 
@@ -174,7 +197,7 @@ async fn record(State(internal): State<Internal>, request: Request) -> Result<Re
     responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
 async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    let (most, turn) = internal.take_turn::<u32>(request, DUE_BODY_BYTES_MAX).await?;
+    let (most, turn) = internal.take_turn::<u32>(request, DUE_BODY_BYTES_MAX, |_| Ok(())).await?;
     answer(&internal.service.due(most, holding(turn)).await?)
 }
 

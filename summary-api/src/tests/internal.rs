@@ -1,5 +1,7 @@
 //! `/internal/v1`: formats, sizes, the secret.
 
+mod hostile;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
