@@ -137,12 +137,44 @@ impl fmt::Display for HeaderValue {
             Self::Double(value) => value.fmt(formatter),
             Self::Decimal { scale, value } => write!(formatter, "{value}e-{scale}"),
             Self::Text(bytes) | Self::Bytes(bytes) => formatter.write_str(&String::from_utf8_lossy(bytes)),
-            Self::Array(values) => formatter.debug_list().entries(values.iter().map(ToString::to_string)).finish(),
+            Self::Array(values) => formatter.debug_list().entries(values.iter().map(Nested)).finish(),
             Self::Table(table) => {
-                let entries = table.iter().map(|(name, value)| (name, value.to_string()));
-                formatter.debug_map().entries(entries).finish()
+                formatter.debug_map().entries(table.iter().map(|(name, value)| (name, Nested(value)))).finish()
             }
             Self::Void => formatter.write_str("null"),
         }
+    }
+}
+
+/// A value within another one: quoted, unless it has values itself. Quoting these too would double the text at each level.
+struct Nested<'a>(&'a HeaderValue);
+
+impl fmt::Debug for Nested<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if matches!(self.0, HeaderValue::Array(_) | HeaderValue::Table(_)) {
+            fmt::Display::fmt(self.0, formatter)
+        } else {
+            fmt::Debug::fmt(&self.0.to_string(), formatter)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_nested_headers_grows_with_their_number_only() {
+        let nested = |inner: HeaderValue, level: usize| {
+            if level.is_multiple_of(2) {
+                HeaderValue::Table([("t".to_owned(), inner)].into())
+            } else {
+                HeaderValue::Array(vec![inner])
+            }
+        };
+        let shown = |levels: usize| (0..levels).fold(HeaderValue::text("text"), nested).to_string();
+        assert_eq!(shown(0), "text");
+        assert_eq!(shown(3), r#"{"t": [{"t": "text"}]}"#);
+        assert!(shown(64).len() < 1_000, "{}", shown(64).len());
     }
 }
