@@ -1,4 +1,4 @@
-# One image with all five programs; docker-compose.yml says which of them a container runs.
+# One image with all six programs; docker-compose.yml says which of them a container runs.
 #
 # Builder and runtime stand on one Debian release, so that the programs find the C library that they were linked with.
 # Both bases can be replaced (ci/long passes its own). rust-toolchain.toml stays outside the build: the builder image
@@ -68,6 +68,6 @@ USER 10001:10001
 WORKDIR /var/lib/dwell
 ENV DWELL_DATA_DIR=/var/lib/dwell
 VOLUME ["/var/lib/dwell"]
-EXPOSE 5000 2112 2113 2114
+EXPOSE 5000 8080 2112 2113 2114 2115
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/dwell"]

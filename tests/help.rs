@@ -26,6 +26,7 @@ const COMMANDS: [(&str, &[&str], &str, &str); 17] = [
     ("summary-api", &[], "--database-url", "--stranger-share"),
     ("entry-service", &[], "--stranger-share", "--redis-url"),
     ("exit-service", &[], "--stranger-share", "--redis-url"),
+    ("gateway", &[], "--metrics-listen", "--stranger-share"),
 ];
 
 /// The short help of a program or of one of its commands.
@@ -48,8 +49,8 @@ fn each_shell_gets_a_script_that_completes_every_command() {
 
 #[test]
 fn every_setting_is_in_the_help_of_a_service_that_reads_it() {
-    let help =
-        ["entry-service", "exit-service", "correlator", "summary-api"].map(|service| help_of(service, &[])).concat();
+    let services = ["entry-service", "exit-service", "gateway", "correlator", "summary-api"];
+    let help = services.map(|service| help_of(service, &[])).concat();
 
     let missing: Vec<_> = ALL.iter().filter(|setting| !help.contains(&format!("--{} ", setting.flag()))).collect();
 

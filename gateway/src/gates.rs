@@ -88,6 +88,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_has_a_gate_for_every_format() {
+        let path = format!("{}/../deploy/lots.example.toml", env!("CARGO_MANIFEST_DIR"));
+        let gates = Gates::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for format in Format::ALL {
+            assert!(gates.speaking(format).next().is_some(), "no gate speaks {format}");
+        }
+        assert_ne!(gates.filters(), &Filters::default());
+    }
+
+    #[test]
     fn a_wrong_gate_is_refused_with_its_line() {
         let problem = |from: &str, to: &str| Gates::parse(&FILE.replace(from, to)).unwrap_err();
         assert!(

@@ -45,10 +45,12 @@ use service_kit::metrics::show_limits;
 use arrival::Arrivals;
 use gates::Gates;
 use metrics::Metrics;
-use publish::Publisher;
+use publish::{Door, Publisher};
 
 /// The port on which a lone gateway listens.
 pub const DEFAULT_PORT: u16 = 8080;
+/// The port on which it shows its metrics: not the one that cameras reach.
+pub const DEFAULT_METRICS_PORT: u16 = 2115;
 
 /// What the routes share.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ struct Gateway {
     context: ServiceContext,
 }
 
-/// All routes of a gateway, `/metrics`, `/livez` and `/readyz` left out.
+/// All routes of a gateway, `/livez` and `/readyz` left out.
 ///
 /// # Errors
 /// A metric can't be registered: a defect of the program.
@@ -71,7 +73,7 @@ pub fn routes(
     bus: Arc<dyn Bus>,
     context: &ServiceContext,
 ) -> Result<Router, service_kit::metrics::Error> {
-    let metrics = Metrics::new(&context.registry)?;
+    let metrics = Metrics::new(&context.registry, &Door::NAMES)?;
     show_limits(&context.registry, &limits())?;
     let gateway = Arc::new(Gateway {
         publisher: Publisher::new(bus, context, metrics.clone()),

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use gateway::DEFAULT_PORT;
 use gateway::gates::Gates;
-use service_kit::http::{Guard, Limits, Server, bind, observability_routes};
+use gateway::{DEFAULT_METRICS_PORT, DEFAULT_PORT};
+use service_kit::http::{Guard, Limits, Server, bind, bind_by, health_routes, observability_routes};
 use service_kit::{ServiceContext, announce};
-use settings::{AMQP_URL, LISTEN, LOTS, OF_QUEUES, OF_SERVICES, PUBLIC_HOSTS, Settings};
+use settings::{AMQP_URL, LISTEN, LOTS, METRICS_LISTEN, OF_QUEUES, OF_SERVICES, PUBLIC_HOSTS, Settings};
 
 const NAME: &str = "gateway";
 /// A stream of lines may take as long as it likes, as long as bytes come; all other bodies have a deadline of their own.
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let command =
         settings::command(NAME, "Takes gate events and messages of cameras, and publishes them to the queues");
     let command = settings::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:8080");
-    let command = settings::reading(command, &[OF_SERVICES, OF_QUEUES, &[&LOTS]]);
+    let command = settings::reading(command, &[OF_SERVICES, OF_QUEUES, &[&LOTS, &METRICS_LISTEN]]);
     service_kit::run_service(command, |_, settings, context| start(settings, context))
 }
 
@@ -32,18 +32,23 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     settings.required(&AMQP_URL)?;
     let gates = Gates::from_settings(&settings)?;
     let listen = settings.listen(&LISTEN, DEFAULT_PORT)?;
+    let metrics_listen = settings.listen(&METRICS_LISTEN, DEFAULT_METRICS_PORT)?;
     let hosts = settings.hosts(&PUBLIC_HOSTS)?;
     let bus = bus::BusConfig::from_settings(NAME, &settings)?;
     announce::starting(NAME, &settings);
     let listener = bind(&listen).await?;
+    let metrics_listener = bind_by(&METRICS_LISTEN, &metrics_listen).await?;
     let bus = bus::open(&bus, &context)?;
     let routes = gateway::routes(gates, bus, &context)?;
-    let routes = routes.merge(observability_routes(context.registry.clone(), context.health.clone()));
-    let server = Server::new(Guard::new(hosts)).within(Limits { body: STREAM_MAX, ..Limits::default() });
+    let routes = routes.merge(health_routes(context.health.clone()));
+    let guard = Guard::new(hosts);
+    let server = Server::new(guard.clone()).within(Limits { body: STREAM_MAX, ..Limits::default() });
     let serving = server.shown_in(&context.registry)?.serve(listener, routes, context.lifecycle.clone());
-    tracing::info!(address = %listen, "events and messages of cameras are taken here");
+    let observability = observability_routes(context.registry.clone(), context.health.clone());
+    let showing = Server::new(guard).serve(metrics_listener, observability, context.lifecycle.clone());
+    tracing::info!(address = %listen, metrics = %metrics_listen, "events and messages of cameras are taken here");
     context.lifecycle.spawn("http", async move {
-        serving.await;
+        tokio::join!(serving, showing);
         Ok(())
     });
     announce::when_ready(NAME, &context);

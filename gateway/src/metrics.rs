@@ -29,8 +29,13 @@ service_kit::metrics! {
 }
 
 impl Metrics {
-    /// Registers the metrics.
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
-        Self::register(registry)
+    /// Registers the metrics. Each door has its numbers from the start, so that the first event is an increase.
+    pub(crate) fn new(registry: &Registry, doors: &[&str]) -> Result<Self, Error> {
+        let metrics = Self::register(registry)?;
+        for door in doors {
+            metrics.accepted.with_label_values(&[door]).inc_by(0);
+            metrics.unavailable.with_label_values(&[door]).inc_by(0);
+        }
+        Ok(metrics)
     }
 }

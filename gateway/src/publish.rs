@@ -47,9 +47,12 @@ impl Door {
     pub(crate) const HTTP: Self = Self { name: "http", format: None };
     pub(crate) const CLOUD_EVENTS: Self = Self { name: "cloud_events", format: None };
     pub(crate) const NDJSON: Self = Self { name: "ndjson", format: None };
+    const CAMERA: &str = "camera";
+    /// The names of all doors.
+    pub(crate) const NAMES: [&str; 4] = [Self::HTTP.name, Self::CLOUD_EVENTS.name, Self::NDJSON.name, Self::CAMERA];
 
     pub(crate) fn camera(format: camera_formats::Format) -> Self {
-        Self { name: "camera", format: Some(format.as_str()) }
+        Self { name: Self::CAMERA, format: Some(format.as_str()) }
     }
 
     /// What stands beside the events of this door on their way.

@@ -1,4 +1,4 @@
-"""The dashboard Internals: queues, batches, timeline cache, ledger, live feed, GraphQL cache, processes and limits."""
+"""The dashboard Internals: gateway, queues, batches, timeline cache, ledger, live feed, GraphQL cache, processes and limits."""
 
 from frame import INSTANCE, SERVICE, dashboard
 from parts import GREEN, JOB, ORANGE, RATE, RED, ask, bars, lines, number, section, table
@@ -22,6 +22,87 @@ def limit(name):
     """A limit in effect, the highest of all processes."""
     return f'max(dwell_limit{{{JOB}, limit="{name}"}})'
 
+
+GATEWAY = section(
+    "Gateway",
+    8,
+    lines(
+        "Events accepted, by door",
+        "Gate events that came through the gateway and that the broker confirmed. A door that falls to zero: its senders "
+        "are silent, or refused, see the panels beside.",
+        "cps",
+        ask(rate("dwell_gateway_events_accepted_total", "door"), "{{door}}"),
+        width=6,
+    ),
+    lines(
+        "Events refused at the gateway",
+        "Events and camera messages refused for their content, by the member that is wrong. Senders get the reason as their "
+        "answer; the log of the gateway has those of cameras. See docs/cameras.md.",
+        "cps",
+        ask(rate("dwell_gateway_events_refused_total", "door, member"), "{{door}}: {{member}}"),
+        width=6,
+        empty="none refused",
+    ),
+    lines(
+        "Answered 503 by the gateway",
+        "Requests that the gateway answered 503 because the broker was down, full or slow. Their senders have to send again. "
+        "See docs/runbooks/dependency-down.md.",
+        "cps",
+        ask(rate("dwell_gateway_unavailable_total", "door"), "{{door}}"),
+        width=6,
+    ),
+    lines(
+        "Time until the broker confirms",
+        "From handing events to the broker until it confirmed them: what a sender waits for. A request gives up after 1.5 s.",
+        "s",
+        ask(quantile(0.5, "dwell_gateway_publish_seconds"), "p50"),
+        ask(quantile(0.99, "dwell_gateway_publish_seconds"), "p99"),
+        width=6,
+        empty="no events",
+    ),
+    lines(
+        "Camera messages without an event",
+        "Parts of camera messages that are no passage, by format and reason: signs of life, parked vehicles, other cameras, "
+        "ignored plates.",
+        "cps",
+        ask(rate("dwell_gateway_skipped_total", "format, reason"), "{{format}}: {{reason}}"),
+        width=6,
+        empty="none",
+    ),
+    lines(
+        "Where times of reads come from",
+        "Reads of cameras by format and source of their time: the camera's clock with its offset, its wall clock in the "
+        "gate's zone, or the moment of arrival.",
+        "cps",
+        ask(rate("dwell_gateway_read_times_total", "format, source"), "{{format}}: {{source}}"),
+        width=6,
+        empty="no reads",
+    ),
+    lines(
+        "Filtered, by rule",
+        "Events that a rule of the lots file dropped or sent to another lot.",
+        "cps",
+        ask(rate("dwell_gateway_events_filtered_total", "rule"), "{{rule}}"),
+        width=6,
+        empty="no rule applied",
+    ),
+    lines(
+        "Memory of bodies",
+        "Memory reserved for request bodies, with its limit. At the limit further bodies get 503.",
+        "bytes",
+        ask(f"sum by (instance) (dwell_gateway_bodies_bytes{OF})", "{{instance}}"),
+        ask(limit("gateway_bodies_bytes"), "limit"),
+        width=3,
+        colours={"limit": RED},
+    ),
+    lines(
+        "Pictures dropped",
+        "Pictures in camera messages. They are never kept: switch them off in the camera to save its network.",
+        "cps",
+        ask(rate("dwell_gateway_images_dropped_total"), "pictures"),
+        width=3,
+    ),
+)
 
 QUEUES = section(
     "Queues and batches",
@@ -379,7 +460,7 @@ LIMITS = section(
 DASHBOARD = dashboard(
     "dwell-internals",
     "Dwell: Internals",
-    "Queues, batches, timeline cache, ledger, live feed, processes and limits.",
+    "Gateway, queues, batches, timeline cache, ledger, live feed, processes and limits.",
     [SERVICE, INSTANCE],
-    [QUEUES, RETRIES, STATE, LEDGER, LIVE, QUERY_CACHE, PROCESSES, LIMITS],
+    [GATEWAY, QUEUES, RETRIES, STATE, LEDGER, LIVE, QUERY_CACHE, PROCESSES, LIMITS],
 )

@@ -21,7 +21,7 @@ const RULES: [&str; 4] =
 /// Where the container engine listens, for the one service that reads the logs of the others.
 const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
-const FIXED: [&str; 2] = [settings::LISTEN.name, settings::DATA_DIR.name];
+const FIXED: [&str; 3] = [settings::LISTEN.name, settings::METRICS_LISTEN.name, settings::DATA_DIR.name];
 
 #[test]
 fn services_containers_and_ports_are_those_of_the_contract() {
@@ -40,6 +40,7 @@ fn services_containers_and_ports_are_those_of_the_contract() {
         row("entry-service", Some("entry_service"), "127.0.0.1:2113:2113"),
         row("exit-service", Some("exit_service"), "127.0.0.1:2114:2114"),
         row("extra-correlator", None, ""),
+        row("gateway", Some("gateway"), "127.0.0.1:8080:8080 127.0.0.1:2115:2115"),
         row("grafana", None, "127.0.0.1:3000:3000"),
         row("loki", None, "127.0.0.1:3100:3100"),
         row("postgres", None, ""),
@@ -124,6 +125,7 @@ fn whoever_waits_waits_until_the_other_is_healthy() {
     assert_eq!(needs("correlator"), ["rabbitmq", "redis", "summary-api"]);
     assert_eq!(needs("entry-service"), ["rabbitmq"]);
     assert_eq!(needs("exit-service"), ["rabbitmq"]);
+    assert_eq!(needs("gateway"), ["rabbitmq"]);
     assert_eq!(needs("grafana"), ["prometheus"]);
 }
 
@@ -220,6 +222,7 @@ fn every_program_takes_the_settings_that_it_is_given() {
         settings.secret(&settings::INTERNAL_TOKEN).unwrap();
         settings.duration(&settings::DRAIN).unwrap();
         settings.listen(&settings::LISTEN, 1).unwrap();
+        settings.listen(&settings::METRICS_LISTEN, 1).unwrap();
     }
 }
 
@@ -258,7 +261,7 @@ fn the_summary_api_and_its_correlators_share_a_token_that_says_that_it_is_none()
     assert!(token("correlator").unwrap().contains("development"));
     // `dwell verify` shows it too.
     assert_eq!(token("dwell"), token("correlator"));
-    for name in ["entry-service", "exit-service"] {
+    for name in ["entry-service", "exit-service", "gateway"] {
         assert_eq!(token(name), None, "{name} must not have the token");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{IN_THE_IMAGE, member_folders, read};
+use super::{SERVICES, member_folders, read};
 
 /// The instructions of the Dockerfile, each in one line, without comments.
 fn instructions() -> Vec<String> {
@@ -14,7 +14,7 @@ fn instructions() -> Vec<String> {
 }
 
 fn programs() -> BTreeSet<&'static str> {
-    IN_THE_IMAGE.into_iter().chain(["dwell"]).collect()
+    SERVICES.into_iter().chain(["dwell"]).collect()
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn only_what_is_built_goes_to_the_builder() {
     assert_eq!(lines[0], "*", "everything is left out that is not named");
 
     let named: BTreeSet<_> = lines.iter().filter_map(|line| line.strip_prefix('!')).collect();
-    let needed: BTreeSet<_> = IN_THE_IMAGE.into_iter().chain(["Cargo.toml", "Cargo.lock", "src", "crates"]).collect();
+    let needed: BTreeSet<_> = SERVICES.into_iter().chain(["Cargo.toml", "Cargo.lock", "src", "crates"]).collect();
     assert!(named.is_superset(&needed), "{named:?}");
     assert!(["**/.env", "**/target", "**/dwell-data"].iter().all(|never| lines.contains(never)));
 }

@@ -22,9 +22,7 @@ use serde::Deserialize;
 use serde_yaml_ng::Value;
 
 /// The folders of the services that the compose file runs, each a package with a program of its name.
-const SERVICES: [&str; 4] = ["entry-service", "exit-service", "correlator", "summary-api"];
-/// The same of every program in the image but `dwell`. Compose does not run the gateway: it has no tokens yet.
-const IN_THE_IMAGE: [&str; 5] = ["entry-service", "exit-service", "gateway", "correlator", "summary-api"];
+const SERVICES: [&str; 5] = ["entry-service", "exit-service", "gateway", "correlator", "summary-api"];
 /// Where programs are in the image.
 const PROGRAMS: &str = "/usr/local/bin/";
 
@@ -74,9 +72,18 @@ impl Service {
         self.entrypoint.first()?.strip_prefix(PROGRAMS)
     }
 
-    /// The port that one of ours listens on.
-    fn port(&self) -> Option<&str> {
-        self.environment.get("DWELL_LISTEN")?.strip_prefix("0.0.0.0:")
+    /// The port on which one of ours shows its metrics.
+    fn metrics_port(&self) -> Option<&str> {
+        self.listens(&settings::METRICS_LISTEN).or_else(|| self.listens(&settings::LISTEN))
+    }
+
+    /// All ports that one of ours listens on.
+    fn listening_ports(&self) -> impl Iterator<Item = &str> {
+        [&settings::LISTEN, &settings::METRICS_LISTEN].into_iter().filter_map(|setting| self.listens(setting))
+    }
+
+    fn listens(&self, setting: &settings::Setting) -> Option<&str> {
+        self.environment.get(setting.name)?.strip_prefix("0.0.0.0:")
     }
 }
 
@@ -128,7 +135,7 @@ fn member_folders() -> Vec<String> {
         .map(|entry| entry.unwrap().path())
         .filter(|folder| folder.join("Cargo.toml").exists())
         .map(|folder| format!("crates/{}", folder.file_name().unwrap().display()))
-        .chain(IN_THE_IMAGE.map(str::to_owned))
+        .chain(SERVICES.map(str::to_owned))
         .collect();
     folders.sort();
     folders

@@ -12,7 +12,7 @@ fn yaml(path: &str) -> Value {
 }
 
 #[test]
-fn prometheus_scrapes_all_four_services_where_they_listen() {
+fn prometheus_scrapes_every_service_where_it_shows_its_metrics() {
     let configuration = yaml("prometheus.yml");
     let compose = compose();
     let mut scraped = BTreeSet::new();
@@ -23,13 +23,13 @@ fn prometheus_scrapes_all_four_services_where_they_listen() {
         assert_eq!(job["metrics_path"].as_str(), Some("/metrics"));
         let service = compose.services.get(host).unwrap_or_else(|| panic!("{target} is no service"));
         if service.program().is_some() {
-            assert_eq!(service.port(), Some(port), "{target}");
+            assert_eq!(service.metrics_port(), Some(port), "{target}");
         } else {
             assert_eq!(target, "rabbitmq:15692", "the port of the plugin that the image of RabbitMQ has switched on");
         }
         for further in job["dns_sd_configs"].as_sequence().into_iter().flatten() {
             let service = &compose.services[further["names"][0].as_str().unwrap()];
-            assert_eq!(service.port(), further["port"].as_u64().map(|port| port.to_string()).as_deref());
+            assert_eq!(service.metrics_port(), further["port"].as_u64().map(|port| port.to_string()).as_deref());
         }
         scraped.insert(host);
     }

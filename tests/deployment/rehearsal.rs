@@ -22,7 +22,7 @@ const STOP: Duration = Duration::from_secs(30);
 /// How often the same is asked of GraphQL.
 const ASKING: Duration = Duration::from_millis(100);
 /// An order in which whatever a service waits for comes before it.
-const ORDER: [&str; 4] = ["summary-api", "correlator", "entry-service", "exit-service"];
+const ORDER: [&str; 5] = ["summary-api", "correlator", "entry-service", "exit-service", "gateway"];
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, Redis and Prometheus: ci/test"]
@@ -45,9 +45,11 @@ async fn the_services_run_as_the_compose_file_says_and_every_panel_has_a_number(
     let decision = correlator.wait_for_line("session matched lot=", START).await?;
     assert!(reads_as_documented(&decision), "{decision}");
 
+    let gateway = format!("http://{}", places.here("gateway:8080"));
     tokio::select! {
         looked = look_through_prometheus(&places) => looked?,
         never = ask_the_same_again(&places) => match never? {},
+        never = send_to_the_gateway(&gateway) => match never? {},
     }
     publish_a_file(&places, &compose.services["dwell"], folder.path()).await?;
 
@@ -72,10 +74,11 @@ impl Places {
             ("deploy/prometheus/".to_owned(), root().join("deploy/prometheus/").display().to_string()),
         ];
         for (name, service) in own_services(compose) {
-            let there = service.port().expect("a service of ours listens");
-            let here = format!("127.0.0.1:{}", testbed::free_port());
-            places.push((format!("{name}:{there}"), here.clone()));
-            places.push((format!("0.0.0.0:{there}"), here));
+            for there in service.listening_ports() {
+                let here = format!("127.0.0.1:{}", testbed::free_port());
+                places.push((format!("{name}:{there}"), here.clone()));
+                places.push((format!("0.0.0.0:{there}"), here));
+            }
         }
         Self(places)
     }
@@ -142,6 +145,27 @@ async fn ask_the_same_again(places: &Places) -> anyhow::Result<Infallible> {
     }
 }
 
+/// What each panel of the gateway counts, through the gates and filters of the example file.
+async fn send_to_the_gateway(gateway: &str) -> anyhow::Result<Infallible> {
+    const EVENT: &str = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b3", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00Z"}"#;
+    const READ: &str = r#"{"capture_timestamp": "1727168400000", "plateUTF8": "AB12XYZ", "carID": "41", "carState": "new", "camera_info": {"SerialNumber": "ACCC8E001122"}}"#;
+    let client = reqwest::Client::new();
+    let post = async |path: &str, body: &str, expected: u16| {
+        let answer = client.post(format!("{gateway}{path}")).body(body.to_owned()).send().await?;
+        anyhow::ensure!(answer.status() == expected, "{path}: {}: {}", answer.status(), answer.text().await?);
+        Ok(())
+    };
+    let mut each = tokio::time::interval(ASKING);
+    loop {
+        each.tick().await;
+        post("/api/v1/events", EVENT, 202).await?;
+        post("/api/v1/events", &EVENT.replace("ABC", "TEST"), 202).await?;
+        post("/api/v1/events", "[{}]", 422).await?;
+        post("/cameras/axis/mall-in-1", READ, 200).await?;
+        post("/cameras/axis/mall-in-1", &READ.replace("1122", "9999"), 200).await?;
+    }
+}
+
 /// The value of a metric without labels on a page.
 fn value(page: &str, metric: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ')?.parse().ok())
@@ -158,7 +182,7 @@ async fn publish_a_file(places: &Places, dwell: &Service, folder: &Path) -> anyh
     Ok(())
 }
 
-/// Prometheus with this repository's configuration finds the four services, and answers every panel, variable and annotation.
+/// Prometheus with this repository's configuration finds every service, and answers every panel, variable and annotation.
 async fn look_through_prometheus(places: &Places) -> anyhow::Result<()> {
     let prometheus = Prometheus::start(&places.here(&read("prometheus.yml"))).await?;
     for service in ORDER {

@@ -65,6 +65,8 @@ macro_rules! settings {
 settings! {
     /// Address that this service listens on
     LISTEN: "host:port, for instance 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000";
+    /// Address on which the gateway shows its metrics and its health
+    METRICS_LISTEN = "127.0.0.1:2115": "host:port, for instance 127.0.0.1:2115, 0.0.0.0:2115 or [::1]:2115";
     /// Host names that this service is reached by, besides localhost and IP addresses
     PUBLIC_HOSTS: "host names without scheme and port, separated by commas, for instance parking.example,api";
     /// RabbitMQ, which carries the gate events

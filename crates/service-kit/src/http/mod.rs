@@ -23,7 +23,7 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use settings::{Listen, PublicHosts};
+use settings::{LISTEN, Listen, PublicHosts, Setting};
 use std::future::ready;
 use tokio::net::TcpListener;
 
@@ -52,36 +52,46 @@ pub struct BindError {
     pub source: std::io::Error,
 }
 
-/// Opens the port. The error says what to do.
+/// Opens the port of `DWELL_LISTEN`. The error says what to do.
 pub async fn bind(address: &Listen) -> Result<TcpListener, BindError> {
-    let opened = TcpListener::bind((address.host.as_str(), address.port)).await;
-    opened.map_err(|source| BindError { address: address.clone(), remedy: remedy(&source, address), source })
+    bind_by(&LISTEN, address).await
 }
 
-fn remedy(error: &std::io::Error, address: &Listen) -> String {
-    let port = address.port;
+/// Opens the port that is given by another setting than `DWELL_LISTEN`. The error names that setting.
+pub async fn bind_by(setting: &Setting, address: &Listen) -> Result<TcpListener, BindError> {
+    let opened = TcpListener::bind((address.host.as_str(), address.port)).await;
+    opened.map_err(|source| BindError { address: address.clone(), remedy: remedy(&source, address, setting), source })
+}
+
+fn remedy(error: &std::io::Error, address: &Listen, setting: &Setting) -> String {
+    let (port, setting) = (address.port, format!("{} (--{})", setting.name, setting.flag()));
     // Only kinds with a remedy; the list of kinds is open-ended, so the rest can't be named.
     #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is non-exhaustive and has dozens of kinds")]
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "port {port} is taken by another program, perhaps by another one of this kind; stop that one, or choose \
-             another port with DWELL_LISTEN (--listen)"
+             another port with {setting}"
         ),
-        ErrorKind::PermissionDenied => format!(
-            "port {port} needs privileges that this process lacks; choose a port above 1023 with DWELL_LISTEN (--listen)"
-        ),
-        ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; choose 127.0.0.1 or 0.0.0.0 with DWELL_LISTEN (--listen)".to_owned()
+        ErrorKind::PermissionDenied => {
+            format!("port {port} needs privileges that this process lacks; choose a port above 1023 with {setting}")
         }
-        _ => "the host is unknown, or the system refused; see DWELL_LISTEN (--listen)".to_owned(),
+        ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; choose 127.0.0.1 or 0.0.0.0 with {setting}")
+        }
+        _ => format!("the host is unknown, or the system refused; see {setting}"),
     }
 }
 
 /// `/metrics`, `/livez` and `/readyz` (503 until all required dependencies are up; `?verbose` lists what is down).
 pub fn observability_routes(registry: Registry, health: Health) -> Router {
-    let [metrics, livez, readyz] = OBSERVABILITY;
+    let [metrics, ..] = OBSERVABILITY;
+    health_routes(health).route(metrics, get(move || ready(page(&registry))))
+}
+
+/// `/livez` and `/readyz` alone, for a port that shows no metrics.
+pub fn health_routes(health: Health) -> Router {
+    let [_, livez, readyz] = OBSERVABILITY;
     Router::new()
-        .route(metrics, get(move || ready(page(&registry))))
         .route(livez, get(|| async { "ok\n" }))
         .route(readyz, get(move |RawQuery(query): RawQuery| ready(readiness(&health, query.as_deref()))))
 }
