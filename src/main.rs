@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use dwell::commands::{completions, dlq, doctor, explain, export, publish, replay, tail, verify};
+use dwell::commands::{completions, dlq, doctor, explain, export, gate, publish, replay, tail, verify};
 use dwell::pipeline;
 use dwell::terminal::output;
 use service_kit::{Role, ServiceContext};
@@ -18,6 +18,7 @@ Examples:
   dwell export --api http://127.0.0.1:5000 --sessions out.csv --settled
   dwell explain ea90a8f0-d66b-429e-aa8a-c4ba05805975     why did this exit not match?
   dwell tail                                     each change as it is recorded
+  dwell gate test P3-in-1 message.json           how is this message of a camera read?
   dwell verify                                   is every event accounted for, exactly once?
   dwell doctor                                   what is wrong here, and what to do? (dwell validate: settings only)
 ";
@@ -41,6 +42,7 @@ fn cli() -> Command {
             tail::command(),
             verify::command(),
             dlq::command(),
+            gate::command(),
             completions::command(),
         ])
         .subcommands(doctor::commands());
@@ -60,6 +62,7 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("tail", matches)) => tail::run(matches, &settings, &context).await,
         Some(("verify", matches)) => verify::run(matches, &settings, &context).await,
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
+        Some(("gate", matches)) => gate::run(matches, &settings, &context).await,
         Some(("dlq", matches)) => dlq::run(matches, &settings, &context).await,
         _ => pipeline::run(settings, context).await,
     };

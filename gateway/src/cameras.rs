@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::Gateway;
 use crate::arrival::Arrived;
 use crate::examine::examine;
+use crate::listen::WasRead;
 use crate::problem::Problem;
 use crate::publish::{DEADLINE, Door, Outgoing};
 
@@ -81,21 +82,23 @@ async fn take(gateway: &Arc<Gateway>, gates: Vec<Gate>, path: &str, request: Req
     let gate = if let [gate] = &gates[..] { gate.id.to_string() } else { "unknown".to_owned() };
     let message = Received::new(&head, path, arrived, gateway.context.clock.now());
     let (outcome, arrived) = message.read(gateway, gates).await;
-    let answer = match outcome {
+    let answer = match &outcome {
         Err(refusal) => {
-            count_refusal(gateway, format, &gate, &refusal);
-            format.refused(&refusal)
+            count_refusal(gateway, format, &gate, refusal);
+            format.refused(refusal)
         }
-        Ok(outcome) => match publish(gateway, format, &outcome).await {
+        Ok(outcome) => match publish(gateway, format, outcome).await {
             Ok(()) => {
-                count(gateway, format, &gate, &outcome);
-                format.accepted(&outcome)
+                count(gateway, format, &gate, outcome);
+                format.accepted(outcome)
             }
             Err(problem) => return problem.into_response(),
         },
     };
     drop(arrived);
-    response(answer)
+    let mut response = response(answer);
+    response.extensions_mut().insert(WasRead(Arc::new(outcome)));
+    response
 }
 
 /// A message, and all that its reader may look at.

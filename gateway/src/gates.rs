@@ -62,6 +62,11 @@ impl Gates {
         self.gates.get(id)
     }
 
+    /// The names of all gates.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.gates.keys().map(String::as_str)
+    }
+
     /// The rules for what comes from any gate.
     pub(crate) fn filters(&self) -> &Filters {
         &self.filters

@@ -9,6 +9,7 @@
 //! | `arrival` | bodies within limits of size, time and memory |
 //! | `streams` | the limit of concurrent streams of lines, and which one ends for another |
 //! | `gates`, `filters` | the gates of the lots file, and its rules for their events |
+//! | `listen`, `findings` | for `dwell gate`: what is sent and how it is read, without publishing |
 //!
 //! An event is accepted when the bus confirmed it, and nothing lives only here: a gateway that dies costs its senders a
 //! repetition, which is harmless. So there is no database, and any number of gateways may stand side by side.
@@ -22,8 +23,10 @@ mod cloud_events;
 mod events;
 mod examine;
 mod filters;
+pub mod findings;
 pub mod gates;
 mod lines;
+pub mod listen;
 mod metrics;
 mod ndjson;
 mod problem;

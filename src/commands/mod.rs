@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 mod files;
+pub mod gate;
 pub mod publish;
 mod queues;
 pub mod replay;

@@ -1,35 +1,35 @@
-//! `dwell publish`: sends files of gate events to the queues of their directions.
+//! `dwell publish`: sends files of gate events to the queues of their directions, or by HTTP to a gateway (`http`).
 //!
 //! The original JSON text is sent. The order of the file is kept within each queue. Both queues are filled
 //! concurrently, in bounded batches, each confirmed before the next one.
 
 mod confirms;
+mod http;
+mod packing;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bus::{Message, Queue};
+use bus::Queue;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use event_files::{Item, Observer, RefusedLines, Verdict, atomic_file};
 use parking::Direction;
 use parking::readable::counted;
-use parking::wire::{MAX_BODY_BYTES, MAX_EVENTS_OF_MESSAGE, write_event};
+use parking::wire::{MAX_EVENTS_OF_MESSAGE, write_event};
 use service_kit::ServiceContext;
 use service_kit::traces::Traces;
 use settings::Settings;
 use tokio::sync::mpsc;
 
 use self::confirms::Confirms;
+use self::packing::{Batch, Packer};
 use crate::commands::files;
 use crate::commands::queues::{self, Queues};
 use crate::terminal::progress::Progress;
 
 const EVENTS_PER_MESSAGE: &str = "events-per-message";
-/// A batch has at most this many messages, and is sent when it has this many bytes.
-const BATCH_MESSAGES: usize = 1_000;
-const BATCH_BYTES: usize = 1024 * 1024;
 /// The maximum of batches per queue that wait between the file and the bus.
 const BATCHES_WAITING_MAX: usize = 4;
 /// Nothing consumes from the embedded bus meanwhile, so a batch that waits longer waits for ever.
@@ -41,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   dwell publish events.ndjson --amqp-url amqp://guest:guest@127.0.0.1:5672
   dwell publish 2024-*.csv.gz --events-per-message 100 --refused refused.csv
+  dwell publish events.ndjson --http http://gateway:8080
   generate-events | dwell publish -";
 
 const AFTER: &str = "\
@@ -49,8 +50,10 @@ DWELL_DATA_DIR, which no running dwell may use meanwhile; the next dwell that st
 DWELL_AMQP_URL, reads them. A folder that is not named and has no embedded queues is refused: nothing would ever read
 them. Publishing a file twice does no harm: known events change nothing.
 
+--http sends them to a gateway instead, in parts of a thousand; each part is repeated until the gateway has confirmed it.
+
 Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent); 2 unknown
-flag; 69 RabbitMQ does not answer, a running dwell has the embedded queues, or there are none; 78 wrong settings.";
+flag; 69 RabbitMQ or the gateway does not answer, a running dwell has the embedded queues, or there are none; 78 wrong settings.";
 
 /// Why publishing failed.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,9 @@ pub enum Error {
         /// The queue.
         queue: String,
     },
+    /// The gateway took no more.
+    #[error("not everything was published")]
+    Http(#[from] http::Error),
     /// The reading panicked: a defect of the program.
     #[error("publishing broke off")]
     BrokenOff(#[from] tokio::task::JoinError),
@@ -86,6 +92,7 @@ pub fn command() -> Command {
         .before_help(EXAMPLES)
         .after_help(AFTER)
         .args(files::arguments())
+        .arg(http::flag().conflicts_with(EVENTS_PER_MESSAGE))
         .arg(
             Arg::new(EVENTS_PER_MESSAGE)
                 .long(EVENTS_PER_MESSAGE)
@@ -103,6 +110,11 @@ pub fn command() -> Command {
 /// An input can't be read, the bus can't be used, or lines were refused and not collected.
 pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
     let (files, refused) = files::read(matches).map_err(Error::from)?;
+    if let Some(address) = http::address(matches) {
+        let progress = Progress::of_bytes("publishing", event_files::total_bytes(&files));
+        let verdict = http::publish(address, files, refused.as_deref(), &progress, context).await?;
+        return Ok(verdict.check()?);
+    }
     let events_per_message = matches.get_one::<u32>(EVENTS_PER_MESSAGE).map_or(1, |count| *count as usize);
     let queues = Queues::open_to_publish(settings, context).map_err(Error::from)?;
     let progress = Progress::of_bytes("publishing", event_files::total_bytes(&files));
@@ -233,80 +245,6 @@ fn read_events(
         }
     }
     failed.map_or(Ok((events, refused)), |error| Err(error.into()))
-}
-
-/// Messages that are confirmed together.
-#[derive(Debug, Default)]
-struct Batch {
-    messages: Vec<Message>,
-    events: u64,
-}
-
-/// Packs events into messages and messages into batches.
-#[derive(Debug)]
-struct Packer {
-    batches: mpsc::Sender<Batch>,
-    events_per_message: usize,
-    /// The current message: events, separated by commas.
-    body: Vec<u8>,
-    events: usize,
-    batch: Batch,
-    batch_bytes: usize,
-}
-
-impl Packer {
-    fn new(batches: mpsc::Sender<Batch>, events_per_message: usize) -> Self {
-        Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Batch::default(), batch_bytes: 0 }
-    }
-
-    /// Breaks if the batches have no receiver.
-    fn add(&mut self, json: &[u8]) -> ControlFlow<()> {
-        // Room for the brackets of an array and a comma.
-        let is_full = self.events == self.events_per_message || self.body.len() + json.len() + 3 > MAX_BODY_BYTES;
-        if self.events > 0 && is_full {
-            self.end_message()?;
-        }
-        if self.events > 0 {
-            self.body.push(b',');
-        }
-        self.body.extend_from_slice(json);
-        self.events += 1;
-        if self.events == self.events_per_message { self.end_message() } else { ControlFlow::Continue(()) }
-    }
-
-    /// Sends the current batch.
-    fn flush(&mut self) -> ControlFlow<()> {
-        if self.events > 0 {
-            self.end_message()?;
-        }
-        self.end_batch()
-    }
-
-    fn end_message(&mut self) -> ControlFlow<()> {
-        let mut body = std::mem::take(&mut self.body);
-        if self.events > 1 {
-            body.insert(0, b'[');
-            body.push(b']');
-        }
-        self.batch.events += self.events as u64;
-        self.events = 0;
-        self.batch_bytes += body.len();
-        self.batch.messages.push(Message::new(body));
-        if self.batch.messages.len() >= BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES {
-            return self.end_batch();
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn end_batch(&mut self) -> ControlFlow<()> {
-        self.batch_bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
-        if batch.messages.is_empty() || self.batches.blocking_send(batch).is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
 }
 
 #[cfg(test)]

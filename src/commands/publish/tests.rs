@@ -1,6 +1,7 @@
 //! How events are packed, and how progress is shown.
 
-use bus::{BusConfig, embedded};
+use bus::{BusConfig, Message, embedded};
+use parking::wire::MAX_BODY_BYTES;
 
 use super::*;
 
