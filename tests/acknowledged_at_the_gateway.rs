@@ -169,3 +169,29 @@ async fn what_a_gateway_acknowledged_survives_that_it_and_rabbitmq_are_killed() 
     let lost: Vec<_> = acknowledged.difference(&there).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged events are lost: {lost:?}", lost.len(), acknowledged.len());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: ci/test"]
+async fn a_file_is_published_through_a_gateway_that_is_killed_meanwhile() {
+    const EVENTS: u64 = 30_000;
+    let folder = tempfile::tempdir().unwrap();
+    let amqp_url = RabbitMq::shared().await.unwrap().vhost("publish-http").await.unwrap();
+    let file = folder.path().join("events.ndjson");
+    std::fs::write(&file, (0..EVENTS).map(|number| event(number) + "\n").collect::<Vec<_>>().concat()).unwrap();
+    let port = free_port();
+    let mut program = gateway(&amqp_url, port, folder.path());
+    ready(port).await;
+    let publish = Program::new(testbed::binary("dwell").unwrap()).arg("publish").arg(file.to_str().unwrap());
+    let mut publish = publish.arg("--http").arg(format!("http://127.0.0.1:{port}")).start().unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    program.kill().unwrap();
+    program = gateway(&amqp_url, port, folder.path());
+
+    let status = publish.wait(PATIENCE).await.unwrap();
+
+    let said = publish.output();
+    assert!(status.success() && said.contains("30,000 events accepted by http://127.0.0.1:"), "{said}");
+    program.kill().unwrap();
+    let there = plates(&amqp_url).await;
+    assert_eq!((0..EVENTS).map(plate).filter(|plate| !there.contains(plate)).count(), 0);
+}
