@@ -60,11 +60,7 @@ async fn an_event_and_a_plate_are_explained_on_one_screen() {
 
     let unknown = explain(&["9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "--api", &api]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(
-        text(&unknown.stderr).contains("no event that is recorded has the id 9b810e76"),
-        "{}",
-        text(&unknown.stderr)
-    );
+    assert!(text(&unknown.stderr).contains("no recorded event has the id 9b810e76"), "{}", text(&unknown.stderr));
     let stranger = explain(&["ZZZZ-0001-ZZ", "--api", &api]);
     assert_eq!(stranger.status.code(), Some(1));
     assert!(text(&stranger.stderr).contains("no session of this plate is known"), "{}", text(&stranger.stderr));

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 26] = [
     "benches",
     "correlator",
     "crates/access",
+    "crates/api",
     "crates/bus",
     "crates/camera-formats",
     "crates/event-files",
@@ -33,6 +34,7 @@ const SOURCES: [&str; 24] = [
     "exit-service",
     "gateway",
     "src",
+    "summary-api",
     "tests",
 ];
 /// The files and folders of the deployment, all of whose text is read.

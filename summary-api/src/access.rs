@@ -11,36 +11,36 @@ use subtle::ConstantTimeEq;
 /// The access to `/internal/v1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// No check: only for an address on loopback.
+    /// Does not check: only for a loopback address.
     Open,
     /// Requires this secret as a bearer token.
     Token(Redacted),
-    /// Refuses all: the address is reachable from other machines and there is no secret.
+    /// Refuses all requests: other machines reach the address, and there is no secret.
     Closed,
 }
 
 impl Access {
-    /// Whether a request with these headers may pass.
+    /// Checks the headers of a request.
     ///
     /// # Errors
-    /// Why not, and what to set.
+    /// The request is refused; the problem states why, and the setting to change.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         match self {
             Self::Open => Ok(()),
             Self::Closed => Err(Problem::new(
                 Kind::Forbidden,
-                "this summary API listens beyond loopback and has no DWELL_INTERNAL_TOKEN, so /internal/v1 is closed: \
-                 set the same token for it and its correlators",
+                "/internal/v1 is closed, because this summary API listens beyond loopback without DWELL_INTERNAL_TOKEN: set \
+                 one token for it and its correlators",
             )),
             Self::Token(expected) => match bearer(headers) {
                 Some(shown) if bool::from(shown.as_bytes().ct_eq(expected.expose().as_bytes())) => Ok(()),
                 Some(_) => Err(Problem::new(
                     Kind::Unauthorized,
-                    "the bearer token is not this summary API's: set the same DWELL_INTERNAL_TOKEN on both sides",
+                    "the bearer token is not the DWELL_INTERNAL_TOKEN of this summary API: set one token on both sides",
                 )),
                 None => Err(Problem::new(
                     Kind::Unauthorized,
-                    "the header Authorization: Bearer is missing: set the same DWELL_INTERNAL_TOKEN on both sides",
+                    "the header Authorization: Bearer is missing: set one DWELL_INTERNAL_TOKEN on both sides",
                 )),
             },
         }
@@ -48,7 +48,7 @@ impl Access {
 }
 
 impl Access {
-    /// Which requests the listener serves: a correlator that shows the secret may call the API by any name.
+    /// The guard of the listener. A correlator with the secret may use any `Host`.
     pub(crate) fn guard(self, hosts: PublicHosts, is_page: fn(&str) -> bool) -> Guard {
         let trusts = move |path: &str, headers: &HeaderMap| {
             path.starts_with("/internal/") && matches!(self, Self::Token(_)) && self.check(headers).is_ok()

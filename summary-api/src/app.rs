@@ -1,7 +1,7 @@
 //! The summary API as one router: the routes of the API, the operator's page, and the layers around both.
 //!
-//! The layers: a problem for every error, or a page for a browser; a deadline; no panic that reaches the client; durations
-//! in the metrics; headers that keep responses out of caches.
+//! The layers: a problem for every error, or a page for a browser; a deadline; no panic that reaches the client;
+//! durations in the metrics; headers that keep responses out of caches.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -32,28 +32,28 @@ use crate::live::feed::Live;
 use crate::metrics::RequestMetrics;
 use crate::{correlators, limits, live, openapi, reference, rest};
 
-/// The longest that a request may take, its body included. Each step within has a shorter deadline of its own.
+/// The deadline of a request, including its body. Each step of a request has a shorter deadline of its own.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
-/// The label of requests that no route takes.
+/// The label of requests without a route.
 const OTHER: &str = "other";
 
-/// What answers once the ledger is open. Cheap to clone.
+/// The routes and the service of an open ledger. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Open {
     routes: Router,
     service: Service,
 }
 
-/// Whether the ledger is open yet, and then what answers.
+/// Set when the ledger is open.
 pub(crate) type Opening = Arc<OnceLock<Open>>;
 
-/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`; answers are kept in this process.
+/// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`, and a query cache in this process.
 pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
     let open = open(service, access, QueryCache::in_memory(service, context), context);
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
-/// All routes but `/metrics`, `/livez` and `/readyz`, with their limits and durations among the metrics.
+/// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations.
 pub(crate) fn open(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
@@ -74,7 +74,7 @@ pub(crate) fn open(service: &Service, access: Access, answers: QueryCache, conte
     Open { routes, service: service.clone() }
 }
 
-/// All routes of programs but those of `service_kit`.
+/// All API routes except those of `service_kit`.
 fn routes(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Router {
     let correlators = correlators::routes().with_state(Internal::new(service.clone(), access));
     let live = live::routes().with_state(Live::start(service, context));
@@ -84,12 +84,12 @@ fn routes(service: &Service, access: Access, answers: QueryCache, context: &Serv
     openapi::serve(router.merge(reference::routes()))
 }
 
-/// Whether a path is one that a link of another site may lead to.
+/// Whether a link on another site may open this path.
 pub(crate) fn is_page(path: &str) -> bool {
     operator_page::is_page(path) || path == reference::PATH
 }
 
-/// The routes of a process whose ledger is not open yet: 503 until `opening` holds those that answer.
+/// The routes of a process that is opening its ledger: they return 503 until `opening` is set.
 pub(crate) fn waiting(opening: Opening, context: &ServiceContext) -> Router {
     let begun = Arc::clone(&opening);
     let forward = move |request: Request| {
@@ -111,8 +111,8 @@ fn never_fails(response: Result<Response, Infallible>) -> Response {
     response.unwrap_or_else(|never| match never {})
 }
 
-/// The inner router has taken away the body that answers a HEAD, and says its length where it is known. The outer one
-/// would take a stream for an empty body, and say so.
+/// The inner router removes the body of a response to HEAD and sets its length if known. For a stream without a length,
+/// the outer router would set `Content-Length: 0`; an empty stream as the body prevents that.
 fn with_unknown_length(method: &Method, response: Response) -> Response {
     if method == Method::HEAD && !response.headers().contains_key(header::CONTENT_LENGTH) {
         return response.map(|_| Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()));
@@ -126,7 +126,7 @@ fn whole(api: Router, opening: Opening, context: &ServiceContext) -> Router {
     api.merge(observability).merge(operator_page::assets()).layer(from_fn_with_state(finishing, finish))
 }
 
-/// Runs a route within its deadline, catches its panic and measures it.
+/// Runs a route with its deadline, catches its panic and measures its duration.
 async fn observe(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
@@ -134,7 +134,7 @@ async fn observe(State(metrics): State<RequestMetrics>, request: Request, next: 
     let running = tokio::time::timeout(REQUEST_DEADLINE, next.run(request));
     let response = match AssertUnwindSafe(running).catch_unwind().await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::new(Kind::Unavailable, "the request took too long").into_response(),
+        Ok(Err(_)) => Problem::new(Kind::Unavailable, "the request exceeded its deadline").into_response(),
         Err(_) => {
             tracing::error!(route = path.as_ref().map_or(OTHER, MatchedPath::as_str), method, "a route panicked");
             Problem::new(Kind::Internal, Kind::Internal.meaning()).into_response()
@@ -145,7 +145,7 @@ async fn observe(State(metrics): State<RequestMetrics>, request: Request, next: 
     response
 }
 
-/// A client may invent methods; a label may not.
+/// The label of a method. Unknown methods share one label, so that clients can't create series.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -159,25 +159,25 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// The state of an error page, which shows the health like every page.
+/// The state of [`finish`]: an error page shows the health like every page.
 #[derive(Debug, Clone)]
 struct Finishing {
     health: Health,
     opening: Opening,
 }
 
-/// Converts the remaining errors, those of the framework included, to problems (pages for browsers), adds entity tags and security
-/// headers.
+/// Converts the remaining errors, including those of the framework, to problems (pages for browsers); adds entity tags
+/// and security headers.
 async fn finish(State(finishing): State<Finishing>, request: Request, next: Next) -> Response {
     let is_readiness = request.uri().path() == "/readyz";
     let wants_page = operator_page::is_wanted(&request);
     let tagged = Tagged::of(&request);
     let mut response = next.run(request).await;
     let is_error = is_error(&response);
-    let told = [problem::MEDIA_TYPE, GRAPHQL_MEDIA_TYPE];
-    let is_told =
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|value| told.iter().any(|told| value == told));
-    if is_error && !is_told && !is_readiness {
+    let formatted = [problem::MEDIA_TYPE, GRAPHQL_MEDIA_TYPE];
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_formatted = content_type.is_some_and(|value| formatted.iter().any(|formatted| value == formatted));
+    if is_error && !is_formatted && !is_readiness {
         let allow = response.headers_mut().remove(header::ALLOW);
         response = problem::of_status(response.status());
         if let Some(allow) = allow {

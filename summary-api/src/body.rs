@@ -23,12 +23,12 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The content type for the detail of a problem, quoted.
-pub(super) fn told(media_type: &str) -> String {
+/// Describes the content type for the detail of a problem.
+pub(super) fn described(media_type: &str) -> String {
     if media_type.is_empty() {
-        "there is no Content-Type".to_owned()
+        "the request has no Content-Type".to_owned()
     } else {
-        format!("this is {}", api::parameters::quoted(media_type))
+        format!("the Content-Type is {}", api::parameters::quoted(media_type))
     }
 }
 
@@ -37,18 +37,18 @@ pub(super) fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// The whole body, of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
-/// It is encoded, is larger, or does not arrive.
+/// The body is encoded, is larger, or does not arrive.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
     read_keeping(headers, body, limit, |_| Ok(())).await
 }
 
-/// Like [`read`], but asks `keep` before it keeps this many more bytes in memory.
+/// Like [`read`], but calls `keep` with the size of each part before it stores that part in memory.
 ///
 /// # Errors
-/// It is encoded, is larger, does not arrive, or may not be kept.
+/// The body is encoded, is larger, does not arrive, or `keep` refuses a part.
 pub(super) async fn read_keeping(
     headers: &HeaderMap,
     body: Body,
@@ -74,13 +74,13 @@ pub(super) async fn read_keeping(
     if size > limit {
         return Err(Problem::new(
             Kind::TooLarge,
-            format!("the body is larger than the {limit} bytes that this route takes"),
+            format!("the body is larger than {limit} bytes, the limit of this route"),
         ));
     }
     Ok(whole.into())
 }
 
-/// Refuses a body that is compressed, or encoded in any other way: its bytes would count as the content itself.
+/// Refuses a body that is compressed or otherwise encoded: the routes would parse its encoded bytes.
 fn not_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     let values = headers.get_all(header::CONTENT_ENCODING).iter();
     let encodings = values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).map(str::trim);
@@ -94,16 +94,17 @@ fn not_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The server gives up a body that takes too long with an error of its own; all others are the connection's.
+/// The problem of a body that did not arrive. An error without a hyper error as its cause is the server's deadline; all
+/// others come from the connection.
 fn not_whole(error: &axum::Error) -> Problem {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause.filter(|error| !error.is::<hyper::Error>()) {
         cause = error.source();
     }
     if cause.is_some() {
-        Problem::new(Kind::Malformed, "the body broke off or is not framed as HTTP/1.1 wants it")
+        Problem::new(Kind::Malformed, "the body was cut off or has invalid HTTP/1.1 framing")
     } else {
-        Problem::new(Kind::TooSlow, "the body did not arrive whole and in time")
+        Problem::new(Kind::TooSlow, "the body did not arrive completely before the deadline")
     }
 }
 
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_may_be_as_large_as_its_limit_and_no_larger() {
+    async fn a_body_larger_than_its_limit_is_refused() {
         let read = async |size: usize| {
             read(&HeaderMap::new(), Body::from(vec![b'x'; size]), 1_000).await.map(|body| body.len())
         };
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_the_server_has_given_up_is_too_slow() {
+    async fn a_body_that_misses_the_servers_deadline_is_too_slow() {
         let given_up = futures::stream::iter([Ok("{"), Err("the request body did not arrive within 15 s")]);
         let read = read(&HeaderMap::new(), Body::from_stream(given_up), 1_000).await;
         assert_eq!(read.unwrap_err().status(), 408);

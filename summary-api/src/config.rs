@@ -9,55 +9,55 @@ use settings::{Error, Listen, PublicHosts, Redacted, Settings};
 
 use crate::access::Access;
 
-/// The port when nobody says another one.
+/// The default port.
 const PORT: u16 = 5000;
 /// The file of the embedded ledger, in the data folder.
 const LEDGER_FILE: &str = "ledger.sqlite";
 
-/// Where the ledger is.
+/// The location of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LedgerPlace {
-    /// A SQLite file in the data folder, which is then this process's alone.
+    /// A SQLite file in the data folder, which this process locks.
     Embedded(PathBuf),
-    /// Where `DWELL_DATABASE_URL` says.
+    /// The value of `DWELL_DATABASE_URL`.
     At(Redacted),
 }
 
-/// Where answers of GraphQL are kept.
+/// The backend of the GraphQL query cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AnswerCache {
-    /// Nowhere: every request is executed.
+    /// No cache: every request is executed.
     Off,
-    /// In this process.
+    /// The memory of this process.
     Memory,
-    /// In a Redis that the processes of one ledger share.
+    /// A Redis that the processes of one ledger share.
     Redis(Redacted),
 }
 
 /// The configuration of the summary API.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the ledger is.
+    /// The location of the ledger.
     pub(crate) ledger: LedgerPlace,
-    /// Where answers of GraphQL are kept.
+    /// The backend of the GraphQL query cache.
     pub(crate) answer_cache: AnswerCache,
     /// The address of the API.
     pub listen: Listen,
-    /// The host names that the API is reached by.
+    /// The host names by which clients reach the API.
     pub public_hosts: PublicHosts,
-    /// The rules that were given; the others are the ledger's.
+    /// The rules that are set; the ledger has the others.
     pub rules: GivenRules,
-    /// The lots that are known beforehand.
+    /// The configured lots.
     pub lots: Lots,
-    /// The secret that correlators show.
+    /// The shared secret of correlators and summary API.
     pub internal_token: Option<Redacted>,
 }
 
 impl Config {
-    /// Reads and checks everything.
+    /// Reads and checks the settings.
     ///
     /// # Errors
-    /// The first setting that is wrong, its value (without secrets) and what is allowed.
+    /// The first invalid setting, its value (without secrets) and what is allowed.
     pub fn read(settings: &Settings) -> Result<Self, Error> {
         let lots = settings.lots(&settings::LOTS)?;
         Ok(Self {
@@ -71,7 +71,7 @@ impl Config {
         })
     }
 
-    /// The address of the ledger, as [`ledger::open`] takes it.
+    /// The URL of the ledger for [`ledger::open`].
     pub fn database_url(&self) -> Redacted {
         match &self.ledger {
             LedgerPlace::Embedded(folder) => Redacted::url(format!("sqlite:{}", folder.join(LEDGER_FILE).display())),
@@ -79,7 +79,7 @@ impl Config {
         }
     }
 
-    /// The file of the embedded ledger; `None` when the ledger is where a setting says.
+    /// The file of the embedded ledger; `None` if a setting names another ledger.
     pub fn embedded_ledger(&self) -> Option<PathBuf> {
         match &self.ledger {
             LedgerPlace::Embedded(folder) => Some(folder.join(LEDGER_FILE)),
@@ -87,7 +87,7 @@ impl Config {
         }
     }
 
-    /// The Redis that keeps answers of GraphQL, if one does.
+    /// The URL of the Redis of the query cache, if it is configured.
     pub fn answer_redis(&self) -> Option<&Redacted> {
         match &self.answer_cache {
             AnswerCache::Redis(url) => Some(url),
@@ -95,12 +95,12 @@ impl Config {
         }
     }
 
-    /// Whether `/internal/v1` is closed: others reach this address, and there is no secret.
+    /// Whether `/internal/v1` is closed: other machines reach the address, and there is no secret.
     pub fn is_closed(&self) -> bool {
         self.access() == Access::Closed
     }
 
-    /// Who may use `/internal/v1`.
+    /// The access to `/internal/v1`.
     pub(crate) fn access(&self) -> Access {
         match &self.internal_token {
             Some(token) => Access::Token(token.clone()),
@@ -115,7 +115,7 @@ fn ledger_place(settings: &Settings) -> Result<LedgerPlace, Error> {
         return Ok(LedgerPlace::Embedded(PathBuf::from(settings.required(&settings::DATA_DIR)?)));
     };
     match url.strip_prefix("sqlite:") {
-        Some("") => Err(settings.wrong(&settings::DATABASE_URL, "it names no file")),
+        Some("") => Err(settings.wrong(&settings::DATABASE_URL, "expected a path after sqlite:")),
         Some(_) => Ok(LedgerPlace::At(Redacted::url(url))),
         None => Ok(LedgerPlace::At(settings.required_url(&settings::DATABASE_URL, &["postgres", "postgresql"])?)),
     }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn without_settings_the_ledger_is_embedded_and_only_this_machine_reaches_the_api() {
+    fn without_settings_the_ledger_is_embedded_and_the_api_is_on_loopback() {
         let config = read(&[]).unwrap();
         assert_eq!(config.database_url().expose(), "sqlite:./dwell-data/ledger.sqlite");
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_kept_where_the_setting_says() {
+    fn the_setting_selects_the_backend_of_the_query_cache() {
         let url = "redis://:hidden@cache:6379/1";
         for (value, expected) in
             [("off", AnswerCache::Off), ("memory", AnswerCache::Memory), (url, AnswerCache::Redis(Redacted::url(url)))]
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_setting_and_without_its_secret() {
+    fn an_error_names_the_setting_and_never_the_secret() {
         let refusal = |name, value| read(&[(name, value)]).unwrap_err();
         for (name, value) in [
             ("DWELL_DATABASE_URL", "mysql://user:hidden@host/db"),

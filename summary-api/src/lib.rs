@@ -3,12 +3,12 @@
 //! - `rest`: `/api/v1` and `POST /save_summary`; `correlators`: `/internal/v1`.
 //! - `graphql`: the GraphQL schema and its query cache.
 //! - `live`: the live feed of committed changes.
-//! - `openapi`, `reference`: the description of the API, for programs and for people.
+//! - `openapi`, `reference`: the OpenAPI description, and a page that shows it.
 //! - `app`: all routes and the operator's page as one router, with their common layers.
 //! - [`Config`]: the configuration.
 //!
-//! Start reading at [`run`] and [`router`]. Matching is in the crate `matching`, which the correlator calls; recording and
-//! reading sessions is in `sessions`, the JSON views are in `api`, and the operator's page is in `operator-page`.
+//! Start reading at [`run`] and [`router`]. Matching is in the crate `matching`, which the correlator calls; recording
+//! and reading sessions is in `sessions`, the JSON views are in `api`, and the operator's page is in `operator-page`.
 
 mod access;
 mod app;

@@ -1,10 +1,10 @@
-//! The limits of the HTTP side, as the metric `dwell_limit` shows them. The service shows its own.
+//! The limits of the HTTP side, for the metric `dwell_limit`. `sessions` adds its own limits.
 
 use recorder::wire;
 
 use crate::{correlators, graphql, live, rest};
 
-/// The limits of all parts, by name; the unit ends each name.
+/// All limits by name; each name ends with its unit.
 pub(crate) fn all() -> Vec<(&'static str, u64)> {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let mut limits = vec![

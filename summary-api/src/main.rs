@@ -1,4 +1,4 @@
-//! The summary API alone, in a process of its own.
+//! The program `summary-api`: the summary API in a process of its own.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ Examples:
   summary-api --database-url postgres://dwell:dwell@127.0.0.1:5432/dwell --lots lots.toml
   summary-api healthcheck";
 
-/// What it reads besides.
+/// The settings that it reads besides those of all services.
 const OWN: &[&Setting] = &[
     &INTERNAL_TOKEN,
     &DATABASE_URL,
@@ -27,7 +27,7 @@ const OWN: &[&Setting] = &[
 ];
 
 fn main() -> ExitCode {
-    let about = "The ledger of parking sessions, and the HTTP API that records and answers";
+    let about = "The ledger of parking sessions, and the HTTP API that records and reads them";
     let command = settings::command("summary-api", about).before_help(EXAMPLES);
     let command = settings::with_default(command, &LISTEN, "127.0.0.1:5000");
     let command = settings::reading(command, &[OF_SERVICES, OWN]);

@@ -1,9 +1,9 @@
-//! What is measured of requests, by route, method and class of status; never by path.
+//! Request metrics by route, method and status class; never by path, which clients choose.
 
 use prometheus::HistogramVec;
 use service_kit::metrics::{self as kit, LATENCY_BUCKETS, Registry};
 
-/// How long requests take.
+/// The durations of requests.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestMetrics {
     durations: HistogramVec,
@@ -14,19 +14,19 @@ impl RequestMetrics {
         let durations = kit::histogram_vec(
             registry,
             "dwell_http_request_duration_seconds",
-            "From the head of a request until its answer begins",
+            "Duration from the head of a request to the start of its response",
             LATENCY_BUCKETS,
             &["route", "method", "status"],
         );
         Self { durations: durations.expect("this name is registered here only, always in one form") }
     }
 
-    /// A route that will answer. Its series is there from the start, at 0, so that a rate never begins with a gap.
+    /// Creates the series of a route at 0, so that a rate has no gap at the first request.
     pub(crate) fn expect_route(&self, route: &str, method: &str) {
         self.durations.with_label_values(&[route, method, "2xx"]);
     }
 
-    /// A request was answered.
+    /// Records the response to a request.
     pub(crate) fn answered(&self, route: &str, method: &str, status: u16, seconds: f64) {
         let class = match status / 100 {
             1 => "1xx",

@@ -1,6 +1,6 @@
-//! Opens the ledger that the settings name, for a command while no summary API runs.
+//! Opens the configured ledger for a command, while no summary API runs.
 //!
-//! The ledger must be there already, and its lock free. Serving it is [`run`](crate::run)'s.
+//! The ledger has to exist, and its lock has to be free. [`run`](crate::run) serves a ledger.
 
 use service_kit::data_folder::{self, DataFolder};
 use service_kit::{ServiceContext, Unavailable};
@@ -9,32 +9,32 @@ use settings::Settings;
 
 use crate::config::{Config, LedgerPlace};
 
-/// Why the ledger can't be opened.
+/// The ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting is wrong, or does not fit the ledger.
+    /// A setting is invalid, or contradicts the ledger.
     #[error("the ledger can't be opened")]
     Config(#[from] settings::Error),
-    /// The data folder is in use, or can't be used.
+    /// The data folder is locked or not usable.
     #[error("the ledger can't be opened")]
     Folder(#[from] data_folder::Error),
-    /// The ledger is unreachable, in use or damaged.
+    /// The ledger is down, in use or damaged.
     #[error("the ledger can't be opened")]
     Ledger(#[source] Unavailable),
 }
 
-/// A ledger that was opened for a command, alone.
+/// A ledger that a command has opened.
 #[derive(Debug)]
 pub struct Offline {
-    /// What can be asked.
+    /// The service over the ledger.
     pub service: Service,
     _folder: Option<DataFolder>,
 }
 
-/// Opens the ledger; `None` when there is none, and none is made.
+/// Opens the ledger; `None` if there is none. Never creates one.
 ///
 /// # Errors
-/// The settings are wrong, the ledger is in use, away or damaged.
+/// The settings are invalid, or the ledger is in use, down or damaged.
 pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Option<Offline>, Error> {
     let config = Config::read(settings)?;
     let folder = match &config.ledger {

@@ -1,4 +1,4 @@
-//! The description of the API, OpenAPI 3.1, made from the routes: `GET /openapi.json`.
+//! The OpenAPI 3.1 description of the API, generated from the routes: `GET /openapi.json`.
 
 use api::problem::{self, Fault, Kind, ProblemView};
 use axum::Router;
@@ -13,25 +13,25 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{correlators, graphql, live, rest};
 
-/// The description of the API as a whole, and the routes of other crates.
+/// The general part of the description, and the routes of `service_kit`.
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(
         title = "Dwell summary API",
-        description = "Parking sessions: which exit belongs to which entry, and how long the stay was. Every error is an \
-                       application/problem+json (RFC 9457). Before any route, a request for a foreign host is answered \
-                       with 421, one of a web page of another site with 403, and one without a valid Host with 400.",
+        description = "Parking sessions: matched entries and exits of vehicles, with their dwell times. Every error is an \
+                       application/problem+json (RFC 9457). A request for a foreign host gets 421, a request of a web \
+                       page of another site 403, and a request without a valid Host 400.",
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(description_of_itself, metrics, livez, readyz),
     components(schemas(ProblemView, Fault)),
     tags(
-        (name = "sessions", description = "One stay each"),
-        (name = "changes", description = "What changed, for those who follow: polled or live"),
-        (name = "lots", description = "Car parks: who is inside, what happened by hour and day, and how the gates do"),
-        (name = "graphql", description = "The same questions in one language"),
-        (name = "operation", description = "How things stand, for people and machines that run it"),
-        (name = "internal", description = "For correlators; needs DWELL_INTERNAL_TOKEN beyond loopback"),
+        (name = "sessions", description = "Parking sessions; each is one stay"),
+        (name = "changes", description = "Changes to sessions, by polling or as a live feed"),
+        (name = "lots", description = "Car parks: occupancy, statistics by hour and day, and the health of gates"),
+        (name = "graphql", description = "The queries of the REST API as GraphQL"),
+        (name = "operation", description = "Status, health, metrics and rules, for operators"),
+        (name = "internal", description = "Routes of correlators; beyond loopback they need DWELL_INTERNAL_TOKEN"),
     ),
     modifiers(&InternalToken),
 )]
@@ -46,30 +46,30 @@ impl Modify for InternalToken {
     }
 }
 
-/// This description.
+/// Returns this description.
 #[utoipa::path(get, path = "/openapi.json", tag = "operation",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)))]
 #[expect(dead_code, reason = "carries the description of a route that `serve` adds")]
 fn description_of_itself() {}
 
-/// Metrics for Prometheus, text format 0.0.4.
+/// Returns the metrics in the Prometheus text format 0.0.4.
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, description = "All metrics of this process", body = String, content_type = "text/plain")))]
 #[expect(dead_code, reason = "carries the description of a route of service_kit")]
 fn metrics() {}
 
-/// Whether the process runs.
+/// Liveness: the process runs.
 #[utoipa::path(get, path = "/livez", tag = "operation",
-    responses((status = 200, description = "It runs", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The process runs", body = String, content_type = "text/plain")))]
 #[expect(dead_code, reason = "carries the description of a route of service_kit")]
 fn livez() {}
 
-/// Whether all that is needed is up.
+/// Readiness: all required dependencies are up.
 #[utoipa::path(get, path = "/readyz", tag = "operation",
-    params(("verbose" = Option<String>, Query, description = "Say what is up and what is not")),
+    params(("verbose" = Option<String>, Query, description = "List the state of each dependency")),
     responses(
         (status = 200, description = "Ready", body = String, content_type = "text/plain"),
-        (status = 503, description = "Not ready, or stopping", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not ready, or shutting down", body = String, content_type = "text/plain"),
     ))]
 #[expect(dead_code, reason = "carries the description of a route of service_kit")]
 fn readyz() {}
@@ -84,7 +84,7 @@ pub fn openapi() -> Description {
     description
 }
 
-/// Adds to each operation the problems that it may answer with.
+/// Adds the possible problems to each operation.
 fn add_problems(description: &mut Description) {
     for (path, item) in &mut description.paths.paths {
         let is_kit = matches!(path.as_str(), "/metrics" | "/livez" | "/readyz" | "/openapi.json");
@@ -100,14 +100,14 @@ fn add_problems(description: &mut Description) {
     }
 }
 
-/// Adds the answer to a client that has the same bytes already, where the answer is JSON.
+/// Adds 304 to an operation with a JSON response.
 fn add_not_modified(operation: &mut Operation) {
     let is_json = |response: &RefOr<Response>| match response {
         RefOr::T(response) => response.content.contains_key("application/json"),
         RefOr::Ref(_) => false,
     };
     if operation.responses.responses.get("200").is_some_and(is_json) {
-        let description = "If-None-Match has the ETag of the answer, which is left out";
+        let description = "Not modified: If-None-Match contains the ETag of the response";
         let response = ResponseBuilder::new().description(description).build();
         operation.responses.responses.insert("304".to_owned(), response.into());
     }
@@ -143,9 +143,9 @@ fn add_problem(operation: &mut Operation, kind: Kind) {
     operation.responses.responses.insert(status, response.into());
 }
 
-/// Serves the description beside the routes that it describes.
+/// Adds the route that serves the description.
 pub(super) fn serve(router: Router) -> Router {
-    let json = Bytes::from(serde_json::to_vec(&openapi()).expect("a description is always JSON"));
+    let json = Bytes::from(serde_json::to_vec(&openapi()).expect("a description is always valid JSON"));
     let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], json.clone()));
     router.route("/openapi.json", get(answer))
 }

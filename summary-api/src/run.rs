@@ -1,7 +1,7 @@
-//! The summary API as a process: opens the port, then the ledger, and serves until the stop.
+//! The summary API as a process: opens the port, then the ledger, and serves until the shutdown.
 //!
-//! The port opens before the ledger, so that `/livez`, `/readyz` and `/metrics` answer while PostgreSQL is down; all other
-//! routes answer 503 until then. `service_kit` handles flags, logs and signals.
+//! The port opens before the ledger, so that `/livez`, `/readyz` and `/metrics` answer while PostgreSQL is down; all
+//! other routes answer 503 until then. `service_kit` handles flags, logs and signals.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::graphql::cache::QueryCache;
 
 /// The name of the service.
 const NAME: &str = "summary-api";
-/// The name of the task that serves.
+/// The name of the serving task.
 pub const TASK: &str = "summary API";
 
 /// Why the summary API could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting is wrong, or does not fit the ledger.
+    /// A setting is invalid, or contradicts the ledger.
     #[error("the summary API can't start")]
     Config(#[from] settings::Error),
     /// The port can't be opened.
@@ -36,18 +36,18 @@ pub enum Error {
     /// The data folder can't be used.
     #[error("the summary API can't start")]
     Folder(#[from] data_folder::Error),
-    /// The ledger can't be used, and waiting would not help.
+    /// The ledger can't be used, and a retry would not help.
     #[error("the summary API can't start")]
     Ledger(#[from] Unavailable),
-    /// Two metrics collide: a fault of the program.
+    /// Two metrics have one name: a fault of the program.
     #[error(transparent)]
     Metrics(#[from] service_kit::metrics::Error),
 }
 
-/// Starts a summary API of its own process, which then runs until the stop.
+/// Runs the summary API until the shutdown.
 ///
 /// # Errors
-/// Why it could not start.
+/// It could not start.
 pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Error> {
     let config = Config::read(&settings)?;
     announce::starting(NAME, &settings);
@@ -59,7 +59,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     if config.is_closed() {
         tracing::warn!(
             listen = %config.listen,
-            "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN, the same for this API and its correlators"
+            "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN; set one token for this API and its correlators"
         );
     }
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
@@ -68,7 +68,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     if service.is_some() {
         announce::when_ready(NAME, &context);
     }
-    // The lock on the folder is held for as long as anything may still be written.
+    // Hold the lock on the folder until nothing can write any more.
     context.lifecycle.stopping().await;
     while context.lifecycle.running().iter().any(|task| task == TASK) {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -79,12 +79,12 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     Ok(())
 }
 
-/// Serves on `listener` until the stop, and opens the ledger; `None` when the stop came before the ledger was there.
+/// Serves on `listener` until the shutdown, and opens the ledger; `None` if the shutdown came before the ledger was open.
 ///
 /// # Errors
-/// The ledger can't be used, and waiting would not help.
+/// The ledger can't be used, and a retry would not help.
 pub async fn start(config: &Config, listener: TcpListener, context: &ServiceContext) -> Result<Option<Service>, Error> {
-    // Before anybody can ask: until the ledger is open and its routes are there, this process is not ready.
+    // Registered before the port is served: the process is not ready until the ledger is open and its routes exist.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
     let guard = config.access().guard(config.public_hosts.clone(), app::is_page);
@@ -104,10 +104,11 @@ pub async fn start(config: &Config, listener: TcpListener, context: &ServiceCont
     Ok(Some(service))
 }
 
-/// Opens the ledger and pins its rules. Waits while the ledger is down; `None` if the process is stopped meanwhile.
+/// Opens the ledger and pins its rules. Retries while the ledger is down; `None` if the shutdown comes first.
 ///
 /// # Errors
-/// Its address is wrong, a newer program made it, its events were decided by other rules, or another process has it.
+/// The URL is wrong, a newer program wrote the ledger, its events were matched by other rules, or another process has
+/// locked it.
 async fn open_ledger(
     config: &Config,
     dependency: &Dependency,
@@ -121,7 +122,7 @@ async fn open_ledger(
             let rules = ledger.pin_rules(&config.rules).await?;
             Ok((ledger, rules))
         };
-        // An older ledger may be large, and bringing it up goes on at the next start where it was left.
+        // The upgrade of a large, older ledger takes long. A shutdown may interrupt it; the next start continues it.
         let opened = tokio::select! {
             () = context.lifecycle.stopping() => break,
             opened = opened => opened,

@@ -1,4 +1,4 @@
-//! The summary API as a process: it starts, answers over a socket, says what is wrong with its surroundings, and stops.
+//! The summary API as a process: it starts, answers over a socket, reports errors of its environment, and stops.
 #![expect(clippy::unwrap_used, reason = "what fails in a helper of a test fails the test")]
 
 use std::path::Path;
@@ -107,7 +107,7 @@ async fn ended(mut program: Program) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn who_is_told_that_it_is_ready_is_answered() {
+async fn a_ready_process_answers() {
     for _ in 0..5 {
         let folder = tempfile::tempdir().unwrap();
         let running = Running::start(folder.path(), &[]);
@@ -119,7 +119,7 @@ async fn who_is_told_that_it_is_ready_is_answered() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_well_and_says_so() {
+async fn a_shutdown_ends_with_0_and_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Running::start(folder.path(), &[]).ready().await;
     running.save().await;
@@ -138,7 +138,7 @@ async fn beyond_loopback_without_a_token_it_warns_and_keeps_internal_calls_close
     let port = free_port();
     let mut running = Running::start(folder.path(), &[("DWELL_LISTEN", &format!("0.0.0.0:{port}"))]);
     running.url = format!("http://127.0.0.1:{port}");
-    running.program.wait_for_line("DWELL_INTERNAL_TOKEN, the same", DEADLINE).await.unwrap();
+    running.program.wait_for_line("DWELL_INTERNAL_TOKEN; set one token", DEADLINE).await.unwrap();
     let running = running.ready().await;
 
     assert_eq!(running.get("/internal/v1/terms").await.unwrap().status(), StatusCode::FORBIDDEN);
@@ -146,7 +146,7 @@ async fn beyond_loopback_without_a_token_it_warns_and_keeps_internal_calls_close
 }
 
 #[tokio::test]
-async fn health_is_asked_by_the_program_itself() {
+async fn the_program_can_check_its_own_health() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]).ready().await;
     let address = running.url.trim_start_matches("http://").to_owned();

@@ -1,26 +1,26 @@
-//! Cursors: where the next page of a list begins, in a form that clients can't build on.
+//! Cursors: opaque positions in a list, at which the next page begins.
 //!
-//! A cursor belongs to one list: it holds a fingerprint of the filter and the order, so that it can't be taken to
-//! another list by mistake. It is no secret and guards nothing.
+//! A cursor belongs to one list: it contains a hash of the filter and the order, so that another list rejects it. It is
+//! no secret and protects nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The layout of the cursors that are made here.
+/// The version of the cursor format.
 const VERSION: u8 = 1;
 
-/// One list, told apart from all others.
+/// The hash that identifies a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct List(u64);
 
 impl List {
-    /// The list that these parts make up, in this order.
+    /// Hashes the parts that identify a list, in this order.
     pub fn of(parts: &[&str]) -> Self {
         Self(xxh3_64(parts.join("\n").as_bytes()))
     }
 
-    /// The cursor that goes on after `key`.
+    /// The cursor whose page begins after `key`.
     pub fn after(self, key: &[u8]) -> String {
         let mut bytes = Vec::with_capacity(1 + size_of::<u64>() + key.len());
         bytes.push(VERSION);
@@ -29,16 +29,20 @@ impl List {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The key that a cursor of this list goes on after.
+    /// The key after which the page of a cursor begins.
+    ///
+    /// # Errors
+    /// The cursor belongs to another list.
     pub fn key(self, cursor: &Cursor) -> Result<&[u8], String> {
         if cursor.list != self {
-            return Err("belongs to a list with other parameters; repeat those, or begin without a cursor".to_owned());
+            return Err("belongs to a list with other parameters; repeat those parameters, or begin without a cursor"
+                .to_owned());
         }
         Ok(&cursor.key)
     }
 }
 
-/// Where a list goes on, as a client sent it back.
+/// A cursor that a client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     list: List,
@@ -46,10 +50,13 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Reads the text of a cursor, of whichever list.
+    /// Parses a cursor of any list.
+    ///
+    /// # Errors
+    /// The text is no cursor.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const LONGEST: usize = 256;
-        let bytes = if text.len() <= LONGEST { URL_SAFE_NO_PAD.decode(text).ok() } else { None };
+        const CURSOR_BYTES_MAX: usize = 256;
+        let bytes = if text.len() <= CURSOR_BYTES_MAX { URL_SAFE_NO_PAD.decode(text).ok() } else { None };
         let parsed = bytes.and_then(|bytes| {
             let (list, key) = bytes.strip_prefix(&[VERSION])?.split_first_chunk()?;
             let list = List(u64::from_be_bytes(*list));
@@ -64,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_gives_its_key_back_to_its_own_list_only() {
+    fn a_cursor_is_accepted_by_its_own_list_only() {
         let (one, other) = (List::of(&["P3", "newest"]), List::of(&["P3", "oldest"]));
         let cursor = one.after(b"key");
 
@@ -75,10 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn a_text_that_is_no_cursor_is_refused() {
         let list = List::of(&[]);
         for text in ["", "1", "AAAA", "!!!!", &list.after(b""), &"A".repeat(10_000)] {
-            assert!(Cursor::parse(text).is_err(), "{text} was taken");
+            assert!(Cursor::parse(text).is_err(), "{text} was accepted");
         }
     }
 }

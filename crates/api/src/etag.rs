@@ -1,7 +1,8 @@
-//! Entity tags: a JSON answer to a GET carries a hash of its bytes, and whoever has the same bytes already gets 304.
+//! Entity tags: each JSON response to a GET below `/api/v1` carries a hash of its bytes; a client that sends that hash in
+//! `If-None-Match` gets 304.
 //!
-//! One rule for every route below `/api/v1`, now and later. It saves sending and reading, not asking the ledger: what an
-//! answer depends on is known to no list beforehand. Streams are left alone.
+//! This saves the transfer, not the read of the ledger: a list does not know in advance which sessions its response
+//! depends on. Streams have no tag.
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
@@ -9,10 +10,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The largest answer that is tagged: a page of the longest sessions is far below it.
-const LARGEST_BYTES: u64 = 16 * 1024 * 1024;
+/// The largest response that gets a tag; a page of the longest sessions is far smaller.
+const TAGGED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A request whose answer is tagged.
+/// A request whose response gets a tag.
 #[derive(Debug)]
 pub struct Tagged {
     /// The values of its `If-None-Match`.
@@ -20,20 +21,20 @@ pub struct Tagged {
 }
 
 impl Tagged {
-    /// The request, if its answer is to be tagged.
+    /// The request, if its response gets a tag: a GET below `/api/v1`.
     pub fn of(request: &Request) -> Option<Self> {
         let is_tagged = request.method() == Method::GET && request.uri().path().starts_with("/api/v1/");
         let known = || request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
         is_tagged.then(|| Self { known: known() })
     }
 
-    /// Tags the answer, or leaves it out when the client has it.
+    /// Adds the tag to the response, or answers 304 if the client has this response.
     pub async fn tag(self, response: Response) -> Response {
         if response.status() != StatusCode::OK || !is_json(response.headers()) {
             return response;
         }
         let (mut head, body) = response.into_parts();
-        let size = body.size_hint().exact().filter(|size| *size <= LARGEST_BYTES);
+        let size = body.size_hint().exact().filter(|size| *size <= TAGGED_BYTES_MAX);
         let Some(size) = size else { return Response::from_parts(head, body) };
         let limit = usize::try_from(size).unwrap_or(usize::MAX);
         let body = axum::body::to_bytes(body, limit).await.unwrap_or_else(|_| Bytes::new());
@@ -41,7 +42,7 @@ impl Tagged {
         let has_it = self.known.iter().any(|value| names(value, &tag));
         if let Ok(value) = HeaderValue::from_str(&tag) {
             head.headers.insert(header::ETAG, value);
-            // It may be kept by the client alone, and has to be asked about each time.
+            // Only the client may cache it, and has to revalidate it each time.
             head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         }
         if !has_it {
@@ -58,7 +59,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json")
 }
 
-/// Whether a value of `If-None-Match` has the tag. A proxy that repacks the answer makes the tag a weak one.
+/// Whether a value of `If-None-Match` contains the tag. A proxy that compresses the response makes the tag weak.
 fn names(value: &HeaderValue, tag: &str) -> bool {
     let listed = value.to_str().unwrap_or_default().split(',').map(str::trim);
     listed.into_iter().any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)

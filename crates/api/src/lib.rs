@@ -1,12 +1,13 @@
-//! The shapes of the API: how answers, errors, parameters and cursors look in `/api/v1`, in GraphQL and on the page.
+//! The data types of the API: responses, errors, parameters and cursors of `/api/v1`, GraphQL and the operator's page.
 //!
-//! - [`views`]: the JSON of answers, also for programs that read them.
-//! - [`problem`]: errors, as problems.
-//! - [`mod@parameters`]: query parameters and ids in paths; [`questions`]: those of each list, and what answers them.
-//! - [`cursor`], [`etag`]: where the next page begins, and whether a client has an answer already.
-//! - `graphql`, a feature of the summary API alone: what views have in GraphQL beside their members.
+//! - [`views`]: the JSON of responses, for servers and clients.
+//! - [`problem`]: errors, as RFC 9457 problems.
+//! - [`mod@parameters`]: query parameters and ids in paths; [`questions`]: the parameters of each query, and its
+//!   execution.
+//! - [`cursor`], [`etag`]: the cursor of the next page; conditional requests.
+//! - `graphql`, a feature that only the summary API enables: the GraphQL fields that views have besides their members.
 //!
-//! Not here: routes, and who may call them (summary-api's); what is recorded and asked (`sessions`').
+//! Not here: routes and access control (summary-api); recording and reading sessions (`sessions`).
 
 pub mod cursor;
 pub mod etag;

@@ -1,8 +1,8 @@
-//! Query parameters, declared once: a route's [`parameters!`](crate::parameters!) are a struct of typed values.
+//! Query parameters: [`parameters!`](crate::parameters!) declares those of a route once, as a struct of typed values.
 //!
-//! Names, readers and, with [`IntoParams`](utoipa::IntoParams), the description of the route come from its fields. Reading
-//! reports all faults at once: each unknown name, or else each wrong value. Only this module parses text; the page and
-//! GraphQL build the struct from typed values. The module also reads the id in a path.
+//! The fields define the names, the parsers and, with [`IntoParams`](utoipa::IntoParams), the OpenAPI description.
+//! Parsing reports all faults at once: each unknown name, or else each wrong value. Only this module parses text; the
+//! page and GraphQL build the struct from typed values. The module also parses the id in a path.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use crate::problem::{Fault, Kind, Problem};
 
-/// The limit of a value quoted in an error, characters.
-const LONGEST_TOLD: usize = 48;
+/// The largest part of a value that an error quotes, characters.
+const QUOTED_CHARS_MAX: usize = 48;
 
-/// Declares the parameters of a route: a struct, of which each field has its type and what reads it from text.
+/// Declares the parameters of a route: a struct whose fields have a type and a parser.
 ///
-/// A field's name is the parameter's, unless `as` has another one. Derives and attributes, such as those of
-/// [`IntoParams`](utoipa::IntoParams), are passed on; the doc comments are the description of the parameters.
+/// The parameter has the name of the field, or the name after `as`. The macro keeps derives and attributes, such as those
+/// of [`IntoParams`](utoipa::IntoParams); the doc comments are the OpenAPI descriptions of the parameters.
 ///
 /// ```
 /// use api::parameters::{Parameters as _, optional, required};
@@ -27,8 +27,8 @@ const LONGEST_TOLD: usize = 48;
 /// api::parameters! {
 ///     #[derive(Debug)]
 ///     struct LotParameters {
-///         /// Of this lot
-///         lot_id: parking::LotId = required(api::parameters::lot, "is missing: name a lot");
+///         /// Only this lot
+///         lot_id: parking::LotId = required(api::parameters::lot, "is missing");
 ///         /// From this time on
 ///         from_time: Option<parking::Timestamp> as "from" = optional(api::parameters::time);
 ///     }
@@ -69,27 +69,27 @@ macro_rules! parameters {
 
 /// The typed parameters of a route.
 pub trait Parameters: Sized {
-    /// The names of all parameters.
+    /// The names of the parameters.
     const NAMES: &'static [&'static str];
 
-    /// Reads the values of parameters that all have one of these names.
+    /// Parses the values; each has one of [`NAMES`](Self::NAMES).
     ///
     /// # Errors
-    /// A problem with each value that is wrong.
+    /// A problem that lists each wrong value.
     fn from_pairs(pairs: &Pairs) -> Result<Self, Problem>;
 
-    /// Reads the query of an address.
+    /// Parses the query string of a URI.
     ///
     /// # Errors
-    /// A problem with each unknown parameter, or else with each wrong value.
+    /// A problem that lists each unknown parameter, or else each wrong value.
     fn read(uri: &Uri) -> Result<Self, Problem> {
         Self::from_pairs(&Pairs::known(uri, Self::NAMES)?)
     }
 
-    /// Reads the fields of a form, of which an empty one counts as absent.
+    /// Parses the fields of a form in the query string; an empty field counts as absent.
     ///
     /// # Errors
-    /// As for [`read`](Self::read).
+    /// A problem that lists each unknown parameter, or else each wrong value.
     fn read_form(uri: &Uri) -> Result<Self, Problem> {
         let mut pairs = Pairs::known(uri, Self::NAMES)?;
         pairs.0.retain(|(_, value)| !value.trim().is_empty());
@@ -97,7 +97,7 @@ pub trait Parameters: Sized {
     }
 }
 
-/// The parameters of a route without any.
+/// For a route without parameters.
 impl Parameters for () {
     const NAMES: &'static [&'static str] = &[];
 
@@ -106,7 +106,7 @@ impl Parameters for () {
     }
 }
 
-/// Extracts the parameters of a route.
+/// Extracts the parameters of a route from the query string.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -118,7 +118,7 @@ impl<T: Parameters, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// Extracts the parameters of a page, which are fields of its form.
+/// Extracts the parameters of a page: the fields of its form.
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
@@ -130,7 +130,7 @@ impl<T: Parameters, S: Sync> FromRequestParts<S> for Form<T> {
     }
 }
 
-/// The names and values of a query.
+/// The names and values of a query string.
 #[derive(Debug)]
 pub struct Pairs(Vec<(String, String)>);
 
@@ -141,33 +141,35 @@ impl Pairs {
         let unknown = pairs.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         let faults: Vec<Fault> = unknown
             .map(|(name, _)| {
-                let told = quoted(name);
-                let others =
-                    if known.is_empty() { "it has none".into() } else { format!("known are: {}", known.join(", ")) };
-                let problem = format!("{told} is no parameter of this route; {others}");
-                Fault { detail: problem, pointer: None, parameter: Some(cut(name)) }
+                let expected = if known.is_empty() {
+                    "expected none".into()
+                } else {
+                    format!("expected one of: {}", known.join(", "))
+                };
+                let detail = format!("unknown query parameter {}; {expected}", quoted(name));
+                Fault { detail, pointer: None, parameter: Some(cut(name)) }
             })
             .collect();
         if faults.is_empty() { Ok(Self(pairs)) } else { Err(Problem::with_faults(Kind::Malformed, faults)) }
     }
 
-    /// Reads all values of a parameter by `read`, which says what is wrong as the end of a sentence.
+    /// Parses the values of a parameter with `read`. Its error text follows the name of the parameter.
     pub fn read<T>(&self, name: &str, read: impl FnOnce(&[&str]) -> Result<T, String>) -> Result<T, Fault> {
         let values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         read(&values.collect::<Vec<_>>()).map_err(|problem| Fault::parameter(name, problem))
     }
 }
 
-/// Reads a parameter that is there at most once.
+/// Parses an optional parameter, which may not be repeated.
 pub fn optional<T>(parse: impl FnOnce(&str) -> Result<T, String>) -> impl FnOnce(&[&str]) -> Result<Option<T>, String> {
     |values| match values {
         [] => Ok(None),
         [value] => parse(value).map(Some),
-        [_, _, ..] => Err("is there twice".to_owned()),
+        [_, _, ..] => Err("is repeated".to_owned()),
     }
 }
 
-/// Reads a parameter that is there once; `missing` is what to say of it when it is not.
+/// Parses a required parameter; `missing` is the error text for an absent one.
 pub fn required<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
     missing: &str,
@@ -180,12 +182,12 @@ pub fn required<T>(
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// The value, or a fault to remember.
+    /// Returns the value, or records the fault.
     pub fn check<T>(&mut self, value: Result<T, Fault>) -> Option<T> {
         value.map_err(|fault| self.0.push(fault)).ok()
     }
 
-    /// Checks a value that is no text, or not that of a query, by `parse`.
+    /// Checks a value that does not come from a query string.
     pub fn optional<V, T>(
         &mut self,
         name: &str,
@@ -196,12 +198,15 @@ impl Faults {
         self.check(parsed.map_err(|problem| Fault::parameter(name, problem))).flatten()
     }
 
-    /// The problem with all faults, if there is any.
+    /// Ends the check.
+    ///
+    /// # Errors
+    /// A problem that lists all faults, if there are any.
     pub fn none(self) -> Result<(), Problem> {
         if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
     }
 
-    /// The problem with all faults.
+    /// A problem that lists all faults.
     pub fn into_problem(self) -> Problem {
         Problem::with_faults(Kind::InvalidContent, self.0)
     }
@@ -212,12 +217,12 @@ pub fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A number of items from 1 to `most`, in text.
+/// Parses a number of items from 1 to `most`.
 pub fn limit(most: u32) -> impl FnOnce(&str) -> Result<u32, String> {
     move |text| at_most(most)(text.parse().unwrap_or(0)).map_err(|_| not_within(text, most))
 }
 
-/// A number of items from 1 to `most`.
+/// Checks a number of items from 1 to `most`.
 pub fn at_most(most: u32) -> impl FnOnce(u32) -> Result<u32, String> {
     move |number| {
         if (1..=most).contains(&number) { Ok(number) } else { Err(not_within(&number.to_string(), most)) }
@@ -228,23 +233,23 @@ fn not_within(number: &str, most: u32) -> String {
     format!("{} is not a whole number from 1 to {most}", quoted(number))
 }
 
-/// The name of a lot.
+/// Parses the name of a lot.
 pub fn lot(text: &str) -> Result<LotId, String> {
     LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text)))
 }
 
-/// A plate in any spelling, which an error does not repeat.
+/// Parses a plate in any spelling. The error does not contain it.
 pub fn plate(text: &str) -> Result<Plate, String> {
     Plate::named(text).map_err(str::to_owned)
 }
 
-/// A moment.
+/// Parses a time.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let hint = if text.contains(' ') { " (in a query, + is written %2B)" } else { "" };
     Timestamp::parse_rfc3339(text).map_err(|problem| format!("{} {problem}{hint}", quoted(text)))
 }
 
-/// The id that a path ends with or goes on from.
+/// Parses the id in a path.
 pub fn path_id(path: &RawPathParams) -> Result<Uuid, Problem> {
     let text = path.iter().next().map_or("", |(_, value)| value);
     Uuid::try_parse(text).map_err(|_| {
@@ -254,13 +259,13 @@ pub fn path_id(path: &RawPathParams) -> Result<Uuid, Problem> {
     })
 }
 
-/// A value in quotes, cut to what fits a message.
+/// Quotes a value for an error text; cuts a long one.
 pub fn quoted(text: &str) -> String {
     format!("{:?}", cut(text))
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TOLD) {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

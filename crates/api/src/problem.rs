@@ -1,7 +1,7 @@
-//! Errors as the API tells them: `application/problem+json` (RFC 9457), for every status from 400 on.
+//! Errors of the API: `application/problem+json` (RFC 9457), for every status from 400 on.
 //!
-//! A problem says what is wrong, where, and what is allowed. It never holds a plate, a secret, a path or what a store
-//! said of itself. Which problem an error is, is decided here and nowhere else.
+//! A problem states what is wrong, where, and what is allowed. It never contains a plate, a secret, a path or the error
+//! text of a database. Only this module maps errors to problems.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 /// The content type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
-/// The first part of a problem's type; `GET` of the whole says what it means.
+/// The first part of a problem's type; `GET` of the type returns its meaning.
 pub const TYPES: &str = "/problems/";
-/// When to try again after the ledger was away, seconds: it is most often back at once.
+/// `Retry-After` while the ledger is unavailable, seconds: most outages are short.
 const RETRY_AFTER_S: &str = "1";
 
 /// The kinds of problems.
@@ -50,7 +50,7 @@ impl Kind {
         Self::Full,
     ];
 
-    /// The last part of its type: a stable word for programs.
+    /// The last part of its type: a stable identifier for programs.
     pub const fn code(self) -> &'static str {
         self.parts().1
     }
@@ -65,66 +65,65 @@ impl Kind {
 
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request can't be read"),
+            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request is malformed"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The shared secret is missing or wrong"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This part of the API is closed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method")
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not support this method")
             }
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The request did not arrive in time"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
-                "The route does not take this content type",
+                "The route does not support this content type",
             ),
             Self::UnsupportedEncoding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-encoding",
-                "The route takes no encoded (compressed) body",
+                "The route does not support compressed bodies",
             ),
             Self::InvalidContent => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-content", "The request can be read, but a value is wrong")
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-content", "A value in the request is invalid")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The summary API failed"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The ledger can't answer now"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The ledger is unavailable"),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "Too many concurrent clients"),
         }
     }
 
-    /// What it means and what to do, for people.
+    /// Its meaning, and what to do.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Malformed => {
-                "The body is not of the format that its content type says, a query parameter is not known, or the path is \
-                 not UTF-8. Sending the same again will not help."
+                "The body does not have the format of its content type, a query parameter is unknown, or the path is not UTF-8. \
+                 Sending the request again will not help."
             }
             Self::Unauthorized => {
                 "/internal/v1 needs the header Authorization: Bearer with the summary API's DWELL_INTERNAL_TOKEN."
             }
             Self::Forbidden => {
-                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN takes nothing on /internal/v1."
+                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN refuses all calls of /internal/v1."
             }
             Self::NotFound => {
                 "No route has this path, or no session or event has this id. /openapi.json lists all routes."
             }
-            Self::MethodNotAllowed => "The header Allow of the answer lists the methods that it takes.",
+            Self::MethodNotAllowed => "The header Allow of the response lists the supported methods.",
             Self::TooSlow => {
-                "The body did not arrive whole within the time that a request may take. It may be sent again."
+                "The body did not arrive completely before the deadline of a request. Send the request again."
             }
-            Self::TooLarge => "The detail says how many bytes the route takes.",
-            Self::UnsupportedMediaType => "The detail says which Content-Type it takes.",
-            Self::UnsupportedEncoding => "Send the body as it is, without the header Content-Encoding.",
-            Self::InvalidContent => "errors names each value that is missing or wrong, and what is allowed.",
-            Self::Internal => "A fault of the program or of its store. Its log says more.",
+            Self::TooLarge => "The detail states the maximum size in bytes.",
+            Self::UnsupportedMediaType => "The detail states the required Content-Type.",
+            Self::UnsupportedEncoding => "Send the body uncompressed, without the header Content-Encoding.",
+            Self::InvalidContent => "errors lists each missing or invalid value, and what is allowed.",
+            Self::Internal => "A fault of the program or of its database. The log of the summary API has the details.",
             Self::Unavailable => {
-                "The same request may succeed later, after the seconds in the header Retry-After. It may have succeeded \
-                 already; sending it again does no harm."
+                "Send the request again after the seconds in the header Retry-After. It may have succeeded already; repeating it \
+                 is safe."
             }
             Self::Full => {
-                "What has a place for a limited number of clients at once has no free one. The detail says which limit it \
-                 is; the same request may succeed later."
+                "A limit of concurrent clients is reached. The detail states the limit; send the request again later."
             }
         }
     }
@@ -134,64 +133,64 @@ impl Kind {
     }
 }
 
-/// A problem as it is sent.
+/// The JSON of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemView {
-    /// Which kind of problem: a relative URI that says more, or `about:blank`.
+    /// The kind of problem: a relative URI whose GET returns its meaning, or `about:blank`.
     #[serde(rename = "type")]
     #[schema(example = "/problems/invalid-content")]
     pub kind: String,
-    /// The kind in words; always the same for a kind.
+    /// The title of the kind; constant for a kind.
     pub title: String,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What is wrong with this request, and what is allowed.
+    /// The error of this request, and what is allowed.
     pub detail: String,
-    /// Each single value that is wrong, where there are several places to look at.
+    /// Each invalid value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
 }
 
 impl ProblemView {
-    /// The problem that an answer is, if it is one.
+    /// Parses the problem in a response; `None` if it contains none.
     pub async fn of(answer: Response) -> Option<Self> {
-        /// Each unknown parameter of an address may be named.
+        /// Allows for a fault for each unknown query parameter.
         const BYTES_MAX: usize = 1024 * 1024;
         let body = axum::body::to_bytes(answer.into_body(), BYTES_MAX).await.ok()?;
         serde_json::from_slice(&body).ok()
     }
 }
 
-/// One value that is wrong.
+/// An invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
-    /// What is wrong with it, and what is allowed.
+    /// The error, and what is allowed.
     pub detail: String,
-    /// Where it is in the body: a JSON pointer.
+    /// The position in the body: a JSON pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "/exit_date_time")]
     pub pointer: Option<String>,
-    /// Which query parameter it is.
+    /// The name of the query parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "limit")]
     pub parameter: Option<String>,
 }
 
 impl Fault {
-    /// A member of the body.
+    /// An invalid member of the body.
     pub fn member(name: &str, problem: impl std::fmt::Display) -> Self {
         Self { detail: format!("{name} {problem}"), pointer: Some(format!("/{name}")), parameter: None }
     }
 
-    /// A query parameter.
+    /// An invalid query parameter.
     pub fn parameter(name: &str, problem: impl std::fmt::Display) -> Self {
         Self { detail: format!("{name} {problem}"), pointer: None, parameter: Some(name.to_owned()) }
     }
 }
 
-/// An answer that says what is wrong.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     kind: Kind,
@@ -204,34 +203,34 @@ impl Problem {
         Self { kind, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// A problem with one or more values.
+    /// A problem with one or more invalid values.
     pub fn with_faults(kind: Kind, errors: Vec<Fault>) -> Self {
         let details: Vec<&str> = errors.iter().map(|fault| fault.detail.as_str()).collect();
         Self { kind, detail: details.join("; "), errors }
     }
 
-    /// The same faults, for a route on which a wrong value makes the request unreadable as a whole.
+    /// Changes the kind to `Malformed`, for a route where an invalid value makes the whole request unreadable.
     #[must_use]
     pub fn malformed(self) -> Self {
         Self { kind: Kind::Malformed, ..self }
     }
 
-    /// The status of the answer.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.kind.status()
     }
 
-    /// What is wrong.
+    /// The error text.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Each single value that is wrong, where these are known.
+    /// Each invalid value, if known.
     pub fn faults(&self) -> &[Fault] {
         &self.errors
     }
 
-    /// Which kind it is: a stable word for programs.
+    /// The kind: a stable identifier for programs.
     pub const fn code(&self) -> &'static str {
         self.kind.code()
     }
@@ -269,7 +268,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The problem for a status that something else than a route of this crate answered with.
+/// The problem for an error status of the framework.
 pub fn of_status(status: StatusCode) -> Response {
     if let Some(kind) = Kind::of_status(status) {
         return Problem::new(kind, kind.meaning()).into_response();
@@ -291,7 +290,7 @@ fn answer(status: StatusCode, view: &ProblemView) -> Response {
 }
 
 impl From<sessions::Error> for Problem {
-    /// What the store said goes to the log, not to the client: it may name hosts and paths.
+    /// Writes the error text of the database to the log, not to the response: it may contain hosts and paths.
     fn from(error: sessions::Error) -> Self {
         match error {
             sessions::Error::Refused(problem) => Self::new(Kind::InvalidContent, problem),
@@ -299,7 +298,7 @@ impl From<sessions::Error> for Problem {
             sessions::Error::TooSlow => Self::new(Kind::Unavailable, error.to_string()),
             sessions::Error::Ledger(ledger::Error::Unavailable(reason) | ledger::Error::Replaced(reason)) => {
                 tracing::debug!(reason, "the ledger is unavailable");
-                Self::new(Kind::Unavailable, "the ledger is away or busy")
+                Self::new(Kind::Unavailable, "the ledger is down or busy")
             }
             sessions::Error::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
             | sessions::Error::Defect => {

@@ -1,6 +1,6 @@
-//! The memory of bodies that are being read or wait for their turn, shared by all calls.
+//! The memory of bodies that are arriving or wait for a permit, shared by all calls.
 //!
-//! When it is full, the largest body that is still arriving is given up, so that slow clients can't keep it from others.
+//! When it is full, the largest arriving body is evicted, so that slow clients can't occupy the memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::body;
 
-/// The bodies that are in memory. All clones are the same.
+/// The bodies in memory. Clones share one table.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies(Arc<Mutex<Table>>);
 
@@ -21,7 +21,7 @@ struct Table {
     limit_bytes: usize,
     kept_bytes: usize,
     next: u64,
-    /// Those that are still arriving, and those that have arrived; not those that were given up.
+    /// Bodies that are arriving or have arrived, without evicted ones.
     bodies: BTreeMap<u64, Entry>,
 }
 
@@ -29,27 +29,26 @@ struct Table {
 struct Entry {
     bytes: usize,
     is_whole: bool,
-    given_up: Arc<Notify>,
+    evicted: Arc<Notify>,
 }
 
 impl Bodies {
-    /// Memory for this many bytes.
+    /// A table for `limit_bytes` bytes.
     pub(super) fn within(limit_bytes: usize) -> Self {
         let table = Table { limit_bytes, kept_bytes: 0, next: 0, bodies: BTreeMap::new() };
         Self(Arc::new(Mutex::new(table)))
     }
 
-    /// The body of a request, of at most `limit` bytes, and its part of the memory, which is free again when that is
-    /// dropped.
+    /// Reads the body of a request, of at most `limit` bytes. Dropping its [`Held`] frees the memory.
     ///
     /// # Errors
-    /// The body is wrong, does not arrive, or was given up for others.
+    /// The body is encoded or too large, does not arrive, or was evicted.
     pub(super) async fn read(&self, request: Request, limit: usize) -> Result<(Bytes, Held), Problem> {
         let (parts, request_body) = request.into_parts();
         let held = self.begin();
         let bytes = tokio::select! {
             biased;
-            () = held.given_up.notified() => return Err(full()),
+            () = held.evicted.notified() => return Err(full()),
             read = body::read_keeping(&parts.headers, request_body, limit, |bytes| held.keep(bytes)) => read?,
         };
         held.is_whole();
@@ -58,10 +57,10 @@ impl Bodies {
 
     fn begin(&self) -> Held {
         let mut table = self.table();
-        let (id, given_up) = (table.next, Arc::new(Notify::new()));
+        let (id, evicted) = (table.next, Arc::new(Notify::new()));
         table.next += 1;
-        table.bodies.insert(id, Entry { bytes: 0, is_whole: false, given_up: Arc::clone(&given_up) });
-        Held { bodies: self.clone(), id, given_up }
+        table.bodies.insert(id, Entry { bytes: 0, is_whole: false, evicted: Arc::clone(&evicted) });
+        Held { bodies: self.clone(), id, evicted }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -77,16 +76,16 @@ impl Table {
     }
 }
 
-/// A body's part of the memory, until it is dropped.
+/// The memory of a body, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     bodies: Bodies,
     id: u64,
-    given_up: Arc<Notify>,
+    evicted: Arc<Notify>,
 }
 
 impl Held {
-    /// Keeps this many more bytes; where there is no room for them, the largest arriving body gives way: maybe this one.
+    /// Reserves more bytes. Evicts the largest arriving bodies, maybe this one, until all fit.
     fn keep(&self, bytes: usize) -> Result<(), Problem> {
         let mut table = self.bodies.table();
         table.bodies.get_mut(&self.id).ok_or_else(full)?.bytes += bytes;
@@ -94,13 +93,13 @@ impl Held {
         while table.kept_bytes > table.limit_bytes {
             let arriving = table.bodies.iter().filter(|(_, entry)| !entry.is_whole);
             let largest = arriving.max_by_key(|(_, entry)| entry.bytes).map(|(id, _)| *id);
-            let given_up = table.remove(largest.unwrap_or(self.id)).ok_or_else(full)?;
-            given_up.given_up.notify_one();
+            let evicted = table.remove(largest.unwrap_or(self.id)).ok_or_else(full)?;
+            evicted.evicted.notify_one();
         }
         if table.bodies.contains_key(&self.id) { Ok(()) } else { Err(full()) }
     }
 
-    /// The body has arrived, and keeps its memory for as long as it needs.
+    /// Marks the body as complete, so that it is not evicted any more.
     fn is_whole(&self) {
         if let Some(entry) = self.bodies.table().bodies.get_mut(&self.id) {
             entry.is_whole = true;
@@ -123,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_body_that_is_still_arriving_gives_way() {
+    fn the_largest_arriving_body_is_evicted() {
         let bodies = Bodies::within(100);
         let [whole, small, large, next] = std::array::from_fn(|_| bodies.begin());
         whole.keep(50).unwrap();
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_itself_the_largest_gives_way_and_its_memory_is_free_again() {
+    fn a_body_that_is_itself_the_largest_is_evicted_and_its_memory_is_free_again() {
         let bodies = Bodies::within(100);
         let (waiting, arriving) = (bodies.begin(), bodies.begin());
         waiting.keep(60).unwrap();

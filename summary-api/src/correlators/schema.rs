@@ -1,11 +1,11 @@
-//! How the description of the API shows a body that is not JSON.
+//! The OpenAPI schema of a postcard body.
 
 use recorder::wire;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A body in postcard.
+/// A postcard body.
 pub(super) struct Postcard;
 
 impl PartialSchema for Postcard {

@@ -1,4 +1,4 @@
-//! What is wrong with a request as a whole. What is wrong with a field is [`api::graphql`]'s.
+//! Errors of a whole request. [`api::graphql`] has the errors of fields.
 
 use api::Kind;
 use api::graphql::errors::with_code;
@@ -6,27 +6,27 @@ use async_graphql::ServerError;
 
 use super::limits::{COMPLEXITY, DEPTH};
 
-/// A request that asks for more than may be.
+/// The error of a request that exceeds a limit.
 pub(super) fn too_much(problem: String) -> ServerError {
     with_code(ServerError::new(problem, None), Kind::InvalidContent)
 }
 
-/// The most errors of an answer. Validation may find one for each word of a request.
-const MOST: usize = 20;
+/// The most errors of a response. Validation may find one for each word of a request.
+const ERRORS_MAX: usize = 20;
 
-/// The first errors, each with a code.
+/// The first errors of a response, each with a code.
 pub(super) fn completed(errors: Vec<ServerError>) -> Vec<ServerError> {
-    errors.into_iter().take(MOST).map(with_own_words).collect()
+    errors.into_iter().take(ERRORS_MAX).map(with_own_text).collect()
 }
 
-/// What the library refuses has no code, and does not say which limit it is; only its words tell one limit from another.
-fn with_own_words(error: ServerError) -> ServerError {
+/// Errors of the library have no code and do not state the limit; only the text distinguishes them.
+fn with_own_text(error: ServerError) -> ServerError {
     match error.message.as_str() {
         "Query is too complex." => too_much(format!(
-            "the answer would have more than {COMPLEXITY} fields, were every page full; ask for fewer with first, or for \
-             less of each"
+            "the complexity of the request is more than {COMPLEXITY} fields, assuming that every page is full; request smaller \
+             pages with first, or fewer fields"
         )),
-        "Query is nested too deep." => too_much(format!("the request has more than {DEPTH} fields within one another")),
+        "Query is nested too deep." => too_much(format!("the request has more than {DEPTH} nested fields")),
         _ => with_code(error, Kind::Malformed),
     }
 }

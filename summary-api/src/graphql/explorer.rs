@@ -1,4 +1,4 @@
-//! A page to write a GraphQL request on. It works without a script, better with its own, and loads nothing from elsewhere.
+//! The editor page for GraphQL requests. It works without JavaScript, and loads nothing from other servers.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};

@@ -1,14 +1,13 @@
-//! `/graphql`: the same questions as `/api/v1` in one language, read-only.
+//! `/graphql`: the queries of `/api/v1` as GraphQL, read-only.
 //!
-//! - [`schema`]: what can be asked, and the limits; every answer is made of the views of `/api/v1`, with
-//!   the fields that [`api::graphql`] adds to them.
-//! - [`scan`], [`size`]: what a request may be, before it is parsed and before it is validated.
+//! - [`schema`]: the schema and the execution of requests; responses consist of the views of `/api/v1`, with the fields
+//!   that [`api::graphql`] adds.
+//! - [`scan`], [`size`]: the limits that are checked before parsing and before validation.
 //! - [`workers`]: the threads that execute requests.
-//! - [`request`]: the members of a request, from a body or an address.
-//! - [`errors`]: what is wrong with a request as a whole.
-//! - [`explorer`]: a page to write a request on.
-//!
-//! - [`cache`]: what many ask at once is answered once.
+//! - [`request`]: parses a request from a body or a query string.
+//! - [`errors`]: errors of a whole request.
+//! - [`explorer`]: the editor page for requests.
+//! - [`cache`]: the query cache, with single flight.
 
 pub(crate) mod cache;
 mod errors;
@@ -31,32 +30,32 @@ use sessions::Service;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::body::{self, is_json, media_type, told};
+use crate::body::{self, described, is_json, media_type};
 use cache::{CacheKey, Computed, QueryCache};
 use schema::Schema;
 use workers::Workers;
 
-/// The largest request.
+/// The largest body of a request, bytes.
 const BODY_BYTES: usize = 64 * 1024;
-/// What a client that knows it accepts.
+/// The media type of responses for clients that accept it.
 pub(crate) const MEDIA_TYPE: &str = "application/graphql-response+json";
 
-/// What the routes need: the schema, the answers that are kept, and the threads that make new ones.
+/// The state of the routes: the schema, the query cache and the worker threads.
 #[derive(Clone)]
 pub(super) struct GraphQl {
     schema: Schema,
-    answers: QueryCache,
+    cache: QueryCache,
     workers: Workers,
 }
 
 impl GraphQl {
-    /// The schema over a service.
-    pub(super) fn new(service: &Service, answers: QueryCache, context: &ServiceContext) -> Self {
-        Self { schema: schema::build(service), answers, workers: Workers::start(&context.lifecycle) }
+    /// Builds the schema over a service, and starts the worker threads.
+    pub(super) fn new(service: &Service, cache: QueryCache, context: &ServiceContext) -> Self {
+        Self { schema: schema::build(service), cache, workers: Workers::start(&context.lifecycle) }
     }
 }
 
-/// The routes.
+/// The routes below `/graphql`.
 pub(super) fn routes() -> OpenApiRouter<GraphQl> {
     OpenApiRouter::new()
         .routes(routes!(ask, answer))
@@ -75,7 +74,7 @@ pub(crate) fn limits() -> [(&'static str, u64); 11] {
         ("graphql_nesting_brackets", count(scan::NESTING)),
         ("graphql_nodes", count(size::NODES)),
         ("graphql_aliases", count(size::ALIASES)),
-        ("graphql_query_fields", count(size::QUESTIONS)),
+        ("graphql_query_fields", count(size::QUERY_FIELDS)),
         ("graphql_schema_fields", count(size::SCHEMA_FIELDS)),
         ("graphql_threads", count(workers::THREADS)),
         ("graphql_waiting_requests", count(workers::WAITING)),
@@ -83,31 +82,31 @@ pub(crate) fn limits() -> [(&'static str, u64); 11] {
     ]
 }
 
-/// Answers a GraphQL request.
+/// Executes a GraphQL request.
 ///
-/// The body is an object with `query`, and with `variables` and `operationName` where they are needed; one request, no
-/// array of them. A client that accepts `application/graphql-response+json` gets the status 400 for a request that was not
-/// executed; all others get 200 also for an answer that holds `errors`.
+/// The body is one JSON object with `query`, and optionally `variables` and `operationName`; arrays of requests are not
+/// supported. A client that accepts `application/graphql-response+json` gets the status 400 for a request that was not
+/// executed; all others get 200 with `errors`.
 #[utoipa::path(
     post, path = "/graphql", tag = "graphql",
     request_body(content = serde_json::Value, content_type = "application/json", description = "A GraphQL request"),
-    responses((status = 200, description = "Its answer", body = serde_json::Value)),
+    responses((status = 200, description = "The response", body = serde_json::Value)),
 )]
 async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let content_type = media_type(&headers);
     if !is_json(&content_type) {
-        let problem = format!("the route takes application/json; {}", told(&content_type));
+        let problem = format!("{}, but the body has to be application/json", described(&content_type));
         return Err(Problem::new(Kind::UnsupportedMediaType, problem));
     }
     let body = body::read(&headers, body, BODY_BYTES).await?;
     graphql.answer(request::of_body(without_byte_order_mark(&body))?, &headers).await
 }
 
-/// Answers the GraphQL request in the query string, or shows the explorer.
+/// Executes the GraphQL request in the query string, or returns the editor page.
 #[utoipa::path(
     get, path = "/graphql", tag = "graphql",
     params(request::AddressParameters),
-    responses((status = 200, description = "Its answer, or the page", content(
+    responses((status = 200, description = "The response, or the editor page", content(
         (serde_json::Value = "application/json"),
         (String = "text/html"),
     ))),
@@ -117,13 +116,13 @@ async fn ask(State(graphql): State<GraphQl>, uri: Uri, headers: HeaderMap) -> Re
         Some(request) => graphql.answer(request, &headers).await,
         None if accepts(&headers, "text/html") => Ok(explorer::page()),
         None => {
-            let hint = "send the request in the body of a POST, or as the parameter query; a browser gets a page here";
+            let hint = "send the request in the body of a POST, or as the query parameter query; a browser gets an editor page here";
             Err(Problem::new(Kind::Malformed, hint))
         }
     }
 }
 
-/// What can be asked, in GraphQL's own language.
+/// Returns the schema in GraphQL's schema language.
 #[utoipa::path(
     get, path = "/graphql/schema.graphql", tag = "graphql",
     responses((status = 200, description = "The schema", body = String, content_type = "text/plain")),
@@ -133,10 +132,10 @@ async fn language(State(graphql): State<GraphQl>) -> String {
 }
 
 impl GraphQl {
-    /// The answer to a request, a kept one where there is one.
+    /// The response to a request: the cached one, or else that of an execution.
     async fn answer(&self, request: async_graphql::Request, headers: &HeaderMap) -> Result<Response, Problem> {
         let written = serde_json::to_vec(&(&request.query, &request.operation_name, &request.variables));
-        let key = CacheKey::new(written.expect("what was read from JSON is always JSON"));
+        let key = CacheKey::new(written.expect("values from JSON are always valid JSON"));
         // Only executed requests are cached, so only an execution can change the status.
         let mut status = Ok(StatusCode::OK);
         let execute = async {
@@ -152,10 +151,10 @@ impl GraphQl {
                 }
             }
         };
-        let body = self.answers.answer(key, execute).await;
+        let body = self.cache.answer(key, execute).await;
         let (media_type, status) = match status? {
             status if accepts(headers, MEDIA_TYPE) => (MEDIA_TYPE, status),
-            // A client that knows no other type takes a status other than 200 for an answer of something in between.
+            // Clients of application/json attribute a status other than 200 to a proxy, as GraphQL over HTTP states.
             _ => ("application/json", StatusCode::OK),
         };
         Ok((status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response())

@@ -1,4 +1,4 @@
-//! The members of a request (GraphQL over HTTP), from a body or an address.
+//! Parses requests (GraphQL over HTTP) from a body or a query string.
 
 use api::parameters::{Parameters as _, optional, text};
 use api::{Fault, Kind, Problem};
@@ -11,21 +11,21 @@ use super::scan;
 
 type Members = Map<String, Value>;
 
-/// The request that a body holds.
+/// Parses the request in a body.
 ///
 /// # Errors
-/// It is no JSON object, or a member of it is missing or of the wrong type.
+/// The body is not a JSON object, or a member is missing or has the wrong type.
 pub(super) fn of_body(body: &[u8]) -> Result<Request, Problem> {
     let malformed = |problem: String| Problem::new(Kind::Malformed, problem);
     let text = std::str::from_utf8(body).map_err(|error| malformed(format!("the body is not UTF-8: {error}")))?;
     scan::check(text).map_err(malformed)?;
     let mut members: Members = serde_json::from_str(text).map_err(|error| {
         let hint = "a GraphQL request is one JSON object with the member query";
-        malformed(format!("{hint}; this is not, at line {} column {}", error.line(), error.column()))
+        malformed(format!("{hint}; the error is at line {} column {}", error.line(), error.column()))
     })?;
     let wrong = |fault| Problem::with_faults(Kind::Malformed, vec![fault]);
     let query = string(&mut members, "query").map_err(wrong)?;
-    let query = query.ok_or_else(|| wrong(Fault::member("query", "is missing: it holds the GraphQL document")))?;
+    let query = query.ok_or_else(|| wrong(Fault::member("query", "is missing; it contains the GraphQL document")))?;
     let operation = string(&mut members, "operationName").map_err(wrong)?;
     let variables = object(&mut members, "variables").map_err(wrong)?;
     object(&mut members, "extensions").map_err(wrong)?;
@@ -33,31 +33,32 @@ pub(super) fn of_body(body: &[u8]) -> Result<Request, Problem> {
 }
 
 api::parameters! {
-    /// The request in an address.
+    /// The parameters of a request in a query string.
     #[derive(Debug, IntoParams)]
     #[into_params(parameter_in = Query)]
     pub(super) struct AddressParameters {
-        /// The request; a browser that sends none gets a page to write one on
+        /// The GraphQL document; without it, a browser gets an editor page
         query: Option<String> = optional(text);
-        /// A JSON object
+        /// The variables, a JSON object
         #[param(value_type = Option<String>)]
         variables: Option<Members> = optional(members);
-        /// Which operation of several
+        /// The name of the operation to execute, if the document has several
         #[param(rename = "operationName")]
         operation: Option<String> as "operationName" = optional(text);
-        /// A JSON object; none of its members is known
+        /// A JSON object; its members are ignored
         #[param(value_type = Option<String>)]
         extensions: Option<Members> = optional(members);
     }
 }
 
-/// The request in an address; `None` when there is none.
+/// Parses the request in a query string; `None` if there is none.
 ///
 /// # Errors
-/// A parameter is not known, there twice, or not of its type.
+/// A parameter is unknown, repeated or has the wrong type.
 pub(super) fn of_address(uri: &Uri) -> Result<Option<Request>, Problem> {
-    let asked = AddressParameters::read_form(uri).map_err(Problem::malformed)?;
-    Ok(asked.query.map(|query| request(query, asked.operation, asked.variables.unwrap_or_default())))
+    let parameters = AddressParameters::read_form(uri).map_err(Problem::malformed)?;
+    let AddressParameters { query, variables, operation, .. } = parameters;
+    Ok(query.map(|query| request(query, operation, variables.unwrap_or_default())))
 }
 
 fn request(query: String, operation: Option<String>, variables: Members) -> Request {
@@ -66,7 +67,7 @@ fn request(query: String, operation: Option<String>, variables: Members) -> Requ
     request
 }
 
-/// A member that is a string, null or absent.
+/// Removes an optional string member; null counts as absent.
 fn string(members: &mut Members, name: &str) -> Result<Option<String>, Fault> {
     match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
@@ -77,7 +78,7 @@ fn string(members: &mut Members, name: &str) -> Result<Option<String>, Fault> {
     }
 }
 
-/// A member that is an object, null or absent.
+/// Removes an optional object member; null counts as absent.
 fn object(members: &mut Members, name: &str) -> Result<Members, Fault> {
     match members.remove(name) {
         None | Some(Value::Null) => Ok(Members::new()),
@@ -88,7 +89,7 @@ fn object(members: &mut Members, name: &str) -> Result<Members, Fault> {
     }
 }
 
-/// A parameter that is a JSON object or null.
+/// Parses a parameter that is a JSON object or null.
 fn members(text: &str) -> Result<Members, String> {
     scan::check(text)?;
     let members: Option<Members> = serde_json::from_str(text).map_err(|_| "is not a JSON object".to_owned())?;

@@ -1,20 +1,20 @@
-//! Bounds the nesting of a request before anything parses it.
+//! Bounds the nesting of a request before it is parsed.
 //!
-//! The GraphQL parser and the conversion of variables recurse over nested values, so a deep one would overflow the stack.
-//! One pass over the bytes counts brackets outside strings and comments. It needs no grammar: a text that is not valid is
-//! refused by the parser, which never descends deeper than the brackets it was given.
+//! The GraphQL parser and the conversion of variables recurse over nested values, so deep nesting would overflow the
+//! stack. One pass over the bytes counts brackets outside strings and comments. It needs no grammar: the parser refuses
+//! invalid text, and never recurses deeper than the brackets of its input.
 
 /// The deepest nesting of brackets, braces and parentheses.
 pub(super) const NESTING: usize = 64;
-/// The longest name or number. Validation repeats names in its messages.
+/// The longest name or number, bytes. Validation repeats names in its messages.
 pub(super) const NAME_BYTES: usize = 256;
 
 /// Checks a GraphQL document or a JSON text.
 ///
-/// Both are read by the same rules: what JSON lacks (comments and block strings) can't begin in a valid JSON text.
+/// One set of rules serves both: comments and block strings, which JSON lacks, can't begin in valid JSON.
 ///
 /// # Errors
-/// What exceeds its limit, and where.
+/// The exceeded limit, and the position.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let bytes = text.as_bytes();
     let (mut depth, mut word, mut at) = (0_usize, 0_usize, 0_usize);
@@ -45,7 +45,7 @@ fn end_of_line(bytes: &[u8], from: usize) -> usize {
     rest.map_or(bytes.len(), |length| from + length)
 }
 
-/// The place behind the string that begins at `from`.
+/// The position after the string that begins at `from`.
 fn end_of_string(bytes: &[u8], from: usize) -> Result<usize, String> {
     if bytes[from..].starts_with(br#"""""#) {
         return end_of_block(bytes, from);
@@ -55,7 +55,7 @@ fn end_of_string(bytes: &[u8], from: usize) -> Result<usize, String> {
         match byte {
             b'\\' => at += 2,
             b'"' => return Ok(at + 1),
-            // A string ends with its line. The parser refuses it; what follows is counted, to be on the safe side.
+            // A string must end on its line. The parser refuses this one; the scan still counts the brackets that follow.
             b'\n' | b'\r' => return Ok(at),
             _ => at += 1,
         }
@@ -63,7 +63,8 @@ fn end_of_string(bytes: &[u8], from: usize) -> Result<usize, String> {
     Ok(bytes.len())
 }
 
-/// A block string without an end is refused here: the parser would read its quotes as an empty string and go on behind them.
+/// The position after a block string. Refuses one without an end: the parser would read its quotes as an empty string and
+/// continue after them.
 fn end_of_block(bytes: &[u8], from: usize) -> Result<usize, String> {
     let mut at = from + 3;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {

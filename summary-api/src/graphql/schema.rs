@@ -1,5 +1,5 @@
-//! What can be asked. Arguments are checked by the functions that check the parameters of `/api/v1`, and answers are its
-//! views, so that both say the same.
+//! The GraphQL schema and its execution. It shares the parameter checks and the views of `/api/v1`, so both return equal
+//! values and errors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ use super::cache::Computed;
 use super::limits::{COMPLEXITY, DEPTH};
 use super::{errors, scan, size};
 
-/// The elements of a page when nobody says how many.
+/// The default number of elements of a page.
 const FIRST: u32 = 100;
 
 pub(super) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
@@ -43,19 +43,19 @@ pub(super) fn build(service: &Service) -> Schema {
         .finish()
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub(super) struct Executed {
     pub(super) made: Computed,
     /// Whether the request was refused before its execution began.
     pub(super) is_refused: bool,
 }
 
-/// Answers a request, with loaders of its own, so that they cache nothing beyond the request.
+/// Executes a request with its own loaders, so that they cache nothing beyond the request.
 pub(super) async fn execute(schema: &Schema, mut request: Request) -> Executed {
-    let fleeting = Fleeting::default();
+    let volatile = Volatile::default();
     let mut answer = match checked(&mut request) {
         Ok(()) => {
-            let mut request = request.data(fleeting.clone());
+            let mut request = request.data(volatile.clone());
             if let Some(service) = schema.data::<Service>() {
                 let (sessions, lots) = loaders::of(service);
                 request = request.data(sessions).data(lots);
@@ -65,21 +65,21 @@ pub(super) async fn execute(schema: &Schema, mut request: Request) -> Executed {
         Err(error) => Response::from_errors(vec![error]),
     };
     answer.errors = errors::completed(answer.errors);
-    // Whatever fails during the execution of a field says which field it was.
+    // An error during the execution has the path of its field.
     let is_refused = answer.data == Value::Null && answer.errors.iter().all(|error| error.path.is_empty());
     let written =
         if is_refused { serde_json::to_vec(&Refused { errors: &answer.errors }) } else { serde_json::to_vec(&answer) };
-    let bytes = written.expect("an answer is always JSON").into();
-    Executed { made: Computed { is_cacheable: answer.errors.is_empty() && !fleeting.is_asked(), bytes }, is_refused }
+    let bytes = written.expect("a response is always valid JSON").into();
+    Executed { made: Computed { is_cacheable: answer.errors.is_empty() && !volatile.is_read(), bytes }, is_refused }
 }
 
-/// The answer to a request that was not executed: without `data`, by the specification.
+/// The response to a request that was not executed: the specification excludes `data`.
 #[derive(Serialize)]
 struct Refused<'a> {
     errors: &'a [ServerError],
 }
 
-/// Parses the request, between the checks that have to come before and after that.
+/// Parses the request, with the checks that have to precede and follow the parser.
 fn checked(request: &mut Request) -> Result<(), ServerError> {
     scan::check(&request.query).map_err(errors::too_much)?;
     let variables = std::mem::take(&mut request.variables);
@@ -91,7 +91,7 @@ fn checked(request: &mut Request) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Refuses a request without a variable that its operation needs: the library would begin to execute it.
+/// Refuses a request that lacks a required variable: the library would begin the execution.
 fn check_variables(
     document: &ExecutableDocument,
     operation: Option<&str>,
@@ -118,55 +118,60 @@ fn check_variables(
     }
 }
 
-/// Whether a request has asked for what changes without a commit, or is told by this process alone.
+/// Whether a request reads values that change without a commit, or that only this process has.
 #[derive(Debug, Clone, Default)]
-struct Fleeting(Arc<AtomicBool>);
+struct Volatile(Arc<AtomicBool>);
 
-impl Fleeting {
-    fn ask(context: &Context<'_>) -> Result<()> {
+impl Volatile {
+    fn mark_read(context: &Context<'_>) -> Result<()> {
         context.data::<Self>()?.0.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn is_asked(&self) -> bool {
+    fn is_read(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How many elements a page may have, for the complexity of what is in them.
+/// The largest number of elements of a page, for the complexity of a list.
 fn most(first: Option<u32>) -> usize {
     usize::try_from(first.unwrap_or(FIRST)).unwrap_or(usize::MAX)
 }
 
-/// How many explanations of a plate there may be.
+/// The largest number of explanations of a plate, for the complexity.
 fn explained(first: Option<u32>) -> usize {
     most(Some(first.unwrap_or(explanations::LIMIT)))
 }
 
-/// Parking sessions and their stories, lots, gates, statistics and changes.
+/// Parking sessions with their stories, lots, gates, statistics and changes.
 pub(super) struct Query;
 
 #[Object]
 impl Query {
-    /// Sessions, the newest first unless told otherwise. Void ones are left out unless their state is asked for.
+    /// Sessions, the newest first by default. Excludes void sessions unless `states` includes them.
     #[graphql(complexity = "most(first).saturating_mul(child_complexity).saturating_add(1)")]
     #[expect(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn sessions(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Of this lot only")] lot_id: Option<String>,
-        #[graphql(desc = "Of this plate only, in any spelling")] vehicle_plate: Option<String>,
-        #[graphql(desc = "In one of these states: open, matched, held_exit, unmatched_exit, unmatched_entry, void")]
+        #[graphql(desc = "Only sessions of this lot")] lot_id: Option<String>,
+        #[graphql(desc = "Only sessions of this plate, in any spelling")] vehicle_plate: Option<String>,
+        #[graphql(
+            desc = "Only sessions in these states: open, matched, held_exit, unmatched_exit, unmatched_entry, void; the default is all but void"
+        )]
         states: Option<Vec<String>>,
-        #[graphql(desc = "Given by an event of this time or later: RFC 3339 with an offset")] from: Option<String>,
-        #[graphql(desc = "Given by an event before this time")] to: Option<String>,
-        #[graphql(desc = "newest or oldest: which come first")] order: Option<String>,
-        #[graphql(desc = "The most of a page, at most 1000; 100 without it")] first: Option<u32>,
-        #[graphql(desc = "The endCursor of the page before, with the same other arguments")] after: Option<String>,
+        #[graphql(desc = "Only sessions whose anchor event is at or after this time: RFC 3339 with an offset")]
+        from: Option<String>,
+        #[graphql(desc = "Only sessions whose anchor event is before this time")] to: Option<String>,
+        #[graphql(desc = "The sessions that come first: newest (the default) or oldest")] order: Option<String>,
+        #[graphql(desc = "The number of sessions of a page, at most 1000; the default is 100")] first: Option<u32>,
+        #[graphql(desc = "The endCursor of the previous page; the other arguments have to be unchanged")] after: Option<
+            String,
+        >,
     ) -> Result<Connection<String, SessionView>> {
         let mut faults = Faults::default();
         let words = states.iter().flatten().map(String::as_str).collect::<Vec<_>>();
-        let asked = SessionListParameters {
+        let parameters = SessionListParameters {
             lot_id: faults.optional("lot_id", lot_id.as_deref(), parameters::lot),
             vehicle_plate: faults.optional("vehicle_plate", vehicle_plate.as_deref(), parameters::plate),
             state: faults.optional("state", Some(&*words), session_list::states).unwrap_or_default(),
@@ -178,111 +183,117 @@ impl Query {
             format: None,
         };
         faults.none().map_err(refused)?;
-        let (rows, next) = session_list::page(context.data::<Service>()?, &asked).await.map_err(refused)?;
+        let (rows, next) = session_list::page(context.data::<Service>()?, &parameters).await.map_err(refused)?;
         let mut connection = Connection::new(after.is_some(), next.is_some());
-        connection.edges.extend(rows.iter().map(|row| Edge::new(asked.cursor_behind(row), SessionView::from(row))));
+        connection.edges.extend(rows.iter().map(|row| Edge::new(parameters.cursor_after(row), SessionView::from(row))));
         Ok(connection)
     }
 
-    /// One session, void or not.
+    /// A session, also a void one; null if there is none with this id.
     async fn session(&self, context: &Context<'_>, id: Uuid) -> Result<Option<SessionView>> {
         context.data::<loaders::SessionLoader>()?.load_one(id).await
     }
 
-    /// The lots that are known beforehand, have events or have saved summaries, by name.
+    /// The configured lots and those with events or saved summaries, ordered by name.
     #[graphql(complexity = "most(Some(first.unwrap_or(MAX_PAGE))).saturating_mul(child_complexity).saturating_add(1)")]
     async fn lots(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The most, at most 1000; 1000 without it")] first: Option<u32>,
-        #[graphql(desc = "Behind the lot of this name")] after: Option<String>,
+        #[graphql(desc = "The number of lots, at most 1000; the default is 1000")] first: Option<u32>,
+        #[graphql(desc = "Only lots whose names follow this one: the id of the last lot of the previous page")]
+        after: Option<String>,
     ) -> Result<Vec<LotView>> {
         let mut faults = Faults::default();
         let limit = faults.optional("limit", first, at_most(MAX_PAGE));
         let after = faults.optional("after", after.as_deref(), parameters::lot);
         faults.none().map_err(refused)?;
-        let (lots, _) = lots::behind(context.data::<Service>()?, after.as_ref(), limit).await.map_err(refused)?;
+        let (lots, _) = lots::after(context.data::<Service>()?, after.as_ref(), limit).await.map_err(refused)?;
         Ok(lots.iter().map(LotView::from).collect())
     }
 
-    /// One lot.
+    /// A lot; null if there is none with this name.
     async fn lot(&self, context: &Context<'_>, id: String) -> Result<Option<LotView>> {
         context.data::<loaders::LotLoader>()?.load_one(Arc::from(id)).await
     }
 
-    /// Every change to every session after a number, in order and without gaps.
+    /// The changes to all sessions after a sequence number, in order of commit and without gaps.
     #[graphql(complexity = "most(first).saturating_mul(child_complexity).saturating_add(1)")]
     async fn changes(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The number of the last change that is known; 0 is the beginning", default)] after: u64,
-        #[graphql(desc = "The most, at most 1000; 100 without it")] first: Option<u32>,
+        #[graphql(desc = "The sequence number of the last known change; 0 begins with the first change", default)]
+        after: u64,
+        #[graphql(desc = "The number of changes, at most 1000; the default is 100")] first: Option<u32>,
     ) -> Result<ChangePage> {
         let mut faults = Faults::default();
-        let asked = ChangeListParameters {
+        let parameters = ChangeListParameters {
             after: faults.optional("after", Some(after), changes::possible),
             limit: faults.optional("limit", first, at_most(MAX_PAGE)),
         };
         faults.none().map_err(refused)?;
-        changes::page(context.data::<Service>()?, asked).await.map_err(refused)
+        changes::page(context.data::<Service>()?, parameters).await.map_err(refused)
     }
 
-    /// What happened at a lot by hour or by day, how long stays lasted, and when vehicles come.
+    /// Statistics of a lot by hour or by day: entries, exits, occupancy and dwell times.
     async fn statistics(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Of this lot")] lot_id: String,
-        #[graphql(desc = "From the bucket on that has this time; a day of hours or thirty days without it")]
+        #[graphql(desc = "The lot")] lot_id: String,
+        #[graphql(
+            desc = "The first bucket is the one that contains this time; the default is 24 hours or 30 days before the end"
+        )]
         from: Option<String>,
         #[graphql(
-            desc = "Until the bucket is over that has the moment before this time; the lot's own time without it"
+            desc = "The end, exclusive: the last bucket is the one that contains the millisecond before this time; the default is the lot's own time"
         )]
         to: Option<String>,
-        #[graphql(desc = "hour (without it), at most 750 of them, or day of the lot's time zone, at most 400")]
+        #[graphql(
+            desc = "The width of a bucket in the lot's time zone: hour (the default), at most 750 buckets, or day, at most 400"
+        )]
         bucket: Option<String>,
     ) -> Result<StatisticsView> {
         let mut faults = Faults::default();
-        let asked = StatisticsOf {
+        let parameters = StatisticsOf {
             lot: faults.optional("lot_id", Some(&*lot_id), parameters::lot).unwrap_or_default(),
             from: faults.optional("from", from.as_deref(), parameters::time),
             to: faults.optional("to", to.as_deref(), parameters::time),
             bucket: faults.optional("bucket", bucket.as_deref(), statistics::bucket).unwrap_or_default(),
         };
         faults.none().map_err(refused)?;
-        let statistics = context.data::<Service>()?.statistics(&asked).await.map_err(refused)?;
+        let statistics = context.data::<Service>()?.statistics(&parameters).await.map_err(refused)?;
         Ok(StatisticsView::from(&statistics))
     }
 
-    /// How each gate does whose events this process has recorded, by lot and gate: at most a thousand, and one that stands
-    /// for all beyond.
+    /// The health of the gates whose events this process has recorded, ordered by lot and name: at most a thousand, and
+    /// one entry for all others combined.
     #[graphql(complexity = "(MAX_GATES + 1).saturating_mul(child_complexity).saturating_add(1)")]
     #[expect(clippy::unused_async, reason = "every field of GraphQL is asynchronous")]
     async fn gates(&self, context: &Context<'_>) -> Result<Vec<GateView>> {
-        Fleeting::ask(context)?;
+        Volatile::mark_read(context)?;
         let gates = context.data::<Service>()?.gates();
         Ok(gates.iter().map(GateView::from).collect())
     }
 
-    /// Why an event is in the session that it is in. Nearly always one; none when no such event is recorded, several when
-    /// the id was used again.
+    /// Explains why an event belongs to its session. One explanation, or several if events share the id; empty if no such
+    /// event is recorded.
     #[graphql(complexity = "EXPLANATION.saturating_add(child_complexity)")]
     async fn event_explanations(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The event's own id")] id: Uuid,
+        #[graphql(desc = "The id of the event")] id: Uuid,
     ) -> Result<Vec<ExplanationView>> {
         let explained = context.data::<Service>()?.explain(id).await.map_err(refused)?;
         Ok(explained.iter().map(ExplanationView::from).collect())
     }
 
-    /// The newest sessions of a plate, each explained by its exit, or else its entry; the newest first.
+    /// Explains the newest sessions of a plate, the newest first: the exit of each, or the entry if there is no exit.
     #[graphql(complexity = "explained(first).saturating_mul(EXPLANATION.saturating_add(child_complexity))")]
     async fn explanations(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The plate, in any spelling")] vehicle_plate: String,
-        #[graphql(desc = "In this lot only")] lot_id: Option<String>,
-        #[graphql(desc = "The most sessions, at most 20; 3 without it")] first: Option<u32>,
+        #[graphql(desc = "Only in this lot")] lot_id: Option<String>,
+        #[graphql(desc = "The number of sessions, at most 20; the default is 3")] first: Option<u32>,
     ) -> Result<Vec<ExplanationView>> {
         let mut faults = Faults::default();
         let vehicle_plate = faults.optional("vehicle_plate", Some(&*vehicle_plate), parameters::plate);
@@ -290,14 +301,14 @@ impl Query {
         let limit = faults.optional("limit", first, at_most(MAX_EXPLAINED));
         let Some(vehicle_plate) = vehicle_plate else { return Err(refused(faults.into_problem())) };
         faults.none().map_err(refused)?;
-        let asked = ExplanationParameters { vehicle_plate, lot_id, limit };
-        let explained = explanations::of_plate(context.data::<Service>()?, asked).await.map_err(refused)?;
+        let parameters = ExplanationParameters { vehicle_plate, lot_id, limit };
+        let explained = explanations::of_plate(context.data::<Service>()?, parameters).await.map_err(refused)?;
         Ok(explained.explanations)
     }
 
-    /// Whether all work is done, and what is not.
+    /// Whether all work is done, and the work that is pending.
     async fn status(&self, context: &Context<'_>) -> Result<StatusView> {
-        Fleeting::ask(context)?;
+        Volatile::mark_read(context)?;
         let status = context.data::<Service>()?.status().await.map_err(refused)?;
         Ok(StatusView::from(&status))
     }

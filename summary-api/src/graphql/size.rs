@@ -1,8 +1,8 @@
-//! How large a request is once its fragments are expanded, before anything expands them.
+//! Bounds the size of a request with its fragments expanded, before they are expanded.
 //!
-//! Validation and execution visit a fragment wherever it is spread, so that eight fragments of thirty spreads each stand for
-//! 30^8 of them, and they copy a variable wherever it is used. Here each fragment and each variable is measured once, and
-//! its size is added wherever it is used. The complexity of an answer, which needs the schema, is left to the library.
+//! Validation and execution visit a fragment at each spread, so eight fragments with thirty spreads each mean 30^8
+//! visits, and they copy a variable at each use. This module measures each fragment and variable once, and adds its size
+//! at each use. The library computes the complexity, which needs the schema.
 
 use std::collections::HashMap;
 
@@ -12,26 +12,26 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
-/// The most fields, fragments, directives and values of a request, its fragments and variables expanded.
+/// The most fields, fragments, directives and values of a request, with fragments and variables expanded.
 pub(super) const NODES: usize = 5_000;
-/// The most aliases, fragments expanded: under other names a request could ask the same expensive thing hundreds of times.
+/// The most aliases, with fragments expanded: with more, a request could repeat an expensive field hundreds of times.
 pub(super) const ALIASES: usize = 30;
-/// The most fields of the query type, fragments expanded. Each is a question to the ledger, repeated ones too.
-pub(super) const QUESTIONS: usize = 50;
-/// The deepest nesting of selections, fragments expanded.
+/// The most fields of the type `Query`, with fragments expanded. Each reads the ledger, also a repeated one.
+pub(super) const QUERY_FIELDS: usize = 50;
+/// The deepest nesting of selections, with fragments expanded.
 pub(super) const LEVELS: usize = 64;
-/// The most fields of an answer about the schema, were every list of it as long as [`list_of`] says.
+/// The most fields of a response to introspection, if every list had the length of [`list_length`].
 pub(super) const SCHEMA_FIELDS: usize = 1_000_000;
 
 /// Checks all operations and fragments of a request against the limits.
 ///
 /// # Errors
-/// What exceeds its limit.
+/// The exceeded limit.
 pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Result<(), String> {
     let variables = of_variables(document, variables);
     let mut measured = Measured { document, variables, fragments: HashMap::new() };
-    let (mut nodes, mut aliases, mut questions, mut schema_fields) = (0_usize, 0_usize, 0, 0);
-    // In their order, so that the same request is always refused with the same words.
+    let (mut nodes, mut aliases, mut query_fields, mut schema_fields) = (0_usize, 0_usize, 0, 0);
+    // Sorted, so that equal requests get equal error texts.
     let mut names: Vec<&Name> = document.fragments.keys().collect();
     names.sort_unstable();
     for name in names {
@@ -41,26 +41,26 @@ pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Res
         let size = measured.of_selections(&operation.node.selection_set.node, 0)?;
         nodes = nodes.saturating_add(size.nodes).saturating_add(measured.of_operation(&operation.node));
         aliases = aliases.saturating_add(size.aliases);
-        questions = size.questions.max(questions);
+        query_fields = size.query_fields.max(query_fields);
         schema_fields = size.schema_fields.max(schema_fields);
     }
-    within(questions, QUESTIONS, "fields of Query")?;
-    within(schema_fields, SCHEMA_FIELDS, "fields in its answer about the schema, were every list full")?;
-    within(nodes, NODES, "fields, fragments, directives and values, its fragments and variables expanded")?;
+    within(query_fields, QUERY_FIELDS, "fields of Query")?;
+    within(schema_fields, SCHEMA_FIELDS, "introspection fields, assuming that every list is full")?;
+    within(nodes, NODES, "fields, fragments, directives and values, with fragments and variables expanded")?;
     within(aliases, ALIASES, "aliases")
 }
 
 fn within(count: usize, most: usize, what: &str) -> Result<(), String> {
-    if count > most { Err(format!("the request has {count} {what}; {most} is the most")) } else { Ok(()) }
+    if count > most { Err(format!("the request has {count} {what}; the maximum is {most}")) } else { Ok(()) }
 }
 
-/// The size of a part of a request, its fragments expanded. All numbers saturate.
+/// The size of a part of a request, with fragments expanded. All numbers saturate.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
     nodes: usize,
     aliases: usize,
-    /// Fields of the selection itself, without those within them.
-    questions: usize,
+    /// Fields of the selection itself, without nested ones.
+    query_fields: usize,
     schema_fields: usize,
     levels: usize,
 }
@@ -69,13 +69,13 @@ impl Size {
     fn add(&mut self, other: Self) {
         self.nodes = self.nodes.saturating_add(other.nodes);
         self.aliases = self.aliases.saturating_add(other.aliases);
-        self.questions = self.questions.saturating_add(other.questions);
+        self.query_fields = self.query_fields.saturating_add(other.query_fields);
         self.schema_fields = self.schema_fields.saturating_add(other.schema_fields);
         self.levels = self.levels.max(other.levels);
     }
 }
 
-/// A document, and what of it has been measured.
+/// A document, and the sizes that are already measured.
 struct Measured<'a> {
     document: &'a ExecutableDocument,
     variables: HashMap<Name, usize>,
@@ -84,12 +84,12 @@ struct Measured<'a> {
 }
 
 impl<'a> Measured<'a> {
-    /// The size of a fragment that is spread `level` selections deep. An unknown one is left to validation.
+    /// The size of a fragment that is spread `level` selections deep. Validation refuses an unknown one.
     fn of_fragment(&mut self, name: &'a Name, level: usize) -> Result<Size, String> {
         let Some(fragment) = self.document.fragments.get(name) else { return Ok(Size::default()) };
         let size = match self.fragments.insert(name, None) {
             Some(Some(size)) => size,
-            Some(None) => return Err(format!("the fragment {name} is spread within itself")),
+            Some(None) => return Err(format!("the fragment {name} spreads itself")),
             None => {
                 let mut size = self.of_selections(&fragment.node.selection_set.node, level)?;
                 size.nodes = size.nodes.saturating_add(self.of_directives(&fragment.node.directives));
@@ -123,11 +123,11 @@ impl<'a> Measured<'a> {
             [] => Size::default(),
             _ => self.of_selections(&field.selection_set.node, level + 1)?,
         };
-        let list = list_of(&field.name.node);
+        let list = list_length(&field.name.node);
         size.schema_fields = size.schema_fields.saturating_mul(list).saturating_add(1);
         size.nodes = size.nodes.saturating_add(self.of_arguments(&field.arguments));
         size.aliases = size.aliases.saturating_add(usize::from(field.alias.is_some()));
-        size.questions = 1;
+        size.query_fields = 1;
         Ok(size)
     }
 
@@ -149,7 +149,7 @@ impl<'a> Measured<'a> {
         sum(arguments.iter().map(|(_, value)| self.of_value(&value.node)))
     }
 
-    /// The scan has bounded how deep a value is nested.
+    /// The size of a value. [`scan`](super::scan) has bounded its nesting.
     fn of_value(&self, value: &Value) -> usize {
         let inner = match value {
             Value::Variable(name) => self.variables.get(name).copied().unwrap_or(0),
@@ -166,7 +166,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// The size of each variable: of its value, or of its default where that is larger.
+/// The size of each variable: that of its value or of its default, whichever is larger.
 fn of_variables(document: &ExecutableDocument, variables: &Variables) -> HashMap<Name, usize> {
     let mut sizes: HashMap<Name, usize> =
         variables.iter().map(|(name, value)| (name.clone(), of_constant(value))).collect();
@@ -194,8 +194,8 @@ fn of_constant(value: &ConstValue) -> usize {
     inner.saturating_add(1)
 }
 
-/// How long a list of the schema may be, about; no other field has such a name.
-fn list_of(field: &str) -> usize {
+/// The approximate length of an introspection list; no other field has such a name.
+fn list_length(field: &str) -> usize {
     match field {
         "types" => 64,
         "fields" | "directives" => 24,
@@ -205,7 +205,7 @@ fn list_of(field: &str) -> usize {
 }
 
 fn too_deep() -> String {
-    format!("the request has more than {LEVELS} selections within one another, its fragments expanded")
+    format!("the request has more than {LEVELS} nested selections, with fragments expanded")
 }
 
 fn sum(counts: impl Iterator<Item = usize>) -> usize {

@@ -1,9 +1,8 @@
-//! The threads that parse, check and execute GraphQL requests.
+//! The worker threads that parse, check and execute GraphQL requests.
 //!
-//! A request may keep a processor busy, so it runs on threads of its own: however many come, the threads of the runtime go
-//! on answering health checks, recording and noticing the stop. Only this work is done here: what a request asks of the
-//! ledger is awaited, and runs where everything else runs. Beyond the queue, requests are refused; at the stop, those that
-//! wait are.
+//! A request may keep a processor busy, so it runs on a thread of this pool: whatever the load, the threads of the
+//! runtime continue to serve health checks, recording and the shutdown. Reads of the ledger run on the runtime; the
+//! worker awaits them. Requests beyond the queue are refused, and so are those in the queue at a shutdown.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -16,16 +15,16 @@ use service_kit::Lifecycle;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Requests that are executed at once.
+/// The number of threads: requests that are executed concurrently.
 pub(super) const THREADS: usize = 4;
-/// Requests that wait for a thread.
+/// The most requests in the queue.
 pub(super) const WAITING: usize = 256;
-/// The stack of a thread. A request of [`NESTING`](super::scan::NESTING) brackets takes a small part of it.
+/// The stack of a thread, bytes. A request of [`NESTING`](super::scan::NESTING) brackets needs a small part of it.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 type Job = (Handle, BoxFuture<'static, ()>);
 
-/// The threads. They end when this is dropped.
+/// The thread pool. The threads end when all clones are dropped.
 #[derive(Clone)]
 pub(super) struct Workers {
     queue: SyncSender<Job>,
@@ -41,16 +40,16 @@ impl Workers {
             let (jobs, lifecycle) = (Arc::clone(&jobs), lifecycle.clone());
             let thread = std::thread::Builder::new().name(format!("graphql {number}")).stack_size(STACK_BYTES);
             if let Err(error) = thread.spawn(move || work(&jobs, &lifecycle)) {
-                tracing::error!(%error, "cannot start a thread for GraphQL");
+                tracing::error!(%error, "can't start a GraphQL worker thread");
             }
         }
         Self { queue, lifecycle: lifecycle.clone() }
     }
 
-    /// Runs `work` on one of the threads. It is given up at its next await when nobody waits for it any more.
+    /// Runs `work` on one of the threads. Dropping the returned future cancels `work` at its next await.
     ///
     /// # Errors
-    /// All threads are busy and the queue is full, the process stops, or `work` panicked.
+    /// All threads are busy and the queue is full, the process shuts down, or `work` panicked.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -58,10 +57,11 @@ impl Workers {
         let (reply, answer) = oneshot::channel();
         let job = answer_unless_closed(reply, work).boxed();
         self.queue.try_send((Handle::current(), job)).map_err(|error| match error {
-            TrySendError::Full(_) => {
-                Problem::new(Kind::Full, format!("{THREADS} GraphQL requests are executed and {WAITING} wait"))
-            }
-            TrySendError::Disconnected(_) => Problem::new(Kind::Unavailable, "no thread executes GraphQL requests"),
+            TrySendError::Full(_) => Problem::new(
+                Kind::Full,
+                format!("too many GraphQL requests: {THREADS} are executed and {WAITING} wait, which are the maximums"),
+            ),
+            TrySendError::Disconnected(_) => Problem::new(Kind::Unavailable, "no GraphQL worker thread is running"),
         })?;
         answer.await.map_err(|_| {
             if self.lifecycle.is_stopping() {
@@ -78,11 +78,11 @@ async fn answer_unless_closed<T>(mut reply: oneshot::Sender<T>, work: impl Futur
         () = reply.closed() => return,
         answer = work => answer,
     };
-    // Nobody may be waiting any more; the answer is of no other use.
+    // Fails if the caller no longer waits; the result is not needed then.
     drop(reply.send(answer));
 }
 
-/// Runs jobs until there can be no more. A panic ends only its own job.
+/// Runs jobs until the queue is closed. A panic ends only its own job.
 fn work(jobs: &Mutex<Receiver<Job>>, lifecycle: &Lifecycle) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -90,7 +90,7 @@ fn work(jobs: &Mutex<Receiver<Job>>, lifecycle: &Lifecycle) {
         if lifecycle.is_stopping() {
             continue;
         }
-        // The runtime's handle lends its timers, sockets and tasks; the job itself runs on this thread.
+        // The handle provides the timers, sockets and tasks of the runtime; the job itself runs on this thread.
         if std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(job))).is_err() {
             tracing::error!("a GraphQL request panicked");
         }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn at_the_stop_who_waits_is_told_and_what_runs_is_finished() {
+    async fn at_a_shutdown_waiting_requests_are_refused_and_running_ones_finish() {
         let workers = start();
         let mut running = Vec::new();
         for _ in 0..THREADS {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_runs_on_a_thread_of_its_own_and_awaits_what_runs_elsewhere() {
+    async fn a_job_runs_on_a_worker_thread_and_awaits_tasks_of_the_runtime() {
         let workers = start();
         let here = std::thread::current().id();
         let ran = workers.run(async move {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_work_that_takes_too_long_is_answered_meanwhile() {
+    async fn a_caller_of_work_that_takes_too_long_can_time_out() {
         let workers = start();
         let is_over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_over);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_beyond_the_queue_are_refused_and_jobs_that_nobody_awaits_are_given_up() {
+    async fn jobs_beyond_the_queue_are_refused_and_jobs_without_a_caller_are_cancelled() {
         let workers = start();
         let busy = || {
             let workers = workers.clone();

@@ -1,4 +1,4 @@
-//! `GET /api/v1/live/events`: the feed as server-sent events.
+//! `GET /api/v1/live/events`: the live feed as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,37 +11,39 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, stream};
 
 use super::feed::{Ended, Live, Subscription};
-use super::{HEARTBEAT, LiveParameters};
+use super::{HEARTBEAT, LiveFeedParameters};
 
-/// How long a browser waits before it comes back.
+/// The delay before a browser reconnects.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Follows the ledger: server-sent events, one for each change as it is committed.
+/// Sends each change to the ledger when it is committed, as a server-sent event.
 ///
-/// An event's data is an element of `/api/v1/changes` and its id the change's number, so that an `EventSource` that comes
-/// back with `Last-Event-ID` misses nothing, however long it was away. Without a number it begins with what comes next. A
-/// client that is too slow gets the event `lagged`, at a stop the event `stopping`, when the ledger can't be read `failed`,
-/// and then the end; each time it goes on with the last id. After 15 seconds without a change comes a comment.
+/// The data of an event is an element of `/api/v1/changes`; its id is the sequence number of the change, so an
+/// `EventSource` that reconnects with `Last-Event-ID` misses nothing, however old that id is. Without a number, the feed
+/// begins with the next change. The last event before the server disconnects is `lagged` for a client that is too slow,
+/// `stopping` at a shutdown, `failed` if the ledger can't be read; reconnect with the last id. After 15 seconds without a
+/// change, the server sends a comment.
 #[utoipa::path(
     get, path = "/api/v1/live/events", tag = "changes",
     params(
-        LiveParameters,
-        ("Last-Event-ID" = Option<u64>, Header, description = "The same as after, and wins over it"),
+        LiveFeedParameters,
+        ("Last-Event-ID" = Option<u64>, Header, description = "Like after, and takes precedence over it: a browser's EventSource sends it when it reconnects"),
     ),
-    responses((status = 200, description = "Events without end", body = String, content_type = "text/event-stream")),
+    responses((status = 200, description = "An endless stream of events", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn live_events(
     State(live): State<Live>,
-    Query(asked): Query<LiveParameters>,
+    Query(parameters): Query<LiveFeedParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let subscription = asked.subscribe(&headers, &live).await?;
-    // A proxy that collects an answer before it passes it on would hold back every event.
+    let subscription = parameters.subscribe(&headers, &live).await?;
+    // A proxy that buffers a response would delay every event.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), "no");
     Ok(([unbuffered], Sse::new(events(subscription))).into_response())
 }
 
-/// The events, of which the first says where the feed begins, so that a client that is cut off at once can go on there.
+/// The events. The first one contains the start of the feed, so that a client that is disconnected at once can resume
+/// there.
 fn events(subscription: Subscription) -> impl Stream<Item = Result<Event, Infallible>> {
     let begin = Event::default().retry(RETRY).id(subscription.position().to_string());
     let rest = stream::unfold(Some(subscription), |subscription| async {
@@ -49,8 +51,8 @@ fn events(subscription: Subscription) -> impl Stream<Item = Result<Event, Infall
         let event = match tokio::time::timeout(HEARTBEAT, subscription.next()).await {
             Ok(Ok(message)) => Event::default().id(message.sequence.to_string()).data(message.text.as_str()),
             Ok(Err(ended)) => return Some((Ok(last(ended)), None)),
-            // The number grows with what is left out, too: who comes back need not read it again.
-            Err(_) => Event::default().id(subscription.position().to_string()).comment("still here"),
+            // The position includes changes of other lots: a client that reconnects does not read them again.
+            Err(_) => Event::default().id(subscription.position().to_string()).comment("heartbeat"),
         };
         Some((Ok(event), Some(subscription)))
     });

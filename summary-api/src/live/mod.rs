@@ -1,7 +1,7 @@
 //! The live feeds: `GET /api/v1/live`, a WebSocket, and `GET /api/v1/live/events`, server-sent events.
 //!
-//! Both send the same messages, each an element of `/api/v1/changes`. Which messages there are, and who gets too slow for
-//! them, is [`feed`]'s.
+//! Both send equal messages, each an element of `/api/v1/changes`. [`feed`] reads the changes and disconnects clients
+//! that are too slow.
 
 mod events;
 pub(crate) mod feed;
@@ -22,32 +22,32 @@ use feed::{Live, Subscription};
 
 pub(crate) use feed::limits;
 
-/// When nothing has happened for so long, the client is sent a sign of life.
+/// The time without a message after which the server sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The header with which an `EventSource` goes on.
+/// The header with which an `EventSource` resumes.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The routes, which need the feed as their state.
+/// The routes of the live feeds.
 pub(super) fn routes() -> OpenApiRouter<Live> {
     OpenApiRouter::new().routes(routes!(socket::live)).routes(routes!(events::live_events))
 }
 
 api::parameters! {
-    /// What a client asks for.
+    /// The parameters of a live feed.
     #[derive(Debug, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
-    struct LiveParameters {
-        /// Begin behind the change of this number, however old it is
+    struct LiveFeedParameters {
+        /// Begin after the change with this sequence number, however old it is; the default is the newest change
         after: Option<u64> = optional(changes::number);
-        /// Of this lot only
+        /// Only changes of this lot
         #[param(value_type = Option<String>)]
         lot_id: Option<LotId> = optional(lot);
     }
 }
 
-impl LiveParameters {
-    /// The subscription of a client. A `Last-Event-ID` wins over `after`: a client that comes back still has the address
-    /// of its first visit.
+impl LiveFeedParameters {
+    /// Subscribes a client. `Last-Event-ID` takes precedence over `after`: a client that reconnects still uses the URL of
+    /// its first connection.
     async fn subscribe(self, headers: &HeaderMap, live: &Live) -> Result<Subscription, Problem> {
         let after = last_event(headers)?.or(self.after);
         changes::not_beyond(live.service(), after.unwrap_or(0)).await?;
@@ -55,7 +55,7 @@ impl LiveParameters {
     }
 }
 
-/// The number in `Last-Event-ID`. A browser that has had no event with an id may send the header without a value.
+/// Parses `Last-Event-ID`. A browser that received no event with an id may send the header without a value.
 fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let text = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
     let number = text.map(|text| changes::number(text.to_str().unwrap_or_default())).transpose();
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_event_is_a_number_or_left_empty() {
+    fn the_last_event_id_is_a_number_or_empty() {
         let last = |value| last_event(&HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_static(value))]));
         assert_eq!(last_event(&HeaderMap::new()), Ok(None));
         assert_eq!(last("7"), Ok(Some(7)));

@@ -1,4 +1,4 @@
-//! `GET /api/v1/live`: the feed as a WebSocket.
+//! `GET /api/v1/live`: the live feed as a WebSocket.
 
 use std::time::Duration;
 
@@ -11,38 +11,40 @@ use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::feed::{Ended, Live, Subscription};
-use super::{HEARTBEAT, LiveParameters};
+use super::{HEARTBEAT, LiveFeedParameters};
 
-/// Clients have nothing to say here but their pongs.
-const LARGEST_MESSAGE_BYTES: usize = 4 * 1024;
-/// A client that has not answered so many signs of life is gone.
-const UNANSWERED: u32 = 2;
-/// How long a client may take for one message, and for the close.
-const SEND_MAX: Duration = Duration::from_secs(5);
-const CLOSE_MAX: Duration = Duration::from_secs(1);
+/// The largest message from a client, bytes; only pongs are expected.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// The number of unanswered pings after which a client counts as gone.
+const UNANSWERED_PINGS_MAX: u32 = 2;
+/// The deadline for sending one message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// The deadline for the close handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Follows the ledger: a WebSocket that sends each change as it is committed, as a text message.
+/// Sends each change to the ledger when it is committed, as a text message of a WebSocket.
 ///
-/// A message is an element of `/api/v1/changes`. Without `after` it begins with what comes next. A client that is too
-/// slow is closed with 1013, a stop closes with 1001, a ledger that can't be read with 1011; each time it goes on with the
-/// last `sequence` as `after`. One that does not take a message within five seconds is cut off. Pings come every 15 seconds. What a client sends is ignored.
+/// A message is an element of `/api/v1/changes`. Without `after`, the feed begins with the next change. The server closes
+/// with 1013 if the client is too slow, with 1001 at a shutdown, with 1011 if the ledger can't be read; reconnect with
+/// the last `sequence` as `after`. It disconnects a client that does not receive a message within five seconds. It sends
+/// a ping every 15 seconds, and ignores messages of the client.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "changes",
-    params(LiveParameters),
-    responses((status = 101, description = "The WebSocket is open; its text messages are changes")),
+    params(LiveFeedParameters),
+    responses((status = 101, description = "The WebSocket is open; each text message is a change")),
 )]
 pub(super) async fn live(
     State(live): State<Live>,
-    Query(asked): Query<LiveParameters>,
+    Query(parameters): Query<LiveFeedParameters>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|problem| {
-        let hint = "this address is a WebSocket; /api/v1/live/events has the same as server-sent events";
+        let hint = "this route is a WebSocket; /api/v1/live/events is the feed as server-sent events";
         Problem::new(Kind::Malformed, format!("{hint} ({problem})"))
     })?;
-    let subscription = asked.subscribe(&headers, &live).await?;
-    let upgrade = upgrade.max_message_size(LARGEST_MESSAGE_BYTES).max_frame_size(LARGEST_MESSAGE_BYTES);
+    let subscription = parameters.subscribe(&headers, &live).await?;
+    let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| serve(socket, subscription)))
 }
 
@@ -56,7 +58,7 @@ async fn serve(mut socket: WebSocket, mut subscription: Subscription) {
                 Ok(message) => Message::Text(message.text.clone()),
                 Err(ended) => return close(socket, ended).await,
             },
-            heard = socket.recv() => match heard {
+            received = socket.recv() => match received {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {
                     unanswered = 0;
@@ -64,23 +66,23 @@ async fn serve(mut socket: WebSocket, mut subscription: Subscription) {
                 }
             },
             _ = heartbeat.tick() => {
-                if unanswered >= UNANSWERED {
+                if unanswered >= UNANSWERED_PINGS_MAX {
                     return;
                 }
                 unanswered += 1;
                 Message::Ping(axum::body::Bytes::new())
             }
         };
-        match tokio::time::timeout(SEND_MAX, socket.send(message)).await {
+        match tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return,
-            // The message that it does not read stands before anything that could tell it why.
+            // The unread message blocks the connection, so a close frame would not arrive.
             Err(_) => return subscription.cut_off(),
         }
     }
 }
 
-/// Says why, and waits a moment for the client's own close, so that it can read what was said.
+/// Sends the close code and the reason, and waits for the client's close, so that it can read them.
 async fn close(mut socket: WebSocket, ended: Ended) {
     let code = match ended {
         Ended::Lagged => close_code::AGAIN,
@@ -88,11 +90,11 @@ async fn close(mut socket: WebSocket, ended: Ended) {
         Ended::Failed => close_code::ERROR,
     };
     let reason = Utf8Bytes::from(ended.to_string());
-    let goodbye = async {
+    let handshake = async {
         if socket.send(Message::Close(Some(CloseFrame { code, reason }))).await.is_ok() {
             while let Some(Ok(_)) = socket.recv().await {}
         }
     };
-    // A client that does not answer has had its chance.
-    drop(tokio::time::timeout(CLOSE_MAX, goodbye).await);
+    // A client that does not answer before the deadline is disconnected.
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, handshake).await);
 }

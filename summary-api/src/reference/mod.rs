@@ -1,5 +1,5 @@
-//! `/api/docs/`: the description of the API to browse and to try. Swagger UI comes through Cargo and is part of this
-//! program; the page around it is ours. A browser that shows it asks nobody else.
+//! `/api/docs/`: Swagger UI for the description of the API. Its files come from a crate and are compiled into this
+//! program; the page around it is our own. A browser loads nothing from other servers.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use utoipa_swagger_ui::{Config, serve};
 
-/// Where it is.
+/// The path of the page.
 pub(crate) const PATH: &str = "/api/docs/";
 const PAGE: &str = "page.html";
-/// What is ours.
+/// Our own files: name, media type and content.
 const OURS: [(&str, &str, &str); 3] = [
     (PAGE, "text/html; charset=utf-8", include_str!("assets/page.html")),
     ("page.css", "text/css; charset=utf-8", include_str!("assets/page.css")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
 ];
-/// What the page loads of the library, which has more.
+/// The files of Swagger UI that the page loads; the crate has more.
 const OF_THE_LIBRARY: [&str; 3] = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
-/// The library sets styles on elements as it draws them: that much is allowed here beyond other pages.
+/// The content security policy. Unlike other pages it allows inline styles, which Swagger UI sets on elements.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -44,14 +44,14 @@ pub(super) fn routes() -> Router {
 fn file(name: &str) -> Result<Response, Problem> {
     let (media_type, bytes) = of_ours(name)
         .or_else(|| of_the_library(name))
-        .ok_or_else(|| Problem::new(Kind::NotFound, "the description of the API has no such file"))?;
+        .ok_or_else(|| Problem::new(Kind::NotFound, "the page of the API description has no such file"))?;
     let media_type =
         HeaderValue::from_str(&media_type).map_err(|_| Problem::new(Kind::Internal, Kind::Internal.meaning()))?;
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        // The same for as long as the program is; asked about after an hour, as another version may be there by then.
+        // Constant for a version of the program; loaded again after an hour, because an upgrade may replace the files.
         (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
     ];
     Ok((headers, bytes.into_owned()).into_response())
@@ -66,7 +66,7 @@ fn of_ours(name: &str) -> Option<File> {
 
 fn of_the_library(name: &str) -> Option<File> {
     let name = OF_THE_LIBRARY.iter().find(|file| **file == name)?;
-    // The settings are for the library's own page.
+    // The configuration applies only to Swagger UI's own page, which is not served.
     let file = serve(name, Arc::new(Config::default())).ok()??;
     Some((Cow::Owned(file.content_type), file.bytes))
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/changes`: every change to every session, in order and without gaps, for those who poll.
+//! `GET /api/v1/changes`: every change to every session, in order of commit, for clients that poll.
 
 use api::questions::changes::{ChangeListParameters, page};
 use api::{ChangePage, Problem, Query};
@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use sessions::Service;
 
-/// Lists every change after a number, void sessions included, in order of commit and without gaps.
+/// Lists the changes after a sequence number, including those of void sessions, in order of commit and without gaps.
 ///
-/// To follow the ledger: begin with `after=0`, do what the changes say, keep `next_after` where you keep your own data,
-/// and ask again with it. A page that is shorter than `limit` was the newest; wait a little then. The same call with the
-/// same `after` gives the same changes again, with their sessions as they stand by then.
+/// To follow the ledger: begin with `after=0`, apply the changes, store `next_after` together with your own data, and use
+/// it in the next request. A page shorter than `limit` is the newest: wait a little. A repeated request returns equal
+/// changes, with the current state of their sessions.
 #[utoipa::path(
     get, path = "/api/v1/changes", tag = "changes",
     params(ChangeListParameters),
@@ -18,7 +18,7 @@ use sessions::Service;
 )]
 pub(super) async fn changes(
     State(service): State<Service>,
-    Query(asked): Query<ChangeListParameters>,
+    Query(parameters): Query<ChangeListParameters>,
 ) -> Result<Json<ChangePage>, Problem> {
-    Ok(Json(page(&service, asked).await?))
+    Ok(Json(page(&service, parameters).await?))
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/events/{id}/explanation` and `GET /api/v1/explanations`: why an event did or did not match.
+//! `GET /api/v1/events/{id}/explanation` and `GET /api/v1/explanations`: explanations of events and of sessions.
 
 use api::parameters::path_id;
 use api::questions::explanations::{ExplanationParameters, of_plate};
@@ -7,12 +7,12 @@ use axum::Json;
 use axum::extract::{RawPathParams, State};
 use sessions::Service;
 
-/// Why an event is in the session that it is in: the rule, the reads around it, what changed, and near plates.
+/// Explains why an event belongs to its session: the rule, the reads around it, the changes and similar plates.
 ///
-/// Nearly always one; an id that was used again for another event has several.
+/// The list has one explanation, or several if events share the id.
 #[utoipa::path(
     get, path = "/api/v1/events/{id}/explanation", tag = "sessions",
-    params(("id" = uuid::Uuid, Path, description = "The event's id")),
+    params(("id" = uuid::Uuid, Path, description = "The id of the event")),
     responses((status = 200, description = "The explanations", body = ExplanationsView)),
 )]
 pub(super) async fn event_explanation(
@@ -24,13 +24,13 @@ pub(super) async fn event_explanation(
     if explained.is_empty() {
         return Err(Problem::new(
             Kind::NotFound,
-            format!("no event that is recorded has the id {id}; it may not have arrived, or lie in the dead letters"),
+            format!("no recorded event has the id {id}; it may not have arrived yet, or be a dead letter"),
         ));
     }
     Ok(Json(ExplanationsView::from(explained.as_slice())))
 }
 
-/// The newest sessions of a plate, each explained by its exit, or else its entry.
+/// Explains the newest sessions of a plate: the exit of each, or the entry if there is no exit.
 #[utoipa::path(
     get, path = "/api/v1/explanations", tag = "sessions",
     params(ExplanationParameters),
@@ -38,7 +38,7 @@ pub(super) async fn event_explanation(
 )]
 pub(super) async fn explanations(
     State(service): State<Service>,
-    Query(asked): Query<ExplanationParameters>,
+    Query(parameters): Query<ExplanationParameters>,
 ) -> Result<Json<ExplanationsView>, Problem> {
-    Ok(Json(of_plate(&service, asked).await?))
+    Ok(Json(of_plate(&service, parameters).await?))
 }

@@ -1,11 +1,11 @@
-//! `GET /api/v1/gates`: how each gate does.
+//! `GET /api/v1/gates`: the health of each gate.
 
 use api::{GateList, GateView, Query};
 use axum::Json;
 use axum::extract::State;
 use sessions::Service;
 
-/// How each gate does: when it last saw a vehicle, how many, how late it tells, how its clock stands.
+/// Lists the health of each gate: its last event, its reads and late reads, and the difference of its clock.
 #[utoipa::path(
     get, path = "/api/v1/gates", tag = "lots",
     responses((status = 200, description = "The gates", body = GateList)),

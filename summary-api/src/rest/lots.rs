@@ -1,4 +1,4 @@
-//! `GET /api/v1/lots`: who is inside, by lot.
+//! `GET /api/v1/lots`: the lots and their occupancy.
 
 use api::questions::lots::{LotListParameters, page};
 use api::{LotPage, Problem, Query};
@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use sessions::Service;
 
-/// Lists the lots that are known beforehand, have events or have saved summaries, by name.
+/// Lists the configured lots and those with events or saved summaries, ordered by name.
 #[utoipa::path(
     get, path = "/api/v1/lots", tag = "lots",
     params(LotListParameters),
@@ -14,7 +14,7 @@ use sessions::Service;
 )]
 pub(super) async fn lots(
     State(service): State<Service>,
-    Query(asked): Query<LotListParameters>,
+    Query(parameters): Query<LotListParameters>,
 ) -> Result<Json<LotPage>, Problem> {
-    Ok(Json(page(&service, &asked).await?))
+    Ok(Json(page(&service, &parameters).await?))
 }

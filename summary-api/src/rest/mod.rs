@@ -1,7 +1,6 @@
 //! The routes of `/api/v1` and `POST /save_summary`, one area a file.
 //!
-//! What holds for all routes is left to `app`; how answers look and what parameters ask for is `api`'s, recording and
-//! asking [`Service`]'s.
+//! `app` adds the layers of all routes. The crate `api` defines responses and parameters; [`Service`] records and reads.
 
 mod changes;
 mod explanation;
@@ -22,7 +21,7 @@ use utoipa_axum::routes;
 
 pub(crate) use save_summary::BODY_BYTES as SUMMARY_BODY_BYTES;
 
-/// The routes of everybody.
+/// The public routes.
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(save_summary::save_summary))

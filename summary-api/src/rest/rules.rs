@@ -1,11 +1,11 @@
-//! `GET /api/v1/rules`: the rules that the sessions of this ledger are decided by.
+//! `GET /api/v1/rules`: the matching rules of the ledger.
 
 use api::{Query, RulesView};
 use axum::Json;
 use axum::extract::State;
 use sessions::Service;
 
-/// The rules that sessions are decided by. A ledger with events keeps those that it was written with.
+/// Returns the matching rules. A ledger with events keeps the rules with which it was created.
 #[utoipa::path(
     get, path = "/api/v1/rules", tag = "operation",
     responses((status = 200, description = "The rules", body = RulesView)),

@@ -1,7 +1,7 @@
-//! `POST /save_summary`: a client that knows both times of a stay saves it.
+//! `POST /save_summary`: saves a stay with its entry and exit times.
 //!
-//! The body is read strictly where it matters: the three members and their forms; extra members are ignored. Gate
-//! events do not come this way: the correlator records them, with their ids, through `/internal/v1`.
+//! Known members are checked strictly, unknown members are ignored. The correlator records gate events through
+//! `/internal/v1`.
 
 use api::parameters::{Faults, quoted};
 use api::{Fault, Kind, Problem, Saved, SessionView, SummaryBody};
@@ -19,24 +19,24 @@ use crate::body::{self, caller};
 
 /// The largest body, bytes.
 pub(crate) const BODY_BYTES: usize = 64 * 1024;
-/// What a saved summary has always been answered with.
+/// The message of the response, which clients may compare.
 const MESSAGE: &str = "Summary saved successfully";
 
-/// Saves a stay of which both times are known. The same body twice is one session.
+/// Saves a stay with its entry and exit times. A repeated body is one session.
 ///
-/// A request with the header `traceparent` (W3C Trace Context) is a part of that trace, which the log line names too.
+/// A request with the header `traceparent` (W3C Trace Context) belongs to that trace; the log line contains its id.
 #[utoipa::path(
     post, path = "/save_summary", tag = "sessions", request_body = SummaryBody,
-    responses((status = 200, description = "The summary is saved, now or before", body = Saved)),
+    responses((status = 200, description = "The summary is saved, by this request or an earlier one", body = Saved)),
 )]
 pub(super) async fn save_summary(State(service): State<Service>, request: Request) -> Result<Json<Saved>, Problem> {
     let (head, request_body) = request.into_parts();
     let media_type = body::media_type(&head.headers);
     if !body::is_json(&media_type) {
-        let told = body::told(&media_type);
+        let described = body::described(&media_type);
         return Err(Problem::new(
             Kind::UnsupportedMediaType,
-            format!("{told}, but the body must be JSON: add the header Content-Type: application/json"),
+            format!("{described}, but the body has to be JSON: send the header Content-Type: application/json"),
         ));
     }
     let json = body::read(&head.headers, request_body, BODY_BYTES).await?;
@@ -56,7 +56,7 @@ struct Members<'a> {
 fn parse(json: &[u8], now: Timestamp) -> Result<Summary, Problem> {
     let json = without_byte_order_mark(json);
     if json.trim_ascii_start().first() != Some(&b'{') {
-        // Other JSON than an object can be read, but is wrong.
+        // Valid JSON of another type is invalid content, not malformed.
         let refusal = Problem::new(Kind::InvalidContent, "the body is not a JSON object");
         return Err(
             serde_json::from_slice::<serde::de::IgnoredAny>(json).map_or_else(|error| unreadable(&error), |_| refusal)
@@ -80,7 +80,7 @@ fn parse(json: &[u8], now: Timestamp) -> Result<Summary, Problem> {
     if let Some(exit) = exit
         && exit.millis_since(now) > AHEAD_MAX_MS
     {
-        let problem = format!("{exit} is more than five minutes ahead of {now}: a stay is saved when it is over");
+        let problem = format!("{exit} is more than five minutes ahead of {now}: save a stay after its exit");
         faults.check::<()>(Err(Fault::member("exit_date_time", problem)));
     }
     faults.none()?;
@@ -92,14 +92,14 @@ fn parse(json: &[u8], now: Timestamp) -> Result<Summary, Problem> {
     }
 }
 
-/// serde's own text may quote a value, which may be a plate; only the kind and the place are told.
+/// The problem of a body that serde rejects: the kind of error and its position. serde's text may quote a plate.
 fn unreadable(error: &serde_json::Error) -> Problem {
-    let place = format!("at line {} column {}", error.line(), error.column());
+    let position = format!("at line {} column {}", error.line(), error.column());
     match error.classify() {
-        Category::Data => Problem::new(Kind::InvalidContent, format!("a member of the body is there twice, {place}")),
-        Category::Eof => Problem::new(Kind::Malformed, format!("the body is not JSON: it ends too early, {place}")),
+        Category::Data => Problem::new(Kind::InvalidContent, format!("the body repeats a member, {position}")),
+        Category::Eof => Problem::new(Kind::Malformed, format!("the body is not JSON: it ends too early, {position}")),
         Category::Syntax | Category::Io => {
-            Problem::new(Kind::Malformed, format!("the body is not JSON: a syntax error {place}"))
+            Problem::new(Kind::Malformed, format!("the body is not JSON: a syntax error {position}"))
         }
     }
 }
@@ -112,7 +112,7 @@ fn required<T>(
     optional(name, value, parse)?.ok_or_else(|| Fault::member(name, "is missing"))
 }
 
-/// A member that is a string, or absent; null is absent.
+/// Parses an optional member, which is a string; null counts as absent.
 fn optional<T>(
     name: &str,
     value: Option<&RawValue>,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_a_summary_whatever_else_it_holds() {
+    fn a_summary_may_have_unknown_members() {
         let summary = Summary { vehicle: vehicle("main", "FIN123"), entry: minute(0), exit: minute(60) };
         assert_eq!(parse(GOOD.as_bytes(), minute(55)), Ok(summary.clone()));
         assert_eq!(
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once_and_never_the_plate() {
+    fn an_error_lists_all_invalid_members_and_never_the_plate() {
         let json =
             r#"{"vehicle_plate":"SECRET-PLATE-TOO-LONG-FOR-A-PLATE","entry_date_time":"yesterday","lot_id":"a b"}"#;
         let expected = "vehicle_plate has more than 16 letters and digits; entry_date_time \"yesterday\" is not an RFC \
@@ -176,8 +176,8 @@ mod tests {
     fn an_exit_more_than_five_minutes_ahead_of_the_clock_is_refused() {
         assert!(parse(GOOD.as_bytes(), minute(55)).is_ok());
         let (just, never) = (GOOD.replace("10:00:00", "10:10:00.001"), GOOD.replace("2024-09-24T10", "9999-12-31T10"));
-        let expected = "exit_date_time 2024-09-24T10:10:00.001Z is more than five minutes ahead of 2024-09-24T10:05:00.000Z: a \
-                        stay is saved when it is over";
+        let expected = "exit_date_time 2024-09-24T10:10:00.001Z is more than five minutes ahead of 2024-09-24T10:05:00.000Z: save \
+                        a stay after its exit";
         assert_eq!(refusal(&just), (422, expected.to_owned()));
         assert_eq!(refusal(&never).0, 422);
     }

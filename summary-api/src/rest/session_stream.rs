@@ -1,7 +1,7 @@
-//! `GET /api/v1/sessions` as a stream: all sessions that match, as CSV or as JSON lines, in bounded memory.
+//! `GET /api/v1/sessions` as a stream: all sessions that fit the filter, as CSV or as JSON lines, in bounded memory.
 //!
-//! The columns of CSV are those of `dwell export`, the lines of NDJSON the elements of the list. Which sessions there are
-//! is said by the same parameters.
+//! CSV has the columns of `dwell export`; the NDJSON lines are the elements of the JSON list. The parameters are those of
+//! the list.
 
 use api::questions::session_list::Format;
 use api::{Problem, SessionView};
@@ -13,18 +13,19 @@ use ledger::SessionRow;
 use parking::session_row::{HEADER, Row, append_row};
 use sessions::{Service, Wanted};
 
-/// Room for a line; most are shorter.
-const LINE_BYTES: usize = 256;
-const LONG_LINE_BYTES: usize = 640;
+/// The capacity for a CSV line, bytes; most lines are shorter.
+const CSV_LINE_BYTES: usize = 256;
+/// The capacity for an NDJSON line, bytes; most lines are shorter.
+const NDJSON_LINE_BYTES: usize = 640;
 
-/// What the lines of a stream are.
+/// The format of the lines of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lines {
     Csv,
     Ndjson,
 }
 
-/// The lines of a stream, if the parameter `format` or else the header `Accept` asks for one.
+/// The format of the stream, if the parameter `format` or else the header `Accept` selects one.
 pub(super) fn lines(named: Option<Format>, headers: &HeaderMap) -> Option<Lines> {
     match named.or_else(|| accepted(headers))? {
         Format::Json => None,
@@ -33,7 +34,7 @@ pub(super) fn lines(named: Option<Format>, headers: &HeaderMap) -> Option<Lines>
     }
 }
 
-/// The first form in `Accept` that is known.
+/// The first known format in `Accept`.
 fn accepted(headers: &HeaderMap) -> Option<Format> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).find_map(|range| {
@@ -47,12 +48,12 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
     })
 }
 
-/// Answers with all that is wanted.
+/// Streams the requested sessions.
 pub(super) async fn answer(service: &Service, wanted: Wanted, lines: Lines) -> Result<Response, Problem> {
     let pages = service.every_session(wanted).await?;
     let begin = stream::iter(lines.first_line().map(|line| Ok(Bytes::from_static(line.as_bytes()))));
     let rest = pages.map_ok(move |page| lines.of(&page)).inspect_err(|error: &sessions::Error| {
-        tracing::warn!(%error, "a stream of sessions broke off");
+        tracing::warn!(%error, "a stream of sessions failed before its end");
     });
     let (media_type, disposition) = lines.headers();
     let headers = [
@@ -82,8 +83,8 @@ impl Lines {
         let mut text = Vec::with_capacity(
             page.len()
                 * match self {
-                    Self::Csv => LINE_BYTES,
-                    Self::Ndjson => LONG_LINE_BYTES,
+                    Self::Csv => CSV_LINE_BYTES,
+                    Self::Ndjson => NDJSON_LINE_BYTES,
                 },
         );
         for row in page {
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_is_named_or_accepted() {
+    fn the_parameter_takes_precedence_over_the_header_accept() {
         let asked = |named: Option<Format>, accept: Option<&'static str>| {
             let headers = accept.map(|value| (header::ACCEPT, HeaderValue::from_static(value)));
             lines(named, &headers.into_iter().collect())

@@ -12,17 +12,17 @@ use sessions::{MAX_PAGE, Service};
 
 use super::session_stream;
 
-/// Lists sessions, the newest first unless told otherwise. Void ones are left out unless their state is asked for.
+/// Lists sessions, the newest first by default. Excludes void sessions unless `state` includes them.
 ///
-/// As JSON in pages; as CSV or JSON lines all that match in one answer. One that breaks off (a chunked body without its
-/// end) is not whole.
+/// JSON has pages. CSV and NDJSON stream all sessions that fit the filter in one response; a response that is cut off (a
+/// chunked body without its end) is incomplete.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions",
     params(
         SessionListParameters,
-        ("Accept" = Option<String>, Header, description = "application/json, text/csv or application/x-ndjson; the first that is known"),
+        ("Accept" = Option<String>, Header, description = "application/json, text/csv or application/x-ndjson; the first known type wins"),
     ),
-    responses((status = 200, description = "A page of sessions, or all of them line by line", content(
+    responses((status = 200, description = "A page of sessions, or a stream of all sessions, one a line", content(
         (SessionPage = "application/json"),
         (String = "text/csv"),
         (String = "application/x-ndjson"),
@@ -30,24 +30,24 @@ use super::session_stream;
 )]
 pub(super) async fn sessions(
     State(service): State<Service>,
-    Query(asked): Query<SessionListParameters>,
+    Query(parameters): Query<SessionListParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(lines) = session_stream::lines(asked.format, &headers) {
-        return session_stream::answer(&service, asked.wanted()?, lines).await;
+    if let Some(lines) = session_stream::lines(parameters.format, &headers) {
+        return session_stream::answer(&service, parameters.wanted()?, lines).await;
     }
     let mut faults = Faults::default();
-    faults.optional("limit", asked.limit, at_most(MAX_PAGE));
+    faults.optional("limit", parameters.limit, at_most(MAX_PAGE));
     faults.none()?;
-    let (rows, next_cursor) = page(&service, &asked).await?;
+    let (rows, next_cursor) = page(&service, &parameters).await?;
     let page = SessionPage { sessions: rows.iter().map(SessionView::from).collect(), next_cursor };
     Ok(([(header::VARY, "accept")], Json(page)).into_response())
 }
 
-/// One session, void or not.
+/// Returns a session, also a void one.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}", tag = "sessions",
-    params(("id" = uuid::Uuid, Path, description = "The session's id")),
+    params(("id" = uuid::Uuid, Path, description = "The id of the session")),
     responses((status = 200, description = "The session", body = SessionView)),
 )]
 pub(super) async fn session(State(service): State<Service>, path: RawPathParams) -> Result<Json<SessionView>, Problem> {

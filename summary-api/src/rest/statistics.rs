@@ -1,4 +1,4 @@
-//! `GET /api/v1/statistics`: what happened at a lot by hour or by day, how long stays lasted, and when vehicles come.
+//! `GET /api/v1/statistics`: statistics of a lot by hour or by day.
 
 use api::questions::statistics::StatisticsParameters;
 use api::{Problem, Query, StatisticsView};
@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use sessions::Service;
 
-/// What happened at a lot by hour or by day of its own time zone. A revision of sessions changes the hours that they are in.
+/// Returns statistics of a lot by hour or by day of its time zone: entries, exits, occupancy and dwell times.
+///
+/// A revised session changes the statistics of its hours.
 #[utoipa::path(
     get, path = "/api/v1/statistics", tag = "lots",
     params(StatisticsParameters),
@@ -14,7 +16,7 @@ use sessions::Service;
 )]
 pub(super) async fn statistics(
     State(service): State<Service>,
-    Query(asked): Query<StatisticsParameters>,
+    Query(parameters): Query<StatisticsParameters>,
 ) -> Result<Json<StatisticsView>, Problem> {
-    Ok(Json(StatisticsView::from(&service.statistics(&asked.into()).await?)))
+    Ok(Json(StatisticsView::from(&service.statistics(&parameters.into()).await?)))
 }

@@ -1,14 +1,14 @@
-//! `GET /api/v1/status`: whether all work is done, and what is not.
+//! `GET /api/v1/status`: whether all work is done, and the work that is pending.
 
 use api::{Problem, Query, StatusView};
 use axum::Json;
 use axum::extract::State;
 use sessions::Service;
 
-/// Whether queues, batches in flight and due work are empty.
+/// Returns whether all work is done: empty queues, no unacknowledged message, and nothing pending in the ledger.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "operation",
-    responses((status = 200, description = "How things stand", body = StatusView)),
+    responses((status = 200, description = "The status", body = StatusView)),
 )]
 pub(super) async fn status(State(service): State<Service>, Query(()): Query<()>) -> Result<Json<StatusView>, Problem> {
     let status = service.status().await?;

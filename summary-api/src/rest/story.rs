@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{id}/story`: all that is known of one stay.
+//! `GET /api/v1/sessions/{id}/story`: the story of a session.
 
 use api::StoryView;
 use api::parameters::path_id;
@@ -8,10 +8,10 @@ use axum::extract::{RawPathParams, State};
 use parking::SessionId;
 use sessions::Service;
 
-/// The whole story of a session, void or not: its events as they were read, its changes, what it superseded and why.
+/// Returns the story of a session, also of a void one: its events, its changes and its explanation.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}/story", tag = "sessions",
-    params(("id" = uuid::Uuid, Path, description = "The session's id")),
+    params(("id" = uuid::Uuid, Path, description = "The id of the session")),
     responses((status = 200, description = "The story", body = StoryView)),
 )]
 pub(super) async fn story(State(service): State<Service>, path: RawPathParams) -> Result<Json<StoryView>, Problem> {

@@ -1,4 +1,4 @@
-//! Changes in order for those who poll, and tags for those who have an answer already.
+//! Changes by polling, and entity tags.
 
 use api::{ChangePage, SessionView};
 use axum::http::{Method, header};
@@ -7,7 +7,7 @@ use sessions::testing::{Vehicles, minute};
 
 use super::{Answer, Api, request, send};
 
-/// An exit whose entry comes late, so that a session becomes void, and another vehicle that is inside.
+/// An exit with a late entry, so that a session becomes void, and another vehicle that is inside.
 async fn revised() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -26,7 +26,7 @@ async fn asked_with(api: &Api, path: &str, tag: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn every_change_comes_once_in_order_with_its_session_as_it_stands_now() {
+async fn every_change_is_listed_once_in_order_with_its_current_session() {
     let api = revised().await;
     let whole: ChangePage = api.get("/api/v1/changes").await.json();
 
@@ -51,7 +51,7 @@ async fn every_change_comes_once_in_order_with_its_session_as_it_stands_now() {
 }
 
 #[tokio::test]
-async fn who_asks_again_with_next_after_misses_nothing_and_repeats_nothing() {
+async fn a_client_that_follows_next_after_misses_nothing_and_repeats_nothing() {
     let api = revised().await;
     let whole: ChangePage = api.get("/api/v1/changes?limit=1000").await.json();
 
@@ -99,9 +99,9 @@ async fn a_number_of_another_ledger_is_refused_instead_of_waited_for() {
     let api = revised().await;
     for (query, part) in [
         ("after=5", "5 is beyond the newest change, 4"),
-        ("after=-1", "is not the number of a change"),
-        ("after=9223372036854775808", "is not the number of a change"),
-        ("after=1&after=2", "after is there twice"),
+        ("after=-1", "is not the sequence number of a change"),
+        ("after=9223372036854775808", "is not the sequence number of a change"),
+        ("after=1&after=2", "after is repeated"),
         ("limit=1001", "from 1 to 1000"),
     ] {
         let answer = api.get(&format!("/api/v1/changes?{query}")).await;
@@ -111,7 +111,7 @@ async fn a_number_of_another_ledger_is_refused_instead_of_waited_for() {
 }
 
 #[tokio::test]
-async fn who_has_an_answer_already_gets_304_until_it_changes() {
+async fn a_client_with_the_current_etag_gets_304_until_the_response_changes() {
     let api = revised().await;
     let session: ChangePage = api.get("/api/v1/changes?limit=1").await.json();
     let session = format!("/api/v1/sessions/{}", session.changes[0].session_id);

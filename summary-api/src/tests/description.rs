@@ -1,4 +1,4 @@
-//! The description of the API, and the page of metrics.
+//! The OpenAPI description, and the page of metrics.
 
 use std::collections::BTreeSet;
 

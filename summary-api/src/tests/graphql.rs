@@ -1,4 +1,4 @@
-//! GraphQL: the answers of `/api/v1` in another form, within limits, and with few questions to the ledger.
+//! GraphQL: the values of `/api/v1`, limits, and few reads of the ledger.
 
 mod answers;
 mod attacks;
@@ -61,7 +61,7 @@ async fn refused(api: &Api, query: &str, variables: Value) -> Value {
     value["errors"][0].clone()
 }
 
-/// The selection of all that an object of GraphQL's answer is to have.
+/// The selection of all fields that a GraphQL object has to have.
 fn selection(value: &Value) -> String {
     let of_member = |(name, value): (&String, &Value)| match value {
         Value::Object(_) => format!("{name} {{ {} }}", selection(value)),
@@ -74,7 +74,7 @@ fn selection(value: &Value) -> String {
     value.as_object().unwrap().iter().map(of_member).collect::<Vec<_>>().join(" ")
 }
 
-/// The JSON of `/api/v1` with the names of GraphQL.
+/// Converts the names in the JSON of `/api/v1` to those of GraphQL.
 fn in_camel_case(value: &Value) -> Value {
     let name = |name: &str| {
         let mut words = name.split('_');
@@ -142,7 +142,7 @@ async fn lots_changes_and_status_are_those_of_their_routes() {
 }
 
 #[tokio::test]
-async fn a_session_leads_to_its_lot_and_to_what_took_its_place() {
+async fn a_session_links_to_its_lot_and_to_the_session_that_superseded_it() {
     let api = parked().await;
     let void = api.value("/api/v1/sessions?state=void&limit=1").await["sessions"][0].clone();
     let query = format!(
@@ -170,7 +170,7 @@ async fn a_request_that_asks_too_much_is_refused() {
     let aliases = (0..31).map(|number| format!("a{number}: status {{ settled }}")).collect::<Vec<_>>().join(" ");
     let many = format!("{{ sessions(first: 1000) {{ nodes {{ {SESSION} supersedingSession {{ {SESSION} }} }} }} }}");
     let thrice = |field: &str| ["a", "b", "c"].map(|alias| format!("{alias}: {field}")).join(" ");
-    // A thousand of each have more than ten members; without pages that full, all three together stay far below the limit.
+    // With full pages of a thousand elements each selection exceeds the limit; otherwise all three are far below it.
     let gates = format!("{{ {} }}", thrice(&format!("gates {{ {GATE} }}")));
     let lots = format!(
         "{{ {} }}",
@@ -179,8 +179,8 @@ async fn a_request_that_asks_too_much_is_refused() {
         )
     );
     for (query, part, code) in [
-        (deep, "more than 16 fields within one another", "invalid-content"),
-        (format!("{{ {aliases} }}"), "31 aliases; 30 is the most", "invalid-content"),
+        (deep, "more than 16 nested fields", "invalid-content"),
+        (format!("{{ {aliases} }}"), "31 aliases; the maximum is 30", "invalid-content"),
         (many, "more than 30000 fields", "invalid-content"),
         (gates, "more than 30000 fields", "invalid-content"),
         (lots, "more than 30000 fields", "invalid-content"),
@@ -192,7 +192,7 @@ async fn a_request_that_asks_too_much_is_refused() {
         ("{ sessions(first: 0) { nodes { state } } }".to_owned(), "from 1 to 1000", "invalid-content"),
         (
             "{ sessions(states: [\"closed\"]) { nodes { state } } }".to_owned(),
-            "states \"closed\" is no state",
+            "states \"closed\" is not a state",
             "invalid-content",
         ),
         ("{ sessions(after: \"xyz\") { nodes { state } } }".to_owned(), "is not an endCursor", "invalid-content"),
@@ -222,7 +222,7 @@ async fn a_request_that_asks_too_much_is_refused() {
 }
 
 #[tokio::test]
-async fn what_many_sessions_ask_for_is_asked_of_the_ledger_once() {
+async fn values_that_many_sessions_need_are_read_from_the_ledger_once() {
     let fixture = sessions::testing::Fixture::new().await;
     record(&fixture.service).await;
     let ledger = Arc::new(CountingLedger::of(Arc::clone(&fixture.ledger)));
@@ -236,14 +236,14 @@ async fn what_many_sessions_ask_for_is_asked_of_the_ledger_once() {
 
     let value: Value = answer.json();
     assert_eq!(value["data"]["sessions"]["nodes"].as_array().unwrap().len(), 12, "{value}");
-    // The page, the lots of its sessions, the sessions that superseded some; their lots are known by then.
+    // Reads: the page, the lots of its sessions, and the superseding sessions, whose lots are already loaded.
     let calls = ledger.calls();
     let count = |name: &str| calls.iter().filter(|call| **call == name).count();
     assert_eq!(["sessions", "lots", "sessions_by_id", "session"].map(count), [1, 1, 1, 0], "{calls:?}");
 }
 
 #[tokio::test]
-async fn the_standard_question_about_the_schema_is_within_the_limits() {
+async fn the_standard_introspection_query_is_within_the_limits() {
     let api = Api::new().await;
     let of_type = (0..7).fold("kind name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
     let query = format!(
@@ -261,7 +261,7 @@ async fn the_standard_question_about_the_schema_is_within_the_limits() {
 }
 
 #[tokio::test]
-async fn requests_come_by_get_too_and_what_is_none_is_refused() {
+async fn get_works_too_and_invalid_requests_are_refused() {
     let api = parked().await;
     let asked = api
         .value(
@@ -283,9 +283,9 @@ async fn requests_come_by_get_too_and_what_is_none_is_refused() {
     for (query, part) in [
         ("query=x&variables=%7B", "variables is not a JSON object"),
         ("query=x&variables=%5B1%5D", "variables is not a JSON object"),
-        ("query=x&query=y", "query is there twice"),
-        ("query=x&operationName=A&operationName=B", "operationName is there twice"),
-        ("query=x&variables=%7B%7D&variables=%7B%7D", "variables is there twice"),
+        ("query=x&query=y", "query is repeated"),
+        ("query=x&operationName=A&operationName=B", "operationName is repeated"),
+        ("query=x&variables=%7B%7D&variables=%7B%7D", "variables is repeated"),
     ] {
         let answer = api.get(&format!("/graphql?{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
@@ -295,7 +295,7 @@ async fn requests_come_by_get_too_and_what_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn lots_come_in_pages_by_name() {
+async fn lots_have_pages_ordered_by_name() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     api.fixture.record(vec![vehicles.entry("P3", "CAR1", minute(0))]).await;
@@ -314,7 +314,7 @@ async fn lots_come_in_pages_by_name() {
 }
 
 #[tokio::test]
-async fn the_page_to_write_on_loads_nothing_from_elsewhere() {
+async fn the_editor_page_loads_nothing_from_other_servers() {
     let api = Api::new().await;
     let page = send(&api.router, request(Method::GET, "/graphql", &[("accept", "text/html,*/*;q=0.8")], "")).await;
     assert_eq!((page.status, page.header(header::CONTENT_TYPE)), (200, "text/html; charset=utf-8"));
@@ -330,7 +330,7 @@ async fn the_page_to_write_on_loads_nothing_from_elsewhere() {
         let answer = api.get(file).await;
         assert!(answer.status == 200 && !answer.text().contains("://"), "{file}");
     }
-    // What the page says of the limits.
+    // The limits that the page states.
     for part in
         ["16 levels", "30\n        aliases", "50 fields of Query", "5,000 parts", "30,000 fields", "1,000 elements"]
     {

@@ -1,4 +1,4 @@
-//! Claims about the API as a listener serves it: whose requests it takes, and what it says on the wire.
+//! Claims about the API behind its listener: the requests that it refuses, and the bytes of its responses.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,7 +20,7 @@ const OWN: &str = "Host: parking.example";
 const FOREIGN: &str = "Host: attacker.example";
 const VISIT: &str = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
 
-/// A summary API as its program serves it, with a public host.
+/// A summary API behind a listener, with a public host.
 struct Served {
     address: std::net::SocketAddr,
     _fixture: Fixture,
@@ -41,7 +41,7 @@ impl Served {
         Self { address, _fixture: fixture }
     }
 
-    /// The head of the answer to a request; `line` is its first one without the version.
+    /// The head of the response to a request; `line` is the request line without the version.
     async fn head(&self, line: &str, headers: &str, body: &str) -> String {
         let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         let mut stream = TcpStream::connect(self.address).await.unwrap();
@@ -61,7 +61,7 @@ impl Served {
     }
 }
 
-/// The first line of a request to every route.
+/// A request line for every route.
 fn routes() -> Vec<String> {
     let described = crate::openapi().paths.paths;
     let described = described.iter().flat_map(|(path, item)| {
@@ -165,7 +165,7 @@ async fn no_answer_lets_scripts_of_other_sites_read_it() {
 }
 
 #[tokio::test]
-async fn head_of_a_stream_says_no_length_and_head_of_a_page_does() {
+async fn head_of_a_stream_has_no_length_and_head_of_a_page_has_one() {
     let api = Served::with(Access::Open).await;
     for path in ["/api/v1/live/events", "/api/v1/sessions?format=csv", "/api/v1/sessions?format=ndjson"] {
         let head = api.head(&format!("HEAD {path}"), OWN, "").await;

@@ -26,7 +26,7 @@ use crate::Access;
 use crate::correlators::INTERNAL_CALLS_MAX;
 
 const TOKEN: &str = "0123456789abcdef";
-/// How soon a call is served, whatever others do.
+/// The deadline of a call, whatever the load of others.
 const PROMPTLY: Duration = Duration::from_secs(1);
 
 async fn call(api: &Api, path: &str, body: &impl Serialize) -> Answer {
@@ -128,7 +128,7 @@ async fn beyond_loopback_without_a_token_internal_calls_are_closed_and_public_on
 }
 
 #[tokio::test]
-async fn another_version_is_told_which_one_is_spoken() {
+async fn a_client_of_another_version_gets_the_supported_media_type() {
     let api = Api::new().await;
     let headers = [("content-type", "application/vnd.dwell.v1+postcard")];
     let answer = send(&api.router, request(Method::POST, wire::RECORD, &headers, vec![0])).await;
@@ -171,7 +171,7 @@ async fn a_plate_that_is_not_normal_never_reaches_the_ledger() {
 }
 
 #[tokio::test]
-async fn slow_bodies_take_no_turn_from_other_calls() {
+async fn slow_bodies_take_no_permit_from_other_calls() {
     let api = Api::new().await;
     let headers = [("content-type", wire::MEDIA_TYPE)];
     let whole = postcard::to_stdvec(&vec![Vehicles::default().entry("P3", "SLOW1", minute(0))]).unwrap();
@@ -197,7 +197,7 @@ async fn send_owned(router: Router, request: Request<Body>) -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_a_hung_ledger_never_ends_keeps_its_turn() {
+async fn a_call_that_a_hung_ledger_never_ends_keeps_its_permit() {
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::new(BrokenLedger(How::Silent)), Rules::default(), Lots::default(), &context);
     let router = crate::router(&service, Access::Open, &context);
@@ -220,5 +220,5 @@ async fn a_call_that_a_hung_ledger_never_ends_keeps_its_turn() {
 
     assert!(begun.iter().all(|answer| answer.status == 503 && answer.text().contains("did not answer within 8 s")));
     assert_eq!(next.status, 503);
-    assert!(next.text().contains("too many calls are under way"), "{}", next.text());
+    assert!(next.text().contains("too many concurrent calls"), "{}", next.text());
 }

@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 
 use super::{Api, request, send};
 
-/// Twelve sessions: for each of six vehicles one that is over and one that is open, alternating over two lots.
+/// Twelve sessions: a matched and an open one for each of six vehicles, which alternate between two lots.
 async fn parked() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -169,7 +169,7 @@ async fn lines_go_on_beyond_a_page_and_stop_at_their_limit() {
 }
 
 #[tokio::test]
-async fn streams_have_a_limit_and_keep_no_place_when_their_client_goes() {
+async fn streams_have_a_limit_and_free_their_slot_when_the_client_disconnects() {
     let api = parked().await;
     let asked = || request(Method::GET, "/api/v1/sessions", &[("accept", "text/csv")], "");
     let mut streams = Vec::new();
@@ -186,7 +186,7 @@ async fn streams_have_a_limit_and_keep_no_place_when_their_client_goes() {
 }
 
 #[tokio::test]
-async fn lots_come_by_name_in_pages() {
+async fn lots_are_listed_by_name_in_pages() {
     let api = parked().await;
     let whole: LotPage = api.get("/api/v1/lots").await.json();
     let mut paged = Vec::new();
@@ -209,7 +209,7 @@ async fn lots_come_by_name_in_pages() {
 }
 
 #[tokio::test]
-async fn status_says_whether_all_work_is_done() {
+async fn the_status_shows_whether_all_work_is_done() {
     let api = Api::new().await;
     let status: Value = api.value("/api/v1/status").await;
     let expected = json!({

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Serves the API on a port of its own; its address.
+/// Serves the API on a free port; returns its address.
 async fn served(api: &Api) -> String {
     let listener = http::bind(&settings::Listen::loopback(0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -39,7 +39,7 @@ async fn change(socket: &mut Socket) -> ChangeView {
     serde_json::from_str(heard(socket).await.to_text().unwrap()).unwrap()
 }
 
-/// Server-sent events as they come, each as its lines.
+/// A reader of server-sent events.
 struct Events {
     answer: reqwest::Response,
     text: String,
@@ -90,7 +90,7 @@ async fn both_feeds_send_what_changes_has() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_goes_on_where_it_was() {
+async fn a_client_that_reconnects_resumes_where_it_was() {
     let api = Api::new().await;
     let address = served(&api).await;
     let mut vehicles = Vehicles::default();
@@ -107,7 +107,7 @@ async fn a_client_that_comes_back_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_slow_client_is_told_before_it_is_dropped() {
+async fn a_slow_client_gets_the_reason_before_it_is_disconnected() {
     let api = Api::new().await;
     let address = served(&api).await;
     let (mut socket, mut events) = (socket(&address, "").await, Events::open(&address, &[]).await);
@@ -135,7 +135,7 @@ async fn a_slow_client_is_told_before_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_the_feeds_and_says_so() {
+async fn a_shutdown_ends_the_feeds_with_the_reason() {
     let api = Api::new().await;
     let address = served(&api).await;
     let (mut socket, mut events) = (socket(&address, "").await, Events::open(&address, &[]).await);
@@ -146,13 +146,13 @@ async fn a_stop_ends_the_feeds_and_says_so() {
     assert_eq!(u16::from(close.code), 1001);
     assert!(events.next().await.unwrap().starts_with("event: stopping\n"));
     assert_eq!(events.next().await, None);
-    // The close is answered when the socket is read on.
+    // The client answers the close frame when it reads on.
     socket.close(None).await.ok();
     assert!(api.fixture.context.lifecycle.finished(DEADLINE).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_gives_its_place_back() {
+async fn a_client_that_disconnects_frees_its_slot() {
     let api = Api::new().await;
     let address = served(&api).await;
     let (mut socket, events) = (socket(&address, "").await, Events::open(&address, &[]).await);
@@ -170,7 +170,7 @@ async fn a_client_that_leaves_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_followed_is_refused_with_a_reason() {
+async fn invalid_requests_for_a_feed_are_refused_with_a_reason() {
     let api = Api::new().await;
     let upgrade = [
         ("host", "parking.example"),
@@ -184,7 +184,7 @@ async fn what_can_not_be_followed_is_refused_with_a_reason() {
         ("/api/v1/live?after=1", upgrade.to_vec(), 400, "websocket"),
         ("/api/v1/live/events?after=1", vec![], 422, "beyond the newest change, 0"),
         ("/api/v1/live/events", vec![("last-event-id", "seven")], 422, "Last-Event-ID"),
-        ("/api/v1/live/events?lot=P3", vec![], 400, "is no parameter"),
+        ("/api/v1/live/events?lot=P3", vec![], 400, "unknown query parameter"),
         ("/api/v1/live/events?lot_id=a%20b", vec![], 422, "lot_id"),
     ] {
         let answer = send(&api.router, request(Method::GET, path, &headers, "")).await;
@@ -208,7 +208,7 @@ async fn a_page_of_another_site_may_not_open_a_socket() {
 }
 
 #[tokio::test]
-async fn a_feed_is_no_answer_that_is_kept_or_tagged() {
+async fn a_feed_is_neither_cached_nor_tagged() {
     let api = Api::new().await;
     let answer = api.router.clone().oneshot(request(Method::GET, "/api/v1/live/events", &[], "")).await.unwrap();
     let headers = answer.headers();
@@ -216,13 +216,13 @@ async fn a_feed_is_no_answer_that_is_kept_or_tagged() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_cut_off_and_counted() {
+async fn a_client_that_does_not_read_is_disconnected_and_counted() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let units = (0..8_000).map(|number| vehicles.entry("P3", &format!("CAR{number}"), minute(0))).collect();
     api.fixture.record(units).await;
     let address = served(&api).await;
-    // Little of what is sent fits between the two.
+    // The socket buffers hold little of the messages.
     let little = tokio::net::TcpSocket::new_v4().unwrap();
     little.set_recv_buffer_size(4_096).unwrap();
     let stream = little.connect(address.parse().unwrap()).await.unwrap();

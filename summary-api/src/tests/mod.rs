@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 
 use crate::Access;
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -62,7 +62,7 @@ impl Api {
         Self::on(Fixture::new().await, access)
     }
 
-    /// With one lot, P3, in this time zone.
+    /// An API with one lot, P3, in this time zone.
     async fn in_zone(time_zone: &str) -> Self {
         Self::on(Fixture::in_zone(time_zone).await, Access::Open)
     }
@@ -72,7 +72,7 @@ impl Api {
         Self { fixture, router }
     }
 
-    /// Two days after the times that most tests speak of, when a stay of a day is over.
+    /// An API whose clock is two days after the times of most tests, when a stay of a day is over.
     async fn two_days_later() -> Self {
         let api = Self::new().await;
         api.fixture.clock.advance_millis(2 * 24 * 3_600_000);

@@ -1,4 +1,4 @@
-//! The operator's page over a real ledger: whole, escaped, in agreement with the API, and there when the ledger is not.
+//! The operator's page over a real ledger: complete, escaped, equal to the API, and served while the ledger is down.
 
 mod hostile;
 mod timeline;
@@ -23,7 +23,7 @@ async fn open(api: &Api, path: &str) -> Answer {
     send(&api.router, request(Method::GET, path, &BROWSER, "")).await
 }
 
-/// At P3: one stay that is over, one that goes on, a vehicle that entered twice, an exit without entry.
+/// At P3: a matched stay, an open one, a vehicle that entered twice, an exit without an entry.
 async fn parked() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -90,7 +90,7 @@ async fn what_pages_refer_to_is_there_and_kept_for_ever() {
     assert_eq!(api.get("/assets/style.0000000000000000.css").await.status, 404);
 }
 
-/// The value of a figure.
+/// The value of a key figure.
 fn figure(page: &str, name: &str) -> String {
     let begin = page.split(&format!("id=\"figure-{name}\"")).nth(1).unwrap();
     begin.split("class=\"value\">").nth(1).unwrap().split('<').next().unwrap().to_owned()
@@ -196,13 +196,13 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
         ("/unmatched?state=matched", 422, "none of unmatched_exit, unmatched_entry, held_exit"),
         ("/unmatched?cursor=abc", 422, "not a next_cursor"),
         ("/search?plate=---", 422, "no letter and no digit"),
-        ("/search?nothing=1", 400, "no parameter of this route"),
+        ("/search?nothing=1", 400, "nknown query parameter"),
         (
             "/search?plate=9b810e76-6ec9-4286-a3ca-828dd5f4b3b2",
             404,
             "No session and no recorded event has the id 9b810e76",
         ),
-        ("/save_summary", 405, "does not take this method"),
+        ("/save_summary", 405, "does not support this method"),
     ] {
         let page = open(&api, path).await;
         assert_eq!(page.status, status, "{path}");
@@ -221,7 +221,7 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ledger_that_is_away_is_said_within_a_second_and_health_is_shown_all_the_same() {
+async fn an_outage_of_the_ledger_is_shown_within_a_second_and_so_is_the_health() {
     for how in [How::Down, How::Silent, How::Corrupt] {
         let context = ServiceContext::for_testing();
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
@@ -245,7 +245,7 @@ async fn a_ledger_that_is_away_is_said_within_a_second_and_health_is_shown_all_t
 }
 
 #[tokio::test]
-async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
+async fn every_page_shows_missing_dependencies_and_silent_correlators() {
     let api = parked().await;
     let says = async |part: &str| {
         for path in ["/", "/unmatched", "/nowhere"] {
@@ -279,7 +279,7 @@ async fn what_correlators_lack_and_that_one_is_silent_is_said_on_every_page() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_does_not_report_is_said_on_every_page() {
+async fn every_page_shows_a_consumer_that_does_not_report() {
     let api = parked().await;
     let broker = Some(BrokerCounts { ready: 0, consumers: 2 });
     let queue = QueueReport { broker, own_consumers: 1, in_flight: 0, undecided: 0 };
@@ -317,7 +317,7 @@ async fn what_is_unmatched_is_explained_as_on_its_own_page_with_the_nearest_plat
 }
 
 #[tokio::test]
-async fn a_saved_summary_says_that_it_is_one() {
+async fn a_saved_summary_is_marked_as_one() {
     let api = Api::two_days_later().await;
     let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
     let saved: serde_json::Value = api.post_json("/save_summary", body).await.json();

@@ -1,4 +1,4 @@
-//! Every error is a problem, also those of the framework.
+//! Every error is a problem, including those of the framework.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sessions::testing::{BrokenLedger, How};
 use super::{Answer, Api, request, send};
 use crate::Access;
 
-/// Method, path, headers and body of a request, and the status of its answer.
+/// Method, path, headers and body of a request, and the status of the response.
 type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
 
 fn is_problem(answer: &Answer, what: &str) {
@@ -64,14 +64,14 @@ async fn every_bad_request_is_answered_with_a_problem() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_taken_is_told_which_are() {
+async fn an_unsupported_method_gets_the_supported_ones() {
     let api = Api::new().await;
     let answer = send(&api.router, request(Method::DELETE, "/api/v1/sessions", &[], "")).await;
     assert_eq!((answer.status, answer.header(header::ALLOW)), (405, "GET,HEAD"));
 }
 
 #[tokio::test]
-async fn the_type_of_a_problem_says_what_it_means() {
+async fn the_type_of_a_problem_leads_to_its_meaning() {
     let api = Api::new().await;
     let problem: Value = api.get("/api/v1/sessions?limit=0").await.json();
     assert_eq!(problem["type"], "/problems/invalid-content");
@@ -81,7 +81,7 @@ async fn the_type_of_a_problem_says_what_it_means() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ledger_that_fails_is_a_problem_that_tells_nothing_of_it() {
+async fn a_failure_of_the_ledger_is_a_problem_without_its_error_text() {
     for (how, status) in [(How::Down, 503), (How::Silent, 503), (How::Corrupt, 500), (How::Panics, 500)] {
         let context = ServiceContext::for_testing();
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);

@@ -1,4 +1,4 @@
-//! Statistics of a lot by hour and day, and how its gates do.
+//! Statistics of a lot by hour and day, and the health of its gates.
 
 use parking::GateId;
 use serde_json::{Value, json};
@@ -6,7 +6,8 @@ use sessions::testing::{Vehicles, minute};
 
 use super::Api;
 
-/// Of 24 September 2024: in at 9:00 and 9:30, out at 10:30; in at 9:45 and missed on the way out; out at 11:15 alone.
+/// A morning, 24 September 2024: entries at 9:00 and 9:30, exits at 10:30; an entry at 9:45 without an exit; an exit at 11:15
+/// without an entry.
 async fn a_morning() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -25,7 +26,7 @@ async fn a_morning() -> Api {
 }
 
 #[tokio::test]
-async fn an_hour_tells_what_passed_how_long_stays_lasted_and_who_was_inside() {
+async fn an_hour_has_entries_exits_dwell_times_and_occupancy() {
     let api = a_morning().await;
     let from_to = "from=2024-09-24T08:20:00Z&to=2024-09-24T11:00:00Z";
 
@@ -34,7 +35,7 @@ async fn an_hour_tells_what_passed_how_long_stays_lasted_and_who_was_inside() {
     let hours: Vec<&Value> = shown["buckets"].as_array().unwrap().iter().collect();
     let of_all = |member: &str| hours.iter().map(|hour| hour[member].clone()).collect::<Vec<_>>();
     assert_eq!(of_all("from"), ["2024-09-24T08:00:00.000Z", "2024-09-24T09:00:00.000Z", "2024-09-24T10:00:00.000Z"]);
-    // Nothing is known of the hour before the first event: no data is not zero.
+    // The hour before the first event has no data, which is not zero.
     assert_eq!(of_all("has_data"), [false, true, true]);
     assert_eq!(of_all("entries"), [Value::Null, json!(3), json!(1)]);
     assert_eq!(of_all("unmatched_entries"), [Value::Null, json!(1), json!(0)]);
@@ -67,7 +68,7 @@ async fn an_hour_tells_what_passed_how_long_stays_lasted_and_who_was_inside() {
     let total = &shown["total"];
     assert_eq!((&total["entries"], &total["matched"], &total["occupancy"]), (&json!(4), &json!(2), &json!(1)));
     assert_eq!((&total["from"], &total["to"]), (&hours[0]["from"], &hours[2]["to"]));
-    // Of the hour before the first event nothing is known.
+    // The hour before the first event has no data.
     assert!((total["average_occupancy"].as_f64().unwrap() - f64::midpoint(1.5, average)).abs() < 1e-9, "{total}");
     // A Tuesday.
     let tuesday = &shown["arrivals"][1];
@@ -77,7 +78,7 @@ async fn an_hour_tells_what_passed_how_long_stays_lasted_and_who_was_inside() {
 }
 
 #[tokio::test]
-async fn a_day_is_told_as_one_and_ends_with_the_lots_own_time_unless_told_otherwise() {
+async fn a_day_is_one_bucket_and_the_default_end_is_the_lots_own_time() {
     let api = a_morning().await;
 
     let days = api.value("/api/v1/statistics?lot_id=central-mall&bucket=day").await;
@@ -109,7 +110,7 @@ async fn a_revision_changes_the_hours_of_the_sessions_that_it_revises() {
 }
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_told() {
+async fn invalid_parameters_are_refused_with_the_reason() {
     let api = a_morning().await;
     for (query, part) in [
         ("", "lot_id is missing"),
@@ -130,7 +131,7 @@ async fn what_is_asked_wrongly_is_told() {
 }
 
 #[tokio::test]
-async fn gates_tell_how_they_do_and_only_what_is_recorded_counts() {
+async fn gates_show_their_health_and_only_recorded_events_count() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let from_gate = |mut unit: matching::Unit, gate: &str, after_ms: i64| {
@@ -147,7 +148,7 @@ async fn gates_tell_how_they_do_and_only_what_is_recorded_counts() {
         from_gate(vehicles.entry("P3", "ABC123", minute(0).plus_millis(4_000)), "in", 1_250),
         from_gate(vehicles.exit("P3", "ABC123", minute(20)), "out", 61_000),
         vehicles.entry("P3", "NOGATE", minute(21)),
-        // Sent again: the ledger has it.
+        // A duplicate: the ledger already has this event.
         entered,
     ];
     for unit in units {
@@ -184,7 +185,7 @@ async fn gates_tell_how_they_do_and_only_what_is_recorded_counts() {
 }
 
 #[tokio::test]
-async fn a_lot_tells_its_day_and_its_hour() {
+async fn a_lot_has_counts_of_its_hour_and_its_day() {
     let api = a_morning().await;
     let lots = api.value("/api/v1/lots").await;
     let mall = lots["lots"].as_array().unwrap().iter().find(|lot| lot["id"] == "central-mall").unwrap();

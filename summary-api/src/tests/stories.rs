@@ -20,7 +20,7 @@ async fn record(api: &Api, units: impl IntoIterator<Item = matching::Unit>) {
     }
 }
 
-/// An exit that came before its entry.
+/// An exit that arrived before its entry.
 async fn late_entry() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -109,7 +109,7 @@ async fn an_explanation_names_the_rule_the_reads_and_the_changes_that_the_event_
 }
 
 #[tokio::test]
-async fn an_exit_without_an_entry_is_told_of_near_plates_of_its_lot() {
+async fn an_unmatched_exit_has_similar_plates_of_its_lot() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let units = [
@@ -138,7 +138,7 @@ async fn an_exit_without_an_entry_is_told_of_near_plates_of_its_lot() {
 }
 
 #[tokio::test]
-async fn a_re_read_names_the_event_that_speaks_for_it() {
+async fn a_re_read_names_the_event_that_represents_it() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let again = minute(0).plus_millis(5_000);
@@ -175,9 +175,9 @@ async fn an_unread_plate_and_a_summary_have_a_story_too() {
     assert_eq!(of_summary.changes.iter().map(|change| change.to_state.as_str()).collect::<Vec<_>>(), ["matched"]);
 }
 
-/// All plates are nearly equal as text; two of them are unread.
+/// All plates are similar as text; two of them are unread.
 #[tokio::test]
-async fn an_unread_plate_is_nobodys_near_plate_in_json_and_on_the_pages() {
+async fn an_unread_plate_is_never_a_similar_plate_in_json_or_on_the_pages() {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
     let unread = |unit: matching::Unit| unread_unit(&unit.vehicle, unit.events);
@@ -239,10 +239,10 @@ async fn a_plate_has_its_newest_sessions_explained() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_or_not_named_is_a_problem() {
+async fn an_unknown_id_or_a_missing_plate_is_a_problem() {
     let api = late_entry().await;
     for (path, status, part) in [
-        (format!("/api/v1/events/{}/explanation", event(99)), 404, "no event that is recorded has the id"),
+        (format!("/api/v1/events/{}/explanation", event(99)), 404, "no recorded event has the id"),
         ("/api/v1/events/SECRET1/explanation".to_owned(), 422, "is not a UUID"),
         (format!("/api/v1/sessions/{}/story", event(99)), 404, "no session has the id"),
         ("/api/v1/explanations".to_owned(), 422, "vehicle_plate is missing"),

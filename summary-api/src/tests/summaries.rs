@@ -116,7 +116,7 @@ async fn each_wrong_summary_gets_its_own_4xx_and_is_not_saved() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_called_json_is_refused_with_the_header_to_add() {
+async fn a_body_without_the_content_type_json_is_refused_with_the_header_to_send() {
     let api = Api::two_days_later().await;
     for media_type in ["application/x-www-form-urlencoded", "text/plain", ""] {
         let headers = [("content-type", media_type)];
@@ -129,7 +129,7 @@ async fn a_body_that_is_not_called_json_is_refused_with_the_header_to_add() {
 }
 
 #[tokio::test]
-async fn the_lot_of_a_summary_is_known_and_has_nobody_inside_and_no_time() {
+async fn the_lot_of_a_summary_is_listed_with_no_vehicle_inside_and_no_time() {
     let api = Api::two_days_later().await;
     api.post_json("/save_summary", FIN).await;
 

@@ -5,7 +5,7 @@ use testbed::Postgres;
 use super::*;
 
 #[tokio::test]
-async fn an_absent_database_is_waited_for_while_the_process_says_so() {
+async fn a_process_without_its_database_waits_and_reports_it() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("postgres://dwell:hidden@127.0.0.1:{}/dwell", free_port());
     let mut running = Running::start(folder.path(), &[("DWELL_DATABASE_URL", &url)]);
@@ -28,7 +28,7 @@ async fn an_absent_database_is_waited_for_while_the_process_says_so() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ci/test"]
-async fn a_database_that_dies_and_comes_back_is_waited_out() {
+async fn a_process_survives_an_outage_of_its_database() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start().await.unwrap();
     let url = postgres.database().await.unwrap();
@@ -47,7 +47,7 @@ async fn a_database_that_dies_and_comes_back_is_waited_out() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ci/test"]
-async fn another_ledger_in_the_place_of_this_one_ends_the_process() {
+async fn a_replaced_ledger_ends_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start().await.unwrap();
     let url = postgres.database().await.unwrap();

@@ -1,4 +1,4 @@
-//! What was acknowledged is kept: when the ledger's files are replaced, when its disk is full, and after a stop.
+//! Acknowledged data is durable: when the ledger's files are replaced, when its disk is full, and after a shutdown.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ const ROOM: &str =
 type Replace = fn(&Path);
 
 impl Running {
-    /// The status of the answer to a summary; `None` when nobody answers.
+    /// The status of the response to a summary; `None` without a response.
     async fn try_to_save(&self, summary: &str) -> Option<StatusCode> {
         let request = reqwest::Client::new().post(format!("{}/save_summary", self.url));
         let request = request.header("content-type", "application/json").body(summary.to_owned());
@@ -23,7 +23,7 @@ impl Running {
     }
 }
 
-/// Lets the service stand idle until its file alone is the whole ledger.
+/// Leaves the service idle until the file alone is the whole ledger.
 async fn idle(ledger: &Path) {
     let log = ledger.with_extension("sqlite-wal");
     wait_until(DEADLINE, "the log to be emptied", async || std::fs::metadata(&log).is_ok_and(|log| log.len() == 0))
@@ -31,7 +31,7 @@ async fn idle(ledger: &Path) {
 }
 
 #[tokio::test]
-async fn what_was_answered_200_is_there_after_kill_9() {
+async fn acknowledged_summaries_survive_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = Running::start(folder.path(), &[]).ready().await;
     let saved = first.save().await;
@@ -89,7 +89,7 @@ async fn after_a_stop_the_file_of_the_ledger_is_the_whole_ledger() {
     assert_eq!(copy.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
 }
 
-/// Makes a ledger one of the release before, which counted hours instead of quarter hours.
+/// Converts a ledger to that of the previous release, which counted hours instead of quarter hours.
 const HOURS_OF_BEFORE: &str = "
     DROP TABLE lot_quarter;
     DROP TABLE connected_quarter;
@@ -123,10 +123,10 @@ async fn a_ledger_of_the_release_before_is_upgraded_with_progress_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_full_disk_makes_the_service_unready_until_there_is_room_whether_or_not_anybody_saves() {
+async fn a_full_disk_makes_the_service_unready_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("127.0.0.1:{}", free_port());
-    // A limit on the size of files stands for the disk. What exceeds it is an error, and no signal, as on a disk.
+    // A limit on the size of files simulates a full disk. The signal is ignored, so that exceeding it is an error.
     let limited = "trap '' 25; ulimit -S -f 1000; exec \"$0\"";
     let program = Program::new("/bin/sh")
         .args(["-c", limited, SUMMARY_API])

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_second_process_on_the_same_folder_is_told_what_to_do() {
+async fn a_second_process_on_one_folder_ends_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let first = Running::start(folder.path(), &[]).ready().await;
 

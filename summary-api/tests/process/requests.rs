@@ -17,7 +17,7 @@ async fn a_client_that_sends_far_too_much_still_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_framed_well_is_malformed_and_not_slow() {
+async fn a_body_with_invalid_framing_is_malformed_and_not_slow() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]).ready().await;
     let address = running.url.trim_start_matches("http://");
@@ -34,8 +34,8 @@ async fn a_body_that_is_not_framed_well_is_malformed_and_not_slow() {
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("/problems/malformed"), "{answer}");
 }
 
-/// Requests about the schema that are as expensive as the limits allow, and never the same one twice.
-async fn ask_expensive_questions(url: String, client: usize) {
+/// Introspection requests that are as expensive as the limits allow, each different.
+async fn send_expensive_requests(url: String, client: usize) {
     let of_types = "__schema{types{name fields{name type{name ofType{name}} args{name type{name ofType{name}}}}}}";
     for number in 0.. {
         let body = json!({"query": format!("{{{}}} # {client} {number}", of_types.repeat(12))}).to_string();
@@ -46,11 +46,11 @@ async fn ask_expensive_questions(url: String, client: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn expensive_requests_keep_neither_health_nor_saving_nor_the_stop_from_their_turn() {
+async fn expensive_requests_delay_neither_health_nor_saving_nor_the_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]).ready().await;
     let clients: Vec<_> =
-        (0..100).map(|client| tokio::spawn(ask_expensive_questions(running.url.clone(), client))).collect();
+        (0..100).map(|client| tokio::spawn(send_expensive_requests(running.url.clone(), client))).collect();
 
     for _ in 0..20 {
         let live = tokio::time::timeout(Duration::from_secs(5), running.get("/livez")).await;

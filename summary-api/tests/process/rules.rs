@@ -2,11 +2,11 @@
 
 use super::*;
 
-/// What the release of 0.1 with 10 s stored: no window of a lot, and no version of the normal form of plates.
+/// The rules that release 0.1 stored, with 10 s: no window of a lot, and no version of the normal form of plates.
 const OLDER_RULES: &str = r#"{"re_read_window_ms":10000,"max_stay_ms":2592000000,"max_stay_of_lot_ms":{},"unread_plates":["NOPLATE","NULL","UNKNOWN"]}"#;
 
 #[tokio::test]
-async fn another_rule_on_a_ledger_that_has_events_ends_with_78_and_says_which() {
+async fn another_rule_on_a_ledger_with_events_ends_with_78_and_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = Running::start(folder.path(), &[("DWELL_MAX_STAY", "7d")]).ready().await;
     first.record().await;
@@ -30,7 +30,7 @@ async fn another_rule_on_a_ledger_that_has_events_ends_with_78_and_says_which() 
 }
 
 #[tokio::test]
-async fn a_ledger_of_an_older_release_goes_on_with_its_rules_when_nothing_is_set() {
+async fn a_ledger_of_an_older_release_keeps_its_rules_without_settings() {
     let folder = tempfile::tempdir().unwrap();
     let first = Running::start(folder.path(), &[]).ready().await;
     first.record().await;

@@ -1,12 +1,12 @@
-//! What went wrong, in the words of `/api/v1` and with GraphQL's names, and with a code for programs beside them.
+//! GraphQL errors: the texts of `/api/v1` with the names of GraphQL arguments, and a code for programs.
 
 use async_graphql::{Error, ErrorExtensions as _, ServerError};
 
 use crate::problem::{Kind, Problem};
 
-/// The member of the extensions that has the last part of the problem's type.
+/// The member of `extensions` that contains the last part of the problem's type.
 const CODE: &str = "code";
-/// Parameters of `/api/v1`, and the arguments that stand for them.
+/// Parameters of `/api/v1`, and the arguments that correspond to them.
 const ARGUMENTS: [(&str, &str); 5] = [
     ("limit", "first"),
     ("cursor", "after"),
@@ -15,13 +15,13 @@ const ARGUMENTS: [(&str, &str); 5] = [
     ("state", "states"),
 ];
 
-/// A problem, or what the service could not do, as the error of a field.
+/// Converts a problem or a service error to the error of a field.
 pub fn refused(problem: impl Into<Problem>) -> Error {
     let problem = problem.into();
     Error::new(named(&problem)).extend_with(|_, extensions| extensions.set(CODE, problem.code()))
 }
 
-/// A fault begins with the name of its parameter.
+/// The text of a problem with the names of arguments. A fault begins with the name of its parameter.
 fn named(problem: &Problem) -> String {
     let renamed = problem.faults().iter().map(|fault| {
         let parameter = fault.parameter.as_deref().unwrap_or_default();
@@ -34,7 +34,7 @@ fn named(problem: &Problem) -> String {
     if renamed.is_empty() { problem.detail().to_owned() } else { renamed.join("; ") }
 }
 
-/// The error with a code, its own if it has one.
+/// Adds a code to an error that has none.
 pub fn with_code(mut error: ServerError, kind: Kind) -> ServerError {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get(CODE).is_none() {

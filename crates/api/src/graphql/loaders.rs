@@ -1,4 +1,4 @@
-//! What many parts of one request ask for, asked of the ledger together.
+//! Data loaders: batch the ledger reads of one GraphQL request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::errors::refused;
 use crate::views::{LotView, SessionView};
 
-/// The loader of sessions, which remembers what it loaded.
+/// The loader of sessions; it caches what it loaded.
 pub type SessionLoader = DataLoader<Sessions, HashMapCache>;
-/// The loader of lots, which remembers what it loaded.
+/// The loader of lots; it caches what it loaded.
 pub type LotLoader = DataLoader<Lots, HashMapCache>;
 
-/// Both loaders for one request.
+/// Makes both loaders for one request.
 pub fn of(service: &Service) -> (SessionLoader, LotLoader) {
     let most = usize::try_from(MAX_PAGE).unwrap_or(usize::MAX);
     let sessions = DataLoader::with_cache(Sessions(service.clone()), tokio::spawn, HashMapCache::default());
@@ -40,7 +40,7 @@ impl Loader<Uuid> for Sessions {
     }
 }
 
-/// Lots by name. All of them come at once, and once: also for who asks while they are on their way.
+/// Lots by name. The first request loads all lots; concurrent requests wait for it (single flight).
 #[derive(Debug)]
 pub struct Lots {
     service: Service,

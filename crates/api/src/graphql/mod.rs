@@ -1,5 +1,5 @@
-//! What objects have in GraphQL beside the members of their views: fields that lead on to another object, and numbers as
-//! GraphQL writes them.
+//! The GraphQL fields that objects have besides the members of their views: links to other objects, and numbers in
+//! GraphQL's format.
 
 pub mod errors;
 pub mod loaders;
@@ -13,26 +13,27 @@ use sessions::Service;
 use crate::views::{EventView, LotView, Seconds, SessionView, StoryView};
 use errors::refused;
 
-/// What an explanation adds to the complexity of a request, besides its fields: it asks the ledger some five times, and
-/// looks through up to two thousand sessions for near plates.
+/// The complexity of an explanation, besides its fields: it reads the ledger about five times, and searches up to two
+/// thousand sessions for similar plates.
 pub const EXPLANATION: usize = 500;
-/// The same for a story, which asks as often again and has an explanation in it. At most twenty-nine fit into a request.
+/// The complexity of a story, besides its fields: it contains an explanation and reads the ledger as often again. At most
+/// 29 stories fit into a request.
 const STORY: usize = 1_000;
 
 #[ComplexObject]
 impl SessionView {
-    /// The lot.
+    /// The lot of the session.
     async fn lot(&self, context: &Context<'_>) -> Result<Option<LotView>> {
         context.data::<loaders::LotLoader>()?.load_one(Arc::from(self.lot_id.as_str())).await
     }
 
-    /// Of a void session: the session that has its giving event now.
+    /// For a void session: the session that contains its anchor event now.
     async fn superseding_session(&self, context: &Context<'_>) -> Result<Option<SessionView>> {
         let Some(id) = self.superseded_by else { return Ok(None) };
         context.data::<loaders::SessionLoader>()?.load_one(id).await
     }
 
-    /// The whole story: the events as they were read, the changes, what it superseded and why.
+    /// The story of the session: its events, its changes, the sessions that it superseded, and the explanation.
     #[graphql(complexity = "STORY.saturating_add(child_complexity)")]
     async fn story(&self, context: &Context<'_>) -> Result<Option<StoryView>> {
         let id = SessionId::from_uuid(self.session_id);
@@ -43,9 +44,9 @@ impl SessionView {
 
 #[ComplexObject]
 impl EventView {
-    /// How sure the reader is of the plate, 0 to 1.
+    /// The confidence of the reader in the plate, 0 to 1, if known.
     async fn confidence(&self) -> Option<f64> {
-        // By its decimal digits, as JSON has it: 0.9 of 32 bits is 0.8999999761581421 of 64.
+        // Converts the decimal digits, as JSON does: 0.9 as f32 is 0.8999999761581421 as f64.
         self.confidence.and_then(|confidence| confidence.to_string().parse().ok())
     }
 }
@@ -54,7 +55,7 @@ impl EventView {
 #[Scalar]
 impl ScalarType for Seconds {
     fn parse(_: Value) -> InputValueResult<Self> {
-        Err(InputValueError::custom("a dwell is only ever answered"))
+        Err(InputValueError::custom("seconds are an output type only"))
     }
 
     fn to_value(&self) -> Value {

@@ -1,4 +1,4 @@
-//! The list of changes: a page of it, and numbers that it does not have.
+//! The list of changes: pages, and the check of sequence numbers.
 
 use sessions::{MAX_PAGE, Service};
 use utoipa::IntoParams;
@@ -7,26 +7,26 @@ use crate::parameters::{limit, optional, quoted};
 use crate::problem::{Fault, Kind, Problem};
 use crate::views::{ChangePage, ChangeView};
 
-/// The changes of a page by default.
+/// The default number of changes of a page.
 const LIMIT: u32 = 100;
 
 crate::parameters! {
-    /// Which changes a page has.
+    /// The parameters of the list of changes.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
     pub struct ChangeListParameters {
-        /// The number of the last change that is known; 0 without it: from the beginning
+        /// The sequence number of the last known change; the default 0 begins with the first change
         pub after: Option<u64> = optional(number);
-        /// The most changes of a page; 100 without it
+        /// The maximum number of changes of a page; the default is 100
         #[param(minimum = 1, maximum = 1000)]
         pub limit: Option<u32> = optional(limit(MAX_PAGE));
     }
 }
 
-/// The page of changes that is asked for.
-pub async fn page(service: &Service, asked: ChangeListParameters) -> Result<ChangePage, Problem> {
-    let after = asked.after.unwrap_or(0);
-    let rows = service.changed_sessions(after, asked.limit.unwrap_or(LIMIT)).await?;
+/// Reads a page of changes.
+pub async fn page(service: &Service, parameters: ChangeListParameters) -> Result<ChangePage, Problem> {
+    let after = parameters.after.unwrap_or(0);
+    let rows = service.changed_sessions(after, parameters.limit.unwrap_or(LIMIT)).await?;
     if rows.is_empty() {
         not_beyond(service, after).await?;
     }
@@ -35,21 +35,21 @@ pub async fn page(service: &Service, asked: ChangeListParameters) -> Result<Chan
     Ok(ChangePage { changes, next_after })
 }
 
-/// The number of a change, in text.
+/// Parses the sequence number of a change.
 pub fn number(text: &str) -> Result<u64, String> {
     possible(text.parse().unwrap_or(u64::MAX)).map_err(|_| no_number(text))
 }
 
-/// The number of a change, if a ledger can have it.
+/// Checks that a ledger can contain a change with this sequence number.
 pub fn possible(number: u64) -> Result<u64, String> {
     if i64::try_from(number).is_ok() { Ok(number) } else { Err(no_number(&number.to_string())) }
 }
 
 fn no_number(text: &str) -> String {
-    format!("{} is not the number of a change: a whole number from 0", quoted(text))
+    format!("{} is not the sequence number of a change: a whole number from 0", quoted(text))
 }
 
-/// Refuses a number that this ledger has not reached: its client followed another one, and would wait for ever.
+/// Refuses a sequence number that this ledger has not reached: its client followed another ledger and would wait forever.
 pub async fn not_beyond(service: &Service, after: u64) -> Result<(), Problem> {
     if after == 0 {
         return Ok(());
@@ -58,6 +58,6 @@ pub async fn not_beyond(service: &Service, after: u64) -> Result<(), Problem> {
     if after <= newest {
         return Ok(());
     }
-    let problem = format!("{after} is beyond the newest change, {newest}: it is of another ledger; begin with 0");
+    let problem = format!("{after} is beyond the newest change, {newest}: it belongs to another ledger; begin with 0");
     Err(Problem::with_faults(Kind::InvalidContent, vec![Fault::parameter("after", problem)]))
 }

@@ -1,4 +1,4 @@
-//! Why the sessions of a plate are what they are.
+//! Explanations of the sessions of a plate.
 
 use parking::{LotId, Plate};
 use sessions::Service;
@@ -9,29 +9,29 @@ use crate::parameters::{limit, lot, optional, plate, required};
 use crate::problem::Problem;
 use crate::views::{ExplanationsView, SessionView};
 
-/// The sessions of a plate that are explained by default.
+/// The default number of explained sessions.
 pub const LIMIT: u32 = 3;
 
 crate::parameters! {
-    /// Which sessions are explained.
+    /// The parameters of the explanations of a plate.
     #[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
     pub struct ExplanationParameters {
         /// The plate, in any spelling
         #[param(value_type = String)]
         pub vehicle_plate: Plate = required(plate, "is missing");
-        /// In this lot only
+        /// Only in this lot
         #[param(value_type = Option<String>)]
         pub lot_id: Option<LotId> = optional(lot);
-        /// The most sessions; 3 without it
+        /// The maximum number of sessions; the default is 3
         #[param(minimum = 1, maximum = 20)]
         pub limit: Option<u32> = optional(limit(MAX_EXPLAINED));
     }
 }
 
-/// The explanations of a plate that are asked for.
-pub async fn of_plate(service: &Service, asked: ExplanationParameters) -> Result<ExplanationsView, Problem> {
-    let ExplanationParameters { vehicle_plate: plate, lot_id: lot, limit } = asked;
+/// Explains the newest sessions of a plate.
+pub async fn of_plate(service: &Service, parameters: ExplanationParameters) -> Result<ExplanationsView, Problem> {
+    let ExplanationParameters { vehicle_plate: plate, lot_id: lot, limit } = parameters;
     let limit = limit.unwrap_or(LIMIT);
     let explained = service.explain_plate(lot.clone(), plate.clone(), limit).await?;
     let saved = service.saved_of_plate(lot, plate, limit).await?;

@@ -1,4 +1,4 @@
-//! The list of lots, in pages.
+//! The list of lots: pages.
 
 use parking::LotId;
 use sessions::{Error, LotStatus, MAX_PAGE, Service};
@@ -10,37 +10,37 @@ use crate::problem::{Fault, Kind, Problem};
 use crate::views::{LotPage, LotView};
 
 crate::parameters! {
-    /// Which lots a page has.
+    /// The parameters of the list of lots.
     #[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
     #[expect(clippy::doc_markdown, reason = "the text is the description of the route, where names stand bare")]
     pub struct LotListParameters {
-        /// The most lots of a page; 1000 without it
+        /// The maximum number of lots of a page; the default is 1000
         #[param(minimum = 1, maximum = 1000)]
         pub limit: Option<u32> = optional(limit(MAX_PAGE));
-        /// The next_cursor of the page before
+        /// The next_cursor of the previous page
         #[param(value_type = Option<String>)]
         pub cursor: Option<Cursor> = optional(Cursor::parse);
     }
 }
 
-/// The page of lots that is asked for.
+/// Reads a page of lots.
 ///
 /// # Errors
-/// The cursor is not one of this list, or the service can't answer.
-pub async fn page(service: &Service, asked: &LotListParameters) -> Result<LotPage, Problem> {
+/// The cursor belongs to another list, or the ledger can't be read.
+pub async fn page(service: &Service, parameters: &LotListParameters) -> Result<LotPage, Problem> {
     let list = List::of(&["lots"]);
-    let after = asked.cursor.as_ref().map(|cursor| name(list, cursor)).transpose();
+    let after = parameters.cursor.as_ref().map(|cursor| name(list, cursor)).transpose();
     let after = after
         .map_err(|problem| Problem::with_faults(Kind::InvalidContent, vec![Fault::parameter("cursor", problem)]))?;
-    let (lots, goes_on) = behind(service, after.as_ref(), asked.limit).await?;
+    let (lots, goes_on) = self::after(service, after.as_ref(), parameters.limit).await?;
     let go_on_after = lots.last().filter(|_| goes_on);
     let next_cursor = go_on_after.map(|lot| list.after(lot.id.as_str().as_bytes()));
     Ok(LotPage { lots: lots.iter().map(LotView::from).collect(), next_cursor })
 }
 
-/// The lots behind the one whose name is `after`, at most `limit` or a page of them, and whether there are more.
-pub async fn behind(
+/// The lots whose names follow `after`, at most `limit` or a full page, and whether there are more.
+pub async fn after(
     service: &Service,
     after: Option<&LotId>,
     limit: Option<u32>,

@@ -1,5 +1,5 @@
-//! The queries of the API: the parameters of each, and the views that answer it. REST, GraphQL and the page call the same
-//! typed functions, so all of them give the same answers.
+//! The queries of the API: their parameters, and the functions that return their views. REST, GraphQL and the page call
+//! these functions, so they return equal values.
 
 pub mod changes;
 pub mod explanations;

@@ -1,4 +1,4 @@
-//! The list of sessions: which of them, in which order, and a page of them.
+//! The list of sessions: filter, order and pages.
 
 use ledger::{Order, Page, SessionFilter, SessionRow};
 use parking::{LotId, Plate, SessionId, State, Timestamp};
@@ -10,78 +10,78 @@ use crate::cursor::{Cursor, List};
 use crate::parameters::{self, Faults, lot, optional, plate, quoted, time};
 use crate::problem::{Fault, Problem};
 
-/// The sessions of a page by default.
+/// The default number of sessions of a page.
 const LIMIT: u32 = 100;
 
 crate::parameters! {
-    /// Which sessions a list has, in which order, and which part of them is asked for.
+    /// The parameters of the list of sessions: filter, order and page.
     #[derive(Debug, Clone, Default, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
     #[expect(clippy::doc_markdown, reason = "the text is the description of the route, where names stand bare")]
     pub struct SessionListParameters {
-        /// Of this lot only
+        /// Only sessions of this lot
         #[param(value_type = Option<String>)]
         pub lot_id: Option<LotId> = optional(lot);
-        /// Of this plate only, in any spelling
+        /// Only sessions of this plate, in any spelling
         #[param(value_type = Option<String>)]
         pub vehicle_plate: Option<Plate> = optional(plate);
-        /// In one of these states, separated by commas or repeated: open, matched, held_exit, unmatched_exit, unmatched_entry, void; without it, all but void
+        /// Only sessions in these states, separated by commas or repeated: open, matched, held_exit, unmatched_exit, unmatched_entry, void; the default is all but void
         #[param(value_type = Option<Vec<String>>, explode = false)]
         pub state: Vec<State> = states;
-        /// Given by an event (its entry, or else its exit) of this time or later: RFC 3339 with an offset
+        /// Only sessions whose anchor event (the entry, or else the exit) is at or after this time: RFC 3339 with an offset
         #[param(value_type = Option<String>, format = DateTime)]
         pub from: Option<Timestamp> = optional(time);
-        /// Given by an event before this time
+        /// Only sessions whose anchor event is before this time
         #[param(value_type = Option<String>, format = DateTime)]
         pub to: Option<Timestamp> = optional(time);
-        /// The most sessions of a page; 100 without it. Of a stream: as many as wanted; all without it
+        /// The maximum number of sessions of a page, at most 1000; the default is 100. A stream has no maximum; its default is all
         #[param(minimum = 1, maximum = 1000)]
         pub limit: Option<u32> = optional(limit);
-        /// The next_cursor of the page before, with the same other parameters
+        /// The next_cursor of the previous page; the other parameters have to be unchanged
         #[param(value_type = Option<String>)]
         pub cursor: Option<Cursor> = optional(Cursor::parse);
-        /// newest (without it) or oldest: which sessions come first
+        /// The sessions that come first: newest (the default) or oldest
         #[param(value_type = Option<String>)]
         pub order: Option<Order> = optional(order);
-        /// json (a page), csv or ndjson (a stream); without it, the header Accept says it
+        /// The format: json (a page), csv or ndjson (a stream); the default is that of the header Accept
         #[param(value_type = Option<String>)]
         pub format: Option<Format> = optional(format);
     }
 }
 
-/// In which form sessions are answered.
+/// The format of a list of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A page.
+    /// A page as JSON.
     Json,
-    /// A stream with a row each.
+    /// A stream of CSV rows.
     Csv,
-    /// A stream with a JSON object on each line.
+    /// A stream of JSON objects, one a line.
     Ndjson,
 }
 
-/// The sessions of a page, and the cursor of the next one, if there is one.
+/// Reads a page of sessions, and the cursor of the next page, if there is one.
 pub async fn page(
     service: &Service,
-    asked: &SessionListParameters,
+    parameters: &SessionListParameters,
 ) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
-    let Wanted { filter, order, after, most } = asked.wanted()?;
-    // One more than the page tells whether the list goes on.
+    let Wanted { filter, order, after, most } = parameters.wanted()?;
+    // One more than the page shows whether there is a next page.
     let limit = most.unwrap_or(LIMIT);
     let mut rows = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let goes_on = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| goes_on);
-    let next_cursor = last.map(|row| asked.cursor_behind(row));
+    let next_cursor = last.map(|row| parameters.cursor_after(row));
     Ok((rows, next_cursor))
 }
 
 impl SessionListParameters {
-    /// What the ledger is asked.
+    /// The request to the service.
     ///
     /// # Errors
-    /// Parameters that contradict each other.
+    /// `to` is before `from`, or the cursor belongs to another list.
     pub fn wanted(&self) -> Result<Wanted, Problem> {
         let mut faults = Faults::default();
         if let (Some(from), Some(to)) = (self.from, self.to)
@@ -102,12 +102,12 @@ impl SessionListParameters {
         Ok(Wanted { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
     }
 
-    /// The cursor with which this list goes on behind a session.
-    pub fn cursor_behind(&self, row: &SessionRow) -> String {
+    /// The cursor of the page that begins after a session.
+    pub fn cursor_after(&self, row: &SessionRow) -> String {
         self.list().after(row.session.id.as_uuid().as_bytes())
     }
 
-    /// The list that cursors belong to.
+    /// The identity of this list, for cursors.
     fn list(&self) -> List {
         let states: Vec<&str> = self.state.iter().map(|state| state.as_str()).collect();
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
@@ -126,7 +126,7 @@ impl SessionListParameters {
     }
 }
 
-/// The order's name.
+/// Parses an order.
 pub fn order(text: &str) -> Result<Order, String> {
     match text {
         "newest" => Ok(Order::NewestFirst),
@@ -135,13 +135,13 @@ pub fn order(text: &str) -> Result<Order, String> {
     }
 }
 
-/// The states of all values, sorted, each once.
+/// Parses the states in all values; returns them sorted and without duplicates.
 pub fn states(values: &[&str]) -> Result<Vec<State>, String> {
     let words = values.iter().flat_map(|value| value.split(','));
     let mut states = words
         .map(|word| {
             let state: Result<State, _> = word.trim().parse();
-            state.map_err(|allowed| format!("{} is no state; {allowed}", quoted(word)))
+            state.map_err(|allowed| format!("{} is not a state; {allowed}", quoted(word)))
         })
         .collect::<Result<Vec<_>, _>>()?;
     states.sort_unstable();
@@ -149,10 +149,10 @@ pub fn states(values: &[&str]) -> Result<Vec<State>, String> {
     Ok(states)
 }
 
-/// The most sessions of a page or of a stream, which has no limit of its own.
+/// Parses the limit of a page or a stream. Only the caller knows which of them it is, so this allows that of a stream.
 fn limit(text: &str) -> Result<u32, String> {
     parameters::limit(u32::MAX)(text).map_err(|_| {
-        format!("{} is not a whole number from 1 to {MAX_PAGE}, or to {} of a stream", quoted(text), u32::MAX)
+        format!("{} is not a whole number from 1 to {MAX_PAGE}, or to {} for a stream", quoted(text), u32::MAX)
     })
 }
 
@@ -161,7 +161,7 @@ fn format(text: &str) -> Result<Format, String> {
         "json" => Ok(Format::Json),
         "csv" => Ok(Format::Csv),
         "ndjson" => Ok(Format::Ndjson),
-        _ => Err(format!("{} is none of json, csv and ndjson", quoted(text))),
+        _ => Err(format!("{} is not json, csv or ndjson", quoted(text))),
     }
 }
 
@@ -203,15 +203,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_parameter_is_named_and_a_plate_is_not_told_back() {
+    fn an_error_names_the_wrong_parameter_and_never_the_plate() {
         for (query, status, part) in [
-            ("lot=P3", 400, "\"lot\" is no parameter"),
+            ("lot=P3", 400, "unknown query parameter \"lot\"; expected one of: lot_id, "),
             ("lot_id=a%20b", 422, "lot_id \"a b\""),
-            ("lot_id=P3&lot_id=P4", 422, "lot_id is there twice"),
+            ("lot_id=P3&lot_id=P4", 422, "lot_id is repeated"),
             ("vehicle_plate=", 422, "vehicle_plate has no letter and no digit"),
             ("vehicle_plate=%3F%3F", 422, "vehicle_plate has no letter and no digit"),
             ("state=closed", 422, "allowed are open matched"),
-            ("state=", 422, "state \"\" is no state"),
+            ("state=", 422, "state \"\" is not a state"),
             ("from=2024-09-24T11:00:00+02:00", 422, "%2B"),
             ("to=today", 422, "to \"today\""),
             ("from=2024-09-24T11:00:00Z&to=2024-09-24T10:00:00Z", 422, "is before from"),

@@ -1,4 +1,4 @@
-//! What happened at a lot: which lot, when, by hour or by day.
+//! Statistics of a lot: the lot, the range of time, and the width of a bucket.
 
 use parking::{LotId, Timestamp};
 use sessions::{Bucket, StatisticsOf};
@@ -7,33 +7,33 @@ use utoipa::IntoParams;
 use crate::parameters::{lot, optional, quoted, required, time};
 
 crate::parameters! {
-    /// Which statistics are asked for.
+    /// The parameters of the statistics of a lot.
     #[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
     #[into_params(parameter_in = Query)]
     pub struct StatisticsParameters {
-        /// Of this lot
+        /// The lot
         #[param(value_type = String)]
-        pub lot_id: LotId = required(lot, "is missing: name a lot");
-        /// From the bucket on that has this time: RFC 3339 with an offset; without it, a day of hours or thirty days
+        pub lot_id: LotId = required(lot, "is missing");
+        /// The first bucket is the one that contains this time: RFC 3339 with an offset; the default is 24 hours or 30 days before the end
         #[param(value_type = Option<String>, format = DateTime)]
         pub from: Option<Timestamp> = optional(time);
-        /// Until the bucket is over that has the moment before this time; without it, the lot's own time
+        /// The end, exclusive: the last bucket is the one that contains the millisecond before this time; the default is the lot's own time
         #[param(value_type = Option<String>, format = DateTime)]
         pub to: Option<Timestamp> = optional(time);
-        /// hour (without it), at most 750 of them, or day, at most 400: of the lot's time zone, also where clocks change
+        /// The width of a bucket in the lot's time zone: hour (the default), at most 750 buckets, or day, at most 400
         #[param(value_type = Option<String>)]
         pub bucket: Option<Bucket> = optional(bucket);
     }
 }
 
 impl From<StatisticsParameters> for StatisticsOf {
-    fn from(asked: StatisticsParameters) -> Self {
-        let StatisticsParameters { lot_id, from, to, bucket } = asked;
+    fn from(parameters: StatisticsParameters) -> Self {
+        let StatisticsParameters { lot_id, from, to, bucket } = parameters;
         Self { lot: lot_id, from, to, bucket: bucket.unwrap_or_default() }
     }
 }
 
-/// A bucket's name.
+/// Parses the width of a bucket.
 pub fn bucket(text: &str) -> Result<Bucket, String> {
     match text {
         "hour" => Ok(Bucket::Hour),

@@ -1,4 +1,4 @@
-//! One change to a session, and a page of the list of all changes.
+//! A change to a session, and a page of the list of changes.
 
 use serde::{Deserialize, Serialize};
 use sessions::Changed;
@@ -7,31 +7,31 @@ use uuid::Uuid;
 
 use super::{SessionView, schemas};
 
-/// One change to a session: an element of `/api/v1/changes` and a message of the live feeds.
+/// A change to a session: an element of `/api/v1/changes` and a message of the live feeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Change)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Change"))]
 pub struct ChangeView {
-    /// Its number: 1, 2, 3 … in order of commit, without gaps.
+    /// Its sequence number: 1, 2, 3 … in order of commit, without gaps.
     #[schema(minimum = 1)]
     pub sequence: u64,
-    /// Which session changed.
+    /// The session that changed.
     pub session_id: Uuid,
-    /// The state before; null when the session is new.
+    /// The state before the change; null if the session is new.
     #[schema(schema_with = schemas::state_before, required)]
     pub from_state: Option<String>,
-    /// The state after.
+    /// The state after the change.
     #[schema(schema_with = schemas::state)]
     pub to_state: String,
-    /// Why; null for a saved summary.
+    /// The rule that caused the change; null for a saved summary.
     #[schema(schema_with = schemas::rule_of_change, required)]
     pub rule: Option<String>,
-    /// The vehicle's version once the change was recorded; 0 for a saved summary.
+    /// The vehicle's version after the change; 0 for a saved summary.
     pub vehicle_version: u64,
-    /// When it was recorded, UTC.
+    /// When the change was recorded, UTC.
     #[schema(format = DateTime)]
     pub recorded_at: String,
-    /// The session as it stands now. That may be later than this change; what came between has numbers of its own.
+    /// The current session. It may include later changes, which have sequence numbers of their own.
     pub session: SessionView,
 }
 
@@ -51,12 +51,13 @@ impl From<&Changed> for ChangeView {
     }
 }
 
-/// Some changes, and where the next ones begin.
+/// A page of changes, and the position of the next page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject))]
 pub struct ChangePage {
     /// The changes, in order of commit.
     pub changes: Vec<ChangeView>,
-    /// What to send as `after` next time: the number of the last change here, or else the same again.
+    /// The value of `after` for the next request: the sequence number of the last change of this page, or the `after` of
+    /// this request if the page is empty.
     pub next_after: u64,
 }

@@ -1,4 +1,4 @@
-//! How a gate does.
+//! The health of a gate.
 
 use serde::{Deserialize, Serialize};
 use sessions::gates::GateStatus;
@@ -6,42 +6,43 @@ use utoipa::ToSchema;
 
 use super::Seconds;
 
-/// How a gate does. The last hour is by the clock of the summary API, all time since its process began.
+/// The health of a gate. Values of the last hour use the clock of the summary API; totals count from the start of its
+/// process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Gate)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Gate"))]
 pub struct GateView {
-    /// Its lot; `(other)` for all gates beyond the first thousand together.
+    /// Its car park; `(other)` for the combined gates beyond the first thousand.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// Its name; `(other)` for all gates beyond the first thousand together.
+    /// Its name; `(other)` for the combined gates beyond the first thousand.
     #[schema(example = "P3-in-1")]
     pub gate_id: String,
-    /// When the vehicle was seen that it saw last, UTC.
+    /// The event time of its newest event, UTC.
     #[schema(format = DateTime)]
     pub last_event_date_time: String,
-    /// When its last event was received, UTC.
+    /// When a correlator received its last event, UTC.
     #[schema(format = DateTime)]
     pub last_received_at: String,
-    /// Reads of the last hour.
+    /// Reads in the last hour.
     pub reads_last_hour: u64,
-    /// Those of them that were received more than a minute after the vehicle was seen.
+    /// Reads in the last hour that were received more than a minute after their event time.
     pub late_last_hour: u64,
-    /// Their share of the reads, 0 to 1; null without reads.
+    /// Late reads divided by all reads of the last hour, 0 to 1; null without reads.
     #[schema(required)]
     pub late_share_last_hour: Option<f64>,
-    /// Reads of the last hour that are re-reads of a passage.
+    /// Reads in the last hour that are re-reads of a passage.
     pub re_reads_last_hour: u64,
-    /// How sure the reader was in the last hour, 0 to 1, the mean; null when it does not say.
+    /// Mean confidence of the reader in the last hour, 0 to 1; null if the reader reports none.
     #[schema(required)]
     pub mean_confidence_last_hour: Option<f64>,
-    /// How long after a vehicle was seen its event is received, the median of the last 63 reads. Below zero the gate's clock
-    /// is ahead; far above, it is behind or the way is slow.
+    /// Median delay from event time to receipt of the last 63 reads. A negative value means that the gate's clock is
+    /// ahead; a large one means that the clock is behind or the transport is slow.
     #[schema(value_type = f64)]
     pub clock_difference_seconds: Seconds,
-    /// Reads since the process began.
+    /// Reads since the start of the process.
     pub reads: u64,
-    /// Late ones since the process began.
+    /// Late reads since the start of the process.
     pub late: u64,
 }
 
@@ -67,7 +68,7 @@ impl From<&GateStatus> for GateView {
     }
 }
 
-/// The gates, by lot and gate: at most a thousand, and one that stands for all beyond.
+/// The gates, ordered by lot and name: at most a thousand, and one entry for all others combined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GateList {
     /// The gates whose events this process has recorded.

@@ -1,12 +1,12 @@
-//! How a lot stands.
+//! The current state of a lot.
 
 use serde::{Deserialize, Serialize};
 use sessions::LotStatus;
 use utoipa::ToSchema;
 
-// It repeats the counts of `LotStatus`, which the page and the metrics use: those may change with the program, the members
-// here and their order are public.
-/// A lot as it stands.
+// Repeats the counts of `LotStatus`, which the page and the metrics use: that type is internal and may change; these
+// members and their order are public.
+/// The current state of a lot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Lot)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Lot"))]
@@ -14,36 +14,36 @@ pub struct LotView {
     /// Its name.
     #[schema(example = "P3")]
     pub id: String,
-    /// What it serves, when it is known beforehand: `hotel`, `mall`, `market`, `industrial` or `community`.
+    /// Its kind, if known: `hotel`, `mall`, `market`, `industrial` or `community`.
     #[schema(required)]
     pub kind: Option<String>,
-    /// How many vehicles fit in, when it is known.
+    /// The number of spaces, if known.
     #[schema(required)]
     pub capacity: Option<u32>,
-    /// Vehicles inside now: open sessions.
+    /// Vehicles inside: open sessions.
     pub inside: u64,
-    /// The lot's own time, UTC: that of the newest event recorded there; null before the first.
+    /// The lot's own time, UTC: the time of its newest recorded event; null before the first.
     #[schema(format = DateTime, required)]
     pub time: Option<String>,
-    /// Those inside for longer than 99.5 of 100 stays of the lot's last 30 days lasted: their exit was probably missed.
-    /// Null until 200 stays are known.
+    /// Vehicles inside for longer than 99.5 % of the lot's stays of the last 30 days: their exit was probably missed.
+    /// Null until there are 200 stays.
     #[schema(required)]
     pub doubtful: Option<u64>,
-    /// Those inside for longer than the lot's longest stay, until they are decided.
+    /// Vehicles inside for longer than the lot's longest stay whose sessions are not closed yet.
     pub overstays: u64,
-    /// Entries of the clock hour (UTC) that the lot's own time is in, so far.
+    /// Entries so far in the clock hour (UTC) of the lot's own time.
     pub entries_this_hour: u64,
-    /// Exits of that hour so far.
+    /// Exits so far in the clock hour (UTC) of the lot's own time.
     pub exits_this_hour: u64,
-    /// Entries of the whole clock hour before it.
+    /// Entries in the previous clock hour.
     pub entries_hour_before: u64,
-    /// Exits of the whole clock hour before it.
+    /// Exits in the previous clock hour.
     pub exits_hour_before: u64,
-    /// Exits of the lot's last 24 clock hours that have their entry.
+    /// Matched exits in the lot's last 24 clock hours.
     pub matched_last_day: u64,
-    /// Exits of the lot's last 24 clock hours that have none.
+    /// Unmatched exits in the lot's last 24 clock hours.
     pub unmatched_last_day: u64,
-    /// The share of the last day's exits that has no entry, 0 to 1; null without any.
+    /// Unmatched exits divided by all exits of the last 24 clock hours, 0 to 1; null without exits.
     #[schema(required)]
     pub unmatched_share_last_day: Option<f64>,
 }
@@ -73,9 +73,9 @@ impl From<&LotStatus> for LotView {
 /// A page of the list of lots.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LotPage {
-    /// The lots, by name.
+    /// The lots, ordered by name.
     pub lots: Vec<LotView>,
-    /// What to send as `cursor` for the next page; null on the last one.
+    /// The value of `cursor` for the next page; null on the last page.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }

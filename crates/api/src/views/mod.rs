@@ -1,7 +1,7 @@
-//! The JSON of answers: members, names and forms that clients build on. Also for programs that read them.
+//! The JSON of responses: the members, names and formats that clients depend on. Servers write them, clients read them.
 //!
-//! Each view is made from what the service or the ledger says. GraphQL has the same views, with what
-//! `graphql` adds to them, where that feature is on: a second struct for each would repeat all their fields.
+//! Each view is converted from a type of the service or the ledger. With the feature `graphql`, the views are GraphQL
+//! objects, too: a second struct for each would repeat all fields.
 
 mod change;
 mod gate;

@@ -1,4 +1,4 @@
-//! The rules that sessions are decided by.
+//! The matching rules of a ledger.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use parking::{LotId, Plate, Rules, exact_duration};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The rules. Lengths of time are written as the settings take them.
+/// The matching rules of the ledger. Durations have the format of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Rules)]
 pub struct RulesView {
-    /// Reads in one direction at most this far apart are one passage.
+    /// Reads in one direction at most this long apart are one passage.
     #[schema(example = "1m")]
     pub re_read_window: String,
     /// The longest stay that can match.
@@ -19,22 +19,22 @@ pub struct RulesView {
     /// How long an exit waits for a late entry.
     #[schema(example = "30s")]
     pub hold: String,
-    /// Plates that say that nothing was read, besides all zeros and reads without a letter or digit.
+    /// Plates that mean that nothing was read, besides all zeros and reads without letters and digits.
     pub unread_plates: Vec<String>,
-    /// The version of the normal form that plates are compared in.
+    /// The version of the normal form of plates.
     pub plate_normal_form: u16,
-    /// The lots with rules of their own, by name.
+    /// The lots that override rules, ordered by name.
     pub lots: Vec<LotRulesView>,
 }
 
-/// The rules of a lot that has some of its own.
+/// The rules of a lot that overrides some.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = LotRules)]
 pub struct LotRulesView {
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// Reads in one direction at most this far apart are one passage.
+    /// Reads in one direction at most this long apart are one passage.
     #[schema(example = "2m")]
     pub re_read_window: String,
     /// The longest stay that can match.
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_told_as_the_settings_write_them() {
+    fn rules_have_the_format_of_the_settings() {
         let lot = |name| LotId::parse(name).unwrap();
         let rules = Rules {
             re_read_window_of_lot_ms: [(lot("P3"), 90_000)].into(),

@@ -1,50 +1,70 @@
-//! Schemas that no derive can make: words with all their values.
+//! OpenAPI schemas that no derive can make: strings with all their values.
 
 use matching::{Cause, Rule};
 use parking::{Reason, Source, State};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
-/// Where a session stands.
+/// The state of a session.
 pub fn state() -> Schema {
     let words = State::ALL.iter().map(|state| state.as_str());
-    word("Where it stands.", Type::String.into(), words.map(Into::into))
+    word("The state.", Type::String.into(), words.map(Into::into))
 }
 
-/// Where a session stood before a change.
+/// The state of a session before a change; null for a new session.
 pub fn state_before() -> Schema {
     let words = State::ALL.iter().map(|state| state.as_str().into());
     let null = std::iter::once(serde_json::Value::Null);
-    word("Where it stood before.", SchemaType::from_iter([Type::String, Type::Null]), words.chain(null))
+    word(
+        "The state before the change; null for a new session.",
+        SchemaType::from_iter([Type::String, Type::Null]),
+        words.chain(null),
+    )
 }
 
-/// Why a session is unmatched.
+/// The reason why a session is unmatched, or null.
 pub fn reason() -> Schema {
     let words = Reason::ALL.iter().map(|reason| reason.as_str().into());
     let null = std::iter::once(serde_json::Value::Null);
-    word("Why it is unmatched.", SchemaType::from_iter([Type::String, Type::Null]), words.chain(null))
+    word(
+        "The reason why the session is unmatched; null for all others.",
+        SchemaType::from_iter([Type::String, Type::Null]),
+        words.chain(null),
+    )
 }
 
-/// Where a session comes from.
+/// The source of a session.
 pub fn source() -> Schema {
     let words = Source::ALL.iter().map(|source| source.as_str());
-    word("Gate events, or a summary that a client saved.", Type::String.into(), words.map(Into::into))
+    word(
+        "The source of the session: gate events, or a summary that a client saved.",
+        Type::String.into(),
+        words.map(Into::into),
+    )
 }
 
-/// Why a session is in its state, as the ledger has it.
+/// The rule that gave a session its state.
 pub fn rule() -> Schema {
-    word("The rule.", Type::String.into(), Rule::ALL.iter().map(|rule| rule.as_str().into()))
+    word(
+        "The rule that gave the session its state.",
+        Type::String.into(),
+        Rule::ALL.iter().map(|rule| rule.as_str().into()),
+    )
 }
 
-/// The same of a change, which a saved summary makes without one.
+/// The rule that caused a change; null for a saved summary.
 pub fn rule_of_change() -> Schema {
     let words = Rule::ALL.iter().map(|rule| rule.as_str().into());
     let null = std::iter::once(serde_json::Value::Null);
-    word("The rule.", SchemaType::from_iter([Type::String, Type::Null]), words.chain(null))
+    word(
+        "The rule that caused the change; null for a saved summary.",
+        SchemaType::from_iter([Type::String, Type::Null]),
+        words.chain(null),
+    )
 }
 
-/// Why a rule applies.
+/// The reason why a rule applies.
 pub fn cause() -> Schema {
-    word("Why the rule applies.", Type::String.into(), Cause::WORDS.iter().map(|word| (*word).into()))
+    word("The reason why the rule applies.", Type::String.into(), Cause::WORDS.iter().map(|word| (*word).into()))
 }
 
 fn word(description: &str, kind: SchemaType, words: impl Iterator<Item = serde_json::Value>) -> Schema {

@@ -1,13 +1,13 @@
-//! A length of time as JSON has it.
+//! A duration in seconds, as a JSON number.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A length of time in seconds, with at most three decimals.
+/// A duration in seconds with at most three decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seconds {
-    /// The same in milliseconds.
+    /// The duration, milliseconds.
     pub millis: i64,
 }
 
@@ -27,7 +27,7 @@ impl Serialize for Seconds {
         if self.millis % 1_000 == 0 {
             return serializer.serialize_i64(self.millis / 1_000);
         }
-        #[expect(clippy::cast_precision_loss, reason = "2^52 ms are more than all years that a time may have")]
+        #[expect(clippy::cast_precision_loss, reason = "2^52 ms are longer than the range of a timestamp")]
         serializer.serialize_f64(self.millis as f64 / 1_000.0)
     }
 }
@@ -36,7 +36,11 @@ impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let millis = (f64::deserialize(deserializer)? * 1_000.0).round();
         #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-        if millis.abs() < 9.0e15 { Ok(Self { millis: millis as i64 }) } else { Err(de::Error::custom("not a dwell")) }
+        if millis.abs() < 9.0e15 {
+            Ok(Self { millis: millis as i64 })
+        } else {
+            Err(de::Error::custom("the number of seconds is out of range"))
+        }
     }
 }
 
@@ -45,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dwell_has_at_most_three_decimals_in_text_and_json_and_is_read_back() {
+    fn a_duration_has_at_most_three_decimals_in_text_and_json_and_is_read_back() {
         for (millis, text) in [
             (0, "0"),
             (90_000_000, "90000"),

@@ -1,4 +1,4 @@
-//! One session, and a page of a list of sessions.
+//! A session, and a page of the list of sessions.
 
 use ledger::SessionRow;
 use parking::{SessionId, Timestamp};
@@ -8,56 +8,56 @@ use uuid::Uuid;
 
 use super::{Seconds, schemas};
 
-/// A session: one stay as it stands.
+/// A session: the current state of one stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Session)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Session", complex))]
 pub struct SessionView {
-    /// A UUID of version 8, made from the event that gives the session; ids grow with its time.
+    /// A UUID of version 8, derived from the session's anchor event; ids sort by the time of that event.
     pub session_id: Uuid,
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// The plate in its normal form; empty when no letter and no digit was read.
+    /// The plate in its normal form; empty if no letter and no digit was read.
     #[schema(example = "ABC123")]
     pub vehicle_plate: String,
-    /// The entry event.
+    /// The id of the entry event.
     #[schema(required)]
     pub entry_event_id: Option<Uuid>,
     /// When the vehicle entered, UTC.
     #[schema(format = DateTime, example = "2024-09-24T09:00:00.125Z", required)]
     pub entry_date_time: Option<String>,
-    /// The exit event.
+    /// The id of the exit event.
     #[schema(required)]
     pub exit_event_id: Option<Uuid>,
     /// When the vehicle left, UTC.
     #[schema(format = DateTime, example = "2024-09-24T10:47:12.000Z", required)]
     pub exit_date_time: Option<String>,
-    /// Exit minus entry of a matched session, with at most three decimals.
+    /// Exit time minus entry time of a matched session, with at most three decimals.
     #[schema(value_type = Option<f64>, example = 6431.875, required)]
     pub dwell_seconds: Option<Seconds>,
     /// `open`, `matched`, `held_exit`, `unmatched_exit`, `unmatched_entry` or `void`.
     #[schema(schema_with = schemas::state)]
     pub state: String,
-    /// Why it is unmatched: `re_entered`, `max_stay` or `unread`.
+    /// The reason why it is unmatched: `re_entered`, `max_stay` or `unread`.
     #[schema(schema_with = schemas::reason, required)]
     pub reason: Option<String>,
     /// `events` or `summary`.
     #[schema(schema_with = schemas::source)]
     pub source: String,
-    /// The gate of the entry, when it is known.
+    /// The gate of the entry, if known.
     #[schema(required)]
     pub entry_gate_id: Option<String>,
-    /// The gate of the exit, when it is known.
+    /// The gate of the exit, if known.
     #[schema(required)]
     pub exit_gate_id: Option<String>,
-    /// Of a void session: the session that has its giving event now.
+    /// For a void session: the session that contains its anchor event now.
     #[schema(required)]
     pub superseded_by: Option<Uuid>,
     /// When the session was first recorded, UTC.
     #[schema(format = DateTime)]
     pub recorded_at: String,
-    /// When it last changed, UTC.
+    /// When the session last changed, UTC.
     #[schema(format = DateTime)]
     pub updated_at: String,
 }
@@ -87,12 +87,12 @@ impl From<&SessionRow> for SessionView {
     }
 }
 
-/// A page of a list of sessions.
+/// A page of the list of sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionPage {
-    /// The sessions, in the order that was asked for.
+    /// The sessions, in the requested order.
     pub sessions: Vec<SessionView>,
-    /// What to send as `cursor` for the next page; null on the last one.
+    /// The value of `cursor` for the next page; null on the last page.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! What happened at a lot, by hour or by day.
+//! Statistics of a lot by hour or by day.
 //!
-//! Members that the Curb Data Specification has are named as there and mean the same: `total_sessions`, `turnover`,
+//! Members of the Curb Data Specification keep its names and meanings: `total_sessions`, `turnover`,
 //! `average_dwell_time`, `occupancy_percent`.
 
 use ledger::Dwells;
@@ -10,72 +10,71 @@ use utoipa::ToSchema;
 
 use super::Seconds;
 
-/// The most buckets of dwells that there can be: 64 for each power of two that fits 63 bits, and 64 below.
+/// The largest number of dwell buckets: 64 for each power of two up to 2^63, and 64 below 2^6.
 #[cfg(feature = "graphql")]
 const DWELL_BUCKETS: i64 = 64 * (63 - 6 + 1);
 
-/// What a list adds to the complexity of a GraphQL request: as if it were as long as it can be.
+/// The GraphQL complexity of a list of at most this many elements, counted as if it were full.
 #[cfg(feature = "graphql")]
 fn listed(most: i64, of_element: usize) -> usize {
     usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(of_element).saturating_add(1)
 }
 
-/// What happened at a lot in one bucket of time. Without data (`has_data` is false) every number is null: nothing is known
-/// of the time before the lot's first event, and of times in which no correlator was connected and nothing was counted.
-/// Zero is only what was counted.
+/// Statistics of a lot for one hour or day. Without data (`has_data` is false) every number is null: before the lot's
+/// first event, and while no correlator was connected and nothing was counted. Zero always is a counted value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = StatisticsBucket)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "StatisticsBucket"))]
 pub struct BucketView {
-    /// When it begins, UTC.
+    /// When the bucket begins, UTC.
     #[schema(format = DateTime)]
     pub from: String,
-    /// When it ends, UTC.
+    /// When the bucket ends, UTC.
     #[schema(format = DateTime)]
     pub to: String,
-    /// Whether anything is known of this time.
+    /// Whether there is data for this time.
     pub has_data: bool,
-    /// Passages in, re-reads left out.
+    /// Entries, without re-reads.
     #[schema(required)]
     pub entries: Option<i64>,
-    /// Passages out, re-reads left out.
+    /// Exits, without re-reads.
     #[schema(required)]
     pub exits: Option<i64>,
-    /// Exits that have their entry.
+    /// Matched exits.
     #[schema(required)]
     pub matched: Option<i64>,
-    /// Exits without an entry, those that are held left out.
+    /// Unmatched exits, without held exits.
     #[schema(required)]
     pub unmatched_exits: Option<i64>,
-    /// Entries of which the exit was missed, or nothing was read.
+    /// Unmatched entries: the exit was missed, or the plate was unread.
     #[schema(required)]
     pub unmatched_entries: Option<i64>,
-    /// Stays that ended: as many as matched exits.
+    /// Completed stays; equals the matched exits.
     #[schema(required)]
     pub total_sessions: Option<i64>,
-    /// Stays that ended, an hour.
+    /// Completed stays per hour.
     #[schema(required)]
     pub turnover: Option<f64>,
-    /// How long the stays that ended lasted on average, seconds; null without any.
+    /// Average dwell time of the completed stays, seconds; null without any.
     #[schema(value_type = Option<f64>, required)]
     pub average_dwell_time: Option<Seconds>,
-    /// Half of the stays that ended were no longer, seconds, at most 0.8 % off; null without any.
+    /// Median dwell time of the completed stays, seconds, with an error of at most 0.8 %; null without any.
     #[schema(value_type = Option<f64>, required)]
     pub dwell_p50_seconds: Option<Seconds>,
-    /// Of ten of these stays nine were no longer.
+    /// 90th percentile of the dwell time, seconds.
     #[schema(value_type = Option<f64>, required)]
     pub dwell_p90_seconds: Option<Seconds>,
-    /// Of a hundred of these stays ninety-nine were no longer.
+    /// 99th percentile of the dwell time, seconds.
     #[schema(value_type = Option<f64>, required)]
     pub dwell_p99_seconds: Option<Seconds>,
-    /// Vehicles inside when it ended, by the stays that are known: one of which an end was missed is not among them.
+    /// Vehicles inside at the end of the bucket. Excludes stays of which the entry or the exit was missed.
     #[schema(required)]
     pub occupancy: Option<i64>,
-    /// Vehicles inside on average. In a bucket that is not over, as if nobody came and went until it is. Of all buckets,
-    /// over those with data, since the lot's first event.
+    /// Average occupancy: the mean number of vehicles inside. A bucket that is not over assumes no entries and exits
+    /// until its end. The total averages the buckets with data, from the lot's first event on.
     #[schema(required)]
     pub average_occupancy: Option<f64>,
-    /// The average as a part of the lot's capacity, in a hundred; null when that is not known.
+    /// Average occupancy in percent of the lot's capacity; null if the capacity is unknown.
     #[schema(required)]
     pub occupancy_percent: Option<f64>,
 }
@@ -111,18 +110,18 @@ impl BucketView {
     }
 }
 
-/// Stays that lasted about equally long.
+/// A bucket of the histogram of dwell times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DwellBucket)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "DwellBucket"))]
 pub struct DwellBucketView {
-    /// The shortest dwell in it, seconds.
+    /// The lower bound, inclusive, seconds.
     #[schema(value_type = f64)]
     pub from_seconds: Seconds,
-    /// The dwell that is too long for it, seconds.
+    /// The upper bound, exclusive, seconds.
     #[schema(value_type = f64)]
     pub to_seconds: Seconds,
-    /// How many stays.
+    /// The number of stays.
     pub stays: i64,
 }
 
@@ -134,22 +133,22 @@ pub struct StatisticsView {
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// The zone of its days: a name of the IANA data base.
+    /// The time zone of its days: a name of the IANA time zone database.
     #[schema(example = "Europe/Berlin")]
     pub time_zone: String,
-    /// How many vehicles fit in, when it is known.
+    /// The number of spaces, if known.
     #[schema(required)]
     pub capacity: Option<u32>,
-    /// The buckets, in order and without gaps.
+    /// The buckets, ordered by time, without gaps.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(sessions::MAX_HOURS, child_complexity)"))]
     pub buckets: Vec<BucketView>,
-    /// All of them as one.
+    /// The totals of all buckets.
     #[schema(required)]
     pub total: Option<BucketView>,
-    /// Entries by weekday, Monday first, and by hour of the lot's own time; null where nothing is known of any such hour.
+    /// Entries by weekday, Monday first, and by hour of day in the lot's time zone; null without data for such an hour.
     #[cfg_attr(feature = "graphql", graphql(complexity = "7 * 24 + 1"))]
     pub arrivals: Vec<Vec<Option<i64>>>,
-    /// All stays that ended, by how long they lasted; each bucket is at most a sixty-fourth wide.
+    /// Histogram of the dwell times of the completed stays; a bucket is at most 1/64 of its lower bound wide.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(DWELL_BUCKETS, child_complexity)"))]
     pub dwells: Vec<DwellBucketView>,
 }

@@ -1,4 +1,4 @@
-//! Whether all work is done, and the correlators that do it.
+//! The work that is pending, and the correlators.
 
 use recorder::DependencyReport;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use sessions::{ReportedCorrelator, Status};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What the ledger still waits for.
+/// Work that the ledger waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Pending)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Pending"))]
 pub struct PendingView {
-    /// Exits that are held for a late entry.
+    /// Held exits: they wait for a late entry.
     pub held_exits: u64,
-    /// Open sessions beyond the longest stay on their lot's own time that are not decided yet.
+    /// Open sessions that are longer than the longest stay, in their lot's own time, and not closed yet.
     pub overdue_stays: u64,
 }
 
@@ -22,19 +22,19 @@ pub struct PendingView {
 #[schema(as = Correlator)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Correlator"))]
 pub struct CorrelatorView {
-    /// Made anew at each start of the correlator.
+    /// The correlator's id, new at each of its starts.
     pub id: Uuid,
-    /// Messages ready in the entry queue; null while the broker does not say.
+    /// Messages ready in the entry queue; null while the broker does not report it.
     #[schema(required)]
     pub entry_ready: Option<u64>,
-    /// Messages ready in the exit queue, likewise.
+    /// Messages ready in the exit queue; null while the broker does not report it.
     #[schema(required)]
     pub exit_ready: Option<u64>,
     /// Messages received and not yet acknowledged.
     pub in_flight: u64,
-    /// What its process needs; empty when that is the summary API's own, whose `/readyz` says it.
+    /// The dependencies of its process; empty in the process of the summary API, whose `/readyz` reports them.
     pub dependencies: Vec<DependencyView>,
-    /// When it said so, UTC.
+    /// When it reported this, UTC.
     #[schema(format = DateTime)]
     pub reported_at: String,
 }
@@ -53,19 +53,19 @@ impl From<&ReportedCorrelator> for CorrelatorView {
     }
 }
 
-/// How a dependency of a correlator is.
+/// The health of a dependency of a correlator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Dependency)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Dependency"))]
 pub struct DependencyView {
-    /// Its name.
+    /// The name of the dependency.
     #[schema(example = "redis")]
     pub name: String,
-    /// Whether it answers.
+    /// Whether it is up.
     pub up: bool,
-    /// Whether the correlator can do without it.
+    /// Whether the correlator can work without it.
     pub optional: bool,
-    /// Why it can't be used; null while it is up.
+    /// The error; null while it is up.
     #[schema(required, example = "Connection refused (os error 111)")]
     pub reason: Option<String>,
 }
@@ -81,23 +81,23 @@ impl From<&DependencyReport> for DependencyView {
     }
 }
 
-/// Whether all work is done, and what is not.
+/// Whether all work is done, and the work that is pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Status)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Status"))]
 pub struct StatusView {
-    /// When this was asked, UTC.
+    /// The time of this status, UTC.
     #[schema(format = DateTime)]
     pub now: String,
-    /// A correlator reports, no message is ready or in anybody's hands, and the ledger waits for nothing.
+    /// Whether all work is done: a correlator reports, no message is ready or unacknowledged, and nothing is pending.
     pub settled: bool,
-    /// What the ledger still waits for.
+    /// Work that the ledger waits for.
     pub pending: PendingView,
-    /// The correlators that reported within the last ten seconds, and silent ones that may have messages in their hands,
-    /// by id.
+    /// The correlators that reported within the last ten seconds, and silent ones that may hold unacknowledged messages,
+    /// ordered by id.
     pub correlators: Vec<CorrelatorView>,
-    /// Silent correlators, and consumers of the queues that belong to no correlator, in words: `settled` stays false while
-    /// they may have messages in their hands.
+    /// Descriptions of silent correlators, and of queue consumers that belong to no correlator. `settled` is false while
+    /// they may hold unacknowledged messages.
     #[serde(default)]
     pub waits_for: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Stories and explanations: gate events, changes of a session, and why an event is in its session.
+//! Stories and explanations of sessions: gate events, changes, and the rule that put an event into its session.
 
 use ledger::{ChangeRow, EventRow, SessionRow};
 use matching::{Passage, Rule};
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{SessionView, schemas};
 
-/// The elements that a list of a story counts for in the complexity of a GraphQL request: such a list is never paged, and
-/// of nearly all stays it is shorter.
+/// The number of elements of a list in a story or explanation, for the complexity of a GraphQL request. Such a list has
+/// no pages and is shorter for nearly all stays.
 #[cfg(feature = "graphql")]
 const LISTED: usize = 10;
 
@@ -20,39 +20,39 @@ const fn listed(of_element: usize) -> usize {
     LISTED.saturating_mul(of_element).saturating_add(1)
 }
 
-/// A gate event as it was read.
+/// A recorded gate event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Event)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Event", complex))]
 pub struct EventView {
-    /// The event's own id.
+    /// The event's id.
     pub event_id: Uuid,
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// The plate in its normal form; empty when no letter and no digit was read.
+    /// The plate in its normal form; empty if no letter and no digit was read.
     #[schema(example = "ABC123")]
     pub vehicle_plate: String,
     /// `entry` or `exit`.
     #[schema(example = "entry")]
     pub direction: String,
-    /// When the vehicle was seen, UTC.
+    /// The event time, UTC.
     #[schema(format = DateTime)]
     pub date_time: String,
-    /// The gate, when it is known.
+    /// The gate, if known.
     #[schema(required)]
     pub gate_id: Option<String>,
     /// The plate as the gate read it.
     #[schema(example = "ABC-123")]
     pub plate_as_read: String,
-    /// How sure the reader is of the plate, 0 to 1.
+    /// The confidence of the reader in the plate, 0 to 1, if known.
     #[schema(required)]
     #[cfg_attr(feature = "graphql", graphql(skip))]
     pub confidence: Option<f32>,
-    /// When a correlator received it, UTC.
+    /// When a correlator received the event, UTC.
     #[schema(format = DateTime)]
     pub received_at: String,
-    /// When it was recorded, UTC.
+    /// When the event was recorded, UTC.
     #[schema(format = DateTime)]
     pub recorded_at: String,
 }
@@ -74,27 +74,27 @@ impl From<&EventRow> for EventView {
     }
 }
 
-/// One change to a session.
+/// A change to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SessionChange)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "SessionChange"))]
 pub struct SessionChangeView {
-    /// Its number among all changes, in order of commit.
+    /// Its sequence number among all changes, in order of commit.
     pub sequence: u64,
-    /// Which session.
+    /// The session that changed.
     pub session_id: Uuid,
-    /// The vehicle's version once the change was recorded; each recorded event raises it. 0 for a saved summary.
+    /// The vehicle's version after the change; each recorded event increments it. 0 for a saved summary.
     pub vehicle_version: u64,
-    /// The state before; null when the session was new.
+    /// The state before the change; null if the session was new.
     #[schema(schema_with = schemas::state_before, required)]
     pub from_state: Option<String>,
-    /// The state after.
+    /// The state after the change.
     #[schema(schema_with = schemas::state)]
     pub to_state: String,
-    /// The rule that made it; null for a saved summary.
+    /// The rule that caused the change; null for a saved summary.
     #[schema(schema_with = schemas::rule_of_change, required)]
     pub rule: Option<String>,
-    /// When it was recorded, UTC.
+    /// When the change was recorded, UTC.
     #[schema(format = DateTime)]
     pub recorded_at: String,
 }
@@ -113,19 +113,19 @@ impl From<&ChangeRow> for SessionChangeView {
     }
 }
 
-/// A passage: neighbouring reads of one direction.
+/// A passage: consecutive reads of a vehicle in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Passage)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Passage"))]
 pub struct PassageView {
     /// `entry` or `exit`.
     pub direction: String,
-    /// The event that speaks for the passage, its first.
+    /// The event that represents the passage: its first.
     pub event_id: Uuid,
-    /// When that was, UTC.
+    /// The time of that event, UTC.
     #[schema(format = DateTime)]
     pub date_time: String,
-    /// The other events.
+    /// The other events of the passage.
     pub re_reads: Vec<Uuid>,
 }
 
@@ -141,12 +141,12 @@ impl From<&Passage> for PassageView {
     }
 }
 
-/// A session that lacks what another one has, of a plate that is nearly the same.
+/// A session with a similar plate that lacks the counterpart that another session has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = NearPlate)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "NearPlate"))]
 pub struct NearPlateView {
-    /// How far the plates are apart: letters that differ, of which those that gates confuse (0 and O, 8 and B) count half.
+    /// The edit distance of the plates; characters that readers confuse (0 and O, 8 and B) count as half an edit.
     #[schema(example = 0.5)]
     pub distance: f64,
     /// The session.
@@ -160,49 +160,49 @@ impl From<&NearSession> for NearPlateView {
     }
 }
 
-/// Why an event is in the session that it is in.
+/// The explanation why an event belongs to its session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Explanation)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Explanation"))]
 pub struct ExplanationView {
-    /// The event.
+    /// The explained event.
     pub event: EventView,
-    /// In words, without a plate: which reads, which rule, and what would change it.
+    /// The explanation as text, without plates: the reads, the rule, and what would change the result.
     pub text: String,
     /// The rule that gave the session its state.
     #[schema(schema_with = schemas::rule)]
     pub rule: String,
-    /// Why the rule applies.
+    /// The reason why the rule applies.
     #[schema(schema_with = schemas::cause)]
     pub cause: String,
-    /// The session.
+    /// The id of the event's session.
     pub session_id: Uuid,
-    /// The session as it stands.
+    /// The event's session.
     #[schema(required)]
     pub session: Option<SessionView>,
-    /// Of a re-read: the event that speaks for its passage.
+    /// For a re-read: the event that represents its passage.
     #[schema(required)]
     pub re_read_of: Option<Uuid>,
-    /// The passage that the event is in.
+    /// The passage of the event.
     pub passage: PassageView,
-    /// The passage of the vehicle before that.
+    /// The previous passage of the vehicle.
     #[schema(required)]
     pub before: Option<PassageView>,
-    /// The passage after it.
+    /// The next passage of the vehicle.
     #[schema(required)]
     pub after: Option<PassageView>,
-    /// Reads of the vehicle around the event, by time.
+    /// Reads of the vehicle around the event, ordered by time.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub reads: Vec<EventView>,
-    /// The changes of the session, and of another one that the event has given, in order of commit.
+    /// The changes to the session, and to other sessions that the event anchored, in order of commit.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub changes: Vec<SessionChangeView>,
-    /// Sessions of the same lot that lack what this one has, of plates that are nearly the same; the nearest first.
+    /// Sessions of the lot with similar plates that lack the counterpart; the most similar first.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub near_plates: Vec<NearPlateView>,
-    /// How many sessions were looked through for near plates.
+    /// The number of sessions that were searched for similar plates.
     pub near_searched: usize,
-    /// There were more, further away in time, which were left out.
+    /// Whether the search left out sessions further away in time.
     pub near_is_cut: bool,
 }
 
@@ -230,13 +230,13 @@ impl From<&Explained> for ExplanationView {
     }
 }
 
-/// Explanations: of an event one, or several when its id was used again; of a plate one a session, the newest first.
+/// Explanations: of an event one, or several if its id was reused; of a plate one a session, the newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Explanations)]
 pub struct ExplanationsView {
     /// The explanations.
     pub explanations: Vec<ExplanationView>,
-    /// Stays of the plate that a client saved as they are: they rest on no events, so there is nothing to explain.
+    /// Stays of the plate that clients saved as summaries: they have no events, so there is nothing to explain.
     #[serde(default)]
     pub saved: Vec<SessionView>,
 }
@@ -247,26 +247,27 @@ impl From<&[Explained]> for ExplanationsView {
     }
 }
 
-/// The whole story of a session.
+/// The story of a session: its events, changes and explanation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Story)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Story"))]
 pub struct StoryView {
-    /// The session as it stands.
+    /// The session.
     pub session: SessionView,
-    /// Its events as they were read, re-reads too, by time; none for a summary.
+    /// Its events including re-reads, ordered by time; none for a summary.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub reads: Vec<EventView>,
-    /// Its changes, and those of the sessions that it has superseded, in order of commit.
+    /// Its changes, and those of the sessions that it superseded, in order of commit.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub changes: Vec<SessionChangeView>,
-    /// Of a void session: the session that has its giving event now.
+    /// For a void session: the session that contains its anchor event now.
     #[schema(required)]
     pub superseded_by: Option<SessionView>,
-    /// Void sessions whose giving events this one has now.
+    /// Void sessions whose anchor events this session contains now.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub supersedes: Vec<SessionView>,
-    /// Its exit explained, or else its entry; of a void session the event that gave it; null for a summary.
+    /// The explanation of its exit, or of its entry if it has no exit; for a void session, of its anchor event; null for
+    /// a summary.
     #[schema(required)]
     pub explanation: Option<ExplanationView>,
 }

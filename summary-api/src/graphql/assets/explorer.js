@@ -1,16 +1,16 @@
-// Asks in place of loading a new page, offers examples, and shows the schema when it is wanted.
+// Sends the request without reloading the page, offers examples, and loads the schema on demand.
 "use strict";
 
 const examples = {
   "the newest matched sessions": document.getElementById("query").value,
-  "who is inside, by lot": "{\n  lots { id kind capacity inside time }\n}",
-  "unmatched exits of a lot, with the lot": `query ($lot: String) {
+  "occupancy by lot": "{\n  lots { id kind capacity inside time }\n}",
+  "unmatched exits of a lot": `query ($lot: String) {
   sessions(lotId: $lot, states: ["unmatched_exit"], first: 20) {
     nodes { sessionId vehiclePlate exitDateTime reason lot { id inside } }
     pageInfo { hasNextPage endCursor }
   }
 }`,
-  "void sessions and what took their place": `{
+  "void sessions and the sessions that superseded them": `{
   sessions(states: ["void"], first: 20) {
     nodes { sessionId state supersedingSession { sessionId state dwellSeconds } }
   }
@@ -20,13 +20,13 @@ const examples = {
     nodes { story { explanation { text cause nearPlates { distance session { vehiclePlate } } } changes { toState rule recordedAt } } }
   }
 }`,
-  "what a day was like at a lot": `query ($lot: String! = "central-mall") {
+  "statistics of a lot for a day": `query ($lot: String! = "central-mall") {
   statistics(lotId: $lot) {
     buckets { from entries exits unmatchedExits averageDwellTime occupancy }
     total { entries exits dwellP50Seconds dwellP99Seconds }
   }
 }`,
-  "how the gates do": "{\n  gates { lotId gateId lastEventDateTime readsLastHour lateShareLastHour clockDifferenceSeconds }\n}",
+  "health of the gates": "{\n  gates { lotId gateId lastEventDateTime readsLastHour lateShareLastHour clockDifferenceSeconds }\n}",
   "the first changes": `{
   changes(after: 0, first: 10) {
     changes { sequence fromState toState rule recordedAt session { lotId vehiclePlate } }
@@ -37,7 +37,7 @@ const examples = {
 
 const element = (id) => document.getElementById(id);
 
-function say(text) {
+function showStatus(text) {
   element("status").textContent = text;
 }
 
@@ -46,15 +46,15 @@ function variables() {
   return text === "" ? undefined : JSON.parse(text);
 }
 
-async function ask() {
+async function run() {
   let request;
   try {
     request = { query: element("query").value, variables: variables() };
   } catch (error) {
-    say(`The variables are no JSON: ${error.message}`);
+    showStatus(`The variables are not valid JSON: ${error.message}`);
     return;
   }
-  say("Asking …");
+  showStatus("Sending …");
   const begun = performance.now();
   try {
     const answer = await fetch("/graphql", {
@@ -66,9 +66,9 @@ async function ask() {
     const taken = Math.round(performance.now() - begun);
     element("answer").textContent = JSON.stringify(body, null, 2);
     const problem = body.detail ?? body.errors?.[0]?.message;
-    say(problem ? `Refused: ${problem}` : `Answered in ${taken} ms.`);
+    showStatus(problem ? `Refused: ${problem}` : `Response after ${taken} ms.`);
   } catch (error) {
-    say(`No answer: ${error.message}`);
+    showStatus(`No response: ${error.message}`);
   }
 }
 
@@ -91,11 +91,11 @@ element("example").addEventListener("change", (event) => {
 element("schema").addEventListener("toggle", showSchema);
 element("request").addEventListener("submit", (event) => {
   event.preventDefault();
-  ask();
+  run();
 });
 element("request").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    ask();
+    run();
   }
 });

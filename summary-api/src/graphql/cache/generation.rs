@@ -23,7 +23,7 @@ const ENTRIES: usize = 32;
 pub(crate) struct CacheKey(Arc<[u8]>);
 
 impl CacheKey {
-    /// The key of a request with this text; requests that are written differently have different keys.
+    /// The key of a request with this text; requests with different texts have different keys.
     pub(crate) fn new(written: impl Into<Arc<[u8]>>) -> Self {
         Self(written.into())
     }

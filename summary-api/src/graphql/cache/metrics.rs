@@ -3,7 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use service_kit::metrics::{self as kit, Registry};
 
-/// How a key was answered.
+/// The result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// From the cache, or from an execution in progress (single flight).
@@ -35,28 +35,28 @@ pub(super) struct CacheMetrics {
     bytes: IntGauge,
 }
 
-/// These names are registered here only, always in one form.
-const REGISTERED_HERE: &str = "a metric of the answers is registered elsewhere, too";
+/// The panic message of a registration that can't fail.
+const REGISTERED_HERE: &str = "these names are registered here only, always in one form";
 
 impl CacheMetrics {
     pub(super) fn register(registry: &Registry) -> Self {
         let requests = kit::counter_vec(
             registry,
             "dwell_answer_cache_requests_total",
-            "GraphQL requests, by how the cache of answers took them: hit, miss, passed or error",
+            "GraphQL requests by result of the query cache: hit, miss, passed or error",
             &["result"],
         )
         .expect(REGISTERED_HERE);
         for outcome in Outcome::ALL {
             requests.with_label_values(&[outcome.as_str()]);
         }
-        let help = "Bytes of the GraphQL requests and answers that are kept in this process, about";
+        let help = "Approximate bytes of cached GraphQL requests and answers in this process";
         Self { requests, bytes: kit::gauge(registry, "dwell_answer_cache_bytes", help).expect(REGISTERED_HERE) }
     }
 
-    /// Calls to Redis that failed.
+    /// The counter of failed calls to Redis.
     pub(super) fn failures(registry: &Registry) -> IntCounter {
-        let help = "Calls to the Redis of the cache of answers that failed or took too long";
+        let help = "Calls to the Redis of the query cache that failed or timed out";
         kit::counter(registry, "dwell_answer_cache_errors_total", help).expect(REGISTERED_HERE)
     }
 

@@ -41,7 +41,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Computed {
     /// The answer.
     pub(crate) bytes: Bytes,
-    /// Whether it stays right until the next commit. Not so errors, and values that change without a commit.
+    /// Whether it is valid until the next commit. Errors, and values that change without a commit, are not.
     pub(crate) is_cacheable: bool,
 }
 
@@ -96,8 +96,8 @@ impl QueryCache {
         Self { inner: Arc::new(Inner { backend, commits, generation, metrics }) }
     }
 
-    /// The answer for a key: the cached one, or else the result of `execute`. Requests for an answer in progress wait for it
-    /// (single flight).
+    /// The answer for a key: the cached one, or else the result of `execute`. Requests for an answer in progress wait for
+    /// it (single flight).
     pub(crate) async fn answer(&self, key: CacheKey, execute: impl Future<Output = Computed> + Send) -> Bytes {
         let inner = &*self.inner;
         // Before the execution begins: a later commit ends the generation that the answer belongs to.
@@ -135,7 +135,7 @@ impl Inner {
         Arc::clone(&generation)
     }
 
-    /// The answer of another process, or else a new one; a hit or a miss if it can be cached.
+    /// The answer of another process, or else that of an execution; a hit or a miss if it can be cached.
     async fn find_or_make(
         &self,
         generation: &Generation,

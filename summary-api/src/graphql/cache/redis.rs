@@ -1,8 +1,8 @@
 //! The query cache in Redis, shared by the processes of one ledger.
 //!
-//! A Redis key contains the ledger's id and its revision at the start of the execution, so an answer of another process is
-//! used only if it includes all commits that this process knows. It expires with the generation of the process that computed
-//! it. [`redis_cache`] handles the connection and its outages.
+//! A Redis key contains the ledger's id and its revision at the start of the execution, so an answer of another process
+//! is used only if it includes all commits that this process knows. It expires with the generation of the process that
+//! computed it. [`redis_cache`] handles the connection and its outages.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::generation::{CacheKey, Generation};
 
-/// Raised with every change to the layout of a value, or to what the answers to the same key look like.
+/// Increment it with every change to the layout of a value, or to the answers for a key.
 const FORMAT: u8 = 1;
 /// A value begins with the format number, a checksum of all that follows it, and the length of its key.
 const HEADER: usize = 1 + size_of::<u64>() + size_of::<u32>();
@@ -33,7 +33,7 @@ pub(super) enum Found {
     Answer(Bytes),
     /// Nothing; the answer can be cached under this Redis key.
     Missing(String),
-    /// Redis failed, or the value is not an answer of ours.
+    /// Redis failed, or the value is invalid.
     Down,
 }
 
@@ -51,30 +51,30 @@ pub(super) struct SharedQueryCache {
 /// The revision of the ledger when it was last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct LedgerRevision {
-    /// How many commits of this process were known to be in it.
+    /// The commits of this process that it is known to include.
     commits: u64,
     /// Its newest change.
     change: Option<u64>,
-    /// The commits of this process that the number of the newest change does not tell of, for there are commits without a
-    /// change: of a re-read, for instance. An answer of another process may lack them until there is a newer change.
-    untold: Option<u64>,
+    /// The commits of this process that the number of the newest change does not cover: a re-read, for instance, commits
+    /// without a change. An answer of another process may lack them until there is a newer change.
+    uncovered: Option<u64>,
 }
 
 impl LedgerRevision {
     fn then(self, commits: u64, change: u64) -> Self {
         let is_newer = self.change.is_some_and(|known| known < change);
         let is_same = self.commits == commits && self.change.is_none_or(|known| known == change);
-        let untold = match (is_newer, is_same) {
+        let uncovered = match (is_newer, is_same) {
             (true, _) => None,
-            (false, true) => self.untold,
+            (false, true) => self.uncovered,
             (false, false) => Some(commits),
         };
-        Self { commits, change: Some(change), untold }
+        Self { commits, change: Some(change), uncovered }
     }
 }
 
 impl SharedQueryCache {
-    /// The answers of the service's ledger at `url`; there is none until Redis answers.
+    /// Starts the cache of the service's ledger at `url`; every lookup misses until Redis is connected.
     pub(super) fn start(
         url: &Redacted,
         service: &Service,
@@ -116,14 +116,14 @@ impl SharedQueryCache {
         let change = self.service.last_change().await.ok()?;
         let mut revision = self.revision.lock().unwrap_or_else(PoisonError::into_inner);
         *revision = revision.then(commits, change);
-        Some(match revision.untold {
-            Some(untold) => format!("{change}:{}.{untold}", self.process),
+        Some(match revision.uncovered {
+            Some(uncovered) => format!("{change}:{}.{uncovered}", self.process),
             None => change.to_string(),
         })
     }
 }
 
-/// The value of an answer. It has the key in it, since two may have the same hash.
+/// Encodes the value of an answer. It contains the key, because two keys may have one hash.
 fn encode(key: &CacheKey, answer: &[u8]) -> Vec<u8> {
     let key = key.as_bytes();
     let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_value_of_its_own_question_is_taken() {
+    fn only_a_complete_value_of_its_own_key_is_accepted() {
         let (key, other) = (CacheKey::new(*b"{ lots }"), CacheKey::new(*b"{ lot }"));
         let value = encode(&key, b"the answer");
         assert_eq!(decode(&value.clone().into(), &key).as_deref(), Some(b"the answer".as_slice()));
@@ -163,18 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_no_change_tells_of_is_this_processs_own_until_there_is_a_newer_change() {
-        let untold = |seen: &[(u64, u64)]| {
+    fn a_commit_without_a_change_has_keys_of_its_process_until_there_is_a_newer_change() {
+        let uncovered = |seen: &[(u64, u64)]| {
             seen.iter()
                 .fold(LedgerRevision::default(), |revision, (commits, change)| revision.then(*commits, *change))
-                .untold
+                .uncovered
         };
-        assert_eq!(untold(&[(0, 7)]), None);
-        assert_eq!(untold(&[(3, 7)]), Some(3), "what was committed before the first request");
-        assert_eq!(untold(&[(0, 7), (0, 7), (0, 8)]), None);
-        assert_eq!(untold(&[(0, 7), (1, 8)]), None);
-        assert_eq!(untold(&[(0, 7), (1, 7), (1, 7)]), Some(1));
-        assert_eq!(untold(&[(0, 7), (1, 7), (1, 8)]), None);
-        assert_eq!(untold(&[(0, 7), (1, 8), (0, 7)]), Some(0), "of a generation that is over");
+        assert_eq!(uncovered(&[(0, 7)]), None);
+        assert_eq!(uncovered(&[(3, 7)]), Some(3), "what was committed before the first request");
+        assert_eq!(uncovered(&[(0, 7), (0, 7), (0, 8)]), None);
+        assert_eq!(uncovered(&[(0, 7), (1, 8)]), None);
+        assert_eq!(uncovered(&[(0, 7), (1, 7), (1, 7)]), Some(1));
+        assert_eq!(uncovered(&[(0, 7), (1, 7), (1, 8)]), None);
+        assert_eq!(uncovered(&[(0, 7), (1, 8), (0, 7)]), Some(0), "of a generation that is over");
     }
 }

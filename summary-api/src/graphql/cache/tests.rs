@@ -1,4 +1,4 @@
-//! What is kept, for how long, and what is not.
+//! Claims about the cache in memory: lifetime, limits, and answers that are never cached.
 
 mod on_redis;
 
@@ -30,7 +30,7 @@ impl Kept {
         self.commits.send_modify(|commits| *commits += 1);
     }
 
-    /// The number of the execution that answered.
+    /// The number of the execution that produced the answer.
     async fn ask(&self, key: &str) -> String {
         self.ask_for(key, async { true }).await
     }
@@ -58,7 +58,7 @@ fn text(bytes: &Bytes) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Hits, misses, passed and errors.
+/// The counts of hits, misses, passed requests and errors.
 fn counted(context: &ServiceContext) -> [u64; 4] {
     ["hit", "miss", "passed", "error"]
         .map(|result| metric(context, &format!("dwell_answer_cache_requests_total{{result=\"{result}\"}}")))
@@ -70,7 +70,7 @@ fn metric(context: &ServiceContext, series: &str) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_is_answered_anew_after_a_second_and_after_each_commit() {
+async fn a_cached_answer_expires_after_a_second_and_at_each_commit() {
     let kept = Kept::new(Backend::Process);
 
     assert_eq!([kept.ask("a").await, kept.ask("a").await, kept.ask("b").await], ["1", "1", "2"]);
@@ -84,7 +84,7 @@ async fn a_question_is_answered_anew_after_a_second_and_after_each_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_question_at_the_same_time_is_executed_once() {
+async fn equal_concurrent_requests_are_executed_once() {
     let kept = Kept::new(Backend::Process);
     let may_answer = Notify::new();
     let slow = || async {
@@ -103,7 +103,7 @@ async fn the_same_question_at_the_same_time_is_executed_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_after_a_commit_does_not_wait_for_an_answer_from_before_it() {
+async fn a_request_after_a_commit_does_not_wait_for_an_older_execution() {
     let kept = Kept::new(Backend::Process);
     let may_answer = Notify::new();
     let old = kept.ask_for("a", async {
@@ -123,7 +123,7 @@ async fn who_asks_after_a_commit_does_not_wait_for_an_answer_from_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_whose_client_goes_away_is_executed_for_the_next() {
+async fn a_request_whose_client_disconnects_is_executed_for_the_next_client() {
     let kept = Kept::new(Backend::Process);
     {
         let gone = pin!(kept.ask_for("a", std::future::pending()));
@@ -133,7 +133,7 @@ async fn a_question_whose_client_goes_away_is_executed_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_last_or_is_too_large_is_never_kept() {
+async fn volatile_and_large_answers_are_never_cached() {
     let kept = Kept::new(Backend::Process);
     let at_once = join_all((0..3).map(|_| kept.ask_for("now", async { false }))).await;
     assert_eq!(at_once, ["1", "2", "3"]);
@@ -150,7 +150,7 @@ async fn what_does_not_last_or_is_too_large_is_never_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_it_is_full_an_answer_that_many_ask_for_stays_and_the_limit_holds() {
+async fn a_full_cache_keeps_popular_answers_and_its_limit() {
     let kept = Kept::new(Backend::Process);
     let ask = async |number: usize| {
         let made = async { Computed { bytes: vec![b'x'; ANSWER_BYTES_MAX].into(), is_cacheable: true } };
@@ -169,7 +169,7 @@ async fn when_it_is_full_an_answer_that_many_ask_for_stays_and_the_limit_holds()
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_kept_when_it_is_off() {
+async fn nothing_is_cached_when_it_is_off() {
     let kept = Kept::new(Backend::Nowhere);
     assert_eq!([kept.ask("a").await, kept.ask("a").await], ["1", "2"]);
     assert_eq!(kept.counted(), [0, 0, 2, 0]);

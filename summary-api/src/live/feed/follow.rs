@@ -1,27 +1,27 @@
 //! The task that follows the ledger's changes for all clients of the feed: commits of this process at once, commits of
 //! other processes within half a second. It stops while there are no clients.
 //!
-//! It reads at most [`PAGE`] changes every [`PAUSE`], about 1,280 a second, so that recording has priority. Above that rate,
-//! when it is more than [`BEHIND`] changes behind, it disconnects the clients and continues at the newest change.
+//! It reads at most [`PAGE`] changes every [`PAUSE`], about 1,280 a second, so that recording has priority. Above that
+//! rate, when it is more than [`BEHIND`] changes behind, it disconnects the clients and continues at the newest change.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Announced, Inner, Message};
 
-/// The most changes that are read at once: a client with a whole queue can take them all.
+/// The most changes of one read: fewer than a queue holds, so one read can't overflow an empty queue.
 const PAGE: u32 = 64;
 /// The shortest time between two reads.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The longest time between two reads: what other processes commit is seen within it.
+/// The longest time between two reads, so the largest delay of commits by other processes.
 const POLL: Duration = Duration::from_millis(500);
 /// The largest number of committed changes that are not yet sent.
 pub(super) const BEHIND: u64 = 4_096;
 
-/// How long a stop waits for the clients to get the last message.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a shutdown waits until the clients have the last message.
+const LAST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Runs until the stop, and then until the clients have the last message.
+/// Runs until the shutdown, and then until the clients have the last message.
 pub(super) async fn run(inner: &Inner) {
     let mut audience = inner.audience.subscribe();
     loop {
@@ -37,7 +37,7 @@ pub(super) async fn run(inner: &Inner) {
             () = follow(inner) => {}
         }
     }
-    drop(tokio::time::timeout(GOODBYE, audience.wait_for(|audience| audience.clients == 0)).await);
+    drop(tokio::time::timeout(LAST_MESSAGE_TIMEOUT, audience.wait_for(|audience| audience.clients == 0)).await);
 }
 
 /// Follows until the last client has left.
@@ -60,7 +60,7 @@ async fn newest(inner: &Inner) -> Option<u64> {
     loop {
         match inner.service.last_change().await {
             Ok(newest) => return Some(newest),
-            Err(error) => tracing::debug!(%error, "the live feed can't begin"),
+            Err(error) => tracing::debug!(%error, "the live feed can't start: reading the newest change failed"),
         }
         if is_over(inner) {
             return None;
@@ -78,18 +78,18 @@ fn is_over(inner: &Inner) -> bool {
     })
 }
 
-/// Tells all clients what is new; says whether there may be more at once.
+/// Sends new changes to all clients; returns whether there may be more already.
 async fn announce(inner: &Inner, position: &mut u64) -> bool {
     let changed = match inner.service.changed_sessions(*position, PAGE).await {
         Ok(changed) => changed,
         Err(error) => {
-            tracing::debug!(%error, "the live feed can't read");
+            tracing::debug!(%error, "the live feed can't read changes");
             return false;
         }
     };
     for changed in &changed {
         *position = changed.change.sequence;
-        // Nobody takes it while all clients are still catching up.
+        // There is no receiver while all clients are still catching up.
         drop(inner.messages.send(Announced::Change(Arc::new(Message::of(changed)))));
     }
     let is_full = u32::try_from(changed.len()).is_ok_and(|count| count == PAGE);
@@ -99,11 +99,11 @@ async fn announce(inner: &Inner, position: &mut u64) -> bool {
     is_full
 }
 
-/// Goes on at the newest change when too many have piled up.
+/// Continues at the newest change if the feed is too far behind.
 async fn skip(inner: &Inner, position: &mut u64) {
     match inner.service.last_change().await {
         Ok(newest) if newest.saturating_sub(*position) > BEHIND => {
-            tracing::debug!(behind = newest - *position, "the live feed leaves out changes");
+            tracing::debug!(behind = newest - *position, "the live feed skips changes");
             *position = newest;
             drop(inner.messages.send(Announced::Skipped));
         }

@@ -1,4 +1,4 @@
-//! What the live feed counts.
+//! The metrics of the live feed.
 
 use prometheus::{IntCounter, IntGauge};
 
@@ -8,9 +8,9 @@ service_kit::metrics! {
     pub(super) struct LiveMetrics {
         /// Clients of the live feed
         clients: IntGauge = "dwell_live_clients";
-        /// Changes handed to clients of the live feed
+        /// Changes sent to clients of the live feed
         sent: IntCounter = "dwell_live_sent_total";
-        /// Clients of the live feed that were dropped because they were too slow
+        /// Clients of the live feed that were disconnected because they were too slow
         dropped: IntCounter = "dwell_live_dropped_total";
     }
 }

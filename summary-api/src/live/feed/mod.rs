@@ -1,9 +1,9 @@
 //! The live feed: the ledger's changes, as they are committed, to any number of clients up to [`CLIENTS`].
 //!
 //! One task per process ([`follow`]) reads new changes, once for all clients, and only while there are any. Each client
-//! has a [`Subscription`]: it reads from the ledger up to the newest change, and from then on from a ring buffer. A client more
-//! than [`QUEUE`] messages behind is disconnected, so no client delays the recording. A client that reconnects with the last
-//! number it saw misses nothing, however old that is.
+//! has a [`Subscription`]: it reads from the ledger up to the newest change, and from then on from a ring buffer. A
+//! client more than [`QUEUE`] messages behind is disconnected, so no client delays the recording. A client that
+//! reconnects with the last number it saw misses nothing, however old that is.
 //!
 //! WebSocket, server-sent events and their addresses are left to the module above.
 
@@ -24,12 +24,12 @@ use metrics::LiveMetrics;
 
 pub(crate) use subscription::{Ended, Subscription};
 
-/// The most clients at once.
+/// The most concurrent clients.
 pub(crate) const CLIENTS: usize = 256;
 /// The most messages that wait for a client.
 pub(crate) const QUEUE: usize = 256;
 
-/// The live feed of one process. Cheap to clone; all clones are the same.
+/// The live feed of one process. Cheap to clone; all clones share one feed.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
     inner: Arc<Inner>,
@@ -41,26 +41,26 @@ struct Inner {
     lifecycle: Lifecycle,
     audience: watch::Sender<Audience>,
     messages: broadcast::Sender<Announced>,
-    /// Turns to read from the ledger for clients that are not at the newest change yet.
+    /// The permit to read old changes from the ledger, for clients that are not at the newest change yet.
     catching_up: Semaphore,
     metrics: LiveMetrics,
 }
 
-/// Who listens, and whether the task follows the ledger for them.
+/// The number of clients, and whether the task follows the ledger for them.
 #[derive(Debug, Default)]
 struct Audience {
     clients: usize,
     is_followed: bool,
 }
 
-/// A change as it is sent.
+/// A serialized change.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// Its number.
+    /// The sequence number of the change.
     pub(crate) sequence: u64,
     /// The lot of its session.
     pub(crate) lot: LotId,
-    /// JSON: an element of `/api/v1/changes`.
+    /// The JSON: an element of `/api/v1/changes`.
     pub(crate) text: Utf8Bytes,
 }
 
@@ -76,18 +76,18 @@ impl Message {
     }
 }
 
-/// What the task tells all clients that are at the newest change.
+/// A broadcast to all clients that are at the newest change.
 #[derive(Debug, Clone)]
 enum Announced {
     Change(Arc<Message>),
-    /// It left out some changes: too many came at once.
+    /// The task skipped changes, because too many were committed.
     Skipped,
 }
 
-/// Why nobody can join now.
+/// The reason why a client can't join.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("{CLIENTS} clients follow the live feed, which is the most; try again later, or poll /api/v1/changes")]
+    #[error("the live feed has {CLIENTS} clients, the maximum; try again later, or poll /api/v1/changes")]
     Full,
     #[error("the summary API is stopping")]
     Stopping,
@@ -106,7 +106,7 @@ impl From<Refused> for Problem {
 }
 
 impl Live {
-    /// The feed of this service, with its task and its metrics.
+    /// Starts the feed of a service: its task and its metrics.
     pub(crate) fn start(service: &Service, context: &ServiceContext) -> Self {
         let metrics =
             LiveMetrics::register(&context.registry).expect("these names are registered here only, always in one form");
@@ -126,14 +126,14 @@ impl Live {
         Self { inner }
     }
 
-    /// What the feed tells.
+    /// The service of the feed.
     pub(crate) fn service(&self) -> &Service {
         &self.inner.service
     }
 
-    /// Joins the feed behind the change `after`, or else behind the newest one; of one lot, or of all.
+    /// Subscribes a client to the changes after `after`, or else after the newest one; of one lot, or of all.
     pub(crate) async fn join(&self, after: Option<u64>, lot: Option<LotId>) -> Result<Subscription, Refused> {
-        let place = Place::take(&self.inner)?;
+        let slot = ClientSlot::reserve(&self.inner)?;
         let mut audience = self.inner.audience.subscribe();
         let followed = async { audience.wait_for(|audience| audience.is_followed).await.is_ok() };
         tokio::select! {
@@ -149,24 +149,24 @@ impl Live {
             Some(after) => after,
             None => self.inner.service.last_change().await?,
         };
-        Ok(Subscription::new(place, after, lot))
+        Ok(Subscription::new(slot, after, lot))
     }
 }
 
-/// A client's place in the audience, for as long as it lives.
+/// One of the [`CLIENTS`] slots, until it is dropped.
 #[derive(Debug)]
-struct Place {
+struct ClientSlot {
     inner: Arc<Inner>,
 }
 
-impl Place {
-    fn take(inner: &Arc<Inner>) -> Result<Self, Refused> {
-        let is_taken = inner.audience.send_if_modified(|audience| {
+impl ClientSlot {
+    fn reserve(inner: &Arc<Inner>) -> Result<Self, Refused> {
+        let is_reserved = inner.audience.send_if_modified(|audience| {
             let is_free = audience.clients < CLIENTS;
             audience.clients += usize::from(is_free);
             is_free
         });
-        if !is_taken {
+        if !is_reserved {
             return Err(Refused::Full);
         }
         inner.metrics.joined();
@@ -174,7 +174,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ClientSlot {
     fn drop(&mut self) {
         self.inner.audience.send_modify(|audience| audience.clients -= 1);
         self.inner.metrics.left();

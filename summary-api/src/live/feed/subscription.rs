@@ -7,74 +7,76 @@ use std::time::Duration;
 use parking::LotId;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Announced, Message, Place, QUEUE};
+use super::{Announced, ClientSlot, Message, QUEUE};
 
-/// The changes that a client reads from the ledger at once.
+/// The changes of one read of a client that catches up.
 const CATCH_UP_PAGE: u32 = 500;
 /// How long a whole page holds its permit: all clients together read at most 10,000 old changes a second.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(50);
 /// The pause before a read is retried while the ledger is down.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Why a client gets no more messages.
+/// The reason why the server disconnects a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Ended {
-    /// It, or the feed itself, fell too far behind. With the last number it may go on.
-    #[error("lagged: more than {QUEUE} changes waited; go on with the number of the last one that came")]
+    /// The client, or the feed itself, fell too far behind. The client may resume with the last sequence number.
+    #[error(
+        "lagged: more than {QUEUE} changes are waiting; reconnect with the sequence number of the last received change"
+    )]
     Lagged,
-    /// The process stops. Another one, or the next, goes on.
-    #[error("stopping: go on with the number of the last change that came")]
+    /// The process shuts down. Another process, or its next start, continues the feed.
+    #[error("stopping: reconnect with the sequence number of the last received change")]
     Stopping,
-    /// A fault of the program or of its store.
-    #[error("failed: the log of the summary API says more")]
+    /// A fault of the program or of its database.
+    #[error("failed: the log of the summary API has the details")]
     Failed,
 }
 
 /// One client of the feed.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    place: Place,
+    slot: ClientSlot,
     lot: Option<LotId>,
-    /// The last change that came, was left out by the filter, or is known otherwise.
+    /// The last change that was sent, filtered out, or known to the client from the start.
     position: u64,
-    /// Read from the ledger and not yet taken.
+    /// Read from the ledger and not yet sent.
     read: VecDeque<Arc<Message>>,
-    /// `None` while the newest change is not reached.
+    /// The receiver of the ring buffer; `None` until this client has reached the newest change.
     queue: Option<broadcast::Receiver<Announced>>,
 }
 
 impl Subscription {
-    pub(super) fn new(place: Place, after: u64, lot: Option<LotId>) -> Self {
-        Self { place, lot, position: after, read: VecDeque::new(), queue: None }
+    pub(super) fn new(slot: ClientSlot, after: u64, lot: Option<LotId>) -> Self {
+        Self { slot, lot, position: after, read: VecDeque::new(), queue: None }
     }
 
-    /// The number of the last change that this client is done with.
+    /// The sequence number up to which this client has received or filtered out all changes.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
     /// Counts a client that is disconnected because it does not read, so it can't get a last message.
     pub(crate) fn cut_off(&self) {
-        self.place.inner.metrics.dropped();
+        self.slot.inner.metrics.dropped();
     }
 
-    /// The next change of the client's lot. Nothing is lost when the call is dropped before its end.
+    /// Waits for the next change of the client's lot. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Arc<Message>, Ended> {
-        let lifecycle = self.place.inner.lifecycle.clone();
+        let lifecycle = self.slot.inner.lifecycle.clone();
         let next = tokio::select! {
             biased;
             () = lifecycle.stopping() => Err(Ended::Stopping),
-            next = self.next_wanted() => next,
+            next = self.next_of_lot() => next,
         };
         match &next {
-            Ok(_) => self.place.inner.metrics.sent(),
-            Err(Ended::Lagged) => self.place.inner.metrics.dropped(),
+            Ok(_) => self.slot.inner.metrics.sent(),
+            Err(Ended::Lagged) => self.slot.inner.metrics.dropped(),
             Err(Ended::Stopping | Ended::Failed) => {}
         }
         next
     }
 
-    async fn next_wanted(&mut self) -> Result<Arc<Message>, Ended> {
+    async fn next_of_lot(&mut self) -> Result<Arc<Message>, Ended> {
         loop {
             let message = match (self.read.pop_front(), &mut self.queue) {
                 (Some(message), _) => message,
@@ -84,11 +86,11 @@ impl Subscription {
                     Err(RecvError::Closed) => return Err(Ended::Stopping),
                 },
                 (None, None) => {
-                    self.read_on().await?;
+                    self.read_page().await?;
                     continue;
                 }
             };
-            // The ring has what was read from the ledger already, too.
+            // The ring buffer contains changes that were already read from the ledger.
             if message.sequence <= self.position {
                 continue;
             }
@@ -102,12 +104,12 @@ impl Subscription {
         }
     }
 
-    /// Reads from the ledger. A page that is not full is the newest; what is committed from then on comes by the ring,
-    /// which is joined before the read, so that nothing falls between the two, and only once it is this client's turn: the
-    /// ring would run over while many others are read for.
-    async fn read_on(&mut self) -> Result<(), Ended> {
-        let inner = &self.place.inner;
-        let turn = inner.catching_up.acquire().await.expect("the semaphore is never closed");
+    /// Reads a page from the ledger. A page that is not full ends with the newest change; later changes come from the
+    /// ring buffer. The client subscribes to it before the read, so that it misses no change, but after it got the
+    /// permit: the ring buffer would overflow while the client waits for many others.
+    async fn read_page(&mut self) -> Result<(), Ended> {
+        let inner = &self.slot.inner;
+        let permit = inner.catching_up.acquire().await.expect("the semaphore is never closed");
         let queue = inner.messages.subscribe();
         match inner.service.changed_sessions(self.position, CATCH_UP_PAGE).await {
             Ok(page) => {
@@ -115,13 +117,13 @@ impl Subscription {
                 if !is_newest {
                     tokio::time::sleep(CATCH_UP_PAUSE).await;
                 }
-                drop(turn);
+                drop(permit);
                 self.queue = is_newest.then_some(queue);
                 self.read = page.iter().map(|changed| Arc::new(Message::of(changed))).collect();
                 Ok(())
             }
             Err(error) if error.is_temporary() => {
-                drop(turn);
+                drop(permit);
                 tracing::debug!(%error, "a client of the live feed waits for the ledger");
                 tokio::time::sleep(RETRY_PAUSE).await;
                 Ok(())

@@ -26,7 +26,7 @@ async fn numbers(subscription: &mut Subscription, count: usize) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn who_comes_back_with_a_number_misses_nothing_however_old_it_is() {
+async fn a_client_that_resumes_at_a_number_misses_nothing_however_old_it_is() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
@@ -45,7 +45,7 @@ async fn who_comes_back_with_a_number_misses_nothing_however_old_it_is() {
 }
 
 #[tokio::test]
-async fn a_feed_of_one_lot_has_its_changes_only_and_knows_where_it_is() {
+async fn a_feed_of_one_lot_has_only_its_changes_and_advances_its_position() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
@@ -61,7 +61,7 @@ async fn a_feed_of_one_lot_has_its_changes_only_and_knows_where_it_is() {
 }
 
 #[tokio::test]
-async fn what_another_process_commits_is_told_too() {
+async fn commits_of_another_process_are_sent_too() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let (rules, lots) = (sessions::testing::rules(), Lots::default());
@@ -74,7 +74,7 @@ async fn what_another_process_commits_is_told_too() {
 }
 
 #[tokio::test]
-async fn who_takes_nothing_is_told_that_it_lags_and_may_go_on_with_its_number() {
+async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
@@ -93,7 +93,7 @@ async fn who_takes_nothing_is_told_that_it_lags_and_may_go_on_with_its_number() 
 }
 
 #[tokio::test]
-async fn who_waits_for_a_turn_to_catch_up_does_not_lag_meanwhile() {
+async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
@@ -116,7 +116,7 @@ async fn who_waits_for_a_turn_to_catch_up_does_not_lag_meanwhile() {
 }
 
 #[tokio::test]
-async fn when_far_too_much_is_recorded_the_feed_goes_on_at_the_newest_and_says_so() {
+async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnects_clients() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
@@ -141,7 +141,7 @@ async fn when_far_too_much_is_recorded_the_feed_goes_on_at_the_newest_and_says_s
 }
 
 #[tokio::test]
-async fn there_are_as_many_places_as_the_limit_says() {
+async fn clients_beyond_the_limit_are_refused() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut clients = Vec::new();
@@ -159,7 +159,7 @@ async fn there_are_as_many_places_as_the_limit_says() {
 }
 
 #[tokio::test]
-async fn a_feed_that_everybody_has_left_is_taken_up_again() {
+async fn a_feed_without_clients_starts_again_with_the_next_client() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
@@ -173,7 +173,7 @@ async fn a_feed_that_everybody_has_left_is_taken_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_clients_the_ledger_is_not_asked() {
+async fn without_clients_the_ledger_is_not_read() {
     let context = ServiceContext::for_testing();
     let ledger = Arc::new(BrokenLedger(How::Panics));
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
@@ -185,7 +185,7 @@ async fn without_clients_the_ledger_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ledger_that_is_away_at_the_beginning_is_said() {
+async fn a_client_that_joins_while_the_ledger_is_down_gets_an_error() {
     let context = ServiceContext::for_testing();
     let ledger = Arc::new(BrokenLedger(How::Down));
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
@@ -195,7 +195,7 @@ async fn a_ledger_that_is_away_at_the_beginning_is_said() {
 }
 
 #[tokio::test]
-async fn a_stop_tells_everybody_and_waits_for_them() {
+async fn a_shutdown_informs_all_clients_and_waits_for_them() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut feed = live.join(None, None).await.unwrap();

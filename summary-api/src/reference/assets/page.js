@@ -1,4 +1,4 @@
-// Draws the description of the API with Swagger UI, in the colours that the reader prefers.
+// Renders the description of the API with Swagger UI, in the reader's colour scheme.
 "use strict";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -6,7 +6,7 @@ const follow = () => document.documentElement.classList.toggle("dark-mode", dark
 dark.addEventListener("change", follow);
 follow();
 
-// What the library leaves out for those who do not see the page: a heading between the first and the third, and a label.
+// Accessibility: adds the heading of level 2 and the label that Swagger UI lacks.
 const readable = ({ React: { createElement, Fragment } }) => ({
   wrapComponents: {
     operations: (Operations) => (props) =>
@@ -21,8 +21,8 @@ SwaggerUIBundle({
   plugins: [readable],
   tryItOutEnabled: true,
   displayRequestDuration: true,
-  // Its colours cannot be read by all.
+  // Its colours have too little contrast.
   syntaxHighlight: false,
-  // By default a server on the internet is asked whether the description is valid.
+  // The default validator is a server on the internet.
   validatorUrl: "none",
 });

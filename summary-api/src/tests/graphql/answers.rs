@@ -1,4 +1,4 @@
-//! The query cache, seen by a client of GraphQL.
+//! The query cache as a client of GraphQL sees it.
 
 use serde_json::{Value, json};
 use sessions::testing::{Vehicles, minute};
@@ -21,7 +21,7 @@ async fn a_byte_order_mark_before_a_request_is_ignored() {
 }
 
 #[tokio::test]
-async fn who_saved_a_summary_or_recorded_an_event_sees_it_at_once() {
+async fn a_client_that_saved_a_summary_or_recorded_an_event_sees_it_at_once() {
     let api = Api::two_days_later().await;
     let mut vehicles = Vehicles::default();
     for number in 1..=20 {
@@ -51,7 +51,7 @@ async fn who_saved_a_summary_or_recorded_an_event_sees_it_at_once() {
 }
 
 #[tokio::test]
-async fn the_same_request_is_answered_from_the_cache_and_another_one_is_not() {
+async fn an_equal_request_is_answered_from_the_cache_and_another_one_is_not() {
     let api = super::parked().await;
     let query = "query A($n: Int) { sessions(first: $n) { nodes { state } } } query B { lots { id } }";
     let ask = async |operation: &str, first: u32| {
@@ -66,7 +66,7 @@ async fn the_same_request_is_answered_from_the_cache_and_another_one_is_not() {
     assert_eq!(ask("B", 2).await["lots"].as_array().unwrap().len(), 5);
     let before = counted(&api);
     let mut hits = 0;
-    // On a machine that is busy a second may be over in between.
+    // On a busy machine a second may pass in between.
     for _ in 0..20 {
         assert_eq!(count(&ask("A", 2).await), 2);
         hits = counted(&api)[0] - before[0];
@@ -78,7 +78,7 @@ async fn the_same_request_is_answered_from_the_cache_and_another_one_is_not() {
 }
 
 #[tokio::test]
-async fn the_status_and_the_gates_are_never_kept() {
+async fn the_status_and_the_gates_are_never_cached() {
     let api = Api::new().await;
     let now = async |query: &str| data(&api, query, json!({})).await["status"]["now"].clone();
     let query = "{ status { now } lots { id } }";
@@ -100,7 +100,7 @@ async fn errors_are_never_kept() {
         let first = refused(&api, query, json!({})).await;
         assert_eq!(refused(&api, query, json!({})).await, first);
     }
-    // With data and with errors.
+    // A response with data and errors.
     let half = "{ lots { id } changes(after: 9) { nextAfter } }";
     for _ in 0..2 {
         let answer: Value = post(&api, half, json!({})).await.json();

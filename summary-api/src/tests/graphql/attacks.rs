@@ -1,4 +1,4 @@
-//! Requests that are small and would take all of the process's stack, processor or memory.
+//! Small requests that would exhaust the stack, the processor or the memory of the process.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use url::form_urlencoded;
 use super::super::{Answer, Api, request, send};
 use super::data;
 
-/// Far less than any of these would take if it were executed.
+/// A deadline far below the duration of any of these requests, if it were executed.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn nested(open: &str, inner: &str, close: &str, levels: usize) -> String {
     open.repeat(levels) + inner + &close.repeat(levels)
 }
 
-/// The longest address that can be written.
+/// The longest URI that a client can send.
 const ADDRESS_BYTES: usize = 65_000;
 
-/// `None` when the request does not fit into an address.
+/// Sends the request in the query string; `None` if it does not fit.
 async fn get(api: &Api, query: &str, variables: Option<&str>) -> Option<Answer> {
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     parameters.append_pair("query", query);
@@ -45,7 +45,7 @@ async fn said(api: &Api, query: &str, variables: Option<&str>) -> String {
     };
     let of_post = message(&posted);
     let of_get = got.map_or_else(|| of_post.clone(), |got| message(&got));
-    // The place of a bracket is counted in what was sent.
+    // The error has the position in the sent text.
     let words =
         |text: &str| text.split(" at byte").next().unwrap_or_default().trim_start_matches("variables ").to_owned();
     assert_eq!(words(&of_get), words(&of_post));
@@ -87,7 +87,7 @@ async fn brackets_in_texts_are_not_counted_as_nesting() {
     assert_eq!(data(&api, query, json!({"id": brackets})).await, json!({"lot": null}));
 }
 
-/// Fragments that spread the next one so often each.
+/// A chain of fragments; each spreads the next one several times.
 fn exploding(fragments: usize, times: usize, last: &str) -> String {
     let spread = |number: usize| format!("...f{number} ").repeat(times);
     let inner = (0..fragments).map(|number| format!("fragment f{number} on Query{{{}}}", spread(number + 1)));
@@ -101,20 +101,20 @@ async fn fragments_are_counted_as_often_as_they_are_spread_before_anything_expan
     let within_a_field = exploding(7, 30, "lots{id}").replace("{...f0}", "query A{lots{id}...f0} query B{...f0}");
     for query in [exploding(7, 30, "__typename"), exploding(60, 2, "__typename"), unused, within_a_field] {
         let message = said(&api, &query, None).await;
-        assert!(message.contains("5000 is the most") || message.contains("50 is the most"), "{message}");
+        assert!(message.contains("the maximum is 5000") || message.contains("the maximum is 50"), "{message}");
     }
     for query in [
         "{...a} fragment a on Query{...a}",
         "{...a} fragment a on Query{...b ...b} fragment b on Query{lots{id} ...a ...a}",
         "{__typename} fragment a on Query{...b} fragment b on Query{...a}",
     ] {
-        assert!(said(&api, query, None).await.contains("is spread within itself"), "{query}");
+        assert!(said(&api, query, None).await.contains("spreads itself"), "{query}");
     }
     let chain = (0..1_500)
         .map(|number| format!("fragment f{number} on Query{{...f{}}}", number + 1))
         .collect::<Vec<_>>()
         .concat();
-    assert!(said(&api, &format!("{{__typename}}{chain}"), None).await.contains("more than 64 selections"));
+    assert!(said(&api, &format!("{{__typename}}{chain}"), None).await.contains("more than 64 nested selections"));
     let answered = data(&api, &exploding(3, 3, "lots{id}"), json!({})).await;
     assert_eq!(answered["lots"].as_array().unwrap().len(), 3);
 }
@@ -128,29 +128,29 @@ async fn nothing_is_repeated_without_a_limit() {
         + "}";
     let numbers = "1,".repeat(2_000);
     for (query, part) in [
-        (format!("{{lots{{{}}}}}", many("id @include(if:true) ", 2_000)), "5000 is the most"),
-        (format!("query {}{{__typename}}", many("@a ", 6_000)), "5000 is the most"),
-        (format!("{{...a {}}} fragment a on Query{{__typename}}", many("@a", 6_000)), "5000 is the most"),
-        (format!("{{{}}}", many("status{settled} ", 51)), "51 fields of Query; 50 is the most"),
-        (exploding(3, 4, "status{settled}"), "64 fields of Query; 50 is the most"),
+        (format!("{{lots{{{}}}}}", many("id @include(if:true) ", 2_000)), "the maximum is 5000"),
+        (format!("query {}{{__typename}}", many("@a ", 6_000)), "the maximum is 5000"),
+        (format!("{{...a {}}} fragment a on Query{{__typename}}", many("@a", 6_000)), "the maximum is 5000"),
+        (format!("{{{}}}", many("status{settled} ", 51)), "51 fields of Query; the maximum is 50"),
+        (exploding(3, 4, "status{settled}"), "64 fields of Query; the maximum is 50"),
         (
             format!("{{{}}}", (0..2_000).map(|n| format!("a{n}:lots{{id}} ")).collect::<Vec<_>>().concat()),
             "fields of Query",
         ),
         (
             format!("{{lots{{{}}}}}", (0..31).map(|n| format!("a{n}:id ")).collect::<Vec<_>>().concat()),
-            "31 aliases; 30 is the most",
+            "31 aliases; the maximum is 30",
         ),
-        (in_fragment, "32 aliases; 30 is the most"),
-        (format!("{{lots{{{}}}}}", many("id(a:[1,1,1,1,1,1,1,1,1,1]) ", 2_000)), "5000 is the most"),
-        (format!("{{lots(first:[{}]){{id}}}}", "1,".repeat(6_000)), "5000 is the most"),
-        (format!("query($a:[Int]=[{numbers}]){{lots{{{}}}}}", many("id(a:$a) ", 10)), "5000 is the most"),
+        (in_fragment, "32 aliases; the maximum is 30"),
+        (format!("{{lots{{{}}}}}", many("id(a:[1,1,1,1,1,1,1,1,1,1]) ", 2_000)), "the maximum is 5000"),
+        (format!("{{lots(first:[{}]){{id}}}}", "1,".repeat(6_000)), "the maximum is 5000"),
+        (format!("query($a:[Int]=[{numbers}]){{lots{{{}}}}}", many("id(a:$a) ", 10)), "the maximum is 5000"),
         (format!("{{{}}}", "a".repeat(20_000)), "more than 256 characters"),
         (
             nested("{__schema{types{fields", "{name}", "}", 1)
                 .replace("{name}", &nested("{type{fields", "{name}", "}}", 4))
                 + "}}",
-            "1000000 is the most",
+            "the maximum is 1000000",
         ),
     ] {
         let message = said(&api, &query, None).await;
@@ -158,7 +158,7 @@ async fn nothing_is_repeated_without_a_limit() {
     }
     let variables = format!("{{\"a\":[{}\"x\"]}}", "\"x\",".repeat(1_000));
     let query = format!("query($a:[String!]){{{}}}", many("sessions(states:$a){__typename} ", 40));
-    assert!(said(&api, &query, Some(&variables)).await.contains("5000 is the most"));
+    assert!(said(&api, &query, Some(&variables)).await.contains("the maximum is 5000"));
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn a_request_that_was_not_executed_is_400_for_clients_that_know_the_type()
         assert_eq!(ask(query, of_graphql).await, (400, of_graphql.to_owned(), None, true), "{query}");
         assert_eq!(ask(query, of_json).await, (200, of_json.to_owned(), None, true), "{query}");
     }
-    // A field that failed is an answer.
+    // A failed field is part of a response.
     let failed = "{ sessions(first: 0) { nodes { state } } }";
     assert_eq!(ask(failed, of_graphql).await, (200, of_graphql.to_owned(), Some(Value::Null), true));
     let both = "application/graphql-response+json;charset=utf-8, application/json;q=0.9";
@@ -219,7 +219,7 @@ async fn the_members_of_a_request_are_read_as_the_specification_has_them() {
         assert!(answer.json::<Value>()["data"]["lots"].is_array(), "{parameters}: {}", answer.text());
     }
     for (body, said) in [
-        (json!({}), "query is missing: it holds the GraphQL document"),
+        (json!({}), "query is missing; it contains the GraphQL document"),
         (json!({"query": null, "variables": {}}), "query is missing"),
         (json!({"query": 1}), "query is not a string"),
         (json!({"query": query, "variables": [1]}), "variables is not a JSON object"),

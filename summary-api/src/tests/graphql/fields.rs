@@ -1,4 +1,4 @@
-//! What a session leads to, explanations, statistics and gates: each as its route has it, and refused as there.
+//! Links of sessions, explanations, statistics and gates: the values and the errors of their routes.
 
 use parking::GateId;
 use serde_json::{Value, json};
@@ -28,8 +28,7 @@ fn story() -> String {
     )
 }
 
-/// A stay whose exit came first, a re-read and where each event was read, an exit of a similar plate, and a
-/// saved summary.
+/// A stay whose exit arrived first, a re-read, events with gates, an exit with a similar plate, and a saved summary.
 async fn stays() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();
@@ -120,7 +119,7 @@ async fn statistics_and_gates_are_those_of_their_routes() {
 }
 
 #[tokio::test]
-async fn what_its_route_refuses_is_refused_in_the_same_words_and_with_graphqls_names() {
+async fn graphql_refuses_what_a_route_refuses_with_the_same_text_and_its_own_names() {
     let api = stays().await;
     for (query, route) in [
         ("statistics(lotId: \"a b\") { lotId }", "statistics?lot_id=a%20b"),

@@ -1,4 +1,4 @@
-//! Text from outside on a page: shown, and nothing else.
+//! Text from outside on a page: it is shown as text, without effect.
 
 use recorder::{CorrelatorStatus, DependencyReport};
 use sessions::testing::{Vehicles, idle_correlator, minute};

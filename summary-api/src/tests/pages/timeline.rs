@@ -1,4 +1,4 @@
-//! The timeline: which stays its picture has, and when it is asked for again.
+//! The timeline: the stays of its chart, and its refresh.
 
 use ledger::Summary;
 use sessions::testing::{Vehicles, minute, vehicle};
@@ -68,7 +68,7 @@ async fn a_cut_picture_says_so_also_where_saved_summaries_stand_between() {
 }
 
 #[tokio::test]
-async fn another_lot_keeps_the_period_and_an_empty_one_is_said_to_be() {
+async fn another_lot_keeps_the_period_and_an_empty_one_is_marked() {
     let api = parked().await;
     let page = open(&api, "/timeline?lot_id=P3&span=1h").await.text();
     assert!(page.contains("<input type=\"hidden\" name=\"span\" value=\"1h\">"), "{page}");

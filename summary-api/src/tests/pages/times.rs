@@ -1,4 +1,4 @@
-//! Times on the pages are those of the lot, in words for people and in the markup for machines.
+//! Times on the pages are in the lot's time zone, both as text and in the markup.
 
 use parking::Timestamp;
 use sessions::testing::{Vehicles, minute};

@@ -1,4 +1,4 @@
-//! The pages say what is known: held exits are not matched, and no data is not zero.
+//! The pages show only facts: held exits are not matched, and no data is not zero.
 
 use sessions::testing::{Vehicles, minute};
 
@@ -6,7 +6,7 @@ use super::{figure, open};
 use crate::tests::Api;
 
 #[tokio::test]
-async fn unmatched_and_now_say_that_held_exits_wait() {
+async fn unmatched_and_now_show_that_held_exits_wait() {
     let (api, mut vehicles) = (Api::new().await, Vehicles::default());
     for number in 0..217 {
         let unit = vehicles.exit("P3", &format!("CAR{number}"), minute(number % 60));
@@ -31,7 +31,7 @@ async fn unmatched_and_now_say_that_held_exits_wait() {
 }
 
 #[tokio::test]
-async fn an_empty_list_says_only_what_was_looked_for() {
+async fn an_empty_list_repeats_only_the_filter() {
     let api = Api::new().await;
     for (query, says) in [
         ("", "No unmatched entries or exits."),
@@ -54,7 +54,7 @@ async fn the_charts_leave_a_gap_where_nothing_is_known() {
     let page = open(&api, "/stays?lot_id=P3").await.text();
 
     assert!(none.contains("No data: no event of this lot was recorded in this period."), "{none}");
-    // Of 25 hours the last two have data.
+    // The last two of 25 hours have data.
     assert_eq!(page.matches("class=\"room unknown\"").count(), 23);
     assert!(page.contains("<title>24 Sep 08:00: no data</title>") && page.contains("Grey: no data"), "{page}");
     assert!(page.contains("<title>24 Sep 09:00: average occupancy 1.0</title>"), "{page}");

@@ -14,11 +14,11 @@ use super::*;
 
 /// How long a recovery may take on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// What nobody notices.
+/// A delay that no client notices.
 const NEVER_A_WAIT: Duration = Duration::from_millis(500);
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// A process of the summary API, as far as it is about answers.
+/// A process of the summary API, reduced to its query cache.
 struct Process {
     service: Service,
     answers: QueryCache,
@@ -74,11 +74,11 @@ async fn ledger_of_many() -> String {
 
 #[tokio::test]
 #[ignore = "needs Redis and PostgreSQL: ci/test"]
-async fn an_answer_that_another_process_has_made_is_a_hit() {
+async fn an_answer_of_another_process_is_a_hit() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let (one, other) = (Process::start(&url, &redis).await, Process::start(&url, &redis).await);
 
-    // An answer goes with the generation of its process, which may be over before the other process asks.
+    // An answer expires with the generation of its process, maybe before the other process looks it up.
     let mut number = 0;
     wait_until(DEADLINE, "an answer to be shared", async || {
         number += 1;
@@ -99,7 +99,7 @@ async fn an_answer_that_another_process_has_made_is_a_hit() {
 
 #[tokio::test]
 #[ignore = "needs Redis and PostgreSQL: ci/test"]
-async fn who_wrote_sees_the_write_at_once_and_another_process_soon() {
+async fn a_client_reads_its_own_writes_at_once_and_those_of_others_soon() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let (writer, other) = (Process::start(&url, &redis).await, Process::start(&url, &redis).await);
     let mut vehicles = Vehicles::default();
@@ -120,7 +120,7 @@ async fn who_wrote_sees_the_write_at_once_and_another_process_soon() {
 
 #[tokio::test]
 #[ignore = "needs Redis and PostgreSQL: ci/test"]
-async fn who_is_told_that_a_summary_is_saved_already_sees_it() {
+async fn a_client_that_saves_a_summary_again_sees_it() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let (one, other) = (Process::start(&url, &redis).await, Process::start(&url, &redis).await);
     let summary =
@@ -159,7 +159,7 @@ async fn a_redis_that_is_not_there_costs_nothing_but_the_cache() {
 
 #[tokio::test]
 #[ignore = "needs Redis and PostgreSQL: ci/test"]
-async fn a_redis_that_hangs_is_not_waited_for_and_used_again_when_it_wakes() {
+async fn a_redis_that_hangs_delays_nothing_and_is_used_again_after_it_recovers() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let process = Process::with(&url, &redis.url(), LIMITS).await;
     let shares = async || {
@@ -186,12 +186,12 @@ async fn a_redis_that_hangs_is_not_waited_for_and_used_again_when_it_wakes() {
 
 #[tokio::test]
 #[ignore = "needs Redis and PostgreSQL: ci/test"]
-async fn what_is_no_answer_of_ours_is_not_told() {
+async fn an_invalid_value_in_redis_is_never_returned() {
     let (redis, url) = (Redis::start().await.unwrap(), ledger_of_many().await);
     let process = Process::start(&url, &redis).await;
     let nonsense = "for _, key in ipairs(redis.call('KEYS', 'dwell:a1:*')) do redis.call('SET', key, 'true') end";
 
-    // What is there is gone with its generation.
+    // The value in Redis expires with its generation.
     wait_until(DEADLINE, "nonsense to be found", async || {
         assert!(!process.knows(1).await);
         redis.command(&["EVAL", nonsense, "0"]).await.unwrap();
