@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::{Reason, SessionId, State, Timestamp};
+use crate::{Reason, Session, SessionId, State, Timestamp};
 
 /// The first line of a session file.
 pub const HEADER: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,exit_date_time,\
@@ -27,10 +27,10 @@ pub struct MisreadColumns<'a> {
     pub doubt: Option<u16>,
 }
 
-/// One row, as [`Session`](crate::Session) has it but borrowed.
+/// One row: the members of a [`Session`], borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Derived from the event that gives the session.
+    /// Derived from the anchor event of the session.
     pub id: SessionId,
     /// The car park.
     pub lot: &'a str,
@@ -44,10 +44,26 @@ pub struct Row<'a> {
     pub exit_event_id: Option<Uuid>,
     /// When the vehicle left.
     pub exit_time: Option<Timestamp>,
-    /// Where the session stands.
+    /// The state of the session.
     pub state: State,
     /// Why it is unmatched.
     pub reason: Option<Reason>,
+}
+
+impl<'a> From<&'a Session> for Row<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
+            id: session.id,
+            lot: session.vehicle.lot.as_str(),
+            plate: session.vehicle.plate.as_str(),
+            entry_event_id: session.entry_event_id,
+            entry_time: session.entry_time,
+            exit_event_id: session.exit_event_id,
+            exit_time: session.exit_time,
+            state: session.state,
+            reason: session.reason,
+        }
+    }
 }
 
 /// Adds the row's line to `text`.

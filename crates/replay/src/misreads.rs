@@ -110,23 +110,12 @@ fn count(reads: &[GateRead], sessions: &[LotSession], tally: &mut Tally) {
 
 fn append(session: &LotSession, text: &mut Vec<u8>) {
     let LotSession { session, exit_plate, match_probability, doubt } = session;
-    let row = Row {
-        id: session.id,
-        lot: session.vehicle.lot.as_str(),
-        plate: session.vehicle.plate.as_str(),
-        entry_event_id: session.entry_event_id,
-        entry_time: session.entry_time,
-        exit_event_id: session.exit_event_id,
-        exit_time: session.exit_time,
-        state: session.state,
-        reason: session.reason,
-    };
     let columns = MisreadColumns {
         exit_plate: exit_plate.as_ref().map(parking::Plate::as_str),
         match_probability: *match_probability,
         doubt: *doubt,
     };
-    append_row_with_misreads(&row, &columns, text);
+    append_row_with_misreads(&Row::from(session), &columns, text);
 }
 
 #[cfg(test)]

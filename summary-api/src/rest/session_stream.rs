@@ -89,26 +89,11 @@ impl Lines {
         );
         for row in page {
             match self {
-                Self::Csv => append_row(&csv_row(row), &mut text),
+                Self::Csv => append_row(&Row::from(&row.session), &mut text),
                 Self::Ndjson => append_json(row, &mut text),
             }
         }
         text.into()
-    }
-}
-
-fn csv_row(row: &SessionRow) -> Row<'_> {
-    let session = &row.session;
-    Row {
-        id: session.id,
-        lot: session.vehicle.lot.as_str(),
-        plate: session.vehicle.plate.as_str(),
-        entry_event_id: session.entry_event_id,
-        entry_time: session.entry_time,
-        exit_event_id: session.exit_event_id,
-        exit_time: session.exit_time,
-        state: session.state,
-        reason: session.reason,
     }
 }
 
