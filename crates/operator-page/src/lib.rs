@@ -12,6 +12,7 @@ mod chart;
 mod choice;
 mod dependencies;
 mod error;
+mod explanations;
 mod gates;
 mod heat;
 mod histogram;
@@ -29,7 +30,6 @@ mod stays;
 mod story;
 mod timeline;
 mod unmatched;
-mod why;
 mod words;
 
 use axum::Router;

@@ -7,9 +7,9 @@ use maud::{Markup, html};
 use parking::GateId;
 use sessions::Service;
 
+use super::explanations::Explanations;
 use super::links::{address, link};
 use super::local::Local;
-use super::why::Whys;
 use super::words;
 
 /// The last column of a table of stays, besides plate, lot, state and times.
@@ -18,7 +18,7 @@ pub(super) enum Columns<'a> {
     /// The dwell time.
     Dwell,
     /// The explanation.
-    Why(&'a Whys),
+    Explanation(&'a Explanations),
 }
 
 /// A table of stays, each with a link to its page.
@@ -32,7 +32,7 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
     };
     html! {
         div.scroll role="group" aria-label=(caption) tabindex="0" {
-            table.stacked[matches!(columns, Columns::Why(_))] {
+            table.stacked[matches!(columns, Columns::Explanation(_))] {
                 caption {
                     (caption)
                     span.zone { ", times in " @if has_one_zone { @for zone in zones { (zone) } } @else { "each lot's own zone" } }
@@ -46,7 +46,7 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
                         th scope="col" { "Exit" }
                         @match columns {
                             Columns::Dwell => th.number scope="col" { "Dwell" },
-                            Columns::Why(_) => th scope="col" { "Why" },
+                            Columns::Explanation(_) => th scope="col" { "Why" },
                         }
                     }
                 }
@@ -62,7 +62,7 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
                             (end("Exit", session.exit_time.map(|time| local.moment(time)), row.exit_gate.as_ref()))
                             @match columns {
                                 Columns::Dwell => td.number { (dwell(row)) },
-                                Columns::Why(whys) => td.why { (whys.cell(service, row)) },
+                                Columns::Explanation(explanations) => td.why { (explanations.cell(service, row)) },
                             }
                         }
                     }

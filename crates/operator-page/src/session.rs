@@ -13,11 +13,11 @@ use sessions::Service;
 use sessions::story::Story;
 use uuid::Uuid;
 
+use super::explanations::LocalExplanation;
 use super::layout::Page;
 use super::links;
 use super::listing::{self, Columns};
 use super::local::Local;
-use super::why::Told;
 use super::{story, words};
 
 /// How many other stays of the vehicle are shown.
@@ -68,13 +68,13 @@ async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, 
 
 fn verdict(service: &Service, story: &Story) -> Markup {
     let session = &story.session.session;
-    let told = story.explained.as_ref().map(|explained| Told::of(service, explained));
+    let explanation = story.explained.as_ref().map(|explained| LocalExplanation::of(service, explained));
     // The events of a void session don't explain why it is void.
-    let (why, more) = match told {
-        Some(told) if session.state != State::Void => (told.first_sentence(), told.rest()),
-        told => {
+    let (why, more) = match explanation {
+        Some(explanation) if session.state != State::Void => (explanation.first_sentence(), explanation.rest()),
+        explanation => {
             let why = words::why(&story.session, &service.info().rules);
-            (html! { (why) }, told.as_ref().and_then(Told::whole))
+            (html! { (why) }, explanation.as_ref().and_then(LocalExplanation::whole))
         }
     };
     html! {

@@ -7,9 +7,9 @@ use parking::State;
 use sessions::story::{NearPlates, Story};
 use sessions::{Error, Service};
 
+use super::explanations::Explanations;
 use super::listing::{self, Columns};
 use super::local::Local;
-use super::why::Whys;
 use super::words;
 
 /// The events of a stay, re-reads too, with how they arrived.
@@ -119,11 +119,11 @@ pub(super) async fn near(service: &Service, story: &Story) -> Result<Markup, Err
         return Ok(html! {});
     };
     let rows: Vec<_> = sessions.iter().map(|near| near.session.clone()).collect();
-    let whys = Whys::of(service, &rows).await?;
+    let explanations = Explanations::of(service, &rows).await?;
     Ok(html! {
         @if !rows.is_empty() {
             section {
-                (listing::table(service, "Similar plates without a counterpart", &rows, Columns::Why(&whys)))
+                (listing::table(service, "Similar plates without a counterpart", &rows, Columns::Explanation(&explanations)))
                 p.note {
                     "Searched " (words::number(u64::try_from(*searched).unwrap_or(u64::MAX))) " stays"
                     @if *is_cut { ", the nearest in time" }

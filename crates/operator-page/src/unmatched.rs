@@ -11,10 +11,10 @@ use maud::html;
 use parking::{LotId, State};
 use sessions::Service;
 
+use super::explanations::Explanations;
 use super::layout::Page;
 use super::links;
 use super::listing::{self, Columns};
-use super::why::Whys;
 use super::words::Mark;
 use super::{choice, words};
 
@@ -42,7 +42,8 @@ pub(super) async fn unmatched(
     let state = chosen.map_or_else(|| UNMATCHED.to_vec(), |chosen| vec![chosen]);
     let asked = SessionListParameters { lot_id, state, cursor, limit: Some(LIMIT), ..SessionListParameters::default() };
     let (rows, next_cursor) = session_list::page(&service, &asked).await?;
-    let (lots, whys, status) = tokio::try_join!(service.lots(), Whys::of(&service, &rows), service.status())?;
+    let (lots, explanations, status) =
+        tokio::try_join!(service.lots(), Explanations::of(&service, &rows), service.status())?;
     let lot = asked.lot_id.as_ref().map_or("", LotId::as_str);
     let caption = if asked.cursor.is_none() { "Unmatched, the newest first" } else { "Unmatched, an older page" };
     let content = html! {
@@ -69,7 +70,7 @@ pub(super) async fn unmatched(
         @if rows.is_empty() {
             p.empty { (none(chosen, &asked)) }
         } @else {
-            (listing::table(&service, caption, &rows, Columns::Why(&whys)))
+            (listing::table(&service, caption, &rows, Columns::Explanation(&explanations)))
         }
         (listing::pages(PATH, &[("lot_id", lot), ("state", chosen.map_or("", State::as_str))], asked.cursor.is_none(), next_cursor.as_deref()))
     };

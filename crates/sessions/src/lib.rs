@@ -4,7 +4,7 @@
 //! [`Service`] adds to the ledger what all callers need: the rules, sanity checks, deadlines, counts and metrics.
 //!
 //! - `recording`: what is written, and what is decided on; `in_process`: the same for a correlator in this process.
-//! - `lots`, `statistics`, [`story`], `whys`, `changes`, `streams`: what is asked.
+//! - `lots`, `statistics`, [`story`], `session_explanations`, `changes`, `streams`: queries.
 //! - `correlators`: who works on the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
 //! - `verification`: compares the whole ledger with the definition of the sessions.
@@ -27,13 +27,13 @@ mod metrics;
 mod near;
 mod own_clock;
 mod recording;
+mod session_explanations;
 mod statistics;
 pub mod story;
 mod streams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod verification;
-mod whys;
 
 use std::future::Future;
 use std::sync::atomic::AtomicI64;
@@ -60,10 +60,10 @@ pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
 pub use lots::LotStatus;
 pub use recording::{CallOptions, LEASE};
+pub use session_explanations::SessionExplanation;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, Wanted};
 pub use verification::{FAULTS_SHOWN, Verification};
-pub use whys::Why;
 
 /// The longest that a call waits for the ledger. What was begun runs to its end all the same.
 pub const LEDGER_DEADLINE: Duration = Duration::from_secs(8);

@@ -8,7 +8,7 @@ use matching::explanation::{Naming, first_sentence};
 use maud::{Markup, html};
 use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
 use sessions::story::Explained;
-use sessions::{Error, Service, Why};
+use sessions::{Error, Service, SessionExplanation};
 
 use super::links;
 use super::local::Local;
@@ -16,24 +16,25 @@ use super::words;
 
 /// The explanation of each stay of a list.
 #[derive(Debug, Default)]
-pub(super) struct Whys(BTreeMap<SessionId, Why>);
+pub(super) struct Explanations(BTreeMap<SessionId, SessionExplanation>);
 
-impl Whys {
+impl Explanations {
     /// The explanations of a page of stays.
     pub(super) async fn of(service: &Service, rows: &[SessionRow]) -> Result<Self, Error> {
-        let whys = service.whys(rows).await?;
-        let known = rows.iter().zip(whys).filter_map(|(row, why)| Some((row.session.id, why?)));
+        let explanations = service.session_explanations(rows).await?;
+        let known = rows.iter().zip(explanations).filter_map(|(row, one)| Some((row.session.id, one?)));
         Ok(Self(known.collect()))
     }
 
     /// The first sentence of a stay's explanation, the most similar plate, and a link to the whole explanation.
     pub(super) fn cell(&self, service: &Service, row: &SessionRow) -> Markup {
-        let why = self.0.get(&row.session.id);
-        let told = why.map(|why| Told::new(service, &row.session.vehicle, &why.explanation, &|_| None));
+        let explained = self.0.get(&row.session.id);
+        let text =
+            explained.map(|one| LocalExplanation::new(service, &row.session.vehicle, &one.explanation, &|_| None));
         html! {
-            @if let Some(told) = &told { (told.first_sentence()) } @else { (words::why(row, &service.info().rules)) }
+            @if let Some(text) = &text { (text.first_sentence()) } @else { (words::why(row, &service.info().rules)) }
             " "
-            @if let Some(near) = why.and_then(|why| why.near.as_ref()) {
+            @if let Some(near) = explained.and_then(|one| one.near.as_ref()) {
                 "Similar plate, "
                 (words::state(near.session.session.state)) ": "
                 a.plate href=(links::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
@@ -48,12 +49,12 @@ const MOMENT: char = '\u{1}';
 
 /// An explanation with its times in the lot's time zone.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct LocalExplanation {
     local: Local,
     text: String,
 }
 
-impl Told {
+impl LocalExplanation {
     /// The explanation for the page of the stay.
     pub(super) fn of(service: &Service, explained: &Explained) -> Self {
         let gate =

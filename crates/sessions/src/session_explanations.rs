@@ -1,7 +1,7 @@
-//! Why each session of a list stands as it does, and which plate is nearest to it.
+//! Explanations of the sessions of a list, each with the most similar plate.
 //!
-//! The explanation is that of [`story`](super::story). For a whole page, timelines are loaded in one call, and the
-//! sessions that may have the missing ends are read once for each lot and direction.
+//! [`story`](super::story) explains a single session. For a page, one call loads all timelines, and the sessions that may
+//! have the missing ends are read once for each lot and direction.
 
 use std::collections::BTreeMap;
 
@@ -19,36 +19,36 @@ const LIST_CANDIDATES_MAX: u32 = 500;
 /// For an unknown plate, similar ones are searched among this many of the newest sessions.
 const NEWEST_CANDIDATES_MAX: u32 = 1_000;
 
-/// Why a session stands as it does.
+/// The explanation of a session, with the most similar plate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Why {
-    /// What the definition says of the event that explains the session.
+pub struct SessionExplanation {
+    /// The explanation of the event that decided the session.
     pub explanation: Explanation,
-    /// The session of the nearest plate that may have its other end.
+    /// The session with the most similar plate that may have the other end.
     pub near: Option<NearSession>,
 }
 
 type Others = BTreeMap<(LotId, Direction), Vec<SessionRow>>;
 
 impl Service {
-    /// Why these sessions, at most a page of them, stand as they do, in their order; `None` for a summary.
-    pub async fn whys(&self, rows: &[SessionRow]) -> Result<Vec<Option<Why>>, Error> {
+    /// Explains sessions, at most a page of them, in their order; `None` for a summary.
+    pub async fn session_explanations(&self, rows: &[SessionRow]) -> Result<Vec<Option<SessionExplanation>>, Error> {
         within(async {
             let timelines = self.inner.timelines(rows).await?;
             let others = self.inner.others(rows).await?;
-            let mut whys = Vec::with_capacity(rows.len());
+            let mut explanations = Vec::with_capacity(rows.len());
             for row in rows {
-                whys.push(match explaining(row) {
-                    Some(key) => Some(self.inner.why(row, &key, &timelines, &others).await?),
+                explanations.push(match explaining(row) {
+                    Some(key) => Some(self.inner.session_explanation(row, &key, &timelines, &others).await?),
                     None => None,
                 });
             }
-            Ok(whys)
+            Ok(explanations)
         })
         .await
     }
 
-    /// Plates of the newest sessions that are nearly the same as one, the nearest first.
+    /// The plates of the newest sessions that are similar to a plate, the most similar first.
     pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
         let page = Page { limit: NEWEST_CANDIDATES_MAX, after: None, order: Order::NewestFirst };
         let rows = self.sessions(&SessionFilter::default(), page).await?;
@@ -82,7 +82,7 @@ impl Inner {
             .collect())
     }
 
-    /// The sessions that may have what those of a list lack, by lot and by the direction of the end that those have.
+    /// The sessions that may have the ends that the sessions of a list lack, by lot and by the direction of the known end.
     async fn others(&self, rows: &[SessionRow]) -> Result<Others, Error> {
         let mut wanted: BTreeMap<(LotId, Direction), SessionFilter> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.session.dwell_ms().is_none()) {
@@ -105,13 +105,13 @@ impl Inner {
         others(lot, key, self.rules.max_stay_of(lot))
     }
 
-    async fn why(
+    async fn session_explanation(
         &self,
         row: &SessionRow,
         key: &EventKey,
         timelines: &BTreeMap<Vehicle, Timeline>,
         others: &Others,
-    ) -> Result<Why, Error> {
+    ) -> Result<SessionExplanation, Error> {
         let vehicle = &row.session.vehicle;
         let limits = Limits::of(&self.rules, &vehicle.lot);
         let known = timelines.get(vehicle).and_then(|timeline| explain(vehicle, timeline, limits, key).ok().flatten());
@@ -129,6 +129,6 @@ impl Inner {
             };
             near_of(&self.rules, &vehicle.plate, key.time, rows.iter().filter(may_be)).into_iter().next()
         });
-        Ok(Why { explanation, near })
+        Ok(SessionExplanation { explanation, near })
     }
 }
