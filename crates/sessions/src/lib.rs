@@ -62,7 +62,7 @@ pub use lots::LotStatus;
 pub use recording::{CallOptions, LEASE};
 pub use session_explanations::SessionExplanation;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
-pub use streams::{STREAMS, Wanted};
+pub use streams::{STREAMS, StreamRequest};
 pub use verification::{FAULTS_SHOWN, Verification};
 
 /// The longest that a call waits for the ledger. What was begun runs to its end all the same.

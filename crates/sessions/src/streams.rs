@@ -1,4 +1,4 @@
-//! Every session of a list, however many there are: a stream of pages, of which one at a time is in memory.
+//! Streams all sessions of a list; one page at a time is in memory.
 
 use std::sync::Arc;
 
@@ -9,37 +9,38 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Error, MAX_PAGE, Service};
 
-/// The most streams of sessions at once: each keeps a reader of the ledger busy for as long as its client is quick.
+/// The most concurrent streams of sessions: a quick client keeps a reader of the ledger busy.
 pub const STREAMS: usize = 8;
 
-/// Which sessions a stream has.
+/// The sessions of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// Which ones.
+pub struct StreamRequest {
+    /// The filter.
     pub filter: SessionFilter,
-    /// In which order.
+    /// The order.
     pub order: Order,
-    /// Go on after this session.
+    /// Begin after this session.
     pub after: Option<SessionId>,
-    /// The most; all without it.
+    /// The maximum number of sessions; `None`: all.
     pub most: Option<u32>,
 }
 
 impl Service {
-    /// Streams sessions in pages, each read when the one before it was taken; the first one is read already.
+    /// Streams sessions in pages. Reads the first page at once, each other page when the previous one was sent.
     ///
-    /// A session that changes meanwhile is there once, as it stood when its page was read.
+    /// A session that changes meanwhile appears once, in the state in which its page was read.
     ///
     /// # Errors
-    /// There are [`STREAMS`] already, or the first page can't be read. When a later one can't, the stream ends with that.
+    /// There are [`STREAMS`] streams already, or the first page can't be read. If a later page can't be read, the stream
+    /// ends with that error.
     pub async fn every_session(
         &self,
-        wanted: Wanted,
+        request: StreamRequest,
     ) -> Result<impl Stream<Item = Result<Vec<SessionRow>, Error>> + Send + use<>, Error> {
-        let turn = Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
-            Error::Full(format!("{STREAMS} streams of sessions are being sent, which is the most; try again later"))
+        let permit = Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
+            Error::Full(format!("the maximum of {STREAMS} streams of sessions is reached; try again later"))
         })?;
-        let mut pages = Pages { service: self.clone(), wanted, is_over: false, _turn: turn };
+        let mut pages = Pages { service: self.clone(), request, is_over: false, _permit: permit };
         let first = pages.next().await?;
         let begin = stream::iter(first.map(Ok));
         let rest = stream::unfold(pages, |mut pages| async {
@@ -51,28 +52,28 @@ impl Service {
     }
 }
 
-/// The pages that are still to come.
+/// The remaining pages of a stream.
 struct Pages {
     service: Service,
-    wanted: Wanted,
+    request: StreamRequest,
     is_over: bool,
-    _turn: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Pages {
-    /// The next page that has sessions.
+    /// Reads the next page; `None` after the last session.
     async fn next(&mut self) -> Result<Option<Vec<SessionRow>>, Error> {
         if self.is_over {
             return Ok(None);
         }
-        let limit = self.wanted.most.map_or(MAX_PAGE, |most| most.min(MAX_PAGE));
-        let page = Page { limit, after: self.wanted.after, order: self.wanted.order };
-        let rows = self.service.sessions(&self.wanted.filter, page).await?;
+        let limit = self.request.most.map_or(MAX_PAGE, |most| most.min(MAX_PAGE));
+        let page = Page { limit, after: self.request.after, order: self.request.order };
+        let rows = self.service.sessions(&self.request.filter, page).await?;
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        self.wanted.most = self.wanted.most.map(|most| most.saturating_sub(count));
-        self.is_over = count < limit || self.wanted.most == Some(0);
+        self.request.most = self.request.most.map(|most| most.saturating_sub(count));
+        self.is_over = count < limit || self.request.most == Some(0);
         let Some(last) = rows.last() else { return Ok(None) };
-        self.wanted.after = Some(last.session.id);
+        self.request.after = Some(last.session.id);
         Ok(Some(rows))
     }
 }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::SessionRow;
 use parking::session_row::{HEADER, Row, append_row};
-use sessions::{Service, Wanted};
+use sessions::{Service, StreamRequest};
 
 /// The capacity for a CSV line, bytes; most lines are shorter.
 const CSV_LINE_BYTES: usize = 256;
@@ -49,8 +49,8 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// Streams the requested sessions.
-pub(super) async fn answer(service: &Service, wanted: Wanted, lines: Lines) -> Result<Response, Problem> {
-    let pages = service.every_session(wanted).await?;
+pub(super) async fn answer(service: &Service, request: StreamRequest, lines: Lines) -> Result<Response, Problem> {
+    let pages = service.every_session(request).await?;
     let begin = stream::iter(lines.first_line().map(|line| Ok(Bytes::from_static(line.as_bytes()))));
     let rest = pages.map_ok(move |page| lines.of(&page)).inspect_err(|error: &sessions::Error| {
         tracing::warn!(%error, "a stream of sessions failed before its end");

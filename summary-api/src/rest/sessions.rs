@@ -34,7 +34,7 @@ pub(super) async fn sessions(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(lines) = session_stream::lines(parameters.format, &headers) {
-        return session_stream::answer(&service, parameters.wanted()?, lines).await;
+        return session_stream::answer(&service, parameters.stream_request()?, lines).await;
     }
     let mut faults = Faults::default();
     faults.optional("limit", parameters.limit, at_most(MAX_PAGE));

@@ -179,7 +179,7 @@ async fn streams_have_a_limit_and_free_their_slot_when_the_client_disconnects() 
 
     let refused = send(&api.router, asked()).await;
     assert_eq!((refused.status, refused.header(header::RETRY_AFTER)), (503, "1"));
-    assert!(refused.text().contains("8 streams of sessions"), "{}", refused.text());
+    assert!(refused.text().contains("maximum of 8 streams of sessions"), "{}", refused.text());
 
     streams.clear();
     assert_eq!(send(&api.router, asked()).await.status, 200);

@@ -2,7 +2,7 @@
 
 use ledger::{Order, Page, SessionFilter, SessionRow};
 use parking::{LotId, Plate, SessionId, State, Timestamp};
-use sessions::{MAX_PAGE, Service, Wanted};
+use sessions::{MAX_PAGE, Service, StreamRequest};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -65,7 +65,7 @@ pub async fn page(
     service: &Service,
     parameters: &SessionListParameters,
 ) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
-    let Wanted { filter, order, after, most } = parameters.wanted()?;
+    let StreamRequest { filter, order, after, most } = parameters.stream_request()?;
     // One more than the page shows whether there is a next page.
     let limit = most.unwrap_or(LIMIT);
     let mut rows = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
@@ -82,7 +82,7 @@ impl SessionListParameters {
     ///
     /// # Errors
     /// `to` is before `from`, or the cursor belongs to another list.
-    pub fn wanted(&self) -> Result<Wanted, Problem> {
+    pub fn stream_request(&self) -> Result<StreamRequest, Problem> {
         let mut faults = Faults::default();
         if let (Some(from), Some(to)) = (self.from, self.to)
             && to < from
@@ -99,7 +99,7 @@ impl SessionListParameters {
             from: self.from,
             to: self.to,
         };
-        Ok(Wanted { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
+        Ok(StreamRequest { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
     }
 
     /// The cursor of the page that begins after a session.
@@ -178,14 +178,14 @@ mod tests {
     use super::*;
     use crate::parameters::Parameters as _;
 
-    fn wanted(query: &str) -> Result<Wanted, Problem> {
+    fn request(query: &str) -> Result<StreamRequest, Problem> {
         let uri: Uri = format!("/api/v1/sessions?{query}").parse().unwrap();
-        SessionListParameters::read(&uri)?.wanted()
+        SessionListParameters::read(&uri)?.stream_request()
     }
 
     #[test]
     fn parameters_become_a_filter_and_a_page() {
-        let wanted = wanted("lot_id=P3&vehicle_plate=abc-123&state=void,open&state=open&from=2024-09-24T11:00:00%2B02:00&to=2024-09-24T10:00:00Z&limit=7&order=oldest").unwrap();
+        let request = request("lot_id=P3&vehicle_plate=abc-123&state=void,open&state=open&from=2024-09-24T11:00:00%2B02:00&to=2024-09-24T10:00:00Z&limit=7&order=oldest").unwrap();
         let filter = SessionFilter {
             lot: LotId::parse("P3").ok(),
             plate: Plate::from_read("ABC123").ok(),
@@ -193,13 +193,14 @@ mod tests {
             from: Some(minute(0)),
             to: Some(minute(60)),
         };
-        assert_eq!(wanted, Wanted { filter, order: Order::OldestFirst, most: Some(7), after: None });
+        assert_eq!(request, StreamRequest { filter, order: Order::OldestFirst, most: Some(7), after: None });
     }
 
     #[test]
     fn without_parameters_the_newest_come() {
-        let expected = Wanted { filter: SessionFilter::default(), order: Order::NewestFirst, most: None, after: None };
-        assert_eq!(wanted(""), Ok(expected));
+        let expected =
+            StreamRequest { filter: SessionFilter::default(), order: Order::NewestFirst, most: None, after: None };
+        assert_eq!(request(""), Ok(expected));
     }
 
     #[test]
@@ -221,18 +222,18 @@ mod tests {
             ("cursor=xyz", 422, "cursor is not a next_cursor"),
             ("order=up", 422, "neither newest nor oldest"),
         ] {
-            let problem = wanted(query).unwrap_err();
+            let problem = request(query).unwrap_err();
             assert_eq!(problem.status().as_u16(), status, "{query}");
             assert!(problem.detail().contains(part), "{query}: {}", problem.detail());
         }
-        assert!(!wanted("vehicle_plate=SECRETPLATE1234567890").unwrap_err().detail().contains("SECRET"));
+        assert!(!request("vehicle_plate=SECRETPLATE1234567890").unwrap_err().detail().contains("SECRET"));
     }
 
     #[test]
     fn a_cursor_is_bound_to_filter_and_order_but_not_to_the_page_size() {
         let first = SessionListParameters { lot_id: LotId::parse("P3").ok(), ..SessionListParameters::default() };
         let cursor = first.list().after(Uuid::from_u128(7).as_bytes());
-        let with = |query: &str| wanted(&format!("{query}&cursor={cursor}"));
+        let with = |query: &str| request(&format!("{query}&cursor={cursor}"));
 
         assert_eq!(with("lot_id=P3&limit=50").unwrap().after, Some(SessionId::from_uuid(Uuid::from_u128(7))));
         assert!(
