@@ -5,7 +5,7 @@
 
 use maud::{Markup, html};
 
-use super::words::number;
+use super::text::number;
 
 /// The height of the plot, px; the labels are below it.
 const PLOT_PX: u64 = 168;

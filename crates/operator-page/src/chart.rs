@@ -12,7 +12,7 @@ use super::lanes;
 use super::links;
 use super::local::Local;
 use super::period::Window;
-use super::words;
+use super::text;
 
 /// Height of the axis labels, px.
 const AXIS_PX: usize = 26;
@@ -120,7 +120,7 @@ impl Bar<'_> {
         let state = self.row.session.state;
         let (x, y, width) = (per_cent(self.begin), top, per_cent(self.end - self.begin));
         html! {
-            a.(words::class(state)) href=(links::address(self.row)) tabindex="-1" data-key=(self.row.session.id)
+            a.(text::class(state)) href=(links::address(self.row)) tabindex="-1" data-key=(self.row.session.id)
                 data-entry=[self.row.session.entry_time] data-exit=[self.row.session.exit_time] {
                 title { (self.says(local)) }
                 @match state {
@@ -142,11 +142,11 @@ impl Bar<'_> {
         let session = &self.row.session;
         let local = local.for_both(session.entry_time, session.exit_time);
         let clock = |time: Option<Timestamp>| time.map_or_else(|| "?".to_owned(), |time| local.text(time));
-        let (plate, state) = (words::plate(&session.vehicle.plate), words::state(session.state));
+        let (plate, state) = (text::plate(&session.vehicle.plate), text::state(session.state));
         match session.dwell_ms() {
             Some(dwell) => {
                 let (entry, exit) = (clock(session.entry_time), clock(session.exit_time));
-                format!("{plate}: {entry} to {exit}, {}", words::length(dwell))
+                format!("{plate}: {entry} to {exit}, {}", text::length(dwell))
             }
             None => format!("{plate}: {state}, {}", clock(session.given_at())),
         }
@@ -158,7 +158,7 @@ fn mark(state: State, x: &str, y: usize, height: usize) -> Markup {
     let is_tip = state == State::Open;
     let shape = html! {
         svg x=(x) y=(y) width=(height) height=(height) viewBox="0 0 12 12" .tip[is_tip] {
-            path d=(if is_tip { "M0 0L9 6 0 12z" } else { words::shape(state) }) {}
+            path d=(if is_tip { "M0 0L9 6 0 12z" } else { text::shape(state) }) {}
         }
     };
     // A place is a part of the width, half a mark is pixels.

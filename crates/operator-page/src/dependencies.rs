@@ -6,7 +6,7 @@ use recorder::DependencyReport;
 use service_kit::health::Status as Dependency;
 use sessions::{ReportedCorrelator, Service, Wait};
 
-use super::words::{self, Mark, number};
+use super::text::{self, Mark, number};
 
 /// The dependencies, each up or down and why.
 pub(super) fn list(service: &Service) -> Markup {
@@ -121,7 +121,7 @@ fn row(one: &ReportedCorrelator, now: Timestamp) -> Markup {
             td.number { (number(one.status.in_flight())) }
             td.number {
                 @if one.is_silent(now) { (Mark::Warn) "silent, " }
-                (words::length(now.millis_since(one.reported_at).max(0))) " ago"
+                (text::length(now.millis_since(one.reported_at).max(0))) " ago"
             }
         }
     }

@@ -12,7 +12,7 @@ use sessions::{Error, Service, SessionExplanation};
 
 use super::links;
 use super::local::Local;
-use super::words;
+use super::text;
 
 /// The explanation of each stay of a list.
 #[derive(Debug, Default)]
@@ -32,14 +32,14 @@ impl Explanations {
         let text =
             explained.map(|one| LocalExplanation::new(service, &row.session.vehicle, &one.explanation, &|_| None));
         html! {
-            @if let Some(text) = &text { (text.first_sentence()) } @else { (words::why(row, &service.info().rules)) }
+            @if let Some(text) = &text { (text.first_sentence()) } @else { (text::why(row, &service.info().rules)) }
             " "
             @if let Some(near) = explained.and_then(|one| one.near.as_ref()) {
                 "Similar plate, "
-                (words::state(near.session.session.state)) ": "
+                (text::state(near.session.session.state)) ": "
                 a.plate href=(links::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
             }
-            a href={ (links::address(row)) "#why" } { "Explain" span.hidden { " " (words::plate(&row.session.vehicle.plate)) } }
+            a href={ (links::address(row)) "#why" } { "Explain" span.hidden { " " (text::plate(&row.session.vehicle.plate)) } }
         }
     }
 }

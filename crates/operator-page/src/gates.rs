@@ -6,7 +6,7 @@ use sessions::Service;
 use sessions::gates::GateStatus;
 
 use super::local::Local;
-use super::words::{self, Mark, number};
+use super::text::{self, Mark, number};
 
 /// How many gates are shown; the API has all of them.
 const SHOWN_GATES_MAX: usize = 100;
@@ -47,14 +47,14 @@ fn row(service: &Service, gate: &GateStatus) -> Markup {
     let age_ms = service.now().millis_since(gate.last_received).max(0);
     let local =
         gate.place.as_ref().map_or_else(|| Local::new(Tz::UTC, service.now()), |(lot, _)| Local::of(service, lot));
-    let share = |part| words::share(part, gate.reads_last_hour).unwrap_or_else(|| "–".to_owned());
+    let share = |part| text::share(part, gate.reads_last_hour).unwrap_or_else(|| "–".to_owned());
     html! {
         tr data-key={ (gate.lot_name()) "/" (gate.gate_name()) } {
             th scope="row" { (gate.gate_name()) }
             td { (gate.lot_name()) }
             td {
                 (local.with_offset().moment(gate.last_event))
-                @if age_ms > SILENT_MS { " " span.off { (Mark::Warn) "silent for " (words::length(age_ms)) } }
+                @if age_ms > SILENT_MS { " " span.off { (Mark::Warn) "silent for " (text::length(age_ms)) } }
             }
             td.number { (number(gate.reads_last_hour)) }
             td.number { (share(gate.late_last_hour)) }
@@ -64,7 +64,7 @@ fn row(service: &Service, gate: &GateStatus) -> Markup {
             }
             td.number {
                 @if gate.clock_difference_ms.saturating_abs() > CLOCK_OFF_MS { span.off { (Mark::Warn) "off " } }
-                (words::delay(gate.clock_difference_ms))
+                (text::delay(gate.clock_difference_ms))
             }
         }
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use sessions::Arrivals;
 
-use super::words::number;
+use super::text::number;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// The number of shades from few to most; zero has its own.

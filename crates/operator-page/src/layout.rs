@@ -12,7 +12,7 @@ use sessions::Service;
 
 use super::assets::ASSETS;
 use super::dependencies;
-use super::words::Mark;
+use super::text::Mark;
 
 /// The headers of every page.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [

@@ -7,9 +7,9 @@
 mod assets;
 mod axis;
 mod bars;
-mod behind;
 mod chart;
 mod choice;
+mod data_table;
 mod dependencies;
 mod error;
 mod explanations;
@@ -28,9 +28,9 @@ mod search;
 mod session;
 mod stays;
 mod story;
+mod text;
 mod timeline;
 mod unmatched;
-mod words;
 
 use axum::Router;
 use axum::extract::Request;

@@ -10,7 +10,7 @@ use sessions::Service;
 use super::explanations::Explanations;
 use super::links::{address, link};
 use super::local::Local;
-use super::words;
+use super::text;
 
 /// The last column of a table of stays, besides plate, lot, state and times.
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +55,9 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
                         @let session = &row.session;
                         @let local = local_of(row);
                         tr data-key=(session.id) {
-                            th scope="row" { a.plate href=(address(row)) { (words::plate(&session.vehicle.plate)) } }
+                            th scope="row" { a.plate href=(address(row)) { (text::plate(&session.vehicle.plate)) } }
                             td { (session.vehicle.lot) }
-                            td { (words::pill(session.state)) }
+                            td { (text::pill(session.state)) }
                             (end("Entry", session.entry_time.map(|time| local.moment(time)), row.entry_gate.as_ref()))
                             (end("Exit", session.exit_time.map(|time| local.moment(time)), row.exit_gate.as_ref()))
                             @match columns {
@@ -74,7 +74,7 @@ pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], colum
 
 /// The dwell time of a matched stay; a dash for the others.
 pub(super) fn dwell(row: &SessionRow) -> String {
-    row.session.dwell_ms().map_or_else(|| "–".to_owned(), words::length)
+    row.session.dwell_ms().map_or_else(|| "–".to_owned(), text::length)
 }
 
 /// The cell of an entry or exit; `data-name` labels it in the narrow layout, which has no column heads.

@@ -5,7 +5,7 @@ use sessions::{LotStatus, Service};
 
 use super::links::link;
 use super::local::Local;
-use super::words::{self, number};
+use super::text::{self, number};
 
 /// A column of the table of lots.
 struct Column {
@@ -86,7 +86,7 @@ fn doubtful(lot: &LotStatus) -> Markup {
 }
 
 fn matched(lot: &LotStatus) -> Markup {
-    let share = words::share(lot.matched_last_day, lot.matched_last_day + lot.unmatched_last_day);
+    let share = text::share(lot.matched_last_day, lot.matched_last_day + lot.unmatched_last_day);
     let unmatched = link("/unmatched", &[("lot_id", lot.id.as_str())]);
     html! {
         @if let Some(share) = share { a href=(unmatched) { (share) } }

@@ -13,7 +13,7 @@ use sessions::{Error, LotStatus, ReportedCorrelator, Service, Status};
 
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
-use super::words::{self, Mark, number};
+use super::text::{self, Mark, number};
 use super::{dependencies, gates, lots};
 
 const PATH: &str = "/";
@@ -62,7 +62,7 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
     let (matched, unmatched) = service.exits();
     let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
     let pending = standing.status.pending;
-    let of_exits = match (matched + unmatched, words::held(pending.held_exits, &service.info().rules)) {
+    let of_exits = match (matched + unmatched, text::held(pending.held_exits, &service.info().rules)) {
         (0, None) => "no exit is decided yet".to_owned(),
         (0, Some(held)) => format!("no exit is decided yet; {held}"),
         (_, None) => "of those exits".to_owned(),
@@ -71,13 +71,13 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
     let (queued, of_queued) = in_queues(&standing.status.correlators);
     html! {
         dl.figures {
-            (words::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
-            (words::figure("matched", "Exits matched", &number(matched), "since the process started"))
-            (words::figure("unmatched", "Exits unmatched", &number(unmatched), "since the process started"))
-            (words::figure("share", "Match rate", words::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
-            (words::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
-            (words::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "longer than the longest stay"))
-            (words::figure("queued", "Queue depth", &queued, &of_queued))
+            (text::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
+            (text::figure("matched", "Exits matched", &number(matched), "since the process started"))
+            (text::figure("unmatched", "Exits unmatched", &number(unmatched), "since the process started"))
+            (text::figure("share", "Match rate", text::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
+            (text::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
+            (text::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "longer than the longest stay"))
+            (text::figure("queued", "Queue depth", &queued, &of_queued))
         }
     }
 }

@@ -18,7 +18,7 @@ use super::layout::Page;
 use super::links;
 use super::listing::{self, Columns};
 use super::local::Local;
-use super::{story, words};
+use super::{story, text};
 
 /// How many other stays of the vehicle are shown.
 const OTHER_STAYS_MAX: u32 = 10;
@@ -31,7 +31,7 @@ pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathPar
     let others = others(&service, row).await?;
     let near = story::near(&service, &story).await?;
     let vehicle = &row.session.vehicle;
-    let plate = words::plate(&vehicle.plate);
+    let plate = text::plate(&vehicle.plate);
     let title = format!("{plate} at {}", vehicle.lot);
     let content = html! {
         h1 { span.plate { (plate) } " at " (vehicle.lot) }
@@ -73,14 +73,14 @@ fn verdict(service: &Service, story: &Story) -> Markup {
     let (why, more) = match explanation {
         Some(explanation) if session.state != State::Void => (explanation.first_sentence(), explanation.rest()),
         explanation => {
-            let why = words::why(&story.session, &service.info().rules);
+            let why = text::why(&story.session, &service.info().rules);
             (html! { (why) }, explanation.as_ref().and_then(LocalExplanation::whole))
         }
     };
     html! {
         p.verdict {
-            (words::pill(session.state))
-            @if let Some(dwell) = session.dwell_ms() { strong.dwell { (words::length(dwell)) } }
+            (text::pill(session.state))
+            @if let Some(dwell) = session.dwell_ms() { strong.dwell { (text::length(dwell)) } }
         }
         p.lead #why { (why) }
         @if let Some(more) = more { p.detail { (more) } }

@@ -16,8 +16,8 @@ use super::bars::{self, Bars, Column};
 use super::layout::Page;
 use super::links::link;
 use super::local::{Clock, Local};
-use super::words::{self, about, length, number};
-use super::{behind, choice, heat, histogram};
+use super::text::{self, about, length, number};
+use super::{choice, data_table, heat, histogram};
 
 const PATH: &str = "/stays";
 const HOUR_MS: i64 = 3_600_000;
@@ -110,13 +110,13 @@ fn figures(total: &BucketStatistics) -> Markup {
     let average = or_none(counts.dwell_ms.checked_div(counts.matched));
     html! {
         dl.figures {
-            (words::figure("stays", "Matched stays", &count(counts.matched), "exits with their entry"))
-            (words::figure("p50", "Median stay", &quantile(500), "half of the stays are shorter"))
-            (words::figure("p90", "90th percentile", &quantile(900), "9 of 10 stays are shorter"))
-            (words::figure("p99", "99th percentile", &quantile(990), "99 of 100 stays are shorter"))
-            (words::figure("average", "Average stay", &average, "of the matched stays"))
-            (words::figure("entries", "Entries", &count(counts.entries), "vehicles that came in"))
-            (words::figure("average-inside", "Average occupancy", &format!("{:.1}", total.average_inside), "vehicles inside"))
+            (text::figure("stays", "Matched stays", &count(counts.matched), "exits with their entry"))
+            (text::figure("p50", "Median stay", &quantile(500), "half of the stays are shorter"))
+            (text::figure("p90", "90th percentile", &quantile(900), "9 of 10 stays are shorter"))
+            (text::figure("p99", "99th percentile", &quantile(990), "99 of 100 stays are shorter"))
+            (text::figure("average", "Average stay", &average, "of the matched stays"))
+            (text::figure("entries", "Entries", &count(counts.entries), "vehicles that came in"))
+            (text::figure("average-inside", "Average occupancy", &format!("{:.1}", total.average_inside), "vehicles inside"))
         }
     }
 }
@@ -154,7 +154,7 @@ fn dwells(total: &BucketStatistics) -> Markup {
                 p.empty { "No stay ended in this period." }
             } @else {
                 div.scroll.picture role="group" aria-label="Chart of the dwell times" tabindex="0" { (Bars { columns: &columns, level: None, marks: &marks }.svg()) }
-                (behind::table("dwells-table", "Dwell time", ["Dwell", "Stays"], rows))
+                (data_table::table("dwells-table", "Dwell time", ["Dwell", "Stays"], rows))
             }
         }
     }
@@ -203,7 +203,7 @@ fn occupancy(statistics: &Statistics, reach: Reach, local: Local) -> Markup {
                 }
             }
             div.scroll.picture role="group" aria-label="Chart of the occupancy" tabindex="0" { (Bars { columns: &columns, level: capacity, marks: &[] }.svg()) }
-            (behind::table("occupancy-table", "Occupancy", heads, rows))
+            (data_table::table("occupancy-table", "Occupancy", heads, rows))
         }
     }
 }

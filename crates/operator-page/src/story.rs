@@ -10,7 +10,7 @@ use sessions::{Error, Service};
 use super::explanations::Explanations;
 use super::listing::{self, Columns};
 use super::local::Local;
-use super::words;
+use super::text;
 
 /// The events of a stay, re-reads too, with how they arrived.
 pub(super) fn reads(service: &Service, story: &Story) -> Markup {
@@ -38,7 +38,7 @@ pub(super) fn reads(service: &Service, story: &Story) -> Markup {
 }
 
 fn read_row(local: Local, read: &EventRow) -> Markup {
-    let since_seen = |time: parking::Timestamp| words::delay(time.millis_since(read.key.time));
+    let since_seen = |time: parking::Timestamp| text::delay(time.millis_since(read.key.time));
     html! {
         tr data-key=(read.key.id) {
             th scope="row" { (local.moment(read.key.time)) }
@@ -79,8 +79,8 @@ pub(super) fn changes(service: &Service, story: &Story) -> Markup {
                         @for change in &story.changes {
                             tr data-key=(change.sequence) {
                                 th scope="row" { (local.moment(change.recorded_at)) }
-                                td { @if let Some(from) = change.from { (words::pill(from)) } @else { span.none { "new" } } }
-                                td { (words::pill(change.to)) }
+                                td { @if let Some(from) = change.from { (text::pill(from)) } @else { span.none { "new" } } }
+                                td { (text::pill(change.to)) }
                                 td { (because(change)) }
                                 td.number { (change.vehicle_version) }
                                 td.number { (change.sequence) }
@@ -125,7 +125,7 @@ pub(super) async fn near(service: &Service, story: &Story) -> Result<Markup, Err
             section {
                 (listing::table(service, "Similar plates without a counterpart", &rows, Columns::Explanation(&explanations)))
                 p.note {
-                    "Searched " (words::number(u64::try_from(*searched).unwrap_or(u64::MAX))) " stays"
+                    "Searched " (text::number(u64::try_from(*searched).unwrap_or(u64::MAX))) " stays"
                     @if *is_cut { ", the nearest in time" }
                     ". Similar plates are never matched automatically."
                 }

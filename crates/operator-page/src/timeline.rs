@@ -20,7 +20,7 @@ use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
 use super::local::{Clock, Local};
 use super::period::{self, Neighbours, Period, SPANS, TimelineParameters, Window};
-use super::words::{self, Mark};
+use super::text::{self, Mark};
 
 const PATH: &str = "/timeline";
 /// How many stays a chart draws at most; if there are more, the newest.
@@ -161,7 +161,7 @@ fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> M
                 }
                 ul.legend {
                     @for state in states {
-                        li { (Mark::State(state)) span { (words::state(state)) " " b { (count(state)) } } }
+                        li { (Mark::State(state)) span { (text::state(state)) " " b { (count(state)) } } }
                     }
                     @if stays.is_cut { li { span { "of " b { (stays.rows.len()) } " drawn" } } }
                 }

@@ -15,8 +15,8 @@ use super::explanations::Explanations;
 use super::layout::Page;
 use super::links;
 use super::listing::{self, Columns};
-use super::words::Mark;
-use super::{choice, words};
+use super::text::Mark;
+use super::{choice, text};
 
 const PATH: &str = "/unmatched";
 /// The states that are shown unless one is chosen.
@@ -49,7 +49,7 @@ pub(super) async fn unmatched(
     let content = html! {
         h1 { "Unmatched" }
         p.lead { "Entries and exits without a counterpart. A late event may still match them." }
-        @if let Some(held) = words::held(status.pending.held_exits, &service.info().rules) {
+        @if let Some(held) = text::held(status.pending.held_exits, &service.info().rules) {
             p.notice #held {
                 (Mark::State(State::HeldExit)) (held) ": "
                 a href=(links::link(PATH, &[("state", State::HeldExit.as_str())])) { "the held exits of all lots" } "."
@@ -61,7 +61,7 @@ pub(super) async fn unmatched(
                 select name="state" {
                     option value="" selected[chosen.is_none()] { "All unmatched" }
                     @for state in CHOICES {
-                        option value=(state) selected[chosen == Some(state)] { (words::state(state)) }
+                        option value=(state) selected[chosen == Some(state)] { (text::state(state)) }
                     }
                 }
             }
