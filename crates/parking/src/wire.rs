@@ -1,9 +1,9 @@
 //! The wire format of gate events: one JSON object, or an array of them, in one message.
 //!
-//! Reading is strict about what matters (ids, times, lengths, repeated members) and silent about extra
-//! members. Of an array each element is judged alone, so one bad event takes no good one with it. An optional member
-//! that can't be used is [`Dropped`]; the event is taken. A byte order mark before a body or an event is ignored.
-//! Events of the common shape take a short way ([`parse_plain`]); the general parser is the judge of all others.
+//! The parser is strict about ids, times, lengths and repeated members, and ignores extra members. It parses each element of
+//! an array on its own, so an invalid event costs no valid one. An invalid optional member is [`Dropped`]; the event is
+//! accepted. A byte order mark before a body or an event is ignored.
+//! Events of the usual shape take the fast path ([`parse_plain`]); the general parser reads all others.
 //! CSV files have the same members as columns: their reader fills [`Members`] and calls [`Members::check`].
 
 use std::borrow::Cow;
@@ -18,10 +18,10 @@ use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Times
 
 mod dropped;
 mod elements;
-mod plain;
+mod fast_path;
 
 pub use self::dropped::Dropped;
-pub use self::plain::{PlainEvent, parse_plain, parse_plain_line};
+pub use self::fast_path::{PlainEvent, parse_plain, parse_plain_line};
 
 /// The largest message body that is taken, bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;

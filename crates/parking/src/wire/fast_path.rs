@@ -1,8 +1,7 @@
-//! The short way to read a gate event: an object as programs write them, without escapes and without nested values.
+//! The fast path of the parser: a gate event as programs usually write it, without escapes and nested values.
 //!
-//! It is several times as fast as the general parser, and never the judge: what it does not take, wrong events among
-//! it, is read again by the general parser; what it takes, the general parser takes with the same result. A property
-//! test holds the two together.
+//! It is several times as fast as the general parser and only accepts: the general parser reads all other texts, including
+//! invalid events. A property test holds that both return equal events.
 
 mod cursor;
 
@@ -14,11 +13,11 @@ use crate::lot::is_name;
 use crate::plate::NormalPlate;
 use crate::{Direction, EventKey, GateEvent, GateId, LotId, Vehicle, time};
 
-/// A gate event that passed every check; its names still stand in the text that it was read from.
+/// A gate event that passed every check; its names borrow from the parsed text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlainEvent<'a> {
     key: EventKey,
-    /// ASCII, as the gate is.
+    /// ASCII, like the gate.
     lot: &'a [u8],
     plate: NormalPlate,
     plate_as_read: &'a [u8],
@@ -42,9 +41,9 @@ impl PlainEvent<'_> {
         self.plate.as_bytes()
     }
 
-    /// The event with names of its own.
+    /// The event with owned names.
     pub fn into_event(self) -> GateEvent {
-        let text = |bytes| std::str::from_utf8(bytes).expect("it was checked when it was read");
+        let text = |bytes| std::str::from_utf8(bytes).expect("the parser has checked the text");
         GateEvent {
             vehicle: Vehicle { lot: LotId::of_name(text(self.lot)), plate: self.plate.into() },
             key: self.key,
@@ -55,16 +54,16 @@ impl PlainEvent<'_> {
     }
 }
 
-/// A longer one is not plain; whether it may be so long is for the general parser to say.
+/// The longest event of the fast path, bytes; the general parser checks the limit of an event.
 const BYTES_MAX: usize = 1024;
 
-/// Reads an event of the plain shape; `None` says nothing about one of another shape.
+/// Parses an event of the usual shape; `None` for any other text, which may be a valid event.
 pub fn parse_plain(json: &[u8]) -> Option<PlainEvent<'_>> {
     parse_plain_line(json, json.len())
 }
 
-/// As [`parse_plain`] for the first `length` bytes of `text`. What follows them is no part of the event, but when
-/// there is something, the end is read as fast as the rest.
+/// Like [`parse_plain`], for the first `length` bytes of `text`. The bytes after them don't belong to the event, but let the
+/// parser read its end as fast as the rest.
 pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
     if length > BYTES_MAX {
         return None;

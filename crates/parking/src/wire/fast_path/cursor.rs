@@ -1,6 +1,6 @@
-//! Moves over the text of an object, from mark to mark and from value to value.
+//! A cursor over the text of an object: reads one mark or value at a time.
 //!
-//! What the values say, and what the object as a whole must be, is left to the parser.
+//! The parser checks the values and the object as a whole.
 
 use super::super::{MEMBERS, Member};
 use super::{ID_BYTES, is_plain_text};
@@ -12,7 +12,7 @@ enum Bare<'a> {
     Null,
 }
 
-/// Reads without a branch on which member comes or how long its value is: such a branch would be guessed wrong.
+/// Reads without a branch on the member or the length of its value: the processor would mispredict it.
 pub(super) struct Cursor<'a> {
     text: &'a [u8],
     end: usize,
@@ -20,12 +20,12 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the beginning of the first `length` bytes of `text`.
+    /// A cursor at the start of the first `length` bytes of `text`.
     pub(super) fn new(text: &'a [u8], length: usize) -> Self {
         Self { text, end: length.min(text.len()), at: 0 }
     }
 
-    /// The next byte that is no white space, which stays.
+    /// The next byte that is not white space, without consuming it.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         while self.at < self.end {
