@@ -12,7 +12,7 @@ pub(crate) fn all() -> Vec<(&'static str, u64)> {
         ("internal_bodies_bytes", count(correlators::INTERNAL_BODIES_BYTES_MAX)),
         ("internal_calls", count(correlators::INTERNAL_CALLS_MAX)),
         ("timeline_bars", u64::from(operator_page::TIMELINE_BARS)),
-        ("summary_body_bytes", count(rest::SUMMARY_BODY_BYTES)),
+        ("summary_body_bytes", count(rest::SUMMARY_BODY_BYTES_MAX)),
     ];
     limits.extend(live::limits());
     limits.extend(graphql::cache::limits());

@@ -4,7 +4,7 @@ use api::Kind;
 use api::graphql::errors::with_code;
 use async_graphql::ServerError;
 
-use super::limits::{COMPLEXITY, DEPTH};
+use super::limits::{COMPLEXITY_FIELDS_MAX, DEPTH_FIELDS_MAX};
 
 /// The error of a request that exceeds a limit.
 pub(super) fn too_much(problem: String) -> ServerError {
@@ -23,10 +23,10 @@ pub(super) fn completed(errors: Vec<ServerError>) -> Vec<ServerError> {
 fn with_own_text(error: ServerError) -> ServerError {
     match error.message.as_str() {
         "Query is too complex." => too_much(format!(
-            "the complexity of the request is more than {COMPLEXITY} fields, assuming that every page is full; request smaller \
+            "the complexity of the request is more than {COMPLEXITY_FIELDS_MAX} fields, assuming that every page is full; request smaller \
              pages with first, or fewer fields"
         )),
-        "Query is nested too deep." => too_much(format!("the request has more than {DEPTH} nested fields")),
+        "Query is nested too deep." => too_much(format!("the request has more than {DEPTH_FIELDS_MAX} nested fields")),
         _ => with_code(error, Kind::Malformed),
     }
 }

@@ -36,7 +36,7 @@ use schema::Schema;
 use workers::Workers;
 
 /// The largest body of a request, bytes.
-const BODY_BYTES: usize = 64 * 1024;
+const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The media type of responses for clients that accept it.
 pub(crate) const MEDIA_TYPE: &str = "application/graphql-response+json";
 
@@ -68,16 +68,16 @@ pub(super) fn routes() -> OpenApiRouter<GraphQl> {
 pub(crate) fn limits() -> [(&'static str, u64); 11] {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     [
-        ("graphql_body_bytes", count(BODY_BYTES)),
-        ("graphql_depth_fields", count(limits::DEPTH)),
-        ("graphql_complexity_fields", count(limits::COMPLEXITY)),
-        ("graphql_nesting_brackets", count(scan::NESTING)),
-        ("graphql_nodes", count(size::NODES)),
-        ("graphql_aliases", count(size::ALIASES)),
-        ("graphql_query_fields", count(size::QUERY_FIELDS)),
-        ("graphql_schema_fields", count(size::SCHEMA_FIELDS)),
+        ("graphql_body_bytes", count(BODY_BYTES_MAX)),
+        ("graphql_depth_fields", count(limits::DEPTH_FIELDS_MAX)),
+        ("graphql_complexity_fields", count(limits::COMPLEXITY_FIELDS_MAX)),
+        ("graphql_nesting_brackets", count(scan::NESTING_BRACKETS_MAX)),
+        ("graphql_nodes", count(size::NODES_MAX)),
+        ("graphql_aliases", count(size::ALIASES_MAX)),
+        ("graphql_query_fields", count(size::QUERY_FIELDS_MAX)),
+        ("graphql_schema_fields", count(size::SCHEMA_FIELDS_MAX)),
         ("graphql_threads", count(workers::THREADS)),
-        ("graphql_waiting_requests", count(workers::WAITING)),
+        ("graphql_waiting_requests", count(workers::QUEUED_REQUESTS_MAX)),
         ("graphql_page_sessions", u64::from(sessions::MAX_PAGE)),
     ]
 }
@@ -98,7 +98,7 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
         let problem = format!("{}, but the body has to be application/json", described(&content_type));
         return Err(Problem::new(Kind::UnsupportedMediaType, problem));
     }
-    let body = body::read(&headers, body, BODY_BYTES).await?;
+    let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
     graphql.answer(request::of_body(without_byte_order_mark(&body))?, &headers).await
 }
 

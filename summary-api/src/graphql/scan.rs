@@ -5,9 +5,9 @@
 //! invalid text, and never recurses deeper than the brackets of its input.
 
 /// The deepest nesting of brackets, braces and parentheses.
-pub(super) const NESTING: usize = 64;
+pub(super) const NESTING_BRACKETS_MAX: usize = 64;
 /// The longest name or number, bytes. Validation repeats names in its messages.
-pub(super) const NAME_BYTES: usize = 256;
+pub(super) const NAME_BYTES_MAX: usize = 256;
 
 /// Checks a GraphQL document or a JSON text.
 ///
@@ -25,11 +25,14 @@ pub(super) fn check(text: &str) -> Result<(), String> {
             b'}' | b']' | b')' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > NESTING {
-            return Err(format!("the request is nested deeper than {NESTING} brackets at byte {at}"));
+        if depth > NESTING_BRACKETS_MAX {
+            return Err(format!("the request is nested deeper than {NESTING_BRACKETS_MAX} brackets at byte {at}"));
         }
-        if word > NAME_BYTES {
-            return Err(format!("a name or number at byte {} has more than {NAME_BYTES} characters", at - NAME_BYTES));
+        if word > NAME_BYTES_MAX {
+            return Err(format!(
+                "a name or number at byte {} has more than {NAME_BYTES_MAX} characters",
+                at - NAME_BYTES_MAX
+            ));
         }
         at = match byte {
             b'#' => end_of_line(bytes, at),
@@ -93,8 +96,8 @@ mod tests {
             [("[", "]"), ("{", "}"), ("(", ")"), ("{a:[(", ")]}"), ("[#]]]]\n", "]"), ("[\"]\\\"]\"", "]")]
         {
             let each = open.bytes().filter(|byte| b"[{(".contains(byte)).count();
-            assert_eq!(check(&nested(open, close, NESTING / each)), Ok(()), "{open}");
-            let refused = check(&nested(open, close, NESTING / each + 1)).unwrap_err();
+            assert_eq!(check(&nested(open, close, NESTING_BRACKETS_MAX / each)), Ok(()), "{open}");
+            let refused = check(&nested(open, close, NESTING_BRACKETS_MAX / each + 1)).unwrap_err();
             assert!(refused.contains("deeper than 64 brackets"), "{open}: {refused}");
             assert!(check(&open.repeat(100_000)).is_err(), "{open} without an end");
         }
@@ -133,8 +136,8 @@ mod tests {
 
     #[test]
     fn names_are_bounded() {
-        assert_eq!(check(&format!("{{ {} }}", "a".repeat(NAME_BYTES))), Ok(()));
-        let refused = check(&format!("{{ {} }}", "a1_".repeat(NAME_BYTES))).unwrap_err();
+        assert_eq!(check(&format!("{{ {} }}", "a".repeat(NAME_BYTES_MAX))), Ok(()));
+        let refused = check(&format!("{{ {} }}", "a1_".repeat(NAME_BYTES_MAX))).unwrap_err();
         assert_eq!(refused, "a name or number at byte 2 has more than 256 characters");
         assert_eq!(check(&format!("{{ a(b: \"{}\") }}", "a".repeat(10_000))), Ok(()));
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::cursor::Cursor;
 use api::graphql::errors::refused;
-use api::graphql::{EXPLANATION, loaders};
+use api::graphql::{EXPLANATION_COMPLEXITY, loaders};
 use api::parameters::{self, at_most};
 use api::questions::changes::{self, ChangeListParameters};
 use api::questions::explanations::{self, ExplanationParameters};
@@ -26,19 +26,19 @@ use sessions::{MAX_PAGE, Service, StatisticsOf};
 use uuid::Uuid;
 
 use super::cache::Computed;
-use super::limits::{COMPLEXITY, DEPTH};
+use super::limits::{COMPLEXITY_FIELDS_MAX, DEPTH_FIELDS_MAX};
 use super::{errors, scan, size};
 
 /// The default number of elements of a page.
-const FIRST: u32 = 100;
+const PAGE_ELEMENTS_DEFAULT: u32 = 100;
 
 pub(super) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
 
 pub(super) fn build(service: &Service) -> Schema {
     Schema::build(Query, EmptyMutation, EmptySubscription)
         .data(service.clone())
-        .limit_depth(DEPTH)
-        .limit_complexity(COMPLEXITY)
+        .limit_depth(DEPTH_FIELDS_MAX)
+        .limit_complexity(COMPLEXITY_FIELDS_MAX)
         .limit_directives(4)
         .finish()
 }
@@ -135,12 +135,12 @@ impl Volatile {
 
 /// The largest number of elements of a page, for the complexity of a list.
 fn most(first: Option<u32>) -> usize {
-    usize::try_from(first.unwrap_or(FIRST)).unwrap_or(usize::MAX)
+    usize::try_from(first.unwrap_or(PAGE_ELEMENTS_DEFAULT)).unwrap_or(usize::MAX)
 }
 
 /// The largest number of explanations of a plate, for the complexity.
 fn explained(first: Option<u32>) -> usize {
-    most(Some(first.unwrap_or(explanations::LIMIT)))
+    most(Some(first.unwrap_or(explanations::LIMIT_DEFAULT)))
 }
 
 /// Parking sessions with their stories, lots, gates, statistics and changes.
@@ -276,7 +276,7 @@ impl Query {
 
     /// Explains why an event belongs to its session. One explanation, or several if events share the id; empty if no such
     /// event is recorded.
-    #[graphql(complexity = "EXPLANATION.saturating_add(child_complexity)")]
+    #[graphql(complexity = "EXPLANATION_COMPLEXITY.saturating_add(child_complexity)")]
     async fn event_explanations(
         &self,
         context: &Context<'_>,
@@ -287,7 +287,7 @@ impl Query {
     }
 
     /// Explains the newest sessions of a plate, the newest first: the exit of each, or the entry if there is no exit.
-    #[graphql(complexity = "explained(first).saturating_mul(EXPLANATION.saturating_add(child_complexity))")]
+    #[graphql(complexity = "explained(first).saturating_mul(EXPLANATION_COMPLEXITY.saturating_add(child_complexity))")]
     async fn explanations(
         &self,
         context: &Context<'_>,

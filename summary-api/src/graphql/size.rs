@@ -13,15 +13,15 @@ use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
 /// The most fields, fragments, directives and values of a request, with fragments and variables expanded.
-pub(super) const NODES: usize = 5_000;
+pub(super) const NODES_MAX: usize = 5_000;
 /// The most aliases, with fragments expanded: with more, a request could repeat an expensive field hundreds of times.
-pub(super) const ALIASES: usize = 30;
+pub(super) const ALIASES_MAX: usize = 30;
 /// The most fields of the type `Query`, with fragments expanded. Each reads the ledger, also a repeated one.
-pub(super) const QUERY_FIELDS: usize = 50;
+pub(super) const QUERY_FIELDS_MAX: usize = 50;
 /// The deepest nesting of selections, with fragments expanded.
-pub(super) const LEVELS: usize = 64;
+pub(super) const LEVELS_MAX: usize = 64;
 /// The most fields of a response to introspection, if every list had the length of [`list_length`].
-pub(super) const SCHEMA_FIELDS: usize = 1_000_000;
+pub(super) const SCHEMA_FIELDS_MAX: usize = 1_000_000;
 
 /// Checks all operations and fragments of a request against the limits.
 ///
@@ -44,10 +44,10 @@ pub(super) fn check(document: &ExecutableDocument, variables: &Variables) -> Res
         query_fields = size.query_fields.max(query_fields);
         schema_fields = size.schema_fields.max(schema_fields);
     }
-    within(query_fields, QUERY_FIELDS, "fields of Query")?;
-    within(schema_fields, SCHEMA_FIELDS, "introspection fields, assuming that every list is full")?;
-    within(nodes, NODES, "fields, fragments, directives and values, with fragments and variables expanded")?;
-    within(aliases, ALIASES, "aliases")
+    within(query_fields, QUERY_FIELDS_MAX, "fields of Query")?;
+    within(schema_fields, SCHEMA_FIELDS_MAX, "introspection fields, assuming that every list is full")?;
+    within(nodes, NODES_MAX, "fields, fragments, directives and values, with fragments and variables expanded")?;
+    within(aliases, ALIASES_MAX, "aliases")
 }
 
 fn within(count: usize, most: usize, what: &str) -> Result<(), String> {
@@ -97,11 +97,11 @@ impl<'a> Measured<'a> {
             }
         };
         self.fragments.insert(name, Some(size));
-        if level + size.levels > LEVELS { Err(too_deep()) } else { Ok(size) }
+        if level + size.levels > LEVELS_MAX { Err(too_deep()) } else { Ok(size) }
     }
 
     fn of_selections(&mut self, set: &'a SelectionSet, level: usize) -> Result<Size, String> {
-        if level >= LEVELS {
+        if level >= LEVELS_MAX {
             return Err(too_deep());
         }
         let mut sum = Size::default();
@@ -205,7 +205,7 @@ fn list_length(field: &str) -> usize {
 }
 
 fn too_deep() -> String {
-    format!("the request has more than {LEVELS} nested selections, with fragments expanded")
+    format!("the request has more than {LEVELS_MAX} nested selections, with fragments expanded")
 }
 
 fn sum(counts: impl Iterator<Item = usize>) -> usize {

@@ -18,8 +18,9 @@ use tokio::sync::oneshot;
 /// The number of threads: requests that are executed concurrently.
 pub(super) const THREADS: usize = 4;
 /// The most requests in the queue.
-pub(super) const WAITING: usize = 256;
-/// The stack of a thread, bytes. A request of [`NESTING`](super::scan::NESTING) brackets needs a small part of it.
+pub(super) const QUEUED_REQUESTS_MAX: usize = 256;
+/// The stack of a thread, bytes. A request of [`NESTING_BRACKETS_MAX`](super::scan::NESTING_BRACKETS_MAX) brackets needs
+/// a small part of it.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 type Job = (Handle, BoxFuture<'static, ()>);
@@ -34,7 +35,7 @@ pub(super) struct Workers {
 impl Workers {
     /// Starts the threads.
     pub(super) fn start(lifecycle: &Lifecycle) -> Self {
-        let (queue, jobs) = sync_channel(WAITING);
+        let (queue, jobs) = sync_channel(QUEUED_REQUESTS_MAX);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..THREADS {
             let (jobs, lifecycle) = (Arc::clone(&jobs), lifecycle.clone());
@@ -59,7 +60,7 @@ impl Workers {
         self.queue.try_send((Handle::current(), job)).map_err(|error| match error {
             TrySendError::Full(_) => Problem::new(
                 Kind::Full,
-                format!("too many GraphQL requests: {THREADS} are executed and {WAITING} wait, which are the maximums"),
+                format!("too many GraphQL requests: {THREADS} are running and {QUEUED_REQUESTS_MAX} are waiting"),
             ),
             TrySendError::Disconnected(_) => Problem::new(Kind::Unavailable, "no GraphQL worker thread is running"),
         })?;
@@ -180,7 +181,7 @@ mod tests {
             let workers = workers.clone();
             tokio::spawn(async move { workers.run(std::future::pending::<()>()).await })
         };
-        let all: Vec<_> = (0..THREADS + WAITING).map(|_| busy()).collect();
+        let all: Vec<_> = (0..THREADS + QUEUED_REQUESTS_MAX).map(|_| busy()).collect();
         let refused = loop {
             if let Some(Err(problem)) = workers.run(std::future::ready(())).now_or_never() {
                 break problem;

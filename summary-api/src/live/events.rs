@@ -11,10 +11,10 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, stream};
 
 use super::feed::{Ended, Live, Subscription};
-use super::{HEARTBEAT, LiveFeedParameters};
+use super::{HEARTBEAT_INTERVAL, LiveFeedParameters};
 
 /// The delay before a browser reconnects.
-const RETRY: Duration = Duration::from_secs(1);
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// Sends each change to the ledger when it is committed, as a server-sent event.
 ///
@@ -45,10 +45,10 @@ pub(super) async fn live_events(
 /// The events. The first one contains the start of the feed, so that a client that is disconnected at once can resume
 /// there.
 fn events(subscription: Subscription) -> impl Stream<Item = Result<Event, Infallible>> {
-    let begin = Event::default().retry(RETRY).id(subscription.position().to_string());
+    let begin = Event::default().retry(RECONNECT_DELAY).id(subscription.position().to_string());
     let rest = stream::unfold(Some(subscription), |subscription| async {
         let mut subscription = subscription?;
-        let event = match tokio::time::timeout(HEARTBEAT, subscription.next()).await {
+        let event = match tokio::time::timeout(HEARTBEAT_INTERVAL, subscription.next()).await {
             Ok(Ok(message)) => Event::default().id(message.sequence.to_string()).data(message.text.as_str()),
             Ok(Err(ended)) => return Some((Ok(last(ended)), None)),
             // The position includes changes of other lots: a client that reconnects does not read them again.

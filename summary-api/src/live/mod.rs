@@ -23,7 +23,7 @@ use feed::{Live, Subscription};
 pub(crate) use feed::limits;
 
 /// The time without a message after which the server sends a heartbeat.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// The header with which an `EventSource` resumes.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

@@ -11,7 +11,7 @@ use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::feed::{Ended, Live, Subscription};
-use super::{HEARTBEAT, LiveFeedParameters};
+use super::{HEARTBEAT_INTERVAL, LiveFeedParameters};
 
 /// The largest message from a client, bytes; only pongs are expected.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -49,7 +49,7 @@ pub(super) async fn live(
 }
 
 async fn serve(mut socket: WebSocket, mut subscription: Subscription) {
-    let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut unanswered = 0;
     loop {

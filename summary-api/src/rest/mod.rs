@@ -19,7 +19,7 @@ use ::sessions::Service;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use save_summary::BODY_BYTES as SUMMARY_BODY_BYTES;
+pub(crate) use save_summary::BODY_BYTES_MAX as SUMMARY_BODY_BYTES_MAX;
 
 /// The public routes.
 pub(crate) fn routes() -> OpenApiRouter<Service> {

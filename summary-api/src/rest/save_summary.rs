@@ -18,7 +18,7 @@ use sessions::Service;
 use crate::body::{self, caller};
 
 /// The largest body, bytes.
-pub(crate) const BODY_BYTES: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The message of the response, which clients may compare.
 const MESSAGE: &str = "Summary saved successfully";
 
@@ -39,7 +39,7 @@ pub(super) async fn save_summary(State(service): State<Service>, request: Reques
             format!("{described}, but the body has to be JSON: send the header Content-Type: application/json"),
         ));
     }
-    let json = body::read(&head.headers, request_body, BODY_BYTES).await?;
+    let json = body::read(&head.headers, request_body, BODY_BYTES_MAX).await?;
     let saved = service.save_summary(parse(&json, service.now())?, caller(&head.headers)).await?;
     Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row) }))
 }

@@ -15,10 +15,10 @@ use errors::refused;
 
 /// The complexity of an explanation, besides its fields: it reads the ledger about five times, and searches up to two
 /// thousand sessions for similar plates.
-pub const EXPLANATION: usize = 500;
+pub const EXPLANATION_COMPLEXITY: usize = 500;
 /// The complexity of a story, besides its fields: it contains an explanation and reads the ledger as often again. At most
 /// 29 stories fit into a request.
-const STORY: usize = 1_000;
+const STORY_COMPLEXITY: usize = 1_000;
 
 #[ComplexObject]
 impl SessionView {
@@ -34,7 +34,7 @@ impl SessionView {
     }
 
     /// The story of the session: its events, its changes, the sessions that it superseded, and the explanation.
-    #[graphql(complexity = "STORY.saturating_add(child_complexity)")]
+    #[graphql(complexity = "STORY_COMPLEXITY.saturating_add(child_complexity)")]
     async fn story(&self, context: &Context<'_>) -> Result<Option<StoryView>> {
         let id = SessionId::from_uuid(self.session_id);
         let story = context.data::<Service>()?.story(id).await.map_err(refused)?;

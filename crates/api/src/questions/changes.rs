@@ -8,7 +8,7 @@ use crate::problem::{Fault, Kind, Problem};
 use crate::views::{ChangePage, ChangeView};
 
 /// The default number of changes of a page.
-const LIMIT: u32 = 100;
+const LIMIT_DEFAULT: u32 = 100;
 
 crate::parameters! {
     /// The parameters of the list of changes.
@@ -26,7 +26,7 @@ crate::parameters! {
 /// Reads a page of changes.
 pub async fn page(service: &Service, parameters: ChangeListParameters) -> Result<ChangePage, Problem> {
     let after = parameters.after.unwrap_or(0);
-    let rows = service.changed_sessions(after, parameters.limit.unwrap_or(LIMIT)).await?;
+    let rows = service.changed_sessions(after, parameters.limit.unwrap_or(LIMIT_DEFAULT)).await?;
     if rows.is_empty() {
         not_beyond(service, after).await?;
     }

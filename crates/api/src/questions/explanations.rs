@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::views::{ExplanationsView, SessionView};
 
 /// The default number of explained sessions.
-pub const LIMIT: u32 = 3;
+pub const LIMIT_DEFAULT: u32 = 3;
 
 crate::parameters! {
     /// The parameters of the explanations of a plate.
@@ -32,7 +32,7 @@ crate::parameters! {
 /// Explains the newest sessions of a plate.
 pub async fn of_plate(service: &Service, parameters: ExplanationParameters) -> Result<ExplanationsView, Problem> {
     let ExplanationParameters { vehicle_plate: plate, lot_id: lot, limit } = parameters;
-    let limit = limit.unwrap_or(LIMIT);
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
     let explained = service.explain_plate(lot.clone(), plate.clone(), limit).await?;
     let saved = service.saved_of_plate(lot, plate, limit).await?;
     let saved = saved.iter().map(SessionView::from).collect();

@@ -11,7 +11,7 @@ use crate::parameters::{self, Faults, lot, optional, plate, quoted, time};
 use crate::problem::{Fault, Problem};
 
 /// The default number of sessions of a page.
-const LIMIT: u32 = 100;
+const LIMIT_DEFAULT: u32 = 100;
 
 crate::parameters! {
     /// The parameters of the list of sessions: filter, order and page.
@@ -67,7 +67,7 @@ pub async fn page(
 ) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
     let StreamRequest { filter, order, after, most } = parameters.stream_request()?;
     // One more than the page shows whether there is a next page.
-    let limit = most.unwrap_or(LIMIT);
+    let limit = most.unwrap_or(LIMIT_DEFAULT);
     let mut rows = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let goes_on = rows.len() > limit;

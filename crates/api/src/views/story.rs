@@ -13,11 +13,11 @@ use super::{SessionView, schemas};
 /// The number of elements of a list in a story or explanation, for the complexity of a GraphQL request. Such a list has
 /// no pages and is shorter for nearly all stays.
 #[cfg(feature = "graphql")]
-const LISTED: usize = 10;
+const LIST_ELEMENTS: usize = 10;
 
 #[cfg(feature = "graphql")]
 const fn listed(of_element: usize) -> usize {
-    LISTED.saturating_mul(of_element).saturating_add(1)
+    LIST_ELEMENTS.saturating_mul(of_element).saturating_add(1)
 }
 
 /// A recorded gate event.

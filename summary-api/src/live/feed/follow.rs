@@ -1,8 +1,9 @@
 //! The task that follows the ledger's changes for all clients of the feed: commits of this process at once, commits of
 //! other processes within half a second. It stops while there are no clients.
 //!
-//! It reads at most [`PAGE`] changes every [`PAUSE`], about 1,280 a second, so that recording has priority. Above that
-//! rate, when it is more than [`BEHIND`] changes behind, it disconnects the clients and continues at the newest change.
+//! It reads at most [`PAGE_CHANGES`] changes every [`READ_INTERVAL`], about 1,280 a second, so that recording has
+//! priority. Above that rate, when it is more than [`BEHIND_CHANGES_MAX`] changes behind, it disconnects the clients and
+//! continues at the newest change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use super::{Announced, Inner, Message};
 
 /// The most changes of one read: fewer than a queue holds, so one read can't overflow an empty queue.
-const PAGE: u32 = 64;
+const PAGE_CHANGES: u32 = 64;
 /// The shortest time between two reads.
-const PAUSE: Duration = Duration::from_millis(50);
+const READ_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest time between two reads, so the largest delay of commits by other processes.
-const POLL: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// The largest number of committed changes that are not yet sent.
-pub(super) const BEHIND: u64 = 4_096;
+pub(super) const BEHIND_CHANGES_MAX: u64 = 4_096;
 
 /// How long a shutdown waits until the clients have the last message.
 const LAST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,9 +49,9 @@ async fn follow(inner: &Inner) {
     while !is_over(inner) {
         commits.mark_unchanged();
         let is_full = announce(inner, &mut position).await;
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(READ_INTERVAL).await;
         if !is_full {
-            drop(tokio::time::timeout(POLL.saturating_sub(PAUSE), commits.changed()).await);
+            drop(tokio::time::timeout(POLL_INTERVAL.saturating_sub(READ_INTERVAL), commits.changed()).await);
         }
     }
 }
@@ -65,7 +66,7 @@ async fn newest(inner: &Inner) -> Option<u64> {
         if is_over(inner) {
             return None;
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -80,7 +81,7 @@ fn is_over(inner: &Inner) -> bool {
 
 /// Sends new changes to all clients; returns whether there may be more already.
 async fn announce(inner: &Inner, position: &mut u64) -> bool {
-    let changed = match inner.service.changed_sessions(*position, PAGE).await {
+    let changed = match inner.service.changed_sessions(*position, PAGE_CHANGES).await {
         Ok(changed) => changed,
         Err(error) => {
             tracing::debug!(%error, "the live feed can't read changes");
@@ -92,7 +93,7 @@ async fn announce(inner: &Inner, position: &mut u64) -> bool {
         // There is no receiver while all clients are still catching up.
         drop(inner.messages.send(Announced::Change(Arc::new(Message::of(changed)))));
     }
-    let is_full = u32::try_from(changed.len()).is_ok_and(|count| count == PAGE);
+    let is_full = u32::try_from(changed.len()).is_ok_and(|count| count == PAGE_CHANGES);
     if is_full {
         skip(inner, position).await;
     }
@@ -102,7 +103,7 @@ async fn announce(inner: &Inner, position: &mut u64) -> bool {
 /// Continues at the newest change if the feed is too far behind.
 async fn skip(inner: &Inner, position: &mut u64) {
     match inner.service.last_change().await {
-        Ok(newest) if newest.saturating_sub(*position) > BEHIND => {
+        Ok(newest) if newest.saturating_sub(*position) > BEHIND_CHANGES_MAX => {
             tracing::debug!(behind = newest - *position, "the live feed skips changes");
             *position = newest;
             drop(inner.messages.send(Announced::Skipped));

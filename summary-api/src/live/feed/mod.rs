@@ -1,9 +1,9 @@
-//! The live feed: the ledger's changes, as they are committed, to any number of clients up to [`CLIENTS`].
+//! The live feed: the ledger's changes, as they are committed, to any number of clients up to [`CLIENTS_MAX`].
 //!
 //! One task per process ([`follow`]) reads new changes, once for all clients, and only while there are any. Each client
 //! has a [`Subscription`]: it reads from the ledger up to the newest change, and from then on from a ring buffer. A
-//! client more than [`QUEUE`] messages behind is disconnected, so no client delays the recording. A client that
-//! reconnects with the last number it saw misses nothing, however old that is.
+//! client more than [`QUEUE_MESSAGES_MAX`] messages behind is disconnected, so no client delays the recording. A client
+//! that reconnects with the last number it saw misses nothing, however old that is.
 //!
 //! WebSocket, server-sent events and their addresses are left to the module above.
 
@@ -25,9 +25,9 @@ use metrics::LiveMetrics;
 pub(crate) use subscription::{Ended, Subscription};
 
 /// The most concurrent clients.
-pub(crate) const CLIENTS: usize = 256;
+pub(crate) const CLIENTS_MAX: usize = 256;
 /// The most messages that wait for a client.
-pub(crate) const QUEUE: usize = 256;
+pub(crate) const QUEUE_MESSAGES_MAX: usize = 256;
 
 /// The live feed of one process. Cheap to clone; all clones share one feed.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ enum Announced {
 /// The reason why a client can't join.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("the live feed has {CLIENTS} clients, the maximum; try again later, or poll /api/v1/changes")]
+    #[error("the live feed has {CLIENTS_MAX} clients, the maximum; try again later, or poll /api/v1/changes")]
     Full,
     #[error("the summary API is stopping")]
     Stopping,
@@ -114,7 +114,7 @@ impl Live {
             service: service.clone(),
             lifecycle: context.lifecycle.clone(),
             audience: watch::Sender::default(),
-            messages: broadcast::Sender::new(QUEUE),
+            messages: broadcast::Sender::new(QUEUE_MESSAGES_MAX),
             catching_up: Semaphore::new(1),
             metrics,
         });
@@ -153,7 +153,7 @@ impl Live {
     }
 }
 
-/// One of the [`CLIENTS`] slots, until it is dropped.
+/// One of the [`CLIENTS_MAX`] slots, until it is dropped.
 #[derive(Debug)]
 struct ClientSlot {
     inner: Arc<Inner>,
@@ -162,7 +162,7 @@ struct ClientSlot {
 impl ClientSlot {
     fn reserve(inner: &Arc<Inner>) -> Result<Self, Refused> {
         let is_reserved = inner.audience.send_if_modified(|audience| {
-            let is_free = audience.clients < CLIENTS;
+            let is_free = audience.clients < CLIENTS_MAX;
             audience.clients += usize::from(is_free);
             is_free
         });
@@ -184,7 +184,11 @@ impl Drop for ClientSlot {
 /// The limits of the feed, by name.
 pub(crate) fn limits() -> [(&'static str, u64); 3] {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    [("live_clients", count(CLIENTS)), ("live_queue_messages", count(QUEUE)), ("live_behind_changes", follow::BEHIND)]
+    [
+        ("live_clients", count(CLIENTS_MAX)),
+        ("live_queue_messages", count(QUEUE_MESSAGES_MAX)),
+        ("live_behind_changes", follow::BEHIND_CHANGES_MAX),
+    ]
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking::LotId;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Announced, ClientSlot, Message, QUEUE};
+use super::{Announced, ClientSlot, Message, QUEUE_MESSAGES_MAX};
 
 /// The changes of one read of a client that catches up.
 const CATCH_UP_PAGE: u32 = 500;
@@ -21,7 +21,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Ended {
     /// The client, or the feed itself, fell too far behind. The client may resume with the last sequence number.
     #[error(
-        "lagged: more than {QUEUE} changes are waiting; reconnect with the sequence number of the last received change"
+        "lagged: more than {QUEUE_MESSAGES_MAX} changes are waiting; reconnect with the sequence number of the last received change"
     )]
     Lagged,
     /// The process shuts down. Another process, or its next start, continues the feed.

@@ -82,14 +82,14 @@ async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
     fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!((numbers(&mut slow, 1).await, numbers(&mut quick, 1).await), (vec![1], vec![1]));
 
-    fixture.record(entries(&mut vehicles, "P4", QUEUE + 1)).await;
-    let all: Vec<u64> = (2..).take(QUEUE + 1).collect();
-    assert_eq!(numbers(&mut quick, QUEUE + 1).await, all);
+    fixture.record(entries(&mut vehicles, "P4", QUEUE_MESSAGES_MAX + 1)).await;
+    let all: Vec<u64> = (2..).take(QUEUE_MESSAGES_MAX + 1).collect();
+    assert_eq!(numbers(&mut quick, QUEUE_MESSAGES_MAX + 1).await, all);
 
     assert_eq!(slow.next().await.unwrap_err(), Ended::Lagged);
     assert_eq!(fixture.metric("dwell_live_dropped_total"), Some(1));
     let mut again = live.join(Some(slow.position()), None).await.unwrap();
-    assert_eq!(numbers(&mut again, QUEUE + 1).await, all);
+    assert_eq!(numbers(&mut again, QUEUE_MESSAGES_MAX + 1).await, all);
 }
 
 #[tokio::test]
@@ -104,15 +104,15 @@ async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
     let turn = live.inner.catching_up.acquire().await.unwrap();
     let mut first = Box::pin(waits.next());
     assert!(futures::poll!(&mut first).is_pending());
-    fixture.record(entries(&mut vehicles, "P4", QUEUE + 1)).await;
-    assert_eq!(numbers(&mut quick, QUEUE + 1).await.len(), QUEUE + 1);
+    fixture.record(entries(&mut vehicles, "P4", QUEUE_MESSAGES_MAX + 1)).await;
+    assert_eq!(numbers(&mut quick, QUEUE_MESSAGES_MAX + 1).await.len(), QUEUE_MESSAGES_MAX + 1);
     drop(turn);
 
     assert_eq!(first.await.unwrap().sequence, 1);
-    let all: Vec<u64> = (2..).take(QUEUE + 2).collect();
-    assert_eq!(numbers(&mut waits, QUEUE + 1).await, all[..=QUEUE]);
+    let all: Vec<u64> = (2..).take(QUEUE_MESSAGES_MAX + 2).collect();
+    assert_eq!(numbers(&mut waits, QUEUE_MESSAGES_MAX + 1).await, all[..=QUEUE_MESSAGES_MAX]);
     fixture.record(entries(&mut vehicles, "P5", 1)).await;
-    assert_eq!(numbers(&mut waits, 1).await, all[QUEUE + 1..]);
+    assert_eq!(numbers(&mut waits, 1).await, all[QUEUE_MESSAGES_MAX + 1..]);
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnect
     let mut feed = live.join(None, None).await.unwrap();
     fixture.record(entries(&mut vehicles, "P4", 1)).await;
     let mut last = numbers(&mut feed, 1).await[0];
-    let most = usize::try_from(follow::BEHIND).unwrap();
+    let most = usize::try_from(follow::BEHIND_CHANGES_MAX).unwrap();
     fixture.record(entries(&mut vehicles, "P3", most + 200)).await;
 
     let ended = loop {
@@ -137,7 +137,7 @@ async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnect
     };
 
     assert_eq!(ended, Ended::Lagged);
-    assert!(last < follow::BEHIND, "{last}");
+    assert!(last < follow::BEHIND_CHANGES_MAX, "{last}");
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn clients_beyond_the_limit_are_refused() {
     let fixture = Fixture::new().await;
     let live = Live::start(&fixture.service, &fixture.context);
     let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
+    for _ in 0..CLIENTS_MAX {
         clients.push(live.join(None, None).await.unwrap());
     }
     assert_eq!(fixture.metric("dwell_live_clients"), Some(256));
