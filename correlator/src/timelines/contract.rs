@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use matching::{Base, Flags, Snapshot, Timeline, TimelineEvent};
+use matching::{ExpectedVersion, Flags, Snapshot, Timeline, TimelineEvent};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 use service_kit::ServiceContext;
 use service_kit::metrics::render;
@@ -129,7 +129,7 @@ fn snapshot(version: u64) -> Snapshot {
     let time = Timestamp::from_millis(1_727_168_400_000 + i64::try_from(version).unwrap());
     let key = EventKey { time, direction: Direction::Entry, id: Uuid::from_u128(version.into()) };
     let timeline = Timeline::new(None, vec![TimelineEvent { key, flags: Flags::ANCHOR }]);
-    Snapshot { base: Base { version, digest: timeline.digest() }, timeline }
+    Snapshot { base: ExpectedVersion { version, digest: timeline.digest() }, timeline }
 }
 
 /// The value of a metric without labels.

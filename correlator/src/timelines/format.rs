@@ -60,7 +60,7 @@ fn checksum(key: &str, payload: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use matching::{Base, Flags, Timeline, TimelineEvent};
+    use matching::{ExpectedVersion, Flags, Timeline, TimelineEvent};
     use parking::{Direction, EventKey, LotId, Plate, Timestamp};
     use proptest::prelude::*;
 
@@ -79,7 +79,7 @@ mod tests {
         };
         let event = TimelineEvent { key, flags: Flags::ENDED };
         let timeline = Timeline::new(Some(Timestamp::from_millis(-1)), vec![event]);
-        Snapshot { base: Base { version: 300, digest: 7 }, timeline }
+        Snapshot { base: ExpectedVersion { version: 300, digest: 7 }, timeline }
     }
 
     #[test]

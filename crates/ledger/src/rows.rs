@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use matching::{Base, RecordedEvent, Rule, Snapshot, Timeline};
+use matching::{ExpectedVersion, RecordedEvent, Rule, Snapshot, Timeline};
 use parking::{EventKey, Reason, SessionId, Source, State, Timestamp};
 
 /// The row of a vehicle.
@@ -12,7 +12,7 @@ use parking::{EventKey, Reason, SessionId, Source, State, Timestamp};
 pub(super) struct StoredVehicle {
     pub(super) number: i64,
     pub(super) lot_number: i64,
-    pub(super) base: Base,
+    pub(super) base: ExpectedVersion,
     pub(super) timeline: Timeline,
     /// The numbers of the timeline's events, in the same order.
     pub(super) event_numbers: Vec<i64>,
@@ -25,7 +25,7 @@ pub(super) struct StoredVehicle {
 impl StoredVehicle {
     /// Creates a vehicle that is not in the ledger yet.
     pub(super) fn new(number: i64, lot_number: i64) -> Self {
-        let (base, timeline) = (Base::default(), Timeline::default());
+        let (base, timeline) = (ExpectedVersion::default(), Timeline::default());
         Self { number, lot_number, base, timeline, event_numbers: Vec::new(), last_event: None, listed_after: None }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use matching::{Applied, Base, Flags, RecordedEvent, SessionChange, Timeline, Unit};
+use matching::{Applied, ExpectedVersion, Flags, RecordedEvent, SessionChange, Timeline, Unit};
 use parking::{Direction, EventKey, SessionId, Source, State, Timestamp};
 
 use super::Error;
@@ -80,7 +80,7 @@ impl<'a> UnitWriter<'_, 'a> {
         if is_frequent && row.listed_after.is_none() {
             row.listed_after = row.last_event;
         }
-        row.base = Base { version, digest: unit.timeline.digest() };
+        row.base = ExpectedVersion { version, digest: unit.timeline.digest() };
         let mut numbers = EventNumbers {
             new: Vec::with_capacity(unit.events.len()),
             before: std::mem::replace(&mut row.timeline, unit.timeline.clone()),

@@ -30,6 +30,6 @@ pub mod timeline;
 pub use canonical::{Stay, for_each_stay};
 pub use explanation::{Cause, Explanation, Passage, explain, explain_unread};
 pub use limits::Limits;
-pub use record::{Applied, Base, Due, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
+pub use record::{Applied, Due, ExpectedVersion, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
 pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step};
 pub use timeline::{Flags, Timeline, TimelineEvent};

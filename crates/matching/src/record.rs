@@ -14,7 +14,7 @@ use crate::timeline::{Flags, Timeline};
 
 /// The expected version of a vehicle, which the ledger compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Base {
+pub struct ExpectedVersion {
     /// Incremented by each recorded unit; 0 for a vehicle that the ledger does not know.
     pub version: u64,
     /// The digest of the stored timeline; 0 at version 0.
@@ -27,7 +27,7 @@ pub struct Base {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The version in the ledger.
-    pub base: Base,
+    pub base: ExpectedVersion,
     /// Its recent events.
     pub timeline: Timeline,
 }
@@ -89,7 +89,7 @@ pub struct Unit {
     pub vehicle: Vehicle,
     /// The expected version. `None` for an unread plate: each of its events is a session of its own, with one entry
     /// in `changes`, and the ledger skips those that it has.
-    pub base: Option<Base>,
+    pub base: Option<ExpectedVersion>,
     /// The timeline after the changes.
     pub timeline: Timeline,
     /// The events that are new to the ledger.
@@ -120,7 +120,7 @@ impl Unit {
 
     /// The snapshot after the unit is recorded.
     pub fn next_snapshot(&self) -> Snapshot {
-        let base = Base { version: self.next_version(), digest: self.timeline.digest() };
+        let base = ExpectedVersion { version: self.next_version(), digest: self.timeline.digest() };
         Snapshot { base, timeline: self.timeline.clone() }
     }
 }

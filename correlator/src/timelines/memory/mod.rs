@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use matching::{Base, Snapshot};
+use matching::{ExpectedVersion, Snapshot};
 use parking::Vehicle;
 use prometheus::IntGauge;
 use service_kit::metrics::{Error, Registry, gauge};
@@ -97,6 +97,6 @@ impl Timelines for Memory {
 }
 
 fn snapshot(kept: Kept) -> Snapshot {
-    let base = Base { version: kept.version, digest: kept.timeline.digest() };
+    let base = ExpectedVersion { version: kept.version, digest: kept.timeline.digest() };
     Snapshot { base, timeline: kept.timeline }
 }

@@ -1,6 +1,6 @@
 //! Units are recorded atomically, and only if the vehicle has not changed since the decision.
 
-use matching::{Applied, Base, Outcome, Rule, Snapshot, unread_unit};
+use matching::{Applied, ExpectedVersion, Outcome, Rule, Snapshot, unread_unit};
 use matching::{Flags, RecordedEvent};
 use parking::{Direction, GateId, SessionId, Source, State};
 
@@ -82,7 +82,7 @@ async fn a_lost_comparison_returns_the_newer_snapshot_and_changes_nothing(store:
     let before = Everything::of(&player, &car).await;
     let unit = player.decide(&car, stale, &[exit(&car, 5)]).await;
     let mut of_other_content = unit.clone();
-    of_other_content.base = Some(Base { digest: 1, ..before.snapshot.base });
+    of_other_content.base = Some(ExpectedVersion { digest: 1, ..before.snapshot.base });
 
     assert_eq!(player.record_one(unit, NOW).await, Outcome::Lost(before.snapshot.clone()));
     assert_eq!(player.record_one(of_other_content, NOW).await, Outcome::Lost(before.snapshot.clone()));
@@ -164,7 +164,7 @@ async fn an_event_of_an_unread_plate_is_recorded_once(store: Store) {
     assert_eq!(player.sessions(of_plate).await.len(), 3);
     assert_eq!(
         player.load(&unread, None).await,
-        Snapshot { base: Base { version: 3, digest: 0 }, ..Snapshot::default() }
+        Snapshot { base: ExpectedVersion { version: 3, digest: 0 }, ..Snapshot::default() }
     );
     let lot = LotRow { id: unread.lot.clone(), inside: 0, time: Some(minute(6)) };
     assert_eq!(player.ledger.lots().await, Ok(vec![lot]));

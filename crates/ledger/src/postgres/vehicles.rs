@@ -1,7 +1,7 @@
 //! Reads vehicles with their timelines and the chain of their events.
 
 use deadpool_postgres::GenericClient;
-use matching::{Base, Flags, Limits, Snapshot};
+use matching::{ExpectedVersion, Flags, Limits, Snapshot};
 use parking::{Timestamp, Vehicle};
 use tokio_postgres::Row;
 
@@ -69,7 +69,7 @@ pub(super) fn stored_vehicle(row: &Row) -> Result<StoredVehicle, Failure> {
     Ok(StoredVehicle {
         number: row.try_get(0)?,
         lot_number: row.try_get(1)?,
-        base: Base { version: encoding::count(row.try_get(2)?)?, digest: digest.cast_unsigned() },
+        base: ExpectedVersion { version: encoding::count(row.try_get(2)?)?, digest: digest.cast_unsigned() },
         timeline,
         event_numbers,
         last_event: row.try_get(4)?,

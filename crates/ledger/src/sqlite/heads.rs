@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use matching::Base;
+use matching::ExpectedVersion;
 use parking::Vehicle;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -71,7 +71,7 @@ impl Head {
     pub(super) fn state(&self) -> Result<StoredVehicle, Error> {
         let Self { number, lot_number, version, digest, last_event, listed_after, .. } = *self;
         let (timeline, event_numbers) = encoding::read_timeline(&self.timeline)?;
-        let base = Base { version, digest };
+        let base = ExpectedVersion { version, digest };
         Ok(StoredVehicle { number, lot_number, base, timeline, event_numbers, last_event, listed_after })
     }
 

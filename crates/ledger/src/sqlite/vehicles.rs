@@ -1,6 +1,6 @@
 //! Reads vehicles, their timelines, and the chain of their events.
 
-use matching::{Base, Flags, Limits, Snapshot};
+use matching::{ExpectedVersion, Flags, Limits, Snapshot};
 use parking::{LotId, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
@@ -139,7 +139,7 @@ fn stored_vehicle(row: &Row<'_>) -> Result<StoredVehicle, Error> {
     Ok(StoredVehicle {
         number: row.get(0)?,
         lot_number: row.get(1)?,
-        base: Base { version: encoding::count(row.get(2)?)?, digest: digest.cast_unsigned() },
+        base: ExpectedVersion { version: encoding::count(row.get(2)?)?, digest: digest.cast_unsigned() },
         timeline,
         event_numbers,
         last_event: row.get(4)?,

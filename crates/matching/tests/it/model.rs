@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use matching::{Base, Flags, Limits, Rule, SessionChange, Snapshot, Timeline, TimelineEvent};
+use matching::{ExpectedVersion, Flags, Limits, Rule, SessionChange, Snapshot, Timeline, TimelineEvent};
 use parking::{Direction, EventKey, LotId, Plate, Reason, SessionId, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
@@ -71,8 +71,10 @@ impl Ledger {
         self.matched += decision.first_matched;
         self.unmatched += decision.first_unmatched;
         let version = self.snapshot.base.version + u64::try_from(decision.new_events.len()).unwrap().max(1);
-        self.snapshot =
-            Snapshot { base: Base { version, digest: decision.timeline.digest() }, timeline: decision.timeline };
+        self.snapshot = Snapshot {
+            base: ExpectedVersion { version, digest: decision.timeline.digest() },
+            timeline: decision.timeline,
+        };
         decision.changes.into_vec()
     }
 

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::HeaderMap as Headers;
 use axum::response::{IntoResponse, Response as Answer};
 use axum::routing::{get, post};
-use matching::{Applied, Base, Timeline};
+use matching::{Applied, ExpectedVersion, Timeline};
 use parking::{LotId, Plate, Rules, Vehicle};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ fn unit(number: u64) -> Unit {
     let plate = Plate::from_read(&format!("A{number}")).unwrap();
     Unit {
         vehicle: Vehicle { lot: LotId::default(), plate },
-        base: Some(Base { version: number, digest: 0 }),
+        base: Some(ExpectedVersion { version: number, digest: 0 }),
         timeline: Timeline::default(),
         events: Vec::new(),
         flags: Vec::new(),
