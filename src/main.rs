@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use dwell::commands::{completions, dlq, doctor, explain, export, gate, publish, replay, tail, verify};
+use dwell::commands::{
+    completions, dlq, doctor, explain, export, gate, publish, replay, score, simulate, tail, verify,
+};
 use dwell::pipeline;
 use dwell::terminal::output;
 use service_kit::{Role, ServiceContext};
@@ -14,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   dwell                                          the whole pipeline in this process, nothing installed
   dwell replay events.ndjson.gz --sessions out.csv   correlate a file offline
+  dwell simulate --events events.ndjson --truth truth.csv    traffic with misread plates; dwell score judges sessions
   dwell publish events.ndjson --amqp-url amqp://guest:guest@127.0.0.1:5672
   dwell export --api http://127.0.0.1:5000 --sessions out.csv --settled
   dwell explain ea90a8f0-d66b-429e-aa8a-c4ba05805975     why did this exit not match?
@@ -43,6 +46,8 @@ fn cli() -> Command {
             verify::command(),
             dlq::command(),
             gate::command(),
+            simulate::command(),
+            score::command(),
             completions::command(),
         ])
         .subcommands(doctor::commands());
@@ -63,6 +68,8 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("verify", matches)) => verify::run(matches, &settings, &context).await,
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("gate", matches)) => gate::run(matches, &settings, &context).await,
+        Some(("simulate", matches)) => simulate::run(matches, &settings, &context).await,
+        Some(("score", matches)) => Ok(score::run(matches)?),
         Some(("dlq", matches)) => dlq::run(matches, &settings, &context).await,
         _ => pipeline::run(settings, context).await,
     };

@@ -8,7 +8,7 @@ use settings::ALL;
 /// What a person scrolls through at most; the whole pipeline reads every setting and has more.
 const LINES_MAX: usize = 60;
 /// Each command, a setting that it reads, if it shows any, and one that it does not.
-const COMMANDS: [(&str, &[&str], &str, &str); 21] = [
+const COMMANDS: [(&str, &[&str], &str, &str); 23] = [
     ("dwell", &["replay"], "--max-stay", "--amqp-url"),
     ("dwell", &["publish"], "--amqp-url", "--hold"),
     ("dwell", &["export"], "--summary-api-url", "--hold"),
@@ -21,6 +21,8 @@ const COMMANDS: [(&str, &[&str], &str, &str); 21] = [
     ("dwell", &["gate"], "--lots", "--hold"),
     ("dwell", &["gate", "test"], "--content-type", "--hold"),
     ("dwell", &["gate", "listen"], "--address", "--hold"),
+    ("dwell", &["simulate"], "--lost-exit-share", "--stranger-share"),
+    ("dwell", &["score"], "--mistakes", "--stranger-share"),
     ("dwell", &["completions"], "", "--stranger-share"),
     ("dwell", &["validate"], "", "--stranger-share"),
     ("dwell", &["doctor"], "", "--stranger-share"),

@@ -33,6 +33,7 @@ mod readme;
 mod refused_updates;
 mod replay_is_exact;
 mod silent_correlators;
+mod simulates_and_scores;
 mod support;
 mod tail;
 mod traces;

@@ -13,5 +13,7 @@ pub mod gate;
 pub mod publish;
 mod queues;
 pub mod replay;
+pub mod score;
+pub mod simulate;
 pub mod tail;
 pub mod verify;

@@ -48,6 +48,29 @@ impl Country {
         Self::India,
     ];
 
+    /// Its name in English.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Britain => "britain",
+            Self::Germany => "germany",
+            Self::France => "france",
+            Self::Spain => "spain",
+            Self::Italy => "italy",
+            Self::Netherlands => "netherlands",
+            Self::Poland => "poland",
+            Self::Finland => "finland",
+            Self::America => "america",
+            Self::Brazil => "brazil",
+            Self::China => "china",
+            Self::India => "india",
+        }
+    }
+
+    /// The country of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|country| country.as_str() == name)
+    }
+
     /// Whether consecutive plates differ in their last letter, and not in their number.
     fn counts_in_letters(self) -> bool {
         self == Self::Britain

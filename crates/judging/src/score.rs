@@ -2,13 +2,14 @@
 //!
 //! Recall: the share of exits whose true entry was seen that are paired with it, by equal reads or not. False: the share of
 //! exits without a seen entry that were given one by a pair of unequal reads. Wrong: the share of exits with a seen entry
-//! that were given another vehicle's. What equal reads pair wrongly is counted apart, since no likelihood is to blame.
+//! that were given another vehicle's. Precision: the share of all pairs that are right. What equal reads pair wrongly
+//! counts in the precision only, since no likelihood is to blame. A second read of a passage counts as its first.
 
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::world::Traffic;
+use crate::truth::{Truth, Visit};
 
 /// A pair that was decided.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Score {
     pub found_exactly: u32,
     /// Of those with an entry, given another vehicle's by unequal reads.
     pub wrong: u32,
+    /// Exits that are paired.
+    pub paired: u32,
     /// Exits without a seen entry.
     pub without_entry: u32,
     /// Of these, given one by unequal reads.
@@ -52,7 +55,12 @@ impl Score {
         percent(self.found, self.with_entry)
     }
 
-    /// The same by equal reads alone.
+    /// Share of pairs that are right, in per cent.
+    pub fn precision(&self) -> f64 {
+        percent(self.found, self.paired)
+    }
+
+    /// Share of exits with a seen entry that have it by equal reads, in per cent.
     pub fn exact_recall(&self) -> f64 {
         percent(self.found_exactly, self.with_entry)
     }
@@ -75,6 +83,7 @@ impl Score {
             found: self.found + other.found,
             found_exactly: self.found_exactly + other.found_exactly,
             wrong: self.wrong + other.wrong,
+            paired: self.paired + other.paired,
             without_entry: self.without_entry + other.without_entry,
             falsely: self.falsely + other.falsely,
             dips: self.dips + other.dips,
@@ -90,10 +99,10 @@ fn percent(part: u32, of: u32) -> f64 {
 }
 
 /// The visits of entries and of exits. A second read of a passage counts as its first.
-fn visits(traffic: &Traffic) -> [BTreeMap<Uuid, usize>; 2] {
+pub(crate) fn visits(truth: &Truth) -> [BTreeMap<Uuid, usize>; 2] {
     let mut visit_of_entry = BTreeMap::new();
     let mut visit_of_exit = BTreeMap::new();
-    for (number, visit) in traffic.visits.iter().enumerate() {
+    for (number, visit) in truth.visits.iter().enumerate() {
         visit_of_entry.extend(visit.entry.map(|id| (id, number)));
         visit_of_exit.extend(visit.exit.map(|id| (id, number)));
         for id in &visit.re_reads {
@@ -103,74 +112,62 @@ fn visits(traffic: &Traffic) -> [BTreeMap<Uuid, usize>; 2] {
     [visit_of_entry, visit_of_exit]
 }
 
-/// Scores pairs against the truth.
-pub fn score(traffic: &Traffic, pairs: &[Paired]) -> Score {
-    let [visit_of_entry, visit_of_exit] = visits(traffic);
+/// An exit that is judged, with the pair that it has.
+#[derive(Debug)]
+pub(crate) struct JudgedExit<'a> {
+    pub visit: &'a Visit,
+    pub exit: Uuid,
+    pub pair: Option<&'a Paired>,
+    /// It has the entry of its stay.
+    pub is_own: bool,
+    /// Its entry is not one of its vehicle.
+    pub is_other: bool,
+}
+
+pub(crate) fn judged_exits<'a>(truth: &'a Truth, pairs: &'a [Paired]) -> Vec<JudgedExit<'a>> {
+    let [visit_of_entry, visit_of_exit] = visits(truth);
     let by_exit: BTreeMap<Uuid, &Paired> = pairs.iter().map(|pair| (pair.exit, pair)).collect();
-    let mut score = Score::default();
-    for (exit, number) in &visit_of_exit {
-        let visit = &traffic.visits[*number];
-        if visit.left < traffic.judged_from {
-            continue;
-        }
-        let pair = by_exit.get(exit);
+    let judged = visit_of_exit.iter().filter(|(_, number)| truth.visits[**number].left >= truth.judged_from);
+    let with_pair = judged.map(|(exit, number)| {
+        let visit = &truth.visits[*number];
+        let pair = std::iter::once(exit).chain(&visit.re_reads).find_map(|id| by_exit.get(id)).copied();
         let given = pair.and_then(|pair| visit_of_entry.get(&pair.entry));
-        let is_own = given == Some(number);
+        let is_other = given.is_none_or(|given| truth.visits[*given].plate != visit.plate);
+        JudgedExit { visit, exit: *exit, pair, is_own: given == Some(number), is_other }
+    });
+    with_pair.collect()
+}
+
+/// Scores pairs against the truth.
+pub fn score(truth: &Truth, pairs: &[Paired]) -> Score {
+    let mut score = Score::default();
+    for judged in judged_exits(truth, pairs) {
+        score.add(&judged);
+    }
+    score
+}
+
+impl Score {
+    fn add(&mut self, judged: &JudgedExit<'_>) {
+        let JudgedExit { visit, pair, is_own, is_other, .. } = judged;
         let is_unequal = pair.is_some_and(|pair| pair.probability.is_some());
-        let is_other = given.is_none_or(|given| traffic.visits[*given].plate != visit.plate);
-        let mut count = |is_so: bool, counter: fn(&mut Score) -> &mut u32| *counter(&mut score) += u32::from(is_so);
+        let mut count = |is_so: bool, counter: fn(&mut Self) -> &mut u32| *counter(self) += u32::from(is_so);
         if visit.entry.is_some() {
             count(true, |score| &mut score.with_entry);
-            count(is_own, |score| &mut score.found);
-            count(is_own && !is_unequal, |score| &mut score.found_exactly);
-            count(pair.is_some() && is_unequal && is_other, |score| &mut score.wrong);
+            count(*is_own, |score| &mut score.found);
+            count(*is_own && !is_unequal, |score| &mut score.found_exactly);
+            count(is_unequal && *is_other, |score| &mut score.wrong);
         } else {
             count(true, |score| &mut score.without_entry);
             count(is_unequal, |score| &mut score.falsely);
             count(pair.is_some() && !is_unequal, |score| &mut score.dips);
         }
+        count(pair.is_some(), |score| &mut score.paired);
         count(is_unequal, |score| &mut score.unequal);
         count(is_unequal && !is_own, |score| &mut score.bad);
-        score.expected_bad += pair.and_then(|pair| pair.probability).map_or(0.0, |probability| 1.0 - probability);
-    }
-    score
-}
-
-/// Share of the exact matches that are looked at for double dips: the most doubtful ones.
-const MOST_DOUBTFUL: f64 = 0.03;
-
-/// Double dips among exact matches: the exit of another stay of the same vehicle than the entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Dips {
-    /// All of them.
-    pub all: u32,
-    /// Of these, inside the 3 % most doubtful exact matches.
-    pub caught: u32,
-}
-
-impl Dips {
-    /// The sum of both.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Self {
-        Self { all: self.all + other.all, caught: self.caught + other.caught }
+        self.expected_bad += pair.and_then(|pair| pair.probability).map_or(0.0, |probability| 1.0 - probability);
     }
 }
 
-/// Counts double dips among exact matches (entry, exit, doubt) whose exits are judged.
-pub fn dips(traffic: &Traffic, exact: &[(Uuid, Uuid, f64)]) -> Dips {
-    let [visit_of_entry, visit_of_exit] = visits(traffic);
-    let judged = |(entry, exit, doubt): &(Uuid, Uuid, f64)| {
-        let exit = visit_of_exit.get(exit).filter(|exit| traffic.visits[**exit].left >= traffic.judged_from)?;
-        Some((*doubt, visit_of_entry.get(entry) != Some(exit)))
-    };
-    let mut ranked: Vec<(f64, bool)> = exact.iter().filter_map(judged).collect();
-    ranked.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let count = |ranked: &[(f64, bool)]| {
-        let dips = ranked.iter().filter(|(_, is_dip)| *is_dip).count();
-        u32::try_from(dips).expect("a simulation has fewer than four thousand million stays")
-    };
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share of a count")]
-    #[expect(clippy::cast_sign_loss, reason = "a share of a count")]
-    let looked_at = (ranked.len() as f64 * MOST_DOUBTFUL) as usize;
-    Dips { all: count(&ranked), caught: count(&ranked[..looked_at]) }
-}
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use parking::{Direction, EventKey, Plate, Timestamp};
-use uuid::Uuid;
 
 use crate::camera::{self, Camera, Certainty, Errors};
 use crate::plates::{Country, Plates};
 use crate::rng::DeterministicRng;
 use crate::stays::Stays;
+use crate::truth::{Truth, Visit};
 
 /// What traffic is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,32 +73,13 @@ pub struct Report {
     pub is_re_read: bool,
 }
 
-/// One stay as it was.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Visit {
-    /// The true plate.
-    pub plate: String,
-    /// When it came.
-    pub entered: Timestamp,
-    /// When it left.
-    pub left: Timestamp,
-    /// Its entry, when that was read.
-    pub entry: Option<Uuid>,
-    /// Its exit, when that was read.
-    pub exit: Option<Uuid>,
-    /// Second reads of its passages.
-    pub re_reads: Vec<Uuid>,
-}
-
 /// What the gates reported, and what was true.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Traffic {
     /// In order of time.
     pub reports: Vec<Report>,
-    /// In order of arrival.
-    pub visits: Vec<Visit>,
-    /// Exits from here on are judged.
-    pub judged_from: Timestamp,
+    /// The stays in order of arrival.
+    pub truth: Truth,
 }
 
 struct Vehicle {
@@ -117,8 +98,7 @@ struct Population {
 impl World {
     /// The traffic of this world.
     pub fn traffic(&self, stays: &Stays) -> Traffic {
-        // Fewer are inside in the first days; the peak hours have more exits. Found by trial.
-        let a_day = f64::from(self.inside) / (stays.mean_days() * (1.0 - self.lost_entries)) / self.fullness(stays);
+        let a_day = self.arrivals_a_day(stays);
         let mut rng = DeterministicRng::new(self.seed, 1);
         let home = Plates::new(self.country, &mut rng);
         let abroad: Vec<Plates> = Country::ALL.iter().map(|country| Plates::new(*country, &mut rng)).collect();
@@ -138,8 +118,8 @@ impl World {
             }
         }
         arrivals.sort_unstable();
-        let mut traffic =
-            Traffic { judged_from: at(START_MS + i64::from(self.warm_up_days) * DAY_MS), ..Traffic::default() };
+        let judged_from = at(START_MS + i64::from(self.warm_up_days) * DAY_MS);
+        let mut traffic = Traffic { truth: Truth { judged_from, visits: Vec::new() }, reports: Vec::new() };
         let end = START_MS + i64::from(self.days) * DAY_MS;
         let mut busy_until = BTreeMap::new();
         for (entered, length) in arrivals {
@@ -150,6 +130,12 @@ impl World {
         }
         traffic.reports.sort_by_key(|report| report.key);
         traffic
+    }
+
+    /// Arrivals a day that lead to the vehicles inside.
+    pub fn arrivals_a_day(&self, stays: &Stays) -> f64 {
+        // Fewer are inside in the first days; the peak hours have more exits. Found by trial.
+        f64::from(self.inside) / (stays.mean_days() * (1.0 - self.lost_entries)) / self.fullness(stays)
     }
 
     /// How many are inside at an exit of the judged days, relative to what arrivals and mean stay say.
@@ -174,7 +160,7 @@ impl World {
             }
             inside += f64::from(change);
         }
-        sum / exits / (2_000.0 * stays.mean_days())
+        if exits > 0.0 { sum / exits / (2_000.0 * stays.mean_days()) } else { 1.0 }
     }
 
     fn visit(
@@ -225,7 +211,7 @@ impl World {
             }
             traffic.reports.push(first);
         }
-        traffic.visits.push(visit);
+        traffic.truth.visits.push(visit);
     }
 
     fn report(

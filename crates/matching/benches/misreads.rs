@@ -146,12 +146,12 @@ fn judge(traffic: &Traffic) -> Judged {
     let exact =
         lot.exact.iter().map(|exact| Paired { entry: exact.entry.key.id, exit: exact.exit.key.id, probability: None });
     let pairs: Vec<Paired> = unequal.chain(exact).collect();
-    if traffic.visits.iter().any(|visit| !visit.re_reads.is_empty()) {
+    if traffic.truth.visits.iter().any(|visit| !visit.re_reads.is_empty()) {
         ghosts(traffic, &lot, &decisions);
     }
     let doubtful: Vec<_> =
         lot.exact.iter().map(|exact| (exact.entry.key.id, exact.exit.key.id, weigher.double_dip(exact))).collect();
-    Judged { score: score(traffic, &pairs), dips: dips(traffic, &doubtful), tau, micros }
+    Judged { score: score(&traffic.truth, &pairs), dips: dips(&traffic.truth, &doubtful), tau, micros }
 }
 
 /// The time that this number of entries without an exit costs: for the index, and for each unmatched exit.
@@ -238,7 +238,7 @@ fn stays() -> Stays {
 /// Prints how many passages that were read twice leave a ghost, and how many distinct vehicles were merged.
 fn ghosts(traffic: &Traffic, lot: &Lot, decisions: &Decisions) {
     let mut visit_of = BTreeMap::new();
-    for (number, visit) in traffic.visits.iter().enumerate() {
+    for (number, visit) in traffic.truth.visits.iter().enumerate() {
         let reads = visit.entry.iter().chain(&visit.exit).chain(&visit.re_reads);
         visit_of.extend(reads.map(|id| (*id, number)));
     }
@@ -253,9 +253,9 @@ fn ghosts(traffic: &Traffic, lot: &Lot, decisions: &Decisions) {
         .map(|re_read| (re_read.read.key.id, re_read.of.key.id))
         .collect();
     let anchors: BTreeSet<&Uuid> = marked.values().collect();
-    let is_judged = |id: &Uuid| traffic.visits[visit_of[id]].left >= traffic.judged_from;
+    let is_judged = |id: &Uuid| traffic.truth.visits[visit_of[id]].left >= traffic.truth.judged_from;
     let re_reads: Vec<&Uuid> =
-        traffic.visits.iter().flat_map(|visit| &visit.re_reads).filter(|id| is_judged(id)).collect();
+        traffic.truth.visits.iter().flat_map(|visit| &visit.re_reads).filter(|id| is_judged(id)).collect();
     // Marking either read of the passage leaves one.
     let is_ghost = |id: &&&Uuid| {
         alone.contains(**id) && !matched.contains(**id) && !marked.contains_key(**id) && !anchors.contains(**id)
