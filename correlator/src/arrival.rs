@@ -125,7 +125,7 @@ pub(crate) fn read(
     let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
     arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
     arrivals.extend(elements.into_iter().map(|element| {
-        let event = element.event.map(|ParsedEvent { event, dropped }| {
+        let event = element.event.map(|ParsedEvent { event, dropped, .. }| {
             count_dropped(dropped);
             event
         });

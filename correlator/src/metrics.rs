@@ -156,11 +156,12 @@ mod tests {
     fn members_that_were_dropped_are_counted_by_name() {
         let metrics = Metrics::new(&Registry::new()).unwrap();
 
-        metrics.dropped(Dropped { gate_id: true, confidence: true });
-        metrics.dropped(Dropped { gate_id: false, confidence: true });
+        metrics.dropped(Dropped { gate_id: true, confidence: true, ..Dropped::default() });
+        metrics.dropped(Dropped { confidence: true, candidates: true, ..Dropped::default() });
         metrics.dropped(Dropped::default());
 
         let counted = Dropped::MEMBERS.map(|member| metrics.dropped.with_label_values(&[member]).get());
-        assert_eq!((Dropped::MEMBERS, counted), (["gate_id", "confidence"], [1, 2]));
+        assert_eq!(Dropped::MEMBERS, ["gate_id", "confidence", "character_confidences", "candidates"]);
+        assert_eq!(counted, [1, 2, 0, 1]);
     }
 }

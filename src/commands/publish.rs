@@ -17,7 +17,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use event_files::{Item, Observer, RefusedLines, Verdict, atomic_file};
 use parking::Direction;
 use parking::readable::counted;
-use parking::wire::{MAX_EVENTS_OF_MESSAGE, write_event};
+use parking::wire::{MAX_EVENTS_OF_MESSAGE, write_event_with};
 use service_kit::ServiceContext;
 use service_kit::traces::Traces;
 use settings::Settings;
@@ -218,7 +218,7 @@ fn read_events(
     let mut written = Vec::new();
     let observer: Arc<dyn Observer> = Arc::new(confirms.clone());
     event_files::read(files, &observer, &mut |item| match item {
-        Item::Event { event, json } => {
+        Item::Event { event, certainty, json } => {
             events += 1;
             confirms.read();
             let packer = match event.key.direction {
@@ -227,7 +227,7 @@ fn read_events(
             };
             packer.add(json.unwrap_or_else(|| {
                 written.clear();
-                write_event(&event, &mut written);
+                write_event_with(&event, certainty.as_deref(), &mut written);
                 &written
             }))
         }

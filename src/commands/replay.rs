@@ -32,8 +32,9 @@ Examples:
 
 const AFTER: &str = "\
 An event is a JSON object (on a line of its own, on several, or in an array), or a CSV record below a header with the
-same members: id, vehicle_plate, entry_date_time or exit_date_time, and if known lot_id, gate_id, confidence. Equal
-events count once, and the order of events and files does not matter. The rows are in the order of their session_id.
+same members: id, vehicle_plate, entry_date_time or exit_date_time, and if known lot_id, gate_id, confidence,
+character_confidences, candidates. Equal events count once, and the order of events and files does not matter. The rows
+are in the order of their session_id.
 docs/files.md has the details.
 
 --misreads matches what cameras misread: a pair of different plates counts when it is right with a probability of at

@@ -12,8 +12,8 @@ use judging::camera::Errors;
 use judging::plates::Country;
 use judging::{Report, Stays, TableError, Traffic, Truth, World, truth};
 use parking::readable::counted;
-use parking::wire::write_event;
-use parking::{GateEvent, GateId, LotId, Vehicle};
+use parking::wire::write_event_with;
+use parking::{Candidate, Certainty, GateEvent, GateId, LotId, Plate, Vehicle};
 use service_kit::ServiceContext;
 use settings::{LOST_ENTRY_SHARE, LOST_EXIT_SHARE, OF_COMMANDS, SEED, Settings};
 
@@ -30,6 +30,7 @@ const MISREAD_SHARE: &str = "misread-share";
 const LOOK_ALIKE_SHARE: &str = "look-alike-share";
 const CUT_SHARE: &str = "cut-share";
 const DIRTY_LENSES: &str = "dirty-lenses";
+const CONFIDENCES: &str = "confidences";
 const RE_READ_SHARE: &str = "re-read-share";
 /// All traffic is kept in memory, some hundred bytes a stay.
 const STAYS_MAX: f64 = 5_000_000.0;
@@ -130,6 +131,10 @@ pub fn command() -> Command {
                 .long(DIRTY_LENSES)
                 .action(ArgAction::SetTrue)
                 .help("Every second camera reads one letter wrong nine times in ten"),
+            Arg::new(CONFIDENCES)
+                .long(CONFIDENCES)
+                .action(ArgAction::SetTrue)
+                .help("Cameras give confidences of each character, and other candidates"),
         ]);
     settings::reading(command, &[&[&SEED, &LOST_ENTRY_SHARE, &LOST_EXIT_SHARE], OF_COMMANDS])
 }
@@ -191,7 +196,7 @@ fn read(matches: &ArgMatches, settings: &Settings) -> Result<Job, Error> {
             cut: share(CUT_SHARE),
             dirty: matches.get_flag(DIRTY_LENSES),
         },
-        certain: false,
+        certain: matches.get_flag(CONFIDENCES),
         re_read: share(RE_READ_SHARE),
         lost_entries: settings.share(&LOST_ENTRY_SHARE)?,
         lost_exits: settings.share(&LOST_EXIT_SHARE)?,
@@ -216,7 +221,7 @@ impl Job {
         let (events, truth) = (AtomicFile::create(&self.events)?, AtomicFile::create(&self.truth)?);
         let Traffic { reports, truth: stays } = self.world.traffic(&stays);
         write_lines(events, &[], &reports, |report, text| {
-            write_event(&event(&self.lot, report), text);
+            write_event_with(&event(&self.lot, report), Some(&certainty(report)), text);
             text.push(b'\n');
         })?;
         write_lines(truth, truth::HEADER.as_bytes(), &stays.visits, |visit, text| {
@@ -252,6 +257,14 @@ fn event(lot: &LotId, report: &Report) -> GateEvent {
         plate_as_read: report.plate.as_str().into(),
         gate: GateId::parse(&report.gate).ok(),
         confidence: None,
+    }
+}
+
+fn certainty(report: &Report) -> Certainty {
+    let candidate = |text: &String| Plate::named(text).ok().map(|plate| Candidate { plate, confidence: None });
+    Certainty {
+        characters: report.certainty.letters.clone(),
+        candidates: report.certainty.candidates.iter().filter_map(candidate).collect(),
     }
 }
 

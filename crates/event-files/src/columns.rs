@@ -18,9 +18,18 @@ enum Member {
     LotId,
     GateId,
     Confidence,
+    CharacterConfidences,
+    Candidates,
 }
 
-const MEMBERS: [(&str, Member); 7] = [
+impl Member {
+    /// Whether an event is taken without it when it can't be used.
+    fn is_optional(self) -> bool {
+        matches!(self, Self::GateId | Self::Confidence | Self::CharacterConfidences | Self::Candidates)
+    }
+}
+
+const MEMBERS: [(&str, Member); 9] = [
     ("id", Member::Id),
     ("vehicle_plate", Member::VehiclePlate),
     ("entry_date_time", Member::EntryDateTime),
@@ -28,6 +37,8 @@ const MEMBERS: [(&str, Member); 7] = [
     ("lot_id", Member::LotId),
     ("gate_id", Member::GateId),
     ("confidence", Member::Confidence),
+    ("character_confidences", Member::CharacterConfidences),
+    ("candidates", Member::Candidates),
 ];
 
 /// Texts that programs write into an empty field. In a plate they are kept: an unread plate is an event too.
@@ -36,7 +47,7 @@ const EMPTY_TEXTS: [&[u8]; 6] = [b"NULL", b"null", b"\\N", b"None", b"NaN", b"Na
 /// Those of them whose letters could be a plate. There they become the empty text, or two of them would be a stay.
 const NO_PLATE_TEXTS: [&[u8]; 2] = [b"\\N", b"NaT"];
 
-/// Invalid gate and confidence: an optional member never costs an event.
+/// An invalid value of an optional member, which never costs an event.
 const INVALID_TEXT: Cow<'static, str> = Cow::Borrowed("");
 
 /// The separators of tables that are not CSV, and their names.
@@ -111,7 +122,7 @@ impl Columns {
             }
             let text = match field.text(record) {
                 _ if *member == Member::VehiclePlate && NO_PLATE_TEXTS.contains(&written) => Some(Cow::Borrowed("")),
-                None if matches!(member, Member::GateId | Member::Confidence) => Some(INVALID_TEXT),
+                None if member.is_optional() => Some(INVALID_TEXT),
                 None => return Err(Refusal::new(name, "is not UTF-8")),
                 text => text,
             };
@@ -123,6 +134,8 @@ impl Columns {
                 Member::LotId => members.lot_id = text,
                 Member::GateId => members.gate_id = text,
                 Member::Confidence => members.confidence = text,
+                Member::CharacterConfidences => members.character_confidences = text,
+                Member::Candidates => members.candidates = text,
             }
         }
         members.check()

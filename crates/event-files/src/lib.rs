@@ -32,7 +32,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking::{GateEvent, Refusal};
+use parking::{Certainty, GateEvent, Refusal};
 
 pub use observer::Observer;
 pub use parallel::{Seen, read_in_parallel};
@@ -154,6 +154,8 @@ pub enum Item<'a> {
     Event {
         /// The event.
         event: GateEvent,
+        /// What its camera says of its certainty beyond the confidence.
+        certainty: Option<Box<Certainty>>,
         /// Its original JSON text; `None` in a CSV file.
         json: Option<&'a [u8]>,
     },

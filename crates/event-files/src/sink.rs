@@ -25,8 +25,9 @@ impl<F: FnMut(Item<'_>) -> ControlFlow<()>> Sink<F> {
 
     pub(super) fn event(&mut self, parsed: ParsedEvent, json: Option<&[u8]>) -> ControlFlow<()> {
         self.account.has_items = true;
-        self.account.drop(parsed.dropped);
-        (self.visit)(Item::Event { event: parsed.event, json })
+        let ParsedEvent { event, certainty, dropped } = parsed;
+        self.account.drop(dropped);
+        (self.visit)(Item::Event { event, certainty, json })
     }
 
     pub(super) fn refuse(&mut self, refused: Refused<'_>) -> ControlFlow<()> {
@@ -44,8 +45,8 @@ pub(super) struct Account {
     pub(super) has_items: bool,
     /// Further CSV headers in a file.
     pub(super) repeated_headers: u64,
-    gate_ids: u64,
-    confidences: u64,
+    /// Events by optional member that was dropped, in the order of [`Dropped::MEMBERS`].
+    dropped: [u64; Dropped::MEMBERS.len()],
     /// Files without events, with the reasons; only the first ones.
     empty: Vec<String>,
     empty_count: u64,
@@ -53,8 +54,9 @@ pub(super) struct Account {
 
 impl Account {
     fn drop(&mut self, dropped: Dropped) {
-        self.gate_ids += u64::from(dropped.gate_id);
-        self.confidences += u64::from(dropped.confidence);
+        for (count, is_dropped) in self.dropped.iter_mut().zip(dropped.flags()) {
+            *count += u64::from(is_dropped);
+        }
     }
 
     /// Adds a file without events; `problem` is the rest of the sentence.
@@ -68,8 +70,9 @@ impl Account {
     pub(super) fn add(&mut self, other: Self) {
         self.has_items |= other.has_items;
         self.repeated_headers += other.repeated_headers;
-        self.gate_ids += other.gate_ids;
-        self.confidences += other.confidences;
+        for (sum, count) in self.dropped.iter_mut().zip(other.dropped) {
+            *sum += count;
+        }
         let room = NAMED_FILES_MAX.saturating_sub(self.empty.len());
         self.empty.extend(other.empty.into_iter().take(room));
         self.empty_count += other.empty_count;
@@ -102,9 +105,9 @@ impl Account {
     }
 
     fn passed_over(&self) -> Option<String> {
-        let of = |count, member| (count > 0).then(|| format!("{member} of {}", counted(count, "event")));
+        let counts = Dropped::MEMBERS.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
         let dropped: Vec<String> =
-            [of(self.gate_ids, "gate_id"), of(self.confidences, "confidence")].into_iter().flatten().collect();
+            counts.map(|(member, count)| format!("{member} of {}", counted(count, "event"))).collect();
         let dropped = (!dropped.is_empty())
             .then(|| format!("dropped {}, which were invalid (their events were accepted)", dropped.join(" and ")));
         let headers = self.repeated_headers;
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn what_was_passed_over_is_counted_and_told() {
         let mut account = Account { has_items: true, repeated_headers: 2, ..Account::default() };
-        account.drop(Dropped { gate_id: true, confidence: true });
+        account.drop(Dropped { gate_id: true, confidence: true, ..Dropped::default() });
         let mut sum = account.clone();
         sum.add(account);
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use parking::wire::write_event;
+use parking::wire::write_event_with;
 
 use super::*;
 use crate::observer::silent;
@@ -35,9 +35,9 @@ fn seen_of(contents: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {
     let mut seen = Vec::new();
     let read = read(&files, &silent(), &mut |item| {
         seen.push(match item {
-            Item::Event { event, json } => {
+            Item::Event { event, certainty, json } => {
                 let mut canonical = Vec::new();
-                write_event(&event, &mut canonical);
+                write_event_with(&event, certainty.as_deref(), &mut canonical);
                 if let Some(json) = json {
                     assert_eq!(parking::wire::parse_event(json).unwrap().event, event);
                 }

@@ -14,6 +14,7 @@
 //! Start reading at [`GateEvent`] and [`wire`]. Everything here is plain data: nothing waits, and only
 //! [`SystemClock`] looks at a clock. Deciding which exit belongs to which entry is the crate `matching`'s.
 
+mod certainty;
 mod clock;
 mod event;
 mod lot;
@@ -29,6 +30,7 @@ pub mod text_file;
 mod time;
 pub mod wire;
 
+pub use certainty::{Candidate, Certainty};
 pub use clock::{AHEAD_MAX_MS, Clock, ManualClock, SystemClock};
 pub use event::{Direction, EventKey, GateEvent, Vehicle};
 pub use lot::{GateId, LotId};

@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::refusal::told;
-use crate::{Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Timestamp, Vehicle};
+use crate::{Candidate, Certainty, Direction, EventKey, GateEvent, GateId, LotId, Plate, Refusal, Timestamp, Vehicle};
 
+mod certainty;
 mod dropped;
 mod elements;
 mod fast_path;
@@ -45,6 +46,10 @@ pub struct Members<'a> {
     pub gate_id: Option<Cow<'a, str>>,
     /// A number from 0 to 1; dropped when it is none.
     pub confidence: Option<Cow<'a, str>>,
+    /// A JSON array of numbers from 0 to 1, one a character; dropped when it is none.
+    pub character_confidences: Option<Cow<'a, str>>,
+    /// A JSON array of objects with a `plate` and perhaps a `confidence`; those that are none are dropped.
+    pub candidates: Option<Cow<'a, str>>,
 }
 
 /// A gate event and the optional members that it had to be taken without.
@@ -52,6 +57,8 @@ pub struct Members<'a> {
 pub struct ParsedEvent {
     /// The event.
     pub event: GateEvent,
+    /// What its camera says of its certainty beyond the confidence.
+    pub certainty: Option<Box<Certainty>>,
     /// What could not be used.
     pub dropped: Dropped,
 }
@@ -70,6 +77,7 @@ impl Members<'_> {
         let mut dropped = Dropped::default();
         let gate = usable(self.gate_id.as_ref(), GateId::parse, &mut dropped.gate_id);
         let confidence = usable(self.confidence.as_ref(), check_confidence, &mut dropped.confidence);
+        let certainty = self.certainty(&plate, plate_as_read, &mut dropped);
         let event = GateEvent {
             vehicle: Vehicle { lot, plate },
             key: EventKey { time, direction, id },
@@ -77,7 +85,7 @@ impl Members<'_> {
             gate,
             confidence,
         };
-        Ok(ParsedEvent { event, dropped })
+        Ok(ParsedEvent { event, certainty, dropped })
     }
 
     fn lot(&self) -> Result<LotId, Refusal> {
@@ -186,7 +194,8 @@ pub fn without_byte_order_mark(mut text: &[u8]) -> &[u8] {
 /// # Errors
 /// The member that is wrong, and why; `body` when it is no JSON object.
 pub fn parse_event(json: &[u8]) -> Result<ParsedEvent, Refusal> {
-    let whole = |event: PlainEvent<'_>| ParsedEvent { event: event.into_event(), dropped: Dropped::default() };
+    let whole =
+        |event: PlainEvent<'_>| ParsedEvent { event: event.into_event(), certainty: None, dropped: Dropped::default() };
     parse_plain(json).map_or_else(|| parse_any(json), |event| Ok(whole(event)))
 }
 
@@ -201,6 +210,7 @@ fn parse_any(json: &[u8]) -> Result<ParsedEvent, Refusal> {
         return Err(Refusal::new(member, "is there twice"));
     }
     let text = |member| raw.text(member);
+    let json = |member| raw.of(member).map(|value| Cow::Borrowed(value.get()));
     let members = Members {
         id: text(Member::Id)?,
         vehicle_plate: text(Member::VehiclePlate)?,
@@ -210,7 +220,9 @@ fn parse_any(json: &[u8]) -> Result<ParsedEvent, Refusal> {
         // What is no string is of as little use as an empty one, and dropped like it.
         gate_id: text(Member::GateId).unwrap_or(Some(Cow::Borrowed(""))),
         // As it stands: a number in quotes is no number.
-        confidence: raw.of(Member::Confidence).map(|value| Cow::Borrowed(value.get())),
+        confidence: json(Member::Confidence),
+        character_confidences: json(Member::CharacterConfidences),
+        candidates: json(Member::Candidates),
     };
     members.check()
 }
@@ -238,10 +250,23 @@ enum Member {
     LotId,
     GateId,
     Confidence,
+    CharacterConfidences,
+    Candidates,
 }
 
-const MEMBERS: [&str; 7] =
-    ["id", "vehicle_plate", "entry_date_time", "exit_date_time", "lot_id", "gate_id", "confidence"];
+/// The members that events of the plain shape have. They come first; the others have values with members of their own.
+const PLAIN_MEMBERS: usize = 7;
+const MEMBERS: [&str; PLAIN_MEMBERS + 2] = [
+    "id",
+    "vehicle_plate",
+    "entry_date_time",
+    "exit_date_time",
+    "lot_id",
+    "gate_id",
+    "confidence",
+    "character_confidences",
+    "candidates",
+];
 
 /// A member's place in [`MEMBERS`]; `None` for one that is ignored.
 struct Known(Option<usize>);
@@ -316,6 +341,11 @@ impl<'de> Deserialize<'de> for RawMembers<'de> {
 
 /// Writes a gate event as one JSON object, without a line end.
 pub fn write_event(event: &GateEvent, out: &mut Vec<u8>) {
+    write_event_with(event, None, out);
+}
+
+/// Writes a gate event, with what its camera says of its certainty, as one JSON object, without a line end.
+pub fn write_event_with(event: &GateEvent, certainty: Option<&Certainty>, out: &mut Vec<u8>) {
     #[derive(Serialize)]
     struct Written<'a> {
         id: Uuid,
@@ -329,6 +359,10 @@ pub fn write_event(event: &GateEvent, out: &mut Vec<u8>) {
         gate_id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         confidence: Option<f32>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        character_confidences: &'a [f32],
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        candidates: &'a [Candidate],
     }
     let time_of = |direction| (event.key.direction == direction).then(|| event.key.time.to_string());
     let written = Written {
@@ -339,6 +373,8 @@ pub fn write_event(event: &GateEvent, out: &mut Vec<u8>) {
         lot_id: event.vehicle.lot.as_str(),
         gate_id: event.gate.as_ref().map(GateId::as_str),
         confidence: event.confidence,
+        character_confidences: certainty.map_or(&[], |certainty| &certainty.characters[..]),
+        candidates: certainty.map_or(&[], |certainty| &certainty.candidates[..]),
     };
     serde_json::to_writer(out, &written)
         .expect("plain strings and numbers are always JSON, and memory always takes them");

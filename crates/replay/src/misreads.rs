@@ -13,7 +13,7 @@ use event_files::{Item, Observer, RefusedLines};
 use matching::Limits;
 use matching::misread::sessions::{LotSession, lot_sessions};
 use matching::misread::{GateRead, Lot, Models, PlateKey, Purpose, Weigher, decide, learn};
-use parking::{GateEvent, LotId, Timestamp};
+use parking::{LotId, Timestamp};
 
 use super::settling::{OUTCOMES, Tally};
 use super::{Error, Outcome, Replay};
@@ -61,10 +61,9 @@ impl Replay {
         let mut collected = Ok(());
         event_files::read(&self.files, observer, &mut |item| {
             match item {
-                Item::Event { event, .. } => {
-                    let GateEvent { vehicle, key, gate, confidence, .. } = event;
-                    let read = GateRead { gate, confidence, ..GateRead::plain(vehicle.plate, key) };
-                    lots.entry(vehicle.lot).or_default().push(read);
+                Item::Event { event, certainty, .. } => {
+                    let read = GateRead::new(&event, certainty.as_deref());
+                    lots.entry(event.vehicle.lot).or_default().push(read);
                 }
                 Item::Refused(line) => collected = refused.take(&line),
             }

@@ -12,7 +12,7 @@ use clap::{Arg, ArgMatches};
 use event_files::{Item, Observer, Refused, RefusedLines, Verdict, atomic_file};
 use parking::Refusal;
 use parking::readable::counted;
-use parking::wire::write_event;
+use parking::wire::write_event_with;
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use service_kit::{Backoff, ServiceContext, Unavailable};
@@ -260,14 +260,14 @@ fn read_events(
     let mut failed: Option<atomic_file::Error> = None;
     let observer: Arc<dyn Observer> = Arc::new(confirms.clone());
     event_files::read(files, &observer, &mut |item| match item {
-        Item::Event { event, json } => {
+        Item::Event { event, certainty, json } => {
             confirms.read();
             match json {
                 // A line end within JSON is never part of a string.
                 Some(json) => {
                     part.lines.extend(json.iter().map(|byte| if b"\r\n".contains(byte) { b' ' } else { *byte }));
                 }
-                None => write_event(&event, &mut part.lines),
+                None => write_event_with(&event, certainty.as_deref(), &mut part.lines),
             }
             part.lines.push(b'\n');
             part.events += 1;

@@ -104,3 +104,20 @@ fn a_byte_order_mark_before_any_record_is_ignored() {
     assert_eq!(read_all(&[content.as_bytes()]).unwrap(), [entry(), EXIT.to_owned()]);
     assert_eq!(read_all(&[&gzip(content.as_bytes())]).unwrap(), [entry(), EXIT.to_owned()]);
 }
+
+#[test]
+fn confidences_of_characters_and_candidates_are_json_in_quotes() {
+    let header = "id,vehicle_plate,entry_date_time,character_confidences,candidates";
+    let id = "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2";
+    let record = |lists: &str| format!("{header}\n{id},AB1,2024-09-24T09:00:00Z,{lists}\n");
+    let event = |lists: &str| {
+        format!(
+            r#"{{"id":"{id}","vehicle_plate":"AB1","entry_date_time":"2024-09-24T09:00:00.000Z","lot_id":"main"{lists}}}"#
+        )
+    };
+    let whole = record(r#""[0.9,0.8,1]","[{""plate"":""A81""}]""#);
+    let lists = r#","character_confidences":[0.9,0.8,1.0],"candidates":[{"plate":"A81"}]"#;
+    assert_eq!(read_all(&[whole.as_bytes()]).unwrap(), [event(lists)]);
+    assert_eq!(read_all(&[record("0.9,A81").as_bytes()]).unwrap(), [event("")]);
+    assert_eq!(read_all(&[record(",").as_bytes()]).unwrap(), [event("")]);
+}

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parking::{Direction, EventKey, GateId, Plate, Timestamp};
+use parking::{Direction, EventKey, GateEvent, GateId, Plate, Timestamp};
 
 use super::certainty::{Certainty, CertaintyRates, Factors};
 use super::letters::Letters;
@@ -179,6 +179,19 @@ fn order(one: &Read, other: &Read) -> std::cmp::Ordering {
 }
 
 impl GateRead {
+    /// The read of a gate event, with what its camera says of its certainty.
+    pub fn new(event: &GateEvent, certainty: Option<&parking::Certainty>) -> Self {
+        let candidates = certainty.map_or(&[][..], |certainty| &certainty.candidates[..]);
+        Self {
+            plate: event.vehicle.plate.clone(),
+            key: event.key,
+            gate: event.gate.clone(),
+            confidence: event.confidence,
+            letter_confidences: certainty.map_or_else(Vec::new, |certainty| certainty.characters.clone()),
+            candidates: candidates.iter().map(|candidate| candidate.plate.clone()).collect(),
+        }
+    }
+
     /// A read of which only plate and key are known.
     pub fn plain(plate: Plate, key: EventKey) -> Self {
         Self { plate, key, gate: None, confidence: None, letter_confidences: Vec::new(), candidates: Vec::new() }

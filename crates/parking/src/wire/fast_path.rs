@@ -8,7 +8,7 @@ mod cursor;
 use uuid::Uuid;
 
 use self::cursor::Cursor;
-use super::{MEMBERS, Member, check_confidence};
+use super::{MEMBERS, Member, PLAIN_MEMBERS, check_confidence};
 use crate::lot::is_name;
 use crate::plate::NormalPlate;
 use crate::{Direction, EventKey, GateEvent, GateId, LotId, Vehicle, time};
@@ -103,7 +103,7 @@ pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
 }
 
 /// The values of the members as they stand, without quotes; an empty one is absent.
-struct Values<'a>([&'a [u8]; MEMBERS.len()]);
+struct Values<'a>([&'a [u8]; PLAIN_MEMBERS]);
 
 impl<'a> Values<'a> {
     fn of(&self, member: Member) -> &'a [u8] {
@@ -112,7 +112,7 @@ impl<'a> Values<'a> {
 
     fn read(text: &'a [u8], length: usize) -> Option<Self> {
         let mut cursor = Cursor::new(text, length);
-        let mut values = Self([&[]; MEMBERS.len()]);
+        let mut values = Self([&[]; PLAIN_MEMBERS]);
         let mut seen = 0_u32;
         cursor.next_is(b'{')?;
         cursor.next_is(b'"')?;
@@ -124,7 +124,10 @@ impl<'a> Values<'a> {
                 seen |= 1 << member;
                 values.0[member] = cursor.value_of(member)?;
             } else {
-                cursor.skip_string()?;
+                let name = cursor.plain_string()?;
+                if MEMBERS[PLAIN_MEMBERS..].iter().any(|member| member.as_bytes() == name) {
+                    return None;
+                }
                 cursor.skip_value()?;
             }
             if cursor.takes(*b",\"") {

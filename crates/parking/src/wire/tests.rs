@@ -23,7 +23,7 @@ fn entry() -> GateEvent {
 
 /// An event of which nothing was dropped.
 fn whole(event: GateEvent) -> ParsedEvent {
-    ParsedEvent { event, dropped: Dropped::default() }
+    ParsedEvent { event, certainty: None, dropped: Dropped::default() }
 }
 
 fn refusal(json: &str) -> String {
@@ -62,14 +62,22 @@ fn an_optional_member_never_costs_an_event() {
     let gates = ["\"\"", "\" \"", "\"gate 1\"", "\"Süd\"", "5", "true", "[]", "{\"id\": 1}", r#""\ud800""#, &long];
     for json in gates.map(gate) {
         let expected = GateEvent { gate: None, ..entry() };
-        let dropped = Dropped { gate_id: true, confidence: false };
-        assert_eq!(parse_event(json.as_bytes()), Ok(ParsedEvent { event: expected, dropped }), "{json}");
+        let dropped = Dropped { gate_id: true, ..Dropped::default() };
+        assert_eq!(
+            parse_event(json.as_bytes()),
+            Ok(ParsedEvent { event: expected, certainty: None, dropped }),
+            "{json}"
+        );
     }
     let confidences =
         ["1.0000001", "88.06", "-0.1", "1e999", "\"0.93\"", "\"\"", "\"high\"", "true", "[0.9]", "{\"plate\": 0.9}"];
     for json in confidences.map(confidence) {
-        let dropped = Dropped { gate_id: false, confidence: true };
-        assert_eq!(parse_event(json.as_bytes()), Ok(ParsedEvent { event: entry(), dropped }), "{json}");
+        let dropped = Dropped { confidence: true, ..Dropped::default() };
+        assert_eq!(
+            parse_event(json.as_bytes()),
+            Ok(ParsedEvent { event: entry(), certainty: None, dropped }),
+            "{json}"
+        );
     }
     let both = gate("7").replace('}', r#", "confidence": 93}"#);
     let dropped = parse_event(both.as_bytes()).unwrap().dropped;
@@ -231,8 +239,10 @@ fn member() -> impl Strategy<Value = String> {
     let time = r#""(entry|exit)_date_time":"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-6][0-9])""#;
     let name = r#""(lot|gate)_id":(null|"[A-Za-z0-9._-]{0,20}"|"[a-z ]{1,3}"|5)"#;
     let confidence = r#""confidence":(-?[01](\.[0-9]{1,3})?([eE]-?[0-9])?|null|true|"0.5"|88.06|1.0000001)"#;
+    let certainty =
+        r#""(character_confidences|candidates)" ?:(null|5|"x"|\[\]|\[(0\.5,){0,3}1\]|\[\{"plate":"[A-Z-]{0,3}"\}\])"#;
     let extra = r#""[a-z_]{0,20}":("[a-zé\\n"]{0,9}"|-?[0-9]{1,4}|0\.5|true|false|null|\[\]|\{"id":1\}|tru)"#;
-    prop_oneof![8 => id, 8 => plate, 8 => time, 4 => name, 2 => confidence, 2 => extra]
+    prop_oneof![8 => id, 8 => plate, 8 => time, 4 => name, 2 => confidence, 2 => certainty, 2 => extra]
 }
 
 proptest! {

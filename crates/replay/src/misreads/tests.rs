@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use event_files::Observer;
+use event_files::session_file::HEADER_WITH_MISREADS;
 use judging::camera::Errors;
 use judging::plates::Country;
-use judging::{Stays, World};
-use parking::{Direction, Rules};
+use judging::{Decided, Report, Stays, Traffic, World};
+use parking::wire::write_event_with;
+use parking::{Candidate, Certainty, GateEvent, GateId, LotId, Plate, Rules, Vehicle};
 
 use crate::Replay;
 
@@ -23,8 +25,8 @@ impl Observer for Silent {
     fn say(&self, _: &str) {}
 }
 
-/// A day of traffic as lines of JSON, every fifth read wrong.
-fn traffic() -> Vec<String> {
+/// A day of traffic, every fifth read wrong, of cameras that rate each character.
+fn traffic() -> Traffic {
     let world = World {
         seed: 3,
         inside: 40,
@@ -32,20 +34,35 @@ fn traffic() -> Vec<String> {
         days: 2,
         warm_up_days: 1,
         errors: Errors { misread: 0.2, alike: 0.7, cut: 0.1, dirty: false },
-        certain: false,
+        certain: true,
         re_read: 0.02,
         lost_entries: 0.1,
         lost_exits: 0.05,
     };
-    let line = |report: judging::Report| {
-        let member = match report.key.direction {
-            Direction::Entry => "entry_date_time",
-            Direction::Exit => "exit_date_time",
+    world.traffic(&Stays::made_up())
+}
+
+/// The events as lines of JSON, with or without what the cameras say of their certainty.
+fn lines(traffic: &Traffic, with_certainty: bool) -> Vec<String> {
+    let line = |report: &Report| {
+        let lot = LotId::parse("P1").unwrap();
+        let event = GateEvent {
+            vehicle: Vehicle { lot, plate: report.plate.clone() },
+            key: report.key,
+            plate_as_read: report.plate.as_str().into(),
+            gate: GateId::parse(&report.gate).ok(),
+            confidence: None,
         };
-        let (id, plate, gate, time) = (report.key.id, report.plate.as_str(), &report.gate, report.key.time);
-        format!(r#"{{"id":"{id}","lot_id":"P1","vehicle_plate":"{plate}","gate_id":"{gate}","{member}":"{time}"}}"#)
+        let candidate = |text: &String| Plate::named(text).ok().map(|plate| Candidate { plate, confidence: None });
+        let certainty = Certainty {
+            characters: report.certainty.letters.clone(),
+            candidates: report.certainty.candidates.iter().filter_map(candidate).collect(),
+        };
+        let mut line = Vec::new();
+        write_event_with(&event, with_certainty.then_some(&certainty), &mut line);
+        String::from_utf8(line).unwrap()
     };
-    world.traffic(&Stays::made_up()).reports.into_iter().map(line).collect()
+    traffic.reports.iter().map(line).collect()
 }
 
 /// The rows of the session file, without the header.
@@ -62,7 +79,7 @@ fn replayed(folder: &Path, lines: &[String], misreads: bool) -> Vec<String> {
 
 #[test]
 fn misread_matches_leave_exact_matches_alone_and_use_no_event_twice() {
-    let (folder, lines) = (tempfile::tempdir().unwrap(), traffic());
+    let (folder, lines) = (tempfile::tempdir().unwrap(), lines(&traffic(), false));
     let exact = replayed(folder.path(), &lines, false);
     let with_misreads = replayed(folder.path(), &lines, true);
 
@@ -91,9 +108,22 @@ fn misread_matches_leave_exact_matches_alone_and_use_no_event_twice() {
 
 #[test]
 fn the_order_of_events_and_their_copies_change_no_byte() {
-    let (folder, mut lines) = (tempfile::tempdir().unwrap(), traffic());
+    let (folder, mut lines) = (tempfile::tempdir().unwrap(), lines(&traffic(), true));
     let in_order = replayed(folder.path(), &lines, true);
     lines.reverse();
     lines.extend(lines[..20].to_vec());
     assert_eq!(replayed(folder.path(), &lines, true), in_order);
+}
+
+#[test]
+fn confidences_of_characters_and_candidates_find_more_entries() {
+    let (folder, traffic) = (tempfile::tempdir().unwrap(), traffic());
+    let [without, with] = [false, true].map(|with_certainty| {
+        let rows = replayed(folder.path(), &lines(&traffic, with_certainty), true);
+        let file = [HEADER_WITH_MISREADS.trim_end(), &rows.join("\n")].join("\n");
+        let mut decided = Decided::default();
+        decided.read(file.as_bytes()).unwrap();
+        judging::score(&traffic.truth, &decided.pairs)
+    });
+    assert!(with.found > without.found, "{with:?} {without:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! The parser checks the values and the object as a whole.
 
-use super::super::{MEMBERS, Member};
+use super::super::{MEMBERS, Member, PLAIN_MEMBERS};
 use super::{ID_BYTES, is_plain_text};
 
 /// A value without quotes.
@@ -59,7 +59,7 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
-    /// Takes a name behind its opening quote, with the closing one, when it is a member's: its place in [`MEMBERS`].
+    /// Takes a name behind its opening quote, with the closing one, when it is a plain member's: its place in [`MEMBERS`].
     #[inline]
     pub(super) fn member(&mut self) -> Option<usize> {
         let window = u128::from_le_bytes(self.window(self.at));
@@ -121,13 +121,14 @@ impl<'a> Cursor<'a> {
         Some(is_string)
     }
 
-    pub(super) fn skip_string(&mut self) -> Option<()> {
-        is_plain_text(self.string(0)?).then_some(())
+    /// Takes a string behind its opening quote that has neither escapes nor control characters.
+    pub(super) fn plain_string(&mut self) -> Option<&'a [u8]> {
+        self.string(0).filter(|string| is_plain_text(string))
     }
 
     pub(super) fn skip_value(&mut self) -> Option<()> {
         if self.begins_string()? {
-            return self.skip_string();
+            return self.plain_string().map(|_| ());
         }
         self.bare_value().map(|_| ())
     }
@@ -164,8 +165,8 @@ const TIME_BYTES: usize = 19;
 
 /// For each member, the number of leading bytes of its value in which the value's own check rejects quotes, escapes and
 /// control characters.
-const CHECKED_BYTES: [usize; MEMBERS.len()] = {
-    let mut checked = [0; MEMBERS.len()];
+const CHECKED_BYTES: [usize; PLAIN_MEMBERS] = {
+    let mut checked = [0; PLAIN_MEMBERS];
     checked[Member::Id as usize] = ID_BYTES;
     checked[Member::EntryDateTime as usize] = TIME_BYTES;
     checked[Member::ExitDateTime as usize] = TIME_BYTES;
@@ -213,7 +214,7 @@ const NAMES: [Name; SLOTS] = {
     // Nothing is equal to this one: no bit counts, and its text has one.
     let mut names = [Name { text: 1, mask: 0, bytes: 0, member: 0 }; SLOTS];
     let mut member = 0;
-    while member < MEMBERS.len() {
+    while member < PLAIN_MEMBERS {
         let name = MEMBERS[member].as_bytes();
         let mut text = padded_of(name);
         text[name.len()] = b'"';
