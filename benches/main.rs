@@ -126,7 +126,7 @@ impl Options {
     }
 }
 
-/// A part that this program runs as a process of its own, to measure it.
+/// A part that runs as a separate process, so that it can be measured.
 #[derive(Debug, Parser)]
 struct PartArguments {
     #[command(subcommand)]

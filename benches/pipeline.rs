@@ -177,7 +177,7 @@ impl Pipeline {
     }
 }
 
-/// Starts a summary API as a process of its own.
+/// Starts a summary API as a separate process.
 pub(crate) fn summary_api(database_url: &str, port: u16, folder: &Path) -> anyhow::Result<Program> {
     summary_api_with(database_url, port, folder, &[])
 }

@@ -1,6 +1,6 @@
 //! The queues used without any work: the yardstick of every row with a broker, and a publisher with a constant rate.
 //!
-//! Each runs as a process of its own, so that its CPU time is measured like the correlator's.
+//! Each runs as a separate process, so that its CPU time is measured like the correlator's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

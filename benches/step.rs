@@ -4,7 +4,7 @@
 //! Our side is the in-memory work of a one-process pipeline on a batch: find the timelines of the vehicles, decide, put
 //! them back. Both tables keep the vehicles that are inside, alternate the exit of a random one and a new entry, and
 //! forget the vehicles that left. Both receive the key of a vehicle ready-made; a note reports the cost of making ours
-//! from lot and plate. Each table is a process of its own, so that the measured memory belongs to the table alone.
+//! from lot and plate. Each table has a separate process, so that the measured memory belongs to the table alone.
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::process::Command;

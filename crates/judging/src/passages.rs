@@ -11,7 +11,7 @@ use crate::truth::{Truth, Visit};
 pub struct Passages {
     /// Passages that were read twice.
     pub read_twice: u32,
-    /// Sessions too many that these have: each read has one of its own.
+    /// The surplus sessions of these passages: each read got its own session.
     pub ghosts: u32,
     /// Passages that were read.
     pub read: u32,

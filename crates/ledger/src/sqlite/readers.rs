@@ -54,7 +54,7 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let readers = Arc::clone(self);
-        // A task of its own, so that a read whose caller has gone still holds its permit until it ends.
+        // Spawned, so that a read keeps its permit until it ends, even if the caller is cancelled.
         let done = tokio::spawn(async move {
             let turn = tokio::time::timeout(READ_WAIT_MAX, readers.turns.acquire()).await;
             let turn = turn.map_err(|_| {

@@ -1,5 +1,5 @@
-//! What is written is kept: a full disk is reported and its end noticed, and the write-ahead log goes back into the
-//! file.
+//! The ledger keeps what it wrote: it reports a full disk until there is room, and it moves the write-ahead log back into
+//! the file.
 
 use std::sync::mpsc;
 use std::time::Duration;
