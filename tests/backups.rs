@@ -148,14 +148,23 @@ fn assert_sound(verdict: &str) {
     assert!(verdict.contains("every event is accounted for, exactly once"), "{verdict}");
 }
 
+/// How many exits a ledger's file alone says that it has matched.
+fn matches(ledger: &Path) -> f64 {
+    let connection = rusqlite::Connection::open(ledger).unwrap();
+    connection.query_row("SELECT cast(count(*) AS REAL) FROM change WHERE to_state = 2", [], |row| row.get(0)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sqlite3: ci/test"]
 async fn a_sqlite_ledger_that_is_backed_up_and_restored_by_the_commands_of_the_page_has_every_session() {
     let site = Site::new([]);
     let program = site.start_under_load().await;
 
+    let acknowledged = metric(&format!("{}/metrics", site.api()), "matched_events").await.unwrap();
     let backup = commands(section(BACKUP, "### While the service runs"));
-    site.run(&backup);
+    assert_sound(&site.run(&backup));
+    let matches = matches(&site.path("ledger-backup.sqlite"));
+    assert!(matches >= acknowledged, "{matches} of {acknowledged} matched exits are in the copy");
     site.ends_exact(program).await;
     let [check, restore] = ["### Check a backup", "### Restore"].map(|heading| commands(section(BACKUP, heading)));
     assert_sound(&site.run(&check));
@@ -197,7 +206,7 @@ async fn a_postgresql_ledger_that_is_backed_up_and_restored_by_the_commands_of_t
     site.catches_up().await;
 }
 
-/// Makes a ledger one of schema version 4, which counted hours instead of quarter hours.
+/// Makes a ledger one of schema version 4, which had no journal and counted hours instead of quarter hours.
 fn make_version_4(ledger: &Path) {
     let older = "
         DROP TABLE lot_quarter;
@@ -207,6 +216,9 @@ fn make_version_4(ledger: &Path) {
             matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
             inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
         ) STRICT, WITHOUT ROWID;
+        ALTER TABLE ledger DROP COLUMN applied_entry;
+        ALTER TABLE ledger DROP COLUMN needs_journal;
+        CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4;";
     rusqlite::Connection::open(ledger).unwrap().execute_batch(older).unwrap();
 }

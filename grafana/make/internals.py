@@ -291,6 +291,14 @@ LEDGER = section(
         width=6,
     ),
     lines(
+        "Events behind the tables",
+        "Events and summaries in the journal of a ledger in SQLite that its tables lack: how far lists and statistics lag. "
+        "Recording waits at 131,072.",
+        "short",
+        ask(f"max by (instance) (dwell_ledger_waiting_events{{{JOB}}})", "{{instance}}"),
+        width=6,
+    ),
+    lines(
         "Vehicle updates, recorded and rejected",
         "A vehicle update (`unit`) is all that a batch changes about one vehicle. `lost`: rejected by the version check and "
         "retried. More lost than recorded for long: docs/runbooks/ledger-contended.md.",

@@ -14,19 +14,20 @@ use matching::{Due, Flags, LoadRequest, Outcome, Rule, Snapshot, Unit};
 use parking::{
     EventKey, GateId, GivenRules, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod audit;
-mod batch;
 mod chain;
 mod changes_of;
 #[cfg(test)]
 mod contract;
 mod dwells;
 mod encoding;
+mod group;
 mod list;
-mod merge;
 mod open;
+mod plan;
 pub mod postgres;
 mod progress;
 mod recount;
@@ -36,13 +37,13 @@ mod rules_guard;
 pub mod sqlite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod unit;
 
 pub use audit::{Audited, AuditedVehicle};
 pub use dwells::Dwells;
 pub use open::{Probe, open, probe};
 pub use recount::{QuarterDifference, QuarterPlace, Recounted};
 pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
+pub use sqlite::BACKLOG_EVENTS_MAX;
 
 /// Limits the events returned for one id. A reused id with different content is a different event.
 pub const EVENTS_OF_ID_MAX: usize = 16;
@@ -232,7 +233,7 @@ pub struct Pending {
 }
 
 /// A summary to save: both times of a stay, from a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Lot and plate.
     pub vehicle: Vehicle,
@@ -374,7 +375,12 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The size of the write-ahead log that this process keeps for the store; 0 when that is the store's own matter.
+    /// How many events and summaries are recorded that lists and statistics do not show yet.
+    fn waiting(&self) -> u64 {
+        0
+    }
+
+    /// The size of the write-ahead logs that this process keeps for the store; 0 when that is the store's own matter.
     fn log_bytes(&self) -> u64 {
         0
     }

@@ -10,6 +10,7 @@
 //! summaries do not count.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use matching::SessionChange;
 use parking::{State, Timestamp};
@@ -163,6 +164,16 @@ impl Rollup {
     /// Adds a session that is not void.
     pub(super) fn add(&mut self, lot_number: i64, session: Standing) {
         self.replace(lot_number, Standing { state: State::Void, ..session }, session);
+    }
+
+    /// Takes the differences of another one.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (place, tally) in other.quarters {
+            match self.quarters.entry(place) {
+                Entry::Vacant(vacant) => drop(vacant.insert(tally)),
+                Entry::Occupied(mut known) => known.get_mut().add(&tally),
+            }
+        }
     }
 
     fn replace(&mut self, lot_number: i64, before: Standing, after: Standing) {

@@ -1,6 +1,6 @@
-//! The rows that a batch of units writes, alike for both adapters.
+//! The rows that a plan writes, alike for both adapters.
 //!
-//! What stands in them is decided by `batch` and `unit`; how they are stored is the adapters'.
+//! What stands in them is decided by `plan`; how they are stored is the adapters'.
 
 use std::collections::HashMap;
 
@@ -34,9 +34,9 @@ impl StoredVehicle {
     }
 }
 
-/// A vehicle in a batch.
+/// A vehicle in a plan.
 #[derive(Debug, Clone)]
-pub(super) struct BatchVehicle {
+pub(super) struct PlannedVehicle {
     pub(super) row: StoredVehicle,
     /// Whether the vehicle has no row in the store yet.
     pub(super) is_new: bool,
@@ -48,11 +48,11 @@ pub(super) struct BatchVehicle {
 
 /// A new row of an event.
 #[derive(Debug)]
-pub(super) struct EventWrite<'a> {
+pub(super) struct EventWrite {
     pub(super) number: i64,
     pub(super) previous: Option<i64>,
     pub(super) vehicle_number: i64,
-    pub(super) event: &'a RecordedEvent,
+    pub(super) event: RecordedEvent,
     pub(super) recorded_at: Timestamp,
 }
 
@@ -96,10 +96,10 @@ pub(super) struct ChangeWrite {
     pub(super) recorded_at: Timestamp,
 }
 
-/// Sessions of which a batch may change the exit, each with the exit that it has; `None` while it has none.
+/// Sessions of which a plan may change the exit, each with the exit that it has; `None` while it has none.
 pub(super) type ExitsBefore = HashMap<SessionId, Option<Timestamp>>;
 
-/// What a batch changes of a lot.
+/// What a plan changes of a lot.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct LotWrite {
     pub(super) newest: Option<Timestamp>,

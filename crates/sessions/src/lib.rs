@@ -201,7 +201,7 @@ impl Service {
     pub async fn refresh(&self) -> Result<(), Error> {
         let metrics = &self.inner.metrics;
         metrics.gates(&self.gates());
-        metrics.ledger_log(self.inner.ledger.log_bytes());
+        metrics.ledger_log(self.inner.ledger.log_bytes(), self.inner.ledger.waiting());
         within(async { Ok(self.inner.ledger.ping().await?) }).await?;
         let (status, lots) = (self.status().await?, self.lots().await?);
         self.inner.own_clock.compare(&lots, status.now, &self.inner.health);

@@ -14,6 +14,7 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("ledger_deadline_seconds", LEDGER_DEADLINE.as_secs()),
         ("due_lease_seconds", LEASE.as_secs()),
         ("ledger_log_bytes", crate::metrics::LOG_LARGE_BYTES),
+        ("ledger_waiting_events", count(ledger::BACKLOG_EVENTS_MAX)),
         ("page_sessions", u64::from(MAX_PAGE)),
         ("explained_events", count(EVENTS_OF_ID_MAX)),
         ("explained_sessions", u64::from(story::MAX_EXPLAINED)),

@@ -89,7 +89,7 @@ async fn after_a_stop_the_file_of_the_ledger_is_the_whole_ledger() {
     assert_eq!(copy.sessions().await, json!({"sessions": [saved["session"]], "next_cursor": null}));
 }
 
-/// Converts a ledger to that of the previous release, which counted hours instead of quarter hours.
+/// Converts a ledger to that of an earlier release, which had no journal and counted hours instead of quarter hours.
 const HOURS_OF_BEFORE: &str = "
     DROP TABLE lot_quarter;
     DROP TABLE connected_quarter;
@@ -98,6 +98,9 @@ const HOURS_OF_BEFORE: &str = "
         matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
         inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
     ) STRICT, WITHOUT ROWID;
+    ALTER TABLE ledger DROP COLUMN applied_entry;
+    ALTER TABLE ledger DROP COLUMN needs_journal;
+    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
     UPDATE ledger SET schema_version = 4;";
 
 #[tokio::test]

@@ -106,6 +106,8 @@ async fn a_chain_of_events_that_is_a_circle_is_told_for_each_event(store: Store)
     let car = vehicle("P3", "ABC123");
     let events = [entry(&car, 0), exit(&car, 30), entry(&car, 60)];
     player.sees(&events, NOW).await;
+    let (vehicles, _) = audited(&player).await;
+    assert!(vehicles.iter().all(|one| one.unchained.is_empty()), "before the damage: {vehicles:?}");
     let circle = "UPDATE event SET previous_no = (SELECT last_event_no FROM vehicle) WHERE previous_no IS NULL";
     store.tamper(circle).await;
 

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::known::Known;
 use super::{read, vehicles};
-use crate::merge::{Found, Work};
-use crate::rows::{BatchVehicle, ExitsBefore, StoredVehicle};
-use crate::unit::names_older_events;
+use crate::group::{Found, Work};
+use crate::plan::names_older_events;
+use crate::rows::{ExitsBefore, PlannedVehicle, StoredVehicle};
 use crate::{Error, SessionRow, encoding};
 
 /// The size of a block of event numbers, which is the increment of the sequence. The unused rest of a block is lost.
@@ -121,7 +121,7 @@ async fn lock(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
     names: &[&Vehicle],
-) -> Result<HashMap<Vehicle, BatchVehicle>, Failure> {
+) -> Result<HashMap<Vehicle, PlannedVehicle>, Failure> {
     let lot_numbers: Vec<i64> = names.iter().map(|vehicle| lots[&vehicle.lot]).collect();
     let plates: Vec<&str> = names.iter().map(|vehicle| vehicle.plate.as_str()).collect();
     let select = "
@@ -130,7 +130,7 @@ async fn lock(
             JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = wanted.lot_no
         ORDER BY v.plate, v.lot_no FOR UPDATE OF v";
     let rows = transaction.query(&transaction.prepare_cached(select).await?, &[&lot_numbers, &plates]).await?;
-    let batch = |row, is_new| BatchVehicle { row, is_new, is_changed: false, older: HashMap::new() };
+    let batch = |row, is_new| PlannedVehicle { row, is_new, is_changed: false, older: HashMap::new() };
     let mut vehicles = HashMap::with_capacity(names.len());
     for row in rows {
         let place: i64 = row.try_get(7)?;

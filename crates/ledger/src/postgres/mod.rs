@@ -1,7 +1,7 @@
 //! The ledger in `PostgreSQL`, which any number of summary APIs may share.
 //!
-//! `writer` are some tasks that merge all waiting requests into one transaction each; `find` locks and looks up what
-//! such a transaction needs, `write` writes its rows, each kind with one statement for the whole batch. `due` leases
+//! `writer` are some tasks that gather all waiting requests into one transaction each; `find` locks and looks up what
+//! such a transaction needs, `apply` writes its rows, each kind with one statement for the whole plan. `due` leases
 //! what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions, `store` lends connections, `schema`
 //! has the tables, `upgrade` brings them to this program's version, `probe` only looks.
 
@@ -18,9 +18,10 @@ use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
     Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary, merge,
+    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary, group,
 };
 
+mod apply;
 mod audit;
 mod changes;
 mod due;
@@ -39,7 +40,6 @@ mod store;
 mod tests;
 mod upgrade;
 mod vehicles;
-mod write;
 mod writer;
 
 /// A ledger in a database on a server.
@@ -86,7 +86,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn record(&self, units: Vec<Unit>, _rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
-        merge::ask(self.writer.requests(), (units, now), merge::Request::Record).await
+        group::ask(self.writer.requests(), (units, now), group::Request::Record).await
     }
 
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
@@ -101,7 +101,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
-        merge::ask(self.writer.requests(), (summary, now), merge::Request::Save).await
+        group::ask(self.writer.requests(), (summary, now), group::Request::Save).await
     }
 
     async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
@@ -176,7 +176,7 @@ impl Ledger for PostgresLedger {
 
     async fn ping(&self) -> Result<(), Error> {
         if self.writer.requests().is_closed() {
-            return Err(merge::ended());
+            return Err(group::ended());
         }
         let connection = self.store.connection().await.map_err(failure::Failure::into_error)?;
         let answer = connection.simple_query("").await;

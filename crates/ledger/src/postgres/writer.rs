@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use super::failure::Failure;
 use super::known::Known;
 use super::store::{Store, attempt};
-use super::{find, write};
-use crate::merge::{Answers, Merged, Request, Work};
+use super::{apply, find};
+use crate::group::{Answers, Group, Request, Work};
 
 /// Limits the concurrent transactions.
 const CONCURRENT_TRANSACTIONS_MAX: usize = 3;
@@ -76,23 +76,23 @@ async fn run(
     waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
 ) {
     loop {
-        let mut merged = Merged::default();
+        let mut group = Group::default();
         {
             let mut waiting = waiting.lock().await;
             let Some(first) = waiting.recv().await else { return };
-            merged.add(first);
-            while !merged.is_enough() {
+            group.add(first);
+            while !group.is_enough() {
                 let Ok(next) = waiting.try_recv() else { break };
-                merged.add(next);
+                group.add(next);
             }
         }
-        let mut left = vec![merged];
-        while let Some(merged) = left.pop() {
-            let work = merged.work();
+        let mut left = vec![group];
+        while let Some(group) = left.pop() {
+            let work = group.work();
             let result = attempt(|| carry_out(&store, &known, &work)).await;
             drop(work);
             failing.store(result.is_err(), Ordering::Relaxed);
-            left.extend(merged.settle(result));
+            left.extend(group.settle(result));
         }
     }
 }
@@ -105,8 +105,8 @@ async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answ
     let next_event = find::event_numbers(&*connection, known, generation, work).await?;
     let transaction = connection.transaction().await?;
     let found = find::find(&transaction, &lots, work, next_event).await?;
-    let (answers, batch) = work.decide(found)?;
-    write::write(&transaction, batch).await?;
+    let (answers, plan) = work.decide(found)?;
+    apply::apply(&transaction, plan).await?;
     transaction.commit().await?;
     known.remember_lots(generation, lots);
     connection.end_well();

@@ -5,13 +5,14 @@ use std::time::Duration;
 use parking::{Rules, Vehicle};
 use rusqlite::{Connection, params};
 
-use super::heads;
 use super::vehicles::{self, uuid};
 use crate::audit::{Audited, Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
 use crate::{Error, encoding};
 
 /// Limits the duration of one part, which scans the events and the sessions.
 pub(super) const PART_DURATION_MAX: Duration = Duration::from_mins(5);
+/// Limits how long a part waits until what was recorded before it is applied.
+pub(super) const CATCH_UP_MAX: Duration = Duration::from_secs(30);
 
 const VEHICLES: &str =
     "SELECT vehicle_no, lot_no, plate, version, timeline, last_event_no FROM vehicle WHERE vehicle_no >= ?1
@@ -27,8 +28,6 @@ const SESSIONS: &str = "
 
 /// Reads the vehicles from the number `from` on, until the part has enough events.
 pub(super) fn audit(connection: &Connection, rules: &Rules, from: i64) -> Result<Audited, Error> {
-    // The log of vehicles is of the same moment as the rows, unlike the states in memory.
-    let mut ahead = heads::logged(connection)?;
     let mut statement = connection.prepare_cached(VEHICLES)?;
     let mut rows = statement.query(params![from])?;
     let (mut vehicles, mut events, mut next) = (Vec::new(), 0, None);
@@ -40,13 +39,9 @@ pub(super) fn audit(connection: &Connection, rules: &Rules, from: i64) -> Result
         }
         let plate: String = row.get(2)?;
         let vehicle = Vehicle { lot: vehicles::lot(connection, row.get(1)?)?, plate: encoding::plate(&plate)? };
-        let (version, timeline, last_event) = if let Some(head) = ahead.remove(&number) {
-            let state = head.state()?;
-            (state.base.version, state.timeline, state.last_event)
-        } else {
-            let bytes = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
-            (encoding::count(row.get(3)?)?, encoding::read_timeline(bytes)?.0, row.get(5)?)
-        };
+        let bytes = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
+        let (version, timeline, last_event) =
+            (encoding::count(row.get(3)?)?, encoding::read_timeline(bytes)?.0, row.get(5)?);
         // Each event raises the version, so that there are at most as many.
         events += version;
         vehicles.push(VehicleRow { number, vehicle, timeline, last_event });

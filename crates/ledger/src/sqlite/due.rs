@@ -7,7 +7,6 @@ use parking::{EventKey, Rules, Timestamp};
 use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
-use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use crate::encoding::{self, column};
 use crate::list::IdRange;
@@ -46,7 +45,7 @@ struct Ended {
 }
 
 /// Leases vehicles of which something has ended.
-pub(super) fn lease(connection: &Connection, heads: &Heads, call: &Call) -> Result<Vec<Due>, Error> {
+pub(super) fn lease(connection: &Connection, call: &Call) -> Result<Vec<Due>, Error> {
     let most = usize::try_from(call.most).unwrap_or(usize::MAX);
     let held_until = call.now.plus_millis(call.rules.hold_ms.saturating_neg()).as_millis();
     let (now, no_future) = (call.now.as_millis(), call.now.plus_millis(CLOCK_SKEW_MAX_MS).as_millis());
@@ -73,18 +72,12 @@ pub(super) fn lease(connection: &Connection, heads: &Heads, call: &Call) -> Resu
         lease.execute(params![session.as_bytes(), call.lease_until.as_millis()])?;
         of_vehicles.entry(vehicle_number).or_default().push(key);
     }
-    of_vehicles.into_iter().map(|(number, keys)| due(connection, heads, number, keys, &call.rules)).collect()
+    of_vehicles.into_iter().map(|(number, keys)| due(connection, number, keys, &call.rules)).collect()
 }
 
-fn due(
-    connection: &Connection,
-    heads: &Heads,
-    vehicle_number: i64,
-    mut ended: Vec<EventKey>,
-    rules: &Rules,
-) -> Result<Due, Error> {
+fn due(connection: &Connection, vehicle_number: i64, mut ended: Vec<EventKey>, rules: &Rules) -> Result<Due, Error> {
     ended.sort_unstable();
-    let (vehicle, row) = vehicles::by_number(connection, heads, vehicle_number)?;
+    let (vehicle, row) = vehicles::by_number(connection, vehicle_number)?;
     let snapshot = match ended.first() {
         Some(oldest) if !row.holds(&ended) => {
             vehicles::reaching(connection, &row, oldest.time, Limits::of(rules, &vehicle.lot))?

@@ -7,7 +7,6 @@ use parking::{Timestamp, Vehicle};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::heads::Heads;
 use super::vehicles::{self, uuid};
 use super::{event_index, read};
 use crate::chain;
@@ -18,47 +17,28 @@ pub(super) const WHOLE: &str = "
     SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags
     FROM event WHERE event_no = ?1";
 
-/// An event by what never changes of it.
-#[derive(Debug)]
-pub(super) struct Found {
-    number: i64,
-    vehicle: Vehicle,
-}
-
 /// The events with an id, the first recorded first.
-pub(super) fn with_id(connection: &Connection, id: Uuid) -> Result<Vec<Found>, Error> {
+pub(super) fn with_id(connection: &Connection, id: Uuid) -> Result<Vec<EventRow>, Error> {
     let mut found = Vec::new();
     event_index::look_up(connection, id, |number| {
         let (vehicle_number, event) = whole(connection, number)?;
         if event.id == id {
-            found.push(Found { number, vehicle: vehicles::name(connection, vehicle_number)? });
+            let (vehicle, stored) = vehicles::by_number(connection, vehicle_number)?;
+            found.push(event.row(vehicle, &stored.timeline)?);
         }
         Ok(if found.len() < EVENTS_OF_ID_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
     Ok(found)
 }
 
-/// Events as they are now; nothing may have been read in this moment.
-pub(super) fn as_of_now(connection: &Connection, heads: &Heads, found: Vec<Found>) -> Result<Vec<EventRow>, Error> {
-    let vehicles = read::ahead(heads, found.iter().map(|found| &found.vehicle))?;
-    let row = |(Found { number, vehicle }, ahead)| {
-        let stored = read::stored(connection, &vehicle, ahead)?;
-        let stored = stored.ok_or_else(|| Error::Corrupt(format!("the vehicle of the event {number} is missing")))?;
-        whole(connection, number)?.1.row(vehicle, &stored.timeline)
-    };
-    found.into_iter().zip(vehicles).map(row).collect()
-}
-
-/// Events of a vehicle around a time, or the newest; nothing may have been read in this moment.
+/// Events of a vehicle around a time, or the newest.
 pub(super) fn of_vehicle(
     connection: &Connection,
-    heads: &Heads,
     vehicle: &Vehicle,
     around: Option<Timestamp>,
     limit: u32,
 ) -> Result<Vec<EventRow>, Error> {
-    let ahead = heads.states().get(vehicle)?;
-    let Some(stored) = read::stored(connection, vehicle, ahead)? else { return Ok(Vec::new()) };
+    let Some(stored) = read::stored(connection, vehicle)? else { return Ok(Vec::new()) };
     let chain = vehicles::chain(connection, stored.last_event)?;
     let numbers = chain::window(chain, around, limit).into_iter().map(|event| event.number);
     let row = |number, timeline: &Timeline| whole(connection, number)?.1.row(vehicle.clone(), timeline);

@@ -3,21 +3,15 @@
 use parking::{SessionId, State};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::heads::Heads;
 use super::{read, vehicles};
 use crate::encoding::Code as _;
 use crate::list::{IdRange, Scan, direction, is_chosen, is_of_lot, merge, scans};
 use crate::{Error, Order, Page, SessionFilter, SessionRow};
 
 /// One page of sessions.
-pub(super) fn sessions(
-    connection: &Connection,
-    heads: &Heads,
-    filter: &SessionFilter,
-    page: &Page,
-) -> Result<Vec<SessionRow>, Error> {
+pub(super) fn sessions(connection: &Connection, filter: &SessionFilter, page: &Page) -> Result<Vec<SessionRow>, Error> {
     let Some(range) = IdRange::of(filter, page) else { return Ok(Vec::new()) };
-    let search = Search { connection, heads, filter, page, range };
+    let search = Search { connection, filter, page, range };
     let ids = match &filter.plate {
         Some(plate) => search.of_plate(plate.as_str())?,
         None => search.of_all()?,
@@ -28,7 +22,6 @@ pub(super) fn sessions(
 /// Searches for the ids of one page.
 struct Search<'a> {
     connection: &'a Connection,
-    heads: &'a Heads,
     filter: &'a SessionFilter,
     page: &'a Page,
     range: IdRange,
@@ -78,7 +71,7 @@ impl Search<'_> {
     /// index.
     fn of_plate(&self, plate: &str) -> Result<Vec<SessionId>, Error> {
         let mut ids = Vec::new();
-        for (vehicle, row) in vehicles::by_plate(self.connection, self.heads, plate)? {
+        for (vehicle, row) in vehicles::by_plate(self.connection, plate)? {
             if !is_of_lot(self.filter, &vehicle.lot) {
                 continue;
             }

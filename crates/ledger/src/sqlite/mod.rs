@@ -1,25 +1,29 @@
-//! The ledger in a SQLite file: one writer, some readers, one process.
+//! The ledger in a SQLite file and its journal: two writing threads, some readers, one process.
 //!
-//! `writer` is a thread that merges all waiting requests into one transaction, so that one write to disk carries many
-//! of them; `write` and `due` say what such a transaction does. `readers` lends read-only connections to
-//! `read`, `list`, `quarters`, `events` and `changes`, which never wait for the writer. `heads` has what is newer than the
-//! rows of vehicles, `event_index` finds events by their id. `log` takes the write-ahead log back into the file. `place`
-//! notices that the files were replaced. `schema` has the tables, `lock` keeps other processes away, `probe` only looks.
+//! `writer` hands requests to its thread (`committing`), which takes all that wait as one group: `find` looks up what has
+//! to be known, the plan is made, and what it accepts is appended to the `journal` and synced before it is answered. What
+//! the journal has and the tables lack is in memory (`overlay`). The thread of `applier` applies it to the tables in
+//! bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers. `readers` lends
+//! read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables. `event_index` finds
+//! events by id. `place` notices replaced files, `pairing` tables and a journal that don't belong together. `schema` opens
+//! files, `migrations` has their tables, `lock` keeps other processes away, `probe` only looks.
 
-use std::fs::OpenOptions;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use self::heads::Heads;
-use self::log::Log;
+pub use self::backlog::BACKLOG_EVENTS_MAX;
+pub(crate) use self::backlog::Pace;
+use self::backlog::{Backlog, Freshness};
+use self::committing::Committing;
+use self::journal::Journal;
 use self::place::Place;
 pub(crate) use self::probe::probe;
 use self::readers::Readers;
@@ -28,16 +32,24 @@ use super::{
     Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
     RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
 };
+use crate::group::{self, Asked};
 
+mod applier;
+mod apply;
 mod audit;
+mod backlog;
 mod changes;
+mod committing;
 mod due;
 mod event_index;
 mod events;
-mod heads;
+mod find;
+mod journal;
 mod list;
 mod lock;
-mod log;
+mod migrations;
+mod overlay;
+mod pairing;
 mod place;
 mod probe;
 mod quarters;
@@ -47,8 +59,8 @@ mod recount;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod vehicle_log;
 mod vehicles;
-mod write;
 mod writer;
 
 /// A ledger in a file.
@@ -58,7 +70,7 @@ pub struct SqliteLedger {
     place: Arc<Place>,
     writer: Writer,
     readers: Arc<Readers>,
-    heads: Arc<Heads>,
+    backlog: Arc<Backlog>,
 }
 
 impl SqliteLedger {
@@ -69,19 +81,45 @@ impl SqliteLedger {
     /// [`Error::Config`] if the file can't be created or does not contain a ledger that this program knows,
     /// [`Error::InUse`] if another process has opened it.
     pub async fn open(path: &Path, now: Timestamp) -> Result<Self, Error> {
+        Self::open_with(path, now, Pace::default()).await
+    }
+
+    /// Like [`open`](Self::open), with another pace of bulks.
+    pub(crate) async fn open_with(path: &Path, now: Timestamp, bulks: Pace) -> Result<Self, Error> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
             let lock = lock::take(&path)?;
-            make_private(&path)?;
+            pairing::check_tables_exist(&path)?;
+            schema::make_private(&path)?;
             let (mut connection, id) = schema::open_writer(&path, now)?;
             let unindexed = event_index::catch_up(&mut connection)?;
+            let tables = schema::journal_tables(&connection)?;
+            let journal = Journal::open(&path, tables)?;
+            schema::rely_on_journal(&connection)?;
+            let backlog = Arc::new(Backlog::new(bulks, tables.applied_entry));
+            let beside = schema::open_beside(&path)?;
             let place = Arc::new(Place::of(&path, id)?);
-            let log = Log::of(&mut connection, &path, &place, log::MOST_PAGES)?;
-            let heads = Arc::new(Heads::default());
-            let writer = Writer::start(connection, log, Arc::clone(&place), Arc::clone(&heads), unindexed, lock)?;
-            Ok(Self { id, writer, readers: Arc::new(Readers::new(path, Arc::clone(&place))), place, heads })
+            let committing =
+                Committing::new(beside, journal, Arc::clone(&place), Arc::clone(&backlog), tables.applied_entry)?;
+            let applier = applier::start(connection, Arc::clone(&place), Arc::clone(&backlog), unindexed)?;
+            let writer = Writer::start(committing, applier, lock)?;
+            Ok(Self { id, writer, readers: Arc::new(Readers::new(path, Arc::clone(&place))), place, backlog })
         });
         opened.await.map_err(|error| Error::Unavailable(format!("opening it failed: {error}")))?
+    }
+
+    /// Reads the tables once they are as fresh as asked.
+    async fn read<T: Send + 'static>(
+        &self,
+        freshness: Freshness,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if let Err(error) = self.backlog.catch_up(freshness).await {
+            // Files that were replaced explain it better.
+            self.place.check()?;
+            return Err(error);
+        }
+        self.readers.read(work).await
     }
 }
 
@@ -96,8 +134,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn load(&self, requests: &[LoadRequest], rules: &Rules) -> Result<Vec<Snapshot>, Error> {
-        let (requests, rules, heads) = (requests.to_vec(), rules.clone(), Arc::clone(&self.heads));
-        self.readers.read(move |connection| read::load(connection, &heads, &requests, &rules)).await
+        let (requests, rules, backlog) = (requests.to_vec(), rules.clone(), Arc::clone(&self.backlog));
+        self.readers.read(move |connection| read::load(connection, &backlog.overlay, &requests, &rules)).await
     }
 
     async fn record(&self, units: Vec<Unit>, _rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
@@ -105,12 +143,17 @@ impl Ledger for SqliteLedger {
     }
 
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
-        self.writer.due(due::Call { most, rules: rules.clone(), now, lease_until }).await
+        self.backlog.catch_up(Freshness::Recent).await?;
+        let (reply, answer) = oneshot::channel();
+        let work = due::Call { most, rules: rules.clone(), now, lease_until };
+        self.backlog.lease(Asked { work, reply });
+        answer.await.map_err(|_| group::ended())?
     }
 
     async fn pending(&self, rules: &Rules) -> Result<Pending, Error> {
         let rules = rules.clone();
-        self.readers.read(move |connection| due::pending(connection, &rules)).await
+        // Whether all is settled depends on it.
+        self.read(Freshness::Latest, move |connection| due::pending(connection, &rules)).await
     }
 
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
@@ -118,26 +161,26 @@ impl Ledger for SqliteLedger {
     }
 
     async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
-        let (filter, heads) = (filter.clone(), Arc::clone(&self.heads));
-        self.readers.read(move |connection| list::sessions(connection, &heads, &filter, &page)).await
+        let filter = filter.clone();
+        self.read(Freshness::Recent, move |connection| list::sessions(connection, &filter, &page)).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
-        self.readers.read(move |connection| read::session(connection, id)).await
+        self.read(Freshness::Latest, move |connection| read::session(connection, id)).await
     }
 
     async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
         let ids = ids.to_vec();
-        self.readers.read(move |connection| read::sessions(connection, &ids)).await
+        self.read(Freshness::Latest, move |connection| read::sessions(connection, &ids)).await
     }
 
     async fn lots(&self) -> Result<Vec<LotRow>, Error> {
-        self.readers.read(read::lots).await
+        self.read(Freshness::Recent, read::lots).await
     }
 
     async fn quarters(&self, lot: &LotId, quarters: Range<i64>) -> Result<Quarters, Error> {
         let lot = lot.clone();
-        self.readers.read(move |connection| quarters::of_lot(connection, &lot, &quarters)).await
+        self.read(Freshness::Recent, move |connection| quarters::of_lot(connection, &lot, &quarters)).await
     }
 
     async fn note_connected(&self, quarter: i64) -> Result<(), Error> {
@@ -145,23 +188,23 @@ impl Ledger for SqliteLedger {
     }
 
     async fn connected(&self, quarters: Range<i64>) -> Result<Connected, Error> {
-        self.readers.read(move |connection| quarters::connected(connection, &quarters)).await
+        self.read(Freshness::Recent, move |connection| quarters::connected(connection, &quarters)).await
     }
 
     async fn recent(&self, lots: &[RecentOf]) -> Result<Vec<Recent>, Error> {
         let lots = lots.to_vec();
-        self.readers.read(move |connection| lots.iter().map(|lot| quarters::recent(connection, lot)).collect()).await
+        self.read(Freshness::Recent, move |connection| {
+            lots.iter().map(|lot| quarters::recent(connection, lot)).collect()
+        })
+        .await
     }
 
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error> {
-        self.readers.read(move |connection| changes::after(connection, after, limit)).await
+        self.read(Freshness::Latest, move |connection| changes::after(connection, after, limit)).await
     }
 
     async fn events_with_id(&self, id: Uuid) -> Result<Vec<EventRow>, Error> {
-        let found = self.readers.read(move |connection| events::with_id(connection, id)).await?;
-        let heads = Arc::clone(&self.heads);
-        // In a moment of its own: how far vehicles are ahead of their rows is asked before it begins.
-        self.readers.read(move |connection| events::as_of_now(connection, &heads, found)).await
+        self.read(Freshness::Latest, move |connection| events::with_id(connection, id)).await
     }
 
     async fn vehicle_events(
@@ -170,8 +213,8 @@ impl Ledger for SqliteLedger {
         around: Option<Timestamp>,
         limit: u32,
     ) -> Result<Vec<EventRow>, Error> {
-        let (vehicle, heads) = (vehicle.clone(), Arc::clone(&self.heads));
-        self.readers.read(move |connection| events::of_vehicle(connection, &heads, &vehicle, around, limit)).await
+        let vehicle = vehicle.clone();
+        self.read(Freshness::Latest, move |connection| events::of_vehicle(connection, &vehicle, around, limit)).await
     }
 
     async fn changes_between(
@@ -180,26 +223,28 @@ impl Ledger for SqliteLedger {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<ChangeRow>, Error> {
-        self.readers.read(move |connection| changes::between(connection, session, from, to)).await
+        self.read(Freshness::Latest, move |connection| changes::between(connection, session, from, to)).await
     }
 
     async fn last_change(&self) -> Result<u64, Error> {
-        self.readers.read(changes::last_change).await
+        self.read(Freshness::Latest, changes::last_change).await
     }
 
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {
         let rules = rules.clone();
+        self.backlog.catch_up_within(Freshness::Latest, audit::CATCH_UP_MAX).await?;
         let read = move |connection: &_| audit::audit(connection, &rules, from);
         self.readers.read_within(audit::PART_DURATION_MAX, read).await
     }
 
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
+        self.backlog.catch_up_within(Freshness::Latest, audit::CATCH_UP_MAX).await?;
         self.readers.read_within(audit::PART_DURATION_MAX, move |connection| recount::recount(connection, from)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let place = Arc::clone(&self.place);
-        let checked = tokio::task::spawn_blocking(move || place.check_closely());
+        let (place, backlog) = (Arc::clone(&self.place), Arc::clone(&self.backlog));
+        let checked = tokio::task::spawn_blocking(move || place.check_closely(&backlog));
         checked.await.map_err(|error| Error::Unavailable(format!("looking at its files failed: {error}")))??;
         self.writer.look().await?;
         self.readers.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
@@ -207,6 +252,10 @@ impl Ledger for SqliteLedger {
 
     fn check_place(&self) -> Result<(), Error> {
         self.place.check()
+    }
+
+    fn waiting(&self) -> u64 {
+        self.backlog.waiting()
     }
 
     fn log_bytes(&self) -> u64 {
@@ -237,16 +286,4 @@ impl From<rusqlite::Error> for Error {
             _ => Self::Corrupt(error.to_string()),
         }
     }
-}
-
-/// Creates the file readable only by its owner, because plates are personal data. SQLite gives its other files the same
-/// permissions.
-fn make_private(path: &Path) -> Result<(), Error> {
-    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).map_err(|error| {
-        let file = path.display();
-        Error::Config(format!(
-            "can't open the ledger {file} ({error}): name a file in DWELL_DATABASE_URL that this user may write"
-        ))
-    })
 }

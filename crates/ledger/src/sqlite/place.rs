@@ -6,42 +6,39 @@
 //! no checkpoint of this process. Then what the file holds is compared, and nothing is answered until that is settled: a
 //! checkpoint by another program is harmless, an older copy is not.
 
-use std::fs::Metadata;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::schema::{self, Held};
+use self::watched::{Stamp, Watched, rename, unreadable, with_suffix};
+use super::backlog::Backlog;
+use super::schema::Held;
+use super::{pairing, schema};
 use crate::Error;
+
+mod watched;
 
 /// What is found in the file counts when nobody wrote the file for this long: a checkpoint by another program is a mixture
 /// of old and new while it goes on.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// The three files of an open ledger, as this process opened them.
+/// The files of an open ledger and of its journal, as this process opened them.
 #[derive(Debug)]
 pub(super) struct Place {
     ledger: Uuid,
     main: Watched,
     log: Watched,
     index: Watched,
+    /// The journal, its write-ahead log and the index of that.
+    journal: [Watched; 3],
     /// The main file as the last checkpoint left it. Locked while a checkpoint writes it.
     left: Mutex<Left>,
     is_copying: AtomicBool,
     replaced: OnceLock<Error>,
     is_overwritten: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Watched {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
 }
 
 #[derive(Debug)]
@@ -56,32 +53,23 @@ struct Left {
     suspected: Option<(Stamp, Instant)>,
 }
 
-/// The size of a file and the moment of the last write to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    bytes: u64,
-    modified: (i64, i64),
-}
-
 impl Place {
     /// The place of the ledger at `path`, which the calling process has open with its log.
     pub(super) fn of(path: &Path, ledger: Uuid) -> Result<Self, Error> {
         // SQLite keeps the other two files beside the file that a symbolic link leads to.
         let real = path.canonicalize().map_err(|error| unreadable(path, &error))?;
-        let beside = |suffix: &str| {
-            let mut name = real.as_os_str().to_owned();
-            name.push(suffix);
-            Watched::at(PathBuf::from(name))
-        };
-        let (main, log, index) = (Watched::at(path.to_owned())?, beside("-wal")?, beside("-shm")?);
+        let beside = |file: &Path, suffix: &str| Watched::at(with_suffix(file, suffix));
+        let of_journal = pairing::file(path);
+        let journal = [Watched::at(of_journal.clone())?, beside(&of_journal, "-wal")?, beside(&of_journal, "-shm")?];
+        let (main, log, index) = (Watched::at(path.to_owned())?, beside(&real, "-wal")?, beside(&real, "-shm")?);
         let held = schema::held(path);
         let (stamp, is_whole) = (Stamp::of(&main.look()?), held.is_ok());
         let left = Mutex::new(Left { stamp, held: held.unwrap_or(None), is_whole, suspected: None });
         let (is_copying, is_overwritten) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { ledger, main, log, index, left, is_copying, replaced: OnceLock::new(), is_overwritten })
+        Ok(Self { ledger, main, log, index, journal, left, is_copying, replaced: OnceLock::new(), is_overwritten })
     }
 
-    /// Whether all three files still stand at their paths and nobody else wrote the main one. Once they did not, the
+    /// Whether all files still stand at their paths and nobody else wrote the main one. Once they did not, the
     /// answer stays the same.
     ///
     /// # Errors
@@ -90,17 +78,35 @@ impl Place {
         if let Some(error) = self.replaced.get() {
             return Err(error.clone());
         }
-        for file in [&self.main, &self.log, &self.index] {
+        for file in [&self.main, &self.log, &self.index].into_iter().chain(&self.journal) {
             self.latch(file.check())?;
         }
         self.latch(self.check_content())
     }
 
-    /// Like [`check`](Self::check), and asks a new connection which ledger it finds.
-    pub(super) fn check_closely(&self) -> Result<(), Error> {
+    /// Like [`check`](Self::check), and asks new connections which ledger they find, and whether the journal has what the
+    /// backlog says that it has.
+    pub(super) fn check_closely(&self, backlog: &Backlog) -> Result<(), Error> {
         self.check()?;
         let found = schema::ledger_of(&schema::open_reader(&self.main.path)?)?;
-        if found == self.ledger { Ok(()) } else { self.latch(Err(self.another(found))) }
+        if found != self.ledger {
+            return self.latch(Err(self.another(&self.main.path, found)));
+        }
+        self.latch(self.check_journal(backlog))
+    }
+
+    fn check_journal(&self, backlog: &Backlog) -> Result<(), Error> {
+        let file = &self.journal[0].path;
+        // In this order: entries are added before they count as committed, and deleted only after a checkpoint.
+        let committed = backlog.last_committed();
+        let held = pairing::held(file);
+        let checkpointed = backlog.checkpointed().max(backlog.begun_at());
+        match held {
+            Ok(Some(held)) if held.ledger != self.ledger => Err(self.another(file, held.ledger)),
+            Ok(Some(held)) if held.has_all(checkpointed, committed) => Ok(()),
+            Err(error @ Error::Unavailable(_)) => Err(error),
+            Ok(_) | Err(_) => Err(damaged(file)),
+        }
     }
 
     /// Runs a checkpoint, the only thing that writes the main file; not once another copy may stand in it, which the log
@@ -136,31 +142,24 @@ impl Place {
         self.is_overwritten.load(Ordering::SeqCst)
     }
 
-    /// The size of the log's file.
+    /// The sizes of the write-ahead logs of tables and journal.
     pub(super) fn log_bytes(&self) -> u64 {
+        self.tables_log_bytes() + self.journal[1].look().map_or(0, |file| file.len())
+    }
+
+    /// The size of the write-ahead log of the tables.
+    pub(super) fn tables_log_bytes(&self) -> u64 {
         self.log.look().map_or(0, |file| file.len())
     }
 
-    /// Takes the log out of the way of a copy that was written into the main file: the next start would apply it to that
-    /// copy. Nothing is deleted.
-    fn set_log_aside(&self) {
-        if self.log.check().is_err() {
-            return;
-        }
-        let mut aside = self.log.path.as_os_str().to_owned();
-        aside.push(format!(".of-{}", self.ledger));
-        let aside = PathBuf::from(aside);
-        match std::fs::rename(&self.log.path, &aside) {
-            Ok(()) => tracing::warn!(
-                log = %aside.display(),
-                "the write-ahead log of the overwritten ledger was set aside, so that it does not damage the new one"
-            ),
-            Err(error) => tracing::error!(
-                %error,
-                log = %self.log.path.display(),
-                "the write-ahead log of the overwritten ledger can't be set aside: move it away before the next start"
-            ),
-        }
+    /// Takes log and journal out of the way of a copy that was written into the main file: the next start would apply them
+    /// to that copy. Nothing is deleted.
+    fn set_aside(&self) {
+        let [journal, of_journal, _] = &self.journal;
+        let aside = with_suffix(&journal.path, &format!(".of-{}", self.ledger));
+        rename(&self.log, &with_suffix(&self.log.path, &format!(".of-{}", self.ledger)));
+        rename(of_journal, &with_suffix(&aside, "-wal"));
+        rename(journal, &aside);
     }
 
     fn latch(&self, checked: Result<(), Error>) -> Result<(), Error> {
@@ -190,7 +189,7 @@ impl Place {
             Err(error) => match left.suspected {
                 Some((before, since)) if before == stamp && since.elapsed() >= SETTLED => {
                     self.is_overwritten.store(true, Ordering::SeqCst);
-                    self.set_log_aside();
+                    self.set_aside();
                     Err(error)
                 }
                 suspected => {
@@ -206,7 +205,7 @@ impl Place {
     /// What the main file holds, unless that is another ledger or an older copy of this one.
     fn judge(&self, left: &Left, stamp: Stamp) -> Result<Option<Held>, Error> {
         match schema::held(&self.main.path) {
-            Ok(Some(found)) if found.ledger != self.ledger => Err(self.another(found.ledger)),
+            Ok(Some(found)) if found.ledger != self.ledger => Err(self.another(&self.main.path, found.ledger)),
             _ if stamp.bytes < left.stamp.bytes => Err(self.older()),
             Err(Error::Corrupt(problem)) if problem.contains("not a database") => Err(self.older()),
             Ok(found) if left.is_whole => {
@@ -226,8 +225,8 @@ impl Place {
         ))
     }
 
-    fn another(&self, found: Uuid) -> Error {
-        let (file, expected) = (self.main.path.display(), self.ledger);
+    fn another(&self, file: &Path, found: Uuid) -> Error {
+        let (file, expected) = (file.display(), self.ledger);
         Error::Replaced(format!(
             "{file} holds the ledger {found} now, and this process was started on the ledger {expected}: stop this \
              service, bring the old one back or restore the new one once more, and start it again"
@@ -235,45 +234,10 @@ impl Place {
     }
 }
 
-impl Watched {
-    fn at(path: PathBuf) -> Result<Self, Error> {
-        let file = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
-        Ok(Self { path, device: file.dev(), inode: file.ino() })
-    }
-
-    fn look(&self) -> Result<Metadata, Error> {
-        std::fs::metadata(&self.path).map_err(|error| {
-            let file = self.path.display();
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
-                Error::Replaced(format!(
-                    "{file} is gone: it was deleted or moved, or its folder was, while this process had it open. What is \
-                     saved now would be lost; bring the ledger back with the files beside it, then start this process again"
-                ))
-            } else {
-                unreadable(&self.path, &error)
-            }
-        })
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let file = self.look()?;
-        if (file.dev(), file.ino()) == (self.device, self.inode) {
-            return Ok(());
-        }
-        Err(Error::Replaced(format!(
-            "{} is another file than the one this process opened: bring the old one back, or start this process again to \
-             go on with the new one",
-            self.path.display()
-        )))
-    }
-}
-
-impl Stamp {
-    fn of(file: &Metadata) -> Self {
-        Self { bytes: file.len(), modified: (file.mtime(), file.mtime_nsec()) }
-    }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    Error::Unavailable(format!("can't look at {}: {error}", path.display()))
+fn damaged(file: &Path) -> Error {
+    let file = file.display();
+    Error::Replaced(format!(
+        "the journal {file} lacks commits of this process: an older copy was written over it, or it is damaged. What \
+         was recorded is applied to the tables while this service stops; then start it again"
+    ))
 }

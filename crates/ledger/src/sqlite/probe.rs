@@ -4,7 +4,7 @@ use std::path::Path;
 
 use parking::GivenRules;
 
-use super::{lock, schema};
+use super::{lock, pairing, schema};
 use crate::{Error, Probe};
 
 /// Probes the file at `path`, which may be missing; its folder must exist.
@@ -23,6 +23,14 @@ fn look(path: &Path, given: &GivenRules) -> Result<Probe, Error> {
     // Held while the file is read, so that no process starts writing it meanwhile.
     let _lock = lock::take_if_any(path)?;
     let rules = if path.exists() { schema::look(path, given)? } else { None };
+    if rules.is_some()
+        && let Some(tables) = schema::look_at_tables(path)?
+    {
+        pairing::look(path, tables)?;
+    }
+    if rules.is_none() {
+        pairing::check_tables_exist(path)?;
+    }
     let is_read_only = path.metadata().is_ok_and(|file| file.permissions().readonly());
     Ok(Probe { store: format!("SQLite at {}", path.display()), now: None, is_read_only, rules })
 }

@@ -4,7 +4,7 @@ use matching::{Limits, LoadRequest, Snapshot};
 use parking::{Rules, SessionId, Timestamp, Vehicle};
 use rusqlite::{Connection, Row, params};
 
-use super::heads::Heads;
+use super::overlay::Overlay;
 use super::vehicles;
 use crate::encoding::{StoredEnd, StoredSession, count, lot_id};
 use crate::rows::StoredVehicle;
@@ -13,13 +13,16 @@ use crate::{Error, LotRow, SessionRow};
 /// The snapshots of many vehicles, in the order asked for; nothing may have been read in this moment.
 pub(super) fn load(
     connection: &Connection,
-    heads: &Heads,
+    overlay: &Overlay,
     requests: &[LoadRequest],
     rules: &Rules,
 ) -> Result<Vec<Snapshot>, Error> {
-    let ahead = ahead(heads, requests.iter().map(|request| &request.vehicle))?;
-    let load = |(LoadRequest { vehicle, reaching }, ahead): (&LoadRequest, Option<StoredVehicle>)| {
-        let Some(stored) = stored(connection, vehicle, ahead)? else { return Ok(Snapshot::default()) };
+    let ahead = ahead(connection, overlay, requests, rules)?;
+    let load = |(LoadRequest { vehicle, reaching }, ahead): (&LoadRequest, Option<Snapshot>)| {
+        if let Some(snapshot) = ahead {
+            return Ok(snapshot);
+        }
+        let Some(stored) = stored(connection, vehicle)? else { return Ok(Snapshot::default()) };
         match reaching {
             Some(time) if !stored.timeline.reaches(*time) => {
                 vehicles::reaching(connection, &stored, *time, Limits::of(rules, &vehicle.lot))
@@ -30,25 +33,30 @@ pub(super) fn load(
     requests.iter().zip(ahead).map(load).collect()
 }
 
-/// The states of vehicles that are ahead of their rows. They are taken before anything is read, so that the rows are no
-/// older: a state that is newer than the rows would be asked for what they do not have.
-pub(super) fn ahead<'a>(
-    heads: &Heads,
-    vehicles: impl Iterator<Item = &'a Vehicle>,
-) -> Result<Vec<Option<StoredVehicle>>, Error> {
-    let states = heads.states();
-    vehicles.map(|vehicle| states.get(vehicle)).collect()
+/// The snapshots of vehicles that are ahead of their rows, before anything else is read: a vehicle that is not in memory by
+/// then is whole in the tables of a later moment.
+fn ahead(
+    connection: &Connection,
+    overlay: &Overlay,
+    requests: &[LoadRequest],
+    rules: &Rules,
+) -> Result<Vec<Option<Snapshot>>, Error> {
+    let layers = overlay.layers();
+    let snapshot = |LoadRequest { vehicle, reaching }: &LoadRequest| {
+        let Some(state) = layers.vehicle(vehicle) else { return Ok(None) };
+        match reaching {
+            Some(time) if !state.timeline.reaches(*time) => {
+                let chain = layers.chain(connection, state.last_event)?;
+                Ok(Some(state.reaching(*time, &chain, Limits::of(rules, &vehicle.lot))))
+            }
+            _ => Ok(Some(state.snapshot())),
+        }
+    };
+    requests.iter().map(snapshot).collect()
 }
 
-/// What is stored of a vehicle: its state ahead of its row, or else its row.
-pub(super) fn stored(
-    connection: &Connection,
-    vehicle: &Vehicle,
-    ahead: Option<StoredVehicle>,
-) -> Result<Option<StoredVehicle>, Error> {
-    if ahead.is_some() {
-        return Ok(ahead);
-    }
+/// What the tables have of a vehicle.
+pub(super) fn stored(connection: &Connection, vehicle: &Vehicle) -> Result<Option<StoredVehicle>, Error> {
     let Some(lot_number) = vehicles::lot_number(connection, &vehicle.lot)? else { return Ok(None) };
     vehicles::find(connection, vehicle.plate.as_str(), lot_number)
 }

@@ -1,6 +1,8 @@
-//! The tables of the ledger in SQLite, how they came to be, and how a file is opened.
+//! How a file of the ledger is opened and brought to this version, and what its tables say about the ledger.
 
 use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,79 +11,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, Trans
 use url::Url;
 use uuid::Uuid;
 
-use super::{heads, quarters, read};
+use super::migrations::{apply_from, known_version};
+use super::read;
 use crate::{Error, rules_guard};
-
-/// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
-/// a released one: add another.
-///
-/// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
-/// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
-/// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
-/// `vehicle_log` has what the rows of vehicles do not have yet, see `heads`. `event_index` finds events by id, see there.
-pub(super) const MIGRATIONS: &[&str] = &[
-    "
-    CREATE TABLE lot (
-        lot_no INTEGER PRIMARY KEY, lot_id TEXT NOT NULL UNIQUE, time_ms INTEGER, inside INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE TABLE vehicle (
-        vehicle_no INTEGER PRIMARY KEY, lot_no INTEGER NOT NULL, plate TEXT NOT NULL, version INTEGER NOT NULL,
-        digest INTEGER NOT NULL, last_event_no INTEGER, listed_after_no INTEGER, timeline BLOB NOT NULL
-    ) STRICT;
-    CREATE UNIQUE INDEX vehicle_plate ON vehicle (plate, lot_no);
-    CREATE TABLE event (
-        event_no INTEGER PRIMARY KEY, previous_no INTEGER, vehicle_no INTEGER NOT NULL, time_ms INTEGER NOT NULL,
-        direction INTEGER NOT NULL, event_id BLOB NOT NULL, gate TEXT, plate_as_read TEXT NOT NULL, confidence REAL,
-        received_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, flags INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE session (
-        session_id BLOB PRIMARY KEY, vehicle_no INTEGER NOT NULL, lot_no INTEGER NOT NULL, state INTEGER NOT NULL,
-        reason INTEGER, source INTEGER NOT NULL, entry_no INTEGER, exit_no INTEGER, entry_ms INTEGER, exit_ms INTEGER,
-        superseded_by BLOB, listed INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
-        held_since_ms INTEGER, leased_until_ms INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX session_lot ON session (lot_no, session_id);
-    CREATE INDEX session_open ON session (lot_no, session_id) WHERE state = 0;
-    CREATE INDEX session_held ON session (held_since_ms) WHERE state = 1;
-    CREATE INDEX session_exceptional ON session (session_id) WHERE state >= 3;
-    CREATE INDEX session_listed ON session (vehicle_no, session_id) WHERE listed = 1;
-    CREATE TABLE change (
-        sequence INTEGER PRIMARY KEY, session_id BLOB NOT NULL, vehicle_version INTEGER NOT NULL, from_state INTEGER,
-        to_state INTEGER NOT NULL, rule INTEGER, recorded_ms INTEGER NOT NULL
-    ) STRICT;
-",
-    "
-    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
-",
-    "
-    CREATE TABLE event_index (place INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
-",
-    "
-    CREATE TABLE lot_hour (
-        lot_no INTEGER NOT NULL, hour_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
-        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
-        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
-    ) STRICT, WITHOUT ROWID;
-",
-    LOT_QUARTER,
-];
-
-/// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
-/// sessions are counted after this migration. Also lists the quarter hours in which a correlator was connected.
-const LOT_QUARTER: &str = "
-    DROP TABLE lot_hour;
-    CREATE TABLE lot_quarter (
-        lot_no INTEGER NOT NULL, quarter_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
-        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
-        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, quarter_no)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE connected_quarter (quarter_no INTEGER PRIMARY KEY) STRICT;
-";
 
 /// How long a statement waits for a lock that another program holds on the file.
 pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-/// Page cache of the writer and of each reader, KiB.
+/// Page cache of the connection that takes in bulks, of the one that commits, and of each reader, KiB.
 const WRITER_CACHE_KIB: i64 = 131_072;
+const BESIDE_CACHE_KIB: i64 = 16_384;
 const READER_CACHE_KIB: i64 = 8_192;
 /// The write-ahead log's file is truncated to this size when the log restarts. It is what a backlog needs, so that only
 /// a log that a reader has pinned is truncated.
@@ -89,7 +27,44 @@ pub(super) const LOG_KEPT_BYTES: i64 = 256 * 1024 * 1024;
 /// Prepared statements cached by a connection: more than this program uses.
 const CACHED_STATEMENTS_MAX: usize = 96;
 
-/// Opens the one connection that writes; brings the tables to this program's version.
+/// Which ledger a main file holds, and how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) ledger: Uuid,
+    pub(super) newest_event: i64,
+    pub(super) newest_change: i64,
+}
+
+impl Held {
+    /// Whether it is no older than another moment of the same ledger.
+    pub(super) fn has_all_of(self, before: Self) -> bool {
+        self.newest_event >= before.newest_event && self.newest_change >= before.newest_change
+    }
+}
+
+/// What the tables say about their journal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tables {
+    pub(super) ledger: Uuid,
+    /// The number of the last applied entry.
+    pub(super) applied_entry: i64,
+    /// They were not closed: the journal may have what they lack.
+    pub(super) needs_journal: bool,
+}
+
+/// Creates the file readable only by its owner, because plates are personal data. SQLite gives its other files the same
+/// permissions.
+pub(super) fn make_private(path: &Path) -> Result<(), Error> {
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|error| {
+        let file = path.display();
+        Error::Config(format!(
+            "can't open the ledger {file} ({error}): name a file in DWELL_DATABASE_URL that this user may write"
+        ))
+    })
+}
+
+/// Opens the connection that writes bulks; brings the tables to this program's version.
 pub(super) fn open_writer(path: &Path, now: Timestamp) -> Result<(Connection, Uuid), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
@@ -119,18 +94,14 @@ pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rule
     }
 }
 
-/// Which ledger a main file holds, and how far it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) ledger: Uuid,
-    pub(super) newest_event: i64,
-    pub(super) newest_change: i64,
-}
-
-impl Held {
-    pub(super) fn has_all_of(self, before: Self) -> bool {
-        self.newest_event >= before.newest_event && self.newest_change >= before.newest_change
+/// What the tables of a ledger say about their journal; `None` when there is no ledger, or an older one without a journal.
+/// Only reads.
+pub(super) fn look_at_tables(path: &Path) -> Result<Option<Tables>, Error> {
+    let connection = open_to_look(path)?;
+    if stored_version(&connection)? != Some(known_version()) {
+        return Ok(None);
     }
+    journal_tables(&connection).map(Some)
 }
 
 /// Returns what the main file contains without its log; `None` if it has no ledger yet.
@@ -155,7 +126,7 @@ pub(super) fn ledger_of(connection: &Connection) -> Result<Uuid, Error> {
 
 /// Opens a connection that leaves no file beside the ledger. An ordinary reader creates a write-ahead log if there is
 /// none, and keeps it; an immutable one does not.
-fn open_to_look(path: &Path) -> Result<Connection, Error> {
+pub(super) fn open_to_look(path: &Path) -> Result<Connection, Error> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if Path::new(&log).exists() {
@@ -173,12 +144,32 @@ fn open_immutable(path: &Path) -> Result<Connection, Error> {
     Ok(Connection::open_with_flags(format!("{url}?immutable=1"), flags)?)
 }
 
-/// Opens a connection that takes the write-ahead log into the file, and writes nothing else.
-pub(super) fn open_copier(path: &Path) -> Result<Connection, Error> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+/// Opens the connection of the thread that commits: it compares with the tables, and writes little but durably.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_PATIENCE)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -BESIDE_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS_MAX);
     Ok(connection)
+}
+
+/// What the tables say about their journal.
+pub(super) fn journal_tables(connection: &Connection) -> Result<Tables, Error> {
+    let (applied_entry, needs_journal) =
+        connection
+            .query_row("SELECT applied_entry, needs_journal FROM ledger", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Tables { ledger: ledger_of(connection)?, applied_entry, needs_journal })
+}
+
+/// Says in the tables, and durably, that they need their journal from now on. What is written later is only synced by
+/// checkpoints: the journal has it.
+pub(super) fn rely_on_journal(connection: &Connection) -> Result<(), Error> {
+    connection.execute("UPDATE ledger SET needs_journal = 1 WHERE needs_journal = 0", [])?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    Ok(())
 }
 
 /// Opens a connection that only reads.
@@ -242,7 +233,6 @@ fn migrate(connection: &mut Connection, now: Timestamp) -> Result<Uuid, Error> {
         tracing::info!(from = version, to = known_version(), "upgrading the tables of a ledger of an older version");
     }
     apply_from(&transaction, version.unwrap_or(0))?;
-    heads::catch_up(&transaction)?;
     let id = ledger_of(&transaction)?;
     transaction.commit()?;
     Ok(id)
@@ -263,24 +253,6 @@ fn stored_rules(connection: &Connection) -> Result<(Option<String>, Vec<LotId>),
     let rules = connection.query_row("SELECT rules FROM ledger", [], |row| row.get(0))?;
     let lots = read::lots(connection)?.into_iter().filter(|lot| lot.time.is_some());
     Ok((rules, lots.map(|lot| lot.id).collect()))
-}
-
-fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {
-    let done = usize::try_from(version).unwrap_or(0);
-    for step in MIGRATIONS.iter().skip(done) {
-        transaction.execute_batch(step)?;
-        if *step == LOT_QUARTER {
-            quarters::count_all(transaction)?;
-        }
-    }
-    if version < known_version() {
-        transaction.execute("UPDATE ledger SET schema_version = ?1", params![known_version()])?;
-    }
-    Ok(())
-}
-
-fn known_version() -> i64 {
-    i64::try_from(MIGRATIONS.len()).expect("there are only a few migrations")
 }
 
 fn foreign(path: &Path, problem: &str) -> Error {

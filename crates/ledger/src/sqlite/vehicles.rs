@@ -5,7 +5,6 @@ use parking::{LotId, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::heads::{Heads, States};
 use crate::Error;
 use crate::chain::ChainEvent;
 use crate::encoding;
@@ -24,8 +23,6 @@ pub(super) const BY_NUMBER: &str = "
 pub(super) const BY_PLATE: &str = "
     SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline, plate
     FROM vehicle WHERE plate = ?1";
-
-pub(super) const NAME: &str = "SELECT plate, lot_no FROM vehicle WHERE vehicle_no = ?1";
 
 pub(super) const LOT: &str = "SELECT lot_id FROM lot WHERE lot_no = ?1";
 
@@ -50,40 +47,21 @@ pub(super) fn find(connection: &Connection, plate: &str, lot_number: i64) -> Res
     rows.next()?.map(stored_vehicle).transpose()
 }
 
-/// The lot and the plate of a vehicle.
-pub(super) fn name(connection: &Connection, number: i64) -> Result<Vehicle, Error> {
-    let mut statement = connection.prepare_cached(NAME)?;
-    let mut rows = statement.query(params![number])?;
-    let row = rows.next()?.ok_or_else(|| missing(number))?;
-    let plate: String = row.get(0)?;
-    Ok(Vehicle { lot: lot(connection, row.get(1)?)?, plate: encoding::plate(&plate)? })
-}
-
 /// A vehicle by its number.
-pub(super) fn by_number(
-    connection: &Connection,
-    heads: &Heads,
-    number: i64,
-) -> Result<(Vehicle, StoredVehicle), Error> {
-    let states = heads.states();
+pub(super) fn by_number(connection: &Connection, number: i64) -> Result<(Vehicle, StoredVehicle), Error> {
     let mut statement = connection.prepare_cached(BY_NUMBER)?;
     let mut rows = statement.query(params![number])?;
     let row = rows.next()?.ok_or_else(|| missing(number))?;
-    named_vehicle(connection, row, &states)
+    named_vehicle(connection, row)
 }
 
 /// The vehicles of a plate, in any lot.
-pub(super) fn by_plate(
-    connection: &Connection,
-    heads: &Heads,
-    plate: &str,
-) -> Result<Vec<(Vehicle, StoredVehicle)>, Error> {
-    let states = heads.states();
+pub(super) fn by_plate(connection: &Connection, plate: &str) -> Result<Vec<(Vehicle, StoredVehicle)>, Error> {
     let mut statement = connection.prepare_cached(BY_PLATE)?;
     let mut rows = statement.query(params![plate])?;
     let mut vehicles = Vec::new();
     while let Some(row) = rows.next()? {
-        vehicles.push(named_vehicle(connection, row, &states)?);
+        vehicles.push(named_vehicle(connection, row)?);
     }
     Ok(vehicles)
 }
@@ -125,11 +103,10 @@ fn missing(number: i64) -> Error {
     Error::Corrupt(format!("the vehicle {number} is missing"))
 }
 
-fn named_vehicle(connection: &Connection, row: &Row<'_>, states: &States) -> Result<(Vehicle, StoredVehicle), Error> {
+fn named_vehicle(connection: &Connection, row: &Row<'_>) -> Result<(Vehicle, StoredVehicle), Error> {
     let (plate, lot_number): (String, i64) = (row.get(7)?, row.get(1)?);
     let vehicle = Vehicle { lot: lot(connection, lot_number)?, plate: encoding::plate(&plate)? };
-    let state = states.get(&vehicle)?.map_or_else(|| stored_vehicle(row), Ok)?;
-    Ok((vehicle, state))
+    Ok((vehicle, stored_vehicle(row)?))
 }
 
 fn stored_vehicle(row: &Row<'_>) -> Result<StoredVehicle, Error> {

@@ -15,7 +15,7 @@ service_kit::metrics! {
     /// The size of the log, and when it was last warned of.
     #[derive(Debug)]
     pub(super) struct LogSize {
-        /// Size of the write-ahead log beside the file of a ledger in SQLite; 0 with PostgreSQL
+        /// Size of the write-ahead logs beside the file of a ledger in SQLite and its journal; 0 with PostgreSQL
         bytes: IntGauge = "dwell_ledger_log_bytes";
         /// The last warning of a log that is still large.
         warned: Mutex<Option<Instant>> = default;

@@ -66,6 +66,8 @@ service_kit::metrics! {
         gates: GateMetrics;
         /// That of the ledger's log.
         log_size: LogSize;
+        /// Events and summaries that are recorded and that lists and statistics of a ledger in SQLite do not show yet
+        ledger_waiting: IntGauge = "dwell_ledger_waiting_events";
         /// Each lot's own.
         pub(crate) lots: LotMetrics;
         /// What the log line of this second will say.
@@ -162,7 +164,8 @@ impl Metrics {
     }
 
     /// The size of the ledger's write-ahead log.
-    pub(crate) fn ledger_log(&self, bytes: u64) {
+    pub(crate) fn ledger_log(&self, bytes: u64, waiting: u64) {
+        self.ledger_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.log_size.is(bytes);
     }
 

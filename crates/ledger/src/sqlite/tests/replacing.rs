@@ -9,6 +9,8 @@ struct Opened {
     folder: tempfile::TempDir,
     path: PathBuf,
     ledger: SqliteLedger,
+    /// A copy from when the ledger was closed, with one summary.
+    older: PathBuf,
 }
 
 /// A ledger with one summary in its file, and another one in its log.
@@ -19,10 +21,12 @@ async fn opened() -> Opened {
     let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     ledger.save_summary(numbered_summary(1), NOW).await.unwrap();
     ledger.close().await;
+    let older = folder.path().join("older.db");
+    std::fs::copy(&path, &older).unwrap();
     let ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     ledger.ping().await.unwrap();
     ledger.save_summary(numbered_summary(2), NOW).await.unwrap();
-    Opened { folder, path, ledger }
+    Opened { folder, path, ledger, older }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -62,14 +66,14 @@ async fn summaries(path: &Path) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_ledger_that_was_deleted_takes_nothing_more() {
-    let Opened { folder: _folder, path, ledger } = opened().await;
+    let Opened { folder: _folder, path, ledger, .. } = opened().await;
     std::fs::remove_file(&path).unwrap();
     assert_replaced(&ledger, "ledger.db is gone").await;
 }
 
 #[tokio::test]
 async fn a_ledger_that_was_renamed_takes_nothing_more_and_is_whole_at_its_new_place() {
-    let Opened { folder, path, ledger } = opened().await;
+    let Opened { folder, path, ledger, .. } = opened().await;
     let moved = folder.path().join("moved.db");
     std::fs::rename(&path, &moved).unwrap();
 
@@ -81,7 +85,7 @@ async fn a_ledger_that_was_renamed_takes_nothing_more_and_is_whole_at_its_new_pl
 
 #[tokio::test]
 async fn a_ledger_whose_folder_was_renamed_takes_nothing_more() {
-    let Opened { folder, path, ledger } = opened().await;
+    let Opened { folder, path, ledger, .. } = opened().await;
     let moved = folder.path().join("moved");
     std::fs::rename(path.parent().unwrap(), &moved).unwrap();
 
@@ -92,23 +96,20 @@ async fn a_ledger_whose_folder_was_renamed_takes_nothing_more() {
 }
 
 #[tokio::test]
-async fn an_older_copy_that_was_moved_over_the_ledger_is_noticed_and_left_as_it_is() {
-    let Opened { folder, path, ledger } = opened().await;
-    let older = folder.path().join("older.db");
-    std::fs::copy(&path, &older).unwrap();
+async fn an_older_copy_that_was_moved_over_the_ledger_is_noticed_and_taken_up_with_the_journal() {
+    let Opened { folder: _folder, path, ledger, older } = opened().await;
     std::fs::rename(&older, &path).unwrap();
 
     assert_replaced(&ledger, "is another file than the one this process opened").await;
     ledger.close().await;
 
-    assert_eq!(summaries(&path).await, [1]);
+    // The journal has all that this copy lacks.
+    assert_eq!(summaries(&path).await, [1, 2]);
 }
 
 #[tokio::test]
 async fn an_older_copy_that_was_written_over_the_ledger_is_noticed_and_left_as_it_is() {
-    let Opened { folder, path, ledger } = opened().await;
-    let older = folder.path().join("older.db");
-    std::fs::copy(&path, &older).unwrap();
+    let Opened { folder: _folder, path, ledger, older } = opened().await;
     for number in 10..200 {
         ledger.save_summary(numbered_summary(number), NOW).await.unwrap();
     }
@@ -124,7 +125,7 @@ async fn an_older_copy_that_was_written_over_the_ledger_is_noticed_and_left_as_i
 
 #[tokio::test]
 async fn another_ledger_that_was_written_over_this_one_is_noticed() {
-    let Opened { folder, path, ledger } = opened().await;
+    let Opened { folder, path, ledger, .. } = opened().await;
     let other = folder.path().join("other.db");
     let another = SqliteLedger::open(&other, NOW).await.unwrap();
     another.save_summary(numbered_summary(7), NOW).await.unwrap();
@@ -139,9 +140,9 @@ async fn another_ledger_that_was_written_over_this_one_is_noticed() {
 
 #[tokio::test]
 async fn a_log_or_its_index_that_was_deleted_or_replaced_is_noticed_and_costs_nothing() {
-    for suffix in ["-wal", "-shm"] {
+    for suffix in ["-wal", "-shm", ".journal", ".journal-wal", ".journal-shm"] {
         for is_replaced in [false, true] {
-            let Opened { folder: _folder, path, ledger } = opened().await;
+            let Opened { folder: _folder, path, ledger, .. } = opened().await;
             std::fs::remove_file(beside(&path, suffix)).unwrap();
             if is_replaced {
                 std::fs::write(beside(&path, suffix), "").unwrap();
@@ -154,8 +155,32 @@ async fn a_log_or_its_index_that_was_deleted_or_replaced_is_noticed_and_costs_no
 }
 
 #[tokio::test]
+async fn an_older_journal_that_was_written_over_this_one_is_noticed_and_costs_nothing() {
+    let Opened { folder, path, ledger, .. } = opened().await;
+    let older = folder.path().join("older.journal");
+    let (journal, log) = (beside(&path, ".journal"), beside(&path, ".journal-wal"));
+    let empty_its_log = || {
+        let other = Connection::open(&journal).unwrap();
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        assert_eq!(log.metadata().unwrap().len(), 0);
+    };
+    empty_its_log();
+    std::fs::copy(&journal, &older).unwrap();
+    ledger.save_summary(numbered_summary(3), NOW).await.unwrap();
+    empty_its_log();
+    ledger.ping().await.unwrap();
+
+    std::fs::copy(&older, &journal).unwrap();
+
+    assert!(matches!(ledger.ping().await, Err(Error::Replaced(text)) if text.contains("lacks commits")));
+    assert_replaced(&ledger, "lacks commits").await;
+    ledger.close().await;
+    assert_eq!(summaries(&path).await, [1, 2, 3]);
+}
+
+#[tokio::test]
 async fn a_copy_a_touch_and_a_checkpoint_by_another_program_are_no_replacement() {
-    let Opened { folder, path, ledger } = opened().await;
+    let Opened { folder, path, ledger, .. } = opened().await;
     std::fs::copy(&path, folder.path().join("copy.db")).unwrap();
     std::fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     ledger.ping().await.unwrap();

@@ -12,9 +12,13 @@ const LOT_HOUR: usize = 3;
 fn make_version_4(path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch("DROP TABLE lot_quarter; DROP TABLE connected_quarter").unwrap();
-    connection.execute_batch(schema::MIGRATIONS[LOT_HOUR]).unwrap();
+    connection.execute_batch(migrations::MIGRATIONS[LOT_HOUR]).unwrap();
     connection.execute("INSERT INTO lot_hour VALUES (1, 479768, 40, 0, 0, 0, 0, 0, 0, x'')", []).unwrap();
-    connection.execute("UPDATE ledger SET schema_version = 4", []).unwrap();
+    let without_journal = "
+        ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
+        CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
+        UPDATE ledger SET schema_version = 4";
+    connection.execute_batch(without_journal).unwrap();
 }
 
 /// The stays of 13 hours, and a saved summary, which does not count.
@@ -27,6 +31,7 @@ async fn fill(path: &Path) -> (LotId, Quarters) {
     let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(12 * 60), exit: minute(13 * 60) };
     ledger.save_summary(summary, NOW).await.unwrap();
     let quarters = ledger.quarters(&lot, ALWAYS).await.unwrap();
+    ledger.close().await;
     (lot, quarters)
 }
 
@@ -47,8 +52,46 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     assert_eq!(before.quarters.len(), 25);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
-    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "5");
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "6");
     assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
+}
+
+/// As an entry of `vehicle_log` has it: number, lot, version, digest, last event, the one before sessions were listed, and
+/// the timeline.
+type Logged = (i64, i64, u64, u64, Option<i64>, Option<i64>, Vec<u8>);
+
+#[tokio::test]
+async fn what_the_log_of_vehicles_is_ahead_of_their_rows_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    fill(&path).await;
+    let connection = Connection::open(&path).unwrap();
+    let row = "SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline FROM vehicle
+        WHERE plate = 'CAR1'";
+    let state: Logged = connection
+        .query_row(row, [], |row| {
+            let (version, digest): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let (version, digest) = (version.cast_unsigned(), digest.cast_unsigned());
+            Ok((row.get(0)?, row.get(1)?, version, digest, row.get(4)?, row.get(5)?, row.get(6)?))
+        })
+        .unwrap();
+    make_version_4(&path);
+    let older = postcard::to_stdvec(&vec![(state.0, state.1, 1_u64, 1_u64, None::<i64>, None::<i64>, b"".to_vec())]);
+    for entry in [older, postcard::to_stdvec(&vec![&state])] {
+        connection.execute("INSERT INTO vehicle_log (heads) VALUES (?1)", params![entry.unwrap()]).unwrap();
+    }
+    let behind =
+        "UPDATE vehicle SET version = 1, digest = 0, last_event_no = NULL, timeline = x'' WHERE plate = 'CAR1'";
+    connection.execute(behind, []).unwrap();
+    drop(connection);
+
+    let upgraded = SqliteLedger::open(&path, NOW).await.unwrap();
+
+    let request = LoadRequest { vehicle: vehicle("P3", "CAR1"), reaching: None };
+    let loaded = upgraded.load(&[request], &Rules::default()).await.unwrap();
+    assert_eq!((loaded[0].base.version, loaded[0].base.digest), (state.2, state.3));
+    assert_eq!(loaded[0].timeline.digest(), state.3);
+    assert!(upgraded.vehicle_events(&vehicle("P3", "CAR1"), None, 10).await.unwrap().len() > 1);
 }
 
 const LEDGER_TO_UPGRADE: &str = "TEST_LEDGER_TO_UPGRADE";
@@ -84,7 +127,7 @@ fn upgrades_until_it_is_killed() {
     let connection = Connection::open(path).unwrap();
     // The transaction spills pages to the log before it commits.
     connection.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
-    connection.execute_batch(schema::MIGRATIONS[LOT_HOUR + 1]).unwrap();
+    connection.execute_batch(migrations::MIGRATIONS[LOT_HOUR + 1]).unwrap();
     quarters::count_all(&connection).unwrap();
     connection.execute("UPDATE ledger SET schema_version = 5", []).unwrap();
     println!("counted, not committed");

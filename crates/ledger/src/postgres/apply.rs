@@ -1,4 +1,4 @@
-//! Writes the rows of a batch: one statement for each kind, all sent at once.
+//! Writes the rows of a plan: one statement for each kind, all sent at once.
 
 use deadpool_postgres::Transaction;
 use parking::{GateId, State, Timestamp};
@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::quarters;
 use crate::Error;
-use crate::batch::Batch;
 use crate::encoding::{self, Code as _, code_of, column};
+use crate::plan::Plan;
 use crate::rows::{ChangeWrite, EventWrite, LotWrite, SessionWrite};
 
 const EVENTS: &str = "
@@ -78,9 +78,9 @@ const CHANGES: &str = "
         $2::uuid[], $3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::bigint[]
     ) WITH ORDINALITY AS new (session_id, vehicle_version, from_state, to_state, rule, recorded_ms, place)";
 
-/// Writes a batch.
-pub(super) async fn write(transaction: &Transaction<'_>, mut batch: Batch<'_>) -> Result<(), Failure> {
-    let (flags, sessions) = (batch.take_flags(), batch.take_sessions());
+/// Writes the rows of a plan.
+pub(super) async fn apply(transaction: &Transaction<'_>, mut plan: Plan) -> Result<(), Failure> {
+    let (flags, sessions) = (plan.take_flags(), plan.take_sessions());
     let (new, known): (Vec<&SessionWrite>, Vec<&SessionWrite>) = sessions.iter().partition(|session| session.is_new);
     let (opened, others): (Vec<&SessionWrite>, Vec<&SessionWrite>) =
         sessions.iter().partition(|session| session.state == State::Open);
@@ -91,20 +91,20 @@ pub(super) async fn write(transaction: &Transaction<'_>, mut batch: Batch<'_>) -
         statements.push(transaction.prepare_cached(sql).await?);
     }
     futures::try_join!(
-        write_events(transaction, &statements[0], &batch.events),
+        write_events(transaction, &statements[0], &plan.events),
         write_flags(transaction, &statements[1], &flags),
-        write_vehicles(transaction, &statements[2], &batch),
+        write_vehicles(transaction, &statements[2], &plan),
         write_new_sessions(transaction, &statements[3], &new),
         write_sessions(transaction, &statements[4], &known),
         write_open_stays(transaction, &statements[5], &opened),
         write_open_stays(transaction, &statements[6], &closed),
     )?;
     // Many transactions want the same quarter hours: they are locked as late as possible.
-    let quarters = quarters::lock(transaction, &batch.quarters).await?;
+    let quarters = quarters::lock(transaction, &plan.quarters).await?;
     futures::try_join!(
         quarters::write(transaction, &quarters),
-        write_lots(transaction, &statements[7], &batch),
-        write_changes(transaction, &statements[8], &batch.changes),
+        write_lots(transaction, &statements[7], &plan),
+        write_changes(transaction, &statements[8], &plan.changes),
     )?;
     Ok(())
 }
@@ -112,7 +112,7 @@ pub(super) async fn write(transaction: &Transaction<'_>, mut batch: Batch<'_>) -
 async fn write_events(
     transaction: &Transaction<'_>,
     statement: &Statement,
-    events: &[EventWrite<'_>],
+    events: &[EventWrite],
 ) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
@@ -161,12 +161,8 @@ async fn write_flags(
     Ok(())
 }
 
-async fn write_vehicles(
-    transaction: &Transaction<'_>,
-    statement: &Statement,
-    batch: &Batch<'_>,
-) -> Result<(), Failure> {
-    let rows: Vec<_> = batch.changed_vehicles().into_iter().map(|(_, vehicle)| &vehicle.row).collect();
+async fn write_vehicles(transaction: &Transaction<'_>, statement: &Statement, plan: &Plan) -> Result<(), Failure> {
+    let rows: Vec<_> = plan.changed_vehicles().into_iter().map(|(_, vehicle)| &vehicle.row).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -266,8 +262,8 @@ async fn write_open_stays(
     Ok(())
 }
 
-async fn write_lots(transaction: &Transaction<'_>, statement: &Statement, batch: &Batch<'_>) -> Result<(), Failure> {
-    let changed: Vec<_> = batch.lots.iter().filter(|(_, lot)| **lot != LotWrite::default()).collect();
+async fn write_lots(transaction: &Transaction<'_>, statement: &Statement, plan: &Plan) -> Result<(), Failure> {
+    let changed: Vec<_> = plan.lots.iter().filter(|(_, lot)| **lot != LotWrite::default()).collect();
     if changed.is_empty() {
         return Ok(());
     }

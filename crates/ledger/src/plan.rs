@@ -1,32 +1,37 @@
-//! What a batch of units writes: decided here, in memory, for both adapters.
+//! What units change: decided here, in memory, for both adapters.
 //!
 //! An adapter loads (and locks) the vehicles of its units, hands them over, gives the units one after the other, and
-//! writes the rows that come out. Two units of one vehicle are compared one after the other. Nothing here waits.
+//! applies the rows that come out. Two units of one vehicle are compared one after the other. Nothing here waits.
+//! `unit` takes one unit into a plan.
 //!
 //! An event's row points to the row of the vehicle's event recorded before it: a late event and the search for a plate
 //! walk this chain, so that no index has to be kept for them. A vehicle that is seen again and again would have a
 //! long one, hence the sessions of a vehicle with more than
-//! [`CHAINED_EVENTS`](super::unit::CHAINED_EVENTS) are listed in a small index instead.
+//! [`CHAINED_EVENTS`](unit::CHAINED_EVENTS) are listed in a small index instead.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use matching::{Flags, Outcome, Unit};
 use parking::{Session, SessionId, Source, State, Timestamp, Vehicle};
 
+use self::unit::UnitWriter;
 use super::rollup::Rollup;
-use super::rows::{BatchVehicle, ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, SessionWrite};
-use super::unit::UnitWriter;
+use super::rows::{ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, PlannedVehicle, SessionWrite, StoredVehicle};
 use super::{Error, SessionRow, Summary};
+
+mod unit;
+
+pub(super) use self::unit::names_older_events;
 
 /// Units being recorded, and the rows that they write.
 #[derive(Debug)]
-pub(super) struct Batch<'a> {
-    vehicles: HashMap<Vehicle, BatchVehicle>,
+pub(super) struct Plan {
+    vehicles: HashMap<Vehicle, PlannedVehicle>,
     /// Sessions of unread plates that are there.
     known_unread: HashSet<SessionId>,
     exits_before: ExitsBefore,
     next_event: i64,
-    pub(super) events: Vec<EventWrite<'a>>,
+    pub(super) events: Vec<EventWrite>,
     flags: Vec<(i64, Flags)>,
     pub(super) changes: Vec<ChangeWrite>,
     pub(super) lots: BTreeMap<i64, LotWrite>,
@@ -34,11 +39,11 @@ pub(super) struct Batch<'a> {
     sessions: Vec<SessionWrite>,
 }
 
-impl<'a> Batch<'a> {
-    /// A batch about `vehicles`, whose new events are numbered from `first_event` on. `known_unread` are those sessions
+impl Plan {
+    /// A plan about `vehicles`, whose new events are numbered from `first_event` on. `known_unread` are those sessions
     /// of units without a base that are recorded; `exits_before` has the sessions of which a unit changes the exit.
     pub(super) fn new(
-        vehicles: HashMap<Vehicle, BatchVehicle>,
+        vehicles: HashMap<Vehicle, PlannedVehicle>,
         known_unread: HashSet<SessionId>,
         exits_before: ExitsBefore,
         first_event: i64,
@@ -57,10 +62,10 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Compares a unit with its vehicle and takes it or leaves it. After an error nothing of the batch may be written.
-    pub(super) fn take(&mut self, unit: &'a Unit, now: Timestamp) -> Result<Outcome, Error> {
+    /// Compares a unit with its vehicle and takes it or leaves it. After an error nothing of the plan may be written.
+    pub(super) fn take(&mut self, unit: &Unit, now: Timestamp) -> Result<Outcome, Error> {
         let Some(vehicle) = self.vehicles.get_mut(&unit.vehicle) else {
-            return Err(Error::Corrupt("a vehicle of the batch was not loaded".into()));
+            return Err(Error::Corrupt("a vehicle of the plan was not loaded".into()));
         };
         let mut writer = UnitWriter {
             next_event: &mut self.next_event,
@@ -115,14 +120,19 @@ impl<'a> Batch<'a> {
     }
 
     /// The vehicles whose rows have to be written, by number.
-    pub(super) fn changed_vehicles(&self) -> Vec<(&Vehicle, &BatchVehicle)> {
+    pub(super) fn changed_vehicles(&self) -> Vec<(&Vehicle, &PlannedVehicle)> {
         let mut changed: Vec<_> = self.vehicles.iter().filter(|(_, vehicle)| vehicle.is_changed).collect();
         changed.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);
         changed
     }
 
-    /// Like `changed_vehicles`, but consumes the batch, once everything else is written.
-    pub(super) fn into_changed_vehicles(self) -> Vec<(Vehicle, BatchVehicle)> {
+    /// Returns the vehicles that get a new row.
+    pub(super) fn new_vehicles(&self) -> impl Iterator<Item = &StoredVehicle> {
+        self.vehicles.values().filter(|vehicle| vehicle.is_new && vehicle.is_changed).map(|vehicle| &vehicle.row)
+    }
+
+    /// Like `changed_vehicles`, but consumes the plan, once everything else is written.
+    pub(super) fn into_changed_vehicles(self) -> Vec<(Vehicle, PlannedVehicle)> {
         let mut changed: Vec<_> = self.vehicles.into_iter().filter(|(_, vehicle)| vehicle.is_changed).collect();
         changed.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);
         changed
@@ -166,7 +176,8 @@ impl Summary {
         SessionId::of_summary(&self.vehicle, self.entry, self.exit)
     }
 
-    fn row(&self, now: Timestamp) -> SessionRow {
+    /// Its session as it is read, saved at `now`.
+    pub(super) fn row(&self, now: Timestamp) -> SessionRow {
         SessionRow {
             session: Session {
                 id: self.id(),

@@ -1,19 +1,19 @@
-//! Takes one unit into a batch: the vehicle as it stands from then on, and the rows of its events and sessions.
+//! Takes one unit into a plan: the vehicle as it stands from then on, and the rows of its events and sessions.
 
 use std::collections::{HashMap, HashSet};
 
 use matching::{Applied, ExpectedVersion, Flags, RecordedEvent, SessionChange, Timeline, Unit};
 use parking::{Direction, EventKey, SessionId, Source, State, Timestamp};
 
-use super::Error;
-use super::rollup::Rollup;
-use super::rows::{BatchVehicle, ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, SessionWrite, StoredVehicle};
+use crate::Error;
+use crate::rollup::Rollup;
+use crate::rows::{ChangeWrite, End, EventWrite, ExitsBefore, LotWrite, PlannedVehicle, SessionWrite, StoredVehicle};
 
 /// The sessions of a vehicle with more events than this are in the index of listed sessions.
 pub(super) const CHAINED_EVENTS: u64 = 256;
 
 /// Whether a unit names events that are neither new nor in the stored timeline, so that `older` has to be loaded.
-pub(super) fn names_older_events(unit: &Unit, stored: &StoredVehicle) -> bool {
+pub(crate) fn names_older_events(unit: &Unit, stored: &StoredVehicle) -> bool {
     let mut new: Vec<EventKey> = unit.events.iter().map(|event| event.key).collect();
     new.sort_unstable();
     let is_known = |key: &EventKey| stored.timeline.position(key).is_some() || new.binary_search(key).is_ok();
@@ -53,12 +53,12 @@ impl EventNumbers {
     }
 }
 
-/// Writes one unit into the rows of its batch.
-pub(super) struct UnitWriter<'b, 'a> {
-    pub(super) vehicle: &'b mut BatchVehicle,
+/// Writes one unit into the rows of its plan.
+pub(super) struct UnitWriter<'b> {
+    pub(super) vehicle: &'b mut PlannedVehicle,
     pub(super) lot: &'b mut LotWrite,
     pub(super) next_event: &'b mut i64,
-    pub(super) events: &'b mut Vec<EventWrite<'a>>,
+    pub(super) events: &'b mut Vec<EventWrite>,
     pub(super) sessions: &'b mut Vec<SessionWrite>,
     pub(super) changes: &'b mut Vec<ChangeWrite>,
     pub(super) quarters: &'b mut Rollup,
@@ -66,9 +66,9 @@ pub(super) struct UnitWriter<'b, 'a> {
     pub(super) now: Timestamp,
 }
 
-impl<'a> UnitWriter<'_, 'a> {
+impl UnitWriter<'_> {
     /// Takes a unit whose base is that of the vehicle.
-    pub(super) fn take_decided(&mut self, unit: &'a Unit, flags: &mut Vec<(i64, Flags)>) -> Result<Applied, Error> {
+    pub(super) fn take_decided(&mut self, unit: &Unit, flags: &mut Vec<(i64, Flags)>) -> Result<Applied, Error> {
         let version = unit.next_version();
         let applied = Applied {
             events: u32::try_from(unit.events.len()).unwrap_or(u32::MAX),
@@ -120,7 +120,7 @@ impl<'a> UnitWriter<'_, 'a> {
         Ok(())
     }
 
-    /// A later unit of the batch may name what this one cut from the timeline.
+    /// A later unit of the plan may name what this one cut from the timeline.
     fn keep_what_was_cut(&mut self, numbers: EventNumbers) {
         let before = numbers.before.events().iter().map(|event| event.key).zip(numbers.before_numbers);
         let timeline = &self.vehicle.row.timeline;
@@ -129,7 +129,7 @@ impl<'a> UnitWriter<'_, 'a> {
     }
 
     /// Takes the events of an unread plate that are not known.
-    pub(super) fn take_unread(&mut self, unit: &'a Unit, known: &mut HashSet<SessionId>) -> Result<Applied, Error> {
+    pub(super) fn take_unread(&mut self, unit: &Unit, known: &mut HashSet<SessionId>) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         for (event, change) in unit.events.iter().zip(&unit.changes) {
             if !known.insert(change.session) {
@@ -148,10 +148,11 @@ impl<'a> UnitWriter<'_, 'a> {
         Ok(applied)
     }
 
-    fn write_event(&mut self, event: &'a RecordedEvent, previous: Option<i64>) {
+    fn write_event(&mut self, event: &RecordedEvent, previous: Option<i64>) {
         self.lot.newest = self.lot.newest.max(Some(event.key.time));
         let (number, vehicle_number) = (*self.next_event, self.vehicle.row.number);
         *self.next_event += 1;
+        let event = event.clone();
         self.events.push(EventWrite { number, previous, vehicle_number, event, recorded_at: self.now });
     }
 
@@ -196,7 +197,7 @@ impl<'a> UnitWriter<'_, 'a> {
     }
 
     fn count(&mut self, change: &SessionChange) -> Result<(), Error> {
-        // Nearly no batch changes an exit that was matched.
+        // Nearly no plan changes an exit that was matched.
         let known = if self.exits_before.is_empty() { None } else { self.exits_before.get_mut(&change.session) };
         let exit_before = known.as_ref().and_then(|exit| **exit);
         if let Some(exit) = known {

@@ -1,8 +1,8 @@
-//! Requests that write, merged so that one transaction carries all that wait.
+//! Group commit: requests that write, gathered so that one transaction carries all that wait.
 //!
 //! What arrives while a transaction is written to disk is the next one, so that load makes transactions larger and
 //! idleness makes them prompt. A request that was taken is carried out whether or not its caller still waits. One that
-//! can't be carried out does not harm those that were merged with it: they are tried again, each alone.
+//! can't be carried out does not harm those of its group: they are tried again, each alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,9 +10,9 @@ use matching::{Outcome, Unit};
 use parking::{SessionId, Timestamp, Vehicle};
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::Batch;
+use super::plan::Plan;
 use super::rollup::changes_its_exit;
-use super::rows::{BatchVehicle, ExitsBefore};
+use super::rows::{ExitsBefore, PlannedVehicle};
 use super::{Error, Saved, SessionRow, Summary};
 
 /// Closes a group commit at this many events and summaries.
@@ -62,13 +62,13 @@ pub(super) enum Request {
 
 /// Requests that share a transaction.
 #[derive(Debug, Default)]
-pub(super) struct Merged {
+pub(super) struct Group {
     records: Vec<Record>,
     saves: Vec<Save>,
     events: usize,
 }
 
-/// The work of merged requests.
+/// The work of a group.
 #[derive(Debug)]
 pub(super) struct Work<'a> {
     records: Vec<&'a (Vec<Unit>, Timestamp)>,
@@ -82,7 +82,7 @@ pub(super) struct Answers {
     saved: Vec<Saved>,
 }
 
-impl Merged {
+impl Group {
     pub(super) fn add(&mut self, request: Request) {
         match request {
             Request::Record(asked) => {
@@ -94,11 +94,6 @@ impl Merged {
                 self.saves.push(asked);
             }
         }
-    }
-
-    /// How many events and summaries there are.
-    pub(super) fn events(&self) -> usize {
-        self.events
     }
 
     pub(super) fn is_enough(&self) -> bool {
@@ -143,7 +138,7 @@ impl Merged {
 #[derive(Debug)]
 pub(super) struct Found {
     /// All vehicles of the work.
-    pub(super) vehicles: HashMap<Vehicle, BatchVehicle>,
+    pub(super) vehicles: HashMap<Vehicle, PlannedVehicle>,
     /// Sessions of the work's unread plates that are there.
     pub(super) unread: HashSet<SessionId>,
     /// The sessions of the work of which a unit may change the exit.
@@ -154,7 +149,38 @@ pub(super) struct Found {
     pub(super) next_event: i64,
 }
 
+/// The units and summaries of some work that change the ledger, each with its moment: what a journal keeps.
+pub(super) type Accepted<'a> = (Vec<(Vec<&'a Unit>, Timestamp)>, Vec<&'a (Summary, Timestamp)>);
+
+impl Answers {
+    /// Whether all units were recorded and all summaries saved.
+    pub(super) fn is_all_accepted(&self) -> bool {
+        let mut outcomes = self.outcomes.iter().flatten();
+        outcomes.all(|outcome| matches!(outcome, Outcome::Recorded(_))) && self.saved.iter().all(|saved| saved.is_new)
+    }
+}
+
 impl<'a> Work<'a> {
+    /// Units and summaries, each with its moment.
+    pub(super) fn of(records: &'a [(Vec<Unit>, Timestamp)], summaries: &'a [(Summary, Timestamp)]) -> Self {
+        Self { records: records.iter().collect(), summaries: summaries.iter().collect() }
+    }
+
+    /// What of the work changes the ledger, given the answers.
+    pub(super) fn accepted(&self, answers: &Answers) -> Accepted<'a> {
+        let records = self.records.iter().zip(&answers.outcomes).map(|((units, now), outcomes)| {
+            let units = units.iter().zip(outcomes);
+            let accepted = units.filter(|(unit, outcome)| match outcome {
+                // Of an unread plate all events may be known; any other unit moves its vehicle on.
+                Outcome::Recorded(applied) => unit.base.is_some() || applied.events > 0,
+                Outcome::Lost(_) => false,
+            });
+            (accepted.map(|(unit, _)| unit).collect::<Vec<_>>(), *now)
+        });
+        let summaries = self.summaries.iter().zip(&answers.saved).filter(|(_, saved)| saved.is_new);
+        (records.filter(|(units, _)| !units.is_empty()).collect(), summaries.map(|(summary, _)| *summary).collect())
+    }
+
     pub(super) fn units(&self) -> impl Iterator<Item = &'a Unit> {
         self.records.iter().flat_map(|(units, _)| units)
     }
@@ -184,21 +210,21 @@ impl<'a> Work<'a> {
     }
 
     /// Decides the work: what becomes of it, and the rows to write.
-    pub(super) fn decide(&self, found: Found) -> Result<(Answers, Batch<'a>), Error> {
-        let mut batch = Batch::new(found.vehicles, found.unread, found.exits_before, found.next_event);
+    pub(super) fn decide(&self, found: Found) -> Result<(Answers, Plan), Error> {
+        let mut plan = Plan::new(found.vehicles, found.unread, found.exits_before, found.next_event);
         let mut outcomes = Vec::with_capacity(self.records.len());
         for (units, now) in &self.records {
-            outcomes.push(units.iter().map(|unit| batch.take(unit, *now)).collect::<Result<_, _>>()?);
+            outcomes.push(units.iter().map(|unit| plan.take(unit, *now)).collect::<Result<_, _>>()?);
         }
         let mut rows = found.summaries;
         let mut saved = Vec::with_capacity(self.summaries.len());
         for (summary, now) in &self.summaries {
             let known = rows.get(&summary.id()).cloned();
             let is_new = known.is_none();
-            let row = known.map_or_else(|| batch.save(summary, *now), Ok)?;
+            let row = known.map_or_else(|| plan.save(summary, *now), Ok)?;
             rows.insert(summary.id(), row.clone());
             saved.push(Saved { row, is_new });
         }
-        Ok((Answers { outcomes, saved }, batch))
+        Ok((Answers { outcomes, saved }, plan))
     }
 }

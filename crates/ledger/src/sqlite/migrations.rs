@@ -1,0 +1,103 @@
+//! The tables of the ledger in SQLite, and the steps by which those of an older version become those of this one.
+
+use rusqlite::{Transaction, params};
+
+use super::{quarters, vehicle_log};
+use crate::Error;
+
+/// Each migration takes the tables from one schema version to the next; a new ledger applies all of them. Never change
+/// a released one: add another.
+///
+/// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
+/// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
+/// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
+/// `event_index` finds events by id, see there. `ledger.applied_entry` is the last entry of the journal that the tables have.
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
+    CREATE TABLE lot (
+        lot_no INTEGER PRIMARY KEY, lot_id TEXT NOT NULL UNIQUE, time_ms INTEGER, inside INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE vehicle (
+        vehicle_no INTEGER PRIMARY KEY, lot_no INTEGER NOT NULL, plate TEXT NOT NULL, version INTEGER NOT NULL,
+        digest INTEGER NOT NULL, last_event_no INTEGER, listed_after_no INTEGER, timeline BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX vehicle_plate ON vehicle (plate, lot_no);
+    CREATE TABLE event (
+        event_no INTEGER PRIMARY KEY, previous_no INTEGER, vehicle_no INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        direction INTEGER NOT NULL, event_id BLOB NOT NULL, gate TEXT, plate_as_read TEXT NOT NULL, confidence REAL,
+        received_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, flags INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE session (
+        session_id BLOB PRIMARY KEY, vehicle_no INTEGER NOT NULL, lot_no INTEGER NOT NULL, state INTEGER NOT NULL,
+        reason INTEGER, source INTEGER NOT NULL, entry_no INTEGER, exit_no INTEGER, entry_ms INTEGER, exit_ms INTEGER,
+        superseded_by BLOB, listed INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+        held_since_ms INTEGER, leased_until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX session_lot ON session (lot_no, session_id);
+    CREATE INDEX session_open ON session (lot_no, session_id) WHERE state = 0;
+    CREATE INDEX session_held ON session (held_since_ms) WHERE state = 1;
+    CREATE INDEX session_exceptional ON session (session_id) WHERE state >= 3;
+    CREATE INDEX session_listed ON session (vehicle_no, session_id) WHERE listed = 1;
+    CREATE TABLE change (
+        sequence INTEGER PRIMARY KEY, session_id BLOB NOT NULL, vehicle_version INTEGER NOT NULL, from_state INTEGER,
+        to_state INTEGER NOT NULL, rule INTEGER, recorded_ms INTEGER NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
+",
+    "
+    CREATE TABLE event_index (place INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
+",
+    "
+    CREATE TABLE lot_hour (
+        lot_no INTEGER NOT NULL, hour_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, hour_no)
+    ) STRICT, WITHOUT ROWID;
+",
+    LOT_QUARTER,
+    JOURNAL,
+];
+
+/// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
+/// sessions are counted after this migration. Also lists the quarter hours in which a correlator was connected.
+const LOT_QUARTER: &str = "
+    DROP TABLE lot_hour;
+    CREATE TABLE lot_quarter (
+        lot_no INTEGER NOT NULL, quarter_no INTEGER NOT NULL, entries INTEGER NOT NULL, exits INTEGER NOT NULL,
+        matched INTEGER NOT NULL, unmatched_exits INTEGER NOT NULL, unmatched_entries INTEGER NOT NULL,
+        inside_ms INTEGER NOT NULL, dwell_ms INTEGER NOT NULL, dwells BLOB NOT NULL, PRIMARY KEY (lot_no, quarter_no)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE connected_quarter (quarter_no INTEGER PRIMARY KEY) STRICT;
+";
+
+/// Commits go to a journal first. `vehicle_log` had states of vehicles that were newer than their rows.
+const JOURNAL: &str = "
+    DROP TABLE vehicle_log;
+    ALTER TABLE ledger ADD COLUMN applied_entry INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE ledger ADD COLUMN needs_journal INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Migrates tables of schema version `version` to the newest.
+pub(super) fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {
+    let done = usize::try_from(version).unwrap_or(0);
+    for step in MIGRATIONS.iter().skip(done) {
+        if *step == JOURNAL {
+            vehicle_log::catch_up(transaction)?;
+        }
+        transaction.execute_batch(step)?;
+        if *step == LOT_QUARTER {
+            quarters::count_all(transaction)?;
+        }
+    }
+    if version < known_version() {
+        transaction.execute("UPDATE ledger SET schema_version = ?1", params![known_version()])?;
+    }
+    Ok(())
+}
+
+/// The schema version of this program.
+pub(super) fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("there are only a few migrations")
+}
