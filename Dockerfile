@@ -23,6 +23,7 @@ COPY crates/camera-formats/Cargo.toml crates/camera-formats/
 COPY crates/event-files/Cargo.toml crates/event-files/
 COPY crates/judging/Cargo.toml crates/judging/
 COPY crates/ledger/Cargo.toml crates/ledger/
+COPY crates/ledger-stores/Cargo.toml crates/ledger-stores/
 COPY crates/matching/Cargo.toml crates/matching/
 COPY crates/operator-page/Cargo.toml crates/operator-page/
 COPY crates/parking/Cargo.toml crates/parking/
@@ -34,6 +35,7 @@ COPY crates/sessions/Cargo.toml crates/sessions/
 COPY crates/settings/Cargo.toml crates/settings/
 COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/testbed/Cargo.toml crates/testbed/
+COPY crates/web-api/Cargo.toml crates/web-api/
 # Cargo wants a source for everything that a manifest names; these go away again, so that none is left beside the real
 # ones.
 RUN for manifest in Cargo.toml */Cargo.toml crates/*/Cargo.toml; do \

@@ -20,9 +20,11 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/camera-formats",
         "crates/judging",
         "crates/ledger",
+        "crates/ledger-stores",
         "crates/sessions",
         "crates/api",
         "crates/operator-page",
+        "crates/web-api",
         "crates/recorder",
         "crates/bus",
         "crates/event-files",
@@ -84,10 +86,10 @@ fn redis_stands_only_in_its_crate_and_in_adapters_of_that_name() {
 }
 
 #[test]
-fn sql_stands_only_in_the_ledger() {
+fn sql_stands_only_in_the_databases_of_the_ledger() {
     let files = files_with(&["rusqlite::", "tokio_postgres::", "INSERT INTO"]);
     assert!(!files.is_empty());
-    assert_eq!(outside(&files, |file| file.starts_with("crates/ledger/")), Vec::<&String>::new());
+    assert_eq!(outside(&files, |file| file.starts_with("crates/ledger-stores/")), Vec::<&String>::new());
 }
 
 #[test]
@@ -97,27 +99,26 @@ fn maud_stands_only_in_the_operators_page() {
     assert_eq!(outside(&files, |file| file.starts_with("crates/operator-page/")), Vec::<&String>::new());
 }
 
-/// The views are GraphQL's objects: a second struct for each would repeat all their fields. Only the summary API asks for
-/// that.
+/// The views are GraphQL's objects: a second struct for each would repeat all their fields. Only the web API asks for that.
 #[test]
 fn graphql_stands_only_with_the_views_and_the_schema() {
     let files = files_with(&["async_graphql"]);
     assert!(!files.is_empty());
-    let rooms = ["crates/api/src/views/", "crates/api/src/graphql/", "summary-api/src/graphql/"];
+    let rooms = ["crates/api/src/views/", "crates/api/src/graphql/", "crates/web-api/src/graphql/"];
     assert_eq!(outside(&files, |file| rooms.iter().any(|room| file.starts_with(room))), Vec::<&String>::new());
     let manifest = |package: &&str| {
         let folder = if *package == "src" { root().to_owned() } else { root().join(package) };
         std::fs::read_to_string(folder.join("Cargo.toml")).unwrap()
     };
     let asking = sources().into_keys().filter(|package| manifest(package).contains("\napi.features = [\"graphql\"]"));
-    assert_eq!(asking.collect::<Vec<_>>(), ["summary-api"]);
+    assert_eq!(asking.collect::<Vec<_>>(), ["crates/web-api"]);
 }
 
 #[test]
-fn routes_are_described_only_in_the_summary_api() {
+fn routes_are_described_only_in_the_web_api() {
     let files = files_with(&["utoipa_axum", "utoipa::path"]);
     assert!(!files.is_empty());
-    assert_eq!(outside(&files, |file| file.starts_with("summary-api/")), Vec::<&String>::new());
+    assert_eq!(outside(&files, |file| file.starts_with("crates/web-api/")), Vec::<&String>::new());
 }
 
 /// The root starts the summary API, checks its configuration, and opens its ledger when it does not run.
@@ -146,7 +147,7 @@ fn ledger_and_sessions_know_no_http() {
     let files = files_with(&["axum::"]);
     assert!(!files.is_empty());
     assert_eq!(
-        outside(&files, |file| !file.starts_with("crates/ledger/") && !file.starts_with("crates/sessions/")),
+        outside(&files, |file| !file.starts_with("crates/ledger") && !file.starts_with("crates/sessions/")),
         Vec::<&String>::new()
     );
 }
@@ -174,6 +175,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/camera-formats", &["parking"]),
     ("crates/judging", &["parking"]),
     ("crates/ledger", &["matching", "parking"]),
+    ("crates/ledger-stores", &["ledger", "matching", "parking"]),
     ("crates/event-files", &["parking"]),
     ("crates/replay", &["event-files", "matching", "parking"]),
     ("crates/settings", &["parking"]),
@@ -190,7 +192,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("gateway", &["bus", "camera-formats", "parking", "service-kit", "settings"]),
     ("correlator", &["bus", "matching", "parking", "recorder", "redis-cache", "service-kit", "settings"]),
     (
-        "summary-api",
+        "crates/web-api",
         &[
             "api",
             "ledger",
@@ -204,7 +206,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "settings",
         ],
     ),
+    ("summary-api", &["ledger", "ledger-stores", "parking", "service-kit", "sessions", "settings", "web-api"]),
 ];
+
+/// What is slow to compile - HTML, GraphQL, descriptions of routes - does not wait for a change in a database's adapter.
+#[test]
+fn only_the_programs_name_the_databases_of_the_ledger() {
+    let naming = MAY_USE.iter().filter(|(_, uses)| uses.contains(&"ledger-stores")).map(|(package, _)| *package);
+    assert_eq!(naming.collect::<Vec<_>>(), ["summary-api"]);
+}
 
 #[test]
 fn packages_use_only_what_stands_below_them() {

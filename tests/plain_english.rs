@@ -19,6 +19,7 @@ const SOURCES: [&str; 26] = [
     "crates/event-files",
     "crates/judging",
     "crates/ledger",
+    "crates/ledger-stores",
     "crates/matching",
     "crates/operator-page",
     "crates/parking",

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use parking::{GivenRules, Lots};
 use settings::{Error, Listen, PublicHosts, Redacted, Settings};
-
-use crate::access::Access;
+use web_api::{Access, AnswerCache};
 
 /// The default port.
 const PORT: u16 = 5000;
@@ -21,17 +20,6 @@ pub(crate) enum LedgerPlace {
     Embedded(PathBuf),
     /// The value of `DWELL_DATABASE_URL`.
     At(Redacted),
-}
-
-/// The backend of the GraphQL query cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AnswerCache {
-    /// No cache: every request is executed.
-    Off,
-    /// The memory of this process.
-    Memory,
-    /// A Redis that the processes of one ledger share.
-    Redis(Redacted),
 }
 
 /// The configuration of the summary API.
@@ -71,7 +59,7 @@ impl Config {
         })
     }
 
-    /// The URL of the ledger for [`ledger::open`].
+    /// The URL of the ledger for [`ledger_stores::open`].
     pub fn database_url(&self) -> Redacted {
         match &self.ledger {
             LedgerPlace::Embedded(folder) => Redacted::url(format!("sqlite:{}", folder.join(LEDGER_FILE).display())),

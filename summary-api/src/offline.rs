@@ -43,10 +43,10 @@ pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Optio
         LedgerPlace::At(_) => None,
     };
     let url = config.database_url();
-    if ledger::probe(url.expose(), &config.rules).await.map_err(unusable)?.rules.is_none() {
+    if ledger_stores::probe(url.expose(), &config.rules).await.map_err(unusable)?.rules.is_none() {
         return Ok(None);
     }
-    let ledger = ledger::open(url.expose(), context.clock.now()).await.map_err(unusable)?;
+    let ledger = ledger_stores::open(url.expose(), context.clock.now()).await.map_err(unusable)?;
     let rules = ledger.pin_rules(&config.rules).await.map_err(unusable)?;
     let service = Service::new(ledger, rules, config.lots, context);
     Ok(Some(Offline { service, _folder: folder }))

@@ -14,10 +14,9 @@ use service_kit::{Backoff, Dependency, ServiceContext, Unavailable, announce};
 use sessions::Service;
 use settings::Settings;
 use tokio::net::TcpListener;
+use web_api::{QueryCache, app};
 
-use crate::app;
 use crate::config::{Config, LedgerPlace};
-use crate::graphql::cache::QueryCache;
 
 /// The name of the service.
 const NAME: &str = "summary-api";
@@ -118,7 +117,7 @@ async fn open_ledger(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !context.lifecycle.is_stopping() {
         let opened = async {
-            let ledger = ledger::open(url.expose(), context.clock.now()).await?;
+            let ledger = ledger_stores::open(url.expose(), context.clock.now()).await?;
             let rules = ledger.pin_rules(&config.rules).await?;
             Ok((ledger, rules))
         };

@@ -82,8 +82,8 @@ impl Dwells {
         self.counts.iter().map(|(bucket, stays)| (bounds_ms(*bucket), *stays))
     }
 
-    /// Encodes the histogram; an empty one has no bytes.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    /// Encodes the histogram as it is stored; an empty one has no bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
         if self.counts.is_empty() {
             return Vec::new();
         }
@@ -98,7 +98,11 @@ impl Dwells {
     }
 
     /// Decodes a stored histogram.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if the bytes are no histogram, or one of a newer format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let steps: Vec<(u16, i64)> = match bytes.split_first() {
             None => Vec::new(),
             Some((&FORMAT, rest)) => postcard::from_bytes(rest)

@@ -1,59 +1,42 @@
 //! The port of the ledger: the durable record of sessions and of every change to them.
 //!
-//! Two adapters implement it and pass one contract suite: [`sqlite`] (a file, the default) and [`postgres`]. Recording
-//! a unit uses optimistic concurrency: one transaction compares the vehicle's version and digest with those the unit
-//! was decided from, writes the new ones, and appends the changes, numbered in order of commit. HTTP, metrics and
-//! configuration are left to other crates.
+//! Recording a unit uses optimistic concurrency: one transaction compares the vehicle's version and digest with those
+//! the unit was decided from, writes the new ones, and appends the changes, numbered in order of commit. The databases
+//! are left to `ledger-stores`, whose adapters pass one contract suite; HTTP, metrics and configuration to other crates.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use async_trait::async_trait;
-use matching::{Due, Flags, LoadRequest, Outcome, Rule, Snapshot, Unit};
-use parking::{
-    EventKey, GateId, GivenRules, LotId, Plate, Rules, Session, SessionId, Source, State, Timestamp, Vehicle,
-};
-use serde::{Deserialize, Serialize};
+use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
+use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
-mod audit;
-mod chain;
+mod audited;
 mod changes_of;
-#[cfg(test)]
-mod contract;
+mod counts;
 mod dwells;
-mod encoding;
-mod group;
-mod list;
-mod open;
-mod plan;
-pub mod postgres;
-mod progress;
-mod recount;
-mod rollup;
+mod questions;
+mod recounted;
 mod rows;
-mod rules_guard;
-pub mod sqlite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use audit::{Audited, AuditedVehicle};
+pub use audited::{Audited, AuditedVehicle};
+pub use counts::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 pub use dwells::Dwells;
-pub use open::{Probe, open, probe};
-pub use recount::{QuarterDifference, QuarterPlace, Recounted};
-pub use rollup::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
-pub use sqlite::BACKLOG_EVENTS_MAX;
+pub use questions::{Order, Page, RecentOf, SessionFilter};
+pub use recounted::{QuarterDifference, QuarterPlace, Recounted};
+pub use rows::{ChangeRow, Connected, EventRow, LotRow, Pending, Quarters, Recent, Saved, SessionRow, Summary};
 
 /// Limits the events returned for one id. A reused id with different content is a different event.
 pub const EVENTS_OF_ID_MAX: usize = 16;
 /// Limits the events of a vehicle that one call reads in full.
 pub const EVENTS_OF_VEHICLE_MAX: u32 = 1_000;
-/// The largest clock skew between the machines that share a ledger. A stored time further in the future comes from a
-/// wrong clock: a hold that began then has ended, and a lease from then is void.
-const CLOCK_SKEW_MAX_MS: i64 = 10_000;
 /// Limits the changes to a session that are read from one part of the list.
 pub const CHANGES_OF_SESSION_MAX: u32 = 1_000;
+/// Limits the recorded events that lists and statistics do not show yet. At the limit, recording waits.
+pub const BACKLOG_EVENTS_MAX: usize = 131_072;
 
 /// The reason why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,182 +57,6 @@ pub enum Error {
     /// The store contains data that can't be read, because of a defect in the store or in this program.
     #[error("the ledger contains invalid data: {0}")]
     Corrupt(String),
-}
-
-/// A session in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionRow {
-    /// The session itself.
-    pub session: Session,
-    /// Whether gate events or a saved summary made it.
-    pub source: Source,
-    /// The gate of the entry, if known.
-    pub entry_gate: Option<GateId>,
-    /// The gate of the exit, if known.
-    pub exit_gate: Option<GateId>,
-    /// For a void session: the session that its anchor event belongs to now.
-    pub superseded_by: Option<SessionId>,
-    /// When the session was first recorded.
-    pub recorded_at: Timestamp,
-    /// When the session last changed.
-    pub updated_at: Timestamp,
-}
-
-/// Selects the sessions of a list. `None` and empty members do not filter.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SessionFilter {
-    /// Only sessions of this lot.
-    pub lot: Option<LotId>,
-    /// Only sessions of this plate, in any lot unless `lot` is set.
-    pub plate: Option<Plate>,
-    /// Only sessions in these states; if empty, in all states except void.
-    pub states: Vec<State>,
-    /// Only sessions whose anchor event is at or after this time.
-    pub from: Option<Timestamp>,
-    /// Only sessions whose anchor event is before this time.
-    pub to: Option<Timestamp>,
-}
-
-/// The order of a list. Session ids grow with time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// Newest session first.
-    #[default]
-    NewestFirst,
-    /// Oldest session first.
-    OldestFirst,
-}
-
-/// Selects one page of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// The maximum number of sessions.
-    pub limit: u32,
-    /// Continue after this session.
-    pub after: Option<SessionId>,
-    /// The order of the list.
-    pub order: Order,
-}
-
-/// One change to a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeRow {
-    /// The sequence number: 1, 2, 3 … in order of commit, without gaps.
-    pub sequence: u64,
-    /// The session that changed.
-    pub session: SessionId,
-    /// The vehicle's version after this change; 0 for a saved summary.
-    pub vehicle_version: u64,
-    /// The previous state; `None` for a new session.
-    pub from: Option<State>,
-    /// The new state.
-    pub to: State,
-    /// The rule that caused the change; `None` for a saved summary.
-    pub rule: Option<Rule>,
-    /// When the change was recorded.
-    pub recorded_at: Timestamp,
-}
-
-/// A gate event in the ledger.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventRow {
-    /// Lot and plate.
-    pub vehicle: Vehicle,
-    /// Time, direction and id.
-    pub key: EventKey,
-    /// The gate, if known.
-    pub gate: Option<GateId>,
-    /// The plate text from the gate's reader.
-    pub plate_as_read: String,
-    /// The reader's confidence in the plate, 0 to 1.
-    pub confidence: Option<f32>,
-    /// When the correlator received the event.
-    pub received_at: Timestamp,
-    /// When the event was recorded.
-    pub recorded_at: Timestamp,
-    /// The decisions made about the event so far.
-    pub flags: Flags,
-}
-
-/// A lot in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LotRow {
-    /// The lot's name.
-    pub id: LotId,
-    /// The number of open sessions.
-    pub inside: u64,
-    /// The lot's own clock: the time of the newest event recorded there. `None` if the lot has only summaries.
-    pub time: Option<Timestamp>,
-}
-
-/// A range of a lot's quarter hours.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Quarters {
-    /// The quarter hours with at least one passage, each with its number (quarter hours since 1970), by number.
-    pub quarters: Vec<(i64, Tally)>,
-    /// The number of vehicles inside at the end of the last requested quarter hour.
-    pub inside_after: i64,
-    /// The quarter hour of the lot's first event; `None` before the first event.
-    pub first: Option<i64>,
-}
-
-/// The quarter hours in which a correlator was connected.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Connected {
-    /// The requested quarter hours with a connected correlator, by number.
-    pub quarters: BTreeSet<i64>,
-    /// The first quarter hour in the ledger with a connected correlator, before which nothing is known. `None` before
-    /// the first correlator.
-    pub since: Option<i64>,
-}
-
-/// Asks for the recent counts of a lot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecentOf {
-    /// The lot.
-    pub lot: LotId,
-    /// The quarter hours to count, inclusive.
-    pub quarters: RangeInclusive<i64>,
-    /// For each of these times, count the open stays that began earlier.
-    pub open_before: [Timestamp; 2],
-}
-
-/// The recent counts of a lot.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Recent {
-    /// The requested quarter hours with at least one passage, by number.
-    pub quarters: Vec<(i64, Counts)>,
-    /// For each requested time, the number of open stays that began earlier.
-    pub open_before: [u64; 2],
-}
-
-/// Counts of the decisions that the ledger still waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pending {
-    /// The number of held exits.
-    pub held_exits: u64,
-    /// The number of open sessions that exceed the maximum stay on their lot's own clock.
-    pub overdue_stays: u64,
-}
-
-/// A summary to save: both times of a stay, from a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Lot and plate.
-    pub vehicle: Vehicle,
-    /// When the vehicle entered.
-    pub entry: Timestamp,
-    /// When the vehicle left.
-    pub exit: Timestamp,
-}
-
-/// The result of saving a summary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saved {
-    /// The summary's session.
-    pub row: SessionRow,
-    /// Whether this call created the session.
-    pub is_new: bool,
 }
 
 /// The durable record. Every call may be repeated.

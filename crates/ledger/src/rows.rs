@@ -1,107 +1,139 @@
-//! The rows that a plan writes, alike for both adapters.
-//!
-//! What stands in them is decided by `plan`; how they are stored is the adapters'.
+//! What the ledger returns: sessions, changes, events, lots and their counts.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
-use matching::{ExpectedVersion, RecordedEvent, Rule, Snapshot, Timeline};
-use parking::{EventKey, Reason, SessionId, Source, State, Timestamp};
+use matching::{Flags, Rule};
+use parking::{EventKey, GateId, LotId, Plate, Session, SessionId, Source, State, Timestamp, Vehicle};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-/// The row of a vehicle.
-#[derive(Debug, Clone)]
-pub(super) struct StoredVehicle {
-    pub(super) number: i64,
-    pub(super) lot_number: i64,
-    pub(super) base: ExpectedVersion,
-    pub(super) timeline: Timeline,
-    /// The numbers of the timeline's events, in the same order.
-    pub(super) event_numbers: Vec<i64>,
-    /// The event recorded last: the head of the chain of the vehicle's events.
-    pub(super) last_event: Option<i64>,
-    /// The event that was recorded last when the ledger began to list the vehicle's sessions in an index.
-    pub(super) listed_after: Option<i64>,
+use crate::{Counts, Tally};
+
+/// A session in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The session itself.
+    pub session: Session,
+    /// Whether gate events or a saved summary made it.
+    pub source: Source,
+    /// The gate of the entry, if known.
+    pub entry_gate: Option<GateId>,
+    /// The gate of the exit, if known.
+    pub exit_gate: Option<GateId>,
+    /// For a void session: the session that its anchor event belongs to now.
+    pub superseded_by: Option<SessionId>,
+    /// When the session was first recorded.
+    pub recorded_at: Timestamp,
+    /// When the session last changed.
+    pub updated_at: Timestamp,
 }
 
-impl StoredVehicle {
-    /// Creates a vehicle that is not in the ledger yet.
-    pub(super) fn new(number: i64, lot_number: i64) -> Self {
-        let (base, timeline) = (ExpectedVersion::default(), Timeline::default());
-        Self { number, lot_number, base, timeline, event_numbers: Vec::new(), last_event: None, listed_after: None }
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        Snapshot { base: self.base, timeline: self.timeline.clone() }
-    }
+/// One change to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// The sequence number: 1, 2, 3 … in order of commit, without gaps.
+    pub sequence: u64,
+    /// The session that changed.
+    pub session: SessionId,
+    /// The vehicle's version after this change; 0 for a saved summary.
+    pub vehicle_version: u64,
+    /// The previous state; `None` for a new session.
+    pub from: Option<State>,
+    /// The new state.
+    pub to: State,
+    /// The rule that caused the change; `None` for a saved summary.
+    pub rule: Option<Rule>,
+    /// When the change was recorded.
+    pub recorded_at: Timestamp,
 }
 
-/// A vehicle in a plan.
-#[derive(Debug, Clone)]
-pub(super) struct PlannedVehicle {
-    pub(super) row: StoredVehicle,
-    /// Whether the vehicle has no row in the store yet.
-    pub(super) is_new: bool,
-    /// Whether its row must be written.
-    pub(super) is_changed: bool,
-    /// Numbers of recorded events that are not in the timeline, loaded if a unit names some.
-    pub(super) older: HashMap<EventKey, i64>,
+/// A gate event in the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRow {
+    /// Lot and plate.
+    pub vehicle: Vehicle,
+    /// Time, direction and id.
+    pub key: EventKey,
+    /// The gate, if known.
+    pub gate: Option<GateId>,
+    /// The plate text from the gate's reader.
+    pub plate_as_read: String,
+    /// The reader's confidence in the plate, 0 to 1.
+    pub confidence: Option<f32>,
+    /// When the correlator received the event.
+    pub received_at: Timestamp,
+    /// When the event was recorded.
+    pub recorded_at: Timestamp,
+    /// The decisions made about the event so far.
+    pub flags: Flags,
 }
 
-/// A new row of an event.
-#[derive(Debug)]
-pub(super) struct EventWrite {
-    pub(super) number: i64,
-    pub(super) previous: Option<i64>,
-    pub(super) vehicle_number: i64,
-    pub(super) event: RecordedEvent,
-    pub(super) recorded_at: Timestamp,
+/// A lot in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LotRow {
+    /// The lot's name.
+    pub id: LotId,
+    /// The number of open sessions.
+    pub inside: u64,
+    /// The lot's own clock: the time of the newest event recorded there. `None` if the lot has only summaries.
+    pub time: Option<Timestamp>,
 }
 
-/// One end of a session.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct End {
-    /// `None` for a summary.
-    pub(super) event_number: Option<i64>,
-    pub(super) time: Timestamp,
+/// A range of a lot's quarter hours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Quarters {
+    /// The quarter hours with at least one passage, each with its number (quarter hours since 1970), by number.
+    pub quarters: Vec<(i64, Tally)>,
+    /// The number of vehicles inside at the end of the last requested quarter hour.
+    pub inside_after: i64,
+    /// The quarter hour of the lot's first event; `None` before the first event.
+    pub first: Option<i64>,
 }
 
-/// The new content of a session's row.
-#[derive(Debug)]
-pub(super) struct SessionWrite {
-    pub(super) id: SessionId,
-    pub(super) vehicle_number: i64,
-    pub(super) lot_number: i64,
-    pub(super) state: State,
-    pub(super) reason: Option<Reason>,
-    pub(super) source: Source,
-    pub(super) entry: Option<End>,
-    pub(super) exit: Option<End>,
-    pub(super) superseded_by: Option<SessionId>,
-    /// Whether the session has no row yet.
-    pub(super) is_new: bool,
-    /// Whether the session is found by its vehicle through the index, not through the chain of events.
-    pub(super) is_listed: bool,
-    /// Written only if the session is new.
-    pub(super) recorded_at: Timestamp,
-    pub(super) updated_at: Timestamp,
+/// The quarter hours in which a correlator was connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Connected {
+    /// The requested quarter hours with a connected correlator, by number.
+    pub quarters: BTreeSet<i64>,
+    /// The first quarter hour in the ledger with a connected correlator, before which nothing is known. `None` before
+    /// the first correlator.
+    pub since: Option<i64>,
 }
 
-/// A new row of a change, without its sequence number.
-#[derive(Debug)]
-pub(super) struct ChangeWrite {
-    pub(super) session: SessionId,
-    pub(super) vehicle_version: u64,
-    pub(super) from: Option<State>,
-    pub(super) to: State,
-    pub(super) rule: Option<Rule>,
-    pub(super) recorded_at: Timestamp,
+/// The recent counts of a lot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recent {
+    /// The requested quarter hours with at least one passage, by number.
+    pub quarters: Vec<(i64, Counts)>,
+    /// For each requested time, the number of open stays that began earlier.
+    pub open_before: [u64; 2],
 }
 
-/// Sessions of which a plan may change the exit, each with the exit that it has; `None` while it has none.
-pub(super) type ExitsBefore = HashMap<SessionId, Option<Timestamp>>;
+/// Counts of the decisions that the ledger still waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// The number of held exits.
+    pub held_exits: u64,
+    /// The number of open sessions that exceed the maximum stay on their lot's own clock.
+    pub overdue_stays: u64,
+}
 
-/// What a plan changes of a lot.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct LotWrite {
-    pub(super) newest: Option<Timestamp>,
-    pub(super) inside: i64,
+/// A summary to save: both times of a stay, from a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Lot and plate.
+    pub vehicle: Vehicle,
+    /// When the vehicle entered.
+    pub entry: Timestamp,
+    /// When the vehicle left.
+    pub exit: Timestamp,
+}
+
+/// The result of saving a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The summary's session.
+    pub row: SessionRow,
+    /// Whether this call created the session.
+    pub is_new: bool,
 }

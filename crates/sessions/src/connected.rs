@@ -35,11 +35,12 @@ mod tests {
     use recorder::{CorrelatorStatus, QueueReport};
 
     use super::*;
+    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, idle_correlator, minute};
 
     #[tokio::test]
     async fn a_quarter_hour_counts_as_connected_while_a_correlator_reaches_its_broker() {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let away = CorrelatorStatus { exit: QueueReport::default(), ..idle_correlator(1) };
         // In the second quarter hour nothing reports, in the third the broker is down.
         for report in [Some(idle_correlator(1)), None, Some(away), Some(idle_correlator(1))] {

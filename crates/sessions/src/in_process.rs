@@ -64,10 +64,11 @@ mod tests {
     use service_kit::ServiceContext;
 
     use crate::Service;
+    use ledger_stores::testing::temporary;
     use crate::testing::Fixture;
 
     async fn site() -> Site {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let recorder = Arc::new(fixture.service.clone());
         Site { recorder, clock: Arc::clone(&fixture.clock), keeps: Box::new(fixture) }
     }

@@ -223,11 +223,12 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, Vehicles, minute};
 
     /// Stays of one minute to as many, all over by the end.
     async fn with_stays(count: i64) -> (Fixture, Vehicles) {
-        let (fixture, mut vehicles) = (Fixture::new().await, Vehicles::default());
+        let (fixture, mut vehicles) = (Fixture::new(temporary().await), Vehicles::default());
         for number in 1..=count {
             let plate = format!("CAR{number}");
             for unit in [vehicles.entry("P3", &plate, minute(0)), vehicles.exit("P3", &plate, minute(number))] {
@@ -262,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_passed_lately_is_on_the_lots_own_time() {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let mut vehicles = Vehicles::default();
         // A day before, in the hour before, and in the hour that the lot's time is in.
         for (plate, at) in [("A", -24 * 60), ("B", 0), ("C", 1), ("D", 59), ("E", 60), ("F", 75)] {
@@ -289,7 +290,7 @@ mod tests {
             ("America/St_Johns", 29, 30, 89),
             ("Europe/Berlin", -1, 0, 59),
         ] {
-            let (fixture, mut vehicles) = (Fixture::in_zone(zone).await, Vehicles::default());
+            let (fixture, mut vehicles) = (Fixture::in_zone(temporary().await, zone), Vehicles::default());
             for (plate, at) in [("A", before - 59), ("B", before), ("C", first), ("D", last)] {
                 fixture.record(vec![vehicles.entry("P3", plate, minute(at))]).await;
             }
@@ -302,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stay_beyond_the_longest_is_an_overstay_until_it_is_decided() {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let mut vehicles = Vehicles::default();
         let month = 31 * 24 * 60;
         fixture.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await;

@@ -36,11 +36,12 @@ impl OwnClock {
 
 #[cfg(test)]
 mod tests {
+    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, Vehicles, minute};
 
     #[tokio::test]
     async fn a_lot_far_ahead_of_the_clock_is_told_of() {
-        let (fixture, mut vehicles) = (Fixture::new().await, Vehicles::default());
+        let (fixture, mut vehicles) = (Fixture::new(temporary().await), Vehicles::default());
         fixture.record(vec![vehicles.entry("P3", "NEAR", minute(5))]).await;
         fixture.service.refresh().await.unwrap();
         assert_eq!(fixture.context.health.report(), "");

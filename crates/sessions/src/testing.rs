@@ -1,4 +1,5 @@
-//! Fixtures for tests that need a service: one on a ledger in a folder of its own.
+//! Fixtures for tests that need a service: one on a ledger that the test opens, usually by
+//! `ledger_stores::testing::temporary`.
 //!
 //! Only compiled for tests, and with the feature `testing` for those of the crates above.
 
@@ -24,7 +25,7 @@ pub fn idle_correlator(id: u128) -> CorrelatorStatus {
     CorrelatorStatus { correlator: Uuid::from_u128(id), entry: queue, exit: queue, ..CorrelatorStatus::default() }
 }
 
-/// A service on SQLite in a folder of its own.
+/// A service on a ledger in a folder of its own.
 #[derive(Debug)]
 pub struct Fixture {
     /// The service.
@@ -39,26 +40,23 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Without lots that are known beforehand.
-    pub async fn new() -> Self {
-        Self::with(Lots::default(), rules()).await
+    /// On this ledger, in its folder, without lots that are known beforehand.
+    pub fn new(place: (Arc<dyn Ledger>, TempDir)) -> Self {
+        Self::with(place, Lots::default(), rules())
     }
 
     /// With one lot, P3, in this time zone.
-    pub async fn in_zone(time_zone: &str) -> Self {
+    pub fn in_zone(place: (Arc<dyn Ledger>, TempDir), time_zone: &str) -> Self {
         let lots = format!("[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"{time_zone}\"");
-        Self::with(Lots::parse(&lots).unwrap(), rules()).await
+        Self::with(place, Lots::parse(&lots).unwrap(), rules())
     }
 
     /// With these rules.
-    pub async fn with_rules(rules: Rules) -> Self {
-        Self::with(Lots::default(), rules).await
+    pub fn with_rules(place: (Arc<dyn Ledger>, TempDir), rules: Rules) -> Self {
+        Self::with(place, Lots::default(), rules)
     }
 
-    async fn with(lots: Lots, rules: Rules) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
-        let ledger = ledger::open(&url, minute(0)).await.unwrap();
+    fn with((ledger, folder): (Arc<dyn Ledger>, TempDir), lots: Lots, rules: Rules) -> Self {
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let service = Service::new(Arc::clone(&ledger), rules, lots, &context);

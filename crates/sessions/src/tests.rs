@@ -11,6 +11,7 @@ use super::*;
 
 mod any_events;
 
+use ledger_stores::testing::temporary;
 use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, rules, vehicle};
 
 fn summary() -> Summary {
@@ -23,7 +24,7 @@ fn on(how: How) -> Service {
 
 #[tokio::test]
 async fn each_exit_is_counted_once_whatever_is_sent_again() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let mut vehicles = Vehicles::default();
     let units = [
         vehicles.entry("P3", "ABC123", minute(0)),
@@ -51,7 +52,7 @@ async fn each_exit_is_counted_once_whatever_is_sent_again() {
 
 #[tokio::test]
 async fn a_re_read_is_counted_when_it_is_recorded_and_whoever_speaks_for_its_passage_is_none() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let mut vehicles = Vehicles::default();
     let second = |seconds: i64| minute(0).plus_millis(seconds * 1_000);
     let units = [
@@ -75,7 +76,7 @@ async fn a_re_read_is_counted_when_it_is_recorded_and_whoever_speaks_for_its_pas
 
 #[tokio::test]
 async fn unread_plates_are_counted_once_too() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let mut vehicles = Vehicles::default();
     let events = [vehicles.entry("P3", "NOPLATE", minute(0)), vehicles.exit("P3", "NOPLATE", minute(1))];
     let events: Vec<_> = events.into_iter().flat_map(|unit| unit.events).collect();
@@ -94,7 +95,7 @@ async fn unread_plates_are_counted_once_too() {
 
 #[tokio::test]
 async fn a_record_whose_caller_goes_away_is_recorded_and_counted() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
 
     let mut record = Box::pin(fixture.service.record(vec![unit], CallOptions::default()));
@@ -112,7 +113,7 @@ async fn a_record_whose_caller_goes_away_is_recorded_and_counted() {
 
 #[tokio::test]
 async fn the_same_summary_again_is_counted_once() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
 
     let first = fixture.service.save_summary(summary(), None).await.unwrap();
     let second = fixture.service.save_summary(summary(), None).await.unwrap();
@@ -125,7 +126,7 @@ async fn the_same_summary_again_is_counted_once() {
 
 #[tokio::test]
 async fn what_no_correct_caller_sends_is_refused_and_changes_nothing() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));
     let unbased = Unit { base: None, changes: matching::Changes::new(), ..unit.clone() };
     let backwards = Summary { exit: minute(-1), ..summary() };
@@ -145,7 +146,7 @@ async fn what_no_correct_caller_sends_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn all_is_settled_when_a_correlator_says_so_and_nothing_is_awaited() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let settled = async || fixture.service.status().await.unwrap().settled;
     assert!(!settled().await, "nobody reports");
 
@@ -170,7 +171,7 @@ async fn all_is_settled_when_a_correlator_says_so_and_nothing_is_awaited() {
 
 #[tokio::test]
 async fn what_is_due_is_leased_once() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     fixture.record(vec![Vehicles::default().exit("P3", "ABC123", minute(0))]).await;
     fixture.clock.advance_millis(31_000);
     fixture.service.report(idle_correlator(1));
@@ -184,7 +185,7 @@ async fn what_is_due_is_leased_once() {
 
 #[tokio::test]
 async fn lots_are_those_with_events_and_those_known_beforehand() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let mut vehicles = Vehicles::default();
     let units = vec![vehicles.entry("central-mall", "ABC123", minute(3)), vehicles.entry("P3", "ABC123", minute(4))];
     fixture.record(units).await;
@@ -211,7 +212,7 @@ async fn lots_are_those_with_events_and_those_known_beforehand() {
 
 #[tokio::test]
 async fn terms_name_the_ledger_and_a_vehicle_that_is_not_known_is_at_version_0() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let request = LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None };
 
     let loaded = fixture.service.load(vec![request], CallOptions::default()).await.unwrap();

@@ -235,6 +235,7 @@ mod tests {
     use ledger::Summary;
 
     use super::*;
+    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, Vehicles, minute, vehicle};
 
     async fn verified(fixture: &Fixture) -> Verification {
@@ -244,7 +245,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_ledger_that_the_pipeline_wrote_has_no_fault() {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let mut vehicles = Vehicles::default();
         let units = [
             vehicles.entry("P3", "AAA111", minute(0)),
@@ -278,7 +279,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn one_verification_runs_at_a_time() {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let running = fixture.service.verify().await.unwrap();
         assert!(matches!(fixture.service.verify().await, Err(Error::Full(_))));
         drop(running);

@@ -16,7 +16,7 @@ use sessions::Service;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 async fn open(path: &Path) -> Result<Arc<dyn Ledger>, ledger::Error> {
-    ledger::open(&format!("sqlite:{}", path.display()), NOW).await
+    ledger_stores::open(&format!("sqlite:{}", path.display()), NOW).await
 }
 
 /// A ledger with a matched stay, an open one, a held exit and a void session.

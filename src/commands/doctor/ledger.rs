@@ -13,7 +13,7 @@ pub(super) const SUBJECT: &str = "ledger";
 /// Checks the store. `is_running` means that our own service uses it, so that a locked file is fine.
 pub(super) async fn check(url: &Redacted, given: &GivenRules, is_running: bool) -> Vec<Finding> {
     let before = clock::now_ms();
-    let probe = match ledger::probe(url.expose(), given).await {
+    let probe = match ledger_stores::probe(url.expose(), given).await {
         Ok(probe) => probe,
         Err(Error::InUse(_)) if is_running => {
             return vec![Finding::ok(SUBJECT, format!("{url} is in use by the service that listens here"))];

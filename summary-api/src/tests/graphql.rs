@@ -11,11 +11,12 @@ use parking::{Lots, Rules};
 use recorder::{CorrelatorStatus, DependencyReport};
 use serde_json::{Map, Value, json};
 use service_kit::ServiceContext;
+use ledger_stores::testing::temporary;
 use sessions::testing::{CountingLedger, Vehicles, idle_correlator, minute};
 use sessions::{CallOptions, Service};
 
 use super::{Answer, Api, request, send};
-use crate::Access;
+use web_api::Access;
 
 const SESSION: &str = "sessionId lotId vehiclePlate entryEventId entryDateTime exitEventId exitDateTime dwellSeconds state \
                        reason source entryGateId exitGateId supersededBy recordedAt updatedAt";
@@ -223,12 +224,12 @@ async fn a_request_that_asks_too_much_is_refused() {
 
 #[tokio::test]
 async fn values_that_many_sessions_need_are_read_from_the_ledger_once() {
-    let fixture = sessions::testing::Fixture::new().await;
+    let fixture = sessions::testing::Fixture::new(temporary().await);
     record(&fixture.service).await;
     let ledger = Arc::new(CountingLedger::of(Arc::clone(&fixture.ledger)));
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::clone(&ledger) as _, Rules::default(), Lots::default(), &context);
-    let router = crate::router(&service, Access::Open, &context);
+    let router = web_api::router(&service, Access::Open, &context);
     let query = "{ sessions(states: [\"void\", \"matched\"], first: 100) { nodes { lot { inside } supersedingSession { state lot { id } } } } }";
     let body = json!({"query": query}).to_string();
 

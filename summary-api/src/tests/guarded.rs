@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use recorder::wire;
 use service_kit::http::{self, Server};
+use ledger_stores::testing::temporary;
 use sessions::testing::Fixture;
 use settings::{Listen, PublicHosts, Redacted};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::Access;
-use crate::app::{self, is_page, waiting};
-use crate::graphql::cache::QueryCache;
+use web_api::Access;
+use web_api::app::{self, is_page, waiting};
+use web_api::QueryCache;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";
@@ -28,7 +29,7 @@ struct Served {
 
 impl Served {
     async fn with(access: Access) -> Self {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new(temporary().await);
         let (service, context) = (&fixture.service, &fixture.context);
         let listener = http::bind(&Listen::loopback(0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -63,7 +64,7 @@ impl Served {
 
 /// A request line for every route.
 fn routes() -> Vec<String> {
-    let described = crate::openapi().paths.paths;
+    let described = web_api::openapi().paths.paths;
     let described = described.iter().flat_map(|(path, item)| {
         let methods = [("GET", &item.get), ("POST", &item.post)];
         methods.into_iter().filter(|(_, operation)| operation.is_some()).map(move |(method, _)| (method, path.as_str()))

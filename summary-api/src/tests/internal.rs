@@ -22,8 +22,8 @@ use settings::Redacted;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
-use crate::Access;
-use crate::correlators::INTERNAL_CALLS_MAX;
+use web_api::Access;
+use web_api::INTERNAL_CALLS_MAX;
 
 const TOKEN: &str = "0123456789abcdef";
 /// The deadline of a call, whatever the load of others.
@@ -200,7 +200,7 @@ async fn send_owned(router: Router, request: Request<Body>) -> Answer {
 async fn a_call_that_a_hung_ledger_never_ends_keeps_its_permit() {
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::new(BrokenLedger(How::Silent)), Rules::default(), Lots::default(), &context);
-    let router = crate::router(&service, Access::Open, &context);
+    let router = web_api::router(&service, Access::Open, &context);
     let headers = [("content-type", wire::MEDIA_TYPE)];
     let load = vec![LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None }];
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));

@@ -20,10 +20,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use ledger_stores::testing::temporary;
 use sessions::testing::Fixture;
 use tower::ServiceExt as _;
 
-use crate::Access;
+use web_api::Access;
 
 /// A complete response.
 #[derive(Debug)]
@@ -59,16 +60,16 @@ impl Api {
     }
 
     async fn with(access: Access) -> Self {
-        Self::on(Fixture::new().await, access)
+        Self::on(Fixture::new(temporary().await), access)
     }
 
     /// An API with one lot, P3, in this time zone.
     async fn in_zone(time_zone: &str) -> Self {
-        Self::on(Fixture::in_zone(time_zone).await, Access::Open)
+        Self::on(Fixture::in_zone(temporary().await, time_zone), Access::Open)
     }
 
     fn on(fixture: Fixture, access: Access) -> Self {
-        let router = crate::router(&fixture.service, access, &fixture.context);
+        let router = web_api::router(&fixture.service, access, &fixture.context);
         Self { fixture, router }
     }
 

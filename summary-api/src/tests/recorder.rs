@@ -7,16 +7,17 @@ use recorder::contract::Site;
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::ServiceContext;
 use sessions::Service;
+use ledger_stores::testing::temporary;
 use sessions::testing::{BrokenLedger, Fixture, How, minute};
 use settings::Redacted;
 
-use crate::Access;
+use web_api::Access;
 
 const TOKEN: &str = "0123456789abcdef";
 
 /// A client of the routes of a service, over a socket.
 async fn client(service: &Service, context: &ServiceContext) -> Arc<HttpRecorder> {
-    let router = crate::router(service, Access::Token(Redacted::secret(TOKEN)), context);
+    let router = web_api::router(service, Access::Token(Redacted::secret(TOKEN)), context);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Redacted::url(format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -24,7 +25,7 @@ async fn client(service: &Service, context: &ServiceContext) -> Arc<HttpRecorder
 }
 
 async fn site() -> Site {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let recorder = client(&fixture.service, &fixture.context).await;
     Site { recorder, clock: Arc::clone(&fixture.clock), keeps: Box::new(fixture) }
 }

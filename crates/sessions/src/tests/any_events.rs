@@ -148,7 +148,7 @@ fn refused_of(mut events: Vec<EventKey>, order: Order, batch: usize) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let rules = Rules { re_read_window_ms: WINDOW_MS, ..Rules::default() };
-        let fixture = Fixture::with_rules(rules).await;
+        let fixture = Fixture::with_rules(temporary().await, rules);
         let refused = record_all(&fixture.service, &events, batch).await;
         let recorded = usize::try_from(fixture.metric("dwell_recorded_events_total").unwrap()).unwrap();
         assert_eq!(recorded + refused, events.len(), "each event is recorded or refused");

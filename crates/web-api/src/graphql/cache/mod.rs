@@ -19,11 +19,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use service_kit::ServiceContext;
 use sessions::Service;
-use settings::Error;
+use settings::{Error, Redacted};
 use tokio::sync::watch;
 
 use self::redis::{Found, SharedQueryCache};
-use crate::config::AnswerCache;
 use generation::Generation;
 use metrics::{CacheMetrics, Outcome};
 
@@ -45,9 +44,20 @@ pub(crate) struct Computed {
     pub(crate) is_cacheable: bool,
 }
 
+/// The backend of the GraphQL query cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerCache {
+    /// No cache: every request is executed.
+    Off,
+    /// The memory of this process.
+    Memory,
+    /// A Redis that the processes of one ledger share.
+    Redis(Redacted),
+}
+
 /// The query cache of one process. Cheap to clone; all clones share one cache.
 #[derive(Debug, Clone)]
-pub(crate) struct QueryCache {
+pub struct QueryCache {
     inner: Arc<Inner>,
 }
 
@@ -72,7 +82,7 @@ impl QueryCache {
     ///
     /// # Errors
     /// The address of Redis can never work. A Redis that is down is no error.
-    pub(crate) fn open(cache: &AnswerCache, service: &Service, context: &ServiceContext) -> Result<Self, Error> {
+    pub fn open(cache: &AnswerCache, service: &Service, context: &ServiceContext) -> Result<Self, Error> {
         let backend = match cache {
             AnswerCache::Off => Backend::Nowhere,
             AnswerCache::Memory => Backend::Process,
@@ -86,7 +96,7 @@ impl QueryCache {
     }
 
     /// A cache in this process.
-    pub(crate) fn in_memory(service: &Service, context: &ServiceContext) -> Self {
+    pub fn in_memory(service: &Service, context: &ServiceContext) -> Self {
         Self::new(Backend::Process, service.commits(), context)
     }
 

@@ -49,7 +49,7 @@ impl Access {
 
 impl Access {
     /// The guard of the listener. A correlator with the secret may use any `Host`.
-    pub(crate) fn guard(self, hosts: PublicHosts, is_page: fn(&str) -> bool) -> Guard {
+    pub fn guard(self, hosts: PublicHosts, is_page: fn(&str) -> bool) -> Guard {
         let trusts = move |path: &str, headers: &HeaderMap| {
             path.starts_with("/internal/") && matches!(self, Self::Token(_)) && self.check(headers).is_ok()
         };

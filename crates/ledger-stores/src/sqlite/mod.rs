@@ -19,7 +19,6 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use self::backlog::BACKLOG_EVENTS_MAX;
 pub(crate) use self::backlog::Pace;
 use self::backlog::{Backlog, Freshness};
 use self::committing::Committing;

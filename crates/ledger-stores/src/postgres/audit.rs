@@ -7,7 +7,8 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use super::failure::Failure;
 use super::store::Store;
-use crate::audit::{Audited, Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
+use crate::Audited;
+use crate::audit::{Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
 use crate::{Error, encoding};
 
 /// Allows full table scans, which are disabled elsewhere. Their duration grows with the ledger.

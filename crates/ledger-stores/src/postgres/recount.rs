@@ -8,7 +8,8 @@ use super::failure::Failure;
 use super::quarters::tally;
 use super::store::Store;
 use crate::encoding::Code as _;
-use crate::recount::{QuarterPlace, Recount, Recounted, lot_names};
+use crate::recount::{Recount, lot_names};
+use crate::{QuarterPlace, Recounted};
 use crate::rollup::Standing;
 
 /// The sessions of gate events (source 0) that are not void (state 5).

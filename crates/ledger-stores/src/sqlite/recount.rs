@@ -6,7 +6,8 @@ use rusqlite::{Connection, params};
 use super::quarters::tally;
 use crate::Error;
 use crate::encoding::Code as _;
-use crate::recount::{QuarterPlace, Recount, Recounted, lot_names};
+use crate::recount::{Recount, lot_names};
+use crate::{QuarterPlace, Recounted};
 use crate::rollup::Standing;
 
 /// The sessions of gate events (source 0) that are not void (state 5).

@@ -5,6 +5,7 @@ use std::time::Duration;
 use matching::Unit;
 use parking::{Lots, Rules};
 use sessions::CallOptions;
+use ledger_stores::testing::temporary;
 use sessions::testing::{BrokenLedger, Fixture, How, Vehicles, minute};
 
 use super::*;
@@ -27,7 +28,7 @@ async fn numbers(subscription: &mut Subscription, count: usize) -> Vec<u64> {
 
 #[tokio::test]
 async fn a_client_that_resumes_at_a_number_misses_nothing_however_old_it_is() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     fixture.record(entries(&mut vehicles, "P3", 1_200)).await;
@@ -46,7 +47,7 @@ async fn a_client_that_resumes_at_a_number_misses_nothing_however_old_it_is() {
 
 #[tokio::test]
 async fn a_feed_of_one_lot_has_only_its_changes_and_advances_its_position() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let lot = LotId::parse("P4").unwrap();
@@ -62,7 +63,7 @@ async fn a_feed_of_one_lot_has_only_its_changes_and_advances_its_position() {
 
 #[tokio::test]
 async fn commits_of_another_process_are_sent_too() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let (rules, lots) = (sessions::testing::rules(), Lots::default());
     let other = Service::new(Arc::clone(&fixture.ledger), rules, lots, &ServiceContext::for_testing());
@@ -75,7 +76,7 @@ async fn commits_of_another_process_are_sent_too() {
 
 #[tokio::test]
 async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let (mut slow, mut quick) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
@@ -94,7 +95,7 @@ async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
 
 #[tokio::test]
 async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let (mut quick, mut waits) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
@@ -117,7 +118,7 @@ async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
 
 #[tokio::test]
 async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnects_clients() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let mut feed = live.join(None, None).await.unwrap();
@@ -142,7 +143,7 @@ async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnect
 
 #[tokio::test]
 async fn clients_beyond_the_limit_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS_MAX {
@@ -160,7 +161,7 @@ async fn clients_beyond_the_limit_are_refused() {
 
 #[tokio::test]
 async fn a_feed_without_clients_starts_again_with_the_next_client() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     for round in 0..20 {
@@ -196,7 +197,7 @@ async fn a_client_that_joins_while_the_ledger_is_down_gets_an_error() {
 
 #[tokio::test]
 async fn a_shutdown_informs_all_clients_and_waits_for_them() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut feed = live.join(None, None).await.unwrap();
     let lifecycle = fixture.context.lifecycle.clone();

@@ -6,7 +6,8 @@ use parking::{Rules, Vehicle};
 use rusqlite::{Connection, params};
 
 use super::vehicles::{self, uuid};
-use crate::audit::{Audited, Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
+use crate::Audited;
+use crate::audit::{Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
 use crate::{Error, encoding};
 
 /// Limits the duration of one part, which scans the events and the sessions.

@@ -39,13 +39,13 @@ const OTHER: &str = "other";
 
 /// The routes and the service of an open ledger. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Open {
+pub struct Open {
     routes: Router,
     service: Service,
 }
 
 /// Set when the ledger is open.
-pub(crate) type Opening = Arc<OnceLock<Open>>;
+pub type Opening = Arc<OnceLock<Open>>;
 
 /// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`, and a query cache in this process.
 pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
@@ -54,7 +54,7 @@ pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Ro
 }
 
 /// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations.
-pub(crate) fn open(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Open {
+pub fn open(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &openapi().paths.paths {
@@ -85,12 +85,12 @@ fn routes(service: &Service, access: Access, answers: QueryCache, context: &Serv
 }
 
 /// Whether a link on another site may open this path.
-pub(crate) fn is_page(path: &str) -> bool {
+pub fn is_page(path: &str) -> bool {
     operator_page::is_page(path) || path == reference::PATH
 }
 
 /// The routes of a process that is opening its ledger: they return 503 until `opening` is set.
-pub(crate) fn waiting(opening: Opening, context: &ServiceContext) -> Router {
+pub fn waiting(opening: Opening, context: &ServiceContext) -> Router {
     let begun = Arc::clone(&opening);
     let forward = move |request: Request| {
         let open = begun.get().cloned();

@@ -5,86 +5,16 @@
 //! When it finds more, it drops the last one and ends before it. Each part reads all sessions once.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use parking::LotId;
 
-use super::rollup::{Counts, Rollup, Standing, Tally, start_of};
-use super::{Error, encoding};
+use super::rollup::{Rollup, Standing};
+use super::{Error, QuarterDifference, QuarterPlace, Recounted, Tally, encoding};
 
 /// The quarter hours that a part holds in memory, a few hundred bytes each. Tests use a small number, to have several parts.
 const PART_QUARTERS: usize = if cfg!(test) { 3 } else { 50_000 };
 /// The most differences that a part lists; the others are counted.
 const LISTED_DIFFERENCES_MAX: usize = 100;
-
-/// The start of a part: the number of a lot, and the number of a quarter hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuarterPlace(pub(super) i64, pub(super) i64);
-
-impl QuarterPlace {
-    /// The start of the first part.
-    pub const FIRST: Self = Self(i64::MIN, i64::MIN);
-}
-
-/// The result of comparing some quarter hours, all read at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Recounted {
-    /// The number of quarter hours compared.
-    pub quarters: u64,
-    /// The number of quarter hours whose stored counts differ from the sessions.
-    pub different: u64,
-    /// The first hundred differences, by lot and quarter hour.
-    pub differences: Vec<QuarterDifference>,
-    /// The start of the next part; `None` after the last quarter hour.
-    pub next: Option<QuarterPlace>,
-}
-
-/// A quarter hour whose stored counts differ from its sessions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuarterDifference {
-    /// The lot.
-    pub lot: LotId,
-    /// The number of the quarter hour.
-    pub quarter: i64,
-    /// The stored counts.
-    pub stored: Tally,
-    /// The counts of the sessions.
-    pub recounted: Tally,
-}
-
-impl fmt::Display for QuarterDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "lot {}, quarter hour {}", self.lot, start_of(self.quarter))?;
-        let figures = figures(&self.stored.counts).into_iter().zip(figures(&self.recounted.counts));
-        let mut separator = ":";
-        for ((name, stored), (_, recounted)) in figures.filter(|(stored, recounted)| stored != recounted) {
-            write!(f, "{separator} {name}: {stored} stored, {recounted} recounted")?;
-            separator = ",";
-        }
-        let (stored, recounted) = (&self.stored.dwells, &self.recounted.dwells);
-        if stored != recounted {
-            let (stored, recounted) = (stored.stays(), recounted.stays());
-            write!(f, "{separator} dwells: {stored} stored, {recounted} recounted")?;
-            if stored == recounted {
-                write!(f, ", of other lengths")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn figures(counts: &Counts) -> [(&'static str, i64); 7] {
-    let Counts { entries, exits, matched, unmatched_exits, unmatched_entries, inside_ms, dwell_ms } = *counts;
-    [
-        ("entries", entries),
-        ("exits", exits),
-        ("matched", matched),
-        ("unmatched_exits", unmatched_exits),
-        ("unmatched_entries", unmatched_entries),
-        ("inside_ms", inside_ms),
-        ("stays_ms", dwell_ms),
-    ]
-}
 
 /// Counts the sessions of a part, then compares them with the stored rows of its quarter hours.
 pub(super) struct Recount {
@@ -98,7 +28,7 @@ pub(super) struct Recount {
 impl Recount {
     /// Starts a part. `lots` has the names of all lots by their numbers.
     pub(super) fn new(from: QuarterPlace, lots: BTreeMap<i64, LotId>) -> Self {
-        let QuarterPlace(lot_number, quarter) = from;
+        let QuarterPlace { lot_number, quarter } = from;
         Self { from: (lot_number, quarter), end: None, lots, counted: Rollup::default(), found: Recounted::default() }
     }
 
@@ -126,7 +56,7 @@ impl Recount {
             self.compare(lot_number, quarter, Tally::default(), recounted)?;
         }
         self.found.differences.sort_by(|one, other| (&one.lot, one.quarter).cmp(&(&other.lot, other.quarter)));
-        self.found.next = self.end.map(|(lot_number, quarter)| QuarterPlace(lot_number, quarter));
+        self.found.next = self.end.map(|(lot_number, quarter)| QuarterPlace { lot_number, quarter });
         Ok(self.found)
     }
 

@@ -31,7 +31,7 @@ use bodies::Bodies;
 use schema::Postcard;
 
 /// The most calls that are processed concurrently.
-pub(crate) const INTERNAL_CALLS_MAX: usize = 16;
+pub const INTERNAL_CALLS_MAX: usize = 16;
 /// The memory for bodies that are being read or wait for a permit, bytes: a few of the largest, thousands of the usual.
 pub(crate) const INTERNAL_BODIES_BYTES_MAX: usize = 4 * wire::BODY_BYTES_MAX;
 /// The longest wait of a call for a permit.

@@ -11,37 +11,12 @@ use matching::{Flags, Timeline, TimelineEvent};
 use parking::{EventKey, Session, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
-use super::Error;
+use super::{Audited, AuditedVehicle, Error};
 use super::encoding::{Code as _, event_key, word_of};
 
 /// Events are read in parts of about this size, about 300 bytes each with their sessions. Tests use a small number, to
 /// have several parts.
 pub(super) const PART_EVENTS: u64 = if cfg!(test) { 20 } else { 500_000 };
-
-/// Some vehicles with everything that the ledger has about them, read in one snapshot.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Audited {
-    /// The vehicles, by number.
-    pub vehicles: Vec<AuditedVehicle>,
-    /// The first vehicle number of the next part; `None` after the last vehicle.
-    pub next: Option<i64>,
-}
-
-/// A vehicle with everything that the ledger has about it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditedVehicle {
-    /// The vehicle's number.
-    pub number: i64,
-    /// Lot and plate.
-    pub vehicle: Vehicle,
-    /// The vehicle's events and sessions.
-    pub account: Account,
-    /// Events that are missing from the chain of the vehicle's events, so that late events would be decided without
-    /// them. If the chain is circular, all events are missing.
-    pub unchained: Vec<Uuid>,
-    /// Saved summaries.
-    pub summaries: Vec<Session>,
-}
 
 /// The row of a vehicle.
 pub(super) struct VehicleRow {

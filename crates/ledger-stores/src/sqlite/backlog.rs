@@ -13,13 +13,11 @@ use tokio::sync::watch;
 pub(super) use self::steps::Step;
 use super::due;
 use super::overlay::Overlay;
-use crate::Error;
 use crate::group::Asked;
+use crate::{BACKLOG_EVENTS_MAX, Error};
 
 mod steps;
 
-/// The maximum number of events and summaries that are committed and not applied; at this limit recording waits.
-pub const BACKLOG_EVENTS_MAX: usize = 131_072;
 /// A bulk is closed at this many events and summaries.
 const BULK_EVENTS: usize = 65_536;
 /// Reads of [`Freshness::Recent`] wait for the tables while at most this many events and summaries are not applied.

@@ -1,0 +1,35 @@
+//! The databases of the ledger: SQLite (a file, the default) and PostgreSQL.
+//!
+//! Both implement the port in `ledger` and pass one contract suite. [`open`] chooses between them by the address. What a
+//! unit changes is decided in `plan`, without a database; SQL stands in `sqlite` and `postgres`.
+
+use parking::Timestamp;
+
+// The adapters write the names of the port as if it were theirs.
+#[allow(clippy::wildcard_imports, reason = "the whole port is implemented here")]
+use ledger::*;
+
+mod audit;
+mod chain;
+#[cfg(test)]
+mod contract;
+mod encoding;
+mod group;
+mod list;
+mod open;
+mod plan;
+pub mod postgres;
+mod progress;
+mod recount;
+mod rollup;
+mod rows;
+mod rules_guard;
+pub mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use open::{Probe, open, probe};
+
+/// The largest clock skew between the machines that share a ledger. A stored time further in the future comes from a
+/// wrong clock: a hold that began then has ended, and a lease from then is void.
+const CLOCK_SKEW_MAX_MS: i64 = 10_000;

@@ -1,0 +1,52 @@
+//! What the ledger is asked for: filters, pages and ranges.
+
+use std::ops::RangeInclusive;
+
+use parking::{LotId, Plate, SessionId, State, Timestamp};
+
+/// Selects the sessions of a list. `None` and empty members do not filter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionFilter {
+    /// Only sessions of this lot.
+    pub lot: Option<LotId>,
+    /// Only sessions of this plate, in any lot unless `lot` is set.
+    pub plate: Option<Plate>,
+    /// Only sessions in these states; if empty, in all states except void.
+    pub states: Vec<State>,
+    /// Only sessions whose anchor event is at or after this time.
+    pub from: Option<Timestamp>,
+    /// Only sessions whose anchor event is before this time.
+    pub to: Option<Timestamp>,
+}
+
+/// The order of a list. Session ids grow with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Newest session first.
+    #[default]
+    NewestFirst,
+    /// Oldest session first.
+    OldestFirst,
+}
+
+/// Selects one page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// The maximum number of sessions.
+    pub limit: u32,
+    /// Continue after this session.
+    pub after: Option<SessionId>,
+    /// The order of the list.
+    pub order: Order,
+}
+
+/// Asks for the recent counts of a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentOf {
+    /// The lot.
+    pub lot: LotId,
+    /// The quarter hours to count, inclusive.
+    pub quarters: RangeInclusive<i64>,
+    /// For each of these times, count the open stays that began earlier.
+    pub open_before: [Timestamp; 2],
+}
