@@ -89,7 +89,10 @@ fn redis_stands_only_in_its_crate_and_in_adapters_of_that_name() {
 fn sql_stands_only_in_the_databases_of_the_ledger() {
     let files = files_with(&["rusqlite::", "tokio_postgres::", "INSERT INTO"]);
     assert!(!files.is_empty());
-    assert_eq!(outside(&files, |file| file.starts_with("crates/ledger-stores/")), Vec::<&String>::new());
+    assert_eq!(
+        outside(&files, |file| file.starts_with("crates/ledger-stores/") || file == "crates/ledger/src/sqlite.rs"),
+        Vec::<&String>::new()
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 26] = [
+const SOURCES: [&str; 28] = [
     "benches",
     "correlator",
     "crates/access",
@@ -31,6 +31,7 @@ const SOURCES: [&str; 26] = [
     "crates/settings",
     "crates/simulator",
     "crates/testbed",
+    "crates/web-api",
     "entry-service",
     "exit-service",
     "gateway",

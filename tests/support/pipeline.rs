@@ -72,7 +72,7 @@ impl Pipeline {
         let mut after = None;
         loop {
             let page = Page { limit: 1000, after, order: Order::OldestFirst };
-            let rows = self.service.sessions(&SessionFilter::default(), page).await.unwrap();
+            let rows = self.service.sessions(&SessionFilter::default(), page).await.unwrap().rows;
             let Some(last) = rows.last() else { return sessions };
             after = Some(last.session.id);
             sessions.extend(rows.into_iter().map(|row| (row.session.id, row.session)));

@@ -11,8 +11,8 @@ use matching::{Flags, Timeline, TimelineEvent};
 use parking::{EventKey, Session, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
-use super::{Audited, AuditedVehicle, Error};
 use super::encoding::{Code as _, event_key, word_of};
+use super::{Audited, AuditedVehicle, Error};
 
 /// Events are read in parts of about this size, about 300 bytes each with their sessions. Tests use a small number, to
 /// have several parts.

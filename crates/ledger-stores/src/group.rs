@@ -18,28 +18,28 @@ use super::{Error, Saved, SessionRow, Summary};
 /// Closes a group commit at this many events and summaries.
 const ENOUGH: usize = 8_192;
 
-/// Work, and where its answer goes.
+/// Work for a writer, and the channel for its answer.
 #[derive(Debug)]
-pub(super) struct Asked<W, A> {
+pub(super) struct Request<W, A> {
     pub(super) work: W,
     pub(super) reply: oneshot::Sender<Result<A, Error>>,
 }
 
-impl<W, A> Asked<W, A> {
+impl<W, A> Request<W, A> {
     pub(super) fn answer(self, answer: Result<A, Error>) {
-        // The caller may have gone away; what it asked for is done.
+        // The caller may have gone away; what it requested is done.
         drop(self.reply.send(answer));
     }
 }
 
 /// Sends a request and waits for its answer.
-pub(super) async fn ask<R, W, A>(
+pub(super) async fn call<R, W, A>(
     requests: &mpsc::Sender<R>,
     work: W,
-    request: impl FnOnce(Asked<W, A>) -> R,
+    message: impl FnOnce(Request<W, A>) -> R,
 ) -> Result<A, Error> {
     let (reply, answer) = oneshot::channel();
-    requests.send(request(Asked { work, reply })).await.map_err(|_| ended())?;
+    requests.send(message(Request { work, reply })).await.map_err(|_| ended())?;
     answer.await.map_err(|_| ended())?
 }
 
@@ -49,13 +49,13 @@ pub(super) fn ended() -> Error {
 }
 
 /// Units to record at a moment.
-pub(super) type Record = Asked<(Vec<Unit>, Timestamp), Vec<Outcome>>;
+pub(super) type Record = Request<(Vec<Unit>, Timestamp), Vec<Outcome>>;
 /// A summary to save at a moment.
-pub(super) type Save = Asked<(Summary, Timestamp), Saved>;
+pub(super) type Save = Request<(Summary, Timestamp), Saved>;
 
 /// A request that writes.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum WriteRequest {
     Record(Record),
     Save(Save),
 }
@@ -79,19 +79,22 @@ pub(super) struct Work<'a> {
 #[derive(Debug)]
 pub(super) struct Answers {
     outcomes: Vec<Vec<Outcome>>,
-    saved: Vec<Saved>,
+    /// The session of each summary, and whether it is new.
+    saved: Vec<(SessionRow, bool)>,
+    /// The newest change once the work is committed.
+    sequence: u64,
 }
 
 impl Group {
-    pub(super) fn add(&mut self, request: Request) {
+    pub(super) fn add(&mut self, request: WriteRequest) {
         match request {
-            Request::Record(asked) => {
-                self.events += asked.work.0.iter().map(|unit| unit.events.len().max(1)).sum::<usize>();
-                self.records.push(asked);
+            WriteRequest::Record(request) => {
+                self.events += request.work.0.iter().map(|unit| unit.events.len().max(1)).sum::<usize>();
+                self.records.push(request);
             }
-            Request::Save(asked) => {
+            WriteRequest::Save(request) => {
                 self.events += 1;
-                self.saves.push(asked);
+                self.saves.push(request);
             }
         }
     }
@@ -106,28 +109,31 @@ impl Group {
 
     pub(super) fn work(&self) -> Work<'_> {
         Work {
-            records: self.records.iter().map(|asked| &asked.work).collect(),
-            summaries: self.saves.iter().map(|asked| &asked.work).collect(),
+            records: self.records.iter().map(|request| &request.work).collect(),
+            summaries: self.saves.iter().map(|request| &request.work).collect(),
         }
     }
 
     /// Answers the requests, and returns those that have to be tried again, each alone.
     pub(super) fn settle(self, result: Result<Answers, Error>) -> Vec<Self> {
         match result {
-            Ok(Answers { outcomes, saved }) => {
-                self.records.into_iter().zip(outcomes).for_each(|(asked, outcomes)| asked.answer(Ok(outcomes)));
-                self.saves.into_iter().zip(saved).for_each(|(asked, saved)| asked.answer(Ok(saved)));
+            Ok(Answers { outcomes, saved, sequence }) => {
+                self.records.into_iter().zip(outcomes).for_each(|(request, outcomes)| request.answer(Ok(outcomes)));
+                for (request, (row, is_new)) in self.saves.into_iter().zip(saved) {
+                    request.answer(Ok(Saved { row, is_new, sequence }));
+                }
                 Vec::new()
             }
             // What was wrong with one request must not be the others' loss.
             Err(Error::Corrupt(_)) if self.records.len() + self.saves.len() > 1 => {
-                let records = self.records.into_iter().map(|asked| Self { records: vec![asked], ..Self::default() });
-                let saves = self.saves.into_iter().map(|asked| Self { saves: vec![asked], ..Self::default() });
+                let records =
+                    self.records.into_iter().map(|request| Self { records: vec![request], ..Self::default() });
+                let saves = self.saves.into_iter().map(|request| Self { saves: vec![request], ..Self::default() });
                 records.chain(saves).collect()
             }
             Err(error) => {
-                self.records.into_iter().for_each(|asked| asked.answer(Err(error.clone())));
-                self.saves.into_iter().for_each(|asked| asked.answer(Err(error.clone())));
+                self.records.into_iter().for_each(|request| request.answer(Err(error.clone())));
+                self.saves.into_iter().for_each(|request| request.answer(Err(error.clone())));
                 Vec::new()
             }
         }
@@ -156,7 +162,12 @@ impl Answers {
     /// Whether all units were recorded and all summaries saved.
     pub(super) fn is_all_accepted(&self) -> bool {
         let mut outcomes = self.outcomes.iter().flatten();
-        outcomes.all(|outcome| matches!(outcome, Outcome::Recorded(_))) && self.saved.iter().all(|saved| saved.is_new)
+        outcomes.all(|outcome| matches!(outcome, Outcome::Recorded(_))) && self.saved.iter().all(|(_, is_new)| *is_new)
+    }
+
+    /// The answers once the work is committed, with the number of the newest change by then.
+    pub(super) fn committed_at(self, sequence: u64) -> Self {
+        Self { sequence, ..self }
     }
 }
 
@@ -177,7 +188,7 @@ impl<'a> Work<'a> {
             });
             (accepted.map(|(unit, _)| unit).collect::<Vec<_>>(), *now)
         });
-        let summaries = self.summaries.iter().zip(&answers.saved).filter(|(_, saved)| saved.is_new);
+        let summaries = self.summaries.iter().zip(&answers.saved).filter(|(_, (_, is_new))| *is_new);
         (records.filter(|(units, _)| !units.is_empty()).collect(), summaries.map(|(summary, _)| *summary).collect())
     }
 
@@ -187,6 +198,11 @@ impl<'a> Work<'a> {
 
     pub(super) fn summaries(&self) -> impl Iterator<Item = &'a Summary> {
         self.summaries.iter().map(|(summary, _)| summary)
+    }
+
+    /// Whether a summary is part of the work.
+    pub(super) fn has_summaries(&self) -> bool {
+        !self.summaries.is_empty()
     }
 
     /// The vehicles of the work, each once, in the order in which they are locked.
@@ -223,8 +239,8 @@ impl<'a> Work<'a> {
             let is_new = known.is_none();
             let row = known.map_or_else(|| plan.save(summary, *now), Ok)?;
             rows.insert(summary.id(), row.clone());
-            saved.push(Saved { row, is_new });
+            saved.push((row, is_new));
         }
-        Ok((Answers { outcomes, saved }, plan))
+        Ok((Answers { outcomes, saved, sequence: 0 }, plan))
     }
 }

@@ -3,11 +3,13 @@
 //! Both implement the port in `ledger` and pass one contract suite. [`open`] chooses between them by the address. What a
 //! unit changes is decided in `plan`, without a database; SQL stands in `sqlite` and `postgres`.
 
-use parking::Timestamp;
-
-// The adapters write the names of the port as if it were theirs.
-#[allow(clippy::wildcard_imports, reason = "the whole port is implemented here")]
-use ledger::*;
+// The whole port is implemented here, so its names stand at the root of this crate.
+use ledger::{
+    Audited, AuditedVehicle, BACKLOG_EVENTS_MAX, CHANGES_OF_SESSION_MAX, ChangeRow, Connected, Counts, Dwells,
+    EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX, Error, EventRow, Ledger, LotRow, Order, Page, Pending, QUARTER_MS,
+    QuarterDifference, QuarterPlace, Quarters, Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList,
+    SessionRow, Summary, Tally, quarter_of,
+};
 
 mod audit;
 mod chain;

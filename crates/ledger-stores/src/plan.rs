@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use matching::{Flags, Outcome, Unit};
-use parking::{Session, SessionId, Source, State, Timestamp, Vehicle};
+use parking::{SessionId, Source, State, Timestamp, Vehicle};
 
 use self::unit::UnitWriter;
 use super::rollup::Rollup;
@@ -167,34 +167,5 @@ impl Plan {
             is_same
         });
         sessions
-    }
-}
-
-impl Summary {
-    /// The id of its session.
-    pub(super) fn id(&self) -> SessionId {
-        SessionId::of_summary(&self.vehicle, self.entry, self.exit)
-    }
-
-    /// Its session as it is read, saved at `now`.
-    pub(super) fn row(&self, now: Timestamp) -> SessionRow {
-        SessionRow {
-            session: Session {
-                id: self.id(),
-                vehicle: self.vehicle.clone(),
-                entry_event_id: None,
-                entry_time: Some(self.entry),
-                exit_event_id: None,
-                exit_time: Some(self.exit),
-                state: State::Matched,
-                reason: None,
-            },
-            source: Source::Summary,
-            entry_gate: None,
-            exit_gate: None,
-            superseded_by: None,
-            recorded_at: now,
-            updated_at: now,
-        }
     }
 }

@@ -15,7 +15,7 @@ use std::collections::btree_map::Entry;
 use matching::SessionChange;
 use parking::{State, Timestamp};
 
-use super::{Counts, Dwells, Error, QUARTER_MS, Tally, quarter_of};
+use super::{Error, QUARTER_MS, Tally, quarter_of};
 
 /// The part of a session that counts: its state and its two times.
 #[derive(Debug, Clone, Copy)]

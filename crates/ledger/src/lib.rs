@@ -19,6 +19,8 @@ mod dwells;
 mod questions;
 mod recounted;
 mod rows;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -27,7 +29,9 @@ pub use counts::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 pub use dwells::Dwells;
 pub use questions::{Order, Page, RecentOf, SessionFilter};
 pub use recounted::{QuarterDifference, QuarterPlace, Recounted};
-pub use rows::{ChangeRow, Connected, EventRow, LotRow, Pending, Quarters, Recent, Saved, SessionRow, Summary};
+pub use rows::{
+    ChangeRow, Connected, EventRow, LotRow, Pending, Quarters, Recent, Saved, SessionList, SessionRow, Summary,
+};
 
 /// Limits the events returned for one id. A reused id with different content is a different event.
 pub const EVENTS_OF_ID_MAX: usize = 16;
@@ -99,8 +103,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Saves a summary at `now`. Saving an identical summary again changes nothing.
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error>;
 
-    /// Returns one page of sessions.
-    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error>;
+    /// Returns one page of sessions, read in one snapshot.
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error>;
 
     /// Returns one session, even if it is void.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error>;
@@ -126,7 +130,11 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Returns up to `limit` changes after that sequence number, in order and without gaps.
     async fn changes(&self, after: u64, limit: u32) -> Result<Vec<ChangeRow>, Error>;
 
-    /// Returns the number of the newest change; 0 before the first.
+    /// Returns the number of the newest change; 0 before the first. Reads after this call include it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if reads do not include it within two seconds.
     async fn last_change(&self) -> Result<u64, Error>;
 
     /// Returns the events with this id in order of recording, at most [`EVENTS_OF_ID_MAX`].

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use matching::{Flags, Rule};
-use parking::{EventKey, GateId, LotId, Plate, Session, SessionId, Source, State, Timestamp, Vehicle};
+use parking::{EventKey, GateId, LotId, Session, SessionId, Source, State, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{Counts, Tally};
 
@@ -26,6 +25,15 @@ pub struct SessionRow {
     pub recorded_at: Timestamp,
     /// When the session last changed.
     pub updated_at: Timestamp,
+}
+
+/// One page of a list of sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionList {
+    /// The sessions, in the requested order.
+    pub rows: Vec<SessionRow>,
+    /// The number of the newest change that the list includes; 0 before the first.
+    pub sequence: u64,
 }
 
 /// One change to a session.
@@ -129,6 +137,35 @@ pub struct Summary {
     pub exit: Timestamp,
 }
 
+impl Summary {
+    /// The id of its session.
+    pub fn id(&self) -> SessionId {
+        SessionId::of_summary(&self.vehicle, self.entry, self.exit)
+    }
+
+    /// Its session as it is read, saved at `now`.
+    pub fn row(&self, now: Timestamp) -> SessionRow {
+        SessionRow {
+            session: Session {
+                id: self.id(),
+                vehicle: self.vehicle.clone(),
+                entry_event_id: None,
+                entry_time: Some(self.entry),
+                exit_event_id: None,
+                exit_time: Some(self.exit),
+                state: State::Matched,
+                reason: None,
+            },
+            source: Source::Summary,
+            entry_gate: None,
+            exit_gate: None,
+            superseded_by: None,
+            recorded_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// The result of saving a summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
@@ -136,4 +173,6 @@ pub struct Saved {
     pub row: SessionRow,
     /// Whether this call created the session.
     pub is_new: bool,
+    /// The number of the newest change at that moment. A read that includes it includes the session.
+    pub sequence: u64,
 }

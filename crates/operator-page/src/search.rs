@@ -2,7 +2,7 @@
 
 use api::cursor::Cursor;
 use api::parameters::{self, optional, text};
-use api::questions::session_list::{self, SessionListParameters};
+use api::questions::session_list::{self, ListPage, SessionListParameters};
 use api::{Faults, Form, Kind, Problem};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -44,7 +44,7 @@ pub(super) async fn search(
     let vehicle_plate = faults.optional("plate", Some(&*typed), parameters::plate);
     faults.none()?;
     let asked = SessionListParameters { vehicle_plate, cursor, limit: Some(LIMIT), ..SessionListParameters::default() };
-    let (rows, next_cursor) = session_list::page(&service, &asked).await?;
+    let ListPage { rows, next_cursor, .. } = session_list::page(&service, &asked).await?;
     let plate = asked.vehicle_plate.as_ref().map_or("", |plate| plate.as_str());
     let near = match &asked.vehicle_plate {
         Some(plate) if rows.is_empty() => service.near_plates(plate).await?,

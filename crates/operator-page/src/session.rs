@@ -60,7 +60,7 @@ async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, 
         ..SessionFilter::default()
     };
     let page = ledger::Page { limit: OTHER_STAYS_MAX + 1, after: None, order: Order::NewestFirst };
-    let mut rows = service.sessions(&filter, page).await?;
+    let mut rows = service.sessions(&filter, page).await?.rows;
     rows.retain(|other| other.session.id != row.session.id);
     rows.truncate(usize::try_from(OTHER_STAYS_MAX).unwrap_or(usize::MAX));
     Ok(rows)

@@ -80,7 +80,7 @@ pub(super) async fn timeline(
 async fn oldest(service: &Service, lot: &LotStatus, time: Timestamp) -> Result<Timestamp, Error> {
     let filter = SessionFilter { lot: Some(lot.id.clone()), ..SessionFilter::default() };
     let page = ledger::Page { limit: NEWEST_STAYS_MAX, after: None, order: Order::NewestFirst };
-    let rows = service.sessions(&filter, page).await?;
+    let rows = service.sessions(&filter, page).await?.rows;
     let times = rows.iter().filter(|row| row.source == Source::Events).filter_map(given_at);
     Ok(times.min().unwrap_or(time))
 }
@@ -102,7 +102,7 @@ async fn stays(service: &Service, lot: &LotId, window: Window) -> Result<Stays, 
         service.sessions(&before, newest(EARLIER_STAYS_MAX)),
         service.sessions(&open_before, newest(BARS + 1)),
     )?;
-    Ok(newest_of(within, before, open_before, window))
+    Ok(newest_of(within.rows, before.rows, open_before.rows, window))
 }
 
 /// The newest [`BARS`] stays. Saved summaries are not drawn, but count towards the limit of the lists that were read: a

@@ -2,7 +2,7 @@
 
 use api::cursor::Cursor;
 use api::parameters::{lot, optional, quoted};
-use api::questions::session_list::{self, SessionListParameters};
+use api::questions::session_list::{self, ListPage, SessionListParameters};
 use api::{Form, Problem};
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -41,7 +41,7 @@ pub(super) async fn unmatched(
     let UnmatchedParameters { lot_id, state: chosen, cursor } = asked;
     let state = chosen.map_or_else(|| UNMATCHED.to_vec(), |chosen| vec![chosen]);
     let asked = SessionListParameters { lot_id, state, cursor, limit: Some(LIMIT), ..SessionListParameters::default() };
-    let (rows, next_cursor) = session_list::page(&service, &asked).await?;
+    let ListPage { rows, next_cursor, .. } = session_list::page(&service, &asked).await?;
     let (lots, explanations, status) =
         tokio::try_join!(service.lots(), Explanations::of(&service, &rows), service.status())?;
     let lot = asked.lot_id.as_ref().map_or("", LotId::as_str);

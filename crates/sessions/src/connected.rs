@@ -35,8 +35,8 @@ mod tests {
     use recorder::{CorrelatorStatus, QueueReport};
 
     use super::*;
-    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, idle_correlator, minute};
+    use ledger_stores::testing::temporary;
 
     #[tokio::test]
     async fn a_quarter_hour_counts_as_connected_while_a_correlator_reaches_its_broker() {

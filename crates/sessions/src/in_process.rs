@@ -64,8 +64,8 @@ mod tests {
     use service_kit::ServiceContext;
 
     use crate::Service;
-    use ledger_stores::testing::temporary;
     use crate::testing::Fixture;
+    use ledger_stores::testing::temporary;
 
     async fn site() -> Site {
         let fixture = Fixture::new(temporary().await);

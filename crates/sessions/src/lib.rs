@@ -40,7 +40,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::{Ledger, Page, Pending, SessionFilter, SessionRow};
+use ledger::{Ledger, Page, Pending, SessionFilter, SessionList, SessionRow};
 use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use recorder::{CorrelatorStatus, LedgerInfo};
 use service_kit::metrics::show_limits;
@@ -178,7 +178,7 @@ impl Service {
     }
 
     /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
-    pub async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+    pub async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
         let page = Page { limit: page.limit.min(MAX_PAGE + 1), ..page };
         within(async { Ok(self.inner.ledger.sessions(filter, page).await?) }).await
     }

@@ -223,8 +223,8 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, Vehicles, minute};
+    use ledger_stores::testing::temporary;
 
     /// Stays of one minute to as many, all over by the end.
     async fn with_stays(count: i64) -> (Fixture, Vehicles) {

@@ -33,7 +33,7 @@ impl Inner {
             Direction::Exit => Order::NewestFirst,
             Direction::Entry => Order::OldestFirst,
         };
-        let mut rows = self.ledger.sessions(&filter, Page { limit: most + 1, after: None, order }).await?;
+        let mut rows = self.ledger.sessions(&filter, Page { limit: most + 1, after: None, order }).await?.rows;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let is_cut = rows.len() > most;
         rows.truncate(most);

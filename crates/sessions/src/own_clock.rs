@@ -36,8 +36,8 @@ impl OwnClock {
 
 #[cfg(test)]
 mod tests {
-    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, Vehicles, minute};
+    use ledger_stores::testing::temporary;
 
     #[tokio::test]
     async fn a_lot_far_ahead_of_the_clock_is_told_of() {

@@ -51,7 +51,7 @@ impl Service {
     /// The plates of the newest sessions that are similar to a plate, the most similar first.
     pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
         let page = Page { limit: NEWEST_CANDIDATES_MAX, after: None, order: Order::NewestFirst };
-        let rows = self.sessions(&SessionFilter::default(), page).await?;
+        let rows = self.sessions(&SessionFilter::default(), page).await?.rows;
         let newest: BTreeMap<&Plate, &SessionRow> =
             rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
         let near = near_of(&self.inner.rules, plate, self.now(), newest.into_values());

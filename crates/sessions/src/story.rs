@@ -99,7 +99,7 @@ impl Service {
             let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
             let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
             let mut explained = Vec::new();
-            for row in self.inner.ledger.sessions(&filter, page).await? {
+            for row in self.inner.ledger.sessions(&filter, page).await?.rows {
                 explained.extend(self.inner.explained_session(&row).await?);
             }
             Ok(explained)
@@ -112,7 +112,7 @@ impl Service {
     pub async fn saved_of_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<SessionRow>, Error> {
         let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
         let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
-        let mut rows = self.sessions(&filter, page).await?;
+        let mut rows = self.sessions(&filter, page).await?.rows;
         rows.retain(|row| row.source == Source::Summary);
         Ok(rows)
     }

@@ -68,7 +68,7 @@ impl Pages {
         }
         let limit = self.request.most.map_or(MAX_PAGE, |most| most.min(MAX_PAGE));
         let page = Page { limit, after: self.request.after, order: self.request.order };
-        let rows = self.service.sessions(&self.request.filter, page).await?;
+        let rows = self.service.sessions(&self.request.filter, page).await?.rows;
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         self.request.most = self.request.most.map(|most| most.saturating_sub(count));
         self.is_over = count < limit || self.request.most == Some(0);

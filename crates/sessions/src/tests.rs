@@ -11,8 +11,8 @@ use super::*;
 
 mod any_events;
 
-use ledger_stores::testing::temporary;
 use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, rules, vehicle};
+use ledger_stores::testing::temporary;
 
 fn summary() -> Summary {
     Summary { vehicle: vehicle("P3", "FIN123"), entry: minute(0), exit: minute(90) }

@@ -235,8 +235,8 @@ mod tests {
     use ledger::Summary;
 
     use super::*;
-    use ledger_stores::testing::temporary;
     use crate::testing::{Fixture, Vehicles, minute, vehicle};
+    use ledger_stores::testing::temporary;
 
     async fn verified(fixture: &Fixture) -> Verification {
         let parts: Vec<_> = fixture.service.verify().await.unwrap().collect().await;

@@ -7,11 +7,11 @@ mod fields;
 use std::sync::Arc;
 
 use axum::http::{Method, header};
+use ledger_stores::testing::temporary;
 use parking::{Lots, Rules};
 use recorder::{CorrelatorStatus, DependencyReport};
 use serde_json::{Map, Value, json};
 use service_kit::ServiceContext;
-use ledger_stores::testing::temporary;
 use sessions::testing::{CountingLedger, Vehicles, idle_correlator, minute};
 use sessions::{CallOptions, Service};
 

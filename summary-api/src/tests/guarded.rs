@@ -3,17 +3,17 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ledger_stores::testing::temporary;
 use recorder::wire;
 use service_kit::http::{self, Server};
-use ledger_stores::testing::temporary;
 use sessions::testing::Fixture;
 use settings::{Listen, PublicHosts, Redacted};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use web_api::Access;
-use web_api::app::{self, is_page, waiting};
 use web_api::QueryCache;
+use web_api::app::{self, is_page, waiting};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";

@@ -18,9 +18,9 @@ mod summaries;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
+use ledger_stores::testing::temporary;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use ledger_stores::testing::temporary;
 use sessions::testing::Fixture;
 use tower::ServiceExt as _;
 

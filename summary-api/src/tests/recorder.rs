@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use ledger_stores::testing::temporary;
 use parking::{Clock, Lots, ManualClock, Rules};
 use recorder::contract::Site;
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::ServiceContext;
 use sessions::Service;
-use ledger_stores::testing::temporary;
 use sessions::testing::{BrokenLedger, Fixture, How, minute};
 use settings::Redacted;
 

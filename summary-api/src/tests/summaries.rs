@@ -1,5 +1,6 @@
 //! `POST /save_summary`.
 
+use axum::http::HeaderName;
 use serde_json::{Value, json};
 
 use super::Api;
@@ -46,6 +47,7 @@ async fn the_same_summary_twice_is_one_session_of_25_hours() {
             "recorded_at": "2024-09-26T09:00:00.000Z",
             "updated_at": "2024-09-26T09:00:00.000Z",
         },
+        "sequence": 1,
     });
     assert_eq!((first.status, second.status), (200, 200));
     assert_eq!(saved, expected);
@@ -53,6 +55,28 @@ async fn the_same_summary_twice_is_one_session_of_25_hours() {
     let listed = api.value("/api/v1/sessions?vehicle_plate=fin-123").await;
     assert_eq!(listed, json!({"sessions": [expected["session"]], "next_cursor": null}));
     assert!(api.get("/metrics").await.text().contains("\nmatched_events 1\n"));
+}
+
+#[tokio::test]
+async fn a_list_that_asks_for_the_sequence_of_a_summary_includes_it() {
+    let api = Api::two_days_later().await;
+    let saved: Value = api.post_json("/save_summary", FIN).await.json();
+
+    for format in ["json", "csv", "ndjson"] {
+        let answer = api.get(&format!("/api/v1/sessions?format={format}&min_sequence={}", saved["sequence"])).await;
+        assert_eq!((answer.status, answer.text().contains("FIN123")), (200, true), "{format}");
+    }
+    let list = api.get("/api/v1/sessions?min_sequence=1").await;
+    assert_eq!(list.header(HeaderName::from_static("dwell-sequence")), "1");
+    for (asked, part) in [
+        ("2", "min_sequence 2 is greater than the number of the newest change, 1"),
+        ("0", "\"0\" is not a whole number from 1"),
+        ("one", "\"one\" is not a whole number from 1"),
+    ] {
+        let refused = api.get(&format!("/api/v1/sessions?min_sequence={asked}")).await;
+        assert_eq!(refused.status, 422, "{asked}");
+        assert!(refused.text().contains(&part.replace('"', "\\\"")), "{}", refused.text());
+    }
 }
 
 #[tokio::test]

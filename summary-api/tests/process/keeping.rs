@@ -24,7 +24,9 @@ impl Running {
 }
 
 /// Leaves the service idle until the file alone is the whole ledger.
-async fn idle(ledger: &Path) {
+async fn idle(running: &Running, ledger: &Path) {
+    // A list waits until the tables have what was saved; before that the log is empty too.
+    running.sessions().await;
     let log = ledger.with_extension("sqlite-wal");
     wait_until(DEADLINE, "the log to be emptied", async || std::fs::metadata(&log).is_ok_and(|log| log.len() == 0))
         .await;
@@ -57,10 +59,10 @@ async fn a_ledger_that_is_replaced_ends_the_process_and_nothing_more_is_acknowle
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("ledger.sqlite");
         let running = Running::start(folder.path(), &[]).ready().await;
-        idle(&ledger).await;
+        idle(&running, &ledger).await;
         std::fs::copy(&ledger, ledger.with_extension("older")).unwrap();
         running.save().await;
-        idle(&ledger).await;
+        idle(&running, &ledger).await;
 
         replace(&ledger);
         let saved = running.try_to_save(ROOM).await;

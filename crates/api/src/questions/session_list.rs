@@ -1,6 +1,6 @@
 //! The list of sessions: filter, order and pages.
 
-use ledger::{Order, Page, SessionFilter, SessionRow};
+use ledger::{Order, Page, SessionFilter, SessionList, SessionRow};
 use parking::{LotId, Plate, SessionId, State, Timestamp};
 use sessions::{MAX_PAGE, Service, StreamRequest};
 use utoipa::IntoParams;
@@ -43,6 +43,9 @@ crate::parameters! {
         /// The sessions that come first: newest (the default) or oldest
         #[param(value_type = Option<String>)]
         pub order: Option<Order> = optional(order);
+        /// Answer only with a list that includes the change with this number (the sequence of an earlier answer); it waits for up to two seconds
+        #[param(value_type = Option<u64>, minimum = 1)]
+        pub min_sequence: Option<u64> = optional(sequence);
         /// The format: json (a page), csv or ndjson (a stream); the default is that of the header Accept
         #[param(value_type = Option<String>)]
         pub format: Option<Format> = optional(format);
@@ -60,21 +63,30 @@ pub enum Format {
     Ndjson,
 }
 
-/// Reads a page of sessions, and the cursor of the next page, if there is one.
-pub async fn page(
-    service: &Service,
-    parameters: &SessionListParameters,
-) -> Result<(Vec<SessionRow>, Option<String>), Problem> {
+/// A page of sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPage {
+    /// The sessions, in the requested order.
+    pub rows: Vec<SessionRow>,
+    /// The cursor of the next page, if there is one.
+    pub next_cursor: Option<String>,
+    /// The number of the newest change that the page includes.
+    pub sequence: u64,
+}
+
+/// Reads a page of sessions.
+pub async fn page(service: &Service, parameters: &SessionListParameters) -> Result<ListPage, Problem> {
+    parameters.wait(service).await?;
     let StreamRequest { filter, order, after, most } = parameters.stream_request()?;
     // One more than the page shows whether there is a next page.
     let limit = most.unwrap_or(LIMIT_DEFAULT);
-    let mut rows = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
+    let SessionList { mut rows, sequence } = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let goes_on = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| goes_on);
     let next_cursor = last.map(|row| parameters.cursor_after(row));
-    Ok((rows, next_cursor))
+    Ok(ListPage { rows, next_cursor, sequence })
 }
 
 impl SessionListParameters {
@@ -100,6 +112,21 @@ impl SessionListParameters {
             to: self.to,
         };
         Ok(StreamRequest { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
+    }
+
+    /// Waits until a list includes the change that the parameters ask for.
+    ///
+    /// # Errors
+    /// The ledger has no such change, or can't show it in time.
+    pub async fn wait(&self, service: &Service) -> Result<(), Problem> {
+        let Some(sequence) = self.min_sequence else { return Ok(()) };
+        let newest = service.last_change().await?;
+        let mut faults = Faults::default();
+        if newest < sequence {
+            let problem = format!("{sequence} is greater than the number of the newest change, {newest}");
+            faults.check::<()>(Err(Fault::parameter("min_sequence", problem)));
+        }
+        faults.none()
     }
 
     /// The cursor of the page that begins after a session.
@@ -154,6 +181,11 @@ fn limit(text: &str) -> Result<u32, String> {
     parameters::limit(u32::MAX)(text).map_err(|_| {
         format!("{} is not a whole number from 1 to {MAX_PAGE}, or to {} for a stream", quoted(text), u32::MAX)
     })
+}
+
+fn sequence(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("{} is not a whole number from 1", quoted(text)))
 }
 
 fn format(text: &str) -> Result<Format, String> {

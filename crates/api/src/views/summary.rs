@@ -33,4 +33,6 @@ pub struct Saved {
     pub message: String,
     /// The session of the summary.
     pub session: SessionView,
+    /// The number of the newest change when it was saved: a list with `min_sequence` of this number includes the session.
+    pub sequence: u64,
 }

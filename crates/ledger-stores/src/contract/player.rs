@@ -62,7 +62,7 @@ pub(super) struct Player {
 
 impl Player {
     pub(super) async fn on(store: &Store) -> Self {
-        Self { ledger: store.open().await, rules: crate::testing::rules() }
+        Self { ledger: store.open().await, rules: ledger::testing::rules() }
     }
 
     pub(super) async fn load(&self, vehicle: &Vehicle, reaching: Option<Timestamp>) -> Snapshot {
@@ -147,7 +147,7 @@ impl Player {
         let mut rows: Vec<SessionRow> = Vec::new();
         loop {
             let after = rows.last().map(|row| row.session.id);
-            let page = self.ledger.sessions(filter, Page { limit, after, order }).await.unwrap();
+            let page = self.ledger.sessions(filter, Page { limit, after, order }).await.unwrap().rows;
             if page.is_empty() {
                 return rows;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ledger::start_of;
 use parking::{Direction, GateEvent, LotId, Source, State, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,7 +13,6 @@ use super::player::{NOW, Player, entry, event, exit, minute, vehicle};
 use super::{Store, contract};
 use crate::{
     Connected, Counts, Order, QUARTER_MS, Quarters, Recent, RecentOf, SessionFilter, Summary, Tally, quarter_of,
-    start_of,
 };
 
 contract![

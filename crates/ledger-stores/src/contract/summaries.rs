@@ -43,8 +43,8 @@ async fn a_summary_saved_twice_is_one_session(store: Store) {
         recorded_at: NOW,
         updated_at: NOW,
     };
-    assert_eq!(first, Saved { row: row.clone(), is_new: true });
-    assert_eq!(again, Saved { row: row.clone(), is_new: false });
+    assert_eq!(first, Saved { row: row.clone(), is_new: true, sequence: 1 });
+    assert_eq!(again, Saved { row: row.clone(), is_new: false, sequence: 1 });
     assert_eq!(player.ledger.session(session.id).await, Ok(Some(row)));
     let change = ChangeRow {
         sequence: 1,

@@ -73,10 +73,8 @@ fn change(row: &Row) -> Result<ChangeRow, Failure> {
 }
 
 /// Returns the number of the newest change.
-pub(super) async fn last_change(store: &Store) -> Result<u64, Failure> {
-    let client = store.connection().await?;
+pub(super) async fn last_change(client: &impl GenericClient) -> Result<u64, Failure> {
     let row = client.query_one(&client.prepare_cached("SELECT max(sequence) FROM change").await?, &[]).await?;
-    client.end_well();
     let newest: Option<i64> = row.try_get(0)?;
     Ok(newest.map_or(Ok(0), encoding::count)?)
 }

@@ -7,17 +7,22 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::store::Store;
-use super::{read, vehicles};
+use super::{changes, read, vehicles};
 use crate::encoding::Code as _;
 use crate::list::{IdRange, Scan, direction, is_chosen, is_of_lot, merge, scans};
-use crate::{Order, Page, SessionFilter, SessionRow};
+use crate::{Order, Page, SessionFilter, SessionList};
 
-/// Returns one page of sessions, read in one snapshot.
-pub(super) async fn sessions(store: &Store, filter: &SessionFilter, page: &Page) -> Result<Vec<SessionRow>, Failure> {
-    let Some(range) = IdRange::of(filter, page) else { return Ok(Vec::new()) };
+/// Returns one page of sessions, and the newest change of the snapshot that it is read from.
+pub(super) async fn sessions(store: &Store, filter: &SessionFilter, page: &Page) -> Result<SessionList, Failure> {
     let mut client = store.connection().await?;
     let moment = client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead);
     let transaction = moment.start().await?;
+    let sequence = changes::last_change(&transaction).await?;
+    let Some(range) = IdRange::of(filter, page) else {
+        transaction.commit().await?;
+        client.end_well();
+        return Ok(SessionList { rows: Vec::new(), sequence });
+    };
     let search = Search { transaction: &transaction, filter, page, range };
     let ids = match &filter.plate {
         Some(plate) => search.of_plate(plate.as_str()).await?,
@@ -27,7 +32,7 @@ pub(super) async fn sessions(store: &Store, filter: &SessionFilter, page: &Page)
     let mut rows = read::rows(&transaction, &ids).await?;
     transaction.commit().await?;
     client.end_well();
-    Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
+    Ok(SessionList { rows: ids.iter().filter_map(|id| rows.remove(id)).collect(), sequence })
 }
 
 /// Searches for the ids of one page.

@@ -18,7 +18,7 @@ use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
     Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary, group,
+    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, group,
 };
 
 mod apply;
@@ -86,7 +86,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn record(&self, units: Vec<Unit>, _rules: &Rules, now: Timestamp) -> Result<Vec<Outcome>, Error> {
-        group::ask(self.writer.requests(), (units, now), group::Request::Record).await
+        group::call(self.writer.requests(), (units, now), group::WriteRequest::Record).await
     }
 
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
@@ -101,10 +101,10 @@ impl Ledger for PostgresLedger {
     }
 
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
-        group::ask(self.writer.requests(), (summary, now), group::Request::Save).await
+        group::call(self.writer.requests(), (summary, now), group::WriteRequest::Save).await
     }
 
-    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
         attempt(|| list::sessions(&self.store, filter, &page)).await
     }
 
@@ -163,7 +163,13 @@ impl Ledger for PostgresLedger {
     }
 
     async fn last_change(&self) -> Result<u64, Error> {
-        attempt(|| changes::last_change(&self.store)).await
+        attempt(|| async {
+            let client = self.store.connection().await?;
+            let newest = changes::last_change(&*client).await?;
+            client.end_well();
+            Ok(newest)
+        })
+        .await
     }
 
     async fn audit(&self, rules: &Rules, from: i64) -> Result<Audited, Error> {

@@ -9,8 +9,8 @@ use super::quarters::tally;
 use super::store::Store;
 use crate::encoding::Code as _;
 use crate::recount::{Recount, lot_names};
-use crate::{QuarterPlace, Recounted};
 use crate::rollup::Standing;
+use crate::{QuarterPlace, Recounted};
 
 /// The sessions of gate events (source 0) that are not void (state 5).
 const SESSIONS: &str = "

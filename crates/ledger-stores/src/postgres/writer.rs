@@ -3,7 +3,6 @@
 //! There are several, so that one prepares a transaction while another is written to disk. They share one queue. If two
 //! transactions contain the same vehicle, the first one locks it, and the second one compares its units with the
 //! result.
-//! vehicle in two transactions is locked by the first, and the second compares with what that has left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +12,8 @@ use tokio::sync::mpsc;
 use super::failure::Failure;
 use super::known::Known;
 use super::store::{Store, attempt};
-use super::{apply, find};
-use crate::group::{Answers, Group, Request, Work};
+use super::{apply, changes, find};
+use crate::group::{Answers, Group, Work, WriteRequest};
 
 /// Limits the concurrent transactions.
 const CONCURRENT_TRANSACTIONS_MAX: usize = 3;
@@ -24,7 +23,7 @@ const WAITING_REQUESTS_MAX: usize = 256;
 /// The handle of the tasks. When it is dropped, they process the waiting requests and end.
 #[derive(Debug)]
 pub(super) struct Writer {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<WriteRequest>,
     failing: Failing,
 }
 
@@ -64,7 +63,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn requests(&self) -> &mpsc::Sender<Request> {
+    pub(super) fn requests(&self) -> &mpsc::Sender<WriteRequest> {
         &self.requests
     }
 }
@@ -73,7 +72,7 @@ async fn run(
     store: Store,
     known: Arc<Known>,
     failing: Failing,
-    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<WriteRequest>>>,
 ) {
     loop {
         let mut group = Group::default();
@@ -107,8 +106,9 @@ async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answ
     let found = find::find(&transaction, &lots, work, next_event).await?;
     let (answers, plan) = work.decide(found)?;
     apply::apply(&transaction, plan).await?;
+    let sequence = if work.has_summaries() { changes::last_change(&transaction).await? } else { 0 };
     transaction.commit().await?;
     known.remember_lots(generation, lots);
     connection.end_well();
-    Ok(answers)
+    Ok(answers.committed_at(sequence))
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub(super) use self::steps::Step;
 use super::due;
 use super::overlay::Overlay;
-use crate::group::Asked;
+use crate::group::Request;
 use crate::{BACKLOG_EVENTS_MAX, Error};
 
 mod steps;
@@ -63,7 +63,7 @@ pub(super) struct Backlog {
 }
 
 /// A request for what is due.
-pub(super) type Lease = Asked<due::Call, Vec<Due>>;
+pub(super) type Lease = Request<due::Call, Vec<Due>>;
 
 #[derive(Debug, Default)]
 struct State {

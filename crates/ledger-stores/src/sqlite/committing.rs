@@ -15,25 +15,25 @@ use super::journal::{self, Journal};
 use super::place::Place;
 use super::{quarters, schema};
 use crate::Error;
-use crate::group::{Answers, Asked, Group, Request, Work};
+use crate::group::{Answers, Group, Request, Work, WriteRequest};
 
 /// Why the last transaction failed; `None` when it did not.
 pub(super) type Failing = Arc<Mutex<Option<Error>>>;
 
-pub(super) type Agree = Asked<GivenRules, Rules>;
+pub(super) type Agree = Request<GivenRules, Rules>;
 /// Work that has no parameters.
-pub(super) type Plain = Asked<(), ()>;
-pub(super) type Note = Asked<i64, ()>;
+pub(super) type Plain = Request<(), ()>;
+pub(super) type Note = Request<i64, ()>;
 
 #[derive(Debug)]
 pub(super) enum Job {
-    Write(Request),
+    Write(WriteRequest),
     Agree(Agree),
     TryOut(Plain),
     Tick,
     Close(Plain),
     #[cfg(test)]
-    LimitPages(Asked<Option<i64>, ()>),
+    LimitPages(Request<Option<i64>, ()>),
     NoteConnected(Note),
 }
 
@@ -118,16 +118,16 @@ impl Committing {
                         let noted = self.transact(|transaction| quarters::note_connected(transaction, quarter));
                         note.answer(noted);
                     }
-                    Job::TryOut(asked) => {
+                    Job::TryOut(request) => {
                         let tried = self.journal.try_out();
-                        asked.answer(self.in_place(tried));
+                        request.answer(self.in_place(tried));
                     }
                     Job::Tick => self.tick(),
-                    Job::Close(asked) => closed = Some(asked),
+                    Job::Close(request) => closed = Some(request),
                     #[cfg(test)]
-                    Job::LimitPages(asked) => {
-                        let limited = self.journal.limit_pages(asked.work);
-                        asked.answer(limited);
+                    Job::LimitPages(request) => {
+                        let limited = self.journal.limit_pages(request.work);
+                        request.answer(limited);
                     }
                 }
                 next = if group.is_enough() || closed.is_some() { None } else { waiting.try_recv().ok() };
@@ -166,14 +166,14 @@ impl Committing {
         let (answers, plan) = work.decide(found)?;
         let accepted = work.accepted(&answers);
         if accepted.0.is_empty() && accepted.1.is_empty() {
-            return Ok(answers);
+            return Ok(answers.committed_at(self.numbers.last_change()));
         }
         let entry = self.newest + 1;
         self.journal.append(entry, &journal::encode(&accepted), self.backlog.checkpointed())?;
         self.newest = entry;
         let events = self.numbers.commit(plan, entry, lots, &self.backlog);
         self.backlog.committed(entry, events);
-        Ok(answers)
+        Ok(answers.committed_at(self.numbers.last_change()))
     }
 
     fn pin_rules(&mut self, given: &GivenRules) -> Result<Rules, Error> {

@@ -58,6 +58,11 @@ impl Numbers {
         backlog.overlay.absorb(plan, entry, lots, change, backlog.pace.most_events)
     }
 
+    /// The number of the newest change; 0 before the first.
+    pub(super) fn last_change(&self) -> u64 {
+        u64::try_from(self.change - 1).unwrap_or(0)
+    }
+
     /// The numbers of the lots of these vehicles, and those of them that are new.
     fn of_lots<'a>(&self, names: &[&'a Vehicle]) -> (HashMap<&'a LotId, i64>, Vec<(i64, LotId)>) {
         let lots: BTreeSet<&LotId> = names.iter().map(|vehicle| &vehicle.lot).collect();

@@ -3,20 +3,21 @@
 use parking::{SessionId, State};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{read, vehicles};
+use super::{changes, read, vehicles};
 use crate::encoding::Code as _;
 use crate::list::{IdRange, Scan, direction, is_chosen, is_of_lot, merge, scans};
-use crate::{Error, Order, Page, SessionFilter, SessionRow};
+use crate::{Error, Order, Page, SessionFilter, SessionList};
 
-/// One page of sessions.
-pub(super) fn sessions(connection: &Connection, filter: &SessionFilter, page: &Page) -> Result<Vec<SessionRow>, Error> {
-    let Some(range) = IdRange::of(filter, page) else { return Ok(Vec::new()) };
+/// One page of sessions, and the newest change of the snapshot that it is read from.
+pub(super) fn sessions(connection: &Connection, filter: &SessionFilter, page: &Page) -> Result<SessionList, Error> {
+    let sequence = changes::last_change(connection)?;
+    let Some(range) = IdRange::of(filter, page) else { return Ok(SessionList { rows: Vec::new(), sequence }) };
     let search = Search { connection, filter, page, range };
     let ids = match &filter.plate {
         Some(plate) => search.of_plate(plate.as_str())?,
         None => search.of_all()?,
     };
-    read::sessions(connection, &merge(ids, page))
+    Ok(SessionList { rows: read::sessions(connection, &merge(ids, page))?, sequence })
 }
 
 /// Searches for the ids of one page.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -29,9 +29,9 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{
     Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
+    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
 };
-use crate::group::{self, Asked};
+use crate::group::{self, Request};
 
 mod applier;
 mod apply;
@@ -145,7 +145,7 @@ impl Ledger for SqliteLedger {
         self.backlog.catch_up(Freshness::Recent).await?;
         let (reply, answer) = oneshot::channel();
         let work = due::Call { most, rules: rules.clone(), now, lease_until };
-        self.backlog.lease(Asked { work, reply });
+        self.backlog.lease(Request { work, reply });
         answer.await.map_err(|_| group::ended())?
     }
 
@@ -159,7 +159,7 @@ impl Ledger for SqliteLedger {
         self.writer.save(summary, now).await
     }
 
-    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
         let filter = filter.clone();
         self.read(Freshness::Recent, move |connection| list::sessions(connection, &filter, &page)).await
     }
@@ -264,25 +264,5 @@ impl Ledger for SqliteLedger {
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(
-                ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::PermissionDenied
-                | ErrorCode::OperationInterrupted
-                | ErrorCode::OutOfMemory
-                | ErrorCode::FileLockingProtocolFailed,
-            ) => Self::Unavailable(error.to_string()),
-            _ => Self::Corrupt(error.to_string()),
-        }
     }
 }

@@ -18,8 +18,8 @@ use keeping::empty_log;
 use super::list::{listed_rows, rows_of, scan_sql};
 use super::*;
 use crate::list::Scan;
-use crate::testing::{Vehicles, minute};
 use crate::{Order, encoding};
+use ledger::testing::{Vehicles, minute};
 
 mod upgrading;
 

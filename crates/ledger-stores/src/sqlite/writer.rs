@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::backlog::Backlog;
 use super::committing::{Committing, Failing, Job};
-use crate::group::{Request, ask, ended};
+use crate::group::{WriteRequest, call, ended};
 use crate::{Error, Saved, Summary};
 
 /// Requests that wait for the writer; above this the callers wait.
@@ -36,8 +36,8 @@ impl Writer {
         let thread = std::thread::Builder::new().name("ledger-writer".into()).spawn(move || {
             let closed = committing.run(waiting, applier);
             drop(lock);
-            if let Some(asked) = closed {
-                asked.answer(Ok(()));
+            if let Some(request) = closed {
+                request.answer(Ok(()));
             }
         });
         let thread = thread.map_err(|error| Error::Unavailable(format!("can't start its writer: {error}")))?;
@@ -45,19 +45,19 @@ impl Writer {
     }
 
     pub(super) async fn record(&self, units: Vec<Unit>, now: Timestamp) -> Result<Vec<Outcome>, Error> {
-        ask(self.jobs()?, (units, now), |asked| Job::Write(Request::Record(asked))).await
+        call(self.jobs()?, (units, now), |request| Job::Write(WriteRequest::Record(request))).await
     }
 
     pub(super) async fn save(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
-        ask(self.jobs()?, (summary, now), |asked| Job::Write(Request::Save(asked))).await
+        call(self.jobs()?, (summary, now), |request| Job::Write(WriteRequest::Save(request))).await
     }
 
     pub(super) async fn pin_rules(&self, given: GivenRules) -> Result<Rules, Error> {
-        ask(self.jobs()?, given, Job::Agree).await
+        call(self.jobs()?, given, Job::Agree).await
     }
 
     pub(super) async fn note_connected(&self, quarter: i64) -> Result<(), Error> {
-        ask(self.jobs()?, quarter, Job::NoteConnected).await
+        call(self.jobs()?, quarter, Job::NoteConnected).await
     }
 
     /// Whether what is written is kept, as far as the last commit and the last bulk tell; after a commit that failed
@@ -69,7 +69,7 @@ impl Writer {
         }
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if failing {
-            ask(jobs, (), Job::TryOut).await?;
+            call(jobs, (), Job::TryOut).await?;
         }
         // One that has no room for this is not idle.
         drop(jobs.try_send(Job::Tick));
@@ -79,14 +79,14 @@ impl Writer {
     /// Limits the journal to its present pages and `more`; `None` lifts the limit.
     #[cfg(test)]
     pub(super) async fn limit_pages(&self, more: Option<i64>) -> Result<(), Error> {
-        ask(self.jobs()?, more, Job::LimitPages).await
+        call(self.jobs()?, more, Job::LimitPages).await
     }
 
     /// Commits what is waiting, has everything applied, and ends.
     pub(super) async fn close(&self) {
         if let Ok(jobs) = self.jobs() {
             // It may have ended already.
-            drop(ask(jobs, (), Job::Close).await);
+            drop(call(jobs, (), Job::Close).await);
         }
     }
 

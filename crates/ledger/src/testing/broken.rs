@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
+    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
 };
 
 /// How a [`BrokenLedger`] is broken.
@@ -66,7 +66,7 @@ impl Ledger for BrokenLedger {
     async fn save_summary(&self, _: Summary, _: Timestamp) -> Result<Saved, Error> {
         self.fail().await
     }
-    async fn sessions(&self, _: &SessionFilter, _: Page) -> Result<Vec<SessionRow>, Error> {
+    async fn sessions(&self, _: &SessionFilter, _: Page) -> Result<SessionList, Error> {
         self.fail().await
     }
     async fn session(&self, _: SessionId) -> Result<Option<SessionRow>, Error> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionRow, Summary,
+    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
 };
 
 /// A ledger that remembers its calls.
@@ -60,7 +60,7 @@ impl Ledger for CountingLedger {
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error> {
         self.called("save_summary").save_summary(summary, now).await
     }
-    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<Vec<SessionRow>, Error> {
+    async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
         self.called("sessions").sessions(filter, page).await
     }
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {

@@ -9,7 +9,7 @@
 //! - [`explorer`]: the editor page for requests.
 //! - [`cache`]: the query cache, with single flight.
 
-pub mod cache;
+pub(crate) mod cache;
 mod errors;
 mod explorer;
 mod limits;

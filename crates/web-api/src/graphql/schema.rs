@@ -10,7 +10,7 @@ use api::graphql::{EXPLANATION_COMPLEXITY, loaders};
 use api::parameters::{self, at_most};
 use api::questions::changes::{self, ChangeListParameters};
 use api::questions::explanations::{self, ExplanationParameters};
-use api::questions::session_list::{self, SessionListParameters};
+use api::questions::session_list::{self, ListPage, SessionListParameters};
 use api::questions::{lots, statistics};
 use api::{ChangePage, ExplanationView, Faults, GateView, LotView, SessionView, StatisticsView, StatusView};
 use async_graphql::connection::{Connection, Edge};
@@ -180,11 +180,13 @@ impl Query {
             limit: faults.optional("limit", first, at_most(MAX_PAGE)),
             cursor: faults.optional("cursor", after.as_deref(), Cursor::parse),
             order: faults.optional("order", order.as_deref(), session_list::order),
+            min_sequence: None,
             format: None,
         };
         faults.none().map_err(refused)?;
-        let (rows, next) = session_list::page(context.data::<Service>()?, &parameters).await.map_err(refused)?;
-        let mut connection = Connection::new(after.is_some(), next.is_some());
+        let page = session_list::page(context.data::<Service>()?, &parameters).await;
+        let ListPage { rows, next_cursor, .. } = page.map_err(refused)?;
+        let mut connection = Connection::new(after.is_some(), next_cursor.is_some());
         connection.edges.extend(rows.iter().map(|row| Edge::new(parameters.cursor_after(row), SessionView::from(row))));
         Ok(connection)
     }

@@ -41,7 +41,7 @@ pub(super) async fn save_summary(State(service): State<Service>, request: Reques
     }
     let json = body::read(&head.headers, request_body, BODY_BYTES_MAX).await?;
     let saved = service.save_summary(parse(&json, service.now())?, caller(&head.headers)).await?;
-    Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row) }))
+    Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row), sequence: saved.sequence }))
 }
 
 #[derive(Deserialize)]

@@ -1,16 +1,19 @@
 //! `GET /api/v1/sessions`, a list in pages, and `GET /api/v1/sessions/{id}`, one session.
 
 use api::parameters::{at_most, path_id};
-use api::questions::session_list::{SessionListParameters, page};
+use api::questions::session_list::{ListPage, SessionListParameters, page};
 use api::{Faults, Kind, Problem, Query, SessionPage, SessionView};
 use axum::Json;
 use axum::extract::{RawPathParams, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use parking::SessionId;
 use sessions::{MAX_PAGE, Service};
 
 use super::session_stream;
+
+/// The header with the number of the newest change that a list includes.
+const SEQUENCE: HeaderName = HeaderName::from_static("dwell-sequence");
 
 /// Lists sessions, the newest first by default. Excludes void sessions unless `state` includes them.
 ///
@@ -34,14 +37,17 @@ pub(super) async fn sessions(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(lines) = session_stream::lines(parameters.format, &headers) {
+        parameters.wait(&service).await?;
         return session_stream::answer(&service, parameters.stream_request()?, lines).await;
     }
     let mut faults = Faults::default();
     faults.optional("limit", parameters.limit, at_most(MAX_PAGE));
     faults.none()?;
-    let (rows, next_cursor) = page(&service, &parameters).await?;
+    let ListPage { rows, next_cursor, sequence } = page(&service, &parameters).await?;
     let page = SessionPage { sessions: rows.iter().map(SessionView::from).collect(), next_cursor };
-    Ok(([(header::VARY, "accept")], Json(page)).into_response())
+    // Not in the body, which other sessions' changes leave as it is: so its entity tag stays.
+    let headers = [(header::VARY, HeaderValue::from_static("accept")), (SEQUENCE, HeaderValue::from(sequence))];
+    Ok((headers, Json(page)).into_response())
 }
 
 /// Returns a session, also a void one.

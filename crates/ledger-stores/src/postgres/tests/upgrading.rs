@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::testing::{fill_some_hours, minute, vehicle};
+use ledger::testing::{fill_some_hours, minute, vehicle};
 
 const ALWAYS: Range<i64> = 0..i64::MAX;
 

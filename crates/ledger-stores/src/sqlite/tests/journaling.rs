@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::testing::fill_some_hours;
+use ledger::testing::fill_some_hours;
 
 const ON_DEMAND: Pace = Pace { most_events: 1_000, is_on_demand: true };
 
@@ -39,7 +39,7 @@ pub(super) const ALL_FILES: [&str; 4] = ["", "-wal", ".journal", ".journal-wal"]
 
 pub(super) async fn count(ledger: &SqliteLedger) -> usize {
     let page = Page { limit: 1_000, after: None, order: Order::OldestFirst };
-    ledger.sessions(&SessionFilter::default(), page).await.unwrap().len()
+    ledger.sessions(&SessionFilter::default(), page).await.unwrap().rows.len()
 }
 
 async fn count_after_kill(path: &Path, suffixes: &[&str]) -> usize {
@@ -125,7 +125,7 @@ async fn what_the_tables_lack_is_decided_on_after_a_start_as_before_it() {
     let taken_up = SqliteLedger::open(&taken_up, NOW).await.unwrap();
     let (mut from, mut vehicles) = (Some(0), Vec::new());
     while let Some(number) = from {
-        let part = taken_up.audit(&crate::testing::rules(), number).await.unwrap();
+        let part = taken_up.audit(&ledger::testing::rules(), number).await.unwrap();
         vehicles.extend(part.vehicles);
         from = part.next;
     }

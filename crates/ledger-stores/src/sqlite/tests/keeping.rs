@@ -32,7 +32,7 @@ async fn in_a_copy(path: &Path) -> usize {
     std::fs::copy(path, &copy).unwrap();
     Connection::open(&copy).unwrap().execute("UPDATE ledger SET needs_journal = 0", []).unwrap();
     let page = Page { limit: 1_000, after: None, order: Order::OldestFirst };
-    SqliteLedger::open(&copy, NOW).await.unwrap().sessions(&SessionFilter::default(), page).await.unwrap().len()
+    SqliteLedger::open(&copy, NOW).await.unwrap().sessions(&SessionFilter::default(), page).await.unwrap().rows.len()
 }
 
 #[tokio::test]

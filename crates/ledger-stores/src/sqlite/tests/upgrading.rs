@@ -1,7 +1,7 @@
 //! A ledger of an older version is upgraded in one transaction and counted again from its sessions.
 
 use super::*;
-use crate::testing::{fill_some_hours, vehicle};
+use ledger::testing::{fill_some_hours, vehicle};
 
 const ALWAYS: Range<i64> = 0..i64::MAX;
 /// The index of the migration that created `lot_hour`, the last one of version 4.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use ledger_stores::testing::temporary;
 use matching::Unit;
 use parking::{Lots, Rules};
 use sessions::CallOptions;
-use ledger_stores::testing::temporary;
 use sessions::testing::{BrokenLedger, Fixture, How, Vehicles, minute};
 
 use super::*;

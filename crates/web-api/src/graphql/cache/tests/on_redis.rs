@@ -128,7 +128,7 @@ async fn a_client_that_saves_a_summary_again_sees_it() {
     let sessions = async |process: &Process| {
         let execute = async {
             let page = ledger::Page { limit: 10, after: None, order: ledger::Order::NewestFirst };
-            let rows = process.service.sessions(&ledger::SessionFilter::default(), page).await.unwrap();
+            let rows = process.service.sessions(&ledger::SessionFilter::default(), page).await.unwrap().rows;
             Computed { bytes: rows.len().to_string().into(), is_cacheable: true }
         };
         text(&process.answers.answer(asked("how many sessions?"), execute).await)
