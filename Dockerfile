@@ -18,6 +18,7 @@ COPY correlator/Cargo.toml correlator/
 COPY summary-api/Cargo.toml summary-api/
 COPY crates/access/Cargo.toml crates/access/
 COPY crates/api/Cargo.toml crates/api/
+COPY crates/build-identity/Cargo.toml crates/build-identity/
 COPY crates/bus/Cargo.toml crates/bus/
 COPY crates/camera-formats/Cargo.toml crates/camera-formats/
 COPY crates/event-files/Cargo.toml crates/event-files/
@@ -49,6 +50,10 @@ RUN for manifest in Cargo.toml */Cargo.toml crates/*/Cargo.toml; do \
     && find . -path ./target -prune -o -name '*.rs' -exec rm {} +
 
 COPY . .
+# The builder has no repository: the commit, and the build time in seconds since 1970, are arguments. Without them the
+# programs say "unknown", and the same sources build the same programs.
+ARG BUILD_COMMIT=""
+ARG SOURCE_DATE_EPOCH=""
 # Cargo goes by the time of a file, and the copied ones are older than what was just built of their placeholders.
 RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
     && cargo build --release --locked \

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use build_identity::BUILD;
 use clap::{ArgMatches, Command};
 use dwell::commands::{
     completions, dlq, doctor, explain, export, gate, publish, replay, score, simulate, tail, verify,
@@ -27,7 +28,7 @@ Examples:
 ";
 
 fn main() -> ExitCode {
-    let matches = match service_kit::parsed(cli()) {
+    let matches = match service_kit::parsed(cli(), BUILD) {
         Ok(matches) => matches,
         Err(code) => return code,
     };

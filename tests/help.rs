@@ -53,6 +53,17 @@ fn each_shell_gets_a_script_that_completes_every_command() {
 }
 
 #[test]
+fn every_program_reports_its_version_commit_and_build_time() {
+    let programs: BTreeSet<&str> = COMMANDS.iter().map(|(program, ..)| *program).collect();
+    for program in programs {
+        let ran = Command::new(testbed::binary(program).unwrap()).arg("--version").output().unwrap();
+        let expected = format!("{program} {}\n", build_identity::BUILD);
+        assert_eq!(String::from_utf8(ran.stdout).unwrap(), expected);
+        assert!(expected.contains("(commit ") && expected.contains(", built "), "{expected}");
+    }
+}
+
+#[test]
 fn every_setting_is_in_the_help_of_a_service_that_reads_it() {
     let services = ["entry-service", "exit-service", "gateway", "correlator", "summary-api"];
     let help = services.map(|service| help_of(service, &[])).concat();

@@ -33,6 +33,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/settings",
         "crates/service-kit",
         "crates/redis-cache",
+        "crates/build-identity",
     ];
     let folder = |package: &str| if package == "src" { root().join(package) } else { root().join(package).join("src") };
     packages.into_iter().map(|package| (package, rust_files(&folder(package)))).collect()
@@ -183,6 +184,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/replay", &["event-files", "matching", "parking"]),
     ("crates/settings", &["parking"]),
     ("crates/service-kit", &["parking", "settings"]),
+    ("crates/build-identity", &["service-kit"]),
     ("crates/redis-cache", &["service-kit", "settings"]),
     ("crates/recorder", &["matching", "parking", "service-kit", "settings"]),
     ("crates/sessions", &["ledger", "matching", "parking", "recorder", "service-kit"]),
@@ -190,10 +192,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/operator-page", &["api", "ledger", "matching", "parking", "recorder", "service-kit", "sessions"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
-    ("entry-service", &["parking", "simulator"]),
-    ("exit-service", &["parking", "simulator"]),
-    ("gateway", &["bus", "camera-formats", "parking", "service-kit", "settings"]),
-    ("correlator", &["bus", "matching", "parking", "recorder", "redis-cache", "service-kit", "settings"]),
+    ("entry-service", &["build-identity", "parking", "simulator"]),
+    ("exit-service", &["build-identity", "parking", "simulator"]),
+    ("gateway", &["build-identity", "bus", "camera-formats", "parking", "service-kit", "settings"]),
+    (
+        "correlator",
+        &["build-identity", "bus", "matching", "parking", "recorder", "redis-cache", "service-kit", "settings"],
+    ),
     (
         "crates/web-api",
         &[
@@ -209,7 +214,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "settings",
         ],
     ),
-    ("summary-api", &["ledger", "ledger-stores", "parking", "service-kit", "sessions", "settings", "web-api"]),
+    (
+        "summary-api",
+        &["build-identity", "ledger", "ledger-stores", "parking", "service-kit", "sessions", "settings", "web-api"],
+    ),
 ];
 
 /// What is slow to compile - HTML, GraphQL, descriptions of routes - does not wait for a change in a database's adapter.

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 29] = [
     "benches",
     "correlator",
     "crates/access",
     "crates/api",
+    "crates/build-identity",
     "crates/bus",
     "crates/camera-formats",
     "crates/event-files",

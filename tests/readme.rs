@@ -59,6 +59,10 @@ async fn the_transcript_is_what_a_first_run_prints() {
         .unwrap();
     dwell.wait_for_line("Ctrl-C stops", Duration::from_secs(30)).await.unwrap();
     let printed = dwell.output().replace(&format!(":{port}"), ":5000");
+    let example = README
+        .lines()
+        .find_map(|line| line.strip_prefix("    Dwell ")?.strip_suffix(": which exit belongs to which entry"));
+    let printed = printed.replace(&build_identity::BUILD.to_string(), example.unwrap());
     let shown = README.lines().filter_map(|line| line.strip_prefix("    "));
     let banner: Vec<&str> =
         shown.skip_while(|line| !line.starts_with("Dwell ")).take_while(|line| !line.starts_with("INFO")).collect();

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use build_identity::BUILD;
 use correlator::{Config, DEFAULT_PORT};
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::{ServiceContext, announce, http};
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let command = settings::command(NAME, "Matches each exit with its entry and has the sessions recorded");
     let command = settings::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:2112");
     let command = settings::reading(command, &[OF_SERVICES, OF_QUEUES, OWN]);
-    service_kit::run_service(command, |_, settings, context| start(settings, context))
+    service_kit::run_service(command, BUILD, |_, settings, context| start(settings, context))
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {

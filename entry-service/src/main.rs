@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use build_identity::BUILD;
 use parking::Direction;
 use simulator::gates::{self, Gates};
 
@@ -13,5 +14,6 @@ fn main() -> ExitCode {
         name: "entry-service",
         about: "Entry gates, simulated: publishes the vehicles that come in",
         listen: "127.0.0.1:2113",
+        build: BUILD,
     })
 }

@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use build_identity::BUILD;
 use parking::Direction;
 use simulator::gates::{self, Gates};
 
@@ -13,5 +14,6 @@ fn main() -> ExitCode {
         name: "exit-service",
         about: "Exit gates, simulated: publishes the vehicles that leave",
         listen: "127.0.0.1:2114",
+        build: BUILD,
     })
 }

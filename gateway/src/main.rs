@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use build_identity::BUILD;
 use gateway::gates::Gates;
 use gateway::{DEFAULT_METRICS_PORT, DEFAULT_PORT};
 use service_kit::http::{Guard, Limits, Server, bind, bind_by, health_routes, observability_routes};
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         settings::command(NAME, "Takes gate events and messages of cameras, and publishes them to the queues");
     let command = settings::with_default(command.before_help(EXAMPLES), &LISTEN, "127.0.0.1:8080");
     let command = settings::reading(command, &[OF_SERVICES, OF_QUEUES, &[&LOTS, &METRICS_LISTEN]]);
-    service_kit::run_service(command, |_, settings, context| start(settings, context))
+    service_kit::run_service(command, BUILD, |_, settings, context| start(settings, context))
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {

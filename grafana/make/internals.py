@@ -448,11 +448,11 @@ LIMITS = section(
     ),
     table(
         "Versions",
-        "Version of every process. Two versions of one service are normal only during an upgrade.",
+        "Version and commit of every process. Two of them for one service are normal only during an upgrade.",
         "none",
-        ask(f"sum by (service, version, instance) (dwell_build_info{OF})", instant=True),
+        ask(f"sum by (service, version, commit, instance) (dwell_build_info{OF})", instant=True),
         width=6,
-        columns={"service": "service", "version": "version", "instance": "process"},
+        columns={"service": "service", "version": "version", "commit": "commit", "instance": "process"},
     ),
     lines(
         "Requests refused and connections closed early",

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use parking::Lots;
+use service_kit::Build;
 use service_kit::metrics::Registry;
 use settings::{Setting, Settings, redact};
 
@@ -39,7 +40,7 @@ impl Banner {
 
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Dwell {}: which exit belongs to which entry\n", env!("CARGO_PKG_VERSION"))?;
+        writeln!(f, "Dwell {}: which exit belongs to which entry\n", Build::current())?;
         for (label, value) in &self.rows {
             writeln!(f, "  {label:<14} {value}")?;
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use build_identity::BUILD;
 use settings::{
     ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES, RE_READ_WINDOW,
     Setting, UNREAD_PLATES,
@@ -31,8 +32,7 @@ fn main() -> ExitCode {
     let command = settings::command("summary-api", about).before_help(EXAMPLES);
     let command = settings::with_default(command, &LISTEN, "127.0.0.1:5000");
     let command = settings::reading(command, &[OF_SERVICES, OWN]);
-    service_kit::run_service(
-        command,
-        |_, settings, context| async move { Ok(summary_api::run(settings, context).await?) },
-    )
+    service_kit::run_service(command, BUILD, |_, settings, context| async move {
+        Ok(summary_api::run(settings, context).await?)
+    })
 }

@@ -187,7 +187,9 @@ fn our_containers_have_no_rights_that_they_do_not_need() {
         assert!(service.read_only, "{name}");
         assert_eq!(service.cap_drop, ["ALL"], "{name}");
         assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
-        assert_eq!((service.image.as_str(), service.build.as_deref()), ("dwell", Some(".")), "{name}");
+        let build = service.build.as_ref().unwrap_or_else(|| panic!("{name}: no build"));
+        assert_eq!((service.image.as_str(), build.context.as_str()), ("dwell", "."), "{name}");
+        assert!(build.args.keys().all(|argument| read("Dockerfile").contains(&format!("ARG {argument}="))), "{name}");
     }
 }
 

@@ -59,6 +59,17 @@ fn the_layer_of_dependencies_has_every_manifest() {
     assert_eq!(copied, expected);
 }
 
+/// Every build has other values: an argument that is declared earlier would compile all dependencies again.
+#[test]
+fn commit_and_build_time_come_after_the_layer_of_dependencies() {
+    let instructions = instructions();
+    let sources = instructions.iter().position(|line| line == "COPY . .").unwrap();
+    for argument in ["ARG BUILD_COMMIT=\"\"", "ARG SOURCE_DATE_EPOCH=\"\""] {
+        let at = instructions.iter().position(|line| line == argument).expect(argument);
+        assert!(at > sources && instructions[at..].iter().any(|line| line.contains("cargo build ")), "{argument}");
+    }
+}
+
 #[test]
 fn every_source_that_cargo_looks_for_has_a_placeholder_in_the_layer_of_dependencies() {
     // It makes src/lib.rs, src/main.rs and whatever stands in a line `path = "….rs"`; Cargo refuses a manifest that

@@ -38,7 +38,7 @@ struct Compose {
 #[serde(default)]
 struct Service {
     image: String,
-    build: Option<String>,
+    build: Option<Build>,
     container_name: Option<String>,
     hostname: Option<String>,
     profiles: Vec<String>,
@@ -53,6 +53,12 @@ struct Service {
     volumes: Vec<String>,
     depends_on: BTreeMap<String, Need>,
     healthcheck: Healthcheck,
+}
+
+#[derive(Debug, Deserialize)]
+struct Build {
+    context: String,
+    args: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,9 +5,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 use parking::printable;
-use service_kit::Health;
 use service_kit::health::Status;
 use service_kit::http::CONTENT_SECURITY_POLICY;
+use service_kit::{Build, Health};
 use sessions::Service;
 
 use super::assets::ASSETS;
@@ -204,7 +204,7 @@ fn footer() -> Markup {
                 li { a href="/metrics" { "Metrics" } }
                 li { a href="/readyz?verbose" { "Readiness" } }
             }
-            p { "Dwell " (env!("CARGO_PKG_VERSION")) ": parking entries and exits, matched" }
+            p { "Dwell " (Build::current()) ": parking entries and exits, matched" }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use service_kit::{ServiceContext, announce, http};
+use service_kit::{Build, ServiceContext, announce, http};
 use settings::{LISTEN, LOTS, PUBLIC_HOSTS, Settings};
 
 const NAME: &str = "idle-service";
@@ -13,9 +13,11 @@ const FAULTS: [&str; 4] = ["panic", "fail", "stuck", "unready"];
 
 fn main() -> ExitCode {
     let command = settings::command(NAME, "Does nothing, properly");
-    service_kit::run_service(settings::with_default(command, &LISTEN, "127.0.0.1:2199"), |_, settings, context| {
-        start(settings, context)
-    })
+    service_kit::run_service(
+        settings::with_default(command, &LISTEN, "127.0.0.1:2199"),
+        Build::current(),
+        |_, settings, context| start(settings, context),
+    )
 }
 
 async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()> {

@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use settings::Settings;
 
-use crate::ServiceContext;
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+use crate::{Build, ServiceContext};
 
 /// Logs that the service starts, with the settings that differ from their defaults; with all of them at `debug`. Call
 /// it when every setting has been read, so that the error of an invalid one is the only output.
 pub fn starting(name: &str, settings: &Settings) {
-    let given = settings.given();
+    let (build, given) = (Build::current(), settings.given());
     if given.values().is_empty() {
-        tracing::info!("{name} {VERSION} starts with its defaults");
+        tracing::info!("{name} {build} starts with its defaults");
     } else {
-        tracing::info!("{name} {VERSION} starts with {given}");
+        tracing::info!("{name} {build} starts with {given}");
     }
     tracing::debug!("all settings: {}", settings.effective());
 }

@@ -17,6 +17,8 @@ use prometheus::{
     Opts, TextEncoder,
 };
 
+use crate::Build;
+
 pub use described::{Description, Metric};
 
 /// The content type of [`render`]'s page.
@@ -142,15 +144,15 @@ pub fn show_limits(registry: &Registry, limits: &[(&str, u64)]) -> Result<(), Er
     Ok(())
 }
 
-/// Exports the version of a running service: `dwell_build_info{version, service} 1`.
-pub fn build_info(registry: &Registry, service: &str, version: &str) -> Result<(), Error> {
+/// Exports the build of a running service: `dwell_build_info{version, commit, build_time, service} 1`.
+pub fn build_info(registry: &Registry, service: &str, build: Build) -> Result<(), Error> {
     let info = gauge_vec(
         registry,
         "dwell_build_info",
-        "Version of each service in this process, always 1",
-        &["version", "service"],
+        "Version, commit and build time of each service in this process, always 1",
+        &["version", "commit", "build_time", "service"],
     )?;
-    info.with_label_values(&[version, service]).set(1);
+    info.with_label_values(&[build.version(), build.commit(), build.time().as_str(), service]).set(1);
     Ok(())
 }
 
@@ -213,12 +215,15 @@ mod tests {
         let latency = histogram(&registry, "dwell_wait_seconds", "Wait", &[0.5, 1.0]).unwrap();
         latency.observe(0.75);
         histogram_vec(&registry, "dwell_step_seconds", "Steps", &[1.0], &["step"]).unwrap();
-        build_info(&registry, "correlator", "0.1.0").unwrap();
+        build_info(&registry, "correlator", Build::new("0.1.0", "0123456789ab", "1727168400")).unwrap();
 
         let expected = [
-            "# HELP dwell_build_info Version of each service in this process, always 1",
+            "# HELP dwell_build_info Version, commit and build time of each service in this process, always 1",
             "# TYPE dwell_build_info gauge",
-            "dwell_build_info{service=\"correlator\",version=\"0.1.0\"} 1",
+            concat!(
+                "dwell_build_info{build_time=\"2024-09-24T09:00:00Z\",commit=\"0123456789ab\",",
+                "service=\"correlator\",version=\"0.1.0\"} 1"
+            ),
             "# HELP dwell_inside Inside now",
             "# TYPE dwell_inside gauge",
             "dwell_inside -1",

@@ -25,9 +25,8 @@ use crate::http::BindError;
 use crate::lifecycle::Error as LifecycleError;
 use crate::logs::{self, Output};
 use crate::traces::Traces;
-use crate::{ServiceContext, causes, http, metrics};
+use crate::{Build, ServiceContext, causes, http, metrics};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 const FAILED: u8 = 1;
 const UNAVAILABLE: u8 = 69;
 const WRONG_CONFIGURATION: u8 = 78;
@@ -97,24 +96,26 @@ impl Role {
 /// `start` may return as soon as its tasks are [spawned](crate::Lifecycle::spawn): the process then runs until SIGINT
 /// or SIGTERM, until [`Lifecycle::stop`](crate::Lifecycle::stop), or until a task fails. It may also do the work
 /// itself and then call `stop`. The `healthcheck` subcommand is built in. The program has the name of the command.
-pub fn run_service<S, F>(command: Command, start: S) -> ExitCode
+pub fn run_service<S, F>(command: Command, build: Build, start: S) -> ExitCode
 where
     S: FnOnce(ArgMatches, Settings, ServiceContext) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
     let name = service_name(&command);
-    match parsed(command) {
+    match parsed(command, build) {
         Ok(matches) => run_program(name, Role::service(), matches, start),
         Err(code) => code,
     }
 }
 
-/// Parses the command line of this process.
+/// Parses the command line of this process, whose program is of this build: `--version` and everything after this call
+/// show it.
 ///
 /// # Errors
 /// Help, the version or an error has been printed, and the process should end with this code.
-pub fn parsed(command: Command) -> Result<ArgMatches, ExitCode> {
-    command.try_get_matches().map_err(|error| said_by_clap(&error))
+pub fn parsed(command: Command, build: Build) -> Result<ArgMatches, ExitCode> {
+    build.announce();
+    command.version(build.to_string()).try_get_matches().map_err(|error| said_by_clap(&error))
 }
 
 /// Like [`run_service`], for a command line that is [`parsed`] already, for instance because the role depends on it.
@@ -157,7 +158,7 @@ where
     let drain = settings.duration(&settings::DRAIN)?;
     let mut context = ServiceContext::new(Arc::new(SystemClock));
     context.traces = Traces::from_settings(&settings, name, &context.registry)?;
-    metrics::build_info(&context.registry, name, VERSION)?;
+    metrics::build_info(&context.registry, name, Build::current())?;
     metrics::process(&context.registry)?;
     context.lifecycle.watch_signals(role.announced)?;
     context.spawn_background();

@@ -10,7 +10,8 @@ use super::table::{ALL, LISTEN, Setting};
 /// The subcommand that asks a running service whether it is ready.
 pub const HEALTHCHECK: &str = "healthcheck";
 
-/// The command line of a service: every setting as a flag, `--version`, and `healthcheck`.
+/// The command line of a service: every setting as a flag, `--version` (to which `service_kit` adds the commit and the
+/// build time), and `healthcheck`.
 pub fn command(name: &'static str, about: &'static str) -> Command {
     Command::new(name)
         .about(about)

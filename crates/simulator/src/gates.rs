@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bus::{Bus, BusConfig};
 use parking::Direction;
-use service_kit::{ServiceContext, announce, http, run_service};
+use service_kit::{Build, ServiceContext, announce, http, run_service};
 use settings::{Listen, Settings};
 
 use crate::{Plan, publish};
@@ -24,6 +24,8 @@ pub struct Gates {
     pub about: &'static str,
     /// The default metrics address.
     pub listen: &'static str,
+    /// The build of the program.
+    pub build: Build,
 }
 
 /// Why a direction ended before the stop.
@@ -57,7 +59,7 @@ pub fn main(gates: Gates) -> ExitCode {
     let command = settings::command(name, about).before_help(examples);
     let command = settings::with_default(command, &settings::LISTEN, listen);
     let command = settings::reading(command, &[settings::OF_SERVICES, settings::OF_QUEUES, settings::OF_GATES]);
-    run_service(command, move |_, settings, context| start(gates, settings, context))
+    run_service(command, gates.build, move |_, settings, context| start(gates, settings, context))
 }
 
 async fn start(gates: Gates, settings: Settings, context: ServiceContext) -> anyhow::Result<()> {
