@@ -263,3 +263,41 @@ async fn postgresql_s_faults_are_named_and_no_table_is_made() {
     postgres.query(&url, read_only).await.unwrap();
     fails(name, &url, "ledger", "set read-only", "pg_is_in_recovery");
 }
+
+#[test]
+fn every_effective_value_is_printed_with_its_origin_and_without_secrets_and_plates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dwell.toml");
+    let lines = "DWELL_AMQP_URL = \"amqp://dwell:hidden@broker\"\nDWELL_UNREAD_PLATES = \"HIDDEN1,HIDDEN2\"\nDWELL_DRAIN = \"7s\"\n";
+    std::fs::write(&file, lines).unwrap();
+    let given = [("DWELL_CONFIG", file.to_str().unwrap()), ("DWELL_DRAIN", "8s")];
+    let more = ["--print", "--hold", "9s", "--internal-token", "hidden-and-long-enough"];
+
+    let ran = dwell("validate", folder.path(), &given, &more);
+    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: Vec<String> = text.lines().map(words).collect();
+    for line in [
+        "DWELL_AMQP_URL file amqp://dwell:***@broker",
+        "DWELL_UNREAD_PLATES file (2 plates, not shown)",
+        "DWELL_DRAIN environment 8s",
+        "DWELL_HOLD flag 9s",
+        "DWELL_INTERNAL_TOKEN flag ***",
+        "DWELL_SEED default 1",
+        "DWELL_REDIS_URL not set",
+    ] {
+        assert!(shown.iter().any(|one| one == line), "{line} is missing in\n{text}");
+    }
+    assert!(text.contains("chmod o-rwx") && !text.to_ascii_lowercase().contains("hidden"), "{text}");
+    assert_eq!(ran.status.code(), Some(0), "{text}");
+    let json = dwell("validate", folder.path(), &given, &["--print", "--json"]).stdout;
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["settings"].as_array().unwrap().len(), settings::ALL.len());
+
+    std::fs::write(&file, "DWELL_AMPQ_URL = \"amqp://broker\"\n").unwrap();
+    let ran = dwell("doctor", folder.path(), &given, &[]);
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(text.contains("did you mean DWELL_AMQP_URL? Rename it, or remove it from "), "{text}");
+    assert_eq!(ran.status.code(), Some(78), "{text}");
+}

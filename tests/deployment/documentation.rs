@@ -51,7 +51,7 @@ fn settings_table() -> String {
     let mut table =
         String::from("| variable | flag | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n");
     for setting in settings::ALL {
-        let Setting { name, help, default, allowed, secret } = setting;
+        let Setting { name, help, default, allowed, secret, plates: _ } = setting;
         let default = default.map(|default| format!("`{default}`")).unwrap_or_default();
         let secret = if *secret { " (secret)" } else { "" };
         writeln!(table, "| `{name}` | `--{}` | {default} | {allowed} | {help}{secret} |", setting.flag()).unwrap();

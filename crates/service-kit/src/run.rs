@@ -155,6 +155,9 @@ where
         return healthcheck(&settings).await;
     }
     logs::init_on(role.output, &settings, name)?;
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
     let drain = settings.duration(&settings::DRAIN)?;
     let mut context = ServiceContext::new(Arc::new(SystemClock));
     context.traces = Traces::from_settings(&settings, name, &context.registry)?;

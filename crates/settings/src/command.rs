@@ -5,7 +5,7 @@
 
 use clap::{Arg, Command};
 
-use super::table::{ALL, LISTEN, Setting};
+use super::table::{ALL, CONFIG, LISTEN, Setting};
 
 /// The subcommand that asks a running service whether it is ready.
 pub const HEALTHCHECK: &str = "healthcheck";
@@ -16,7 +16,7 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
     Command::new(name)
         .about(about)
         .version(env!("CARGO_PKG_VERSION"))
-        .after_help("A flag wins over its variable. Exit codes: 0 done, 1 failed, 2 unknown flag, 69 a server that cannot be done without is unavailable, 78 wrong configuration.")
+        .after_help("A flag wins over its variable, a variable over the file of DWELL_CONFIG. Exit codes: 0 done, 1 failed, 2 unknown flag, 69 a server that cannot be done without is unavailable, 78 wrong configuration.")
         .args(flags())
         .subcommand(healthcheck(name))
 }
@@ -26,7 +26,7 @@ fn healthcheck(name: &'static str) -> Command {
         .about("Ask the service that listens on DWELL_LISTEN whether it is ready")
         .before_help(format!("Examples:\n  {name} healthcheck\n  {name} healthcheck --listen 127.0.0.1:5001"))
         .after_help("Exit codes: 0 it is ready; 1 it is not, or nobody answers; 2 unknown flag; 78 wrong settings.");
-    reading(command, &[&[&LISTEN]])
+    reading(command, &[&[&CONFIG, &LISTEN]])
 }
 
 /// The command with a help of these settings only. It also accepts the flags of the others, before and after a

@@ -1,6 +1,44 @@
-//! The effective settings, in a form for the log.
+//! The effective settings, in a form for the log and for people.
 
 use std::fmt;
+
+use super::table::Setting;
+
+/// The source of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag of the command line.
+    Flag,
+    /// A variable of the environment.
+    Environment,
+    /// The file that `DWELL_CONFIG` names.
+    File,
+    /// The default of the program.
+    Default,
+}
+
+impl Origin {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// One setting with its effective value, without secrets and plates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The name of the variable.
+    pub name: &'static str,
+    /// The value; `None` if there is none, not even a default.
+    pub value: Option<String>,
+    /// Its source.
+    pub origin: Origin,
+}
 
 /// Names and values, secrets redacted; `Display` puts them on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,5 +62,17 @@ impl fmt::Display for Effective {
             write!(formatter, "{gap}{name}={value}")?;
         }
         Ok(())
+    }
+}
+
+/// A value as text, without secrets and plates.
+pub(super) fn shown(setting: &Setting, value: &str) -> String {
+    if setting.secret {
+        super::Redacted::secret(value).to_string()
+    } else if setting.plates {
+        let count = value.split(',').filter(|plate| !plate.trim().is_empty()).count();
+        format!("({count} {}, not shown)", if count == 1 { "plate" } else { "plates" })
+    } else {
+        super::redact(value)
     }
 }

@@ -2,16 +2,20 @@
 //!
 //! The process then exits with 78; see `service_kit::exit_code`.
 
+use std::path::Path;
+
 use super::table::{ALL, Setting};
 
 /// Why a configuration can't be used. The text never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An unknown variable that begins with `DWELL_`.
-    #[error("unknown setting {name}{}", did_you_mean(*.suggestion))]
+    /// An unknown variable that begins with `DWELL_`, or an unknown name in a file.
+    #[error("unknown setting {name}{}{}", in_file(.file.as_deref()), did_you_mean(*.suggestion))]
     UnknownName {
         /// The name.
         name: String,
+        /// The file, if it is in one.
+        file: Option<String>,
         /// The most similar known name.
         suggestion: Option<&'static str>,
     },
@@ -39,7 +43,7 @@ pub enum Error {
     /// A value that is not allowed.
     #[error("{name}={value}: {reason}; allowed is {allowed}")]
     Wrong {
-        /// The variable, or the flag with its dashes.
+        /// The variable, the flag with its dashes, or `FILE: VARIABLE`.
         name: String,
         /// The value, redacted.
         value: String,
@@ -60,7 +64,7 @@ impl Error {
     pub fn setting(&self) -> Option<&'static Setting> {
         let said = match self {
             Self::NotUnicode { name } | Self::Missing { name, .. } => name,
-            Self::Wrong { name, .. } => name.as_str(),
+            Self::Wrong { name, .. } => name.rsplit(": ").next().unwrap_or(name),
             Self::UnknownName { .. } | Self::Refused(_) => return None,
         };
         let is_it = |setting: &&Setting| said == setting.name || said.strip_prefix("--") == Some(&setting.flag());
@@ -68,8 +72,12 @@ impl Error {
     }
 
     /// The error of an unknown name, with the most similar known name.
-    pub(super) fn unknown(name: &str) -> Self {
-        Self::UnknownName { name: name.to_owned(), suggestion: nearest(name, ALL.iter().map(|setting| setting.name)) }
+    pub(super) fn unknown(name: &str, file: Option<&Path>) -> Self {
+        Self::UnknownName {
+            name: name.to_owned(),
+            file: file.map(|file| file.display().to_string()),
+            suggestion: nearest(name, ALL.iter().map(|setting| setting.name)),
+        }
     }
 }
 
@@ -83,6 +91,10 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
         .max_by(|(_, one), (_, other)| one.total_cmp(other))
         .map(|(known, _)| known)
+}
+
+fn in_file(file: Option<&str>) -> String {
+    file.map(|file| format!(" in {file}")).unwrap_or_default()
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

@@ -1,13 +1,14 @@
-//! Configuration: one table of settings, read from flags and the environment, with errors that say what to do.
+//! Configuration: one table of settings, read from flags, the environment and a file, with errors that say what to do.
 //!
-//! A flag wins over its variable, a variable over the default; an empty value counts as absent. An unknown `DWELL_…`
-//! name is refused; a known one that a service does not use is accepted. A value that may contain a password is
+//! A flag wins over its variable, a variable over the file that `DWELL_CONFIG` names, the file over the default; an empty
+//! value counts as absent. An unknown name is refused; a known one that a service does not use is accepted. A value that may contain a password is
 //! displayed without it.
 //!
 //! Start reading at [`Settings`] and the table, [`ALL`]. Deliberately not here: what a service does with a value or
 //! without one, and the exit code of a refused configuration.
 
 mod command;
+mod config_file;
 mod effective;
 mod error;
 mod file;
@@ -19,7 +20,7 @@ mod table;
 mod typed;
 
 pub use command::{HEALTHCHECK, command, flags, reading, with_default};
-pub use effective::Effective;
+pub use effective::{Effective, Origin, Row};
 pub use error::Error;
 pub use hosts::{Host, PublicHosts};
 pub use listen::{Listen, is_loopback};
@@ -28,17 +29,12 @@ pub use table::*;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-/// The source of a value. An error names it, so that the reader knows what to change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Flag,
-    Environment,
-    Default,
-}
+use effective::shown;
 
 /// A value and its source.
 #[derive(Clone)]
@@ -51,6 +47,7 @@ struct Given {
 #[derive(Clone)]
 pub struct Settings {
     given: BTreeMap<&'static str, Given>,
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for Settings {
@@ -74,9 +71,8 @@ impl Settings {
         matches: &ArgMatches,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> (Self, Vec<Error>) {
-        let mut settings = Self { given: BTreeMap::new() };
+        let mut settings = Self::defaults();
         for setting in ALL {
-            settings.give(setting, setting.default.unwrap_or_default(), Origin::Default);
             // A program may have fewer flags than there are settings; the others have the table's default.
             let Some(value) = matches.try_get_one::<String>(setting.name).ok().flatten() else {
                 continue;
@@ -84,18 +80,24 @@ impl Settings {
             let by_hand = matches.value_source(setting.name) == Some(ValueSource::CommandLine);
             settings.give(setting, value, if by_hand { Origin::Flag } else { Origin::Default });
         }
-        let errors = settings.take_environment(environment);
+        let mut errors = settings.take_environment(environment);
+        errors.extend(settings.take_file());
         (settings, errors)
     }
 
     /// The defaults of the table, with these variables; for tests, and for programs without flags.
     pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Error> {
-        let mut settings = Self { given: BTreeMap::new() };
+        let mut settings = Self::defaults();
+        let errors = settings.take_environment(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        errors.into_iter().chain(settings.take_file()).next().map_or(Ok(settings), Err)
+    }
+
+    fn defaults() -> Self {
+        let mut settings = Self { given: BTreeMap::new(), warnings: Vec::new() };
         for setting in ALL {
             settings.give(setting, setting.default.unwrap_or_default(), Origin::Default);
         }
-        let errors = settings.take_environment(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
-        errors.into_iter().next().map_or(Ok(settings), Err)
+        settings
     }
 
     /// Sets a value, for tests and for parts that another part starts. It wins over a given value.
@@ -114,7 +116,7 @@ impl Settings {
         self
     }
 
-    /// Whether a value was given by flag or environment.
+    /// Whether a value was given by flag, environment or file.
     pub fn is_given(&self, setting: &Setting) -> bool {
         self.given.get(setting.name).is_some_and(|given| given.origin != Origin::Default)
     }
@@ -124,12 +126,30 @@ impl Settings {
         self.given.get(setting.name).is_some_and(|given| given.origin == Origin::Flag)
     }
 
+    /// What works and needs attention, such as a file with a secret that everybody can read.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Every setting with its effective value and the source of the value, in the order of `--help`.
+    pub fn rows(&self) -> Vec<Row> {
+        let row = |setting: &&'static Setting| {
+            let given = self.given.get(setting.name);
+            Row {
+                name: setting.name,
+                value: given.map(|given| shown(setting, &given.value)),
+                origin: given.map_or(Origin::Default, |given| given.origin),
+            }
+        };
+        ALL.iter().map(row).collect()
+    }
+
     /// Every effective value, secrets redacted.
     pub fn effective(&self) -> Effective {
         self.values_of(|_| true)
     }
 
-    /// The values that were given by flag or environment, secrets redacted.
+    /// The values that were given by flag, environment or file, secrets redacted.
     pub fn given(&self) -> Effective {
         self.values_of(|setting| self.is_given(setting))
     }
@@ -170,7 +190,7 @@ impl Settings {
                 continue;
             }
             let Some(setting) = ALL.iter().find(|setting| setting.name == name) else {
-                errors.push(Error::unknown(&name));
+                errors.push(Error::unknown(&name, None));
                 continue;
             };
             let Ok(value) = value.into_string() else {
@@ -184,18 +204,30 @@ impl Settings {
         errors
     }
 
-    /// The name in the form in which it was given: the flag or the variable.
+    /// Takes what neither a flag nor the environment gives from the file of `DWELL_CONFIG`.
+    fn take_file(&mut self) -> Vec<Error> {
+        let Some(path) = self.text(&CONFIG).map(str::to_owned) else { return Vec::new() };
+        let content = match config_file::read(path.as_ref()) {
+            Ok(content) => content,
+            Err(problem) => return vec![self.wrong(&CONFIG, problem)],
+        };
+        for (setting, value) in content.values {
+            if !self.is_given(setting) {
+                self.give(setting, &value, Origin::File);
+            }
+        }
+        self.warnings.extend(content.warnings);
+        content.errors
+    }
+
+    /// The name in the form in which it was given: the flag, the variable, or the variable in its file.
     pub fn said_as(&self, setting: &Setting) -> String {
         match self.given.get(setting.name).map(|given| given.origin) {
             Some(Origin::Flag) => format!("--{}", setting.flag()),
+            Some(Origin::File) => config_file::said_as(setting, Path::new(self.text(&CONFIG).unwrap_or(CONFIG.name))),
             Some(Origin::Environment | Origin::Default) | None => setting.name.to_owned(),
         }
     }
-}
-
-/// A value as text, redacted.
-fn shown(setting: &Setting, value: &str) -> String {
-    if setting.secret { Redacted::secret(value).to_string() } else { redact(value) }
 }
 
 #[cfg(test)]

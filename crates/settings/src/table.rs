@@ -16,6 +16,8 @@ pub struct Setting {
     pub allowed: &'static str,
     /// Whether the value is a secret as a whole. (Passwords within URLs are always redacted.)
     pub secret: bool,
+    /// Whether the value is a list of plates, which no log shows.
+    pub plates: bool,
 }
 
 /// The prefix of every variable.
@@ -23,11 +25,16 @@ pub const PREFIX: &str = "DWELL_";
 
 impl Setting {
     const fn new(name: &'static str, default: Option<&'static str>, allowed: &'static str, help: &'static str) -> Self {
-        Self { name, help, default, allowed, secret: false }
+        Self { name, help, default, allowed, secret: false, plates: false }
     }
 
     const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    const fn plates(mut self) -> Self {
+        self.plates = true;
         self
     }
 
@@ -42,11 +49,11 @@ const SHARE: &str = "a share from 0 to 1, for instance 0.2";
 const QUEUE_NAME: &str = "a queue name of 1 to 255 bytes";
 
 /// Makes a constant of each setting, and [`ALL`] of them. The doc comment is the help text; the default follows the
-/// name, the allowed values follow the colon.
+/// name, the allowed values follow the colon; `secret` or `plates` says what is not to be shown.
 macro_rules! settings {
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
-    ($($(#[doc = $help:literal])+ $name:ident $(= $default:literal)? : $allowed:expr $(, $secret:ident)? ;)+) => {
+    ($($(#[doc = $help:literal])+ $name:ident $(= $default:literal)? : $allowed:expr $(, $content:ident)? ;)+) => {
         $(
             $(#[doc = $help])+
             pub const $name: Setting = Setting::new(
@@ -54,7 +61,7 @@ macro_rules! settings {
                 settings!(@default $($default)?),
                 $allowed,
                 concat!($($help),+).trim_ascii_start(),
-            )$(.$secret())?;
+            )$(.$content())?;
         )+
 
         /// Every setting, in the order of `--help`.
@@ -63,6 +70,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// File with settings, for what neither flags nor the environment give
+    CONFIG: "the path of a TOML file with lines such as DWELL_HOLD = \"30s\"";
     /// Address that this service listens on
     LISTEN: "host:port, for instance 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000";
     /// Address on which the gateway shows its metrics and its health
@@ -107,7 +116,7 @@ settings! {
     /// Plates that mean that nothing was read, besides all zeros and reads without a letter or digit; without it the
     /// ledger's own, in a new ledger NOPLATE, NOPLATEDETECTED, NOTREAD, UNREAD, UNREADABLE, UNRECOGNIZED, UNKNOWN,
     /// UNKNOWNPLATE, UNLICENSED, UNDEFINED, NODATA, NONE, NULL, NAN, NA, 无车牌, 无牌车, 未识别 (summary API)
-    UNREAD_PLATES: "plates, separated by commas";
+    UNREAD_PLATES: "plates, separated by commas", plates;
     /// Events that the correlator decides and records together, at most
     BATCH_EVENTS = "4000": "a whole number of events from 1 to 10000";
     /// Batches that the correlator has under way at once
@@ -143,7 +152,7 @@ settings! {
 }
 
 /// The settings of every service.
-pub const OF_SERVICES: &[&Setting] = &[&LISTEN, &PUBLIC_HOSTS, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
+pub const OF_SERVICES: &[&Setting] = &[&CONFIG, &LISTEN, &PUBLIC_HOSTS, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
 /// The settings of services and commands that use the queues.
 pub const OF_QUEUES: &[&Setting] = &[&AMQP_URL, &QUEUE_ENTRY, &QUEUE_EXIT, &QUEUE_DEAD, &QUEUE_TYPE, &QUEUE_DECLARE];
 /// The settings of simulated gates.
@@ -161,4 +170,4 @@ pub const OF_GATES: &[&Setting] = &[
     &STRANGER_SHARE,
 ];
 /// The settings of a command that does one thing and ends.
-pub const OF_COMMANDS: &[&Setting] = &[&LOG, &LOG_FORMAT];
+pub const OF_COMMANDS: &[&Setting] = &[&CONFIG, &LOG, &LOG_FORMAT];

@@ -8,13 +8,16 @@ use bus::BusConfig;
 use clap::ArgMatches;
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::logs;
-use settings::{ALL, Error, Setting, Settings};
+use settings::{ALL, CONFIG, Error, Setting, Settings};
 use simulator::Plan;
 
 use super::finding::Finding;
 
 /// A function that reads the settings of one part.
 type Check = fn(&Settings) -> Result<(), Error>;
+
+/// What to do about a file of settings that needs attention.
+const OWN_FILE: &str = "make the file readable for the user of the services only: chown it, then chmod 600";
 
 /// The settings without the invalid ones, and the findings about all given ones.
 pub(super) fn look(
@@ -38,6 +41,8 @@ pub(super) fn look(
     let right = given.into_iter().filter(|(setting, _)| !wrong.iter().any(|(other, _)| *other == Some(*setting)));
     let mut findings: Vec<Finding> = right.map(|(_, finding)| finding).collect();
     findings.extend(closed(&settings));
+    let readable = |warning: &String| Finding::ok(CONFIG.name, value(&settings, &CONFIG)).warns(warning, OWN_FILE);
+    findings.extend(settings.warnings().iter().map(readable));
     findings.extend(wrong.into_iter().map(|(_, finding)| finding));
     (settings, findings)
 }
@@ -99,13 +104,19 @@ fn said(error: &Error) -> Finding {
             let seen = Finding::ok(name, value);
             Finding { allowed: Some((*allowed).to_owned()), ..seen.is_wrong(reason, fix(error, name, value, reason)) }
         }
-        Error::UnknownName { name, suggestion } => Finding::ok(name, "(value not shown)").is_wrong(
-            "no setting has this name",
-            match suggestion {
-                Some(known) => format!("did you mean {known}? Rename it, or take it away: unset {name}"),
-                None => format!("take it away: unset {name}; all settings: dwell --help"),
-            },
-        ),
+        Error::UnknownName { name, file, suggestion } => {
+            let remove = match file {
+                Some(file) => format!("remove it from {file}"),
+                None => format!("take it away: unset {name}"),
+            };
+            Finding::ok(name, "(value not shown)").is_wrong(
+                "no setting has this name",
+                match suggestion {
+                    Some(known) => format!("did you mean {known}? Rename it, or {remove}"),
+                    None => format!("{remove}; all settings: dwell --help"),
+                },
+            )
+        }
         Error::NotUnicode { .. } => {
             Finding::ok(&name, "(not shown)").is_wrong("its value is not valid UTF-8", format!("set {name} again"))
         }

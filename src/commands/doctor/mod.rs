@@ -37,17 +37,19 @@ use crate::terminal::output;
 const VALIDATE: &str = "validate";
 const DOCTOR: &str = "doctor";
 const JSON: &str = "json";
+const PRINT: &str = "print";
 const TIMEOUT: &str = "timeout";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
   dwell validate
   dwell validate --lots deploy/lots.example.toml
+  dwell validate --print --config dwell.toml
   dwell validate --json | jq '.findings[] | select(.verdict == \"wrong\")'";
 
 const VALIDATE_AFTER: &str = "\
-All that is given by flags and by the environment is read as each service reads it, the file of lots too. No network is
-touched. All settings and their flags: dwell --help.
+All that is given by flags, by the environment and by the file of DWELL_CONFIG is read as each service reads it, the file of
+lots too. No network is touched. --print shows every setting with its effective value and where it comes from. All settings and their flags: dwell --help.
 
 Exit codes: 0 every service would start with these settings; 2 unknown flag; 78 one or more are wrong.";
 
@@ -79,6 +81,12 @@ pub fn commands() -> [Command; 2] {
             .about("Check all settings and the file of lots, without touching the network")
             .before_help(VALIDATE_EXAMPLES)
             .after_help(VALIDATE_AFTER)
+            .arg(
+                Arg::new(PRINT)
+                    .long(PRINT)
+                    .action(ArgAction::SetTrue)
+                    .help("Show every effective value with its origin"),
+            )
             .arg(json()),
         Command::new(DOCTOR)
             .about("Check the settings and each server that they name; report cause and fix of each problem")
@@ -119,10 +127,12 @@ pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
         findings = summed_up(findings);
     }
     let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let rows = (name == VALIDATE && own.get_flag(PRINT)).then(|| settings.rows());
     let written = if own.get_flag(JSON) {
-        output::print_json(&print::json(&findings))
+        output::print_json(&print::json(&findings, rows.as_deref()))
     } else {
-        output::write(print::text(&findings, is_coloured).as_bytes())
+        let table = rows.map(|rows| print::table(&rows)).unwrap_or_default();
+        output::write((table + &print::text(&findings, is_coloured)).as_bytes())
     };
     let is_written = written.is_ok();
     Some(if is_written { ExitCode::from(exit_code(&findings)) } else { ExitCode::FAILURE })

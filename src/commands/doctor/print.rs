@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use parking::printable;
 use serde_json::json;
+use settings::Row;
 
 use super::finding::{Finding, Verdict};
 
@@ -19,10 +20,30 @@ pub(super) fn text(findings: &[Finding], is_coloured: bool) -> String {
     text
 }
 
-/// One JSON object.
-pub(super) fn json(findings: &[Finding]) -> String {
+/// One JSON object, with the effective settings if there are any.
+pub(super) fn json(findings: &[Finding], settings: Option<&[Row]>) -> String {
     let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
-    format!("{:#}\n", json!({"verdict": verdict, "findings": findings}))
+    let mut object = json!({"verdict": verdict, "findings": findings});
+    if let Some(rows) = settings {
+        let row = |row: &Row| json!({"name": row.name, "value": row.value, "origin": origin(row)});
+        object["settings"] = rows.iter().map(row).collect();
+    }
+    format!("{object:#}\n")
+}
+
+/// One line per setting: its name, its effective value, and the origin of the value.
+pub(super) fn table(rows: &[Row]) -> String {
+    let name_width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let origin_width = rows.iter().map(|row| origin(row).len()).max().unwrap_or(0);
+    let line = |row: &Row| {
+        let value = printable::one_line(row.value.as_deref().unwrap_or_default());
+        format!("{:<name_width$}  {:<origin_width$}  {value}\n", row.name, origin(row)).replace("  \n", "\n")
+    };
+    rows.iter().map(line).collect::<String>() + "\n"
+}
+
+fn origin(row: &Row) -> &'static str {
+    if row.value.is_none() { "not set" } else { row.origin.as_str() }
 }
 
 fn lines(finding: &Finding, width: usize, is_coloured: bool) -> String {
@@ -92,7 +113,7 @@ mod tests {
 
     #[test]
     fn programs_read_the_same_as_json() {
-        let read: serde_json::Value = serde_json::from_str(&json(&findings())).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&json(&findings(), None)).unwrap();
 
         assert_eq!(read["verdict"], "wrong");
         assert_eq!(read["findings"][0], json!({"subject": "port", "verdict": "ok", "seen": "127.0.0.1:5000 is free"}));
