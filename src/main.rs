@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use build_identity::BUILD;
 use clap::{ArgMatches, Command};
 use dwell::commands::{
-    completions, dlq, doctor, explain, export, gate, publish, replay, score, simulate, tail, verify,
+    completions, dlq, doctor, explain, export, gate, publish, replay, score, simulate, support_bundle, tail, verify,
 };
 use dwell::pipeline;
 use dwell::terminal::output;
@@ -32,7 +32,9 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(code) => return code,
     };
-    doctor::run_if_asked(&matches).unwrap_or_else(|| service_kit::run_program(PROGRAM, role(&matches), matches, start))
+    doctor::run_if_asked(&matches)
+        .or_else(|| support_bundle::run_if_asked(&matches))
+        .unwrap_or_else(|| service_kit::run_program(PROGRAM, role(&matches), matches, start))
 }
 
 fn cli() -> Command {
@@ -50,6 +52,7 @@ fn cli() -> Command {
             simulate::command(),
             score::command(),
             completions::command(),
+            support_bundle::command(),
         ])
         .subcommands(doctor::commands());
     settings::with_default(command, &settings::LISTEN, "127.0.0.1:5000")

@@ -301,3 +301,29 @@ fn every_effective_value_is_printed_with_its_origin_and_without_secrets_and_plat
     assert!(text.contains("did you mean DWELL_AMQP_URL? Rename it, or remove it from "), "{text}");
     assert_eq!(ran.status.code(), Some(78), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_setting_costs_only_the_checks_that_need_it() {
+    let nobody = format!("amqp://guest:hidden@127.0.0.1:{}", free_port());
+    let (findings, code) = examined(&[
+        ("DWELL_AMQP_URL", &nobody),
+        ("DWELL_REDIS_URL", "http://cache"),
+        ("DWELL_HOLD", "soon"),
+        ("DWELL_XYZZY_PLUGH", "1"),
+    ]);
+
+    let verdict =
+        |subject: &str| findings.iter().find(|one| one["subject"] == subject).map(|one| one["verdict"].clone());
+    assert_eq!(verdict("rabbitmq"), Some(json!("failed")), "{findings:#?}");
+    assert_eq!(verdict("port"), Some(json!("ok")), "{findings:#?}");
+    assert_eq!(verdict("data folder"), Some(json!("ok")), "{findings:#?}");
+    assert_eq!(verdict("redis"), Some(json!("warning")), "{findings:#?}");
+    let skipped = findings.iter().find(|one| one["subject"] == "redis").unwrap();
+    assert_eq!(skipped["cause"], "not checked, because of DWELL_REDIS_URL");
+    assert_eq!(code, Some(78), "{findings:#?}");
+
+    let (findings, code) = examined(&[("DWELL_AMQP_URL", "amqps://broker"), ("DWELL_DATABASE_URL", "mysql://db")]);
+    let subjects: Vec<&str> = findings.iter().filter_map(|one| one["subject"].as_str()).collect();
+    assert!(!subjects.contains(&"data folder"), "an embedded part is assumed: {findings:#?}");
+    assert_eq!(code, Some(78), "{findings:#?}");
+}

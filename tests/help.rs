@@ -8,7 +8,7 @@ use settings::ALL;
 /// What a person scrolls through at most; the whole pipeline reads every setting and has more.
 const LINES_MAX: usize = 60;
 /// Each command, a setting that it reads, if it shows any, and one that it does not.
-const COMMANDS: [(&str, &[&str], &str, &str); 23] = [
+const COMMANDS: [(&str, &[&str], &str, &str); 24] = [
     ("dwell", &["replay"], "--max-stay", "--amqp-url"),
     ("dwell", &["publish"], "--amqp-url", "--hold"),
     ("dwell", &["export"], "--summary-api-url", "--hold"),
@@ -26,6 +26,7 @@ const COMMANDS: [(&str, &[&str], &str, &str); 23] = [
     ("dwell", &["completions"], "", "--stranger-share"),
     ("dwell", &["validate"], "", "--stranger-share"),
     ("dwell", &["doctor"], "", "--stranger-share"),
+    ("dwell", &["support-bundle"], "--log-file", "--stranger-share"),
     ("dwell", &["healthcheck"], "--listen", "--stranger-share"),
     ("correlator", &[], "--redis-url", "--stranger-share"),
     ("summary-api", &[], "--database-url", "--stranger-share"),

@@ -35,6 +35,7 @@ mod replay_is_exact;
 mod silent_correlators;
 mod simulates_and_scores;
 mod support;
+mod support_bundles;
 mod tail;
 mod traces;
 mod verifies;

@@ -15,5 +15,6 @@ mod queues;
 pub mod replay;
 pub mod score;
 pub mod simulate;
+pub mod support_bundle;
 pub mod tail;
 pub mod verify;

@@ -16,6 +16,7 @@ mod hosts;
 mod listen;
 mod redacted;
 mod rules;
+mod secrets;
 mod table;
 mod typed;
 

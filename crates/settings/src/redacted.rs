@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// Replaces a secret.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 /// Keys of `key=value` pairs (in a query, or in a list of words) with a secret value.
 const SECRET_KEYS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];
 

@@ -19,18 +19,32 @@ type Check = fn(&Settings) -> Result<(), Error>;
 /// What to do about a file of settings that needs attention.
 const OWN_FILE: &str = "make the file readable for the user of the services only: chown it, then chmod 600";
 
-/// The settings without the invalid ones, and the findings about all given ones.
-pub(super) fn look(
+/// The settings of this run, as far as they can be used.
+#[derive(Debug)]
+pub(in crate::commands) struct Looked {
+    /// The settings, with the default for an invalid value.
+    pub(in crate::commands) settings: Settings,
+    /// The settings with an invalid value.
+    pub(in crate::commands) wrong: Vec<&'static Setting>,
+    /// The findings about all given settings.
+    pub(in crate::commands) findings: Vec<Finding>,
+    /// The settings as given, with their secrets: never shown, only for finding the secrets in a text.
+    pub(in crate::commands) given: Settings,
+}
+
+/// Reads all settings and checks each as the services do.
+pub(in crate::commands) fn look(
     matches: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> (Settings, Vec<Finding>) {
+) -> Looked {
     let (mut settings, unread) = Settings::read_all(matches, environment);
+    let as_given = settings.clone();
     let given: Vec<(&Setting, Finding)> = ALL
         .iter()
         .filter(|setting| settings.is_given(setting))
         .map(|setting| (*setting, Finding::ok(settings.said_as(setting), value(&settings, setting))))
         .collect();
-    let mut wrong: Vec<(Option<&Setting>, Finding)> =
+    let mut wrong: Vec<(Option<&'static Setting>, Finding)> =
         unread.iter().map(|error| (error.setting(), said(error))).collect();
     // A wrong value hides later ones, so it is removed and everything is read again.
     while let Some(error) = first_wrong(&settings) {
@@ -43,8 +57,9 @@ pub(super) fn look(
     findings.extend(closed(&settings));
     let readable = |warning: &String| Finding::ok(CONFIG.name, value(&settings, &CONFIG)).warns(warning, OWN_FILE);
     findings.extend(settings.warnings().iter().map(readable));
-    findings.extend(wrong.into_iter().map(|(_, finding)| finding));
-    (settings, findings)
+    let (settings_of_wrong, wrong): (Vec<_>, Vec<_>) = wrong.into_iter().unzip();
+    findings.extend(wrong);
+    Looked { settings, wrong: settings_of_wrong.into_iter().flatten().collect(), findings, given: as_given }
 }
 
 /// The value, redacted.
@@ -160,7 +175,7 @@ mod tests {
 
     fn looked(variables: &[(&str, &str)]) -> Vec<Finding> {
         let matches = command("dwell", "").get_matches_from(["dwell"]);
-        look(&matches, variables.iter().map(|(name, value)| (name.into(), value.into()))).1
+        look(&matches, variables.iter().map(|(name, value)| (name.into(), value.into()))).findings
     }
 
     #[test]
@@ -189,7 +204,7 @@ mod tests {
     fn a_flag_is_named_as_a_flag() {
         let matches = command("dwell", "").get_matches_from(["dwell", "--seed", "7", "--hold", "soon"]);
 
-        let found = look(&matches, []).1;
+        let found = look(&matches, []).findings;
 
         let names: Vec<&str> = found.iter().map(|one| one.subject.as_str()).collect();
         assert_eq!(names, ["--seed", "--hold"]);

@@ -3,7 +3,7 @@
 //!
 //! Neither starts a service nor changes anything; `validate` does not use the network. They accept settings with
 //! which no service would start, so they do not use the services' frame. Each dependency has a file here; `finding`
-//! is the result as data, `print` its format.
+//! is the result as data, `print` its format, `examine` chooses the checks.
 //!
 //! Prometheus is not checked: it connects to us, and no setting has its address.
 
@@ -11,6 +11,7 @@ mod address;
 mod clock;
 mod configuration;
 mod correlators;
+mod examine;
 pub mod finding;
 mod ledger;
 mod machine;
@@ -21,17 +22,14 @@ mod redis;
 mod summary_api;
 
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ::summary_api::Config;
-use bus::BusConfig;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use futures::future::{BoxFuture, FutureExt as _, join_all};
-use settings::{AMQP_URL, DATA_DIR, INTERNAL_TOKEN, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Settings, redact};
 
+pub(super) use self::configuration::{Looked, look};
 use self::finding::{Finding, Verdict, exit_code};
+pub(super) use self::print::{table, text as findings_as_text};
 use crate::terminal::output;
 
 const VALIDATE: &str = "validate";
@@ -62,8 +60,8 @@ Examples:
 const DOCTOR_AFTER: &str = "\
 Looks at the settings, the port, the data folder and its disk, and at each server that the settings name: RabbitMQ and its
 queues, Redis, the ledger, a summary API of another process, a collector of traces; and at their clocks, also whether a
-running service suspects its own. Nothing is changed: no queue and no table is made (Redis gets one key for a second). When
-a setting is wrong, nothing else is looked at. All settings and their flags: dwell --help.
+running service suspects its own. Nothing is changed: no queue and no table is made (Redis gets one key for a second). When a
+setting is wrong, the checks that need it are skipped. All settings and their flags: dwell --help.
 
 Exit codes: 0 all is well, warnings allowed; 1 something failed; 2 unknown flag; 78 a setting is wrong.";
 
@@ -98,7 +96,7 @@ pub fn commands() -> [Command; 2] {
     .map(|command| settings::reading(command, &[]))
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     let allowed = Duration::from_millis(100)..=Duration::from_mins(10);
     match humantime::parse_duration(text) {
         Ok(timeout) if allowed.contains(&timeout) => Ok(timeout),
@@ -109,33 +107,40 @@ fn timeout(text: &str) -> Result<Duration, String> {
 /// Runs one of the two commands, if one is given, and returns the exit code.
 pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
     let (name, own) = matches.subcommand().filter(|(name, _)| [VALIDATE, DOCTOR].contains(name))?;
-    let (settings, mut findings) = configuration::look(matches, std::env::vars_os());
-    let is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Wrong);
-    if name == DOCTOR && !is_wrong {
-        findings = summed_up(findings);
+    let looked = look(matches, std::env::vars_os());
+    let rows = (name == VALIDATE && own.get_flag(PRINT)).then(|| looked.settings.rows());
+    let findings = if name == DOCTOR {
         let timeout = own.get_one::<Duration>(TIMEOUT).copied().unwrap_or_default();
         match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => {
-                findings.extend(runtime.block_on(examine(&settings, timeout)));
+                let findings = runtime.block_on(diagnosis(&looked, timeout));
                 // Connections that are still being opened are dropped.
                 runtime.shutdown_background();
+                findings
             }
-            Err(error) => findings.push(Finding::ok("process", "").fails(error.to_string(), "allow it more threads")),
+            Err(error) => vec![Finding::ok("process", "").fails(error.to_string(), "allow it more threads")],
         }
-    }
-    if findings.is_empty() {
-        findings = summed_up(findings);
-    }
+    } else if looked.findings.is_empty() {
+        summed_up(Vec::new())
+    } else {
+        looked.findings
+    };
     let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let rows = (name == VALIDATE && own.get_flag(PRINT)).then(|| settings.rows());
     let written = if own.get_flag(JSON) {
         output::print_json(&print::json(&findings, rows.as_deref()))
     } else {
-        let table = rows.map(|rows| print::table(&rows)).unwrap_or_default();
-        output::write((table + &print::text(&findings, is_coloured)).as_bytes())
+        let table = rows.map(|rows| table(&rows)).unwrap_or_default();
+        output::write((table + &findings_as_text(&findings, is_coloured)).as_bytes())
     };
     let is_written = written.is_ok();
     Some(if is_written { ExitCode::from(exit_code(&findings)) } else { ExitCode::FAILURE })
+}
+
+/// All findings about the settings and about what they name.
+pub(super) async fn diagnosis(looked: &Looked, timeout: Duration) -> Vec<Finding> {
+    let mut findings = summed_up(looked.findings.clone());
+    findings.extend(examine::examine(&looked.settings, &looked.wrong, timeout).await);
+    findings
 }
 
 /// Valid settings get no line each.
@@ -148,82 +153,6 @@ fn summed_up(findings: Vec<Finding>) -> Vec<Finding> {
         format!("given: {}", names.join(", "))
     };
     std::iter::once(Finding::ok("settings", given)).chain(rest).collect()
-}
-
-/// Checks everything in the settings, concurrently.
-async fn examine(settings: &Settings, timeout: Duration) -> Vec<Finding> {
-    let parts = Config::read(settings).and_then(|api| Ok((api, BusConfig::from_settings("dwell", settings)?)));
-    let (api, bus) = match parts {
-        Ok(parts) => parts,
-        Err(error) => return vec![Finding::ok("settings", "").is_wrong(error.to_string(), "dwell validate")],
-    };
-    let (port, is_running) = machine::port(&api.listen).await;
-    let mut checks: Vec<BoxFuture<'_, Vec<Finding>>> = Vec::new();
-    let is_embedded = bus.url.is_none() || api.embedded_ledger().is_some();
-    if let Some(folder) = settings.text(&DATA_DIR).filter(|_| is_embedded) {
-        checks.push(async move { machine::data_folder(Path::new(folder), is_running) }.boxed());
-    }
-    if let Some(url) = bus.url.clone() {
-        let place = (rabbitmq::SUBJECT, url.to_string(), &AMQP_URL);
-        checks.push(within(timeout, place, async move { rabbitmq::check(&url, &bus).await }.boxed()));
-    }
-    let of_timelines = settings.url(&REDIS_URL, &["redis"]).ok().flatten().map(|url| (url, &REDIS_URL));
-    let of_answers = api.answer_redis().map(|url| (url.clone(), &settings::ANSWER_CACHE));
-    for (url, setting) in of_timelines.into_iter().chain(of_answers) {
-        let place = (redis::SUBJECT, url.to_string(), setting);
-        checks.push(within(timeout, place, async move { redis::check(&url, setting, timeout).await }.boxed()));
-    }
-    if api.embedded_ledger().is_none_or(|file| file.exists()) {
-        let (url, rules) = (api.database_url(), &api.rules);
-        let place = (ledger::SUBJECT, url.to_string(), &settings::DATABASE_URL);
-        checks.push(within(timeout, place, async move { ledger::check(&url, rules, is_running).await }.boxed()));
-    }
-    let summary_api_url = settings.url(&SUMMARY_API_URL, &["http"]).ok().flatten();
-    let (here, place) = (format!("http://{}", api.listen.as_seen_from_here()), api.listen.to_string());
-    // The check of a summary API includes its clock.
-    let is_named = summary_api_url.as_ref().is_some_and(|url| url.expose().trim_end_matches('/') == here);
-    if is_running && !is_named {
-        checks.push(async move { own_clock::check(&format!("the service at {place}"), &here, timeout).await }.boxed());
-    }
-    if let Some(url) = summary_api_url {
-        let token = settings.secret(&INTERNAL_TOKEN).ok().flatten();
-        checks.push(async move { summary_api::check(&url, token.as_ref(), timeout).await }.boxed());
-    }
-    if let Some(url) = settings.text(&OTLP_ENDPOINT) {
-        checks.push(collector(url, timeout).boxed());
-    }
-    std::iter::once(port).chain(join_all(checks).await.into_iter().flatten()).collect()
-}
-
-/// The result of the check, or that it timed out.
-fn within<'a>(
-    timeout: Duration,
-    (subject, url, setting): (&'static str, String, &'static settings::Setting),
-    check: BoxFuture<'a, Vec<Finding>>,
-) -> BoxFuture<'a, Vec<Finding>> {
-    async move {
-        tokio::time::timeout(timeout, check).await.unwrap_or_else(|_| {
-            let cause = format!("no answer within {}", humantime::format_duration(timeout));
-            let fix = address::unreachable("it", &url, setting.name);
-            vec![Finding::ok(subject, url).fails(cause, fix)]
-        })
-    }
-    .boxed()
-}
-
-/// Checks whether the collector of spans is reachable. Without it only spans are lost.
-async fn collector(url: &str, timeout: Duration) -> Vec<Finding> {
-    let seen = Finding::ok("traces", redact(url));
-    let place = address::host_and_port(url);
-    let (host, port) = place.split_once(' ').unwrap_or(("", "0"));
-    let connecting = tokio::net::TcpStream::connect((host, port.parse().unwrap_or(0)));
-    let cause = match tokio::time::timeout(timeout, connecting).await {
-        Ok(Ok(_)) => return vec![seen],
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    let fix = address::unreachable("the collector", url, OTLP_ENDPOINT.name);
-    vec![seen.warns(format!("the collector is unreachable, so spans are lost: {cause}"), fix)]
 }
 
 #[cfg(test)]

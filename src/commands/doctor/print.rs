@@ -12,7 +12,7 @@ use super::finding::{Finding, Verdict};
 const SUBJECT_WIDTH_MAX: usize = 24;
 
 /// One line per finding, with cause and fix below problems, and a last line of counts.
-pub(super) fn text(findings: &[Finding], is_coloured: bool) -> String {
+pub(in crate::commands) fn text(findings: &[Finding], is_coloured: bool) -> String {
     let width = findings.iter().map(|finding| finding.subject.chars().count()).max().unwrap_or(0);
     let width = width.min(SUBJECT_WIDTH_MAX);
     let mut text: String = findings.iter().map(|finding| lines(finding, width, is_coloured)).collect();
@@ -32,7 +32,7 @@ pub(super) fn json(findings: &[Finding], settings: Option<&[Row]>) -> String {
 }
 
 /// One line per setting: its name, its effective value, and the origin of the value.
-pub(super) fn table(rows: &[Row]) -> String {
+pub(in crate::commands) fn table(rows: &[Row]) -> String {
     let name_width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     let origin_width = rows.iter().map(|row| origin(row).len()).max().unwrap_or(0);
     let line = |row: &Row| {

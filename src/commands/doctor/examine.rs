@@ -1,0 +1,179 @@
+//! Chooses the checks of `dwell doctor`, and runs them concurrently.
+//!
+//! A check that needs a setting with an invalid value is skipped: with the default in its place, it would report on a
+//! server that nobody named.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ::summary_api::Config;
+use bus::BusConfig;
+use futures::future::{BoxFuture, FutureExt as _, join_all};
+use settings::{
+    AMQP_URL, ANSWER_CACHE, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL,
+    SUMMARY_API_URL, Setting, Settings, redact,
+};
+
+use super::finding::Finding;
+use super::{address, ledger, machine, own_clock, rabbitmq, redis, summary_api as api_check};
+
+/// The checks to run.
+type Checks<'a> = Vec<BoxFuture<'a, Vec<Finding>>>;
+
+/// Checks everything that the settings name. `wrong` are the settings whose value is invalid.
+pub(super) async fn examine(settings: &Settings, wrong: &[&Setting], timeout: Duration) -> Vec<Finding> {
+    let parts = Config::read(settings).and_then(|api| Ok((api, BusConfig::from_settings("dwell", settings)?)));
+    let (api, bus) = match parts {
+        Ok(parts) => parts,
+        Err(error) => return vec![Finding::ok("settings", "").is_wrong(error.to_string(), "dwell validate")],
+    };
+    let usable = Usable { settings, wrong, timeout };
+    let mut findings = usable.skipped();
+    let mut is_running = false;
+    if usable.has(&[&LISTEN]) {
+        let (port, is_ours) = machine::port(&api.listen).await;
+        findings.push(port);
+        is_running = is_ours;
+    }
+    let mut checks = usable.own_parts(&api, &bus, is_running);
+    checks.extend(usable.servers(&api, bus));
+    checks.extend(usable.running(&api, is_running));
+    findings.extend(join_all(checks).await.into_iter().flatten());
+    findings
+}
+
+/// The settings, and which of them can be relied on.
+struct Usable<'a> {
+    settings: &'a Settings,
+    wrong: &'a [&'a Setting],
+    timeout: Duration,
+}
+
+impl<'a> Usable<'a> {
+    /// Whether none of these has an invalid value.
+    fn has(&self, needed: &[&Setting]) -> bool {
+        !needed.iter().any(|setting| self.wrong.contains(setting))
+    }
+
+    /// A warning for each check that can't run.
+    fn skipped(&self) -> Vec<Finding> {
+        let checks: [(&str, &[&Setting]); 8] = [
+            ("port", &[&LISTEN]),
+            ("data folder", &[&DATA_DIR]),
+            (rabbitmq::SUBJECT, OF_QUEUES),
+            (redis::SUBJECT, &[&REDIS_URL]),
+            (redis::SUBJECT, &[&ANSWER_CACHE]),
+            (ledger::SUBJECT, &[&DATABASE_URL, &DATA_DIR]),
+            (api_check::SUBJECT, &[&SUMMARY_API_URL, &INTERNAL_TOKEN]),
+            ("traces", &[&OTLP_ENDPOINT]),
+        ];
+        let skipped = |(subject, needed): (&str, &[&Setting])| {
+            let names: Vec<&str> =
+                needed.iter().filter(|setting| self.wrong.contains(setting)).map(|setting| setting.name).collect();
+            // Without a broker or another summary API there is nothing to skip.
+            let is_named = match subject {
+                rabbitmq::SUBJECT => !self.has(&[&AMQP_URL]) || self.settings.text(&AMQP_URL).is_some(),
+                api_check::SUBJECT => !self.has(&[&SUMMARY_API_URL]) || self.settings.text(&SUMMARY_API_URL).is_some(),
+                _ => true,
+            };
+            (is_named && !names.is_empty()).then(|| {
+                let cause = format!("not checked, because of {}", names.join(" and "));
+                Finding::ok(subject, "").warns(cause, "correct the setting, and run dwell doctor again")
+            })
+        };
+        checks.into_iter().filter_map(skipped).collect()
+    }
+
+    /// The checks of the data folder and of the ledger.
+    fn own_parts<'c>(&self, api: &'c Config, bus: &BusConfig, is_running: bool) -> Checks<'c>
+    where
+        'a: 'c,
+    {
+        let mut checks: Checks<'c> = Vec::new();
+        let has_own_queues = self.has(&[&AMQP_URL]) && bus.url.is_none();
+        let has_own_ledger = self.has(&[&DATABASE_URL]) && api.embedded_ledger().is_some();
+        let folder = self.settings.text(&DATA_DIR).filter(|_| self.has(&[&DATA_DIR]));
+        if let Some(folder) = folder.filter(|_| has_own_queues || has_own_ledger) {
+            checks.push(async move { machine::data_folder(Path::new(folder), is_running) }.boxed());
+        }
+        let is_there = api.embedded_ledger().is_none_or(|file| file.exists());
+        if is_there && self.has(&[&DATABASE_URL, &DATA_DIR]) {
+            let (url, rules) = (api.database_url(), &api.rules);
+            let place = (ledger::SUBJECT, url.to_string(), &DATABASE_URL);
+            let check = async move { ledger::check(&url, rules, is_running).await };
+            checks.push(within(self.timeout, place, check.boxed()));
+        }
+        checks
+    }
+
+    /// The checks of RabbitMQ, Redis and the collector of traces.
+    fn servers(&self, api: &Config, bus: BusConfig) -> Checks<'a> {
+        let (timeout, settings) = (self.timeout, self.settings);
+        let mut checks: Checks<'a> = Vec::new();
+        if let Some(url) = bus.url.clone().filter(|_| self.has(OF_QUEUES)) {
+            let place = (rabbitmq::SUBJECT, url.to_string(), &AMQP_URL);
+            checks.push(within(timeout, place, async move { rabbitmq::check(&url, &bus).await }.boxed()));
+        }
+        let of_timelines = settings.url(&REDIS_URL, &["redis"]).ok().flatten().map(|url| (url, &REDIS_URL));
+        let of_answers = api.answer_redis().map(|url| (url.clone(), &ANSWER_CACHE));
+        for (url, setting) in of_timelines.into_iter().chain(of_answers).filter(|(_, setting)| self.has(&[setting])) {
+            let place = (redis::SUBJECT, url.to_string(), setting);
+            checks.push(within(timeout, place, async move { redis::check(&url, setting, timeout).await }.boxed()));
+        }
+        if let Some(url) = settings.text(&OTLP_ENDPOINT) {
+            checks.push(collector(url, timeout).boxed());
+        }
+        checks
+    }
+
+    /// The checks of services of ours: the one that listens here, and the summary API.
+    fn running(&self, api: &Config, is_running: bool) -> Checks<'a> {
+        let (timeout, settings) = (self.timeout, self.settings);
+        let mut checks: Checks<'a> = Vec::new();
+        let url = settings.url(&SUMMARY_API_URL, &["http"]).ok().flatten().filter(|_| self.has(&[&SUMMARY_API_URL]));
+        let (here, place) = (format!("http://{}", api.listen.as_seen_from_here()), api.listen.to_string());
+        // The check of a summary API includes its clock.
+        let is_named = url.as_ref().is_some_and(|url| url.expose().trim_end_matches('/') == here);
+        if is_running && !is_named {
+            checks.push(
+                async move { own_clock::check(&format!("the service at {place}"), &here, timeout).await }.boxed(),
+            );
+        }
+        if let Some(url) = url.filter(|_| self.has(&[&INTERNAL_TOKEN])) {
+            let token = settings.secret(&INTERNAL_TOKEN).ok().flatten();
+            checks.push(async move { api_check::check(&url, token.as_ref(), timeout).await }.boxed());
+        }
+        checks
+    }
+}
+
+/// The result of the check, or that it timed out.
+fn within<'a>(
+    timeout: Duration,
+    (subject, url, setting): (&'static str, String, &'static Setting),
+    check: BoxFuture<'a, Vec<Finding>>,
+) -> BoxFuture<'a, Vec<Finding>> {
+    async move {
+        tokio::time::timeout(timeout, check).await.unwrap_or_else(|_| {
+            let cause = format!("no answer within {}", humantime::format_duration(timeout));
+            let fix = address::unreachable("it", &url, setting.name);
+            vec![Finding::ok(subject, url).fails(cause, fix)]
+        })
+    }
+    .boxed()
+}
+
+/// Checks whether the collector of spans is reachable. Without it only spans are lost.
+async fn collector(url: &str, timeout: Duration) -> Vec<Finding> {
+    let seen = Finding::ok("traces", redact(url));
+    let place = address::host_and_port(url);
+    let (host, port) = place.split_once(' ').unwrap_or(("", "0"));
+    let connecting = tokio::net::TcpStream::connect((host, port.parse().unwrap_or(0)));
+    let cause = match tokio::time::timeout(timeout, connecting).await {
+        Ok(Ok(_)) => return vec![seen],
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    let fix = address::unreachable("the collector", url, OTLP_ENDPOINT.name);
+    vec![seen.warns(format!("the collector is unreachable, so spans are lost: {cause}"), fix)]
+}
