@@ -41,7 +41,7 @@ const SOURCES: [&str; 29] = [
     "tests",
 ];
 /// The files and folders of the deployment, all of whose text is read.
-const DEPLOYMENT: [&str; 5] = [".env.example", "deploy", "docker-compose.yml", "grafana", "prometheus.yml"];
+const DEPLOYMENT: [&str; 6] = [".env.example", ".github", "deploy", "docker-compose.yml", "grafana", "prometheus.yml"];
 /// The files and folders whose texts operators read: the page, its guide, dashboards, alerts and runbooks.
 const VISIBLE: [&str; 5] = [
     "crates/operator-page/src",

@@ -167,9 +167,11 @@ def heat(title, description, unit, histogram, selector, width, empty=None):
     return panel("heatmap", title, description, "short", [query], width, defaults, options)
 
 
-def table(title, description, unit, query, width, columns):
+def table(title, description, unit, query, width, columns, empty=None):
     """The last values as a table of these columns; `Value` is the number."""
     defaults = {"custom": {"align": "auto", "filterable": True}}
+    if empty:
+        defaults["noValue"] = empty
     made = panel("table", title, description, unit, [query | {"format": "table"}], width, defaults, {"showHeader": True})
     hidden = {"Time": True} | ({} if "Value" in columns else {"Value": True})
     order = {name: place for place, name in enumerate(columns)}

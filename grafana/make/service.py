@@ -1,7 +1,7 @@
 """The dashboard Service: health, latency and errors. The numbers of the car parks are on another dashboard."""
 
 from frame import INSTANCE, SERVICE, dashboard
-from parts import GREEN, JOB, ORANGE, RATE, RED, UP_OR_DOWN, ask, heat, lines, log_lines, number, section
+from parts import GREEN, JOB, ORANGE, RATE, RED, UP_OR_DOWN, ask, heat, lines, log_lines, number, section, table
 
 # A contract: these two expressions work unchanged in other dashboards, so they use no variable.
 MEAN = "rate(event_processing_latency_seconds_sum[5m]) / rate(event_processing_latency_seconds_count[5m])"
@@ -117,6 +117,36 @@ HEALTH = section(
         ask("max(dwell_dead_letters_waiting)", "waiting", instant=True),
         width=4,
         thresholds=[(GREEN,), (1, ORANGE)],
+    ),
+)
+
+ALERTS = section(
+    "Alerts",
+    6,
+    table(
+        "Alerts now",
+        "Alerts that fire, and pending ones, which fire if their condition lasts. Empty is good. Each alert has a page that "
+        "says what to do: docs/runbooks/README.md. Needs the rules of deploy/prometheus.",
+        "none",
+        ask(
+            "max by (alertname, severity, alertstate, job, instance, dependency, queue, reason, lot, gate)"
+            ' (ALERTS{alertname!=""})',
+            instant=True,
+        ),
+        width=24,
+        columns={
+            "alertname": "alert",
+            "severity": "severity",
+            "alertstate": "state",
+            "job": "service",
+            "instance": "process",
+            "dependency": "dependency",
+            "queue": "queue",
+            "reason": "reason",
+            "lot": "lot",
+            "gate": "gate",
+        },
+        empty="no alerts",
     ),
 )
 
@@ -259,7 +289,7 @@ API = section(
 )
 
 LOGS = section(
-    "Logs (profile `logs` of docker-compose.yml)",
+    "Logs (profile `logs` of docker-compose.yml, with GRAFANA_DATA_SOURCES=metrics-and-logs)",
     12,
     log_lines(
         "Warnings and errors",
@@ -283,5 +313,5 @@ DASHBOARD = dashboard(
     "Dwell: Service",
     "Health, latency and errors. Occupancy and stays are on Car park, queues, caches and limits on Internals.",
     [SERVICE, INSTANCE],
-    [LATENCIES, HEALTH, OBJECTIVES, GATES, CORRELATOR, API, LOGS],
+    [LATENCIES, HEALTH, ALERTS, OBJECTIVES, GATES, CORRELATOR, API, LOGS],
 )

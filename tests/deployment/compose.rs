@@ -5,7 +5,7 @@ use std::process::Command;
 
 use settings::Settings;
 
-use super::{PROGRAMS, SERVICES, compose, own_services, read, root, variables};
+use super::{PROGRAMS, SERVICES, Service, compose, own_services, read, root, variables};
 
 /// What is different in containers, and so has another default in the compose file than in the programs.
 const OTHER_DEFAULTS: [&str; 5] = [
@@ -36,6 +36,7 @@ fn services_containers_and_ports_are_those_of_the_contract() {
 
     let row = |name, container, ports: &str| (name, container, ports.to_owned());
     let expected = [
+        row("alertmanager", None, "127.0.0.1:9093:9093"),
         row("alloy", None, "127.0.0.1:12345:12345"),
         row("correlator", Some("consume_service"), "127.0.0.1:2112:2112"),
         row("dwell", None, ""),
@@ -64,6 +65,7 @@ fn what_is_not_needed_for_a_first_look_is_a_profile() {
         .map(|(name, service)| (name.as_str(), service.profiles.join(" ")))
         .collect();
     let expected = [
+        ("alertmanager", "alerts"),
         ("alloy", "logs"),
         ("dwell", "tools"),
         ("extra-correlator", "scale"),
@@ -184,11 +186,37 @@ fn rabbitmq_keeps_its_name_and_so_its_queues() {
 }
 
 #[test]
-fn our_containers_have_no_rights_that_they_do_not_need() {
-    for (name, service) in compose().services.iter().filter(|(_, service)| service.program().is_some()) {
-        assert!(service.read_only, "{name}");
+fn no_container_has_rights_that_it_does_not_need_or_memory_without_end() {
+    let compose = compose();
+    for (name, service) in &compose.services {
         assert_eq!(service.cap_drop, ["ALL"], "{name}");
         assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
+        assert!(service.mem_limit.is_some() && service.pids_limit.is_some(), "{name} has no limits");
+    }
+    let that = |has: fn(&Service) -> bool| {
+        let names = compose.services.iter().filter(|(_, service)| has(service)).map(|(name, _)| name.as_str());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(that(|service| !service.read_only), ["rabbitmq"], "its image writes to /etc");
+    assert_eq!(that(|service| !service.cap_add.is_empty()), ["alloy"]);
+    assert_eq!(compose.services["alloy"].cap_add, ["DAC_OVERRIDE"]);
+    // The scripts of these images change the user, which takes capabilities, unless it is that user already.
+    assert_eq!(that(|service| service.user.is_some()), ["postgres", "rabbitmq", "redis"]);
+}
+
+#[test]
+fn redis_has_memory_beyond_what_it_may_fill() {
+    let text = read("docker-compose.yml");
+    let (_, command) = text.split_once("- --maxmemory\n      - ").unwrap();
+    let megabytes = |text: &str| text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<u32>().unwrap();
+    let filled = megabytes(command.lines().next().unwrap());
+    let limit = megabytes(compose().services["redis"].mem_limit.as_deref().unwrap());
+    assert!(limit * 10 >= filled * 12, "{filled} of {limit} MB");
+}
+
+#[test]
+fn our_containers_run_the_image_that_is_built_here() {
+    for (name, service) in compose().services.iter().filter(|(_, service)| service.program().is_some()) {
         let build = service.build.as_ref().unwrap_or_else(|| panic!("{name}: no build"));
         assert_eq!((service.image.as_str(), build.context.as_str()), ("dwell", "."), "{name}");
         assert!(build.args.keys().all(|argument| read("Dockerfile").contains(&format!("ARG {argument}="))), "{name}");
@@ -282,7 +310,7 @@ fn docker_compose_accepts_the_file_with_and_without_the_example_settings() {
         let output = Command::new("docker-compose")
             .arg("--env-file")
             .arg(env_file)
-            .args(["scale", "tools", "postgres", "logs"].map(|profile| ["--profile", profile]).concat())
+            .args(["scale", "tools", "postgres", "logs", "alerts"].map(|profile| ["--profile", profile]).concat())
             .args(["config", "--services"])
             .current_dir(root())
             .output()

@@ -14,6 +14,7 @@ mod logs;
 mod observability;
 mod rehearsal;
 mod rules;
+mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,10 @@ struct Service {
     restart: String,
     read_only: bool,
     cap_drop: Vec<String>,
+    cap_add: Vec<String>,
+    user: Option<String>,
+    mem_limit: Option<String>,
+    pids_limit: Option<u32>,
     security_opt: Vec<String>,
     stop_grace_period: Option<String>,
     entrypoint: Vec<String>,

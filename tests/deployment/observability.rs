@@ -48,10 +48,13 @@ fn nothing_takes_the_classic_buckets_away() {
 fn grafana_finds_prometheus_loki_and_its_dashboards() {
     let compose = compose();
     let grafana = &compose.services["grafana"];
-    let prometheus = &yaml("grafana/provisioning/datasources/prometheus.yml")["datasources"][0];
+    assert!(
+        grafana.volumes.contains(&"./grafana/provisioning/metrics:/etc/grafana/provisioning/datasources:ro".to_owned())
+    );
+    let prometheus = &yaml("grafana/provisioning/metrics/prometheus.yml")["datasources"][0];
     assert_eq!(prometheus["url"].as_str(), Some("http://prometheus:9090"));
     assert_eq!(prometheus["jsonData"]["timeInterval"], yaml("prometheus.yml")["global"]["scrape_interval"]);
-    let loki = &yaml("grafana/provisioning/datasources/loki.yml")["datasources"][0];
+    let loki = &yaml("grafana/provisioning/metrics-and-logs/loki.yml")["datasources"][0];
     assert_eq!(loki["url"].as_str(), Some("http://loki:3100"));
     // As the dashboards name them.
     assert_eq!((prometheus["uid"].as_str(), loki["uid"].as_str()), (Some("dwell-prometheus"), Some("dwell-loki")));
@@ -61,4 +64,46 @@ fn grafana_finds_prometheus_loki_and_its_dashboards() {
     let folder = provider["options"]["path"].as_str().unwrap();
     assert!(grafana.volumes.contains(&format!("./grafana/dashboards:{folder}:ro")));
     assert_eq!(grafana.environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"], format!("{folder}/service.json"));
+}
+
+/// Grafana shows errors for a data source without its server.
+#[test]
+fn loki_is_a_data_source_only_where_the_operator_asks_for_logs() {
+    let files = |folder: &str| super::rules::files(&format!("grafana/provisioning/{folder}"), ".yml");
+    assert_eq!(files("metrics").len(), 1);
+    assert_eq!(files("metrics-and-logs").len(), 2);
+    let prometheus = |folder: &str| read(&format!("grafana/provisioning/{folder}/prometheus.yml"));
+    assert_eq!(prometheus("metrics"), prometheus("metrics-and-logs"));
+    let documentation = read("docs/containers.md");
+    let example = documentation.lines().find(|line| line.contains("GRAFANA_DATA_SOURCES=")).unwrap();
+    assert!(example.contains("GRAFANA_DATA_SOURCES=metrics-and-logs"), "{example}");
+}
+
+#[test]
+fn an_alert_of_each_severity_reaches_a_receiver_and_prometheus_finds_the_alertmanager() {
+    let compose = compose();
+    let alertmanager = &compose.services["alertmanager"];
+    assert!(alertmanager.volumes.contains(&"./deploy/alertmanager:/etc/alertmanager:ro".to_owned()));
+    let found = &yaml("prometheus.yml")["alerting"]["alertmanagers"][0]["dns_sd_configs"][0];
+    assert_eq!((found["names"][0].as_str(), found["port"].as_u64()), (Some("alertmanager"), Some(9093)));
+    assert_eq!(alertmanager.ports, ["127.0.0.1:9093:9093"]);
+
+    let configuration = yaml("deploy/alertmanager/alertmanager.yml");
+    let names = |value: &Value| value["name"].as_str().map(str::to_owned);
+    let receivers: BTreeSet<_> = configuration["receivers"].as_sequence().unwrap().iter().filter_map(names).collect();
+    let routes = configuration["route"]["routes"].as_sequence().unwrap();
+    for severity in ["page", "ticket"] {
+        let matcher = format!("severity=\"{severity}\"");
+        let route = routes.iter().find(|route| route["matchers"][0].as_str() == Some(&matcher));
+        let receiver = route.unwrap_or_else(|| panic!("no route for {matcher}"))["receiver"].as_str().unwrap();
+        assert!(receivers.contains(receiver), "{receiver}");
+    }
+    assert!(receivers.contains(configuration["route"]["receiver"].as_str().unwrap()));
+    let alerts = read("deploy/prometheus/alerts.rules.yml");
+    let text = read("deploy/alertmanager/alertmanager.yml");
+    let quoted =
+        text.lines().filter_map(|line| line.split_once("alertname")).flat_map(|(_, rest)| rest.split(['"', '|']));
+    for name in quoted.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())) {
+        assert!(alerts.contains(&format!("- alert: {name}\n")), "there is no alert {name}");
+    }
 }
