@@ -1,7 +1,8 @@
-//! The correlator's settings: `DWELL_PREFETCH`, `DWELL_BATCH_EVENTS`, `DWELL_BATCHES_IN_FLIGHT`, `DWELL_REDIS_URL`.
+//! The correlator's settings: `DWELL_PREFETCH`, `DWELL_BATCH_EVENTS`, `DWELL_BATCHES_IN_FLIGHT`, `DWELL_REDIS_URL`, `DWELL_LOTS`.
 //!
 //! The matching rules are not here: the summary API has them, so that all correlators match by the same rules.
 
+use parking::Lots;
 use settings::{Redacted, Settings};
 
 /// The configuration of a correlator.
@@ -15,6 +16,8 @@ pub struct Config {
     pub batches_in_flight: usize,
     /// The Redis of the shared timeline cache; `None` keeps it in memory.
     pub redis_url: Option<Redacted>,
+    /// The known lots, only for their kinds: a label of a metric.
+    pub lots: Lots,
 }
 
 impl Config {
@@ -28,6 +31,7 @@ impl Config {
             batch_events: settings.number(&settings::BATCH_EVENTS, 1..=10_000)?,
             batches_in_flight: settings.number(&settings::BATCHES_IN_FLIGHT, 1..=64)?,
             redis_url: settings.url(&settings::REDIS_URL, &["redis"])?,
+            lots: settings.lots(&settings::LOTS)?,
         })
     }
 }

@@ -8,6 +8,7 @@
 //! | `dead_letters` | refused events, until the broker confirms them as dead letters |
 //! | `decide` | for the vehicles of a batch: load, decide (crate `matching`), record, cache; retry version conflicts |
 //! | `calls` | calls to the ledger: retries during outages, bisection of rejected calls |
+//! | `freshness` | the time from the gate until the sessions are recorded: a metric |
 //! | `deadlines` | ends of holds and of the longest stays |
 //! | `batch_trace` | the trace of a batch and of its decisions |
 //! | `heartbeat` | queue depths, the status and health for the summary API, changed rules |
@@ -35,6 +36,7 @@ mod dead_letters;
 mod deadlines;
 mod decide;
 mod decisions;
+mod freshness;
 mod heartbeat;
 mod intake;
 mod ledger_health;
@@ -50,6 +52,7 @@ use calls::Calls;
 use dead_letters::DeadLetters;
 use decide::Decider;
 use decisions::DecisionLogger;
+use freshness::Freshness;
 use heartbeat::Heartbeat;
 use intake::Intake;
 use ledger_health::LedgerHealth;
@@ -120,6 +123,7 @@ pub async fn start(
     context: &ServiceContext,
 ) -> Result<(), Error> {
     let metrics = Metrics::new(&context.registry)?;
+    let freshness = Freshness::new(&context.registry, &config.lots, Arc::clone(&context.clock))?;
     show_limits(&context.registry, &limits(&config))?;
     let ledger = context.health.dependency("summary-api");
     let Some(info) = info(recorder.as_ref(), &ledger, context).await? else { return Ok(()) };
@@ -141,7 +145,7 @@ pub async fn start(
     let intake =
         Intake::open(bus.as_ref(), config.prefetch, Arc::clone(&context.clock), metrics.clone(), Arc::clone(&progress))
             .await?;
-    spawn(&config, bus, decider, metrics, progress, intake, info.ledger, context);
+    spawn(&config, bus, decider, metrics, freshness, progress, intake, info.ledger, context);
     Ok(())
 }
 
@@ -151,6 +155,7 @@ fn spawn(
     bus: Arc<dyn Bus>,
     decider: Arc<Decider>,
     metrics: Metrics,
+    freshness: Freshness,
     progress: Arc<Progress>,
     intake: Intake,
     ledger: Uuid,
@@ -167,6 +172,7 @@ fn spawn(
         dead_letters: Arc::new(dead_letters),
         decider: Arc::clone(&decider),
         metrics: metrics.clone(),
+        freshness,
         progress: Arc::clone(&progress),
         batch_events: config.batch_events,
         batches_in_flight: config.batches_in_flight,

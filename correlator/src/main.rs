@@ -8,8 +8,8 @@ use correlator::{Config, DEFAULT_PORT};
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::{ServiceContext, announce, http};
 use settings::{
-    AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OF_SERVICES, PREFETCH, PUBLIC_HOSTS,
-    REDIS_URL, SUMMARY_API_URL, Setting, Settings,
+    AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, LOTS, OF_QUEUES, OF_SERVICES, PREFETCH,
+    PUBLIC_HOSTS, REDIS_URL, SUMMARY_API_URL, Setting, Settings,
 };
 
 const NAME: &str = "correlator";
@@ -21,7 +21,8 @@ Examples:
   correlator healthcheck";
 
 /// Its own settings, besides those of all services.
-const OWN: &[&Setting] = &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT];
+const OWN: &[&Setting] =
+    &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT, &LOTS];
 
 fn main() -> ExitCode {
     let command = settings::command(NAME, "Matches each exit with its entry and has the sessions recorded");

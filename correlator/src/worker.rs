@@ -17,6 +17,7 @@ use crate::batch_trace::BatchTrace;
 use crate::calls::ShutDown;
 use crate::dead_letters::{DeadLetters, Letter};
 use crate::decide::{Decider, Evidence, Unrecorded};
+use crate::freshness::Freshness;
 use crate::intake::{Acknowledgers, Intake};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
@@ -37,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) decider: Arc<Decider>,
     pub(crate) metrics: Metrics,
+    pub(crate) freshness: Freshness,
     pub(crate) progress: Arc<Progress>,
     pub(crate) batch_events: usize,
     pub(crate) batches_in_flight: usize,
@@ -125,6 +127,7 @@ impl Worker {
         drop(trace);
         let (recorded, letters) = part(elements, vehicles, &unrecorded);
         self.hand_over(letters);
+        self.freshness.recorded(&recorded, vehicles);
         self.acknowledge(&recorded, acknowledgers).await
     }
 

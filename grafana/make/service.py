@@ -120,6 +120,55 @@ HEALTH = section(
     ),
 )
 
+FRESH = "pipeline:dwell_event_freshness_seconds:over_2m_ratio_rate"
+FRESH_COUNT = f"sum(increase(dwell_event_freshness_seconds_count{{{JOB}}}[$__range]))"
+
+FRESHNESS = section(
+    "Objective: 99 % of events are recorded within two minutes of their time at the gate",
+    8,
+    lines(
+        "Freshness budget burn rate",
+        "How fast late events use up the error budget: at 1 the budget of 30 days lasts 30 days. 14.4 over an hour or 6 over six "
+        "hours pages, 1 over three days is a ticket: docs/runbooks/freshness-budget-burns-fast.md, "
+        "docs/runbooks/freshness-budget-burns-slowly.md, docs/runbooks/freshness-budget-burns-for-days.md. Needs the recording "
+        "rules of deploy/prometheus.",
+        "none",
+        ask(f"{FRESH}5m / 0.01", "5 minutes"),
+        ask(f"{FRESH}1h / 0.01", "1 hour"),
+        ask(f"{FRESH}6h / 0.01", "6 hours"),
+        width=8,
+        thresholds=[(GREEN,), (6, ORANGE), (14.4, RED)],
+    ),
+    number(
+        "Late events",
+        "Events in the chosen time range that were recorded later than two minutes after their time at the gate, as a share "
+        "of all. The objective allows 1 %.",
+        "percentunit",
+        ask(
+            f"1 - sum(increase(dwell_event_freshness_seconds_bucket{{{JOB}, le=~\"120|120[.]0\"}}[$__range]))"
+            f" / {FRESH_COUNT}",
+            instant=True,
+        ),
+        width=4,
+        thresholds=[(GREEN,), (0.005, ORANGE), (0.01, RED)],
+        empty="no events",
+    ),
+    lines(
+        "Freshness by kind of lot, p99",
+        "99th percentile of the time from the gate until an event is recorded, by kind of lot; `other` is a lot without a "
+        "kind in the file of lots. One kind far above the others: its gates, or their network.",
+        "s",
+        ask(
+            "histogram_quantile(0.99, sum by (lot_class, le) "
+            f"(rate(dwell_event_freshness_seconds_bucket{{{JOB}}}[5m])))",
+            "{{lot_class}}",
+        ),
+        width=12,
+        thresholds=[(GREEN,), (120, RED)],
+        empty="no events",
+    ),
+)
+
 ALERTS = section(
     "Alerts",
     6,
@@ -313,5 +362,5 @@ DASHBOARD = dashboard(
     "Dwell: Service",
     "Health, latency and errors. Occupancy and stays are on Car park, queues, caches and limits on Internals.",
     [SERVICE, INSTANCE],
-    [LATENCIES, HEALTH, ALERTS, OBJECTIVES, GATES, CORRELATOR, API, LOGS],
+    [LATENCIES, HEALTH, ALERTS, OBJECTIVES, FRESHNESS, GATES, CORRELATOR, API, LOGS],
 )

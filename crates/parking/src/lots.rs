@@ -28,6 +28,19 @@ pub enum LotKind {
     Community,
 }
 
+impl LotKind {
+    /// The word for it, as in a lots file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hotel => "hotel",
+            Self::Mall => "mall",
+            Self::Market => "market",
+            Self::Industrial => "industrial",
+            Self::Community => "community",
+        }
+    }
+}
+
 /// One known car park.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lot {
