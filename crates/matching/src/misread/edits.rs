@@ -3,7 +3,7 @@
 //! A substitution by a look-alike costs 1, every other edit 2; two plates are near up to 4. What a camera cuts off at
 //! the end counts as one edit, or three for two letters.
 
-use super::letters::{LONGEST, Letters, is_alike};
+use super::letters::{LONGEST, Letters, SYMBOLS, is_alike, symbol};
 
 /// Plates are near up to this cost.
 pub const NEAR_MAX: u8 = 4;
@@ -21,7 +21,10 @@ pub fn cost(one: &Letters, other: &Letters) -> Option<u8> {
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     let (short, long) = (short.codes(), long.codes());
     let found = match long.len() - short.len() {
-        0 => replaced(short, long).min(moved(short, long)),
+        0 => match replaced(short, long) {
+            FAR => moved(short, long),
+            found => found,
+        },
         1 => one_inserted(short, long),
         2 => two_inserted(short, long).min(replaced(short, &long[..short.len()]).saturating_add(CUT_TWO)),
         _ => FAR,
@@ -52,23 +55,33 @@ fn moved(one: &[u8], other: &[u8]) -> u8 {
 
 /// The cost when the longer plate has one letter more, and others may be replaced.
 fn one_inserted(short: &[u8], long: &[u8]) -> u8 {
-    // All letters behind the additional one, which moves from the first place to the last.
-    let mut cost = replaced_wide(short, &long[1..]);
-    let mut least = cost;
+    const REPLACED_MAX: u8 = NEAR_MAX - EDIT;
+    // Of the letters before the additional one, by its place; the last place that is not too far already.
+    let mut before = [0; LONGEST + 1];
+    let mut reached = 0;
     for (at, code) in short.iter().enumerate() {
-        cost += step(*code, long[at]);
-        cost -= step(*code, long[at + 1]);
-        least = least.min(cost);
+        before[at + 1] = before[at] + step(*code, long[at]);
+        if before[at + 1] > REPLACED_MAX {
+            break;
+        }
+        reached = at + 1;
     }
-    u8::try_from(least).unwrap_or(FAR).saturating_add(EDIT)
+    let mut least = if reached == short.len() { before[reached] } else { FAR };
+    let mut behind = 0;
+    for (at, code) in short.iter().enumerate().rev() {
+        behind += step(*code, long[at + 1]);
+        if behind > REPLACED_MAX {
+            break;
+        }
+        if at <= reached {
+            least = least.min(before[at] + behind);
+        }
+    }
+    least + EDIT
 }
 
-fn replaced_wide(one: &[u8], other: &[u8]) -> u16 {
-    one.iter().zip(other).map(|(one, other)| step(*one, *other)).sum()
-}
-
-fn step(one: u8, other: u8) -> u16 {
-    if one == other { 0 } else { substitution(one, other).into() }
+fn step(one: u8, other: u8) -> u8 {
+    if one == other { 0 } else { substitution(one, other) }
 }
 
 /// The cost when the longer plate has two letters more and no other one differs.
@@ -78,8 +91,26 @@ fn two_inserted(short: &[u8], long: &[u8]) -> u8 {
     if is_part { 2 * EDIT } else { FAR }
 }
 
+/// What a substitution costs, by the two symbols.
+static SUBSTITUTIONS: [[u8; SYMBOLS]; SYMBOLS] = {
+    let mut costs = [[EDIT; SYMBOLS]; SYMBOLS];
+    let mut one = 0;
+    while one < SYMBOLS {
+        let mut other = 0;
+        while other < SYMBOLS {
+            if is_alike(one, other) {
+                costs[one][other] = 1;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    costs
+};
+
+#[inline]
 fn substitution(one: u8, other: u8) -> u8 {
-    if is_alike(one, other) { 1 } else { EDIT }
+    SUBSTITUTIONS[symbol(one)][symbol(other)]
 }
 
 /// One edit on the way from a plate to another.
@@ -110,6 +141,16 @@ pub enum Edit {
 /// are applied in this order.
 pub fn script(one: &Letters, other: &Letters) -> Vec<Edit> {
     let (ours, theirs) = (one.codes(), other.codes());
+    // A deletion and an insertion cost more than that: there is no other way.
+    if ours.len() == theirs.len() && replaced(ours, theirs) < 2 * EDIT {
+        let places = ours.iter().zip(theirs).enumerate().rev().filter(|(_, (own, by))| own != by);
+        return places.map(|(at, (_, by))| Edit::Replaced { at, by: *by }).collect();
+    }
+    aligned(ours, theirs)
+}
+
+/// The cheapest edits by a table of all alignments.
+fn aligned(ours: &[u8], theirs: &[u8]) -> Vec<Edit> {
     let mut costs = [[0_u8; LONGEST + 1]; LONGEST + 1];
     for at in 0..=ours.len() {
         for place in 0..=theirs.len() {
@@ -203,7 +244,7 @@ mod tests {
                     let mut diagonal = row[0];
                     row[0] += EDIT;
                     for at in 1..=other.len() {
-                        let replaced = diagonal + u8::try_from(step(*code, other[at - 1])).unwrap();
+                        let replaced = diagonal + step(*code, other[at - 1]);
                         diagonal = row[at];
                         row[at] = replaced.min(row[at] + EDIT).min(row[at - 1] + EDIT);
                     }
@@ -237,6 +278,7 @@ mod tests {
         fn all_edits_of_a_script_lead_to_the_other_plate(one in "[A-D0-3]{0,10}", other in "[A-D0-3]{0,10}") {
             let (one, other) = (letters(&one), letters(&other));
             let edits = script(&one, &other);
+            prop_assert_eq!(&edits, &aligned(one.codes(), other.codes()));
             prop_assert_eq!(apply(&one, &edits, u32::MAX), Some(other));
             prop_assert_eq!(apply(&one, &edits, 0), Some(one));
         }

@@ -23,6 +23,9 @@ const RARE_LOOK_ALIKES: [&str; 10] = ["17T", "1J", "7Z", "MW", "HN", "HK", "0CG6
 /// The classes of the skeleton; a symbol that is in none is a class of its own.
 const CLASSES: [&str; 9] = ["0ODQCG6", "1ILT7J", "2Z", "5S", "8B3", "UVYX", "EFPR", "MNWHK", "4A"];
 
+/// Codes in a word of [`Letters::words`].
+pub(crate) const WORD: usize = 8;
+
 /// A plate in numbers: 0 to 9 are the digits, 10 to 35 the letters, larger ones stand for other characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Letters {
@@ -53,6 +56,12 @@ impl Letters {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    /// The codes as two numbers, the first code lowest; zeros behind the last.
+    #[inline]
+    pub(crate) fn words(&self) -> [u64; 2] {
+        words_of(self.codes)
     }
 
     fn push(&mut self, code: u8) {
@@ -136,6 +145,15 @@ impl Letters {
         }
         (number == 0).then_some(self)
     }
+}
+
+/// Sixteen bytes as two numbers, the first byte lowest.
+#[inline]
+pub(crate) fn words_of(bytes: [u8; LONGEST]) -> [u64; 2] {
+    let mut words = [[0; WORD]; 2];
+    words[0].copy_from_slice(&bytes[..WORD]);
+    words[1].copy_from_slice(&bytes[WORD..]);
+    words.map(u64::from_le_bytes)
 }
 
 impl fmt::Debug for Letters {
@@ -227,10 +245,8 @@ pub(crate) static ALPHABET: Alphabet = {
     Alphabet { class, alike }
 };
 
-/// Whether a camera easily takes one for the other: what costs a single edit in the filter.
-#[inline]
-pub(crate) fn is_alike(one: u8, other: u8) -> bool {
-    let (one, other) = (symbol(one), symbol(other));
+/// Whether a camera easily takes one symbol for the other: what costs a single edit in the filter.
+pub(crate) const fn is_alike(one: usize, other: usize) -> bool {
     ALPHABET.class[one] == ALPHABET.class[other] || ALPHABET.alike[one][other] > 0.0
 }
 
@@ -247,7 +263,8 @@ mod tests {
         for symbol in 0..SYMBOLS {
             assert!(ALPHABET.class[symbol] > 0, "{symbol}");
         }
-        let alike = |one: &str, other: &str| is_alike(letters(one).codes()[0], letters(other).codes()[0]);
+        let symbol_of = |text: &str| symbol(letters(text).codes()[0]);
+        let alike = |one: &str, other: &str| is_alike(symbol_of(one), symbol_of(other));
         assert!(alike("0", "O") && alike("8", "B") && alike("K", "X") && alike("京", "沪"));
         assert!(!alike("0", "8") && !alike("A", "B") && !alike("9", "京"));
     }

@@ -10,6 +10,7 @@ use super::edits::{Edit, apply, script};
 use super::letters::{Letters, OTHER, symbol};
 use super::model::Model;
 use super::reads::Read;
+use super::variants::NONE;
 
 /// Provinces that one may be read as, besides itself.
 const OTHER_PROVINCES: f64 = 29.0;
@@ -91,14 +92,17 @@ impl Model {
         let codes = [one, other].map(|seen| seen.read.letters.codes()[at]);
         let factors = [one, other].map(|seen| seen.read.factors(&self.certainty));
         let base = one.channel.all_right(&one.read.letters) * other.channel.all_right(&other.read.letters);
-        for third in (0..LATIN_END).filter(|third| !codes.contains(third)) {
-            let plate = one.read.letters.with(at, third);
-            let ratio = one.channel.ratio_replaced(codes[0], at, symbol(third), &factors[0])
-                * other.channel.ratio_replaced(codes[1], at, symbol(third), &factors[1])
-                * factors[0].of_plate(&plate)
-                * factors[1].of_plate(&plate);
-            let known = self.prior.of(&plate);
-            visit(Hypothesis { plate, weight: known.share * base * ratio, visits: known.visits });
+        let mut variants = NONE;
+        for thirds in CLASSES {
+            self.prior.of_each(&one.read.letters, at, thirds.clone(), &mut variants);
+            for (third, known) in thirds.zip(&variants).filter(|(third, _)| !codes.contains(third)) {
+                let plate = one.read.letters.with(at, third);
+                let ratio = one.channel.ratio_replaced(codes[0], at, symbol(third), &factors[0])
+                    * other.channel.ratio_replaced(codes[1], at, symbol(third), &factors[1])
+                    * factors[0].of_plate(&plate)
+                    * factors[1].of_plate(&plate);
+                visit(Hypothesis { plate, weight: known.share * base * ratio, visits: known.visits });
+            }
         }
     }
 
@@ -118,13 +122,13 @@ impl Model {
         let factors = seen.read.factors(&self.certainty);
         let wrong = |plate: &Letters, ratio: f64| self.prior.of(plate).share * ratio * factors.of_plate(plate);
         let mut sum = self.prior.of(&read).share;
+        let mut variants = NONE;
         for (place, code) in read.codes().iter().enumerate() {
             for others in CLASSES {
-                let generator = self.prior.generator(&read.with(place, others.start));
-                for other in others.filter(|other| other != code) {
+                self.prior.of_each(&read, place, others.clone(), &mut variants);
+                for (other, known) in others.zip(&variants).filter(|(other, _)| other != code) {
                     let ratio = channel.ratio_replaced(*code, place, usize::from(other), &factors);
-                    let plate = read.with(place, other);
-                    sum += self.prior.of_generated(&plate, generator).share * ratio * factors.of_plate(&plate);
+                    sum += known.share * ratio * factors.of_plate(&read.with(place, other));
                 }
             }
             if *code >= LATIN_END {
@@ -136,11 +140,10 @@ impl Model {
         for (place, others) in (0..=read.len()).flat_map(|place| CLASSES.map(|others| (place, others))) {
             let Some(longer) = read.with_inserted(place, others.start) else { break };
             let cut = if place == read.len() { cut_one } else { 0.0 };
-            let generator = self.prior.generator(&longer);
-            for other in others {
-                let plate = longer.with(place, other);
+            self.prior.of_each(&longer, place, others.clone(), &mut variants);
+            for (other, known) in others.zip(&variants) {
                 let ratio = channel.ratio_deleted(usize::from(other)) + cut;
-                sum += self.prior.of_generated(&plate, generator).share * ratio * factors.of_plate(&plate);
+                sum += known.share * ratio * factors.of_plate(&longer.with(place, other));
             }
         }
         sum += self.prior.of_two_more(&read) * cut_two;

@@ -7,8 +7,8 @@
 //!
 //! - [`reads`]: what the exact step leaves of a lot's evidence;
 //! - [`letters`], [`edits`], [`index`]: which plates are near, and finding them;
-//! - `rates`, `channel` and [`certainty`] (what cameras do to plates), [`plates`] and [`shapes`] (which plates there are),
-//!   `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
+//! - `rates`, `channel` and [`certainty`] (what cameras do to plates), [`plates`], [`shapes`], `variants` and `sip` (which plates
+//!   there are), `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
 //! - [`times`], [`posterior`], [`decide`](mod@decide): the decision; [`gaps`], [`re_reads`]: passages read twice with
 //!   different texts;
 //! - [`sessions`]: the sessions that come of it;
@@ -37,8 +37,10 @@ pub mod re_reads;
 pub mod reads;
 pub mod sessions;
 pub mod shapes;
+mod sip;
 pub mod stays;
 pub mod times;
+mod variants;
 pub mod weigh;
 
 pub use decide::{Decisions, Pair, decide};

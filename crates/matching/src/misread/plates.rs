@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher24;
 
 use super::letters::Letters;
 use super::number::{Nats, real};
 use super::shapes::{self, Generator, Shape, Shapes};
+use super::sip::Sip;
 
 /// Neighbours that are so far away are there by chance: no fleet is so large and so even.
 const BY_CHANCE: [[i32; 4]; 2] = [[-42, -41, 41, 42], [-12, -11, 11, 12]];
@@ -29,7 +29,7 @@ pub struct PlateKey(pub [u8; 16]);
 impl PlateKey {
     /// The hash of a plate.
     pub fn hash(&self, plate: &Letters) -> u64 {
-        SipHasher24::new_with_key(&self.0).hash(plate.codes())
+        Sip::new(self.0).hash(plate)
     }
 }
 
@@ -109,7 +109,7 @@ fn neighbour(plate: &Letters, kind: usize, by: i32) -> Option<Letters> {
 /// The prior, ready to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Prior {
-    key: PlateKey,
+    pub(super) sip: Sip,
     /// Open addressing by the hash, which is even already. A row without visits and neighbours is free.
     rows: Vec<KnownPlate>,
     /// A bit for each hash that may be there: most plates that are asked for are not, and this is found out in the cache.
@@ -155,7 +155,7 @@ impl Prior {
         let fleets = table.fleets.map(Nats::value);
         let unseen = if table.visits == 0 { 1.0 } else { discount * plates / visits };
         Self {
-            key,
+            sip: Sip::new(key.0),
             rows,
             bits,
             shapes: Shapes::new(&table.shapes),
@@ -169,7 +169,17 @@ impl Prior {
 
     /// What is known of a plate.
     pub(crate) fn of(&self, plate: &Letters) -> Known {
-        self.of_generated(plate, self.shapes.generator(plate))
+        let generator = self.shapes.generator(plate);
+        if let Generator::Unseen(share) = generator {
+            // No plate of a shape that was never seen is known.
+            return Known { share: self.of_unknown(share), visits: 0 };
+        }
+        self.of_hash(self.sip.hash(plate), generator.of(plate))
+    }
+
+    /// pi(p) of a plate that is not known, with its G(p).
+    pub(super) fn of_unknown(&self, generated: f64) -> f64 {
+        self.unseen * generated
     }
 
     /// What generates the plates of this one's shape.
@@ -177,11 +187,11 @@ impl Prior {
         self.shapes.generator(plate)
     }
 
-    /// What is known of a plate of a generator's shape.
+    /// What is known of a plate by its hash, with its G(p).
     #[inline]
-    pub(crate) fn of_generated(&self, plate: &Letters, generator: Generator<'_>) -> Known {
-        let (visits, neighbours) = self.row(self.key.hash(plate));
-        let mut share = self.unseen * generator.of(plate)
+    pub(super) fn of_hash(&self, hash: u64, generated: f64) -> Known {
+        let (visits, neighbours) = self.row(hash);
+        let mut share = self.unseen * generated
             + f64::from(neighbours[0]) * self.of_neighbour[0]
             + f64::from(neighbours[1]) * self.of_neighbour[1];
         if visits > 0 {

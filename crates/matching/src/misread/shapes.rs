@@ -16,7 +16,7 @@ const BACK_OFF: f64 = 8.0;
 /// Sizes of the classes: digits, letters, and others as one.
 const SIZES: [usize; 3] = [10, 26, 1];
 /// A symbol before the first.
-const START: usize = 0;
+pub(super) const START: usize = 0;
 /// Shapes never seen are as frequent as this many plates.
 const UNSEEN: f64 = 0.5;
 
@@ -67,7 +67,7 @@ fn class(code: u8) -> usize {
 }
 
 /// The place of a code within its class.
-fn member(code: u8) -> usize {
+pub(super) fn member(code: u8) -> usize {
     usize::from(code) - [0, 10, usize::from(code.max(36))][class(code)]
 }
 
@@ -92,6 +92,8 @@ pub(crate) struct Shapes {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Generator<'a> {
     Even(f64),
+    /// Of a shape that was never seen.
+    Unseen(f64),
     Learned(&'a Table),
 }
 
@@ -100,7 +102,7 @@ impl Generator<'_> {
     #[inline]
     pub(crate) fn of(&self, plate: &Letters) -> f64 {
         match self {
-            Self::Even(share) => *share,
+            Self::Even(share) | Self::Unseen(share) => *share,
             Self::Learned(table) => table.share * table.product(plate.codes()),
         }
     }
@@ -108,16 +110,16 @@ impl Generator<'_> {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
-    share: f64,
+    pub(super) share: f64,
     length: usize,
     /// For each place, the symbol before and the symbol: a share. Empty for rare shapes.
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
 }
 
 #[derive(Debug, Clone)]
-struct Place {
-    columns: usize,
-    shares: Vec<f64>,
+pub(super) struct Place {
+    pub(super) columns: usize,
+    pub(super) shares: Vec<f64>,
 }
 
 impl Shapes {
@@ -146,7 +148,7 @@ impl Shapes {
                 Generator::Even(self.shapes[found].1.share * by_chance())
             }
             Ok(found) => Generator::Learned(&self.shapes[found].1),
-            Err(_) => Generator::Even(self.unseen / 12.0 * unseen_shape(plate.codes()) * by_chance()),
+            Err(_) => Generator::Unseen(self.unseen / 12.0 * unseen_shape(plate.codes()) * by_chance()),
         }
     }
 
@@ -219,13 +221,16 @@ impl Table {
         for (place, code) in self.places.iter().zip(codes) {
             let member = member(*code);
             product *= place.shares[before * place.columns + member];
-            if *code >= 36 {
-                product *= chance(2);
-            }
+            product *= chance_of_one(*code);
             before = member;
         }
         product
     }
+}
+
+/// A character that is neither digit nor Latin letter is one of some.
+pub(super) fn chance_of_one(code: u8) -> f64 {
+    if code >= 36 { chance(2) } else { 1.0 }
 }
 
 impl Place {

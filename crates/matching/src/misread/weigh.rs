@@ -51,6 +51,8 @@ pub struct Weigher<'a> {
     lot: &'a Lot,
     models: &'a Models,
     index: Index,
+    /// The plates of the entries, apart from all else: the filter looks at many that are far.
+    plates: Vec<Letters>,
     seen: SeenSlots,
     /// The marginal of each entry by each model.
     marginals: Vec<Vec<Marginal>>,
@@ -59,9 +61,10 @@ pub struct Weigher<'a> {
 impl<'a> Weigher<'a> {
     /// A weigher with all entries of the lot in its index.
     pub fn new(lot: &'a Lot, models: &'a Models) -> Self {
-        let index = Index::of_plates(lot.entries.iter().map(|entry| &entry.read.letters));
+        let plates: Vec<Letters> = lot.entries.iter().map(|entry| entry.read.letters).collect();
+        let index = Index::of_plates(&plates);
         let marginals = vec![vec![Marginal::default(); lot.entries.len()]; models.all().len()];
-        Self { lot, models, index, seen: SeenSlots::default(), marginals }
+        Self { lot, models, index, plates, seen: SeenSlots::default(), marginals }
     }
 
     /// The entries that may be that exit's, in order, by what is known at `now`: near plates, and nothing that excludes
@@ -69,12 +72,13 @@ impl<'a> Weigher<'a> {
     pub fn candidates(&mut self, exit: &Exit, now: Timestamp) -> Vec<u32> {
         let (lot, plate) = (self.lot, &exit.read.letters);
         let mut found = Vec::new();
+        let plates = &self.plates;
         self.index.for_each_candidate(plate, &mut self.seen, |slot| {
-            let entry = &lot.entries[slot as usize];
-            if may_be(entry, exit, now, lot.max_stay_ms) && is_near(&entry.read.letters, plate) {
+            if is_near(&plates[slot as usize], plate) {
                 found.push(slot);
             }
         });
+        found.retain(|slot| may_be(&lot.entries[*slot as usize], exit, now, lot.max_stay_ms));
         found.sort_unstable();
         found
     }
