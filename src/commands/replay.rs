@@ -13,13 +13,13 @@ use parking::readable::{counted, grouped};
 use parking::{Reason, Rules, State};
 use replay::{Replay, Tally};
 use service_kit::ServiceContext;
-use settings::{LOTS, MAX_STAY, OF_COMMANDS, RE_READ_WINDOW, Settings, UNREAD_PLATES};
+use settings::{LOTS, MAX_STAY, MISREADS, OF_COMMANDS, RE_READ_WINDOW, Settings, UNREAD_PLATES};
 
 use crate::commands::files;
 use crate::terminal::progress::Progress;
 
 const SESSIONS: &str = "sessions";
-const MISREADS: &str = "misreads";
+const REASONS: &str = "reasons";
 /// After the stop, the work gets this time to notice it and to clean up.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -27,7 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   dwell replay events.ndjson --sessions sessions.csv
   dwell replay 2024-*.csv.gz --sessions sessions.csv --refused refused.csv
-  dwell replay week.ndjson --sessions sessions.csv --misreads
+  dwell replay week.ndjson --sessions sessions.csv --misreads --reasons reasons.csv
   zcat archive.gz | dwell replay - --sessions - --max-stay 12h | head";
 
 const AFTER: &str = "\
@@ -37,13 +37,15 @@ character_confidences, candidates. Equal events count once, and the order of eve
 are in the order of their session_id.
 docs/files.md has the details.
 
---misreads matches what cameras misread: a pair of different plates counts when it is right with a probability of at
-least 0.8 (or more, so that at most 1 % of the exits without an entry are expected to be given one). The session file
-then has three more columns: exit_vehicle_plate, match_probability (empty for exact matches) and doubt (the chance that
-an exact match is two stays, above 0.2). All events are kept in memory.
+--misreads (or DWELL_MISREADS=on) matches what cameras misread: a pair of different plates counts when it is right with
+a probability of at least 0.8 (or more, so that at most 1 % of the exits without an entry are expected to be given one).
+The session file then has four more columns: exit_vehicle_plate, match_method (exact or misread), match_probability
+(empty for exact matches) and doubt (the chance that an exact match is two stays, above 0.2). All events are kept in
+memory. --reasons lists each misread match, and each pair with a probability above 0.2 that is none, with the reasons:
+the plates and how they differ, each factor, the next likely entry, the model.
 
-Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES and DWELL_LOTS (max_stay and re_read_window
-of a lot) count. One that is not set has the value of a new ledger; to compare with a ledger that has other rules (its
+Of the settings, DWELL_RE_READ_WINDOW, DWELL_MAX_STAY, DWELL_UNREAD_PLATES, DWELL_MISREADS and DWELL_LOTS (max_stay and
+re_read_window of a lot) count. One that is not set has the value of a new ledger; to compare with a ledger that has other rules (its
 start and /api/v1/rules tell them), set those. A lot's own time is that of its newest event in all files together.
 
 Exit codes: 0 done; 1 failed, or events were refused without --refused (the sessions of the others are written); 2
@@ -55,6 +57,9 @@ pub enum Error {
     /// A setting is wrong.
     #[error("the replay can't start")]
     Config(#[from] settings::Error),
+    /// There would be nothing to give reasons for.
+    #[error("--reasons explains misread matches: set --misreads (or DWELL_MISREADS=on) too")]
+    ReasonsWithoutMisreads,
     /// The work panicked: a defect of the program.
     #[error("the replay broke off")]
     BrokenOff(#[from] tokio::task::JoinError),
@@ -76,16 +81,13 @@ pub fn command() -> Command {
                 .help("The session file to write; - is standard output"),
         )
         .arg(
-            Arg::new(MISREADS)
-                .long(MISREADS)
-                .value_name("on|off")
-                .value_parser(["on", "off"])
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("on")
-                .help("Also match exits and entries whose plates differ, by likelihood"),
+            Arg::new(REASONS)
+                .long(REASONS)
+                .value_name("REASONS.csv")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write why each misread match, and each uncertain one, was decided (with --misreads)"),
         );
-    settings::reading(command, &[&[&RE_READ_WINDOW, &MAX_STAY, &UNREAD_PLATES, &LOTS], OF_COMMANDS])
+    settings::reading(command, &[&[&RE_READ_WINDOW, &MAX_STAY, &UNREAD_PLATES, &LOTS, &MISREADS], OF_COMMANDS])
 }
 
 /// Runs the command.
@@ -116,8 +118,12 @@ fn read(matches: &ArgMatches, settings: &Settings) -> anyhow::Result<Replay> {
     let sessions = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
     let lots = settings.lots(&LOTS).map_err(Error::from)?;
     let rules = settings.rules(&lots).map_err(Error::from)?.over(Rules::default());
-    let misreads = matches.get_one::<String>(MISREADS).is_some_and(|word| word == "on");
-    Ok(Replay { files, sessions, refused, rules, misreads })
+    let misreads = settings.is_on(&MISREADS).map_err(Error::from)?;
+    let reasons = matches.get_one::<PathBuf>(REASONS).cloned();
+    if reasons.is_some() && !misreads {
+        return Err(Error::ReasonsWithoutMisreads.into());
+    }
+    Ok(Replay { files, sessions, refused, rules, misreads, reasons })
 }
 
 fn replay(job: &Replay, stop: &AtomicBool) -> Result<Verdict, replay::Error> {

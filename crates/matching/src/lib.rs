@@ -14,6 +14,10 @@
 //! Start reading at [`step::step`]. Deliberately not here: loading and recording (the correlator's worker), when a
 //! hold ends (the ledger's index), and the encoding of units (`recorder`).
 
+// A naive implementation stands among the integration tests and serves the unit tests too, by the crate's name.
+#[cfg(test)]
+extern crate self as matching;
+
 pub mod canonical;
 pub mod cut;
 pub mod explanation;

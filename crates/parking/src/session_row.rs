@@ -14,7 +14,7 @@ pub const HEADER: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_d
 /// The first line of a session file with misread matches.
 pub const HEADER_WITH_MISREADS: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,\
                                         exit_date_time,dwell_seconds,state,reason,exit_vehicle_plate,\
-                                        match_probability,doubt\n";
+                                        match_method,match_probability,doubt\n";
 
 /// The last columns of a session file with misread matches; probabilities are in ten thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +93,13 @@ pub fn append_row_with_misreads(row: &Row<'_>, columns: &MisreadColumns<'_>, tex
     text.pop();
     text.push(b',');
     text.extend_from_slice(columns.exit_plate.unwrap_or_default().as_bytes());
+    text.push(b',');
+    let method = match (row.state, columns.match_probability) {
+        (State::Matched, None) => "exact",
+        (State::Matched, Some(_)) => "misread",
+        _ => "",
+    };
+    text.extend_from_slice(method.as_bytes());
     for probability in [columns.match_probability, columns.doubt] {
         text.push(b',');
         if let Some(probability) = probability {
@@ -242,7 +249,7 @@ mod tests {
         append_row_with_misreads(&row, &columns, &mut line);
         let count = |text: &str| text.matches(',').count();
         let line = String::from_utf8(line).unwrap();
-        assert!(line.starts_with(written(&row).trim_end()) && line.ends_with(",A8C123,0.9870,\n"), "{line}");
+        assert!(line.starts_with(written(&row).trim_end()) && line.ends_with(",A8C123,,0.9870,\n"), "{line}");
         assert_eq!(count(&line), count(HEADER_WITH_MISREADS));
         assert!(HEADER_WITH_MISREADS.starts_with(HEADER.trim_end()));
     }

@@ -80,6 +80,8 @@ pub struct Replay {
     pub rules: Rules,
     /// Exits and entries whose plates differ are matched too, by likelihood. All events are kept in memory then.
     pub misreads: bool,
+    /// The file for the reasons of misread matches.
+    pub reasons: Option<PathBuf>,
 }
 
 /// The result of a replay.

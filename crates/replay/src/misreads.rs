@@ -1,7 +1,10 @@
 //! The sessions of files with misread matches: exits and entries whose plates differ are matched by likelihood.
 //!
 //! Two passes over the events of each lot: first the model is learned from all of them, then they are decided by it. So the
-//! sessions depend only on the set of events. Unlike the exact replay this keeps all events in memory.
+//! sessions depend only on the set of events. Unlike the exact replay this keeps all events in memory. `reasons` explains
+//! the decisions in a file of its own.
+
+mod reasons;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,11 +15,13 @@ use event_files::session_file::{MisreadColumns, Row, SessionFile, append_row_wit
 use event_files::{Item, Observer, RefusedLines};
 use matching::Limits;
 use matching::misread::sessions::{LotSession, lot_sessions};
-use matching::misread::{GateRead, Lot, Models, PlateKey, Purpose, Weigher, decide, learn};
+use matching::misread::{GateRead, Lot, Models, PlateKey, Purpose, Reasoner, Weigher, decide, learn};
 use parking::{LotId, Timestamp};
 
 use super::settling::{OUTCOMES, Tally};
 use super::{Error, Outcome, Replay};
+
+use self::reasons::ReasonsFile;
 
 /// The expected share of exits without an entry that are given one stays below this.
 const FALSE_MATCH_TARGET: f64 = 0.01;
@@ -27,6 +32,7 @@ impl Replay {
     /// Like `run`, with misread matches.
     pub(super) fn run_with_misreads(&self, observer: &Arc<dyn Observer>, stop: &AtomicBool) -> Result<Outcome, Error> {
         let mut out = SessionFile::create_with_misreads(&self.sessions)?;
+        let mut reasons = self.reasons.as_deref().map(ReasonsFile::create).transpose()?;
         let mut refused = RefusedLines::new(self.refused.as_deref(), observer)?;
         let lots = self.read(observer, stop, &mut refused)?;
         observer.show("matching");
@@ -36,7 +42,7 @@ impl Replay {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            sessions.extend(self.sessions_of_lot(lot, reads, &mut tally));
+            sessions.extend(self.sessions_of_lot(lot, reads, &mut tally, reasons.as_mut())?);
         }
         sessions.sort_by_key(|session| session.session.id);
         observer.show("writing");
@@ -47,6 +53,7 @@ impl Replay {
             out.write_rows(&line)?;
         }
         out.finish()?;
+        reasons.map_or(Ok(()), ReasonsFile::finish)?;
         Ok(Outcome { tally, lots: lots.len(), refused })
     }
 
@@ -75,17 +82,27 @@ impl Replay {
         if stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(lots) }
     }
 
-    fn sessions_of_lot(&self, id: &LotId, reads: &[GateRead], tally: &mut Tally) -> Vec<LotSession> {
+    fn sessions_of_lot(
+        &self,
+        id: &LotId,
+        reads: &[GateRead],
+        tally: &mut Tally,
+        reasons: Option<&mut ReasonsFile>,
+    ) -> Result<Vec<LotSession>, Error> {
         let lot = Lot::of_reads(reads, Limits::of(&self.rules, id), |plate| self.rules.is_unread(plate));
         // No plate leaves this process, so the key of their hashes need not be secret.
         let key = PlateKey::default();
         let purpose =
             Purpose { lot: id.clone(), valid_from: Timestamp::default(), false_match_target: FALSE_MATCH_TARGET, key };
         let models = Models::new(id, &[learn(&lot, &purpose)], key);
-        let decisions = decide(&mut Weigher::new(&lot, &models));
+        let mut weigher = Weigher::new(&lot, &models);
+        let decisions = decide(&mut weigher);
+        if let Some(reasons) = reasons {
+            reasons.write(id, &Reasoner::new(&weigher, &decisions, reads), lot.exits.len())?;
+        }
         let sessions = lot_sessions(id, reads, &self.rules, &lot, &decisions);
         count(reads, &sessions, tally);
-        sessions
+        Ok(sessions)
     }
 }
 

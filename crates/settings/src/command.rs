@@ -64,6 +64,11 @@ fn flag(setting: &'static Setting) -> Arg {
         .help_heading("Settings")
         .allow_hyphen_values(false)
         .global(true);
+    let arg = if setting.is_switch() {
+        arg.value_name("on|off").num_args(0..=1).require_equals(true).default_missing_value("on")
+    } else {
+        arg
+    };
     match setting.default {
         Some(default) => arg.default_value(default),
         None => arg,

@@ -38,12 +38,18 @@ impl Setting {
         self
     }
 
+    /// Whether the setting is either on or off. Its flag alone means on.
+    pub fn is_switch(&self) -> bool {
+        self.allowed == ON_OFF
+    }
+
     /// The flag of the setting, without its two dashes: `DWELL_AMQP_URL` has the flag `amqp-url`.
     pub fn flag(&self) -> String {
         self.name.trim_start_matches(PREFIX).to_ascii_lowercase().replace('_', "-")
     }
 }
 
+const ON_OFF: &str = "on or off";
 const DURATION: &str = "a duration such as 250ms, 30s, 10m, 1h or 30d";
 const SHARE: &str = "a share from 0 to 1, for instance 0.2";
 const QUEUE_NAME: &str = "a queue name of 1 to 255 bytes";
@@ -117,6 +123,8 @@ settings! {
     /// ledger's own, in a new ledger NOPLATE, NOPLATEDETECTED, NOTREAD, UNREAD, UNREADABLE, UNRECOGNIZED, UNKNOWN,
     /// UNKNOWNPLATE, UNLICENSED, UNDEFINED, NODATA, NONE, NULL, NAN, NA, 无车牌, 无牌车, 未识别 (summary API)
     UNREAD_PLATES: "plates, separated by commas", plates;
+    /// Also match exits and entries whose plates differ, by likelihood (dwell replay)
+    MISREADS = "off": ON_OFF;
     /// Events that the correlator decides and records together, at most
     BATCH_EVENTS = "4000": "a whole number of events from 1 to 10000";
     /// Batches that the correlator has under way at once

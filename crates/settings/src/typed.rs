@@ -35,6 +35,11 @@ impl Settings {
         Err(self.wrong(setting, format!("it is not one of the allowed words{hint}")))
     }
 
+    /// Whether a switch is on.
+    pub fn is_on(&self, setting: &Setting) -> Result<bool, Error> {
+        Ok(self.choice(setting, &[("on", true), ("off", false)])?.unwrap_or(false))
+    }
+
     /// A duration such as `30s`.
     pub fn duration(&self, setting: &Setting) -> Result<Duration, Error> {
         let text = self.required(setting)?;

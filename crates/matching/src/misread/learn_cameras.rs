@@ -167,7 +167,7 @@ impl Counts {
 }
 
 /// How many letters are cut off the end: the edits begin with deletions of the last letters.
-fn cut_of(plate: &Letters, edits: &[Edit]) -> usize {
+pub(super) fn cut_of(plate: &Letters, edits: &[Edit]) -> usize {
     let is_cut = |(number, edit): &(usize, &Edit)| **edit == Edit::Deleted { at: plate.len() - 1 - number };
     edits.iter().enumerate().take(2).take_while(is_cut).count()
 }

@@ -26,6 +26,14 @@ const CLASSES: [&str; 9] = ["0ODQCG6", "1ILT7J", "2Z", "5S", "8B3", "UVYX", "EFP
 /// Codes in a word of [`Letters::words`].
 pub(crate) const WORD: usize = 8;
 
+/// Letters of Chinese plates: each has a code of its own, as two of them must never count as one.
+const PROVINCES: [char; 37] = [
+    '京', '津', '沪', '渝', '冀', '豫', '云', '辽', '黑', '湘', '皖', '鲁', '新', '苏', '浙', '赣', '鄂', '桂', '甘',
+    '晋', '蒙', '陕', '吉', '闽', '贵', '粤', '青', '藏', '川', '宁', '琼', '使', '领', '学', '警', '港', '澳',
+];
+/// All other letters share this many codes.
+const OTHERS: u64 = 220 - PROVINCES.len() as u64;
+
 /// A plate in numbers: 0 to 9 are the digits, 10 to 35 the letters, larger ones stand for other characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Letters {
@@ -163,13 +171,15 @@ impl fmt::Debug for Letters {
     }
 }
 
-fn code_of(letter: char) -> u8 {
+pub(super) fn code_of(letter: char) -> u8 {
     match letter {
         '0'..='9' => letter as u8 - b'0',
         'A'..='Z' => letter as u8 - b'A' + 10,
         _ => {
-            let hash = xxh3_64(letter.encode_utf8(&mut [0; 4]).as_bytes()) % 220;
-            36 + u8::try_from(hash).expect("220 values fit behind 36")
+            let hash = || xxh3_64(letter.encode_utf8(&mut [0; 4]).as_bytes()) % OTHERS;
+            let province = PROVINCES.iter().position(|province| *province == letter).map(|at| at as u64);
+            36 + u8::try_from(province.unwrap_or_else(|| PROVINCES.len() as u64 + hash()))
+                .expect("220 values fit behind 36")
         }
     }
 }
@@ -256,6 +266,13 @@ mod tests {
 
     pub(crate) fn letters(text: &str) -> Letters {
         Letters::of(&Plate::from_read(text).unwrap())
+    }
+
+    #[test]
+    fn the_provinces_of_china_differ_in_their_codes() {
+        let codes: std::collections::BTreeSet<u8> = PROVINCES.iter().map(|province| code_of(*province)).collect();
+        assert_eq!(codes.len(), PROVINCES.len());
+        assert!(!codes.contains(&code_of('Ä')) && codes.iter().all(|code| *code >= 36));
     }
 
     #[test]

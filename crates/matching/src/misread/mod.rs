@@ -11,7 +11,7 @@
 //!   there are), `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
 //! - [`times`], [`posterior`], [`decide`](mod@decide): the decision; [`gaps`], [`re_reads`]: passages read twice with
 //!   different texts;
-//! - [`sessions`]: the sessions that come of it;
+//! - [`sessions`]: the sessions that come of it; [`reasons`]: why, for people;
 //! - [`model`], [`learn`](mod@learn), `learn_cameras`: the tables that all this rests on, and where they come from.
 //!
 //! Everything is pure, and no number depends on the machine.
@@ -29,12 +29,15 @@ pub mod letters;
 mod likelihood;
 pub mod marginal;
 pub mod model;
+#[cfg(test)]
+mod naive;
 pub mod number;
 pub mod plates;
 pub mod posterior;
 mod rates;
 pub mod re_reads;
 pub mod reads;
+pub mod reasons;
 pub mod sessions;
 pub mod shapes;
 mod sip;
@@ -50,4 +53,5 @@ pub use model::{Model, ModelRecord, Models, Tables};
 pub use plates::{KnownPlate, PlateKey};
 pub use rates::Matrix;
 pub use reads::{GateRead, Lot};
+pub use reasons::{Reasoner, Reasons};
 pub use weigh::Weigher;

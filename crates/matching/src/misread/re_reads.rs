@@ -81,7 +81,7 @@ impl<'a> Passages<'a> {
 }
 
 /// How much likelier `read` repeats `other` than that it is of another vehicle; 0 when `other` is the weaker one.
-fn weight(weigher: &Weigher<'_>, read: &Read, other: &Read, other_is_lone: bool, unseen: f64) -> f64 {
+pub(super) fn weight(weigher: &Weigher<'_>, read: &Read, other: &Read, other_is_lone: bool, unseen: f64) -> f64 {
     let model = weigher.model_at(read.time());
     let [own, theirs] = [read, other].map(|read| weigher.seen_by(model, read));
     let [mut own_marginal, mut their_marginal] = [Marginal::default(); 2];

@@ -69,8 +69,14 @@ fn lines(traffic: &Traffic, with_certainty: bool) -> Vec<String> {
 fn replayed(folder: &Path, lines: &[String], misreads: bool) -> Vec<String> {
     let (events, sessions) = (folder.join("events.ndjson"), folder.join("sessions.csv"));
     fs::write(&events, lines.join("\n")).unwrap();
-    let replay =
-        Replay { files: vec![events], sessions: sessions.clone(), refused: None, rules: Rules::default(), misreads };
+    let replay = Replay {
+        files: vec![events],
+        sessions: sessions.clone(),
+        refused: None,
+        rules: Rules::default(),
+        misreads,
+        reasons: misreads.then(|| folder.join("reasons.csv")),
+    };
     let observer: Arc<dyn Observer> = Arc::new(Silent);
     let outcome = replay.run(&observer, &AtomicBool::new(false)).unwrap();
     assert_eq!(outcome.tally.events(), lines.len() as u64, "every event is counted");
@@ -89,13 +95,13 @@ fn misread_matches_leave_exact_matches_alone_and_use_no_event_twice() {
         let other = by_id[row.split(',').next().unwrap()];
         assert!(other.starts_with(row.as_str()), "{row} became {other}");
     }
-    let is_misread = |row: &&String| row.split(',').nth(11).is_some_and(|probability| !probability.is_empty());
+    let is_misread = |row: &&String| row.split(',').nth(12).is_some_and(|probability| !probability.is_empty());
     let misread: Vec<&String> = with_misreads.iter().filter(is_misread).collect();
     let exits_alone = exact.iter().filter(|row| row.contains(",unmatched_exit,")).count();
     assert!(misread.len() * 3 > exits_alone, "{} of {exits_alone}", misread.len());
     for row in misread {
         let fields: Vec<&str> = row.split(',').collect();
-        assert!(fields[8] == "matched" && fields[2] != fields[10] && fields[11] >= "0.8000", "{row}");
+        assert!(fields[8] == "matched" && fields[2] != fields[10] && fields[12] >= "0.8000", "{row}");
     }
     let mut events: Vec<&str> =
         with_misreads.iter().flat_map(|row| [3, 5].map(|at| row.split(',').nth(at).unwrap())).collect();
@@ -126,4 +132,25 @@ fn confidences_of_characters_and_candidates_find_more_entries() {
         judging::score(&traffic.truth, &decided.pairs)
     });
     assert!(with.found > without.found, "{with:?} {without:?}");
+}
+
+#[test]
+fn each_misread_match_has_its_reasons() {
+    let (folder, lines) = (tempfile::tempdir().unwrap(), lines(&traffic(), true));
+    let rows = replayed(folder.path(), &lines, true);
+    let reasons = fs::read_to_string(folder.path().join("reasons.csv")).unwrap();
+    let column = |row: &str, at: usize| row.split(',').nth(at).unwrap().to_owned();
+    // Exit, its plate, entry, its plate, probability.
+    let matched: Vec<_> = rows.iter().filter(|row| column(row, 11) == "misread").collect();
+    let mut expected: Vec<_> = matched.iter().map(|row| [5, 10, 3, 2, 12].map(|at| column(row, at))).collect();
+    let given: Vec<&str> = reasons.lines().skip(1).filter(|row| column(row, 8) == "matched").collect();
+    let mut explained: Vec<_> = given.iter().map(|row| [1, 3, 4, 6, 7].map(|at| column(row, at))).collect();
+    expected.sort();
+    explained.sort();
+    assert!(!expected.is_empty());
+    assert_eq!(explained, expected);
+    let is_uncertain =
+        |row: &&str| column(row, 8) == "uncertain" && ("0.2000".."0.8000").contains(&&column(row, 7)[..]);
+    assert_eq!(reasons.lines().skip(1).filter(is_uncertain).count() + given.len(), reasons.lines().count() - 1);
+    assert!(given.iter().all(|row| row.contains("The plate most likely is ")), "{reasons}");
 }
