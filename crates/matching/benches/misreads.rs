@@ -1,7 +1,8 @@
 //! Judges misread matching on simulated traffic: recall, false matches, wrong vehicles and speed, world by world.
 //!
-//!     cargo bench -p matching --bench misreads -- [SEEDS] [WORDS OF ROWS]
+//!     cargo bench -p matching --bench misreads -- [SEEDS] [WORDS OF ROWS] [causes]
 //!
+//! With `causes`, why exits lack their entry is counted too.
 //! Seeds 1 to 99 are for development; judge with others. Real stays are taken from the folder `DWELL_STAYS` (files of
 //! `arrival,departure` lines), else they are made up.
 #![expect(
@@ -9,6 +10,9 @@
     clippy::unwrap_used,
     reason = "a bench prints what it measured, and stops at what it lacks"
 )]
+
+#[path = "misreads/causes.rs"]
+mod causes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,6 +82,7 @@ fn main() {
         }
         let (mut total, mut dips) = (Score::default(), Dips::default());
         let (mut taus, mut micros) = (Vec::new(), Vec::new());
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for seed in &seeds {
             let countries: &[Country] = match world.inside {
                 300 => &[Country::Britain, Country::Germany, Country::India, Country::Brazil],
@@ -91,6 +96,7 @@ fn main() {
                 dips = dips.plus(&judged.dips);
                 taus.push(judged.tau);
                 micros.push(judged.micros);
+                judged.causes.into_iter().for_each(|(cause, count)| *counts.entry(cause).or_default() += count);
             }
         }
         let [micros, tau] =
@@ -109,6 +115,11 @@ fn main() {
             dips.caught,
             dips.all,
         );
+        if arguments.iter().any(|word| word == "causes") {
+            for (cause, count) in &counts {
+                println!("{count:>8}  {cause}");
+            }
+        }
     }
 }
 
@@ -117,6 +128,7 @@ struct Judged {
     dips: Dips,
     tau: f64,
     micros: f64,
+    causes: BTreeMap<String, u32>,
 }
 
 fn judge(traffic: &Traffic) -> Judged {
@@ -151,7 +163,13 @@ fn judge(traffic: &Traffic) -> Judged {
     }
     let doubtful: Vec<_> =
         lot.exact.iter().map(|exact| (exact.entry.key.id, exact.exit.key.id, weigher.double_dip(exact))).collect();
-    Judged { score: score(&traffic.truth, &pairs), dips: dips(&traffic.truth, &doubtful), tau, micros }
+    Judged {
+        score: score(&traffic.truth, &pairs),
+        dips: dips(&traffic.truth, &doubtful),
+        tau,
+        micros,
+        causes: causes::causes(traffic, &lot, &decisions),
+    }
 }
 
 /// The time that this number of entries without an exit costs: for the index, and for each unmatched exit.
