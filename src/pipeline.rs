@@ -1,4 +1,4 @@
-//! The whole pipeline in one process: summary API, correlator, entry gates and exit gates.
+//! The whole pipeline in one process: summary API and gateway on one port, correlator, entry gates and exit gates.
 //!
 //! Uses each configured server, and embedded parts otherwise: queues and ledger in the data folder, working state in
 //! memory. A stop drains: no new work is taken, and work in flight is recorded and acknowledged.
@@ -8,17 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusConfig};
+use gateway::gates::Gates;
+use gateway::{Doors, grpc, mqtt};
 use parking::Direction;
 use service_kit::data_folder::DataFolder;
+use service_kit::http::Limits;
 use service_kit::{ServiceContext, announce, http};
-use settings::{AMQP_URL, DATABASE_URL, Settings};
+use settings::{AMQP_URL, DATABASE_URL, GRPC_LISTEN, Listen, Settings};
 use simulator::gates;
+use summary_api::FurtherRoutes;
 
 use crate::terminal::banner::{self, Banner};
 
 const NAME: &str = "dwell";
 /// The drain ends when these tasks have ended.
-const STARTED_HERE: [&str; 4] = ["correlator", "entry gates", "exit gates", summary_api::TASK];
+const STARTED_HERE: [&str; 6] =
+    ["correlator", "entry gates", "exit gates", gateway::MQTT_TASK, gateway::GRPC_TASK, summary_api::TASK];
 
 /// Starts everything and runs until the stop; then prints a one-line summary.
 ///
@@ -31,9 +36,17 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     let data_dir = settings.required(&settings::DATA_DIR)?;
     let _folder = is_embedded.then(|| DataFolder::lock(data_dir.as_ref())).transpose()?;
     let listener = http::bind(&parts.api.listen).await?;
+    let grpc = match &parts.grpc {
+        Some(address) => Some(http::bind_by("DWELL_GRPC_LISTEN (--grpc-listen)", address).await?),
+        None => None,
+    };
     let bus = bus::open(&parts.bus, &context)?;
     say(&Banner::new(&settings, listener.local_addr()?, &parts.api.lots).to_string());
-    let Some(service) = summary_api::start(&parts.api, listener, &context).await? else { return Ok(()) };
+    let further = FurtherRoutes {
+        routes: gateway::start(parts.gates, Doors { broker: parts.broker, grpc }, Arc::clone(&bus), &context)?,
+        limits: Limits { body: gateway::BODY_MAX, ..Limits::default() },
+    };
+    let Some(service) = summary_api::start(&parts.api, listener, further, &context).await? else { return Ok(()) };
     // The simulated past is recorded at once, and would push the banner out of sight.
     context.decisions.expect_many();
     start_gates(&settings, &bus, &context);
@@ -51,6 +64,9 @@ struct Parts {
     api: summary_api::Config,
     bus: BusConfig,
     correlator: correlator::Config,
+    gates: Gates,
+    broker: Option<mqtt::Config>,
+    grpc: Option<Listen>,
 }
 
 impl Parts {
@@ -60,7 +76,10 @@ impl Parts {
         let correlator = correlator::Config::from_settings(settings)?;
         gates::check(Direction::Entry, settings)?;
         gates::check(Direction::Exit, settings)?;
-        Ok(Self { api, bus, correlator })
+        let gates = Gates::from_settings(settings)?;
+        let broker = mqtt::Config::from_settings(settings, &gates)?;
+        let grpc = settings.text(&GRPC_LISTEN).map(|_| grpc::address(settings)).transpose()?;
+        Ok(Self { api, bus, correlator, gates, broker, grpc })
     }
 }
 

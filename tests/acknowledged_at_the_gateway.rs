@@ -101,13 +101,14 @@ fn gateway(amqp_url: &str, port: u16, folder: &Path) -> Program {
         .env("DWELL_AMQP_URL", amqp_url)
         .env("DWELL_LOTS", lots)
         .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .env("DWELL_GRPC_LISTEN", format!("127.0.0.1:{}", free_port()))
         .env("DWELL_METRICS_LISTEN", format!("127.0.0.1:{}", free_port()))
         .current_dir(folder);
     program.start().unwrap()
 }
 
 /// The plates of all events in the queues.
-async fn plates(amqp_url: &str) -> BTreeSet<String> {
+pub(crate) async fn plates(amqp_url: &str) -> BTreeSet<String> {
     let context = ServiceContext::new(Arc::new(SystemClock));
     let bus = rabbitmq::RabbitMq::open(&Redacted::url(amqp_url), &BusConfig::default(), &context).unwrap();
     let mut plates = BTreeSet::new();

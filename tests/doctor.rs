@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use testbed::{Postgres, RabbitMq, Redis, Signal, free_port, wait_until};
+use testbed::{Mosquitto, Postgres, RabbitMq, Redis, Signal, free_port, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{PATIENCE, dwell_alone, first_session};
@@ -232,6 +232,27 @@ async fn redis_s_faults_are_named() {
     redis.resume().unwrap();
     let text = String::from_utf8_lossy(&ran.stdout);
     assert!(text.contains("✗ failed") && text.contains("nc -vz 127.0.0.1"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Mosquitto: ci/test"]
+async fn an_mqtt_broker_s_faults_are_named_and_the_settings_that_it_needs() {
+    let broker = Mosquitto::start().await.unwrap();
+    let (name, topics) = ("DWELL_MQTT_URL", ("DWELL_MQTT_TOPICS", "site/#"));
+    let fails = |url: &str, cause: &str, fix: &str| says(&[(name, url), topics], "mqtt", "failed", cause, fix);
+    let (findings, code) = examined(&[(name, &broker.url()), topics]);
+    let shown = format!("{findings:?}");
+    assert_eq!(code, Some(0), "{findings:#?}");
+    assert!(shown.contains("(mosquitto version") && shown.contains("autosave_on_changes true"), "{findings:#?}");
+    let unknown = format!("{:?}", examined(&[(name, &broker.url_of_stranger()), topics]).0);
+    assert!(unknown.contains("does not show its version") && unknown.contains("acl_file"), "{unknown}");
+
+    let wrong = broker.url_of("gates", "hidden");
+    fails(&wrong, "refuses the user 'gates'", "mosquitto_passwd PASSWORD-FILE 'gates'");
+    without_password(&examined(&[(name, &wrong), topics]).0, "hidden");
+    fails(&format!("mqtt://127.0.0.1:{}", free_port()), "refused", "nc -vz 127.0.0.1");
+    fails(&broker.url().replace("mqtt:", "mqtts:"), "", "nc -vz 127.0.0.1");
+    says(&[(name, &broker.url())], name, "wrong", "no gate of the lots file has topics", "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,20 @@ fn lapin_stands_only_in_the_bus() {
 }
 
 #[test]
+fn rumqttc_stands_only_in_the_gateways_bridge() {
+    let files = files_with(&["use rumqttc", "rumqttc::"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.starts_with("gateway/src/mqtt/")), Vec::<&String>::new());
+}
+
+#[test]
+fn tonic_stands_only_in_the_gateways_grpc() {
+    let files = files_with(&["use tonic", "tonic::", "tonic_health::", "prost_types::"]);
+    assert!(!files.is_empty());
+    assert_eq!(outside(&files, |file| file.starts_with("gateway/src/grpc/")), Vec::<&String>::new());
+}
+
+#[test]
 fn redis_stands_only_in_its_crate_and_in_adapters_of_that_name() {
     let files = files_with(&["use ::redis", "use redis::", "redis::aio", "redis::cmd"]);
     let may_use =
@@ -128,7 +142,7 @@ fn routes_are_described_only_in_the_web_api() {
 /// The root starts the summary API, checks its configuration, and opens its ledger when it does not run.
 #[test]
 fn the_root_names_only_the_entries_of_the_summary_api() {
-    let entries = ["Config", "TASK", "offline", "run", "start"];
+    let entries = ["Config", "FurtherRoutes", "TASK", "offline", "run", "start"];
     let mut named = BTreeSet::new();
     for path in &sources()["src"] {
         let text = std::fs::read_to_string(path).unwrap();

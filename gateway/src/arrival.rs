@@ -38,7 +38,14 @@ pub(crate) struct Arrivals {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) bytes: Bytes,
-    _memory: Memory,
+    _memory: Option<Memory>,
+}
+
+impl From<Bytes> for Arrived {
+    /// For bytes that are limited elsewhere.
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, _memory: None }
+    }
 }
 
 /// Memory that is set aside.
@@ -118,7 +125,7 @@ impl Arrivals {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Arrived { bytes: bytes.freeze(), _memory: memory })
+        Ok(Arrived { bytes: bytes.freeze(), _memory: Some(memory) })
     }
 
     /// Sets memory aside for a body, as soon as there is some.
@@ -150,7 +157,7 @@ impl Arrivals {
 /// Compressed bodies are not taken: their size is not known before they are unpacked.
 pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => Err(Problem::new(
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "the body has a Content-Encoding; send it without one",
         )),

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::Gateway;
 use crate::arrival::Arrived;
 use crate::examine::examine;
-use crate::listen::WasRead;
+use crate::listen::ReadOutcome;
 use crate::problem::Problem;
 use crate::publish::{DEADLINE, Door, Outgoing};
 
@@ -84,12 +84,12 @@ async fn take(gateway: &Arc<Gateway>, gates: Vec<Gate>, path: &str, request: Req
     let (outcome, arrived) = message.read(gateway, gates).await;
     let answer = match &outcome {
         Err(refusal) => {
-            count_refusal(gateway, format, &gate, refusal);
+            count_refusal(gateway, Door::camera(format), format, &gate, refusal);
             format.refused(refusal)
         }
-        Ok(outcome) => match publish(gateway, format, outcome).await {
+        Ok(outcome) => match publish(gateway, Door::camera(format), outcome).await {
             Ok(()) => {
-                count(gateway, format, &gate, outcome);
+                count(gateway, Door::camera(format), format, &gate, outcome);
                 format.accepted(outcome)
             }
             Err(problem) => return problem.into_response(),
@@ -97,12 +97,13 @@ async fn take(gateway: &Arc<Gateway>, gates: Vec<Gate>, path: &str, request: Req
     };
     drop(arrived);
     let mut response = response(answer);
-    response.extensions_mut().insert(WasRead(Arc::new(outcome)));
+    response.extensions_mut().insert(ReadOutcome(Arc::new(outcome)));
     response
 }
 
 /// A message, and all that its reader may look at.
-struct Received {
+#[derive(Debug)]
+pub(crate) struct Received {
     content_type: Option<String>,
     query: Option<String>,
     path: String,
@@ -124,8 +125,13 @@ impl Received {
         }
     }
 
+    /// A message on an MQTT topic.
+    pub(crate) fn of_topic(topic: &str, payload: Bytes, at: Timestamp) -> Self {
+        Self { content_type: None, query: None, path: topic.to_owned(), camera: None, arrived: payload.into(), at }
+    }
+
     /// What the message says, to the gate of these whose camera sent it. The body comes back, so that its memory stays set aside.
-    async fn read(self, gateway: &Arc<Gateway>, gates: Vec<Gate>) -> (Result<Outcome, Refusal>, Arrived) {
+    pub(crate) async fn read(self, gateway: &Arc<Gateway>, gates: Vec<Gate>) -> (Result<Outcome, Refusal>, Arrived) {
         if self.arrived.bytes.len() <= READ_HERE_BYTES_MAX {
             return (self.read_here(gateway, &gates), self.arrived);
         }
@@ -170,8 +176,12 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-async fn publish(gateway: &Gateway, format: Format, outcome: &Outcome) -> Result<(), Problem> {
-    let door = Door::camera(format);
+async fn publish(gateway: &Gateway, door: Door, outcome: &Outcome) -> Result<(), Problem> {
+    gateway.publish(outgoing(gateway, door, outcome), door, DEADLINE).await
+}
+
+/// The reads that no rule drops, as messages.
+pub(crate) fn outgoing(gateway: &Gateway, door: Door, outcome: &Outcome) -> Outgoing {
     let properties = door.properties(gateway.context.clock.now());
     let mut outgoing = Outgoing::default();
     for read in &outcome.reads {
@@ -184,10 +194,11 @@ async fn publish(gateway: &Gateway, format: Format, outcome: &Outcome) -> Result
         let Ok(body) = gateway.filter(&event, body) else { continue };
         outgoing.add(read.direction, Message { properties: Some(Arc::new(properties)), ..Message::new(body) });
     }
-    gateway.publish(outgoing, door, DEADLINE).await
+    outgoing
 }
 
-fn count(gateway: &Gateway, format: Format, gate: &str, outcome: &Outcome) {
+/// Counts what was found in a message.
+pub(crate) fn count(gateway: &Gateway, door: Door, format: Format, gate: &str, outcome: &Outcome) {
     let metrics = &gateway.metrics;
     metrics.images.inc_by(u64::try_from(outcome.images).unwrap_or(u64::MAX));
     for read in &outcome.reads {
@@ -197,13 +208,13 @@ fn count(gateway: &Gateway, format: Format, gate: &str, outcome: &Outcome) {
         metrics.skipped.with_label_values(&[format.as_str(), skipped.as_str()]).inc();
     }
     for refusal in &outcome.refused {
-        count_refusal(gateway, format, gate, refusal);
+        count_refusal(gateway, door, format, gate, refusal);
     }
 }
 
 /// Counts and logs a refusal. Cameras rarely show an answer, and some get 200, so the log is where its reason is seen.
-fn count_refusal(gateway: &Gateway, format: Format, gate: &str, refusal: &Refusal) {
-    gateway.metrics.refused.with_label_values(&["camera", refusal.member()]).inc();
+pub(crate) fn count_refusal(gateway: &Gateway, door: Door, format: Format, gate: &str, refusal: &Refusal) {
+    gateway.metrics.refused.with_label_values(&[door.name, refusal.member()]).inc();
     let line = || tracing::warn!(%format, %gate, reason = %refusal, "camera message refused");
     gateway.context.decisions.decision("camera_message_refused", line);
 }

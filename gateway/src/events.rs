@@ -82,7 +82,7 @@ fn media_type(headers: &HeaderMap) -> String {
 
 async fn plain(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let arrived = gateway.arrivals.read(headers, body, MAX_BODY_BYTES).await?;
-    let elements = elements(&arrived.bytes)?;
+    let elements = elements(&arrived.bytes).map_err(|refusal| Problem::of_refusal(&refusal))?;
     let is_array = without_byte_order_mark(&arrived.bytes).trim_ascii_start().starts_with(b"[");
     if let ([only], false) = (elements.as_slice(), is_array)
         && let Err(refusal) = examine(only)
@@ -95,7 +95,7 @@ async fn plain(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Res
 
 async fn in_envelopes(gateway: &Gateway, headers: &HeaderMap, body: Body, is_batch: bool) -> Result<Response, Problem> {
     let arrived = gateway.arrivals.read(headers, body, MAX_BODY_BYTES).await?;
-    let elements = elements(&arrived.bytes)?;
+    let elements = elements(&arrived.bytes).map_err(|refusal| Problem::of_refusal(&refusal))?;
     let is_array = without_byte_order_mark(&arrived.bytes).trim_ascii_start().starts_with(b"[");
     if is_array != is_batch {
         let wanted = if is_batch { "is not an array of CloudEvents" } else { "is not one CloudEvent" };
@@ -106,18 +106,17 @@ async fn in_envelopes(gateway: &Gateway, headers: &HeaderMap, body: Body, is_bat
 }
 
 /// The elements of an array, or the one object, as they stand in the body.
-fn elements(body: &Bytes) -> Result<Vec<Bytes>, Problem> {
+pub(crate) fn elements(body: &Bytes) -> Result<Vec<Bytes>, Refusal> {
     let text = without_byte_order_mark(body).trim_ascii();
     if !text.starts_with(b"[") {
         return Ok(vec![body.slice_ref(text)]);
     }
     let elements: Vec<&RawValue> = serde_json::from_slice(text).map_err(|error| {
-        let problem = format!("is not a JSON array: see line {} column {}", error.line(), error.column());
-        Problem::of_refusal(&Refusal::new("body", problem))
+        Refusal::new("body", format!("is not a JSON array: see line {} column {}", error.line(), error.column()))
     })?;
     if elements.len() > MAX_EVENTS_OF_MESSAGE {
         let problem = format!("has {} events; allowed are {MAX_EVENTS_OF_MESSAGE}", elements.len());
-        return Err(Problem::of_refusal(&Refusal::new("body", problem)));
+        return Err(Refusal::new("body", problem));
     }
     Ok(elements.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
 }

@@ -8,11 +8,14 @@ use serde::Deserialize;
 use settings::{LOTS, Settings};
 
 use crate::filters::{self, Filters};
+use crate::topic_filter::TopicFilter;
 
 /// All gates by name, and the rules for what comes from them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gates {
-    gates: BTreeMap<String, Gate>,
+    by_name: BTreeMap<String, Gate>,
+    /// MQTT topics, each with the name of a gate.
+    topics: Vec<(TopicFilter, String)>,
     filters: Filters,
 }
 
@@ -42,29 +45,39 @@ impl Gates {
     pub fn parse(toml: &str) -> Result<Self, String> {
         let toml = text_file::without_byte_order_mark(toml);
         let file: File = toml::from_str(toml).map_err(|error| error.to_string())?;
-        let mut gates = BTreeMap::new();
+        let (mut gates, mut topics) = (BTreeMap::new(), Vec::new());
         for written in file.gates {
             // Found only for an error: it takes a pass over the file.
             let start = written.span().start;
             let line = || text_file::line_of(toml, start);
-            let written = written.into_inner();
+            let mut written = written.into_inner();
             let name = written.id.clone();
+            for topic in std::mem::take(&mut written.topics) {
+                let filter = TopicFilter::parse(&topic);
+                let filter = filter.map_err(|problem| format!("line {}: gate {name}: topics: {problem}", line()))?;
+                topics.push((filter, name.clone()));
+            }
             let gate = Gate::check(written).map_err(|error| format!("line {}: gate {name}: {error}", line()))?;
             if gates.insert(name.clone(), gate).is_some() {
                 return Err(format!("line {}: gate {name}: is there twice", line()));
             }
         }
-        Ok(Self { gates, filters: Filters::check(file.filters)? })
+        Ok(Self { by_name: gates, topics, filters: Filters::check(file.filters)? })
     }
 
     /// The gate of that name.
     pub fn get(&self, id: &str) -> Option<&Gate> {
-        self.gates.get(id)
+        self.by_name.get(id)
+    }
+
+    /// All gates whose cameras' messages come from an MQTT broker, with a topic each.
+    pub(crate) fn with_topics(&self) -> impl Iterator<Item = (&TopicFilter, &Gate)> {
+        self.topics.iter().filter_map(|(filter, name)| Some((filter, self.by_name.get(name)?)))
     }
 
     /// The names of all gates.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.gates.keys().map(String::as_str)
+        self.by_name.keys().map(String::as_str)
     }
 
     /// The rules for what comes from any gate.
@@ -74,7 +87,7 @@ impl Gates {
 
     /// All gates whose cameras speak this format, by name.
     pub fn speaking(&self, format: Format) -> impl Iterator<Item = &Gate> {
-        self.gates.values().filter(move |gate| gate.format == format)
+        self.by_name.values().filter(move |gate| gate.format == format)
     }
 }
 

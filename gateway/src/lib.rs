@@ -5,6 +5,8 @@
 //! | `events` | `POST /api/v1/events`: one event, an array, `CloudEvents` |
 //! | `ndjson`, `batch` | the same route for a stream of lines, of any length in bounded memory |
 //! | `cameras` | `POST /cameras/{format}/{gate_id}`: what cameras send, read by the crate `camera-formats` |
+//! | `grpc` | events over gRPC |
+//! | `mqtt` | messages of an MQTT broker: of cameras, or gate events |
 //! | `publish` | to the bus with confirms, within a deadline |
 //! | `arrival` | bodies within limits of size, time and memory |
 //! | `streams` | the limit of concurrent streams of lines, and which one ends for another |
@@ -25,25 +27,31 @@ mod examine;
 mod filters;
 pub mod findings;
 pub mod gates;
+pub mod grpc;
 mod lines;
 pub mod listen;
 mod metrics;
+pub mod mqtt;
 mod ndjson;
 mod problem;
 mod publish;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod topic_filter;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use bus::Bus;
 use camera_formats::RecentCars;
 use service_kit::ServiceContext;
 use service_kit::metrics::show_limits;
+use tokio::net::TcpListener;
 
 use arrival::Arrivals;
 use gates::Gates;
@@ -54,6 +62,11 @@ use publish::{Door, Publisher};
 pub const DEFAULT_PORT: u16 = 8080;
 /// The port on which it shows its metrics: not the one that cameras reach.
 pub const DEFAULT_METRICS_PORT: u16 = 2115;
+
+/// The name of the task of gRPC.
+pub const GRPC_TASK: &str = "grpc";
+/// The name of the task that takes the messages of an MQTT broker, and of the broker as a dependency.
+pub const MQTT_TASK: &str = "mqtt";
 
 /// What the routes share.
 #[derive(Debug)]
@@ -67,7 +80,44 @@ struct Gateway {
     context: ServiceContext,
 }
 
-/// All routes of a gateway, `/livez` and `/readyz` left out.
+/// Longer than any stream of lines. A server whose bodies may take this long is safe: each route has a deadline of its own.
+pub const BODY_MAX: Duration = Duration::from_hours(24);
+
+/// The doors of a gateway besides HTTP.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// An MQTT broker.
+    pub broker: Option<mqtt::Config>,
+    /// The port of gRPC.
+    pub grpc: Option<TcpListener>,
+}
+
+/// Opens the doors, and makes the [`routes`], which may be merged with others.
+///
+/// # Errors
+/// A metric can't be registered: a defect of the program.
+pub fn start(
+    gates: Gates,
+    doors: Doors,
+    bus: Arc<dyn Bus>,
+    context: &ServiceContext,
+) -> Result<Router, service_kit::metrics::Error> {
+    let gateway = Gateway::new(gates, bus, context)?;
+    if let Some(broker) = doors.broker {
+        let dependency = context.health.dependency(MQTT_TASK);
+        let bridge = mqtt::run(Arc::clone(&gateway), broker, dependency);
+        context.lifecycle.spawn(MQTT_TASK, async move {
+            bridge.await;
+            Ok(())
+        });
+    }
+    if let Some(listener) = doors.grpc {
+        grpc::serve(Arc::clone(&gateway), listener);
+    }
+    Ok(routes_of(gateway))
+}
+
+/// All routes of a gateway. `/livez` and `/readyz` are left to the caller, and so is what is no route: [`not_found`].
 ///
 /// # Errors
 /// A metric can't be registered: a defect of the program.
@@ -76,16 +126,29 @@ pub fn routes(
     bus: Arc<dyn Bus>,
     context: &ServiceContext,
 ) -> Result<Router, service_kit::metrics::Error> {
-    let metrics = Metrics::new(&context.registry, &Door::NAMES)?;
-    show_limits(&context.registry, &limits())?;
-    let gateway = Arc::new(Gateway {
-        publisher: Publisher::new(bus, context, metrics.clone()),
-        arrivals: Arrivals::new(metrics.clone()),
-        gates,
-        cars: Mutex::default(),
-        metrics,
-        context: context.clone(),
-    });
+    Gateway::new(gates, bus, context).map(routes_of)
+}
+
+impl Gateway {
+    fn new(
+        gates: Gates,
+        bus: Arc<dyn Bus>,
+        context: &ServiceContext,
+    ) -> Result<Arc<Self>, service_kit::metrics::Error> {
+        let metrics = Metrics::new(&context.registry, &Door::NAMES)?;
+        show_limits(&context.registry, &limits())?;
+        Ok(Arc::new(Self {
+            publisher: Publisher::new(bus, context, metrics.clone()),
+            arrivals: Arrivals::new(metrics.clone()),
+            gates,
+            cars: Mutex::default(),
+            metrics,
+            context: context.clone(),
+        }))
+    }
+}
+
+fn routes_of(gateway: Arc<Gateway>) -> Router {
     let cameras = Router::new()
         .route("/cameras/{format}/{gate_id}", post(cameras::of_gate).put(cameras::of_gate))
         .route("/cameras/{format}/{gate_id}/{*rest}", post(cameras::of_gate).put(cameras::of_gate))
@@ -94,7 +157,12 @@ pub fn routes(
         .route("/DeviceInfo", post(cameras::of_device));
     let routes = Router::new().route("/api/v1/events", post(events::take)).merge(cameras);
     // Each route reads its body within limits of its own.
-    Ok(routes.fallback(problem::not_found).layer(DefaultBodyLimit::disable()).with_state(gateway))
+    routes.layer(DefaultBodyLimit::disable()).with_state(gateway)
+}
+
+/// The answer to a path that is no route.
+pub async fn not_found() -> Response {
+    problem::not_found().into_response()
 }
 
 /// The limits by name; the unit ends each name.
@@ -110,6 +178,12 @@ fn limits() -> Vec<(&'static str, u64)> {
         ("gateway_camera_body_bytes", number(camera_formats::MAX_BODY_BYTES)),
         ("gateway_events_body_bytes", number(parking::wire::MAX_BODY_BYTES)),
         ("gateway_line_bytes", number(lines::LINE_BYTES_MAX)),
+        ("gateway_grpc_connections", number(grpc::CONNECTIONS_MAX)),
+        ("gateway_grpc_connection_calls", grpc::CALLS_MAX.into()),
+        ("gateway_grpc_call_bytes", grpc::CALL_WINDOW_BYTES.into()),
+        ("gateway_grpc_message_bytes", number(grpc::MESSAGE_BYTES_MAX)),
+        ("gateway_mqtt_messages", mqtt::UNDER_WAY_MAX.into()),
+        ("gateway_mqtt_message_bytes", mqtt::MESSAGE_BYTES_MAX.into()),
         ("gateway_publish_seconds", publish::DEADLINE.as_secs()),
         ("gateway_stream_publish_seconds", ndjson::PUBLISH_DEADLINE.as_secs()),
         ("gateway_stream_idle_seconds", ndjson::IDLE_MAX.as_secs()),

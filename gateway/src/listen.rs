@@ -1,4 +1,4 @@
-//! The routes of a gateway that publishes nothing and tells of every request: for `dwell gate listen`.
+//! The routes of a gateway that publishes nothing and records every request: for `dwell gate listen`.
 //!
 //! Senders get the answers that a gateway would give them. How requests are shown is left to the caller.
 
@@ -27,9 +27,9 @@ pub const BEGIN_BYTES_MAX: usize = 4 * 1024;
 /// The most bytes of an answer: that of a stream with its first refusals.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// A request, and what became of it.
+/// A request, how it was read, and its answer.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct ReceivedRequest {
     /// When its head had arrived.
     pub at: Timestamp,
     /// Its method and its path with the query.
@@ -48,22 +48,22 @@ pub struct Heard {
     pub answer: String,
 }
 
-/// What a camera's message was read as, beside its answer.
+/// The outcome of reading a camera's message: an extension of the response.
 #[derive(Debug, Clone)]
-pub(crate) struct WasRead(pub(crate) Arc<Result<Outcome, Refusal>>);
+pub(crate) struct ReadOutcome(pub(crate) Arc<Result<Outcome, Refusal>>);
 
-/// The routes. Each request is sent to `heard` when it is answered.
+/// The routes. Each request is sent to `received` when it is answered.
 ///
 /// # Errors
 /// A metric can't be registered: a defect of the program.
 pub fn listening_routes(
     gates: Gates,
     context: &ServiceContext,
-    heard: mpsc::Sender<Heard>,
+    received: mpsc::Sender<ReceivedRequest>,
 ) -> Result<Router, service_kit::metrics::Error> {
-    let routes = crate::routes(gates.clone(), Arc::new(Nowhere), context)?;
-    let listener = Listener { gates, context: context.clone(), heard };
-    Ok(routes.layer(middleware::from_fn_with_state(Arc::new(listener), tell)))
+    let routes = crate::routes(gates.clone(), Arc::new(Nowhere), context)?.fallback(crate::not_found);
+    let recorder = Recorder { gates, context: context.clone(), received };
+    Ok(routes.layer(middleware::from_fn_with_state(Arc::new(recorder), record)))
 }
 
 /// A bus that confirms everything and keeps nothing.
@@ -86,10 +86,10 @@ impl Bus for Nowhere {
 }
 
 #[derive(Debug)]
-struct Listener {
+struct Recorder {
     gates: Gates,
     context: ServiceContext,
-    heard: mpsc::Sender<Heard>,
+    received: mpsc::Sender<ReceivedRequest>,
 }
 
 /// The beginning of a body, and how long it was.
@@ -99,8 +99,8 @@ struct Begin {
     length: u64,
 }
 
-async fn tell(State(listener): State<Arc<Listener>>, request: Request, next: Next) -> Response {
-    let at = listener.context.clock.now();
+async fn record(State(recorder): State<Arc<Recorder>>, request: Request, next: Next) -> Response {
+    let at = recorder.context.clock.now();
     let (head, body) = request.into_parts();
     let line = format!("{} {}", head.method, head.uri);
     let content_type = head.headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into());
@@ -119,10 +119,10 @@ async fn tell(State(listener): State<Arc<Listener>>, request: Request, next: Nex
     let Ok(answer) = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await else {
         return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer is too long to be shown").into_response();
     };
-    let found = head.extensions.get().map(|WasRead(read)| findings(read, &listener.gates));
+    let found = head.extensions.get().map(|ReadOutcome(read)| findings(read, &recorder.gates));
     let Begin { bytes: begin, length: bytes } =
         std::mem::take(&mut *begin.lock().unwrap_or_else(PoisonError::into_inner));
-    let told = Heard {
+    let received = ReceivedRequest {
         at,
         request: line,
         content_type,
@@ -132,8 +132,8 @@ async fn tell(State(listener): State<Arc<Listener>>, request: Request, next: Nex
         status: head.status.as_u16(),
         answer: String::from_utf8_lossy(&answer).into_owned(),
     };
-    if listener.heard.send(told).await.is_err() {
-        tracing::debug!("nobody is shown what arrives");
+    if recorder.received.send(received).await.is_err() {
+        tracing::debug!("requests are no longer shown");
     }
     Response::from_parts(head, Body::from(answer))
 }

@@ -77,7 +77,7 @@ impl IntoResponse for Problem {
 }
 
 /// The answer to a path that is no route.
-pub(crate) async fn not_found() -> Problem {
+pub(crate) fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "no such route; events go to POST /api/v1/events, messages of cameras to POST /cameras/{format}/{gate_id}",

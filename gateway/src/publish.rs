@@ -47,9 +47,13 @@ impl Door {
     pub(crate) const HTTP: Self = Self { name: "http", format: None };
     pub(crate) const CLOUD_EVENTS: Self = Self { name: "cloud_events", format: None };
     pub(crate) const NDJSON: Self = Self { name: "ndjson", format: None };
+    /// With the format of a camera, if the message is one's.
+    pub(crate) const MQTT: Self = Self { name: "mqtt", format: None };
+    pub(crate) const GRPC: Self = Self { name: "grpc", format: None };
     const CAMERA: &str = "camera";
     /// The names of all doors.
-    pub(crate) const NAMES: [&str; 4] = [Self::HTTP.name, Self::CLOUD_EVENTS.name, Self::NDJSON.name, Self::CAMERA];
+    pub(crate) const NAMES: [&str; 6] =
+        [Self::HTTP.name, Self::CLOUD_EVENTS.name, Self::NDJSON.name, Self::GRPC.name, Self::MQTT.name, Self::CAMERA];
 
     pub(crate) fn camera(format: camera_formats::Format) -> Self {
         Self { name: Self::CAMERA, format: Some(format.as_str()) }
@@ -69,7 +73,7 @@ impl Door {
 }
 
 /// Messages for the two queues.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Outgoing {
     entries: Vec<Message>,
     exits: Vec<Message>,
@@ -89,6 +93,13 @@ impl Outgoing {
             Direction::Entry => self.entries.push(message),
             Direction::Exit => self.exits.push(message),
         }
+    }
+
+    /// Adds all of another one.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.exits.extend(other.exits);
+        self.events += other.events;
     }
 
     pub(crate) fn events(&self) -> u64 {

@@ -27,6 +27,7 @@ impl Banner {
             ("Page", format!("{base}/")),
             ("API", format!("{base}/api/docs/")),
             ("GraphQL", format!("{base}/graphql")),
+            ("Events in", format!("POST {base}/api/v1/events")),
             ("Metrics", format!("{base}/metrics")),
             ("Health", format!("{base}/readyz?verbose")),
             ("Queues", server(&settings::AMQP_URL, format!("embedded, kept in {folder}"))),
@@ -77,6 +78,7 @@ mod tests {
         let expected = [
             "  Page           http://127.0.0.1:5000/",
             "  API            http://127.0.0.1:5000/api/docs/",
+            "  Events in      POST http://127.0.0.1:5000/api/v1/events",
             "  Queues         amqp://dwell:***@broker/%2f",
             "  Working state  in memory, a cache of the ledger",
             "  Ledger         SQLite, kept in ./dwell-data",

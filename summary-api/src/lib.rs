@@ -13,4 +13,4 @@ mod run;
 mod tests;
 
 pub use config::Config;
-pub use run::{Error, TASK, run, start};
+pub use run::{Error, FurtherRoutes, TASK, run, start};

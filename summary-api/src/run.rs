@@ -6,10 +6,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use ledger::Ledger;
 use parking::Rules;
 use service_kit::data_folder::{self, DataFolder};
-use service_kit::http::{self, BindError, Server};
+use service_kit::http::{self, BindError, Limits, Server};
 use service_kit::{Backoff, Dependency, ServiceContext, Unavailable, announce};
 use sessions::Service;
 use settings::Settings;
@@ -63,7 +64,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     }
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(address, "the summary API listens on http://{address}");
-    let service = start(&config, listener, &context).await?;
+    let service = start(&config, listener, FurtherRoutes::default(), &context).await?;
     if service.is_some() {
         announce::when_ready(NAME, &context);
     }
@@ -78,17 +79,32 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     Ok(())
 }
 
+/// Routes on the same port that are not the summary API's: they need no ledger, and their answers are left as they are.
+#[derive(Debug, Default)]
+pub struct FurtherRoutes {
+    /// Without a fallback.
+    pub routes: Router,
+    /// The limits of the port.
+    pub limits: Limits,
+}
+
 /// Serves on `listener` until the shutdown, and opens the ledger; `None` if the shutdown came before the ledger was open.
 ///
 /// # Errors
 /// The ledger can't be used, and a retry would not help.
-pub async fn start(config: &Config, listener: TcpListener, context: &ServiceContext) -> Result<Option<Service>, Error> {
+pub async fn start(
+    config: &Config,
+    listener: TcpListener,
+    further: FurtherRoutes,
+    context: &ServiceContext,
+) -> Result<Option<Service>, Error> {
     // Registered before the port is served: the process is not ready until the ledger is open and its routes exist.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
     let guard = config.access().guard(config.public_hosts.clone(), app::is_page);
-    let server = Server::new(guard).shown_in(&context.registry)?;
-    let serving = server.serve(listener, app::waiting(Arc::clone(&ready), context), context.lifecycle.clone());
+    let server = Server::new(guard).within(further.limits).shown_in(&context.registry)?;
+    let routes = app::waiting(Arc::clone(&ready), context).merge(further.routes);
+    let serving = server.serve(listener, routes, context.lifecycle.clone());
     context.lifecycle.spawn(TASK, async move {
         serving.await;
         Ok(())

@@ -21,7 +21,8 @@ const RULES: [&str; 4] =
 /// Where the container engine listens, for the one service that reads the logs of the others.
 const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
-const FIXED: [&str; 3] = [settings::LISTEN.name, settings::METRICS_LISTEN.name, settings::DATA_DIR.name];
+const FIXED: [&str; 4] =
+    [settings::LISTEN.name, settings::METRICS_LISTEN.name, settings::GRPC_LISTEN.name, settings::DATA_DIR.name];
 /// What the compose file does not pass: it sets nearly every variable, and a variable wins over the file of settings.
 const NOT_PASSED: [&str; 1] = [settings::CONFIG.name];
 
@@ -43,7 +44,7 @@ fn services_containers_and_ports_are_those_of_the_contract() {
         row("entry-service", Some("entry_service"), "127.0.0.1:2113:2113"),
         row("exit-service", Some("exit_service"), "127.0.0.1:2114:2114"),
         row("extra-correlator", None, ""),
-        row("gateway", Some("gateway"), "127.0.0.1:8080:8080 127.0.0.1:2115:2115"),
+        row("gateway", Some("gateway"), "127.0.0.1:8080:8080 127.0.0.1:50051:50051 127.0.0.1:2115:2115"),
         row("grafana", None, "127.0.0.1:3000:3000"),
         row("loki", None, "127.0.0.1:3100:3100"),
         row("postgres", None, ""),

@@ -90,7 +90,9 @@ impl Service {
 
     /// All ports that one of ours listens on.
     fn listening_ports(&self) -> impl Iterator<Item = &str> {
-        [&settings::LISTEN, &settings::METRICS_LISTEN].into_iter().filter_map(|setting| self.listens(setting))
+        [&settings::LISTEN, &settings::METRICS_LISTEN, &settings::GRPC_LISTEN]
+            .into_iter()
+            .filter_map(|setting| self.listens(setting))
     }
 
     fn listens(&self, setting: &settings::Setting) -> Option<&str> {

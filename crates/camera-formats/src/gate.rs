@@ -136,6 +136,9 @@ pub struct WrittenGate {
     pub ignore: Vec<String>,
     /// For the format `mapping`.
     pub mapping: Option<Mapping>,
+    /// MQTT topics on which its camera's messages are sent. The gateway reads them.
+    #[serde(default)]
+    pub topics: Vec<String>,
 }
 
 /// A gate and its camera.

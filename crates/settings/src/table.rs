@@ -82,10 +82,18 @@ settings! {
     LISTEN: "host:port, for instance 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000";
     /// Address on which the gateway shows its metrics and its health
     METRICS_LISTEN = "127.0.0.1:2115": "host:port, for instance 127.0.0.1:2115, 0.0.0.0:2115 or [::1]:2115";
+    /// Address on which the gateway takes events over gRPC; `dwell` does so only if it is set
+    GRPC_LISTEN: "host:port, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051";
     /// Host names that this service is reached by, besides localhost and IP addresses
     PUBLIC_HOSTS: "host names without scheme and port, separated by commas, for instance parking.example,api";
     /// RabbitMQ, which carries the gate events
     AMQP_URL: "an AMQP URL such as amqp://user:password@host:5672/%2f";
+    /// MQTT broker whose messages the gateway takes; without it, none
+    MQTT_URL: "an MQTT URL such as mqtt://user:password@host:1883, or mqtts:// for TLS";
+    /// Name of the gateway at the MQTT broker; each gateway needs its own
+    MQTT_CLIENT_ID = "dwell-gateway": "a name of 1 to 128 bytes";
+    /// MQTT topics on which gate events are sent in their own form; those of cameras are in the lots file
+    MQTT_TOPICS: "topic filters, separated by commas, for instance site/+/events";
     /// Queue of entry events
     QUEUE_ENTRY = "parking.entry": QUEUE_NAME;
     /// Queue of exit events

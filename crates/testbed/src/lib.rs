@@ -1,4 +1,4 @@
-//! Real servers on private loopback ports for tests: `RabbitMQ`, Redis, `PostgreSQL` and Prometheus; proxy and faults.
+//! Real servers on private loopback ports for tests: `RabbitMQ`, Redis, `PostgreSQL`, Mosquitto and Prometheus; proxy and faults.
 //!
 //! Every server runs in its own temporary folder, on ports that no other test uses, and ends when its value is
 //! dropped, or with the test process. A server takes from 50 ms (Redis) to 14 s (`RabbitMQ`) to start, so the slow
@@ -12,6 +12,7 @@
 
 mod folder;
 mod installed;
+mod mosquitto;
 mod ports;
 mod postgres;
 mod process;
@@ -20,8 +21,10 @@ mod prometheus;
 mod proxy;
 mod rabbitmq;
 mod redis;
+mod tls;
 mod waiting;
 
+pub use mosquitto::{Mosquitto, mqtt_publish};
 pub use ports::free_port;
 pub use postgres::{Postgres, SharedPostgres};
 pub use program::{Program, ProgramBuilder, binary};

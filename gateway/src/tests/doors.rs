@@ -167,3 +167,14 @@ async fn a_dahua_camera_at_the_fixed_paths_finds_its_gate_and_is_told_true() {
         assert_eq!((status, &answer["result"]), (StatusCode::OK, &json!("true")));
     }
 }
+
+#[tokio::test]
+async fn a_content_encoding_of_identity_is_taken_in_any_case_and_others_are_not() {
+    let site = Site::new();
+    for (encoding, expected) in [("Identity", 202), ("identity", 202), ("gzip", 415)] {
+        let request = Request::post(EVENTS).header(header::CONTENT_ENCODING, encoding);
+        let request = request.body(Body::from(event(1).to_string())).unwrap();
+        let answer = site.routes.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{encoding}");
+    }
+}

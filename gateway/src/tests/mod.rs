@@ -89,7 +89,7 @@ impl Site {
 }
 
 fn routes_on(bus: Arc<dyn Bus>, context: &ServiceContext) -> Router {
-    routes(Gates::parse(GATES).unwrap(), bus, context).unwrap()
+    routes(Gates::parse(GATES).unwrap(), bus, context).unwrap().fallback(not_found)
 }
 
 async fn post(routes: &Router, path: &str, content_type: &str, body: impl Into<Body>) -> Response {

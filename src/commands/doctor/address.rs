@@ -9,6 +9,8 @@ pub(super) fn host_and_port(url: &str) -> String {
     let port = url.port_or_known_default().or_else(|| match url.scheme() {
         "amqp" => Some(5672),
         "redis" => Some(6379),
+        "mqtt" => Some(1883),
+        "mqtts" => Some(8883),
         "postgres" | "postgresql" => Some(5432),
         _ => None,
     });

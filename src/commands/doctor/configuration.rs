@@ -6,6 +6,8 @@ use std::ffi::OsString;
 
 use bus::BusConfig;
 use clap::ArgMatches;
+use gateway::gates::Gates;
+use gateway::{grpc, mqtt};
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::logs;
 use settings::{ALL, CONFIG, Error, Setting, Settings};
@@ -75,7 +77,7 @@ fn value(settings: &Settings, setting: &Setting) -> String {
 
 /// The first value that one of the services refuses.
 fn first_wrong(settings: &Settings) -> Option<Error> {
-    let checks: [Check; 8] = [
+    let checks: [Check; 10] = [
         logs::check,
         |settings| settings.duration(&settings::DRAIN).map(drop),
         |settings| settings.url(&settings::OTLP_ENDPOINT, &["http"]).map(drop),
@@ -85,8 +87,15 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
         recorder,
         // Both gate services read the same settings.
         |settings| Plan::from_settings(settings).map(drop),
+        |settings| mqtt(settings).map(drop),
+        |settings| grpc::address(settings).map(drop),
     ];
     checks.iter().find_map(|check| check(settings).err())
+}
+
+/// The gates and filters of the lots file, and the MQTT broker that some of them are reached by.
+pub(super) fn mqtt(settings: &Settings) -> Result<Option<mqtt::Config>, Error> {
+    mqtt::Config::from_settings(settings, &Gates::from_settings(settings)?)
 }
 
 /// The settings by which a correlator reaches a summary API elsewhere.
@@ -247,6 +256,21 @@ mod tests {
 
         let [Finding { cause: Some(cause), fix: Some(fix), .. }] = found.as_slice() else { panic!("{found:?}") };
         assert!(cause.contains("unknown field `capasity`") && fix.contains("shows how one looks"), "{cause} {fix}");
+    }
+
+    #[test]
+    fn a_gate_that_no_gateway_takes_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lots.toml");
+        std::fs::write(&file, "[[gates]]\nid = \"in-1\"\nlot = \"P3\"\ndirection = \"entry\"\nformat = \"axes\"\n")
+            .unwrap();
+
+        let found = looked(&[("DWELL_LOTS", file.to_str().unwrap())]);
+
+        let [Finding { verdict: Verdict::Wrong, cause: Some(cause), .. }] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert!(cause.contains("line 1: gate in-1: format \"axes\" is not known"), "{cause}");
     }
 
     #[test]

@@ -10,12 +10,15 @@ use ::summary_api::Config;
 use bus::BusConfig;
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use settings::{
-    AMQP_URL, ANSWER_CACHE, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, LISTEN, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL,
-    SUMMARY_API_URL, Setting, Settings, redact,
+    AMQP_URL, ANSWER_CACHE, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, LISTEN, LOTS, MQTT_CLIENT_ID, MQTT_TOPICS,
+    MQTT_URL, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Setting, Settings, redact,
 };
 
 use super::finding::Finding;
-use super::{address, ledger, machine, own_clock, rabbitmq, redis, summary_api as api_check};
+use super::{address, configuration, ledger, machine, mqtt, own_clock, rabbitmq, redis, summary_api as api_check};
+
+/// The settings by which an MQTT broker is reached; topics are in the file of lots too.
+const OF_MQTT: &[&Setting] = &[&MQTT_URL, &MQTT_CLIENT_ID, &MQTT_TOPICS, &LOTS];
 
 /// The checks to run.
 type Checks<'a> = Vec<BoxFuture<'a, Vec<Finding>>>;
@@ -57,10 +60,11 @@ impl<'a> Usable<'a> {
 
     /// A warning for each check that can't run.
     fn skipped(&self) -> Vec<Finding> {
-        let checks: [(&str, &[&Setting]); 8] = [
+        let checks: [(&str, &[&Setting]); 9] = [
             ("port", &[&LISTEN]),
             ("data folder", &[&DATA_DIR]),
             (rabbitmq::SUBJECT, OF_QUEUES),
+            (mqtt::SUBJECT, OF_MQTT),
             (redis::SUBJECT, &[&REDIS_URL]),
             (redis::SUBJECT, &[&ANSWER_CACHE]),
             (ledger::SUBJECT, &[&DATABASE_URL, &DATA_DIR]),
@@ -70,9 +74,10 @@ impl<'a> Usable<'a> {
         let skipped = |(subject, needed): (&str, &[&Setting])| {
             let names: Vec<&str> =
                 needed.iter().filter(|setting| self.wrong.contains(setting)).map(|setting| setting.name).collect();
-            // Without a broker or another summary API there is nothing to skip.
+            // Without brokers or another summary API there is nothing to skip.
             let is_named = match subject {
                 rabbitmq::SUBJECT => !self.has(&[&AMQP_URL]) || self.settings.text(&AMQP_URL).is_some(),
+                mqtt::SUBJECT => !self.has(&[&MQTT_URL]) || self.settings.text(&MQTT_URL).is_some(),
                 api_check::SUBJECT => !self.has(&[&SUMMARY_API_URL]) || self.settings.text(&SUMMARY_API_URL).is_some(),
                 _ => true,
             };
@@ -106,13 +111,17 @@ impl<'a> Usable<'a> {
         checks
     }
 
-    /// The checks of RabbitMQ, Redis and the collector of traces.
+    /// The checks of RabbitMQ, an MQTT broker, Redis and the collector of traces.
     fn servers(&self, api: &Config, bus: BusConfig) -> Checks<'a> {
         let (timeout, settings) = (self.timeout, self.settings);
         let mut checks: Checks<'a> = Vec::new();
         if let Some(url) = bus.url.clone().filter(|_| self.has(OF_QUEUES)) {
             let place = (rabbitmq::SUBJECT, url.to_string(), &AMQP_URL);
             checks.push(within(timeout, place, async move { rabbitmq::check(&url, &bus).await }.boxed()));
+        }
+        if let Some(broker) = configuration::mqtt(settings).ok().flatten().filter(|_| self.has(OF_MQTT)) {
+            let place = (mqtt::SUBJECT, broker.url().to_string(), &MQTT_URL);
+            checks.push(within(timeout, place, async move { vec![mqtt::check(&broker).await] }.boxed()));
         }
         let of_timelines = settings.url(&REDIS_URL, &["redis"]).ok().flatten().map(|url| (url, &REDIS_URL));
         let of_answers = api.answer_redis().map(|url| (url.clone(), &ANSWER_CACHE));

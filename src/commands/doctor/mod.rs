@@ -15,6 +15,7 @@ mod examine;
 pub mod finding;
 mod ledger;
 mod machine;
+mod mqtt;
 mod own_clock;
 mod print;
 mod rabbitmq;
@@ -59,9 +60,9 @@ Examples:
 
 const DOCTOR_AFTER: &str = "\
 Looks at the settings, the port, the data folder and its disk, and at each server that the settings name: RabbitMQ and its
-queues, Redis, the ledger, a summary API of another process, a collector of traces; and at their clocks, also whether a
-running service suspects its own. Nothing is changed: no queue and no table is made (Redis gets one key for a second). When a
-setting is wrong, the checks that need it are skipped. All settings and their flags: dwell --help.
+queues, an MQTT broker, Redis, the ledger, a summary API of another process, a collector of traces; and at their clocks, also
+whether a running service suspects its own. Nothing is changed: no queue and no table is made (Redis gets one key for a
+second). When a setting is wrong, the checks that need it are skipped. All settings and their flags: dwell --help.
 
 Exit codes: 0 all is well, warnings allowed; 1 something failed; 2 unknown flag; 78 a setting is wrong.";
 

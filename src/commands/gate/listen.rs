@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgMatches, Command};
 use gateway::gates::Gates;
-use gateway::listen::{Heard, listening_routes};
+use gateway::listen::{ReceivedRequest, listening_routes};
 use service_kit::ServiceContext;
-use service_kit::http::{Guard, Server, bind, health_routes};
+use service_kit::http::{Guard, Server, bind_by, health_routes};
 use settings::{Listen, PUBLIC_HOSTS, Settings};
 use tokio::sync::mpsc;
 
@@ -62,8 +62,8 @@ pub(super) async fn run(
         problem: problem.to_owned(),
     })?;
     let guard = Guard::new(settings.hosts(&PUBLIC_HOSTS)?);
-    let listener = bind(&address).await?;
-    let (sender, mut heard) = mpsc::channel(WAITING_MAX);
+    let listener = bind_by("--address", &address).await?;
+    let (sender, mut requests) = mpsc::channel(WAITING_MAX);
     let routes = listening_routes(gates, context, sender)?.merge(health_routes(context.health.clone()));
     let serving = Server::new(guard).serve(listener, routes, context.lifecycle.clone());
     let serving = tokio::spawn(serving);
@@ -71,12 +71,12 @@ pub(super) async fn run(
     let mut number = 0_u64;
     loop {
         let next = tokio::select! {
-            next = heard.recv() => next,
+            next = requests.recv() => next,
             () = context.lifecycle.stopping() => None,
         };
-        let Some(heard) = next else { break };
+        let Some(received) = next else { break };
         number += 1;
-        if !output::print(&shown(number, &heard)).map_err(Error::Output)? {
+        if !output::print(&shown(number, &received)).map_err(Error::Output)? {
             break;
         }
     }
@@ -85,8 +85,8 @@ pub(super) async fn run(
 }
 
 /// A request as it is shown.
-fn shown(number: u64, heard: &Heard) -> String {
-    let Heard { at, request, content_type, begin, bytes, findings, status, answer } = heard;
+fn shown(number: u64, received: &ReceivedRequest) -> String {
+    let ReceivedRequest { at, request, content_type, begin, bytes, findings, status, answer } = received;
     let content_type = content_type.as_deref().unwrap_or("no Content-Type");
     let mut text = format!("#{number} {at} {request}\n  {content_type}, {bytes} bytes\n");
     for line in beginning(begin, *bytes).lines() {
@@ -117,10 +117,22 @@ fn beginning(begin: &[u8], bytes: u64) -> String {
 mod tests {
     use super::*;
     use parking::Timestamp;
+    use service_kit::http::BindError;
+
+    #[tokio::test]
+    async fn a_taken_port_is_reported_with_the_flag_that_chooses_another_one() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let matches = command().get_matches_from(["listen", "--address", &address]);
+        let settings = Settings::from_variables([]).unwrap();
+        let ran = run(&matches, Gates::default(), &settings, &ServiceContext::for_testing()).await;
+        let Err(Error::Bind(error @ BindError { .. })) = ran else { panic!("{ran:?}") };
+        assert!(error.to_string().contains("choose another port with --address"), "{error}");
+    }
 
     #[test]
     fn a_request_is_shown_without_the_bytes_of_its_pictures() {
-        let heard = Heard {
+        let received = ReceivedRequest {
             at: Timestamp::parse_rfc3339("2026-11-18T11:06:42Z").unwrap(),
             request: "POST /cameras/axis/in-1".to_owned(),
             content_type: None,
@@ -130,7 +142,7 @@ mod tests {
             status: 200,
             answer: "{}".to_owned(),
         };
-        let text = shown(7, &heard);
+        let text = shown(7, &received);
         assert!(
             text.starts_with("#7 2026-11-18T11:06:42.000Z POST /cameras/axis/in-1\n  no Content-Type, 90000 bytes\n")
         );

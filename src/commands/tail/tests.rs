@@ -14,7 +14,7 @@ async fn start(context: &ServiceContext, folder: &Path, port: u16) -> String {
     let config = summary_api::Config::read(&settings).unwrap();
     let listener = service_kit::http::bind(&Listen::loopback(port)).await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    summary_api::start(&config, listener, context).await.unwrap().unwrap();
+    summary_api::start(&config, listener, summary_api::FurtherRoutes::default(), context).await.unwrap().unwrap();
     address
 }
 

@@ -23,7 +23,7 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use settings::{LISTEN, Listen, PublicHosts, Setting};
+use settings::{Listen, PublicHosts};
 use std::future::ready;
 use tokio::net::TcpListener;
 
@@ -54,31 +54,31 @@ pub struct BindError {
 
 /// Opens the port of `DWELL_LISTEN`. The error says what to do.
 pub async fn bind(address: &Listen) -> Result<TcpListener, BindError> {
-    bind_by(&LISTEN, address).await
+    bind_by("DWELL_LISTEN (--listen)", address).await
 }
 
-/// Opens the port that is given by another setting than `DWELL_LISTEN`. The error names that setting.
-pub async fn bind_by(setting: &Setting, address: &Listen) -> Result<TcpListener, BindError> {
+/// Opens a port that is given in another way than by `DWELL_LISTEN`. The error says to choose another one with `given_by`.
+pub async fn bind_by(given_by: &str, address: &Listen) -> Result<TcpListener, BindError> {
     let opened = TcpListener::bind((address.host.as_str(), address.port)).await;
-    opened.map_err(|source| BindError { address: address.clone(), remedy: remedy(&source, address, setting), source })
+    opened.map_err(|source| BindError { address: address.clone(), remedy: remedy(&source, address, given_by), source })
 }
 
-fn remedy(error: &std::io::Error, address: &Listen, setting: &Setting) -> String {
-    let (port, setting) = (address.port, format!("{} (--{})", setting.name, setting.flag()));
+fn remedy(error: &std::io::Error, address: &Listen, given_by: &str) -> String {
+    let port = address.port;
     // Only kinds with a remedy; the list of kinds is open-ended, so the rest can't be named.
     #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is non-exhaustive and has dozens of kinds")]
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "port {port} is taken by another program, perhaps by another one of this kind; stop that one, or choose \
-             another port with {setting}"
+             another port with {given_by}"
         ),
         ErrorKind::PermissionDenied => {
-            format!("port {port} needs privileges that this process lacks; choose a port above 1023 with {setting}")
+            format!("port {port} needs privileges that this process lacks; choose a port above 1023 with {given_by}")
         }
         ErrorKind::AddrNotAvailable => {
-            format!("this machine has no such address; choose 127.0.0.1 or 0.0.0.0 with {setting}")
+            format!("this machine has no such address; choose 127.0.0.1 or 0.0.0.0 with {given_by}")
         }
-        _ => format!("the host is unknown, or the system refused; see {setting}"),
+        _ => format!("the host is unknown, or the system refused; see {given_by}"),
     }
 }
 

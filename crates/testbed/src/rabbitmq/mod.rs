@@ -46,11 +46,22 @@ struct Ports {
     distribution: Lease,
     management: Lease,
     port_mapper: Lease,
+    /// Of its MQTT plugin, if it is enabled.
+    mqtt: Option<Lease>,
 }
 
 impl RabbitMq {
     /// Starts a node and waits until it serves AMQP and its management API.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_as(false).await
+    }
+
+    /// Like `start`, and also serves MQTT by the plugin that comes with it.
+    pub async fn start_with_mqtt() -> anyhow::Result<Self> {
+        Self::start_as(true).await
+    }
+
+    async fn start_as(has_mqtt: bool) -> anyhow::Result<Self> {
         installed::program_at(SERVER, PACKAGE)?;
         let folder = Folder::create("rabbitmq")?;
         let ports = Ports {
@@ -58,6 +69,7 @@ impl RabbitMq {
             distribution: Lease::take()?,
             management: Lease::take()?,
             port_mapper: Lease::take()?,
+            mqtt: has_mqtt.then(Lease::take).transpose()?,
         };
         write_configuration(&folder, &ports)?;
         let mut node = Self { server: None, port_mapper: None, folder, ports };
@@ -75,6 +87,11 @@ impl RabbitMq {
     /// `amqp://guest:guest@127.0.0.1:PORT`, which means the virtual host `/`.
     pub fn amqp_url(&self) -> String {
         format!("amqp://guest:guest@{}", self.address())
+    }
+
+    /// `mqtt://guest:guest@127.0.0.1:PORT`, of a node that was started with MQTT.
+    pub fn mqtt_url(&self) -> Option<String> {
+        self.ports.mqtt.as_ref().map(|lease| format!("mqtt://guest:guest@127.0.0.1:{}", lease.port()))
     }
 
     /// `127.0.0.1:PORT` of AMQP, for a [`Proxy`](crate::Proxy).
@@ -214,7 +231,7 @@ fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
     // Queue depths of the management API are as old as the statistics interval, in milliseconds: 5000 by default.
-    let configuration = format!(
+    let mut configuration = format!(
         "listeners.tcp.default = 127.0.0.1:{amqp}\n\
          management.tcp.ip = 127.0.0.1\n\
          management.tcp.port = {management}\n\
@@ -225,8 +242,14 @@ fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
         amqp = ports.amqp.port(),
         management = ports.management.port(),
     );
+    let mut plugins = "rabbitmq_management".to_owned();
+    if let Some(mqtt) = &ports.mqtt {
+        configuration.push_str("mqtt.listeners.tcp.default = 127.0.0.1:");
+        configuration.push_str(&mqtt.port().to_string());
+        plugins += ",rabbitmq_mqtt";
+    }
     folder.write("rabbitmq.conf", &configuration)?;
-    folder.write("enabled_plugins", "[rabbitmq_management].\n")?;
+    folder.write("enabled_plugins", &format!("[{plugins}].\n"))?;
     let cookie = folder.write(".erlang.cookie", COOKIE)?;
     std::fs::set_permissions(&cookie, std::fs::Permissions::from_mode(0o400)).context("cannot protect the cookie")
 }

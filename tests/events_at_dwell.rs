@@ -1,0 +1,96 @@
+//! Events and messages of cameras on `dwell`'s own address: what it accepted survives a kill, and its other routes stay as
+//! they are.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use testbed::{Program, free_port};
+
+use crate::support::{first_session, metric, ready};
+
+const GATES: &str = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\n\n\
+    [[gates]]\nid = \"in-1\"\nlot = \"P3\"\ndirection = \"entry\"\nformat = \"mapping\"\n\
+    mapping = { plate = \"/plate\", time = \"/time\", id = \"/ref\" }\n\n\
+    [[gates]]\nid = \"out-1\"\nlot = \"P3\"\ndirection = \"exit\"\nformat = \"dahua-itsapi\"\ncamera = \"DEVICE1\"\n";
+
+fn dwell(folder: &Path, port: u16) -> Program {
+    let lots = folder.join("lots.toml");
+    std::fs::write(&lots, GATES).unwrap();
+    let program = Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_LOTS", lots)
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .current_dir(folder);
+    program.start().unwrap()
+}
+
+/// The status of an answer, its type, and its body.
+async fn post(url: String, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
+    let mut request = reqwest::Client::new().post(url).body(body.to_owned());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.unwrap();
+    let content_type = answer.headers().get("content-type").map(|it| it.to_str().unwrap().to_owned());
+    (answer.status().as_u16(), content_type.unwrap_or_default(), answer.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepted_events_are_matched_although_dwell_is_killed_at_once() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let api = format!("http://127.0.0.1:{port}");
+    let mut killed = dwell(folder.path(), port);
+    ready(port).await;
+    let events = json!([
+        {"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00Z"},
+        {"id": "ea90a8f0-d66b-429e-aa8a-c4ba05805975", "vehicle_plate": "ABC-123", "exit_date_time": "2024-09-24T10:47:12Z"},
+        {"id": "ea90a8f0-d66b-429e-aa8a-c4ba05805976", "vehicle_plate": "ABC-123"},
+    ]);
+
+    let (status, _, body) = post(format!("{api}/api/v1/events"), &[], &events.to_string()).await;
+    killed.kill().unwrap();
+
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &answer["accepted"], &answer["refused"]), (207, &json!(2), &json!(1)), "{body}");
+    let _again = dwell(folder.path(), port);
+    let session = first_session(&format!("{api}/api/v1/sessions?lot_id=main&state=matched")).await;
+    assert_eq!(session["dwell_seconds"], json!(6432), "{session}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cameras_get_the_answers_that_they_wait_for_and_their_reads_are_matched() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let api = format!("http://127.0.0.1:{port}");
+    let _dwell = dwell(folder.path(), port);
+    ready(port).await;
+    let entry = r#"{"plate":"CAM 42","time":"2024-09-24T09:00:00Z","ref":1}"#;
+    let exit = r#"{"Picture":{"Plate":{"IsExist":true,"PlateNumber":"CAM42","Confidence":97},
+        "SnapInfo":{"DeviceID":"DEVICE1","AccurateTime":"2024-09-24 09:30:00.000","Direction":"Obverse"}}}"#;
+
+    let (entered, _, _) = post(format!("{api}/cameras/mapping/in-1"), &[], entry).await;
+    let (left, _, answer) = post(format!("{api}/NotificationInfo/TollgateInfo"), &[], exit).await;
+
+    assert_eq!((entered / 100, left), (2, 200));
+    assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["result"], json!("true"), "{answer}");
+    let session = first_session(&format!("{api}/api/v1/sessions?vehicle_plate=CAM42&state=matched")).await;
+    assert_eq!((&session["dwell_seconds"], &session["lot_id"]), (&json!(1800), &json!("P3")), "{session}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_routes_of_the_summary_api_are_as_they_were() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let api = format!("http://127.0.0.1:{port}");
+    let _dwell = dwell(folder.path(), port);
+    ready(port).await;
+
+    let (unknown, content_type, detail) = post(format!("{api}/api/v1/nothing"), &[], "{}").await;
+    assert_eq!((unknown, content_type.as_str()), (404, "application/problem+json"), "{detail}");
+    assert!(!detail.contains("cameras"), "{detail}");
+    let read = reqwest::get(format!("{api}/api/v1/events")).await.unwrap();
+    assert_eq!((read.status().as_u16(), read.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    let foreign = [("origin", "http://elsewhere.example"), ("sec-fetch-site", "cross-site")];
+    let (refused, _, answer) = post(format!("{api}/api/v1/events"), &foreign, "{}").await;
+    assert_eq!(refused, 403, "{answer}");
+    // A stream of lines may take longer than any other body.
+    let limit = metric(&format!("{api}/metrics"), "dwell_limit{limit=\"http_body_seconds\"}").await;
+    assert_eq!(limit, Some(86_400.0));
+}
