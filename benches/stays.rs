@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Principal;
 use anyhow::{Context as _, ensure};
 use matching::{Flags, Limits, Outcome, RecordedEvent, Snapshot, Unit};
 use parking::{Direction, EventKey, LotId, Lots, Plate, Rules, SystemClock, Timestamp, Vehicle};
@@ -55,7 +56,7 @@ impl Filler {
             let end = (self.next + BATCH_STAYS.min(self.cohort)).min(sessions);
             let units = (self.next..end).map(|stay| self.unit(stay, &rules)).collect::<anyhow::Result<Vec<Unit>>>()?;
             self.next = end;
-            let outcomes = service.record(units, CallOptions::default()).await?;
+            let outcomes = service.scoped(Principal::correlator()).record(units, CallOptions::default()).await?;
             let lost = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Lost(_))).count();
             ensure!(lost == 0, "{lost} stays were not recorded");
         }

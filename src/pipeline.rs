@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Principal;
 use bus::{Bus, BusConfig};
 use gateway::gates::Gates;
 use gateway::{Doors, grpc, mqtt};
@@ -50,7 +51,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     // The simulated past is recorded at once, and would push the banner out of sight.
     context.decisions.expect_many();
     start_gates(&settings, &bus, &context);
-    correlator::start(parts.correlator, bus, Arc::new(service.clone()), &context).await?;
+    correlator::start(parts.correlator, bus, Arc::new(service.scoped(Principal::correlator())), &context).await?;
     announce::when_ready(NAME, &context);
     context.lifecycle.stopping().await;
     drained(&context).await;
@@ -72,6 +73,7 @@ struct Parts {
 impl Parts {
     fn read(settings: &Settings) -> anyhow::Result<Self> {
         let api = summary_api::Config::read(settings)?;
+        api.access()?;
         let bus = BusConfig::from_settings(NAME, settings)?;
         let correlator = correlator::Config::from_settings(settings)?;
         gates::check(Direction::Entry, settings)?;

@@ -129,7 +129,7 @@ async fn a_summary_api_that_refuses_is_another_or_is_away_says_so() {
     let status = async |line: &str| url(answering(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")).await);
     let name = "DWELL_SUMMARY_API_URL";
 
-    fails(name, &status("401 Unauthorized").await, "summary api", "wants a shared secret", "DWELL_INTERNAL_TOKEN");
+    fails(name, &status("401 Unauthorized").await, "summary api", "requires a token", "DWELL_API_TOKEN");
     fails(name, &status("404 Not Found").await, "summary api", "another program", "curl -i");
     fails(name, &status("421 Misdirected Request").await, "summary api", "not reached by", "DWELL_PUBLIC_HOSTS");
     let nobody = format!("http://127.0.0.1:{}", free_port());

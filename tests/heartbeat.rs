@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use access::Principal;
 use async_trait::async_trait;
 use bus::{Bus, Consumer, Counts, Error, Message, Queue};
 use parking::Rules;
@@ -63,7 +64,7 @@ async fn correlator(depths: Depths) -> Pipeline {
 async fn a_correlator_goes_on_reporting_while_the_broker_is_silent_or_away() {
     for depths in [Depths::Silent, Depths::NotKnown] {
         let pipeline = correlator(depths).await;
-        let report = || pipeline.service.correlators().into_iter().next();
+        let report = || pipeline.service.scoped(Principal::local()).correlators().into_iter().next();
         let mut last = None;
         for _ in 0..3 {
             let next = wait_for(PATIENCE, "another report", async || {

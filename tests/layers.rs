@@ -201,8 +201,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/build-identity", &["service-kit"]),
     ("crates/redis-cache", &["service-kit", "settings"]),
     ("crates/recorder", &["matching", "parking", "service-kit", "settings"]),
-    ("crates/sessions", &["ledger", "matching", "parking", "recorder", "service-kit"]),
-    ("crates/api", &["ledger", "matching", "parking", "recorder", "sessions"]),
+    ("crates/sessions", &["access", "ledger", "matching", "parking", "recorder", "service-kit"]),
+    ("crates/api", &["access", "ledger", "matching", "parking", "recorder", "sessions"]),
     ("crates/operator-page", &["api", "ledger", "matching", "parking", "recorder", "service-kit", "sessions"]),
     ("crates/bus", &["service-kit", "settings"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
@@ -216,6 +216,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "crates/web-api",
         &[
+            "access",
             "api",
             "ledger",
             "matching",
@@ -230,7 +231,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "summary-api",
-        &["build-identity", "ledger", "ledger-stores", "parking", "service-kit", "sessions", "settings", "web-api"],
+        &[
+            "access",
+            "build-identity",
+            "ledger",
+            "ledger-stores",
+            "parking",
+            "service-kit",
+            "sessions",
+            "settings",
+            "web-api",
+        ],
     ),
 ];
 

@@ -40,5 +40,6 @@ mod simulates_and_scores;
 mod support;
 mod support_bundles;
 mod tail;
+mod tokens;
 mod traces;
 mod verifies;

@@ -8,8 +8,8 @@ use correlator::{Config, DEFAULT_PORT};
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::{ServiceContext, announce, http};
 use settings::{
-    AMQP_URL, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, LOTS, OF_QUEUES, OF_SERVICES, PREFETCH,
-    PUBLIC_HOSTS, REDIS_URL, SUMMARY_API_URL, Setting, Settings,
+    AMQP_URL, API_TOKEN, BATCH_EVENTS, BATCHES_IN_FLIGHT, INTERNAL_TOKEN, LISTEN, LOTS, OF_QUEUES, OF_SERVICES,
+    PREFETCH, PUBLIC_HOSTS, REDIS_URL, SUMMARY_API_URL, Setting, Settings,
 };
 
 const NAME: &str = "correlator";
@@ -22,7 +22,7 @@ Examples:
 
 /// Its own settings, besides those of all services.
 const OWN: &[&Setting] =
-    &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT, &LOTS];
+    &[&PREFETCH, &REDIS_URL, &SUMMARY_API_URL, &API_TOKEN, &INTERNAL_TOKEN, &BATCH_EVENTS, &BATCHES_IN_FLIGHT, &LOTS];
 
 fn main() -> ExitCode {
     let command = settings::command(NAME, "Matches each exit with its entry and has the sessions recorded");
@@ -36,7 +36,7 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     settings.required(&AMQP_URL)?;
     let config = Config::from_settings(&settings)?;
     let url = settings.required_url(&SUMMARY_API_URL, &["http"])?;
-    let token = settings.secret(&INTERNAL_TOKEN)?;
+    let token = settings.secret(&API_TOKEN)?.or(settings.secret(&INTERNAL_TOKEN)?);
     let recorder = HttpRecorder::new(&url, token.as_ref(), Limits::default())?;
     let listen = settings.listen(&LISTEN, DEFAULT_PORT)?;
     let hosts = settings.hosts(&PUBLIC_HOSTS)?;

@@ -9,7 +9,7 @@ use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::{Backoff, Unavailable, causes};
-use settings::{OF_COMMANDS, Redacted, SUMMARY_API_URL, Settings, redact};
+use settings::{API_TOKEN, INTERNAL_TOKEN, OF_COMMANDS, Redacted, SUMMARY_API_URL, Settings, redact};
 use url::Url;
 
 const API: &str = "api";
@@ -106,7 +106,7 @@ impl Client {
         Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base, token: None })
     }
 
-    /// The client with a secret, sent with each request.
+    /// The client with a token, sent with each request.
     pub(crate) fn showing(self, token: Option<Redacted>) -> Self {
         Self { token, ..self }
     }
@@ -201,9 +201,19 @@ pub(crate) fn flag() -> Arg {
     Arg::new(API).long(API).value_name("URL").help(help)
 }
 
-/// The command with a help of the settings for the address of the summary API.
+/// The command with a help of the settings for the address of the summary API and the token.
 pub(crate) fn reading(command: Command) -> Command {
-    settings::reading(command, &[&[&SUMMARY_API_URL], OF_COMMANDS])
+    settings::reading(command, &[&[&SUMMARY_API_URL, &API_TOKEN], OF_COMMANDS])
+}
+
+/// The token of a client that reads.
+pub(crate) fn token(settings: &Settings) -> Result<Option<Redacted>, settings::Error> {
+    settings.secret(&API_TOKEN)
+}
+
+/// The token of a client that uses the routes of correlators, which also accept the internal token.
+pub(crate) fn token_of_correlators(settings: &Settings) -> Result<Option<Redacted>, settings::Error> {
+    Ok(token(settings)?.or(settings.secret(&INTERNAL_TOKEN)?))
 }
 
 /// Whether an address of the summary API was given.

@@ -17,4 +17,5 @@ pub mod score;
 pub mod simulate;
 pub mod support_bundle;
 pub mod tail;
+pub mod token;
 pub mod verify;

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
+use access::Principal;
 use clap::{ArgMatches, Command};
 use futures::StreamExt as _;
 use parking::readable::counted;
 use service_kit::{ServiceContext, Unavailable};
-use sessions::{Service, Verification};
-use settings::{DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, OF_COMMANDS, Setting, Settings};
+use sessions::{ScopedService, Verification};
+use settings::{API_TOKEN, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, OF_COMMANDS, Setting, Settings};
 use summary_api::offline;
 
 use crate::commands::api_client::{self, Client, address};
@@ -26,6 +27,9 @@ const LINE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The settings that name a ledger. As a flag each means this ledger, not the one of a running summary API.
 const LEDGER_FLAGS: [&Setting; 2] = [&DATABASE_URL, &DATA_DIR];
+
+/// The other settings that it reads, besides those of all commands.
+const READ: [&Setting; 5] = [&settings::SUMMARY_API_URL, &API_TOKEN, &INTERNAL_TOKEN, &DATABASE_URL, &DATA_DIR];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,7 +90,7 @@ pub fn command() -> Command {
         .before_help(EXAMPLES)
         .after_help(AFTER)
         .arg(api_client::flag().conflicts_with_all(LEDGER_FLAGS.map(|flag| flag.name)));
-    settings::reading(command, &[&[&settings::SUMMARY_API_URL, &INTERNAL_TOKEN, &DATABASE_URL, &DATA_DIR], OF_COMMANDS])
+    settings::reading(command, &[&READ, OF_COMMANDS])
 }
 
 /// Runs the command.
@@ -124,7 +128,7 @@ async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceCont
 
 /// Verifies the ledger by the running summary API.
 async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> Result<Verification, Error> {
-    let token = settings.secret(&INTERNAL_TOKEN)?;
+    let token = api_client::token_of_correlators(settings)?;
     let client = Client::of_streams(&address(matches, settings)?, PART_TIMEOUT)?.showing(token);
     let mut answer = client.open(ROUTE, &[]).await?;
     let (mut line, mut last) = (Vec::new(), Verification::default());
@@ -159,12 +163,12 @@ async fn here(
     progress: &Progress,
 ) -> Result<Option<Verification>, Error> {
     let Some(opened) = offline::open(settings, context).await? else { return Ok(None) };
-    let found = verify_parts(&opened.service, progress).await;
+    let found = verify_parts(&opened.service.scoped(Principal::local()), progress).await;
     opened.service.close().await;
     found.map(Some)
 }
 
-async fn verify_parts(service: &Service, progress: &Progress) -> Result<Verification, Error> {
+async fn verify_parts(service: &ScopedService, progress: &Progress) -> Result<Verification, Error> {
     let mut parts = std::pin::pin!(service.verify().await?);
     let mut last = Verification::default();
     while let Some(part) = parts.next().await {

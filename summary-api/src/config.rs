@@ -1,12 +1,15 @@
-//! The configuration of the summary API: ledger, address, rules, lots and shared secret.
+//! The configuration of the summary API: ledger, address, rules, lots, tokens and access mode.
 //!
 //! The crate `settings` reads flags and variables; [`run`](crate::run) opens the ledger and the port.
 
 use std::path::PathBuf;
 
+use access::{Access, Credentials, Mode, Startup};
 use parking::{GivenRules, Lots};
 use settings::{Error, Listen, PublicHosts, Redacted, Settings};
-use web_api::{Access, AnswerCache};
+use web_api::{AnswerCache, Door};
+
+use crate::tokens_file::TokensFile;
 
 /// The default port.
 const PORT: u16 = 5000;
@@ -39,6 +42,10 @@ pub struct Config {
     pub lots: Lots,
     /// The shared secret of correlators and summary API.
     pub internal_token: Option<Redacted>,
+    /// The access mode, if it is set.
+    mode: Option<Mode>,
+    /// The tokens file, if one is set.
+    pub(crate) tokens: Option<TokensFile>,
 }
 
 impl Config {
@@ -56,6 +63,8 @@ impl Config {
             rules: settings.rules(&lots)?,
             lots,
             internal_token: settings.secret(&settings::INTERNAL_TOKEN)?,
+            mode: settings.choice(&settings::ACCESS, &[("required", Mode::Required), ("open", Mode::Open)])?,
+            tokens: TokensFile::read(settings)?,
         })
     }
 
@@ -83,18 +92,37 @@ impl Config {
         }
     }
 
-    /// Whether `/internal/v1` is closed: other machines reach the address, and there is no secret.
-    pub fn is_closed(&self) -> bool {
-        self.access() == Access::Closed
+    /// How clients get in.
+    ///
+    /// # Errors
+    /// Clients need a token, and there is none. The internal token does not count: it is for correlators only.
+    pub fn access(&self) -> Result<Access, Error> {
+        let has_token = self.tokens.as_ref().is_some_and(|file| file.tokens.records().next().is_some());
+        let credentials = Credentials { has_token, has_user: false };
+        let startup = Startup { mode: self.mode, is_loopback: self.listen.is_loopback(), credentials };
+        Access::decide(startup).map_err(|refused| {
+            let listen = &self.listen;
+            Error::Refused(format!("the summary API does not serve {listen}: {refused}"))
+        })
     }
 
-    /// The access to `/internal/v1`.
-    pub(crate) fn access(&self) -> Access {
-        match &self.internal_token {
-            Some(token) => Access::Token(token.clone()),
-            None if self.listen.is_loopback() => Access::Open,
-            None => Access::Closed,
-        }
+    /// The door of this summary API.
+    ///
+    /// # Errors
+    /// Like [`access`](Self::access).
+    pub(crate) fn door(&self) -> Result<Door, Error> {
+        let tokens = self.tokens.as_ref().map(|file| file.tokens.clone()).unwrap_or_default();
+        Ok(Door::new(self.access()?, self.internal_token.as_ref(), tokens))
+    }
+
+    /// Whether every client that reaches the address may read, and other machines reach it.
+    pub fn is_open(&self) -> bool {
+        self.access() == Ok(Access::Open)
+    }
+
+    /// Whether `/internal/v1` is closed: other machines reach the address, and no token is known.
+    pub fn is_closed(&self) -> bool {
+        self.is_open() && self.internal_token.is_none() && self.tokens.is_none()
     }
 }
 
@@ -134,7 +162,7 @@ mod tests {
         assert_eq!(config.database_url().expose(), "sqlite:./dwell-data/ledger.sqlite");
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
         assert_eq!(config.rules, GivenRules { hold_ms: Some(30_000), ..GivenRules::default() });
-        assert_eq!(config.access(), Access::Open);
+        assert_eq!(config.access(), Ok(Access::Local));
         assert_eq!(config.answer_cache, AnswerCache::Memory);
     }
 
@@ -149,12 +177,28 @@ mod tests {
     }
 
     #[test]
-    fn beyond_loopback_the_internal_routes_need_the_token() {
+    fn beyond_loopback_clients_need_a_token_unless_access_is_open() {
         let beyond = ("DWELL_LISTEN", "0.0.0.0:5000");
-        let token = ("DWELL_INTERNAL_TOKEN", "0123456789abcdef");
-        assert_eq!(read(&[beyond]).unwrap().access(), Access::Closed);
-        assert_eq!(read(&[beyond, token]).unwrap().access(), Access::Token(Redacted::secret(token.1)));
-        assert_eq!(read(&[token]).unwrap().access(), Access::Token(Redacted::secret(token.1)));
+        let secret = ("DWELL_INTERNAL_TOKEN", "0123456789abcdef");
+        let open = ("DWELL_ACCESS", "open");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.toml");
+        let token = access::Token::from_random(&[7; access::Token::RANDOM_BYTES]);
+        let table = "[[token]]\nid = \"ID\"\nname = \"page\"\nhash = \"HASH\"\nscopes = [\"read\"]\nlots = \"*\"\n";
+        let table = table.replace("ID", &token.id().to_string()).replace("HASH", &token.hash().to_text());
+        std::fs::write(&path, table).unwrap();
+        let file = ("DWELL_TOKENS_FILE", path.to_str().unwrap());
+
+        for without in [vec![beyond], vec![beyond, secret], vec![("DWELL_ACCESS", "required")]] {
+            let refusal = read(&without).unwrap().access().unwrap_err().to_string();
+            assert!(refusal.contains("`dwell token create`") && refusal.contains("DWELL_ACCESS=open"), "{refusal}");
+        }
+        assert_eq!(read(&[beyond, file]).unwrap().access(), Ok(Access::Required));
+        assert_eq!(read(&[file]).unwrap().access(), Ok(Access::Local));
+        assert_eq!(read(&[file, ("DWELL_ACCESS", "required")]).unwrap().access(), Ok(Access::Required));
+        let closed = read(&[beyond, open]).unwrap();
+        assert_eq!((closed.access(), closed.is_closed()), (Ok(Access::Open), true));
+        assert!(!read(&[beyond, open, secret]).unwrap().is_closed());
     }
 
     #[test]
@@ -170,6 +214,8 @@ mod tests {
             ("DWELL_MAX_STAY", "0s"),
             ("DWELL_UNREAD_PLATES", "NOPLATE,NOTHINGATALLWASREAD"),
             ("DWELL_INTERNAL_TOKEN", "hidden"),
+            ("DWELL_ACCESS", "setup"),
+            ("DWELL_TOKENS_FILE", "/nowhere/tokens.toml"),
             ("DWELL_LISTEN", "5000"),
             ("DWELL_PUBLIC_HOSTS", "api,https://parking.example"),
         ] {

@@ -11,6 +11,7 @@ pub mod offline;
 mod run;
 #[cfg(test)]
 mod tests;
+mod tokens_file;
 
 pub use config::Config;
 pub use run::{Error, FurtherRoutes, TASK, run, start};

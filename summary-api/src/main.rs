@@ -4,18 +4,21 @@ use std::process::ExitCode;
 
 use build_identity::BUILD;
 use settings::{
-    ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES, RE_READ_WINDOW,
-    Setting, UNREAD_PLATES,
+    ACCESS, ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES,
+    RE_READ_WINDOW, Setting, TOKENS_FILE, UNREAD_PLATES,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   summary-api
   summary-api --database-url postgres://dwell:dwell@127.0.0.1:5432/dwell --lots lots.toml
+  summary-api --listen 0.0.0.0:5000 --tokens-file tokens.toml       (dwell token create makes the file)
   summary-api healthcheck";
 
 /// The settings that it reads besides those of all services.
 const OWN: &[&Setting] = &[
+    &ACCESS,
+    &TOKENS_FILE,
     &INTERNAL_TOKEN,
     &DATABASE_URL,
     &ANSWER_CACHE,

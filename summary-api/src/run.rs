@@ -50,18 +50,13 @@ pub enum Error {
 /// It could not start.
 pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Error> {
     let config = Config::read(&settings)?;
+    config.access()?;
     announce::starting(NAME, &settings);
     let _folder = match &config.ledger {
         LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
         LedgerPlace::At(_) => None,
     };
     let listener = http::bind(&config.listen).await?;
-    if config.is_closed() {
-        tracing::warn!(
-            listen = %config.listen,
-            "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN; set one token for this API and its correlators"
-        );
-    }
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(address, "the summary API listens on http://{address}");
     let service = start(&config, listener, FurtherRoutes::default(), &context).await?;
@@ -79,7 +74,8 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     Ok(())
 }
 
-/// Routes on the same port that are not the summary API's: they need no ledger, and their answers are left as they are.
+/// Routes on the same port that take gate events. They need no ledger, and their answers are left as they are; where tokens
+/// are required, they need the scope `ingest`.
 #[derive(Debug, Default)]
 pub struct FurtherRoutes {
     /// Without a fallback.
@@ -101,22 +97,46 @@ pub async fn start(
     // Registered before the port is served: the process is not ready until the ledger is open and its routes exist.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
-    let guard = config.access().guard(config.public_hosts.clone(), app::is_page);
+    let door = config.door()?;
+    warn_of_access(config);
+    let guard = door.guard(config.public_hosts.clone(), app::is_page, Arc::clone(&context.clock));
     let server = Server::new(guard).within(further.limits).shown_in(&context.registry)?;
-    let routes = app::waiting(Arc::clone(&ready), context).merge(further.routes);
+    let further_routes = web_api::takes_events(further.routes, &door, &context.clock);
+    let routes = app::waiting(Arc::clone(&ready), context).merge(further_routes);
     let serving = server.serve(listener, routes, context.lifecycle.clone());
     context.lifecycle.spawn(TASK, async move {
         serving.await;
         Ok(())
     });
+    if let Some(file) = config.tokens.clone() {
+        file.watch(door.clone(), context);
+    }
     let Some((ledger, rules)) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
     tracing::info!("the rules of the ledger: {rules}");
     let service = Service::new(ledger, rules, config.lots.clone(), context);
     let answers = QueryCache::open(&config.answer_cache, &service, context)?;
-    ready.get_or_init(|| app::open(&service, config.access(), answers, context));
+    ready.get_or_init(|| app::open(&service, &door, answers, context));
     dependency.up();
     sessions::spawn_background(&service, dependency, context);
     Ok(Some(service))
+}
+
+/// Warns of a port that lets in more clients, or fewer, than its operator may expect.
+fn warn_of_access(config: &Config) {
+    let listen = &config.listen;
+    if config.is_open() {
+        tracing::warn!(
+            %listen,
+            "access is open: every client that reaches this address can read every plate and save summaries; tokens and \
+             DWELL_ACCESS=required prevent that"
+        );
+    }
+    if config.is_closed() {
+        tracing::warn!(
+            %listen,
+            "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN; set one token for this API and its correlators"
+        );
+    }
 }
 
 /// Opens the ledger and pins its rules. Retries while the ledger is down; `None` if the shutdown comes first.

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use testbed::{Program, Signal, free_port, wait_until};
 use uuid::Uuid;
 
+#[path = "process/access.rs"]
+mod access_required;
 #[path = "process/databases.rs"]
 mod databases;
 #[path = "process/keeping.rs"]
@@ -130,19 +132,6 @@ async fn a_shutdown_ends_with_0_and_is_logged() {
 
     assert_eq!(code, Some(0), "{output}");
     assert!(!output.contains("FIN123"), "a plate is in the log:\n{output}");
-}
-
-#[tokio::test]
-async fn beyond_loopback_without_a_token_it_warns_and_keeps_internal_calls_closed() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut running = Running::start(folder.path(), &[("DWELL_LISTEN", &format!("0.0.0.0:{port}"))]);
-    running.url = format!("http://127.0.0.1:{port}");
-    running.program.wait_for_line("DWELL_INTERNAL_TOKEN; set one token", DEADLINE).await.unwrap();
-    let running = running.ready().await;
-
-    assert_eq!(running.get("/internal/v1/terms").await.unwrap().status(), StatusCode::FORBIDDEN);
-    assert_eq!(running.get("/api/v1/sessions").await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use settings::Settings;
 use super::{PROGRAMS, SERVICES, Service, compose, own_services, read, root, variables};
 
 /// What is different in containers, and so has another default in the compose file than in the programs.
-const OTHER_DEFAULTS: [&str; 5] = [
+const OTHER_DEFAULTS: [&str; 6] = [
+    settings::ACCESS.name,
     settings::AMQP_URL.name,
     settings::REDIS_URL.name,
     settings::SUMMARY_API_URL.name,
@@ -24,7 +25,7 @@ const DOCKER: &str = "/var/run/docker.sock";
 const FIXED: [&str; 4] =
     [settings::LISTEN.name, settings::METRICS_LISTEN.name, settings::GRPC_LISTEN.name, settings::DATA_DIR.name];
 /// What the compose file does not pass: it sets nearly every variable, and a variable wins over the file of settings.
-const NOT_PASSED: [&str; 1] = [settings::CONFIG.name];
+const NOT_PASSED: [&str; 2] = [settings::CONFIG.name, settings::MISREADS.name];
 
 #[test]
 fn services_containers_and_ports_are_those_of_the_contract() {

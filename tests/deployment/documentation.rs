@@ -51,10 +51,12 @@ fn settings_table() -> String {
     let mut table =
         String::from("| variable | flag | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n");
     for setting in settings::ALL {
-        let Setting { name, help, default, allowed, secret, plates: _ } = setting;
+        let Setting { name, help, default, allowed, secret, plates: _, in_file } = setting;
         let default = default.map(|default| format!("`{default}`")).unwrap_or_default();
         let secret = if *secret { " (secret)" } else { "" };
-        writeln!(table, "| `{name}` | `--{}` | {default} | {allowed} | {help}{secret} |", setting.flag()).unwrap();
+        let file = if *in_file { format!("; or `{name}_FILE`") } else { String::new() };
+        writeln!(table, "| `{name}` | `--{}`{file} | {default} | {allowed} | {help}{secret} |", setting.flag())
+            .unwrap();
     }
     table
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Principal;
 use bus::{Bus, BusConfig, Message, Queue};
 use ledger::{Order, Page, SessionFilter};
 use parking::{Lots, Rules, Session, SessionId, SystemClock};
 use recorder::Recorder;
 use service_kit::ServiceContext;
-use sessions::Service;
+use sessions::{ScopedService, Service};
 use settings::Settings;
 use testbed::wait_until;
 
@@ -36,7 +37,11 @@ impl Pipeline {
     }
 
     pub(crate) fn recorder(&self) -> Arc<dyn Recorder> {
-        Arc::new(self.service.clone())
+        Arc::new(self.service.scoped(Principal::correlator()))
+    }
+
+    fn scoped(&self) -> ScopedService {
+        self.service.scoped(Principal::local())
     }
 
     pub(crate) async fn publish(&self, queue: Queue, bodies: impl IntoIterator<Item = Vec<u8>>) {
@@ -53,7 +58,7 @@ impl Pipeline {
         // In two reports, one after the other: what the bus has handed out may not have been received at the first.
         let since = Cell::new(None);
         wait_until(PATIENCE, "all work to be done", async || {
-            let status = self.service.status().await.unwrap();
+            let status = self.scoped().status().await.unwrap();
             let reported = status.correlators.first().map(|correlator| correlator.reported_at);
             let first = since.get().or(reported).filter(|_| status.settled);
             since.set(first);
@@ -72,7 +77,7 @@ impl Pipeline {
         let mut after = None;
         loop {
             let page = Page { limit: 1000, after, order: Order::OldestFirst };
-            let rows = self.service.sessions(&SessionFilter::default(), page).await.unwrap().rows;
+            let rows = self.scoped().sessions(&SessionFilter::default(), page).await.unwrap().rows;
             let Some(last) = rows.last() else { return sessions };
             after = Some(last.session.id);
             sessions.extend(rows.into_iter().map(|row| (row.session.id, row.session)));

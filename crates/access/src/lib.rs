@@ -62,7 +62,7 @@ pub use setup_code::SetupCode;
 pub use token::{Token, TokenFault, TokenHash, TokenId};
 pub use token_record::{Refused, TokenRecord};
 pub use tokens::{DuplicateToken, Tokens};
-pub use tokens_file::TokensFileError;
+pub use tokens_file::{RevokeFault, TokensFileError};
 pub use user::User;
 pub use user_name::UserName;
 

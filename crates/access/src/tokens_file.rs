@@ -21,6 +21,10 @@ use parking::{GateId, LotId, Timestamp, text_file};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+mod edit;
+
+pub use edit::RevokeFault;
+
 use crate::{Gates, Grant, Lots, Scope, TokenHash, TokenId, TokenRecord, Tokens};
 
 const MEMBERS: [&str; 7] = ["id", "name", "hash", "scopes", "lots", "gates", "expires"];

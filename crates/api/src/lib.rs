@@ -7,7 +7,9 @@
 //! - [`cursor`], [`etag`]: the cursor of the next page; conditional requests.
 //! - `graphql`, a feature that only the summary API enables: the GraphQL fields that views have besides their members.
 //!
-//! Not here: routes and access control (summary-api); recording and reading sessions (`sessions`).
+//! - [`Scoped`]: the service as the sender of a request may use it.
+//!
+//! Not here: routes, and who sent a request (summary-api); recording and reading sessions (`sessions`).
 
 pub mod cursor;
 pub mod etag;
@@ -16,10 +18,12 @@ pub mod graphql;
 pub mod parameters;
 pub mod problem;
 pub mod questions;
+mod scoped;
 pub mod views;
 
 pub use parameters::{Faults, Form, Query};
 pub use problem::{Fault, Kind, Problem, ProblemView};
+pub use scoped::Scoped;
 pub use views::{
     BucketView, ChangePage, ChangeView, CorrelatorView, DependencyView, DwellBucketView, EventView, ExplanationView,
     ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView, PendingView,

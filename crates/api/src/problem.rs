@@ -20,6 +20,7 @@ const RETRY_AFTER_S: &str = "1";
 pub enum Kind {
     Malformed,
     Unauthorized,
+    InvalidToken,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -37,6 +38,7 @@ impl Kind {
     pub const ALL: &[Self] = &[
         Self::Malformed,
         Self::Unauthorized,
+        Self::InvalidToken,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -66,8 +68,9 @@ impl Kind {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request is malformed"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The shared secret is missing or wrong"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This part of the API is closed"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A token is missing"),
+            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "The client may not do this"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not support this method")
@@ -101,10 +104,15 @@ impl Kind {
                  Sending the request again will not help."
             }
             Self::Unauthorized => {
-                "/internal/v1 needs the header Authorization: Bearer with the summary API's DWELL_INTERNAL_TOKEN."
+                "The request needs the header Authorization: Bearer with a token. dwell token create makes one; /internal/v1 \
+                 also accepts the summary API's DWELL_INTERNAL_TOKEN."
+            }
+            Self::InvalidToken => {
+                "The token is unknown, revoked, expired, or not complete. The detail states which; ask for another one."
             }
             Self::Forbidden => {
-                "A summary API that listens beyond loopback without DWELL_INTERNAL_TOKEN refuses all calls of /internal/v1."
+                "The token lacks the scope of the route, or does not hold for the lot. Or the summary API listens beyond \
+                 loopback without DWELL_INTERNAL_TOKEN, and refuses all calls of /internal/v1."
             }
             Self::NotFound => {
                 "No route has this path, or no session or event has this id. /openapi.json lists all routes."
@@ -250,6 +258,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         match kind {
             Kind::Unauthorized => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Kind::InvalidToken => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""))
+            }
             Kind::Unavailable | Kind::Full => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))
             }
@@ -294,6 +305,7 @@ impl From<sessions::Error> for Problem {
     fn from(error: sessions::Error) -> Self {
         match error {
             sessions::Error::Refused(problem) => Self::new(Kind::InvalidContent, problem),
+            sessions::Error::Denied(denied) => Self::new(Kind::Forbidden, denied.to_string()),
             sessions::Error::Full(problem) => Self::new(Kind::Full, problem),
             sessions::Error::TooSlow => Self::new(Kind::Unavailable, error.to_string()),
             sessions::Error::Ledger(ledger::Error::Unavailable(reason) | ledger::Error::Replaced(reason)) => {

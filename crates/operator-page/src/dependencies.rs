@@ -4,12 +4,12 @@ use maud::{Markup, html};
 use parking::Timestamp;
 use recorder::DependencyReport;
 use service_kit::health::Status as Dependency;
-use sessions::{ReportedCorrelator, Service, Wait};
+use sessions::{ReportedCorrelator, ScopedService, Wait};
 
 use super::text::{self, Mark, number};
 
 /// The dependencies, each up or down and why.
-pub(super) fn list(service: &Service) -> Markup {
+pub(super) fn list(service: &ScopedService) -> Markup {
     let all = service.health().dependencies();
     html! {
         section aria-labelledby="dependencies" {

@@ -5,13 +5,13 @@ use axum::http::header;
 use axum::response::Response;
 use maud::html;
 use service_kit::Health;
-use sessions::Service;
+use sessions::ScopedService;
 
 use super::layout::{Page, Refresh};
 
 /// The page that shows the problem in an answer, with the same status. The header of the page shows how `service` does,
 /// once there is one.
-pub async fn of_problem(answer: Response, health: &Health, service: Option<&Service>) -> Response {
+pub async fn of_problem(answer: Response, health: &Health, service: Option<&ScopedService>) -> Response {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let problem = ProblemView::of(answer).await;
     let reason = status.canonical_reason().unwrap_or("Error");
@@ -27,7 +27,7 @@ pub async fn of_problem(answer: Response, health: &Health, service: Option<&Serv
     // A client error stays; a server error may be temporary.
     let refresh = if status.is_client_error() { Refresh::Never } else { Refresh::Always };
     let mut response = Page { refresh, ..Page::new(title, "", content) }.answer_of(status, health, service);
-    for name in [header::ALLOW, header::RETRY_AFTER] {
+    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
         if let Some(value) = headers.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }

@@ -8,7 +8,7 @@ use matching::explanation::{Naming, first_sentence};
 use maud::{Markup, html};
 use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
 use sessions::story::Explained;
-use sessions::{Error, Service, SessionExplanation};
+use sessions::{Error, ScopedService, SessionExplanation};
 
 use super::links;
 use super::local::Local;
@@ -20,19 +20,19 @@ pub(super) struct Explanations(BTreeMap<SessionId, SessionExplanation>);
 
 impl Explanations {
     /// The explanations of a page of stays.
-    pub(super) async fn of(service: &Service, rows: &[SessionRow]) -> Result<Self, Error> {
+    pub(super) async fn of(service: &ScopedService, rows: &[SessionRow]) -> Result<Self, Error> {
         let explanations = service.session_explanations(rows).await?;
         let known = rows.iter().zip(explanations).filter_map(|(row, one)| Some((row.session.id, one?)));
         Ok(Self(known.collect()))
     }
 
     /// The first sentence of a stay's explanation, the most similar plate, and a link to the whole explanation.
-    pub(super) fn cell(&self, service: &Service, row: &SessionRow) -> Markup {
+    pub(super) fn cell(&self, service: &ScopedService, row: &SessionRow) -> Markup {
         let explained = self.0.get(&row.session.id);
         let text =
             explained.map(|one| LocalExplanation::new(service, &row.session.vehicle, &one.explanation, &|_| None));
         html! {
-            @if let Some(text) = &text { (text.first_sentence()) } @else { (text::why(row, &service.info().rules)) }
+            @if let Some(text) = &text { (text.first_sentence()) } @else { (text::why(row, &service.rules())) }
             " "
             @if let Some(near) = explained.and_then(|one| one.near.as_ref()) {
                 "Similar plate, "
@@ -56,21 +56,21 @@ pub(super) struct LocalExplanation {
 
 impl LocalExplanation {
     /// The explanation for the page of the stay.
-    pub(super) fn of(service: &Service, explained: &Explained) -> Self {
+    pub(super) fn of(service: &ScopedService, explained: &Explained) -> Self {
         let gate =
             |key: &EventKey| explained.reads.iter().find(|read| read.key == *key).and_then(|read| read.gate.clone());
         Self::new(service, &explained.event.vehicle, &explained.explanation, &gate)
     }
 
     fn new(
-        service: &Service,
+        service: &ScopedService,
         vehicle: &Vehicle,
         explanation: &Explanation,
         gate: &dyn Fn(&EventKey) -> Option<GateId>,
     ) -> Self {
         let time = |time: Timestamp| format!("{MOMENT}{}{MOMENT}", time.as_millis());
         let naming = Naming { gate, time: &time, has_ids: false };
-        let text = explanation.text(vehicle, &service.info().rules, naming);
+        let text = explanation.text(vehicle, &service.rules(), naming);
         Self { local: Local::of(service, &vehicle.lot), text }
     }
 

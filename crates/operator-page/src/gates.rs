@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use maud::{Markup, html};
-use sessions::Service;
+use sessions::ScopedService;
 use sessions::gates::GateStatus;
 
 use super::local::Local;
@@ -16,8 +16,8 @@ const CLOCK_OFF_MS: i64 = 60_000;
 const SILENT_MS: i64 = 3_600_000;
 
 /// The gates, by lot and name.
-pub(super) fn table(service: &Service) -> Markup {
-    let gates = service.gates();
+pub(super) fn table(service: &ScopedService) -> Markup {
+    let gates = service.gates().unwrap_or_default();
     html! {
         @if !gates.is_empty() {
             div.scroll role="group" aria-label="Gates" tabindex="0" {
@@ -43,7 +43,7 @@ pub(super) fn table(service: &Service) -> Markup {
     }
 }
 
-fn row(service: &Service, gate: &GateStatus) -> Markup {
+fn row(service: &ScopedService, gate: &GateStatus) -> Markup {
     let age_ms = service.now().millis_since(gate.last_received).max(0);
     let local =
         gate.place.as_ref().map_or_else(|| Local::new(Tz::UTC, service.now()), |(lot, _)| Local::of(service, lot));

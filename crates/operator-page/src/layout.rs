@@ -1,6 +1,6 @@
 //! The frame of every page: head, header with navigation and search, health, footer, and the response headers.
 
-use axum::extract::State;
+use api::Scoped;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -8,7 +8,7 @@ use parking::printable;
 use service_kit::health::Status;
 use service_kit::http::CONTENT_SECURITY_POLICY;
 use service_kit::{Build, Health};
-use sessions::Service;
+use sessions::ScopedService;
 
 use super::assets::ASSETS;
 use super::dependencies;
@@ -52,7 +52,7 @@ impl Refresh {
 }
 
 /// Only the health in the header: for pages that are not fetched again.
-pub(super) async fn header(State(service): State<Service>) -> Response {
+pub(super) async fn header(Scoped(service): Scoped) -> Response {
     let health = health(&health_line(service.health(), Some(&service)));
     std::future::ready((HEADERS, text(health)).into_response()).await
 }
@@ -89,12 +89,12 @@ impl<'a> Page<'a> {
     }
 
     /// The response with this page.
-    pub(super) fn answer(&self, status: StatusCode, service: &Service) -> Response {
+    pub(super) fn answer(&self, status: StatusCode, service: &ScopedService) -> Response {
         self.answer_of(status, service.health(), Some(service))
     }
 
     /// Like `answer`, but also for a process that has not opened its ledger yet.
-    pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&Service>) -> Response {
+    pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&ScopedService>) -> Response {
         (status, HEADERS, text(self.document(&health_line(health, service)))).into_response()
     }
 
@@ -157,7 +157,7 @@ impl<'a> Page<'a> {
 }
 
 /// The health of this process and of the correlators as text, on every page.
-fn health_line(health: &Health, service: Option<&Service>) -> Markup {
+fn health_line(health: &Health, service: Option<&ScopedService>) -> Markup {
     let dependencies = health.dependencies();
     let is_down = |needed: bool| {
         let down = dependencies.iter().filter(move |one| one.is_optional != needed && one.status != Status::Up);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::GateId;
-use sessions::Service;
+use sessions::ScopedService;
 
 use super::explanations::Explanations;
 use super::links::{address, link};
@@ -22,7 +22,7 @@ pub(super) enum Columns<'a> {
 }
 
 /// A table of stays, each with a link to its page.
-pub(super) fn table(service: &Service, caption: &str, rows: &[SessionRow], columns: Columns<'_>) -> Markup {
+pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SessionRow], columns: Columns<'_>) -> Markup {
     let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.session.vehicle.lot).zone()).collect();
     let has_one_zone = zones.len() == 1;
     let local_of = |row: &SessionRow| {

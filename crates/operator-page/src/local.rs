@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 use parking::{LotId, Timestamp};
-use sessions::Service;
+use sessions::ScopedService;
 
 /// The local time of a lot: UTC for one that is not known beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Local {
         Self { zone, year: now.to_datetime().with_timezone(&zone).year(), has_offset: false }
     }
 
-    pub(super) fn of(service: &Service, lot: &LotId) -> Self {
+    pub(super) fn of(service: &ScopedService, lot: &LotId) -> Self {
         Self::new(service.lot(lot).map_or(Tz::UTC, |known| known.time_zone), service.now())
     }
 

@@ -1,7 +1,7 @@
 //! The table of lots: occupancy, doubtful stays and overstays, entries and exits of the last two hours.
 
 use maud::{Markup, html};
-use sessions::{LotStatus, Service};
+use sessions::{LotStatus, ScopedService};
 
 use super::links::link;
 use super::local::Local;
@@ -11,7 +11,7 @@ use super::text::{self, number};
 struct Column {
     name: &'static str,
     is_number: bool,
-    cell: fn(&Service, &LotStatus) -> Markup,
+    cell: fn(&ScopedService, &LotStatus) -> Markup,
 }
 
 const COLUMNS: [Column; 8] = [
@@ -34,7 +34,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 /// The lots, by name.
-pub(super) fn table(service: &Service, lots: &[LotStatus]) -> Markup {
+pub(super) fn table(service: &ScopedService, lots: &[LotStatus]) -> Markup {
     html! {
         section aria-labelledby="lots" {
             h2 #lots { "Lots" }
@@ -117,7 +117,7 @@ fn occupancy(lot: &LotStatus) -> Markup {
     }
 }
 
-fn time(service: &Service, lot: &LotStatus) -> Markup {
+fn time(service: &ScopedService, lot: &LotStatus) -> Markup {
     let local = Local::of(service, &lot.id).with_offset();
     lot.time.map_or_else(|| html! { span.none { "no event yet" } }, |time| local.moment(time))
 }

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
+use api::{Problem, Scoped};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use ledger::SessionRow;
 use maud::{Markup, html};
-use sessions::{Error, LotStatus, ReportedCorrelator, Service, Status};
+use sessions::{Error, LotStatus, ReportedCorrelator, ScopedService, Status};
 
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
@@ -29,8 +29,11 @@ struct Standing {
     latest: Vec<SessionRow>,
 }
 
-pub(super) async fn now(State(service): State<Service>) -> Response {
+pub(super) async fn now(Scoped(service): Scoped) -> Response {
     let standing = tokio::time::timeout(LEDGER_TIMEOUT, ask(&service)).await.unwrap_or(Err(Error::TooSlow));
+    if let Err(denied @ Error::Denied(_)) = standing {
+        return Problem::from(denied).into_response();
+    }
     let content = html! {
         h1 { "Now" }
         @match &standing {
@@ -52,17 +55,17 @@ pub(super) async fn now(State(service): State<Service>) -> Response {
     Page { refresh: Refresh::Always, ..Page::new("Now", PATH, content) }.answer(StatusCode::OK, &service)
 }
 
-async fn ask(service: &Service) -> Result<Standing, Error> {
+async fn ask(service: &ScopedService) -> Result<Standing, Error> {
     let (lots, status, latest) =
         tokio::try_join!(service.lots(), service.status(), service.newest_matched(LATEST_STAYS_MAX))?;
     Ok(Standing { lots, status, latest })
 }
 
-fn figures(service: &Service, standing: &Standing) -> Markup {
-    let (matched, unmatched) = service.exits();
+fn figures(service: &ScopedService, standing: &Standing) -> Markup {
+    let (matched, unmatched, period) = exits(service, &standing.lots);
     let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
     let pending = standing.status.pending;
-    let of_exits = match (matched + unmatched, text::held(pending.held_exits, &service.info().rules)) {
+    let of_exits = match (matched + unmatched, text::held(pending.held_exits, &service.rules())) {
         (0, None) => "no exit is decided yet".to_owned(),
         (0, Some(held)) => format!("no exit is decided yet; {held}"),
         (_, None) => "of those exits".to_owned(),
@@ -72,14 +75,24 @@ fn figures(service: &Service, standing: &Standing) -> Markup {
     html! {
         dl.figures {
             (text::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
-            (text::figure("matched", "Exits matched", &number(matched), "since the process started"))
-            (text::figure("unmatched", "Exits unmatched", &number(unmatched), "since the process started"))
+            (text::figure("matched", "Exits matched", &number(matched), period))
+            (text::figure("unmatched", "Exits unmatched", &number(unmatched), period))
             (text::figure("share", "Match rate", text::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
             (text::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
             (text::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "longer than the longest stay"))
             (text::figure("queued", "Queue depth", &queued, &of_queued))
         }
     }
+}
+
+/// Exits matched, exits unmatched, and since when they are counted. The process counts all lots together, so a principal
+/// of some lots gets the last day of these.
+fn exits(service: &ScopedService, lots: &[LotStatus]) -> (u64, u64, &'static str) {
+    if let Some((matched, unmatched)) = service.exits() {
+        return (matched, unmatched, "since the process started");
+    }
+    let sum = |count: fn(&LotStatus) -> u64| lots.iter().map(count).sum();
+    (sum(|lot| lot.matched_last_day), sum(|lot| lot.unmatched_last_day), "in the last 24 hours of each lot")
 }
 
 /// Ready messages, the largest number that a correlator reports, and messages in flight at all correlators; or that the
@@ -94,7 +107,7 @@ fn in_queues(correlators: &[ReportedCorrelator]) -> (String, String) {
     }
 }
 
-fn latest(service: &Service, rows: &[SessionRow]) -> Markup {
+fn latest(service: &ScopedService, rows: &[SessionRow]) -> Markup {
     html! {
         section #latest aria-label="Newest matched stays" {
             @if rows.is_empty() {

@@ -3,13 +3,12 @@
 use api::cursor::Cursor;
 use api::parameters::{self, optional, text};
 use api::questions::session_list::{self, ListPage, SessionListParameters};
-use api::{Faults, Form, Kind, Problem};
-use axum::extract::State;
+use api::{Faults, Form, Kind, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 use parking::SessionId;
-use sessions::Service;
+use sessions::ScopedService;
 use uuid::Uuid;
 
 use super::layout::Page;
@@ -27,7 +26,7 @@ api::parameters! {
 }
 
 pub(super) async fn search(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     Form(SearchParameters { plate: typed, cursor }): Form<SearchParameters>,
 ) -> Result<Response, Problem> {
     let Some(typed) = typed else {
@@ -71,7 +70,7 @@ pub(super) async fn search(
 }
 
 /// Redirects to the session with this id, or to the session of the event with this id.
-async fn of_id(service: &Service, id: Uuid) -> Result<Response, Problem> {
+async fn of_id(service: &ScopedService, id: Uuid) -> Result<Response, Problem> {
     let session = match service.session(SessionId::from_uuid(id)).await? {
         Some(row) => Some(row.session.id),
         None => service.explain(id).await?.first().map(|explained| explained.explanation.session),

@@ -2,14 +2,14 @@
 //! [`story`](super::story).
 
 use api::parameters::path_id;
-use api::{Kind, Problem};
-use axum::extract::{RawPathParams, State as Extract};
+use api::{Kind, Problem, Scoped};
+use axum::extract::RawPathParams;
 use axum::http::StatusCode;
 use axum::response::Response;
 use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
 use parking::{GateId, SessionId, State, Timestamp};
-use sessions::Service;
+use sessions::ScopedService;
 use sessions::story::Story;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::{story, text};
 /// How many other stays of the vehicle are shown.
 const OTHER_STAYS_MAX: u32 = 10;
 
-pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathParams) -> Result<Response, Problem> {
+pub(super) async fn session(Scoped(service): Scoped, path: RawPathParams) -> Result<Response, Problem> {
     let id = path_id(&path)?;
     let story = service.story(SessionId::from_uuid(id)).await?;
     let story = story.ok_or_else(|| Problem::new(Kind::NotFound, format!("no session has the id {id}")))?;
@@ -49,9 +49,9 @@ pub(super) async fn session(Extract(service): Extract<Service>, path: RawPathPar
 }
 
 /// The newest other stays of the vehicle in this lot; none for an unread plate.
-async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
+async fn others(service: &ScopedService, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
     let vehicle = &row.session.vehicle;
-    if service.info().rules.is_unread(&vehicle.plate) {
+    if service.rules().is_unread(&vehicle.plate) {
         return Ok(Vec::new());
     }
     let filter = SessionFilter {
@@ -66,14 +66,14 @@ async fn others(service: &Service, row: &SessionRow) -> Result<Vec<SessionRow>, 
     Ok(rows)
 }
 
-fn verdict(service: &Service, story: &Story) -> Markup {
+fn verdict(service: &ScopedService, story: &Story) -> Markup {
     let session = &story.session.session;
     let explanation = story.explained.as_ref().map(|explained| LocalExplanation::of(service, explained));
     // The events of a void session don't explain why it is void.
     let (why, more) = match explanation {
         Some(explanation) if session.state != State::Void => (explanation.first_sentence(), explanation.rest()),
         explanation => {
-            let why = text::why(&story.session, &service.info().rules);
+            let why = text::why(&story.session, &service.rules());
             (html! { (why) }, explanation.as_ref().and_then(LocalExplanation::whole))
         }
     };
@@ -93,7 +93,7 @@ fn verdict(service: &Service, story: &Story) -> Markup {
     }
 }
 
-fn ends(service: &Service, row: &SessionRow) -> Markup {
+fn ends(service: &ScopedService, row: &SessionRow) -> Markup {
     let session = &row.session;
     let local = Local::of(service, &session.vehicle.lot);
     html! {
@@ -122,7 +122,7 @@ fn end(name: &str, local: Local, time: Option<Timestamp>, gate: Option<&GateId>,
     }
 }
 
-fn record(service: &Service, row: &SessionRow) -> Markup {
+fn record(service: &ScopedService, row: &SessionRow) -> Markup {
     let local = Local::of(service, &row.session.vehicle.lot);
     html! {
         section aria-labelledby="record" {

@@ -3,14 +3,13 @@
 //! The numbers are those of `GET /api/v1/statistics`; each chart has its table below it.
 
 use api::parameters::{lot, optional, quoted};
-use api::{Form, Problem};
-use axum::extract::State;
+use api::{Form, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::Timelike as _;
 use maud::{Markup, html};
 use parking::LotId;
-use sessions::{Bucket, BucketStatistics, LotStatus, Service, Statistics, StatisticsOf};
+use sessions::{Bucket, BucketStatistics, LotStatus, Statistics, StatisticsOf};
 
 use super::bars::{self, Bars, Column};
 use super::layout::Page;
@@ -49,10 +48,7 @@ api::parameters! {
     }
 }
 
-pub(super) async fn stays(
-    State(service): State<Service>,
-    Form(asked): Form<StaysParameters>,
-) -> Result<Response, Problem> {
+pub(super) async fn stays(Scoped(service): Scoped, Form(asked): Form<StaysParameters>) -> Result<Response, Problem> {
     let reach = asked.reach.unwrap_or(REACHES[0]);
     let lots = service.lots().await?;
     let lot = choice::lot(asked.lot_id.as_ref(), &lots)?;

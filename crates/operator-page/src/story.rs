@@ -5,7 +5,7 @@ use matching::Rule;
 use maud::{Markup, html};
 use parking::State;
 use sessions::story::{NearPlates, Story};
-use sessions::{Error, Service};
+use sessions::{Error, ScopedService};
 
 use super::explanations::Explanations;
 use super::listing::{self, Columns};
@@ -13,7 +13,7 @@ use super::local::Local;
 use super::text;
 
 /// The events of a stay, re-reads too, with how they arrived.
-pub(super) fn reads(service: &Service, story: &Story) -> Markup {
+pub(super) fn reads(service: &ScopedService, story: &Story) -> Markup {
     let local = Local::of(service, &story.session.session.vehicle.lot);
     html! {
         @if !story.reads.is_empty() {
@@ -58,7 +58,7 @@ fn read_row(local: Local, read: &EventRow) -> Markup {
 }
 
 /// The decisions, in the order in which they were recorded.
-pub(super) fn changes(service: &Service, story: &Story) -> Markup {
+pub(super) fn changes(service: &ScopedService, story: &Story) -> Markup {
     let local = Local::of(service, &story.session.session.vehicle.lot);
     let own = story.session.session.id;
     html! {
@@ -113,7 +113,7 @@ fn because(change: &ChangeRow) -> &'static str {
 }
 
 /// Where the missing counterpart may be: sessions with similar plates.
-pub(super) async fn near(service: &Service, story: &Story) -> Result<Markup, Error> {
+pub(super) async fn near(service: &ScopedService, story: &Story) -> Result<Markup, Error> {
     let Some(NearPlates { sessions, searched, is_cut }) = story.explained.as_ref().map(|explained| &explained.near)
     else {
         return Ok(html! {});

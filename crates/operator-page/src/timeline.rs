@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use api::{Form, Problem};
-use axum::extract::State as Extract;
+use api::{Form, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::Response;
 use ledger::{Order, SessionFilter, SessionRow};
 use maud::{Markup, html};
 use parking::{LotId, Source, State, Timestamp};
-use sessions::{Error, LotStatus, Service};
+use sessions::{Error, LotStatus, ScopedService};
 
 use super::chart::Chart;
 use super::choice;
@@ -44,7 +43,7 @@ impl Stays {
 }
 
 pub(super) async fn timeline(
-    Extract(service): Extract<Service>,
+    Scoped(service): Scoped,
     Form(asked): Form<TimelineParameters>,
 ) -> Result<Response, Problem> {
     let lots = service.lots().await?;
@@ -77,7 +76,7 @@ pub(super) async fn timeline(
 }
 
 /// The time of the oldest of the newest stays.
-async fn oldest(service: &Service, lot: &LotStatus, time: Timestamp) -> Result<Timestamp, Error> {
+async fn oldest(service: &ScopedService, lot: &LotStatus, time: Timestamp) -> Result<Timestamp, Error> {
     let filter = SessionFilter { lot: Some(lot.id.clone()), ..SessionFilter::default() };
     let page = ledger::Page { limit: NEWEST_STAYS_MAX, after: None, order: Order::NewestFirst };
     let rows = service.sessions(&filter, page).await?.rows;
@@ -91,7 +90,7 @@ fn given_at(row: &SessionRow) -> Option<Timestamp> {
 
 /// The stays within a period or reaching into it: those whose anchor is in it, open ones from before it, and of the other
 /// earlier ones those among the last [`EARLIER_STAYS_MAX`].
-async fn stays(service: &Service, lot: &LotId, window: Window) -> Result<Stays, Error> {
+async fn stays(service: &ScopedService, lot: &LotId, window: Window) -> Result<Stays, Error> {
     let of_lot = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
     let newest = |limit| ledger::Page { limit, after: None, order: Order::NewestFirst };
     let within = SessionFilter { from: Some(window.from), to: Some(window.to), ..of_lot.clone() };

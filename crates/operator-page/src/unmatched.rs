@@ -3,13 +3,11 @@
 use api::cursor::Cursor;
 use api::parameters::{lot, optional, quoted};
 use api::questions::session_list::{self, ListPage, SessionListParameters};
-use api::{Form, Problem};
-use axum::extract::State as Extract;
+use api::{Form, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::html;
 use parking::{LotId, State};
-use sessions::Service;
 
 use super::explanations::Explanations;
 use super::layout::Page;
@@ -35,7 +33,7 @@ api::parameters! {
 }
 
 pub(super) async fn unmatched(
-    Extract(service): Extract<Service>,
+    Scoped(service): Scoped,
     Form(asked): Form<UnmatchedParameters>,
 ) -> Result<Response, Problem> {
     let UnmatchedParameters { lot_id, state: chosen, cursor } = asked;
@@ -49,7 +47,7 @@ pub(super) async fn unmatched(
     let content = html! {
         h1 { "Unmatched" }
         p.lead { "Entries and exits without a counterpart. A late event may still match them." }
-        @if let Some(held) = text::held(status.pending.held_exits, &service.info().rules) {
+        @if let Some(held) = text::held(status.pending.held_exits, &service.rules()) {
             p.notice #held {
                 (Mark::State(State::HeldExit)) (held) ": "
                 a href=(links::link(PATH, &[("state", State::HeldExit.as_str())])) { "the held exits of all lots" } "."

@@ -73,6 +73,12 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Leaves out the rules of lots that are not wanted.
+    pub fn retain_lots(&mut self, is_wanted: impl Fn(&LotId) -> bool) {
+        self.re_read_window_of_lot_ms.retain(|lot, _| is_wanted(lot));
+        self.max_stay_of_lot_ms.retain(|lot, _| is_wanted(lot));
+    }
+
     /// The re-read window in `lot`, milliseconds.
     pub fn re_read_window_of(&self, lot: &LotId) -> i64 {
         self.re_read_window_of_lot_ms.get(lot).copied().unwrap_or(self.re_read_window_ms)

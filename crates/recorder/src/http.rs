@@ -52,7 +52,9 @@ pub enum SettingsError {
         reason: String,
     },
     /// The token can't be sent as a header.
-    #[error("DWELL_INTERNAL_TOKEN=*** contains a character that can't be sent; allowed are visible ASCII characters")]
+    #[error(
+        "the token (DWELL_API_TOKEN or DWELL_INTERNAL_TOKEN) contains a character that can't be sent; allowed are visible ASCII characters"
+    )]
     Token,
     /// The HTTP client can't be created.
     #[error("cannot make an HTTP client")]
@@ -226,7 +228,8 @@ impl HttpRecorder {
             408 | 425 | 429 | 500..=599 => Error::Unavailable(said),
             422 => Error::Rejected(said),
             401 | 403 => Error::Refused(format!(
-                "{said}: DWELL_INTERNAL_TOKEN must be set, to the same value for the summary API and its correlators"
+                "{said}: DWELL_API_TOKEN must be a token with the scope record, or DWELL_INTERNAL_TOKEN the same value for the \
+                 summary API and its correlators"
             )),
             300..=399 | 404 | 405 | 421 => {
                 Error::Refused(format!("{said}: DWELL_SUMMARY_API_URL must be the address of a summary API"))
@@ -306,7 +309,7 @@ fn base_address(url: &Redacted) -> Result<String, SettingsError> {
         return Err(wrong("its scheme is not http".to_owned()));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(wrong("it holds a user or a password; a secret goes into DWELL_INTERNAL_TOKEN".to_owned()));
+        return Err(wrong("it holds a user or a password; a token goes into DWELL_API_TOKEN".to_owned()));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(wrong("it holds a ? or a #".to_owned()));

@@ -9,6 +9,9 @@ pub enum Error {
     /// The ledger did not answer in time. What was begun runs to its end; the same call may be sent again.
     #[error("the ledger did not answer within {} s", super::LEDGER_DEADLINE.as_secs())]
     TooSlow,
+    /// The principal may not do this.
+    #[error(transparent)]
+    Denied(#[from] access::Denied),
     /// What was asked makes no sense: sending it again will not help.
     #[error("{0}")]
     Refused(String),
@@ -29,6 +32,7 @@ impl Error {
             | Self::TooSlow
             | Self::Full(_) => true,
             Self::Ledger(ledger::Error::Config(_) | ledger::Error::InUse(_) | ledger::Error::Corrupt(_))
+            | Self::Denied(_)
             | Self::Refused(_)
             | Self::Defect => false,
         }

@@ -6,12 +6,14 @@ use recorder::wire::VEHICLES_MAX;
 use recorder::{CorrelatorStatus, Error, LedgerInfo, Recorder};
 use service_kit::traces::TraceContext;
 
-use super::{CallOptions, Service};
+use super::{CallOptions, ScopedService};
 
-/// In one process no setting can be wrong, so every error that is not about the content is retried.
+/// In one process no setting can be wrong, so every error that is not about the content is retried; one about the
+/// principal is a fault of this program.
 fn error(failure: &super::Error) -> Error {
     match failure {
         super::Error::Refused(reason) => Error::Rejected(reason.clone()),
+        super::Error::Denied(denied) => Error::Refused(denied.to_string()),
         super::Error::Ledger(_) | super::Error::TooSlow | super::Error::Full(_) | super::Error::Defect => {
             Error::Unavailable(failure.to_string())
         }
@@ -19,9 +21,9 @@ fn error(failure: &super::Error) -> Error {
 }
 
 #[async_trait]
-impl Recorder for Service {
+impl Recorder for ScopedService {
     async fn info(&self) -> Result<LedgerInfo, Error> {
-        Ok(Self::info(self))
+        Self::info(self).map_err(|failure| error(&failure))
     }
 
     async fn load(&self, requests: &[LoadRequest]) -> Result<Vec<Snapshot>, Error> {
@@ -49,8 +51,8 @@ impl Recorder for Service {
 
     async fn report(&self, status: CorrelatorStatus) -> Result<(), Error> {
         // What this process needs, the service knows itself.
-        Self::report(self, CorrelatorStatus { dependencies: Vec::new(), ..status });
-        Ok(())
+        let status = CorrelatorStatus { dependencies: Vec::new(), ..status };
+        Self::report(self, status).map_err(|failure| error(&failure))
     }
 }
 
@@ -63,13 +65,15 @@ mod tests {
     use recorder::contract::Site;
     use service_kit::ServiceContext;
 
+    use access::Principal;
+
     use crate::Service;
     use crate::testing::Fixture;
     use ledger_stores::testing::temporary;
 
     async fn site() -> Site {
         let fixture = Fixture::new(temporary().await);
-        let recorder = Arc::new(fixture.service.clone());
+        let recorder = Arc::new(fixture.service.scoped(Principal::correlator()));
         Site { recorder, clock: Arc::clone(&fixture.clock), keeps: Box::new(fixture) }
     }
 
@@ -77,7 +81,8 @@ mod tests {
         let clock = Arc::new(ManualClock::at(minute(0)));
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let ledger = Arc::new(BrokenLedger(How::Down));
-        let recorder = Arc::new(Service::new(ledger, Rules::default(), Lots::default(), &context));
+        let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
+        let recorder = Arc::new(service.scoped(Principal::correlator()));
         std::future::ready(Site { recorder, clock, keeps: Box::new(()) }).await
     }
 

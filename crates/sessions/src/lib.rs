@@ -2,7 +2,9 @@
 //! process both call.
 //!
 //! [`Service`] adds to the ledger what all callers need: the rules, sanity checks, deadlines, counts and metrics.
+//! [`ScopedService`] is what the faces call: the service as one principal may use it.
 //!
+//! - `scoped`: scopes and lots, checked at each call.
 //! - `recording`: what is written, and what is decided on; `in_process`: the same for a correlator in this process.
 //! - `lots`, `statistics`, [`story`], `session_explanations`, `changes`, `streams`: queries.
 //! - `correlators`: who works on the queues, and whether all work is done.
@@ -27,6 +29,7 @@ mod metrics;
 mod near;
 mod own_clock;
 mod recording;
+mod scoped;
 mod session_explanations;
 mod statistics;
 pub mod story;
@@ -47,6 +50,7 @@ use service_kit::metrics::show_limits;
 use service_kit::traces::Traces;
 use service_kit::{DecisionLog, Health, ServiceContext};
 use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
 
 use correlators::{Correlators, Reports};
 use gates::{GateStatus, Gates};
@@ -55,11 +59,12 @@ use metrics::Metrics;
 use own_clock::OwnClock;
 
 pub use background::spawn_background;
-pub use changes::Changed;
+pub use changes::{Changed, ChangedPage};
 pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
 pub use lots::LotStatus;
 pub use recording::{CallOptions, LEASE};
+pub use scoped::ScopedService;
 pub use session_explanations::SessionExplanation;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, StreamRequest};
@@ -147,29 +152,34 @@ impl Service {
         Self { inner: Arc::new(inner) }
     }
 
+    /// The id of the ledger.
+    pub fn ledger_id(&self) -> Uuid {
+        self.inner.ledger.id()
+    }
+
     /// Which ledger this is, and the rules to decide by.
-    pub fn info(&self) -> LedgerInfo {
+    pub(crate) fn info(&self) -> LedgerInfo {
         LedgerInfo { ledger: self.inner.ledger.id(), rules: self.inner.rules.clone() }
     }
 
     /// Stores the report of a correlator. It is forgotten after [`REPORT_LIFETIME`], unless the correlator may still hold
     /// messages.
-    pub fn report(&self, status: CorrelatorStatus) {
+    pub(crate) fn report(&self, status: CorrelatorStatus) {
         self.inner.correlators.take(status, self.inner.clock.now());
     }
 
     /// The correlators that reported within [`REPORT_LIFETIME`], and silent ones that may hold messages, by id.
-    pub fn correlators(&self) -> Vec<ReportedCorrelator> {
+    pub(crate) fn correlators(&self) -> Vec<ReportedCorrelator> {
         self.inner.correlators.reports(self.inner.clock.now()).correlators
     }
 
     /// The correlators and the consumers that are waited for.
-    pub fn waits_for(&self) -> Vec<Wait> {
+    pub(crate) fn waits_for(&self) -> Vec<Wait> {
         self.inner.correlators.reports(self.inner.clock.now()).waits_for
     }
 
     /// Whether all work is done, and what is not.
-    pub async fn status(&self) -> Result<Status, Error> {
+    pub(crate) async fn status(&self) -> Result<Status, Error> {
         let pending = within(async { Ok(self.inner.ledger.pending(&self.inner.rules).await?) }).await?;
         let now = self.inner.clock.now();
         let Reports { correlators, is_idle, waits_for } = self.inner.correlators.reports(now);
@@ -178,18 +188,18 @@ impl Service {
     }
 
     /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
-    pub async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
+    pub(crate) async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
         let page = Page { limit: page.limit.min(MAX_PAGE + 1), ..page };
         within(async { Ok(self.inner.ledger.sessions(filter, page).await?) }).await
     }
 
     /// One session, void or not.
-    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+    pub(crate) async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
         within(async { Ok(self.inner.ledger.session(id).await?) }).await
     }
 
     /// How the gates do whose events this process has recorded, by lot and gate.
-    pub fn gates(&self) -> Vec<GateStatus> {
+    pub(crate) fn gates(&self) -> Vec<GateStatus> {
         let gates = self.inner.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.status(self.inner.clock.now())
     }
@@ -226,7 +236,7 @@ impl Service {
     }
 
     /// What is known of a lot beforehand.
-    pub fn lot(&self, id: &LotId) -> Option<&Lot> {
+    pub(crate) fn lot(&self, id: &LotId) -> Option<&Lot> {
         self.inner.lots.get(id)
     }
 
@@ -241,7 +251,7 @@ impl Service {
     }
 
     /// Exits matched and exits unmatched since the process began: what `matched_events` and `unmatched_events` say.
-    pub fn exits(&self) -> (u64, u64) {
+    pub(crate) fn exits(&self) -> (u64, u64) {
         self.inner.metrics.exits()
     }
 }

@@ -170,7 +170,7 @@ impl Usual {
 
 impl Service {
     /// Every lot that is known beforehand or has sessions, by name.
-    pub async fn lots(&self) -> Result<Vec<LotStatus>, Error> {
+    pub(crate) async fn lots(&self) -> Result<Vec<LotStatus>, Error> {
         let inner = &self.inner;
         let rows = within(async { Ok(inner.ledger.lots().await?) }).await?;
         self.learn_what_is_usual(&rows).await?;

@@ -32,7 +32,7 @@ pub struct CallOptions {
 
 impl Service {
     /// The snapshots of many vehicles, in the order asked for.
-    pub async fn load(&self, requests: Vec<LoadRequest>, options: CallOptions) -> Result<Vec<Snapshot>, Error> {
+    pub(crate) async fn load(&self, requests: Vec<LoadRequest>, options: CallOptions) -> Result<Vec<Snapshot>, Error> {
         checks::load(&requests)?;
         let service = self.clone();
         let load = async move { Ok(service.inner.ledger.load(&requests, &service.inner.rules).await?) };
@@ -40,7 +40,7 @@ impl Service {
     }
 
     /// Records units, each whole or not at all, and counts what was recorded; the outcomes are in their order.
-    pub async fn record(&self, units: Vec<Unit>, options: CallOptions) -> Result<Vec<Outcome>, Error> {
+    pub(crate) async fn record(&self, units: Vec<Unit>, options: CallOptions) -> Result<Vec<Outcome>, Error> {
         checks::record(&units)?;
         let service = self.clone();
         to_the_end(options.permit, async move {
@@ -63,7 +63,7 @@ impl Service {
 
     /// Leases up to `most` vehicles of which something awaited has ended. A hold does not end while an entry before its
     /// exit may be under way at any correlator.
-    pub async fn due(&self, most: u32, options: CallOptions) -> Result<Vec<Due>, Error> {
+    pub(crate) async fn due(&self, most: u32, options: CallOptions) -> Result<Vec<Due>, Error> {
         let most = most.min(u32::try_from(wire::VEHICLES_MAX).unwrap_or(u32::MAX));
         let service = self.clone();
         to_the_end(options.permit, async move {
@@ -78,7 +78,7 @@ impl Service {
     }
 
     /// Saves a summary, as a part of the caller's work; the same one again changes nothing and counts nothing.
-    pub async fn save_summary(&self, summary: Summary, caller: Option<TraceContext>) -> Result<Saved, Error> {
+    pub(crate) async fn save_summary(&self, summary: Summary, caller: Option<TraceContext>) -> Result<Saved, Error> {
         checks::summary(&summary)?;
         let service = self.clone();
         let turn = within(async {

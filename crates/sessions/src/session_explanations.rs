@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Order, Page, SessionFilter, SessionRow};
+use ledger::{SessionFilter, SessionRow};
 use matching::{Explanation, Limits, LoadRequest, Timeline, explain};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 
@@ -16,8 +16,6 @@ use super::{Error, Inner, Service, within};
 /// For all rows of a list, similar plates are searched among this many sessions of each lot and direction. The
 /// explanation of a single session searches more.
 const LIST_CANDIDATES_MAX: u32 = 500;
-/// For an unknown plate, similar ones are searched among this many of the newest sessions.
-const NEWEST_CANDIDATES_MAX: u32 = 1_000;
 
 /// The explanation of a session, with the most similar plate.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +30,10 @@ type Others = BTreeMap<(LotId, Direction), Vec<SessionRow>>;
 
 impl Service {
     /// Explains sessions, at most a page of them, in their order; `None` for a summary.
-    pub async fn session_explanations(&self, rows: &[SessionRow]) -> Result<Vec<Option<SessionExplanation>>, Error> {
+    pub(crate) async fn session_explanations(
+        &self,
+        rows: &[SessionRow],
+    ) -> Result<Vec<Option<SessionExplanation>>, Error> {
         within(async {
             let timelines = self.inner.timelines(rows).await?;
             let others = self.inner.others(rows).await?;
@@ -48,14 +49,12 @@ impl Service {
         .await
     }
 
-    /// The plates of the newest sessions that are similar to a plate, the most similar first.
-    pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
-        let page = Page { limit: NEWEST_CANDIDATES_MAX, after: None, order: Order::NewestFirst };
-        let rows = self.sessions(&SessionFilter::default(), page).await?.rows;
+    /// The plates of these sessions, newest first, that are similar to a plate, the most similar first.
+    pub(crate) fn near_plates(&self, plate: &Plate, rows: &[SessionRow]) -> Vec<Plate> {
         let newest: BTreeMap<&Plate, &SessionRow> =
             rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
         let near = near_of(&self.inner.rules, plate, self.now(), newest.into_values());
-        Ok(near.into_iter().map(|near| near.session.session.vehicle.plate).collect())
+        near.into_iter().map(|near| near.session.session.vehicle.plate).collect()
     }
 }
 

@@ -249,16 +249,21 @@ fn asked_quarters(calendar: Calendar, asked: &StatisticsOf, now: Timestamp) -> R
     if i64::try_from(buckets).unwrap_or(i64::MAX) > most { Err(too_many()) } else { Ok(quarters) }
 }
 
+/// The error of a lot that does not exist, or that the asking principal may not see.
+pub(super) fn unknown_lot(lot: &LotId) -> Error {
+    let problem = "no event came from there, and it is not among the lots that are known beforehand";
+    Error::Refused(format!("there is no lot {lot}: {problem}"))
+}
+
 impl Service {
     /// The statistics of a lot.
-    pub async fn statistics(&self, asked: &StatisticsOf) -> Result<Statistics, Error> {
+    pub(crate) async fn statistics(&self, asked: &StatisticsOf) -> Result<Statistics, Error> {
         let inner = &self.inner;
         let rows = within(async { Ok(inner.ledger.lots().await?) }).await?;
         let row = rows.into_iter().find(|row| row.id == asked.lot);
         let known = inner.lots.get(&asked.lot);
         if row.is_none() && known.is_none() {
-            let problem = "no event came from there, and it is not among the lots that are known beforehand";
-            return Err(Error::Refused(format!("there is no lot {}: {problem}", asked.lot)));
+            return Err(unknown_lot(&asked.lot));
         }
         let now = row.and_then(|row| row.time).unwrap_or_else(|| inner.clock.now());
         let calendar = Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone));

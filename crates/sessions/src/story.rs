@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{ChangeRow, EVENTS_OF_VEHICLE_MAX, EventRow, Order, Page, SessionFilter, SessionRow};
+use access::Lots;
+use ledger::{ChangeRow, EVENTS_OF_VEHICLE_MAX, EventRow, SessionRow};
 use matching::explanation::Naming;
 use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain_unread};
-use parking::{Direction, EventKey, LotId, Plate, SessionId, Source, State, Timestamp, Vehicle};
+use parking::{Direction, EventKey, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use super::{Error, Inner, Service, within};
@@ -79,11 +80,12 @@ pub struct Story {
 }
 
 impl Service {
-    /// Explains the events with this id: none when it is not known, several when the id was used again.
-    pub async fn explain(&self, event: Uuid) -> Result<Vec<Explained>, Error> {
+    /// Explains the events of these lots with this id: none when it is not known, several when the id was used again.
+    pub(crate) async fn explain(&self, event: Uuid, lots: &Lots) -> Result<Vec<Explained>, Error> {
         within(async {
             let mut explained = Vec::new();
-            for event in self.inner.ledger.events_with_id(event).await? {
+            let events = self.inner.ledger.events_with_id(event).await?.into_iter();
+            for event in events.filter(|event| lots.contains(&event.vehicle.lot)) {
                 let reads = self.inner.reads_around(&event.vehicle, event.key.time).await?;
                 explained.push(self.inner.explained(&reads, event).await?);
             }
@@ -92,33 +94,20 @@ impl Service {
         .await
     }
 
-    /// Explains the newest sessions of a plate, at most [`MAX_EXPLAINED`]: of each its exit, or else its entry. Summaries
-    /// are left out.
-    pub async fn explain_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<Explained>, Error> {
+    /// Explains sessions: of each its exit, or else its entry. Summaries are left out.
+    pub(crate) async fn explain_rows(&self, rows: &[SessionRow]) -> Result<Vec<Explained>, Error> {
         within(async {
-            let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
-            let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
             let mut explained = Vec::new();
-            for row in self.inner.ledger.sessions(&filter, page).await?.rows {
-                explained.extend(self.inner.explained_session(&row).await?);
+            for row in rows {
+                explained.extend(self.inner.explained_session(row).await?);
             }
             Ok(explained)
         })
         .await
     }
 
-    /// Of the newest sessions of a plate, as many as [`explain_plate`](Self::explain_plate) looks at: those that a client
-    /// saved, which rest on no events.
-    pub async fn saved_of_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<SessionRow>, Error> {
-        let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
-        let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
-        let mut rows = self.sessions(&filter, page).await?.rows;
-        rows.retain(|row| row.source == Source::Summary);
-        Ok(rows)
-    }
-
     /// The whole story of a session, void or not; `None` when there is none.
-    pub async fn story(&self, id: SessionId) -> Result<Option<Story>, Error> {
+    pub(crate) async fn story(&self, id: SessionId) -> Result<Option<Story>, Error> {
         within(async {
             match self.inner.ledger.session(id).await? {
                 Some(row) => self.inner.story(row).await.map(Some),

@@ -7,7 +7,7 @@ use ledger::{Order, Page, SessionFilter, SessionRow};
 use parking::SessionId;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Error, MAX_PAGE, Service};
+use super::{Error, MAX_PAGE, ScopedService};
 
 /// The most concurrent streams of sessions: a quick client keeps a reader of the ledger busy.
 pub const STREAMS: usize = 8;
@@ -25,19 +25,20 @@ pub struct StreamRequest {
     pub most: Option<u32>,
 }
 
-impl Service {
+impl ScopedService {
     /// Streams sessions in pages. Reads the first page at once, each other page when the previous one was sent.
     ///
     /// A session that changes meanwhile appears once, in the state in which its page was read.
     ///
     /// # Errors
-    /// There are [`STREAMS`] streams already, or the first page can't be read. If a later page can't be read, the stream
-    /// ends with that error.
+    /// The principal may not read, there are [`STREAMS`] streams already, or the first page can't be read. If a later page
+    /// can't be read, the stream ends with that error.
     pub async fn every_session(
         &self,
         request: StreamRequest,
     ) -> Result<impl Stream<Item = Result<Vec<SessionRow>, Error>> + Send + use<>, Error> {
-        let permit = Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
+        self.readable(None)?;
+        let permit = Arc::clone(&self.service.inner.streams).try_acquire_owned().map_err(|_| {
             Error::Full(format!("the maximum of {STREAMS} streams of sessions is reached; try again later"))
         })?;
         let mut pages = Pages { service: self.clone(), request, is_over: false, _permit: permit };
@@ -54,7 +55,7 @@ impl Service {
 
 /// The remaining pages of a stream.
 struct Pages {
-    service: Service,
+    service: ScopedService,
     request: StreamRequest,
     is_over: bool,
     _permit: OwnedSemaphorePermit,

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use access::Principal;
 use ledger::Ledger;
 use matching::{Outcome, Unit};
 use parking::{Clock, Lots, ManualClock, Rules};
@@ -15,7 +16,7 @@ use service_kit::ServiceContext;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{CallOptions, Service};
+use crate::{CallOptions, ScopedService, Service};
 
 pub use ledger::testing::{BrokenLedger, CountingLedger, How, Vehicles, minute, rules, vehicle};
 
@@ -61,6 +62,11 @@ impl Fixture {
         let context = ServiceContext::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let service = Service::new(Arc::clone(&ledger), rules, lots, &context);
         Self { service, context, clock, ledger, _folder: folder }
+    }
+
+    /// The service for a principal that may do everything.
+    pub fn local(&self) -> ScopedService {
+        self.service.scoped(Principal::local())
     }
 
     /// Records units, and gives what became of them.

@@ -89,7 +89,7 @@ impl Service {
     ///
     /// # Errors
     /// A verification is running already, or the ledger can't be asked. The stream ends with the error of a later part.
-    pub async fn verify(&self) -> Result<impl Stream<Item = Result<Verification, Error>> + Send + use<>, Error> {
+    pub(crate) async fn verify(&self) -> Result<impl Stream<Item = Result<Verification, Error>> + Send + use<>, Error> {
         let turn = Arc::clone(&self.inner.verifications).try_acquire_owned();
         let turn = turn.map_err(|_| Error::Full("a verification is running already; try again later".to_owned()))?;
         let first_change = self.inner.ledger.last_change().await?;

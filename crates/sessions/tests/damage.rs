@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use access::Principal;
 use futures::StreamExt as _;
 use ledger::Ledger;
 use ledger::testing::{Vehicles, minute};
@@ -47,7 +48,7 @@ async fn faults(path: &Path) -> Vec<String> {
     };
     let context = ServiceContext::new(Arc::new(ManualClock::at(NOW)) as Arc<dyn Clock>);
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
-    let parts: Vec<_> = service.verify().await.unwrap().collect().await;
+    let parts: Vec<_> = service.scoped(Principal::local()).verify().await.unwrap().collect().await;
     parts.into_iter().last().unwrap().unwrap().shown
 }
 

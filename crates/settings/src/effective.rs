@@ -13,6 +13,8 @@ pub enum Origin {
     Environment,
     /// The file that `DWELL_CONFIG` names.
     File,
+    /// A file with this value alone, which a variable with `_FILE` at its end names.
+    SecretFile,
     /// The default of the program.
     Default,
 }
@@ -24,6 +26,7 @@ impl Origin {
             Self::Flag => "flag",
             Self::Environment => "environment",
             Self::File => "file",
+            Self::SecretFile => "file of its own",
             Self::Default => "default",
         }
     }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::table::{ALL, Setting};
+use super::table::{ALL, FILE_SUFFIX, Setting};
 
 /// Why a configuration can't be used. The text never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,10 @@ impl Error {
             Self::Wrong { name, .. } => name.rsplit(": ").next().unwrap_or(name),
             Self::UnknownName { .. } | Self::Refused(_) => return None,
         };
-        let is_it = |setting: &&Setting| said == setting.name || said.strip_prefix("--") == Some(&setting.flag());
+        let is_file = |setting: &Setting| setting.in_file && said.strip_suffix(FILE_SUFFIX) == Some(setting.name);
+        let is_it = |setting: &&Setting| {
+            said == setting.name || said.strip_prefix("--") == Some(&setting.flag()) || is_file(setting)
+        };
         ALL.iter().copied().find(is_it)
     }
 

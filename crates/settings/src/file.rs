@@ -1,6 +1,6 @@
 //! Reads the file that a setting names, within a size limit, and says what is wrong with one that can't be read.
 //!
-//! What is in the file is left to the setting.
+//! What is in the file is left to the setting. No error repeats a part of it: it may be a secret.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -9,8 +9,11 @@ use std::path::Path;
 /// The maximum size of a file; a large installation needs some hundred kilobytes.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The text of the file, or what is wrong with it.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+/// The text of the file.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn read(path: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| format!("the file can't be read ({error})");
     // Several services of a process read the file, each from its beginning; and opening a pipe may wait for ever.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -31,6 +34,19 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         let at = error.utf8_error().valid_up_to();
         format!("the file is not UTF-8 from byte {at} on; save it as UTF-8")
     })
+}
+
+/// The only line of the file, without the end of line, or what is wrong with the file.
+pub(super) fn read_line(path: &Path) -> Result<String, String> {
+    let text = read(path)?;
+    let line = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
+    if line.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    if line.contains(['\r', '\n']) {
+        return Err("the file has more than one line".to_owned());
+    }
+    Ok(line.to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Configuration: one table of settings, read from flags, the environment and a file, with errors that say what to do.
 //!
 //! A flag wins over its variable, a variable over the file that `DWELL_CONFIG` names, the file over the default; an empty
-//! value counts as absent. An unknown name is refused; a known one that a service does not use is accepted. A value that may contain a password is
+//! value counts as absent. A value that may contain a secret can also come from a file of its own, which wins over its
+//! variable. An unknown name is refused; a known one that a service does not use is accepted. A value that may contain a password is
 //! displayed without it.
 //!
 //! Start reading at [`Settings`] and the table, [`ALL`]. Deliberately not here: what a service does with a value or
@@ -23,6 +24,7 @@ mod typed;
 pub use command::{HEALTHCHECK, command, flags, reading, with_default};
 pub use effective::{Effective, Origin, Row};
 pub use error::Error;
+pub use file::read as read_file;
 pub use hosts::{Host, PublicHosts};
 pub use listen::{Listen, is_loopback};
 pub use redacted::{Redacted, redact};
@@ -184,25 +186,37 @@ impl Settings {
     }
 
     fn take_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Error> {
-        let mut errors = Vec::new();
-        for (name, value) in variables {
-            let name = name.to_string_lossy();
-            if !name.starts_with(PREFIX) {
-                continue;
-            }
-            let Some(setting) = ALL.iter().find(|setting| setting.name == name) else {
-                errors.push(Error::unknown(&name, None));
-                continue;
-            };
-            let Ok(value) = value.into_string() else {
-                errors.push(Error::NotUnicode { name: setting.name });
-                continue;
-            };
-            if self.given.get(setting.name).is_none_or(|given| given.origin != Origin::Flag) {
-                self.give(setting, &value, Origin::Environment);
-            }
+        let variables = variables.into_iter().map(|(name, value)| (name.to_string_lossy().into_owned(), value));
+        let given = variables.filter(|(name, _)| name.starts_with(PREFIX));
+        given.filter_map(|(name, value)| self.take_variable(&name, value).err()).collect()
+    }
+
+    fn take_variable(&mut self, name: &str, value: OsString) -> Result<(), Error> {
+        let named = |name: &str| ALL.iter().copied().find(|setting| setting.name == name);
+        let of_file = || name.strip_suffix(FILE_SUFFIX).and_then(named).filter(|setting| setting.in_file);
+        let (setting, is_file) = match (named(name), of_file()) {
+            (Some(setting), _) => (setting, false),
+            (None, Some(setting)) => (setting, true),
+            (None, None) => return Err(Error::unknown(name, None)),
+        };
+        let value = value.into_string().map_err(|_| Error::NotUnicode { name: setting.name })?;
+        let stronger: &[Origin] = if is_file { &[Origin::Flag] } else { &[Origin::Flag, Origin::SecretFile] };
+        let is_taken = self.given.get(setting.name).is_some_and(|given| stronger.contains(&given.origin));
+        if is_taken || value.is_empty() {
+            return Ok(());
         }
-        errors
+        if is_file {
+            let text = file::read_line(value.as_ref()).map_err(|reason| Error::Wrong {
+                name: name.to_owned(),
+                value,
+                reason,
+                allowed: "the path of a file that contains the value in its only line",
+            })?;
+            self.give(setting, &text, Origin::SecretFile);
+        } else {
+            self.give(setting, &value, Origin::Environment);
+        }
+        Ok(())
     }
 
     /// Takes what neither a flag nor the environment gives from the file of `DWELL_CONFIG`.
@@ -221,10 +235,12 @@ impl Settings {
         content.errors
     }
 
-    /// The name in the form in which it was given: the flag, the variable, or the variable in its file.
+    /// The name in the form in which it was given: the flag, the variable, the variable of a file with the value, or the
+    /// variable in the configuration file.
     pub fn said_as(&self, setting: &Setting) -> String {
         match self.given.get(setting.name).map(|given| given.origin) {
             Some(Origin::Flag) => format!("--{}", setting.flag()),
+            Some(Origin::SecretFile) => format!("{}{FILE_SUFFIX}", setting.name),
             Some(Origin::File) => config_file::said_as(setting, Path::new(self.text(&CONFIG).unwrap_or(CONFIG.name))),
             Some(Origin::Environment | Origin::Default) | None => setting.name.to_owned(),
         }

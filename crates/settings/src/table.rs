@@ -18,18 +18,29 @@ pub struct Setting {
     pub secret: bool,
     /// Whether the value is a list of plates, which no log shows.
     pub plates: bool,
+    /// Whether a file can hold the value: the variable with [`FILE_SUFFIX`] names it.
+    pub in_file: bool,
 }
+
+/// `DWELL_AMQP_URL_FILE` names a file with the value of `DWELL_AMQP_URL`. Only values that may contain a secret have
+/// such a variable.
+pub const FILE_SUFFIX: &str = "_FILE";
 
 /// The prefix of every variable.
 pub const PREFIX: &str = "DWELL_";
 
 impl Setting {
     const fn new(name: &'static str, default: Option<&'static str>, allowed: &'static str, help: &'static str) -> Self {
-        Self { name, help, default, allowed, secret: false, plates: false }
+        Self { name, help, default, allowed, secret: false, plates: false, in_file: false }
     }
 
     const fn secret(mut self) -> Self {
         self.secret = true;
+        self.in_file()
+    }
+
+    const fn in_file(mut self) -> Self {
+        self.in_file = true;
         self
     }
 
@@ -55,7 +66,8 @@ const SHARE: &str = "a share from 0 to 1, for instance 0.2";
 const QUEUE_NAME: &str = "a queue name of 1 to 255 bytes";
 
 /// Makes a constant of each setting, and [`ALL`] of them. The doc comment is the help text; the default follows the
-/// name, the allowed values follow the colon; `secret` or `plates` says what is not to be shown.
+/// name, the allowed values follow the colon. A word behind them says that the value is a `secret` or a list of `plates`,
+/// which are not shown, or that it may contain a secret and so may come from a file (`in_file`).
 macro_rules! settings {
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
@@ -87,9 +99,9 @@ settings! {
     /// Host names that this service is reached by, besides localhost and IP addresses
     PUBLIC_HOSTS: "host names without scheme and port, separated by commas, for instance parking.example,api";
     /// RabbitMQ, which carries the gate events
-    AMQP_URL: "an AMQP URL such as amqp://user:password@host:5672/%2f";
+    AMQP_URL: "an AMQP URL such as amqp://user:password@host:5672/%2f", in_file;
     /// MQTT broker whose messages the gateway takes; without it, none
-    MQTT_URL: "an MQTT URL such as mqtt://user:password@host:1883, or mqtts:// for TLS";
+    MQTT_URL: "an MQTT URL such as mqtt://user:password@host:1883, or mqtts:// for TLS", in_file;
     /// Name of the gateway at the MQTT broker; each gateway needs its own
     MQTT_CLIENT_ID = "dwell-gateway": "a name of 1 to 128 bytes";
     /// MQTT topics on which gate events are sent in their own form; those of cameras are in the lots file
@@ -107,16 +119,22 @@ settings! {
     /// Messages that a consumer may hold unacknowledged, for each queue
     PREFETCH = "8000": "a whole number of messages from 1 to 32000";
     /// Redis, the shared cache of timelines; without it the cache is in memory
-    REDIS_URL: "a Redis URL such as redis://:password@host:6379/0";
+    REDIS_URL: "a Redis URL such as redis://:password@host:6379/0", in_file;
     /// The summary API, which records the sessions
     SUMMARY_API_URL: "an HTTP URL such as http://127.0.0.1:5000";
-    /// Shared secret of /internal/v1; needed beyond loopback
+    /// Shared secret of /internal/v1; beyond loopback, correlators need it or a token with the scope record
     INTERNAL_TOKEN:
         "a secret of at least 16 visible ASCII characters, the same for the summary API and its correlators", secret;
+    /// Token that commands and correlators send to the summary API
+    API_TOKEN: "a token that dwell token create has printed", secret;
+    /// Whether clients of the summary API need a token; without it, they do when it listens beyond loopback
+    ACCESS: "required (every client needs a token) or open (every client that reaches the summary API may use it)";
+    /// File of the tokens that the summary API accepts; dwell token writes it
+    TOKENS_FILE: "the path of a TOML file of tokens";
     /// The ledger; without it, SQLite in the data folder
-    DATABASE_URL: "sqlite:PATH or postgres://user:password@host:5432/database";
+    DATABASE_URL: "sqlite:PATH or postgres://user:password@host:5432/database", in_file;
     /// Where the summary API keeps answers of GraphQL, for a second at most
-    ANSWER_CACHE = "memory": "memory, off, or a Redis URL such as redis://:password@host:6379/0";
+    ANSWER_CACHE = "memory": "memory, off, or a Redis URL such as redis://:password@host:6379/0", in_file;
     /// Folder of the embedded bus and ledger
     DATA_DIR = "./dwell-data": "a folder that can be written, for one process at a time";
     /// File of lots: capacity, kind, time zone, max stay

@@ -207,3 +207,40 @@ fn help_shows_the_variable_and_the_default() {
     assert!(help.contains("--hold <VALUE>"), "{help}");
     assert!(help.contains("[DWELL_HOLD] [default: 30s]"), "{help}");
 }
+
+#[test]
+fn a_value_that_may_hold_a_secret_can_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "amqp://u:hidden@file\r\n").unwrap();
+
+    let settings = read(&[], &[("DWELL_AMQP_URL_FILE", path), ("DWELL_AMQP_URL", "amqp://variable")]).unwrap();
+    let flag = read(&["--amqp-url", "amqp://flag"], &[("DWELL_AMQP_URL_FILE", path)]).unwrap();
+    let empty = read(&[], &[("DWELL_AMQP_URL_FILE", ""), ("DWELL_AMQP_URL", "amqp://variable")]).unwrap();
+
+    let given = [&settings, &flag, &empty].map(|settings| settings.text(&AMQP_URL).unwrap());
+    assert_eq!(given, ["amqp://u:hidden@file", "amqp://flag", "amqp://variable"]);
+    let error = settings.url(&AMQP_URL, &["http"]).unwrap_err();
+    assert!(error.to_string().starts_with("DWELL_AMQP_URL_FILE=amqp://u:***@file"), "{error}");
+    assert_eq!(error.setting(), Some(&AMQP_URL));
+}
+
+#[test]
+fn a_file_without_the_one_value_is_refused_and_never_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let path = file.to_str().unwrap();
+    for (text, said) in [("", "is empty"), ("\n", "is empty"), ("hidden\nhidden", "more than one line")] {
+        std::fs::write(&file, text).unwrap();
+        let error = read(&[], &[("DWELL_INTERNAL_TOKEN_FILE", path)]).unwrap_err().to_string();
+        assert!(error.starts_with("DWELL_INTERNAL_TOKEN_FILE=") && error.contains(said), "{error}");
+        assert!(!error.contains("hidden"), "{error}");
+    }
+    for unknown in ["DWELL_HOLD_FILE", "DWELL_FILE"] {
+        assert!(matches!(read(&[], &[(unknown, path)]), Err(Error::UnknownName { .. })), "{unknown}");
+    }
+    let in_file: Vec<&str> = ALL.iter().filter(|setting| setting.in_file).map(|setting| setting.name).collect();
+    assert!(ALL.iter().filter(|setting| setting.secret).all(|setting| in_file.contains(&setting.name)));
+    assert_eq!(in_file.len(), 7, "{in_file:?}");
+}

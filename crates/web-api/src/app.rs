@@ -1,6 +1,6 @@
 //! The summary API as one router: the routes of the API, the operator's page, and the layers around both.
 //!
-//! The layers: a problem for every error, or a page for a browser; a deadline; no panic that reaches the client;
+//! The layers: access; a problem for every error, or a page for a browser; a deadline; no panic that reaches the client;
 //! durations in the metrics; headers that keep responses out of caches.
 
 use std::convert::Infallible;
@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ::access::Principal;
 use api::etag::Tagged;
 use api::problem::{self, Kind, Problem};
 use axum::Router;
@@ -24,7 +25,7 @@ use sessions::Service;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use crate::access::Access;
+use crate::access::{self, Door};
 use crate::correlators::Internal;
 use crate::graphql::cache::QueryCache;
 use crate::graphql::{self, GraphQl, MEDIA_TYPE as GRAPHQL_MEDIA_TYPE};
@@ -48,13 +49,13 @@ pub struct Open {
 pub type Opening = Arc<OnceLock<Open>>;
 
 /// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`, and a query cache in this process.
-pub fn router(service: &Service, access: Access, context: &ServiceContext) -> Router {
-    let open = open(service, access, QueryCache::in_memory(service, context), context);
+pub fn router(service: &Service, door: &Door, context: &ServiceContext) -> Router {
+    let open = open(service, door, QueryCache::in_memory(service, context), context);
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
 /// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations.
-pub fn open(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Open {
+pub fn open(service: &Service, door: &Door, answers: QueryCache, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &openapi().paths.paths {
@@ -67,16 +68,16 @@ pub fn open(service: &Service, access: Access, answers: QueryCache, context: &Se
     for path in operator_page::ROUTES {
         metrics.expect_route(path, "GET");
     }
-    let routes = routes(service, access, answers, context)
+    let routes = routes(service, answers, context)
         .merge(operator_page::routes(service))
-        .fallback(|| async { problem::of_status(Kind::NotFound.status()) })
-        .layer(from_fn_with_state(metrics, observe));
+        .fallback(|| async { problem::of_status(Kind::NotFound.status()) });
+    let routes = access::layer(routes, door, &context.clock).layer(from_fn_with_state(metrics, observe));
     Open { routes, service: service.clone() }
 }
 
 /// All API routes except those of `service_kit`.
-fn routes(service: &Service, access: Access, answers: QueryCache, context: &ServiceContext) -> Router {
-    let correlators = correlators::routes().with_state(Internal::new(service.clone(), access));
+fn routes(service: &Service, answers: QueryCache, context: &ServiceContext) -> Router {
+    let correlators = correlators::routes().with_state(Internal::new(service.clone()));
     let live = live::routes().with_state(Live::start(service, context));
     let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
     let rest = rest::routes().with_state(service.clone());
@@ -185,8 +186,11 @@ async fn finish(State(finishing): State<Finishing>, request: Request, next: Next
         }
     }
     if is_error && wants_page {
+        // A client without a valid token learns nothing of the correlators.
+        let principal = response.extensions().get::<Principal>().cloned();
         let service = finishing.opening.get().map(|open| &open.service);
-        response = operator_page::of_problem(response, &finishing.health, service).await;
+        let service = service.zip(principal).map(|(service, principal)| service.scoped(principal));
+        response = operator_page::of_problem(response, &finishing.health, service.as_ref()).await;
     }
     if let Some(tagged) = tagged {
         response = tagged.tag(response).await;

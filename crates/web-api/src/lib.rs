@@ -4,6 +4,7 @@
 //! - `graphql`: the GraphQL schema and its query cache.
 //! - `live`: the live feed of committed changes.
 //! - `openapi`, `reference`: the OpenAPI description, and a page that shows it.
+//! - `access`: the principal of each request, and what each route needs.
 //! - [`app`]: all routes and the operator's page as one router, with their common layers.
 //!
 //! Start reading at [`router`]. No database is known here: `summary-api` opens the ledger, reads the configuration and
@@ -22,7 +23,7 @@ mod openapi;
 mod reference;
 mod rest;
 
-pub use access::Access;
+pub use crate::access::{Door, takes_events};
 pub use app::router;
 pub use correlators::INTERNAL_CALLS_MAX;
 pub use graphql::cache::{AnswerCache, QueryCache};

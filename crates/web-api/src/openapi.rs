@@ -6,11 +6,12 @@ use axum::body::Bytes;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::access::is_for_everyone;
 use crate::{correlators, graphql, live, rest};
 
 /// The general part of the description, and the routes of `service_kit`.
@@ -20,7 +21,8 @@ use crate::{correlators, graphql, live, rest};
         title = "Dwell summary API",
         description = "Parking sessions: matched entries and exits of vehicles, with their dwell times. Every error is an \
                        application/problem+json (RFC 9457). A request for a foreign host gets 421, a request of a web \
-                       page of another site 403, and a request without a valid Host 400.",
+                       page of another site 403, and a request without a valid Host 400. \
+                       Unless access is open, a request needs a token as Authorization: Bearer.",
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(description_of_itself, metrics, livez, readyz),
@@ -31,18 +33,18 @@ use crate::{correlators, graphql, live, rest};
         (name = "lots", description = "Car parks: occupancy, statistics by hour and day, and the health of gates"),
         (name = "graphql", description = "The queries of the REST API as GraphQL"),
         (name = "operation", description = "Status, health, metrics and rules, for operators"),
-        (name = "internal", description = "Routes of correlators; beyond loopback they need DWELL_INTERNAL_TOKEN"),
+        (name = "internal", description = "Routes of correlators; they need a token with the scope record, or DWELL_INTERNAL_TOKEN"),
     ),
-    modifiers(&InternalToken),
+    modifiers(&BearerToken),
 )]
 struct Frame;
 
-struct InternalToken;
+struct BearerToken;
 
-impl Modify for InternalToken {
+impl Modify for BearerToken {
     fn modify(&self, openapi: &mut Description) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_with(Components::new).add_security_scheme("internal_token", scheme);
+        openapi.components.get_or_insert_with(Components::new).add_security_scheme("token", scheme);
     }
 }
 
@@ -92,6 +94,7 @@ fn add_problems(description: &mut Description) {
             add_not_modified(operation);
         }
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            operation.security = Some(security_of(path));
             if !is_kit {
                 let has_body = operation.request_body.is_some();
                 kinds_of(path, has_body).for_each(|kind| add_problem(operation, kind));
@@ -113,15 +116,28 @@ fn add_not_modified(operation: &mut Operation) {
     }
 }
 
+/// A token, where the route needs one. While access is open only `/internal/v1` needs it.
+fn security_of(path: &str) -> Vec<SecurityRequirement> {
+    let token = SecurityRequirement::new("token", Vec::<String>::new());
+    if is_for_everyone(path) {
+        Vec::new()
+    } else if path.starts_with("/internal/") {
+        vec![token]
+    } else {
+        vec![token, SecurityRequirement::default()]
+    }
+}
+
 fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
     let is_internal = path.starts_with("/internal/");
     let is_list = (path.starts_with("/api/") || path == "/graphql") && !path.contains('{');
     let is_one = path.contains('{');
     let is_live = path.starts_with("/api/v1/live");
+    let needs_token = !is_for_everyone(path);
     let is_streamed = path == "/api/v1/sessions";
     let answers = move |kind: &Kind| match kind {
         Kind::Malformed => has_body || is_list,
-        Kind::Unauthorized | Kind::Forbidden => is_internal,
+        Kind::Unauthorized | Kind::InvalidToken | Kind::Forbidden => needs_token,
         Kind::NotFound => is_one,
         Kind::TooSlow | Kind::TooLarge | Kind::UnsupportedMediaType | Kind::UnsupportedEncoding => has_body,
         Kind::InvalidContent => has_body || is_list || is_one,

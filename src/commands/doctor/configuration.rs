@@ -14,6 +14,7 @@ use settings::{ALL, CONFIG, Error, Setting, Settings};
 use simulator::Plan;
 
 use super::finding::Finding;
+use crate::commands::api_client;
 
 /// A function that reads the settings of one part.
 type Check = fn(&Settings) -> Result<(), Error>;
@@ -77,7 +78,7 @@ fn value(settings: &Settings, setting: &Setting) -> String {
 
 /// The first value that one of the services refuses.
 fn first_wrong(settings: &Settings) -> Option<Error> {
-    let checks: [Check; 10] = [
+    let checks: [Check; 11] = [
         logs::check,
         |settings| settings.duration(&settings::DRAIN).map(drop),
         |settings| settings.url(&settings::OTLP_ENDPOINT, &["http"]).map(drop),
@@ -89,6 +90,8 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
         |settings| Plan::from_settings(settings).map(drop),
         |settings| mqtt(settings).map(drop),
         |settings| grpc::address(settings).map(drop),
+        // Last: it is about several settings, so it names none, and nothing is looked at behind it.
+        |settings| summary_api::Config::read(settings)?.access().map(drop),
     ];
     checks.iter().find_map(|check| check(settings).err())
 }
@@ -101,7 +104,7 @@ pub(super) fn mqtt(settings: &Settings) -> Result<Option<mqtt::Config>, Error> {
 /// The settings by which a correlator reaches a summary API elsewhere.
 fn recorder(settings: &Settings) -> Result<(), Error> {
     let Some(url) = settings.url(&settings::SUMMARY_API_URL, &["http"])? else { return Ok(()) };
-    HttpRecorder::new(&url, settings.secret(&settings::INTERNAL_TOKEN)?.as_ref(), Limits::default())
+    HttpRecorder::new(&url, api_client::token_of_correlators(settings)?.as_ref(), Limits::default())
         .map(drop)
         .map_err(|error| settings.wrong(&settings::SUMMARY_API_URL, error.to_string()))
 }
@@ -275,9 +278,19 @@ mod tests {
 
     #[test]
     fn a_summary_api_that_no_correlator_can_use_is_warned_of() {
+        let found = looked(&[("DWELL_LISTEN", "0.0.0.0:5000"), ("DWELL_ACCESS", "open")]);
+
+        let verdicts: Vec<_> = found.iter().map(|one| one.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok, Verdict::Warning]);
+        assert_eq!(exit_code(&found), 0);
+    }
+
+    #[test]
+    fn a_summary_api_that_nobody_could_use_is_wrong() {
         let found = looked(&[("DWELL_LISTEN", "0.0.0.0:5000")]);
 
-        assert_eq!(found.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::Ok, Verdict::Warning]);
-        assert_eq!(exit_code(&found), 0);
+        let cause = found.iter().find(|one| one.verdict == Verdict::Wrong).and_then(|one| one.cause.clone());
+        assert!(cause.is_some_and(|cause| cause.contains("`dwell token create`")), "{found:?}");
+        assert_eq!(exit_code(&found), 78);
     }
 }

@@ -11,10 +11,14 @@ use super::finding::Finding;
 const SUBJECT: &str = "correlators";
 
 /// Empty if the summary API does not answer: its own check reports why.
-pub(super) async fn check(url: &Redacted, timeout: Duration) -> Option<Finding> {
+pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> Option<Finding> {
     let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build().ok()?;
     let address = format!("{}/api/v1/status", url.expose().trim_end_matches('/'));
-    let answer = client.get(address).send().await.ok()?.error_for_status().ok()?;
+    let mut request = client.get(address);
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose());
+    }
+    let answer = request.send().await.ok()?.error_for_status().ok()?;
     Some(finding(&answer.json().await.ok()?))
 }
 

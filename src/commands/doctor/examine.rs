@@ -10,12 +10,13 @@ use ::summary_api::Config;
 use bus::BusConfig;
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use settings::{
-    AMQP_URL, ANSWER_CACHE, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, LISTEN, LOTS, MQTT_CLIENT_ID, MQTT_TOPICS,
-    MQTT_URL, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Setting, Settings, redact,
+    AMQP_URL, ANSWER_CACHE, API_TOKEN, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, LISTEN, LOTS, MQTT_CLIENT_ID,
+    MQTT_TOPICS, MQTT_URL, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Setting, Settings, redact,
 };
 
 use super::finding::Finding;
 use super::{address, configuration, ledger, machine, mqtt, own_clock, rabbitmq, redis, summary_api as api_check};
+use crate::commands::api_client;
 
 /// The settings by which an MQTT broker is reached; topics are in the file of lots too.
 const OF_MQTT: &[&Setting] = &[&MQTT_URL, &MQTT_CLIENT_ID, &MQTT_TOPICS, &LOTS];
@@ -68,7 +69,7 @@ impl<'a> Usable<'a> {
             (redis::SUBJECT, &[&REDIS_URL]),
             (redis::SUBJECT, &[&ANSWER_CACHE]),
             (ledger::SUBJECT, &[&DATABASE_URL, &DATA_DIR]),
-            (api_check::SUBJECT, &[&SUMMARY_API_URL, &INTERNAL_TOKEN]),
+            (api_check::SUBJECT, &[&SUMMARY_API_URL, &API_TOKEN, &INTERNAL_TOKEN]),
             ("traces", &[&OTLP_ENDPOINT]),
         ];
         let skipped = |(subject, needed): (&str, &[&Setting])| {
@@ -143,14 +144,18 @@ impl<'a> Usable<'a> {
         let (here, place) = (format!("http://{}", api.listen.as_seen_from_here()), api.listen.to_string());
         // The check of a summary API includes its clock.
         let is_named = url.as_ref().is_some_and(|url| url.expose().trim_end_matches('/') == here);
+        let reader = api_client::token(settings).ok().flatten();
         if is_running && !is_named {
+            let own = reader.clone();
             checks.push(
-                async move { own_clock::check(&format!("the service at {place}"), &here, timeout).await }.boxed(),
+                async move { own_clock::check(&format!("the service at {place}"), &here, own.as_ref(), timeout).await }
+                    .boxed(),
             );
         }
-        if let Some(url) = url.filter(|_| self.has(&[&INTERNAL_TOKEN])) {
-            let token = settings.secret(&INTERNAL_TOKEN).ok().flatten();
-            checks.push(async move { api_check::check(&url, token.as_ref(), timeout).await }.boxed());
+        if let Some(url) = url.filter(|_| self.has(&[&API_TOKEN, &INTERNAL_TOKEN])) {
+            let token = api_client::token_of_correlators(settings).ok().flatten();
+            let checking = async move { api_check::check(&url, token.as_ref(), reader.as_ref(), timeout).await };
+            checks.push(checking.boxed());
         }
         checks
     }

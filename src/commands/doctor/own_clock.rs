@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::{CorrelatorView, StatusView};
 use reqwest::{Client, Response, redirect};
+use settings::Redacted;
 
 use super::finding::Finding;
 
@@ -15,10 +16,10 @@ const REPORT_BYTES_MAX: usize = 64 * 1024;
 
 /// The suspected clocks of the service at `url` and of the correlators that report to it; nothing if the service does not
 /// answer.
-pub(super) async fn check(service: &str, url: &str, timeout: Duration) -> Vec<Finding> {
+pub(super) async fn check(service: &str, url: &str, reader: Option<&Redacted>, timeout: Duration) -> Vec<Finding> {
     let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build();
     let Ok(client) = client else { return Vec::new() };
-    let (own, reported) = futures::join!(own(&client, url), reported(&client, url));
+    let (own, reported) = futures::join!(own(&client, url), reported(&client, url, reader));
     let own = own.and_then(|report| Some(suspected(service, reason_in(&report)?)));
     own.into_iter().chain(reported.iter().flat_map(of_correlators)).collect()
 }
@@ -36,8 +37,12 @@ async fn own(client: &Client, url: &str) -> Option<String> {
     String::from_utf8(report).ok()
 }
 
-async fn reported(client: &Client, url: &str) -> Option<StatusView> {
-    let answer = client.get(format!("{}/api/v1/status", url.trim_end_matches('/'))).send().await.ok()?;
+async fn reported(client: &Client, url: &str, reader: Option<&Redacted>) -> Option<StatusView> {
+    let mut request = client.get(format!("{}/api/v1/status", url.trim_end_matches('/')));
+    if let Some(token) = reader {
+        request = request.bearer_auth(token.expose());
+    }
+    let answer = request.send().await.ok()?;
     answer.error_for_status().ok()?.json().await.ok()
 }
 

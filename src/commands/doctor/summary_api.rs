@@ -8,7 +8,7 @@ use chrono::DateTime;
 use recorder::wire::{MEDIA_TYPE, TERMS};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Client, StatusCode, redirect};
-use settings::{INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_URL};
+use settings::{API_TOKEN, INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_URL};
 
 use super::address::unreachable;
 use super::clock::{self, ServerTime};
@@ -18,7 +18,13 @@ use crate::commands::api_client::deepest;
 
 pub(super) const SUBJECT: &str = "summary api";
 
-pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> Vec<Finding> {
+/// Checks it with the token of a correlator and, for what a reader may ask, with that of a reader.
+pub(super) async fn check(
+    url: &Redacted,
+    token: Option<&Redacted>,
+    reader: Option<&Redacted>,
+    timeout: Duration,
+) -> Vec<Finding> {
     let before = clock::now_ms();
     let (status, headers) = match ask(url, token, timeout).await {
         Ok(answer) => answer,
@@ -30,12 +36,12 @@ pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Dur
     };
     let ours = (before, clock::now_ms());
     let found = answered(url, status, &headers, token.is_some());
-    let correlators = if found.verdict == Verdict::Ok { correlators::check(url, timeout).await } else { None };
+    let correlators = if found.verdict == Verdict::Ok { correlators::check(url, reader, timeout).await } else { None };
     let difference = date_ms(&headers).and_then(|date| {
         // The header has whole seconds.
         clock::finding("the summary API", ServerTime { theirs: (date, date + 999), ours })
     });
-    let clocks = own_clock::check("the summary API", url.expose(), timeout).await;
+    let clocks = own_clock::check("the summary API", url.expose(), reader, timeout).await;
     std::iter::once(found).chain(correlators).chain(difference).chain(clocks).collect()
 }
 
@@ -57,14 +63,14 @@ fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: 
         StatusCode::OK if is_ours => Finding::ok(SUBJECT, format!("{url} answers and takes correlators")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => seen.fails(
             if has_token {
-                "it does not take our secret: it has another one, or none"
+                "it does not accept our token: it is unknown there, or lacks the scope record"
             } else {
-                "it wants a shared secret, and none is set here"
+                "it requires a token, and none is set here"
             },
             format!(
-                "make one secret (openssl rand -hex 24), set {} to it for the summary API and its correlators, and start \
-                 both again",
-                INTERNAL_TOKEN.name
+                "set {} to a token with the scope record (dwell token create), or {} to one secret (openssl rand -hex 24) \
+                 for the summary API and its correlators, and start both again",
+                API_TOKEN.name, INTERNAL_TOKEN.name
             ),
         ),
         StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => seen.fails(
@@ -76,11 +82,11 @@ fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: 
             ),
         ),
         StatusCode::MISDIRECTED_REQUEST => seen.fails(
-            "it is not reached by the host name in this address, unless a valid secret is shown",
+            "it is not reached by the host name in this address, unless the request has a valid token",
             format!(
                 "add the host name to {} of the summary API and start it again, or write its IP address in {name}, or set \
-                 {} to the secret of the summary API",
-                PUBLIC_HOSTS.name, INTERNAL_TOKEN.name
+                 {} to a token with the scope record",
+                PUBLIC_HOSTS.name, API_TOKEN.name
             ),
         ),
         _ if status.is_redirection() => seen.fails(

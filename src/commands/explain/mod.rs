@@ -115,7 +115,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 }
 
 async fn explain(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
-    let client = Client::new(&address(matches, settings)?)?;
+    let client = Client::new(&address(matches, settings)?)?.showing(api_client::token(settings)?);
     let lot = matches.get_one::<LotId>(LOT);
     let answer: ExplanationsView = match matches.get_one::<What>(WHAT).expect("the argument is required") {
         What::Plate(plate) => {

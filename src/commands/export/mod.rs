@@ -116,7 +116,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 
 async fn export(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
     let begun = Instant::now();
-    let client = Client::new(&address(matches, settings)?)?;
+    let client = Client::new(&address(matches, settings)?)?.showing(api_client::token(settings)?);
     let path = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
     // First: an output that can't be written is reported before the work, not after it.
     let mut file = SessionFile::create(&path)?;

@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::{LotId, printable};
 use reqwest::Response;
 use service_kit::{Backoff, ServiceContext};
-use settings::Settings;
+use settings::{Redacted, Settings};
 
 use self::events::{Event, Events};
 use crate::commands::api_client::{self, Client, Patience, address};
@@ -93,7 +93,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 }
 
 async fn follow(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
-    let mut feed = Feed::new(&address(matches, settings)?, matches)?;
+    let mut feed = Feed::new(&address(matches, settings)?, api_client::token(settings)?, matches)?;
     let is_json = matches.get_flag(JSON);
     let said = Progress::of_waiting("following");
     let mut answer = feed.open().await?;
@@ -155,8 +155,8 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(address: &str, matches: &ArgMatches) -> Result<Self, Error> {
-        let client = Client::of_streams(address, HEARTBEAT_TIMEOUT)?;
+    fn new(address: &str, token: Option<Redacted>, matches: &ArgMatches) -> Result<Self, Error> {
+        let client = Client::of_streams(address, HEARTBEAT_TIMEOUT)?.showing(token);
         let lot = matches.get_one::<LotId>(LOT).cloned();
         Ok(Self { client, lot, position: matches.get_one::<u64>(AFTER_CHANGE).copied() })
     }

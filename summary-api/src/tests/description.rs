@@ -76,7 +76,7 @@ async fn the_description_is_openapi_3_1_and_names_every_route() {
     assert_eq!(described, expected);
     assert_eq!(description["openapi"], "3.1.0");
     assert!(description["info"]["title"].is_string() && description["info"]["version"].is_string());
-    assert_eq!(description["components"]["securitySchemes"]["internal_token"]["scheme"], "bearer");
+    assert_eq!(description["components"]["securitySchemes"]["token"]["scheme"], "bearer");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod fields;
 
 use std::sync::Arc;
 
+use access::Principal;
 use axum::http::{Method, header};
 use ledger_stores::testing::temporary;
 use parking::{Lots, Rules};
@@ -16,7 +17,7 @@ use sessions::testing::{CountingLedger, Vehicles, idle_correlator, minute};
 use sessions::{CallOptions, Service};
 
 use super::{Answer, Api, request, send};
-use web_api::Access;
+use web_api::Door;
 
 const SESSION: &str = "sessionId lotId vehiclePlate entryEventId entryDateTime exitEventId exitDateTime dwellSeconds state \
                        reason source entryGateId exitGateId supersededBy recordedAt updatedAt";
@@ -40,7 +41,7 @@ async fn record(service: &Service) {
             vehicles.entry(lot, &plate, minute(number)),
             vehicles.entry(lot, &plate, minute(number + 60)),
         ] {
-            service.record(vec![unit], CallOptions::default()).await.unwrap();
+            service.scoped(Principal::correlator()).record(vec![unit], CallOptions::default()).await.unwrap();
         }
     }
 }
@@ -126,7 +127,7 @@ async fn sessions_are_those_of_the_list_page_by_page() {
 async fn lots_changes_and_status_are_those_of_their_routes() {
     let api = parked().await;
     let redis = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
-    api.fixture.service.report(CorrelatorStatus { dependencies: vec![redis], ..idle_correlator(1) });
+    api.fixture.local().report(CorrelatorStatus { dependencies: vec![redis], ..idle_correlator(1) }).unwrap();
     let lots = in_camel_case(&api.value("/api/v1/lots").await["lots"]);
     let changes = in_camel_case(&api.value("/api/v1/changes?after=3&limit=5").await);
     let status = in_camel_case(&api.value("/api/v1/status").await);
@@ -229,7 +230,7 @@ async fn values_that_many_sessions_need_are_read_from_the_ledger_once() {
     let ledger = Arc::new(CountingLedger::of(Arc::clone(&fixture.ledger)));
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::clone(&ledger) as _, Rules::default(), Lots::default(), &context);
-    let router = web_api::router(&service, Access::Open, &context);
+    let router = web_api::router(&service, &Door::local(), &context);
     let query = "{ sessions(states: [\"void\", \"matched\"], first: 100) { nodes { lot { inside } supersedingSession { state lot { id } } } } }";
     let body = json!({"query": query}).to_string();
 

@@ -7,6 +7,7 @@ mod guarded;
 mod internal;
 mod lists;
 mod live;
+mod matrix;
 mod pages;
 mod problems;
 mod recorder;
@@ -15,6 +16,7 @@ mod statistics;
 mod stories;
 mod summaries;
 
+use access::{Access, Tokens};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
@@ -22,9 +24,18 @@ use ledger_stores::testing::temporary;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sessions::testing::Fixture;
+use settings::Redacted;
 use tower::ServiceExt as _;
 
-use web_api::Access;
+use web_api::Door;
+
+/// The secret of [`with_secret`].
+const SECRET: &str = "0123456789abcdef";
+
+/// The door of an address on loopback, with a secret for correlators.
+fn with_secret() -> Door {
+    Door::new(Access::Local, Some(&Redacted::secret(SECRET)), Tokens::default())
+}
 
 /// A complete response.
 #[derive(Debug)]
@@ -56,20 +67,20 @@ struct Api {
 
 impl Api {
     async fn new() -> Self {
-        Self::with(Access::Open).await
+        Self::with(&Door::local()).await
     }
 
-    async fn with(access: Access) -> Self {
-        Self::on(Fixture::new(temporary().await), access)
+    async fn with(door: &Door) -> Self {
+        Self::on(Fixture::new(temporary().await), door)
     }
 
     /// An API with one lot, P3, in this time zone.
     async fn in_zone(time_zone: &str) -> Self {
-        Self::on(Fixture::in_zone(temporary().await, time_zone), Access::Open)
+        Self::on(Fixture::in_zone(temporary().await, time_zone), &Door::local())
     }
 
-    fn on(fixture: Fixture, access: Access) -> Self {
-        let router = web_api::router(&fixture.service, access, &fixture.context);
+    fn on(fixture: Fixture, door: &Door) -> Self {
+        let router = web_api::router(&fixture.service, door, &fixture.context);
         Self { fixture, router }
     }
 

@@ -15,7 +15,7 @@ use sessions::Service;
 use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute};
 
 use super::{Answer, Api, request, send};
-use web_api::Access;
+use web_api::Door;
 
 const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
 
@@ -227,7 +227,7 @@ async fn an_outage_of_the_ledger_is_shown_within_a_second_and_so_is_the_health()
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
         context.health.dependency("ledger").down("connection refused");
         context.health.optional("redis").down("timed out");
-        let router = web_api::router(&service, Access::Open, &context);
+        let router = web_api::router(&service, &Door::local(), &context);
 
         let begun = tokio::time::Instant::now();
         let answer = send(&router, request(Method::GET, "/", &BROWSER, "")).await;
@@ -259,14 +259,14 @@ async fn every_page_shows_missing_dependencies_and_silent_correlators() {
     assert_eq!(figure(&page, "queued"), "–");
     assert!(page.contains("not known: no correlator reports"));
 
-    api.fixture.service.report(idle_correlator(1));
+    api.fixture.local().report(idle_correlator(1)).unwrap();
     says("All dependencies up").await;
     assert_eq!(figure(&open(&api, "/").await.text(), "queued"), "0");
 
     let redis = DependencyReport { name: "redis".to_owned(), is_optional: true, away: Some("refused".to_owned()) };
     let uncounted = QueueReport { broker: None, ..QueueReport::default() };
     let lacking = CorrelatorStatus { entry: uncounted, dependencies: vec![redis], ..idle_correlator(1) };
-    api.fixture.service.report(lacking);
+    api.fixture.local().report(lacking).unwrap();
     says("Degraded: correlator: redis").await;
     let page = open(&api, "/").await.text();
     assert!(page.contains("<strong>correlator: redis</strong> down"), "{page}");
@@ -283,7 +283,7 @@ async fn every_page_shows_a_consumer_that_does_not_report() {
     let api = parked().await;
     let broker = Some(BrokerCounts { ready: 0, consumers: 2 });
     let queue = QueueReport { broker, own_consumers: 1, in_flight: 0, undecided: 0 };
-    api.fixture.service.report(CorrelatorStatus { exit: queue, ..idle_correlator(1) });
+    api.fixture.local().report(CorrelatorStatus { exit: queue, ..idle_correlator(1) }).unwrap();
 
     let page = open(&api, "/").await.text();
 

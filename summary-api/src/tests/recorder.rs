@@ -11,17 +11,15 @@ use sessions::Service;
 use sessions::testing::{BrokenLedger, Fixture, How, minute};
 use settings::Redacted;
 
-use web_api::Access;
-
-const TOKEN: &str = "0123456789abcdef";
+use super::{SECRET, with_secret};
 
 /// A client of the routes of a service, over a socket.
 async fn client(service: &Service, context: &ServiceContext) -> Arc<HttpRecorder> {
-    let router = web_api::router(service, Access::Token(Redacted::secret(TOKEN)), context);
+    let router = web_api::router(service, &with_secret(), context);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Redacted::url(format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Arc::new(HttpRecorder::new(&url, Some(&Redacted::secret(TOKEN)), Limits::default()).unwrap())
+    Arc::new(HttpRecorder::new(&url, Some(&Redacted::secret(SECRET)), Limits::default()).unwrap())
 }
 
 async fn site() -> Site {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use parking::SessionId;
-use sessions::{MAX_PAGE, Service};
+use sessions::{MAX_PAGE, ScopedService};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ pub type SessionLoader = DataLoader<Sessions, HashMapCache>;
 pub type LotLoader = DataLoader<Lots, HashMapCache>;
 
 /// Makes both loaders for one request.
-pub fn of(service: &Service) -> (SessionLoader, LotLoader) {
+pub fn of(service: &ScopedService) -> (SessionLoader, LotLoader) {
     let most = usize::try_from(MAX_PAGE).unwrap_or(usize::MAX);
     let sessions = DataLoader::with_cache(Sessions(service.clone()), tokio::spawn, HashMapCache::default());
     let lots = DataLoader::with_cache(Lots::of(service), tokio::spawn, HashMapCache::default());
@@ -27,7 +27,7 @@ pub fn of(service: &Service) -> (SessionLoader, LotLoader) {
 
 /// Sessions by id.
 #[derive(Debug)]
-pub struct Sessions(Service);
+pub struct Sessions(ScopedService);
 
 impl Loader<Uuid> for Sessions {
     type Value = SessionView;
@@ -43,12 +43,12 @@ impl Loader<Uuid> for Sessions {
 /// Lots by name. The first request loads all lots; concurrent requests wait for it (single flight).
 #[derive(Debug)]
 pub struct Lots {
-    service: Service,
+    service: ScopedService,
     all: OnceCell<HashMap<String, LotView>>,
 }
 
 impl Lots {
-    fn of(service: &Service) -> Self {
+    fn of(service: &ScopedService) -> Self {
         Self { service: service.clone(), all: OnceCell::new() }
     }
 }

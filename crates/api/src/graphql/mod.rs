@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, InputValueError, InputValueResult, Result, Scalar, ScalarType, Value};
 use parking::SessionId;
-use sessions::Service;
+use sessions::ScopedService;
 
 use crate::views::{EventView, LotView, Seconds, SessionView, StoryView};
 use errors::refused;
@@ -37,7 +37,7 @@ impl SessionView {
     #[graphql(complexity = "STORY_COMPLEXITY.saturating_add(child_complexity)")]
     async fn story(&self, context: &Context<'_>) -> Result<Option<StoryView>> {
         let id = SessionId::from_uuid(self.session_id);
-        let story = context.data::<Service>()?.story(id).await.map_err(refused)?;
+        let story = context.data::<ScopedService>()?.story(id).await.map_err(refused)?;
         Ok(story.as_ref().map(StoryView::from))
     }
 }

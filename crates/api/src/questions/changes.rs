@@ -1,6 +1,6 @@
 //! The list of changes: pages, and the check of sequence numbers.
 
-use sessions::{MAX_PAGE, Service};
+use sessions::{MAX_PAGE, ScopedService};
 use utoipa::IntoParams;
 
 use crate::parameters::{limit, optional, quoted};
@@ -24,15 +24,13 @@ crate::parameters! {
 }
 
 /// Reads a page of changes.
-pub async fn page(service: &Service, parameters: ChangeListParameters) -> Result<ChangePage, Problem> {
+pub async fn page(service: &ScopedService, parameters: ChangeListParameters) -> Result<ChangePage, Problem> {
     let after = parameters.after.unwrap_or(0);
-    let rows = service.changed_sessions(after, parameters.limit.unwrap_or(LIMIT_DEFAULT)).await?;
-    if rows.is_empty() {
+    let page = service.changed_sessions(after, parameters.limit.unwrap_or(LIMIT_DEFAULT)).await?;
+    if page.looked_until == after {
         not_beyond(service, after).await?;
     }
-    let changes: Vec<ChangeView> = rows.iter().map(ChangeView::from).collect();
-    let next_after = changes.last().map_or(after, |change| change.sequence);
-    Ok(ChangePage { changes, next_after })
+    Ok(ChangePage { changes: page.changes.iter().map(ChangeView::from).collect(), next_after: page.looked_until })
 }
 
 /// Parses the sequence number of a change.
@@ -50,7 +48,7 @@ fn no_number(text: &str) -> String {
 }
 
 /// Refuses a sequence number that this ledger has not reached: its client followed another ledger and would wait forever.
-pub async fn not_beyond(service: &Service, after: u64) -> Result<(), Problem> {
+pub async fn not_beyond(service: &ScopedService, after: u64) -> Result<(), Problem> {
     if after == 0 {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Explanations of the sessions of a plate.
 
 use parking::{LotId, Plate};
-use sessions::Service;
+use sessions::ScopedService;
 use sessions::story::MAX_EXPLAINED;
 use utoipa::IntoParams;
 
@@ -30,7 +30,7 @@ crate::parameters! {
 }
 
 /// Explains the newest sessions of a plate.
-pub async fn of_plate(service: &Service, parameters: ExplanationParameters) -> Result<ExplanationsView, Problem> {
+pub async fn of_plate(service: &ScopedService, parameters: ExplanationParameters) -> Result<ExplanationsView, Problem> {
     let ExplanationParameters { vehicle_plate: plate, lot_id: lot, limit } = parameters;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     let explained = service.explain_plate(lot.clone(), plate.clone(), limit).await?;

@@ -1,7 +1,7 @@
 //! The list of lots: pages.
 
 use parking::LotId;
-use sessions::{Error, LotStatus, MAX_PAGE, Service};
+use sessions::{Error, LotStatus, MAX_PAGE, ScopedService};
 use utoipa::IntoParams;
 
 use crate::cursor::{Cursor, List};
@@ -28,7 +28,7 @@ crate::parameters! {
 ///
 /// # Errors
 /// The cursor belongs to another list, or the ledger can't be read.
-pub async fn page(service: &Service, parameters: &LotListParameters) -> Result<LotPage, Problem> {
+pub async fn page(service: &ScopedService, parameters: &LotListParameters) -> Result<LotPage, Problem> {
     let list = List::of(&["lots"]);
     let after = parameters.cursor.as_ref().map(|cursor| name(list, cursor)).transpose();
     let after = after
@@ -41,7 +41,7 @@ pub async fn page(service: &Service, parameters: &LotListParameters) -> Result<L
 
 /// The lots whose names follow `after`, at most `limit` or a full page, and whether there are more.
 pub async fn after(
-    service: &Service,
+    service: &ScopedService,
     after: Option<&LotId>,
     limit: Option<u32>,
 ) -> Result<(Vec<LotStatus>, bool), Error> {

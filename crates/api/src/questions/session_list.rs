@@ -2,7 +2,7 @@
 
 use ledger::{Order, Page, SessionFilter, SessionList, SessionRow};
 use parking::{LotId, Plate, SessionId, State, Timestamp};
-use sessions::{MAX_PAGE, Service, StreamRequest};
+use sessions::{MAX_PAGE, ScopedService, StreamRequest};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -75,7 +75,7 @@ pub struct ListPage {
 }
 
 /// Reads a page of sessions.
-pub async fn page(service: &Service, parameters: &SessionListParameters) -> Result<ListPage, Problem> {
+pub async fn page(service: &ScopedService, parameters: &SessionListParameters) -> Result<ListPage, Problem> {
     parameters.wait(service).await?;
     let StreamRequest { filter, order, after, most } = parameters.stream_request()?;
     // One more than the page shows whether there is a next page.
@@ -118,7 +118,7 @@ impl SessionListParameters {
     ///
     /// # Errors
     /// The ledger has no such change, or can't show it in time.
-    pub async fn wait(&self, service: &Service) -> Result<(), Problem> {
+    pub async fn wait(&self, service: &ScopedService) -> Result<(), Problem> {
         let Some(sequence) = self.min_sequence else { return Ok(()) };
         let newest = service.last_change().await?;
         let mut faults = Faults::default();

@@ -10,9 +10,9 @@ mod schema;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Kind, Problem};
+use api::{Kind, Problem, Scoped};
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
@@ -25,7 +25,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::Access;
 use crate::body::{self, caller};
 use bodies::Bodies;
 use schema::Postcard;
@@ -56,15 +55,20 @@ pub(crate) fn routes() -> OpenApiRouter<Internal> {
 #[derive(Debug, Clone)]
 pub(super) struct Internal {
     service: Service,
-    access: Arc<Access>,
     permits: Arc<Semaphore>,
     bodies: Bodies,
 }
 
+impl FromRef<Internal> for Service {
+    fn from_ref(internal: &Internal) -> Self {
+        internal.service.clone()
+    }
+}
+
 impl Internal {
-    pub(super) fn new(service: Service, access: Access) -> Self {
+    pub(super) fn new(service: Service) -> Self {
         let permits = Arc::new(Semaphore::new(INTERNAL_CALLS_MAX));
-        Self { service, access: Arc::new(access), permits, bodies: Bodies::within(INTERNAL_BODIES_BYTES_MAX) }
+        Self { service, permits, bodies: Bodies::within(INTERNAL_BODIES_BYTES_MAX) }
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -75,7 +79,7 @@ impl Internal {
 
     /// Checks and decodes a call that does not use the ledger.
     async fn decoded<T: DeserializeOwned>(&self, request: Request, limit: usize) -> Result<T, Problem> {
-        self.check(request.headers())?;
+        check_media_type(request.headers())?;
         let (head, request_body) = request.into_parts();
         decode(&body::read(&head.headers, request_body, limit).await?)
     }
@@ -96,7 +100,7 @@ impl Internal {
         limit: usize,
         check: fn(&[u8]) -> Result<(), Problem>,
     ) -> Result<(T, OwnedSemaphorePermit), Problem> {
-        self.check(request.headers())?;
+        check_media_type(request.headers())?;
         let (bytes, held) = self.bodies.read(request, limit).await?;
         let permit = self.permit().await?;
         check(&bytes)?;
@@ -104,23 +108,22 @@ impl Internal {
         drop(held);
         Ok((value, permit))
     }
+}
 
-    /// Checks the secret and the content type, before the body is read.
-    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        self.access.check(headers)?;
-        let media_type = body::media_type(headers);
-        if media_type != wire::MEDIA_TYPE {
-            let described = body::described(&media_type);
-            return Err(Problem::new(
-                Kind::UnsupportedMediaType,
-                format!(
-                    "{described}, but this summary API requires {}: run correlators and summary API of one version",
-                    wire::MEDIA_TYPE
-                ),
-            ));
-        }
-        Ok(())
+/// Checks the content type, before the body is read.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = body::media_type(headers);
+    if media_type != wire::MEDIA_TYPE {
+        let described = body::described(&media_type);
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            format!(
+                "{described}, but this summary API requires {}: run correlators and summary API of one version",
+                wire::MEDIA_TYPE
+            ),
+        ));
     }
+    Ok(())
 }
 
 /// The options of a call that holds its permit until the ledger has finished.
@@ -160,58 +163,64 @@ fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
 
 /// Returns the id of the ledger and its matching rules.
 #[utoipa::path(
-    get, path = "/internal/v1/terms", tag = "internal", security(("internal_token" = [])),
+    get, path = "/internal/v1/terms", tag = "internal", security(("token" = [])),
     responses((status = 200, description = "LedgerInfo", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-async fn terms(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    internal.access.check(request.headers())?;
-    answer(&internal.service.info())
+async fn terms(Scoped(service): Scoped) -> Result<Response, Problem> {
+    answer(&service.info()?)
 }
 
 /// Loads the snapshots of vehicles, in the requested order.
 #[utoipa::path(
-    post, path = "/internal/v1/load", tag = "internal", security(("internal_token" = [])),
+    post, path = "/internal/v1/load", tag = "internal", security(("token" = [])),
     request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-async fn load(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn load(
+    State(internal): State<Internal>,
+    Scoped(service): Scoped,
+    request: Request,
+) -> Result<Response, Problem> {
     let (requests, permit) = internal.decoded_list::<LoadRequest>(request).await?;
-    answer(&internal.service.load(requests, holding(permit)).await?)
+    answer(&service.load(requests, holding(permit)).await?)
 }
 
 /// Records the updates of vehicles, each atomically.
 #[utoipa::path(
-    post, path = "/internal/v1/record", tag = "internal", security(("internal_token" = [])),
+    post, path = "/internal/v1/record", tag = "internal", security(("token" = [])),
     request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-async fn record(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn record(
+    State(internal): State<Internal>,
+    Scoped(service): Scoped,
+    request: Request,
+) -> Result<Response, Problem> {
     let caller = caller(request.headers());
     let (units, permit) = internal.decoded_list::<Unit>(request).await?;
-    answer(&internal.service.record(units, CallOptions { caller, permit: Some(permit) }).await?)
+    answer(&service.record(units, CallOptions { caller, permit: Some(permit) }).await?)
 }
 
 /// Leases vehicles with a deadline that has passed: a hold or a longest stay.
 #[utoipa::path(
-    post, path = "/internal/v1/due", tag = "internal", security(("internal_token" = [])),
+    post, path = "/internal/v1/due", tag = "internal", security(("token" = [])),
     request_body(content = inline(Postcard), description = "The maximum number of vehicles, u32", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v3+postcard")),
 )]
-async fn due(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
+async fn due(State(internal): State<Internal>, Scoped(service): Scoped, request: Request) -> Result<Response, Problem> {
     let (most, permit) = internal.decoded_with_permit::<u32>(request, DUE_BODY_BYTES_MAX, |_| Ok(())).await?;
-    answer(&internal.service.due(most, holding(permit)).await?)
+    answer(&service.due(most, holding(permit)).await?)
 }
 
 /// Verifies the whole ledger against the definition of sessions.
 ///
 /// Streams a JSON line after each part; the last one is `done`.
 #[utoipa::path(
-    get, path = "/internal/v1/verify", tag = "internal", security(("internal_token" = [])),
+    get, path = "/internal/v1/verify", tag = "internal", security(("token" = [])),
     responses((status = 200, description = "The progress and the result, one JSON object a line", body = String, content_type = "application/x-ndjson")),
 )]
-async fn verify(State(internal): State<Internal>, request: Request) -> Result<Response, Problem> {
-    internal.access.check(request.headers())?;
-    let parts = internal.service.verify().await?;
+async fn verify(Scoped(service): Scoped) -> Result<Response, Problem> {
+    let parts = service.verify().await?;
     let lines = parts.map_ok(|part| Bytes::from(format!("{}\n", serde_json::json!(part)))).inspect_err(|error| {
         tracing::warn!(%error, "a verification failed before its end");
     });
@@ -221,12 +230,16 @@ async fn verify(State(internal): State<Internal>, request: Request) -> Result<Re
 
 /// Receives the status report of a correlator.
 #[utoipa::path(
-    post, path = "/internal/v1/report", tag = "internal", security(("internal_token" = [])),
+    post, path = "/internal/v1/report", tag = "internal", security(("token" = [])),
     request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v3+postcard"),
     responses((status = 204, description = "The report was received")),
 )]
-async fn report(State(internal): State<Internal>, request: Request) -> Result<StatusCode, Problem> {
+async fn report(
+    State(internal): State<Internal>,
+    Scoped(service): Scoped,
+    request: Request,
+) -> Result<StatusCode, Problem> {
     let status: CorrelatorStatus = internal.decoded(request, REPORT_BODY_BYTES_MAX).await?;
-    internal.service.report(status);
+    service.report(status)?;
     Ok(StatusCode::NO_CONTENT)
 }

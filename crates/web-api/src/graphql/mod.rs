@@ -19,14 +19,15 @@ mod schema;
 mod size;
 mod workers;
 
-use api::{Kind, Problem};
+use access::Principal;
+use api::{Kind, Problem, Scoped};
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use parking::wire::without_byte_order_mark;
 use service_kit::ServiceContext;
-use sessions::Service;
+use sessions::{ScopedService, Service};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -44,14 +45,21 @@ pub(crate) const MEDIA_TYPE: &str = "application/graphql-response+json";
 #[derive(Clone)]
 pub(super) struct GraphQl {
     schema: Schema,
+    service: Service,
     cache: QueryCache,
     workers: Workers,
+}
+
+impl FromRef<GraphQl> for Service {
+    fn from_ref(graphql: &GraphQl) -> Self {
+        graphql.service.clone()
+    }
 }
 
 impl GraphQl {
     /// Builds the schema over a service, and starts the worker threads.
     pub(super) fn new(service: &Service, cache: QueryCache, context: &ServiceContext) -> Self {
-        Self { schema: schema::build(service), cache, workers: Workers::start(&context.lifecycle) }
+        Self { schema: schema::build(), service: service.clone(), cache, workers: Workers::start(&context.lifecycle) }
     }
 }
 
@@ -92,14 +100,21 @@ pub(crate) fn limits() -> [(&'static str, u64); 11] {
     request_body(content = serde_json::Value, content_type = "application/json", description = "A GraphQL request"),
     responses((status = 200, description = "The response", body = serde_json::Value)),
 )]
-async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn answer(
+    State(graphql): State<GraphQl>,
+    Scoped(service): Scoped,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let content_type = media_type(&headers);
     if !is_json(&content_type) {
         let problem = format!("{}, but the body has to be application/json", described(&content_type));
         return Err(Problem::new(Kind::UnsupportedMediaType, problem));
     }
     let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
-    graphql.answer(request::of_body(without_byte_order_mark(&body))?, &headers).await
+    let request = request::of_body(without_byte_order_mark(&body))?;
+    // The future of an answer is large, and most of the time no request is being answered.
+    Box::pin(graphql.answer(request, service, &headers)).await
 }
 
 /// Executes the GraphQL request in the query string, or returns the editor page.
@@ -111,9 +126,14 @@ async fn answer(State(graphql): State<GraphQl>, headers: HeaderMap, body: Body) 
         (String = "text/html"),
     ))),
 )]
-async fn ask(State(graphql): State<GraphQl>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+async fn ask(
+    State(graphql): State<GraphQl>,
+    Scoped(service): Scoped,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     match request::of_address(&uri)? {
-        Some(request) => graphql.answer(request, &headers).await,
+        Some(request) => Box::pin(graphql.answer(request, service, &headers)).await,
         None if accepts(&headers, "text/html") => Ok(explorer::page()),
         None => {
             let hint = "send the request in the body of a POST, or as the query parameter query; a browser gets an editor page here";
@@ -133,14 +153,20 @@ async fn language(State(graphql): State<GraphQl>) -> String {
 
 impl GraphQl {
     /// The response to a request: the cached one, or else that of an execution.
-    async fn answer(&self, request: async_graphql::Request, headers: &HeaderMap) -> Result<Response, Problem> {
-        let written = serde_json::to_vec(&(&request.query, &request.operation_name, &request.variables));
+    async fn answer(
+        &self,
+        request: async_graphql::Request,
+        service: ScopedService,
+        headers: &HeaderMap,
+    ) -> Result<Response, Problem> {
+        let asked = (grant(service.principal()), &request.query, &request.operation_name, &request.variables);
+        let written = serde_json::to_vec(&asked);
         let key = CacheKey::new(written.expect("values from JSON are always valid JSON"));
         // Only executed requests are cached, so only an execution can change the status.
         let mut status = Ok(StatusCode::OK);
         let execute = async {
             let schema = self.schema.clone();
-            match self.workers.run(async move { schema::execute(&schema, request).await }).await {
+            match self.workers.run(async move { schema::execute(&schema, service, request).await }).await {
                 Ok(schema::Executed { made, is_refused }) => {
                     status = Ok(if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK });
                     made
@@ -159,6 +185,11 @@ impl GraphQl {
         };
         Ok((status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response())
     }
+}
+
+/// What a cached response depends on besides the request: principals with equal rights share responses.
+fn grant(principal: &Principal) -> (String, String) {
+    (principal.grant().scopes().to_string(), principal.lots().to_string())
 }
 
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {

@@ -22,7 +22,7 @@ use async_graphql::{
 use serde::Serialize;
 use sessions::gates::MAX_GATES;
 use sessions::story::MAX_EXPLAINED;
-use sessions::{MAX_PAGE, Service, StatisticsOf};
+use sessions::{MAX_PAGE, ScopedService, StatisticsOf};
 use uuid::Uuid;
 
 use super::cache::Computed;
@@ -34,9 +34,8 @@ const PAGE_ELEMENTS_DEFAULT: u32 = 100;
 
 pub(super) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
 
-pub(super) fn build(service: &Service) -> Schema {
+pub(super) fn build() -> Schema {
     Schema::build(Query, EmptyMutation, EmptySubscription)
-        .data(service.clone())
         .limit_depth(DEPTH_FIELDS_MAX)
         .limit_complexity(COMPLEXITY_FIELDS_MAX)
         .limit_directives(4)
@@ -50,17 +49,13 @@ pub(super) struct Executed {
     pub(super) is_refused: bool,
 }
 
-/// Executes a request with its own loaders, so that they cache nothing beyond the request.
-pub(super) async fn execute(schema: &Schema, mut request: Request) -> Executed {
+/// Executes a request as its sender may, with its own loaders, so that they cache nothing beyond the request.
+pub(super) async fn execute(schema: &Schema, service: ScopedService, mut request: Request) -> Executed {
     let volatile = Volatile::default();
     let mut answer = match checked(&mut request) {
         Ok(()) => {
-            let mut request = request.data(volatile.clone());
-            if let Some(service) = schema.data::<Service>() {
-                let (sessions, lots) = loaders::of(service);
-                request = request.data(sessions).data(lots);
-            }
-            schema.execute(request).await
+            let (sessions, lots) = loaders::of(&service);
+            schema.execute(request.data(volatile.clone()).data(service).data(sessions).data(lots)).await
         }
         Err(error) => Response::from_errors(vec![error]),
     };
@@ -184,7 +179,7 @@ impl Query {
             format: None,
         };
         faults.none().map_err(refused)?;
-        let page = session_list::page(context.data::<Service>()?, &parameters).await;
+        let page = session_list::page(context.data::<ScopedService>()?, &parameters).await;
         let ListPage { rows, next_cursor, .. } = page.map_err(refused)?;
         let mut connection = Connection::new(after.is_some(), next_cursor.is_some());
         connection.edges.extend(rows.iter().map(|row| Edge::new(parameters.cursor_after(row), SessionView::from(row))));
@@ -209,7 +204,7 @@ impl Query {
         let limit = faults.optional("limit", first, at_most(MAX_PAGE));
         let after = faults.optional("after", after.as_deref(), parameters::lot);
         faults.none().map_err(refused)?;
-        let (lots, _) = lots::after(context.data::<Service>()?, after.as_ref(), limit).await.map_err(refused)?;
+        let (lots, _) = lots::after(context.data::<ScopedService>()?, after.as_ref(), limit).await.map_err(refused)?;
         Ok(lots.iter().map(LotView::from).collect())
     }
 
@@ -233,7 +228,7 @@ impl Query {
             limit: faults.optional("limit", first, at_most(MAX_PAGE)),
         };
         faults.none().map_err(refused)?;
-        changes::page(context.data::<Service>()?, parameters).await.map_err(refused)
+        changes::page(context.data::<ScopedService>()?, parameters).await.map_err(refused)
     }
 
     /// Statistics of a lot by hour or by day: entries, exits, occupancy and dwell times.
@@ -262,7 +257,7 @@ impl Query {
             bucket: faults.optional("bucket", bucket.as_deref(), statistics::bucket).unwrap_or_default(),
         };
         faults.none().map_err(refused)?;
-        let statistics = context.data::<Service>()?.statistics(&parameters).await.map_err(refused)?;
+        let statistics = context.data::<ScopedService>()?.statistics(&parameters).await.map_err(refused)?;
         Ok(StatisticsView::from(&statistics))
     }
 
@@ -272,7 +267,7 @@ impl Query {
     #[expect(clippy::unused_async, reason = "every field of GraphQL is asynchronous")]
     async fn gates(&self, context: &Context<'_>) -> Result<Vec<GateView>> {
         Volatile::mark_read(context)?;
-        let gates = context.data::<Service>()?.gates();
+        let gates = context.data::<ScopedService>()?.gates().map_err(refused)?;
         Ok(gates.iter().map(GateView::from).collect())
     }
 
@@ -284,7 +279,7 @@ impl Query {
         context: &Context<'_>,
         #[graphql(desc = "The id of the event")] id: Uuid,
     ) -> Result<Vec<ExplanationView>> {
-        let explained = context.data::<Service>()?.explain(id).await.map_err(refused)?;
+        let explained = context.data::<ScopedService>()?.explain(id).await.map_err(refused)?;
         Ok(explained.iter().map(ExplanationView::from).collect())
     }
 
@@ -304,14 +299,14 @@ impl Query {
         let Some(vehicle_plate) = vehicle_plate else { return Err(refused(faults.into_problem())) };
         faults.none().map_err(refused)?;
         let parameters = ExplanationParameters { vehicle_plate, lot_id, limit };
-        let explained = explanations::of_plate(context.data::<Service>()?, parameters).await.map_err(refused)?;
+        let explained = explanations::of_plate(context.data::<ScopedService>()?, parameters).await.map_err(refused)?;
         Ok(explained.explanations)
     }
 
     /// Whether all work is done, and the work that is pending.
     async fn status(&self, context: &Context<'_>) -> Result<StatusView> {
         Volatile::mark_read(context)?;
-        let status = context.data::<Service>()?.status().await.map_err(refused)?;
+        let status = context.data::<ScopedService>()?.status().await.map_err(refused)?;
         Ok(StatusView::from(&status))
     }
 }

@@ -14,6 +14,7 @@ use api::questions::changes;
 use api::{Kind, Problem};
 use axum::http::{HeaderMap, HeaderName};
 use parking::LotId;
+use sessions::ScopedService;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -48,10 +49,16 @@ api::parameters! {
 impl LiveFeedParameters {
     /// Subscribes a client. `Last-Event-ID` takes precedence over `after`: a client that reconnects still uses the URL of
     /// its first connection.
-    async fn subscribe(self, headers: &HeaderMap, live: &Live) -> Result<Subscription, Problem> {
+    async fn subscribe(
+        self,
+        headers: &HeaderMap,
+        live: &Live,
+        service: &ScopedService,
+    ) -> Result<Subscription, Problem> {
+        let lots = service.readable(self.lot_id.as_ref())?;
         let after = last_event(headers)?.or(self.after);
-        changes::not_beyond(live.service(), after.unwrap_or(0)).await?;
-        Ok(live.join(after, self.lot_id).await?)
+        changes::not_beyond(service, after.unwrap_or(0)).await?;
+        Ok(live.join(after, lots).await?)
     }
 }
 

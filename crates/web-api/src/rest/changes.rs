@@ -1,10 +1,8 @@
 //! `GET /api/v1/changes`: every change to every session, in order of commit, for clients that poll.
 
 use api::questions::changes::{ChangeListParameters, page};
-use api::{ChangePage, Problem, Query};
+use api::{ChangePage, Problem, Query, Scoped};
 use axum::Json;
-use axum::extract::State;
-use sessions::Service;
 
 /// Lists the changes after a sequence number, including those of void sessions, in order of commit and without gaps.
 ///
@@ -17,7 +15,7 @@ use sessions::Service;
     responses((status = 200, description = "A page of changes", body = ChangePage)),
 )]
 pub(super) async fn changes(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     Query(parameters): Query<ChangeListParameters>,
 ) -> Result<Json<ChangePage>, Problem> {
     Ok(Json(page(&service, parameters).await?))

@@ -2,10 +2,9 @@
 
 use api::parameters::path_id;
 use api::questions::explanations::{ExplanationParameters, of_plate};
-use api::{ExplanationsView, Kind, Problem, Query};
+use api::{ExplanationsView, Kind, Problem, Query, Scoped};
 use axum::Json;
-use axum::extract::{RawPathParams, State};
-use sessions::Service;
+use axum::extract::RawPathParams;
 
 /// Explains why an event belongs to its session: the rule, the reads around it, the changes and similar plates.
 ///
@@ -16,7 +15,7 @@ use sessions::Service;
     responses((status = 200, description = "The explanations", body = ExplanationsView)),
 )]
 pub(super) async fn event_explanation(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     path: RawPathParams,
 ) -> Result<Json<ExplanationsView>, Problem> {
     let id = path_id(&path)?;
@@ -37,7 +36,7 @@ pub(super) async fn event_explanation(
     responses((status = 200, description = "The explanations, the newest session first", body = ExplanationsView)),
 )]
 pub(super) async fn explanations(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     Query(parameters): Query<ExplanationParameters>,
 ) -> Result<Json<ExplanationsView>, Problem> {
     Ok(Json(of_plate(&service, parameters).await?))

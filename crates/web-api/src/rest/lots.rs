@@ -1,10 +1,8 @@
 //! `GET /api/v1/lots`: the lots and their occupancy.
 
 use api::questions::lots::{LotListParameters, page};
-use api::{LotPage, Problem, Query};
+use api::{LotPage, Problem, Query, Scoped};
 use axum::Json;
-use axum::extract::State;
-use sessions::Service;
 
 /// Lists the configured lots and those with events or saved summaries, ordered by name.
 #[utoipa::path(
@@ -13,7 +11,7 @@ use sessions::Service;
     responses((status = 200, description = "A page of lots", body = LotPage)),
 )]
 pub(super) async fn lots(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     Query(parameters): Query<LotListParameters>,
 ) -> Result<Json<LotPage>, Problem> {
     Ok(Json(page(&service, &parameters).await?))

@@ -4,16 +4,15 @@
 //! `/internal/v1`.
 
 use api::parameters::{Faults, quoted};
-use api::{Fault, Kind, Problem, Saved, SessionView, SummaryBody};
+use api::{Fault, Kind, Problem, Saved, Scoped, SessionView, SummaryBody};
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use ledger::Summary;
 use parking::wire::without_byte_order_mark;
 use parking::{AHEAD_MAX_MS, LotId, Plate, Timestamp, Vehicle};
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use sessions::Service;
 
 use crate::body::{self, caller};
 
@@ -29,7 +28,7 @@ const MESSAGE: &str = "Summary saved successfully";
     post, path = "/save_summary", tag = "sessions", request_body = SummaryBody,
     responses((status = 200, description = "The summary is saved, by this request or an earlier one", body = Saved)),
 )]
-pub(super) async fn save_summary(State(service): State<Service>, request: Request) -> Result<Json<Saved>, Problem> {
+pub(super) async fn save_summary(Scoped(service): Scoped, request: Request) -> Result<Json<Saved>, Problem> {
     let (head, request_body) = request.into_parts();
     let media_type = body::media_type(&head.headers);
     if !body::is_json(&media_type) {

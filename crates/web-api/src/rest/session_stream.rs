@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::SessionRow;
 use parking::session_row::{HEADER, Row, append_row};
-use sessions::{Service, StreamRequest};
+use sessions::{ScopedService, StreamRequest};
 
 /// The capacity for a CSV line, bytes; most lines are shorter.
 const CSV_LINE_BYTES: usize = 256;
@@ -49,7 +49,7 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// Streams the requested sessions.
-pub(super) async fn answer(service: &Service, request: StreamRequest, lines: Lines) -> Result<Response, Problem> {
+pub(super) async fn answer(service: &ScopedService, request: StreamRequest, lines: Lines) -> Result<Response, Problem> {
     let pages = service.every_session(request).await?;
     let begin = stream::iter(lines.first_line().map(|line| Ok(Bytes::from_static(line.as_bytes()))));
     let rest = pages.map_ok(move |page| lines.of(&page)).inspect_err(|error: &sessions::Error| {

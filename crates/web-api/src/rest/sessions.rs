@@ -2,13 +2,13 @@
 
 use api::parameters::{at_most, path_id};
 use api::questions::session_list::{ListPage, SessionListParameters, page};
-use api::{Faults, Kind, Problem, Query, SessionPage, SessionView};
+use api::{Faults, Kind, Problem, Query, Scoped, SessionPage, SessionView};
 use axum::Json;
-use axum::extract::{RawPathParams, State};
+use axum::extract::RawPathParams;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use parking::SessionId;
-use sessions::{MAX_PAGE, Service};
+use sessions::MAX_PAGE;
 
 use super::session_stream;
 
@@ -32,7 +32,7 @@ const SEQUENCE: HeaderName = HeaderName::from_static("dwell-sequence");
     ))),
 )]
 pub(super) async fn sessions(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     Query(parameters): Query<SessionListParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -56,7 +56,7 @@ pub(super) async fn sessions(
     params(("id" = uuid::Uuid, Path, description = "The id of the session")),
     responses((status = 200, description = "The session", body = SessionView)),
 )]
-pub(super) async fn session(State(service): State<Service>, path: RawPathParams) -> Result<Json<SessionView>, Problem> {
+pub(super) async fn session(Scoped(service): Scoped, path: RawPathParams) -> Result<Json<SessionView>, Problem> {
     let id = path_id(&path)?;
     match service.session(SessionId::from_uuid(id)).await? {
         Some(row) => Ok(Json(SessionView::from(&row))),

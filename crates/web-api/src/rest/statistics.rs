@@ -1,10 +1,8 @@
 //! `GET /api/v1/statistics`: statistics of a lot by hour or by day.
 
 use api::questions::statistics::StatisticsParameters;
-use api::{Problem, Query, StatisticsView};
+use api::{Problem, Query, Scoped, StatisticsView};
 use axum::Json;
-use axum::extract::State;
-use sessions::Service;
 
 /// Returns statistics of a lot by hour or by day of its time zone: entries, exits, occupancy and dwell times.
 ///
@@ -15,7 +13,7 @@ use sessions::Service;
     responses((status = 200, description = "The statistics", body = StatisticsView)),
 )]
 pub(super) async fn statistics(
-    State(service): State<Service>,
+    Scoped(service): Scoped,
     Query(parameters): Query<StatisticsParameters>,
 ) -> Result<Json<StatisticsView>, Problem> {
     Ok(Json(StatisticsView::from(&service.statistics(&parameters.into()).await?)))

@@ -2,11 +2,10 @@
 
 use api::StoryView;
 use api::parameters::path_id;
-use api::{Kind, Problem};
+use api::{Kind, Problem, Scoped};
 use axum::Json;
-use axum::extract::{RawPathParams, State};
+use axum::extract::RawPathParams;
 use parking::SessionId;
-use sessions::Service;
 
 /// Returns the story of a session, also of a void one: its events, its changes and its explanation.
 #[utoipa::path(
@@ -14,7 +13,7 @@ use sessions::Service;
     params(("id" = uuid::Uuid, Path, description = "The id of the session")),
     responses((status = 200, description = "The story", body = StoryView)),
 )]
-pub(super) async fn story(State(service): State<Service>, path: RawPathParams) -> Result<Json<StoryView>, Problem> {
+pub(super) async fn story(Scoped(service): Scoped, path: RawPathParams) -> Result<Json<StoryView>, Problem> {
     let id = path_id(&path)?;
     match service.story(SessionId::from_uuid(id)).await? {
         Some(story) => Ok(Json(StoryView::from(&story))),

@@ -29,7 +29,7 @@ async fn control_characters_from_outside_become_visible_on_every_page() {
     let event = unit.events[0].key.id;
     api.fixture.record(vec![unit]).await;
     let redis = DependencyReport { name: HOSTILE.to_owned(), is_optional: true, away: Some(HOSTILE.to_owned()) };
-    api.fixture.service.report(CorrelatorStatus { dependencies: vec![redis], ..idle_correlator(1) });
+    api.fixture.local().report(CorrelatorStatus { dependencies: vec![redis], ..idle_correlator(1) }).unwrap();
     let session = api.value("/api/v1/sessions").await["sessions"][0]["session_id"].as_str().unwrap().to_owned();
     let asked: String = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
 

@@ -54,10 +54,11 @@ async fn a_cut_picture_says_so_also_where_saved_summaries_stand_between() {
     let mut vehicles = Vehicles::default();
     let units = (0..400).map(|n| vehicles.entry("P3", &format!("CAR{n}"), minute(0).plus_millis(n))).collect();
     api.fixture.record(units).await;
+    let local = api.fixture.local();
     let saved = (0..200).map(|n| {
         let (entry, exit) = (minute(1).plus_millis(n), minute(2));
         let vehicle = vehicle("P3", &format!("FIN{n}"));
-        api.fixture.service.save_summary(Summary { vehicle, entry, exit }, None)
+        local.save_summary(Summary { vehicle, entry, exit }, None)
     });
     futures::future::try_join_all(saved).await.unwrap();
 

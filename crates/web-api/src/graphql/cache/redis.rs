@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::{Cmd, Value};
+use access::Principal;
 use axum::body::Bytes;
 use prometheus::IntCounter;
 use redis_cache::{Limits, Meters, Redis, RedisTarget, WrongAddress, set};
 use service_kit::ServiceContext;
-use sessions::Service;
+use sessions::{ScopedService, Service};
 use settings::{ANSWER_CACHE, Redacted};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -41,7 +42,7 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct SharedQueryCache {
     redis: Redis,
-    service: Service,
+    service: ScopedService,
     prefix: String,
     /// Distinguishes this process's keys from those of the others.
     process: Uuid,
@@ -82,10 +83,11 @@ impl SharedQueryCache {
         failures: IntCounter,
         context: &ServiceContext,
     ) -> Result<Self, WrongAddress> {
-        let prefix = format!("dwell:a{FORMAT}:{}:", service.info().ledger);
+        let prefix = format!("dwell:a{FORMAT}:{}:", service.ledger_id());
         let target = RedisTarget { url, setting: &ANSWER_CACHE, probe: format!("{prefix}probe") };
         let redis = Redis::start(target, limits, Meters { failures, keys: None }, context)?;
-        Ok(Self { redis, service: service.clone(), prefix, process: Uuid::new_v4(), revision: Mutex::default() })
+        let service = service.scoped(Principal::system("answer cache"));
+        Ok(Self { redis, service, prefix, process: Uuid::new_v4(), revision: Mutex::default() })
     }
 
     /// The answer to a key, in a generation.

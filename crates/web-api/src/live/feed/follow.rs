@@ -82,7 +82,7 @@ fn is_over(inner: &Inner) -> bool {
 /// Sends new changes to all clients; returns whether there may be more already.
 async fn announce(inner: &Inner, position: &mut u64) -> bool {
     let changed = match inner.service.changed_sessions(*position, PAGE_CHANGES).await {
-        Ok(changed) => changed,
+        Ok(page) => page.changes,
         Err(error) => {
             tracing::debug!(%error, "the live feed can't read changes");
             return false;

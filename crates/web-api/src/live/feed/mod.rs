@@ -13,11 +13,13 @@ mod subscription;
 
 use std::sync::Arc;
 
+use access::{Lots, Principal};
 use api::{ChangeView, Kind, Problem};
+use axum::extract::FromRef;
 use axum::extract::ws::Utf8Bytes;
 use parking::LotId;
 use service_kit::{Lifecycle, ServiceContext};
-use sessions::{Changed, LEDGER_DEADLINE, Service};
+use sessions::{Changed, LEDGER_DEADLINE, ScopedService, Service};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use metrics::LiveMetrics;
@@ -33,11 +35,18 @@ pub(crate) const QUEUE_MESSAGES_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
     inner: Arc<Inner>,
+    service: Service,
+}
+
+impl FromRef<Live> for Service {
+    fn from_ref(live: &Live) -> Self {
+        live.service.clone()
+    }
 }
 
 #[derive(Debug)]
 struct Inner {
-    service: Service,
+    service: ScopedService,
     lifecycle: Lifecycle,
     audience: watch::Sender<Audience>,
     messages: broadcast::Sender<Announced>,
@@ -111,7 +120,7 @@ impl Live {
         let metrics =
             LiveMetrics::register(&context.registry).expect("these names are registered here only, always in one form");
         let inner = Arc::new(Inner {
-            service: service.clone(),
+            service: service.scoped(Principal::system("live feed")),
             lifecycle: context.lifecycle.clone(),
             audience: watch::Sender::default(),
             messages: broadcast::Sender::new(QUEUE_MESSAGES_MAX),
@@ -123,16 +132,11 @@ impl Live {
             follow::run(&follower).await;
             Ok(())
         });
-        Self { inner }
+        Self { inner, service: service.clone() }
     }
 
-    /// The service of the feed.
-    pub(crate) fn service(&self) -> &Service {
-        &self.inner.service
-    }
-
-    /// Subscribes a client to the changes after `after`, or else after the newest one; of one lot, or of all.
-    pub(crate) async fn join(&self, after: Option<u64>, lot: Option<LotId>) -> Result<Subscription, Refused> {
+    /// Subscribes a client to the changes after `after`, or else after the newest one; of these lots.
+    pub(crate) async fn join(&self, after: Option<u64>, lots: Lots) -> Result<Subscription, Refused> {
         let slot = ClientSlot::reserve(&self.inner)?;
         let mut audience = self.inner.audience.subscribe();
         let followed = async { audience.wait_for(|audience| audience.is_followed).await.is_ok() };
@@ -149,7 +153,7 @@ impl Live {
             Some(after) => after,
             None => self.inner.service.last_change().await?,
         };
-        Ok(Subscription::new(slot, after, lot))
+        Ok(Subscription::new(slot, after, lots))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking::LotId;
+use access::Lots;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Announced, ClientSlot, Message, QUEUE_MESSAGES_MAX};
@@ -27,6 +27,9 @@ pub(crate) enum Ended {
     /// The process shuts down. Another process, or its next start, continues the feed.
     #[error("stopping: reconnect with the sequence number of the last received change")]
     Stopping,
+    /// The token of the client was revoked, has expired, or allows something else now.
+    #[error("refused: the token that opened this feed is no longer valid")]
+    Refused,
     /// A fault of the program or of its database.
     #[error("failed: the log of the summary API has the details")]
     Failed,
@@ -36,7 +39,7 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     slot: ClientSlot,
-    lot: Option<LotId>,
+    lots: Lots,
     /// The last change that was sent, filtered out, or known to the client from the start.
     position: u64,
     /// Read from the ledger and not yet sent.
@@ -46,8 +49,8 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(slot: ClientSlot, after: u64, lot: Option<LotId>) -> Self {
-        Self { slot, lot, position: after, read: VecDeque::new(), queue: None }
+    pub(super) fn new(slot: ClientSlot, after: u64, lots: Lots) -> Self {
+        Self { slot, lots, position: after, read: VecDeque::new(), queue: None }
     }
 
     /// The sequence number up to which this client has received or filtered out all changes.
@@ -71,7 +74,7 @@ impl Subscription {
         match &next {
             Ok(_) => self.slot.inner.metrics.sent(),
             Err(Ended::Lagged) => self.slot.inner.metrics.dropped(),
-            Err(Ended::Stopping | Ended::Failed) => {}
+            Err(Ended::Stopping | Ended::Refused | Ended::Failed) => {}
         }
         next
     }
@@ -98,7 +101,7 @@ impl Subscription {
                 return Err(Ended::Lagged);
             }
             self.position = message.sequence;
-            if self.lot.as_ref().is_none_or(|lot| *lot == message.lot) {
+            if self.lots.contains(&message.lot) {
                 return Ok(message);
             }
         }
@@ -113,6 +116,7 @@ impl Subscription {
         let queue = inner.messages.subscribe();
         match inner.service.changed_sessions(self.position, CATCH_UP_PAGE).await {
             Ok(page) => {
+                let page = page.changes;
                 let is_newest = u32::try_from(page.len()).is_ok_and(|count| count < CATCH_UP_PAGE);
                 if !is_newest {
                     tokio::time::sleep(CATCH_UP_PAUSE).await;

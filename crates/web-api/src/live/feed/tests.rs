@@ -33,9 +33,9 @@ async fn a_client_that_resumes_at_a_number_misses_nothing_however_old_it_is() {
     let mut vehicles = Vehicles::default();
     fixture.record(entries(&mut vehicles, "P3", 1_200)).await;
 
-    let mut from_the_beginning = live.join(Some(0), None).await.unwrap();
-    let mut from_the_middle = live.join(Some(700), None).await.unwrap();
-    let mut from_now = live.join(None, None).await.unwrap();
+    let mut from_the_beginning = live.join(Some(0), access::Lots::All).await.unwrap();
+    let mut from_the_middle = live.join(Some(700), access::Lots::All).await.unwrap();
+    let mut from_now = live.join(None, access::Lots::All).await.unwrap();
     fixture.record(entries(&mut vehicles, "P4", 3)).await;
 
     let expected: Vec<u64> = (1..=1_203).collect();
@@ -51,14 +51,14 @@ async fn a_feed_of_one_lot_has_only_its_changes_and_advances_its_position() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let lot = LotId::parse("P4").unwrap();
-    let mut feed = live.join(None, Some(lot)).await.unwrap();
+    let mut feed = live.join(None, access::Lots::only([lot])).await.unwrap();
     for (name, plate) in [("P3", "CAR1"), ("P4", "CAR2"), ("P3", "CAR3"), ("P4", "CAR4")] {
         fixture.record(vec![vehicles.entry(name, plate, minute(0))]).await;
     }
 
     assert_eq!(numbers(&mut feed, 2).await, [2, 4]);
     assert_eq!(feed.position(), 4);
-    assert_eq!(fixture.service.last_change().await, Ok(4));
+    assert_eq!(fixture.local().last_change().await, Ok(4));
 }
 
 #[tokio::test]
@@ -67,9 +67,13 @@ async fn commits_of_another_process_are_sent_too() {
     let live = Live::start(&fixture.service, &fixture.context);
     let (rules, lots) = (sessions::testing::rules(), Lots::default());
     let other = Service::new(Arc::clone(&fixture.ledger), rules, lots, &ServiceContext::for_testing());
-    let mut feed = live.join(None, None).await.unwrap();
+    let mut feed = live.join(None, access::Lots::All).await.unwrap();
 
-    other.record(entries(&mut Vehicles::default(), "P3", 2), CallOptions::default()).await.unwrap();
+    other
+        .scoped(Principal::local())
+        .record(entries(&mut Vehicles::default(), "P3", 2), CallOptions::default())
+        .await
+        .unwrap();
 
     assert_eq!(numbers(&mut feed, 2).await, [1, 2]);
 }
@@ -79,7 +83,8 @@ async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
     let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
-    let (mut slow, mut quick) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
+    let (mut slow, mut quick) =
+        (live.join(None, access::Lots::All).await.unwrap(), live.join(None, access::Lots::All).await.unwrap());
     fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!((numbers(&mut slow, 1).await, numbers(&mut quick, 1).await), (vec![1], vec![1]));
 
@@ -89,7 +94,7 @@ async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
 
     assert_eq!(slow.next().await.unwrap_err(), Ended::Lagged);
     assert_eq!(fixture.metric("dwell_live_dropped_total"), Some(1));
-    let mut again = live.join(Some(slow.position()), None).await.unwrap();
+    let mut again = live.join(Some(slow.position()), access::Lots::All).await.unwrap();
     assert_eq!(numbers(&mut again, QUEUE_MESSAGES_MAX + 1).await, all);
 }
 
@@ -98,7 +103,8 @@ async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
     let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
-    let (mut quick, mut waits) = (live.join(None, None).await.unwrap(), live.join(None, None).await.unwrap());
+    let (mut quick, mut waits) =
+        (live.join(None, access::Lots::All).await.unwrap(), live.join(None, access::Lots::All).await.unwrap());
     fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!(numbers(&mut quick, 1).await, [1]);
 
@@ -121,7 +127,7 @@ async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnect
     let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
-    let mut feed = live.join(None, None).await.unwrap();
+    let mut feed = live.join(None, access::Lots::All).await.unwrap();
     fixture.record(entries(&mut vehicles, "P4", 1)).await;
     let mut last = numbers(&mut feed, 1).await[0];
     let most = usize::try_from(follow::BEHIND_CHANGES_MAX).unwrap();
@@ -147,14 +153,14 @@ async fn clients_beyond_the_limit_are_refused() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS_MAX {
-        clients.push(live.join(None, None).await.unwrap());
+        clients.push(live.join(None, access::Lots::All).await.unwrap());
     }
     assert_eq!(fixture.metric("dwell_live_clients"), Some(256));
-    assert!(matches!(live.join(None, None).await, Err(Refused::Full)));
+    assert!(matches!(live.join(None, access::Lots::All).await, Err(Refused::Full)));
 
     clients.pop();
 
-    assert!(live.join(None, None).await.is_ok());
+    assert!(live.join(None, access::Lots::All).await.is_ok());
     clients.clear();
     assert_eq!(fixture.metric("dwell_live_clients"), Some(0));
 }
@@ -165,7 +171,7 @@ async fn a_feed_without_clients_starts_again_with_the_next_client() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     for round in 0..20 {
-        let mut feed = live.join(None, None).await.unwrap();
+        let mut feed = live.join(None, access::Lots::All).await.unwrap();
         fixture.record(entries(&mut vehicles, &format!("P{round}"), 1)).await;
         assert_eq!(numbers(&mut feed, 1).await, [2 * round + 1]);
         drop(feed);
@@ -192,20 +198,20 @@ async fn a_client_that_joins_while_the_ledger_is_down_gets_an_error() {
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
     let live = Live::start(&service, &context);
 
-    assert!(matches!(live.join(None, None).await, Err(Refused::Service(sessions::Error::TooSlow))));
+    assert!(matches!(live.join(None, access::Lots::All).await, Err(Refused::Service(sessions::Error::TooSlow))));
 }
 
 #[tokio::test]
 async fn a_shutdown_informs_all_clients_and_waits_for_them() {
     let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
-    let mut feed = live.join(None, None).await.unwrap();
+    let mut feed = live.join(None, access::Lots::All).await.unwrap();
     let lifecycle = fixture.context.lifecycle.clone();
 
     lifecycle.stop();
 
     assert_eq!(feed.next().await.unwrap_err(), Ended::Stopping);
-    assert!(matches!(live.join(None, None).await, Err(Refused::Stopping)));
+    assert!(matches!(live.join(None, access::Lots::All).await, Err(Refused::Stopping)));
     assert_eq!(lifecycle.running(), ["live feed"]);
     drop(feed);
     assert!(lifecycle.finished(DEADLINE).await.is_ok());

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use access::Principal;
 use parking::{Lots, Rules, Timestamp};
 use sessions::CallOptions;
 use sessions::testing::{Vehicles, minute};
@@ -57,7 +58,8 @@ impl Process {
     async fn asks(&self, key: &str, event: u128) -> bool {
         let execute = async {
             self.executed.fetch_add(1, Ordering::SeqCst);
-            let known = !self.service.explain(Uuid::from_u128(event)).await.unwrap().is_empty();
+            let known =
+                !self.service.scoped(Principal::local()).explain(Uuid::from_u128(event)).await.unwrap().is_empty();
             Computed { bytes: known.to_string().into(), is_cacheable: true }
         };
         self.answers.answer(asked(key), execute).await == "true"
@@ -90,7 +92,7 @@ async fn an_answer_of_another_process_is_a_hit() {
 
     assert_eq!(counted(&one.context), [0, number, 0, 0]);
     assert_eq!(counted(&other.context), [1, number - 1, 0, 0]);
-    let keys = redis.command(&["KEYS", &format!("dwell:a1:{}:*:*", one.service.info().ledger)]).await.unwrap();
+    let keys = redis.command(&["KEYS", &format!("dwell:a1:{}:*:*", one.service.ledger_id())]).await.unwrap();
     for key in keys.lines() {
         let left: i64 = redis.command(&["PTTL", key]).await.unwrap().parse().unwrap();
         assert!(left <= 1_000 && left != -1, "{key} stays for {left} ms");
@@ -109,12 +111,12 @@ async fn a_client_reads_its_own_writes_at_once_and_those_of_others_soon() {
         let read = vehicles.entry("P3", "ABC123", minute(0).plus_millis(i64::try_from(event).unwrap() * 1_000));
         assert_eq!([writer.knows(event).await, other.knows(event).await], [false, false]);
 
-        writer.service.record(vec![read], CallOptions::default()).await.unwrap();
+        writer.service.scoped(Principal::local()).record(vec![read], CallOptions::default()).await.unwrap();
 
         assert!(writer.knows(event).await, "event {event}");
         wait_until(DEADLINE, "another process to see it", async || other.knows(event).await).await;
     }
-    assert_eq!(writer.service.last_change().await.unwrap(), 1);
+    assert_eq!(writer.service.scoped(Principal::local()).last_change().await.unwrap(), 1);
     assert_eq!([&writer, &other].map(|process| counted(&process.context)[3]), [0, 0]);
 }
 
@@ -128,16 +130,17 @@ async fn a_client_that_saves_a_summary_again_sees_it() {
     let sessions = async |process: &Process| {
         let execute = async {
             let page = ledger::Page { limit: 10, after: None, order: ledger::Order::NewestFirst };
-            let rows = process.service.sessions(&ledger::SessionFilter::default(), page).await.unwrap().rows;
+            let scoped = process.service.scoped(Principal::local());
+            let rows = scoped.sessions(&ledger::SessionFilter::default(), page).await.unwrap().rows;
             Computed { bytes: rows.len().to_string().into(), is_cacheable: true }
         };
         text(&process.answers.answer(asked("how many sessions?"), execute).await)
     };
     assert_eq!([sessions(&one).await, sessions(&other).await], ["0", "0"]);
 
-    assert!(one.service.save_summary(summary(), None).await.unwrap().is_new);
+    assert!(one.service.scoped(Principal::local()).save_summary(summary(), None).await.unwrap().is_new);
     assert_eq!(sessions(&one).await, "1");
-    assert!(!other.service.save_summary(summary(), None).await.unwrap().is_new);
+    assert!(!other.service.scoped(Principal::local()).save_summary(summary(), None).await.unwrap().is_new);
     assert_eq!(sessions(&other).await, "1");
 }
 

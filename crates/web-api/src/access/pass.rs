@@ -1,0 +1,67 @@
+//! The pass of a request that was let through: its principal, and whether its token still holds.
+//!
+//! A response that takes long, such as a live feed, asks again while it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Principal, Secret};
+use parking::Clock;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::Door;
+
+/// The interval at which an endless response compares its token with the known ones.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A request that was let through. An extension of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pass {
+    door: Door,
+    clock: Arc<dyn Clock>,
+    principal: Principal,
+    shown: Option<Secret>,
+}
+
+impl Pass {
+    pub(super) fn new(door: Door, clock: Arc<dyn Clock>, principal: Principal, shown: Option<&str>) -> Self {
+        Self { shown: shown.filter(|_| door.has_tokens()).map(Secret::new), door, clock, principal }
+    }
+
+    /// The sender of the request.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether the request would be let through again, with the same rights.
+    fn holds(&self) -> bool {
+        let Some(shown) = &self.shown else { return true };
+        self.door.of_token(shown.expose(), self.clock.now()).is_ok_and(|principal| principal == self.principal)
+    }
+
+    /// Checks the pass each second, for an endless response.
+    pub(crate) fn checks(self) -> Checks {
+        let mut interval = tokio::time::interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Checks { pass: self, interval }
+    }
+}
+
+/// The checks of one pass.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    pass: Pass,
+    interval: Interval,
+}
+
+impl Checks {
+    /// Returns when the pass has ended. May be cancelled and called again.
+    pub(crate) async fn ended(&mut self) {
+        loop {
+            self.interval.tick().await;
+            if !self.pass.holds() {
+                return;
+            }
+        }
+    }
+}

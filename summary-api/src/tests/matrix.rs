@@ -1,0 +1,350 @@
+//! Access as a matrix: every route, page and GraphQL field × every scope × own lot, other lot, no token, expired and unknown
+//! token. Routes and fields come from the program; one without a row in the tables here fails.
+
+use std::collections::BTreeSet;
+
+use access::{Access, Gates, Grant, Lots, Scope, Scopes, Token, TokenRecord, Tokens};
+use axum::http::Method;
+use futures::StreamExt as _;
+use ledger_stores::testing::temporary;
+use parking::{GateId, LotId, Timestamp};
+use recorder::wire;
+use serde_json::{Value, json};
+use sessions::testing::{Fixture, Vehicles, minute};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::{Answer, Api, request, send};
+use web_api::Door;
+
+/// Plates that stand in one lot only, so that a body shows which lots it tells of.
+const OWN_PLATE: &str = "WNPLATE7";
+const FOREIGN_PLATE: &str = "CANARY88";
+const OWN: &str = "own-lot";
+const FOREIGN: &str = "canary-lot";
+/// Of the foreign gate, and of ids that no session and no event has.
+const FOREIGN_GATE: &str = "canary-gate";
+const UNKNOWN: &str = "0191c2f4-3cfa-8d2e-ab23-969652be6075";
+
+/// Who may use a route: everybody, or principals with one of the scopes. `Plates` needs `read` and `read_plate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum May {
+    Everybody,
+    OneOf(&'static [Scope]),
+    Plates,
+}
+
+const RECORD: May = May::OneOf(&[Scope::Record]);
+const INGEST: May = May::OneOf(&[Scope::Ingest]);
+const READ: May = May::OneOf(&[Scope::Read]);
+
+/// Every route, and who may use it.
+const ROUTES: [(&str, May); 44] = [
+    ("GET /livez", May::Everybody),
+    ("GET /readyz", May::Everybody),
+    ("GET /metrics", May::Everybody),
+    ("GET /openapi.json", May::Everybody),
+    ("GET /api/docs", May::Everybody),
+    ("GET /api/docs/", May::Everybody),
+    ("GET /problems/{kind}", May::Everybody),
+    ("GET /graphql/schema.graphql", May::Everybody),
+    ("GET /graphql/explorer.js", May::Everybody),
+    ("GET /graphql/explorer.css", May::Everybody),
+    ("POST /save_summary", INGEST),
+    ("GET /internal/v1/terms", RECORD),
+    ("POST /internal/v1/load", RECORD),
+    ("POST /internal/v1/record", RECORD),
+    ("POST /internal/v1/due", RECORD),
+    ("POST /internal/v1/report", RECORD),
+    ("GET /internal/v1/verify", May::OneOf(&[Scope::Record, Scope::Admin])),
+    ("GET /api/v1/sessions", May::Plates),
+    ("GET /api/v1/sessions?lot_id={lot}", May::Plates),
+    ("GET /api/v1/sessions?vehicle_plate={plate}", May::Plates),
+    ("GET /api/v1/sessions?format=csv", May::Plates),
+    ("GET /api/v1/sessions?format=ndjson", May::Plates),
+    ("GET /api/v1/sessions/{id}", May::Plates),
+    ("GET /api/v1/sessions/{id}/story", May::Plates),
+    ("GET /api/v1/events/{id}/explanation", May::Plates),
+    ("GET /api/v1/explanations?vehicle_plate={plate}", May::Plates),
+    ("GET /api/v1/changes", May::Plates),
+    ("GET /api/v1/lots", May::Plates),
+    ("GET /api/v1/statistics?lot_id={lot}", May::Plates),
+    ("GET /api/v1/gates", May::Plates),
+    ("GET /api/v1/status", May::Plates),
+    ("GET /api/v1/rules", READ),
+    ("GET /api/v1/live", READ),
+    ("GET /api/v1/live/events", May::Plates),
+    ("GET /graphql", READ),
+    ("POST /graphql", READ),
+    ("GET /", May::Plates),
+    ("GET /timeline?lot_id={lot}", May::Plates),
+    ("GET /stays?lot_id={lot}", May::Plates),
+    ("GET /unmatched", May::Plates),
+    ("GET /search", READ),
+    ("GET /search?plate={plate}", May::Plates),
+    ("GET /sessions/{id}", May::Plates),
+    ("GET /header", READ),
+];
+
+/// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells of.
+const FIELDS: [(&str, &str); 10] = [
+    ("sessions", "sessions { nodes { vehiclePlate lotId } }"),
+    ("session", "session(id: \"{id}\") { vehiclePlate lotId }"),
+    ("lots", "lots { id inside }"),
+    ("lot", "lot(id: \"{lot}\") { id inside }"),
+    ("changes", "changes(first: 1000) { changes { session { vehiclePlate lotId } } }"),
+    ("statistics", "statistics(lotId: \"{lot}\") { lotId }"),
+    ("gates", "gates { lotId gateId }"),
+    ("eventExplanations", "eventExplanations(id: \"{event}\") { text event { vehiclePlate } }"),
+    ("explanations", "explanations(vehiclePlate: \"{plate}\") { text event { vehiclePlate } }"),
+    ("status", "status { settled correlators { id } }"),
+];
+
+/// A ledger with stays, an open session, a held exit and a summary of both lots; a change of the own lot is the newest.
+struct Site {
+    api: Api,
+    tokens: Vec<(Scopes, Lots, Token)>,
+    expired: Token,
+    foreign: Ids,
+}
+
+/// A session of a lot and its exit's event.
+struct Ids {
+    session: Uuid,
+    event: Uuid,
+}
+
+fn lot(name: &str) -> LotId {
+    LotId::parse(name).unwrap()
+}
+
+fn token(number: usize) -> Token {
+    Token::from_random(&[u8::try_from(number).unwrap(); Token::RANDOM_BYTES])
+}
+
+/// A token for each scope, `read` also with `read_plate`, for all lots and, where that is possible, for the own lot.
+fn tokens() -> Vec<(Scopes, Lots, Token)> {
+    let alone =
+        Scope::ALL.into_iter().filter(|scope| *scope != Scope::ReadPlate).map(|scope| [scope].into_iter().collect());
+    let scopes = alone.chain([[Scope::Read, Scope::ReadPlate].into_iter().collect::<Scopes>()]);
+    let lots = [Lots::All, Lots::only([lot(OWN)])];
+    let pairs = scopes.flat_map(|scopes| lots.clone().map(|lots| (scopes, lots)));
+    let granted = pairs.filter(|(scopes, lots)| Grant::new(*scopes, lots.clone(), Gates::All).is_ok());
+    granted.enumerate().map(|(number, (scopes, lots))| (scopes, lots, token(number))).collect()
+}
+
+fn record(token: &Token, scopes: Scopes, lots: &Lots, expires: Option<Timestamp>) -> TokenRecord {
+    let grant = Grant::new(scopes, lots.clone(), Gates::All).unwrap();
+    TokenRecord::new(token, format!("{scopes} {lots}"), grant, minute(0), expires)
+}
+
+impl Site {
+    async fn new() -> Self {
+        let (tokens, expired) = (tokens(), token(100));
+        let known = tokens.iter().map(|(scopes, lots, token)| record(token, *scopes, lots, None));
+        let ended = record(&expired, Scopes::all(), &Lots::All, Some(minute(0)));
+        let door = Door::new(Access::Required, None, Tokens::new(known.chain([ended])).unwrap());
+        let fixture = Fixture::new(temporary().await);
+        let mut vehicles = Vehicles::default();
+        for (lot, plate, gate) in [(FOREIGN, FOREIGN_PLATE, FOREIGN_GATE), (OWN, OWN_PLATE, "own-gate")] {
+            let other = format!("{}1", &plate[..plate.len() - 1]);
+            for unit in [
+                vehicles.entry(lot, plate, minute(0)),
+                vehicles.exit(lot, plate, minute(30)),
+                vehicles.entry(lot, plate, minute(40)),
+                vehicles.exit(lot, &other, minute(50)),
+            ] {
+                let mut unit = unit;
+                unit.events.iter_mut().for_each(|event| event.gate = GateId::parse(gate).ok());
+                fixture.record(vec![unit]).await;
+            }
+        }
+        let (own, foreign) = (ids(&fixture, OWN).await, ids(&fixture, FOREIGN).await);
+        assert_ne!(own.session, foreign.session);
+        Self { api: Api::on(fixture, &door), tokens, expired, foreign }
+    }
+
+    /// The line of a route, with the ids, the lot and the plate of a lot.
+    fn line(route: &str, ids: &Ids, lot: &str, plate: &str) -> (Method, String) {
+        let (method, path) = route.split_once(' ').unwrap();
+        let id = if path.contains("/events/") { ids.event } else { ids.session };
+        let path = path.replace("{id}", &id.to_string()).replace("{kind}", "internal");
+        (method.parse().unwrap(), path.replace("{lot}", lot).replace("{plate}", plate))
+    }
+
+    /// The answer to a request; the body of an endless feed is left out.
+    async fn answer(&self, method: &Method, path: &str, token: Option<&str>) -> Answer {
+        let body = match path {
+            "/graphql" => json!({"query": "{ status { settled } }"}).to_string(),
+            "/save_summary" => json!({
+                "vehicle_plate": "FIN1", "lot_id": OWN,
+                "entry_date_time": minute(0).to_string(), "exit_date_time": minute(1).to_string(),
+            })
+            .to_string(),
+            _ => String::new(),
+        };
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let media_type = if path.starts_with("/internal/") { wire::MEDIA_TYPE } else { "application/json" };
+        let mut headers = vec![("content-type", media_type)];
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        let asked = request(method.clone(), path, &headers, body);
+        if path.starts_with("/api/v1/live/events") {
+            let answer = self.api.router.clone().oneshot(asked).await.unwrap();
+            let status = answer.status().as_u16();
+            return Answer { status, headers: answer.headers().clone(), body: Vec::new() };
+        }
+        send(&self.api.router, asked).await
+    }
+
+    fn reader(&self, lots: &Lots) -> &str {
+        let both: Scopes = [Scope::Read, Scope::ReadPlate].into_iter().collect();
+        let found = self.tokens.iter().find(|(scopes, of, _)| *scopes == both && of == lots);
+        found.map(|(_, _, token)| token.expose()).unwrap()
+    }
+
+    async fn graphql(&self, query: &str, token: &str) -> Value {
+        let bearer = format!("Bearer {token}");
+        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        let body = json!({"query": query}).to_string();
+        send(&self.api.router, request(Method::POST, "/graphql", &headers, body)).await.json()
+    }
+}
+
+async fn ids(fixture: &Fixture, name: &str) -> Ids {
+    let filter = ledger::SessionFilter {
+        lot: Some(lot(name)),
+        states: vec![parking::State::Matched],
+        ..ledger::SessionFilter::default()
+    };
+    let page = ledger::Page { limit: 100, after: None, order: ledger::Order::NewestFirst };
+    let rows = fixture.local().sessions(&filter, page).await.unwrap().rows;
+    // Saved summaries have no events.
+    let of_events = |row: &ledger::SessionRow| {
+        row.session.exit_event_id.map(|event| Ids { session: row.session.id.as_uuid(), event })
+    };
+    rows.iter().find_map(of_events).unwrap()
+}
+
+fn is_allowed(may: May, scopes: Scopes) -> bool {
+    match may {
+        May::Everybody => true,
+        May::OneOf(needed) => needed.iter().any(|scope| scopes.contains(*scope)),
+        May::Plates => scopes.contains(Scope::Read) && scopes.contains(Scope::ReadPlate),
+    }
+}
+
+/// The path of a line of the table, without its query.
+fn bare(line: &str) -> String {
+    line.split('?').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_route_is_in_the_table() {
+    let described = web_api::openapi().paths.paths;
+    let described = described.iter().flat_map(|(path, item)| {
+        let methods = [("GET", item.get.is_some()), ("POST", item.post.is_some())];
+        methods.into_iter().filter(|(_, is_there)| *is_there).map(move |(method, _)| format!("{method} {path}"))
+    });
+    let pages = operator_page::ROUTES.iter().map(|path| format!("GET {path}"));
+    let others = ["/graphql/explorer.js", "/graphql/explorer.css", "/api/docs", "/api/docs/"];
+    let all: BTreeSet<String> = described.chain(pages).chain(others.map(|path| format!("GET {path}"))).collect();
+
+    assert_eq!(ROUTES.iter().map(|(line, _)| bare(line)).collect::<BTreeSet<_>>(), all);
+}
+
+#[tokio::test]
+async fn each_route_serves_the_tokens_of_its_scopes_and_refuses_all_others() {
+    let site = Site::new().await;
+    let unknown = token(101);
+    for (route, may) in ROUTES {
+        let own = ids(&site.api.fixture, OWN).await;
+        let (method, path) = Site::line(route, &own, OWN, OWN_PLATE);
+        for (scopes, lots, token) in &site.tokens {
+            let status = site.answer(&method, &path, Some(token.expose())).await.status;
+            if is_allowed(may, *scopes) {
+                assert!(![401, 403, 404].contains(&status), "{route} with {scopes} in {lots}: {status}");
+            } else {
+                assert_eq!(status, 403, "{route} with {scopes} in {lots}");
+            }
+        }
+        for (what, shown) in [("none", None), ("expired", Some(&site.expired)), ("unknown", Some(&unknown))] {
+            let status = site.answer(&method, &path, shown.map(Token::expose)).await.status;
+            assert_eq!(status == 401, may != May::Everybody, "{route} with the token {what}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_body_tells_of_a_lot_that_the_token_may_not_see() {
+    let site = Site::new().await;
+    let (limited, all) = (site.reader(&Lots::only([lot(OWN)])).to_owned(), site.reader(&Lots::All).to_owned());
+    let nowhere = Ids { session: UNKNOWN.parse().unwrap(), event: UNKNOWN.parse().unwrap() };
+    let mut shown = 0;
+    for (route, _) in ROUTES.into_iter().filter(|(_, may)| *may == May::Plates || *may == READ) {
+        // Asked for the other lot by name, plate and id; and for what does not exist.
+        let (method, path) = Site::line(route, &site.foreign, FOREIGN, FOREIGN_PLATE);
+        let answer = site.answer(&method, &path, Some(&limited)).await;
+        let text = answer.text().replace(&path, "");
+        // A page repeats what was asked for.
+        let echoes = path.contains(FOREIGN_PLATE) || path.contains(FOREIGN);
+        if !echoes {
+            assert!(!text.contains("CANARY") && !text.contains("canary"), "{route}: {text}");
+        }
+        let (_, elsewhere) = Site::line(route, &nowhere, "no-such-lot", "NOSUCH99");
+        let missing = site.answer(&method, &elsewhere, Some(&limited)).await;
+        assert_eq!(answer.status, missing.status, "{route}");
+        let comparable = |answer: &Answer, from: [&str; 4]| {
+            let text = answer.text();
+            from.iter().fold(text, |text, word| text.replace(word, "X"))
+        };
+        let [session, event] = [site.foreign.session, site.foreign.event].map(|id| id.to_string());
+        if path != elsewhere && path.starts_with("/api/") {
+            let asked = comparable(&answer, [&session, &event, FOREIGN, FOREIGN_PLATE]);
+            assert_eq!(asked, comparable(&missing, [UNKNOWN, UNKNOWN, "no-such-lot", "NOSUCH99"]), "{route}");
+        }
+        // The test would prove nothing if the other lot were not there.
+        shown += usize::from(site.answer(&method, &path, Some(&all)).await.text().contains("canary"));
+    }
+    assert!(shown > 12, "only {shown} bodies tell of the other lot at all");
+}
+
+#[tokio::test]
+async fn no_field_of_graphql_tells_of_a_lot_that_the_token_may_not_see() {
+    let site = Site::new().await;
+    let (limited, all) = (site.reader(&Lots::only([lot(OWN)])).to_owned(), site.reader(&Lots::All).to_owned());
+    let introspected = site.graphql("{ __schema { queryType { fields { name } } } }", &all).await;
+    let fields = introspected["data"]["__schema"]["queryType"]["fields"].as_array().unwrap().clone();
+    let fields: BTreeSet<String> = fields.iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(), fields);
+
+    for (name, selection) in FIELDS {
+        let selection = selection
+            .replace("{id}", &site.foreign.session.to_string())
+            .replace("{event}", &site.foreign.event.to_string())
+            .replace("{lot}", FOREIGN)
+            .replace("{plate}", FOREIGN_PLATE);
+        let query = format!("{{ {selection} }}");
+        // First by a principal of all lots, so that a shared cache would show its answer to the other one.
+        let whole = site.graphql(&query, &all).await.to_string();
+        let answer = site.graphql(&query, &limited).await;
+        let data = answer["data"].to_string();
+        assert!(!data.contains("CANARY") && !data.contains("canary"), "{name}: {answer}");
+        assert!(name == "status" || whole.contains("canary") || whole.contains("CANARY"), "{name}: {whole}");
+    }
+}
+
+#[tokio::test]
+async fn a_feed_has_the_changes_of_the_own_lots_only() {
+    let site = Site::new().await;
+    let bearer = format!("Bearer {}", site.reader(&Lots::only([lot(OWN)])));
+    let asked = request(Method::GET, "/api/v1/live/events?after=0", &[("authorization", &bearer)], "");
+    let answer = site.api.router.clone().oneshot(asked).await.unwrap();
+    let newest = site.api.fixture.local().last_change().await.unwrap();
+
+    let (mut body, mut text) = (answer.into_body().into_data_stream(), String::new());
+    while !text.contains(&format!("id: {newest}\n")) {
+        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+    }
+
+    assert!(text.contains(OWN_PLATE) && !text.contains("CANARY") && !text.contains("canary"), "{text}");
+}

@@ -1,0 +1,90 @@
+//! The tokens file: read at the start, and again when it changes.
+//!
+//! A changed file that can't be used is reported, and the tokens of the earlier one stay valid.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use access::Tokens;
+use service_kit::ServiceContext;
+use settings::{Error, Settings, TOKENS_FILE};
+use web_api::Door;
+
+/// The interval at which the file is compared with the one that was read.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A tokens file, and what was in it.
+#[derive(Debug, Clone)]
+pub(crate) struct TokensFile {
+    path: PathBuf,
+    stamp: Option<Stamp>,
+    pub(crate) tokens: Tokens,
+}
+
+/// What differs when a file was written or replaced: time, length in bytes, and number of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp(SystemTime, u64, u64);
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let seen = fs::metadata(path).ok()?;
+        Some(Self(seen.modified().ok()?, seen.len(), seen.ino()))
+    }
+}
+
+impl TokensFile {
+    /// Reads the file that the settings name; `None` if they name none.
+    ///
+    /// # Errors
+    /// It can't be read, or a line is wrong.
+    pub(crate) fn read(settings: &Settings) -> Result<Option<Self>, Error> {
+        let Some(path) = settings.text(&TOKENS_FILE).map(PathBuf::from) else { return Ok(None) };
+        let stamp = Stamp::of(&path);
+        let text = settings.file(&TOKENS_FILE)?.unwrap_or_default();
+        let tokens = Tokens::parse_file(&text).map_err(|error| settings.wrong(&TOKENS_FILE, error.to_string()))?;
+        Ok(Some(Self { path, stamp, tokens }))
+    }
+
+    /// Watches the file until the stop, and gives `door` its tokens after each change.
+    pub(crate) fn watch(mut self, door: Door, context: &ServiceContext) {
+        let lifecycle = context.lifecycle.clone();
+        context.lifecycle.spawn("tokens file", async move {
+            loop {
+                tokio::select! {
+                    () = lifecycle.stopping() => return Ok(()),
+                    () = tokio::time::sleep(CHECK_INTERVAL) => {}
+                }
+                // The file may be on a network drive that is slow.
+                self = tokio::task::spawn_blocking(move || self.read_again()).await?;
+                door.replace_tokens(self.tokens.clone());
+            }
+        });
+    }
+
+    /// The file as it is now, if it changed and can be used.
+    fn read_again(self) -> Self {
+        let Self { path, stamp, tokens } = self;
+        let now = Stamp::of(&path);
+        if now == stamp {
+            return Self { path, stamp, tokens };
+        }
+        let read =
+            settings::read_file(&path).and_then(|text| Tokens::parse_file(&text).map_err(|error| error.to_string()));
+        match read {
+            Ok(tokens) => {
+                tracing::info!(tokens = tokens.records().count(), file = %path.display(), "the tokens file was read again");
+                Self { path, stamp: now, tokens }
+            }
+            Err(reason) => {
+                tracing::error!(
+                    reason,
+                    file = %path.display(),
+                    "the tokens file has changed and can't be used, so the tokens before the change stay valid: correct it"
+                );
+                Self { path, stamp: now, tokens }
+            }
+        }
+    }
+}
