@@ -1,7 +1,8 @@
-//! Events and messages of cameras on `dwell`'s own address: what it accepted survives a kill, and its other routes stay as
-//! they are.
+//! Events and messages of cameras on `dwell`'s own address: what it accepted survives a kill, its other routes stay as
+//! they are, and it needs a token where the summary API does.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use testbed::{Program, free_port};
@@ -93,4 +94,36 @@ async fn the_routes_of_the_summary_api_are_as_they_were() {
     // A stream of lines may take longer than any other body.
     let limit = metric(&format!("{api}/metrics"), "dwell_limit{limit=\"http_body_seconds\"}").await;
     assert_eq!(limit, Some(86_400.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_access_is_required_events_need_a_token_for_all_lots() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let tokens = folder.path().join("tokens.toml");
+    let made = |words: &[&str]| {
+        let mut create = Command::new(testbed::binary("dwell").unwrap());
+        create.args(["token", "create", "x", "--tokens-file"]).arg(&tokens).args(words);
+        String::from_utf8(create.output().unwrap().stdout).unwrap().trim_end().to_owned()
+    };
+    let reader = made(&["--scopes", "read,read_plate"]);
+    let of_one_lot = made(&["--scopes", "ingest", "--of-lots", "P3"]);
+    let sender = made(&["--scopes", "ingest"]);
+    let _dwell = Program::new(testbed::binary("dwell").unwrap())
+        .env("DWELL_ACCESS", "required")
+        .env("DWELL_TOKENS_FILE", &tokens)
+        .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
+        .current_dir(folder.path())
+        .start()
+        .unwrap();
+    ready(port).await;
+    let event = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00Z"}"#;
+
+    for (token, expected) in [(None, 401), (Some(&reader), 403), (Some(&of_one_lot), 403), (Some(&sender), 202)] {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        let (status, _, body) = post(format!("http://127.0.0.1:{port}/api/v1/events"), &headers, event).await;
+        assert_eq!(status, expected, "{body}");
+    }
+    let (status, ..) = post(format!("http://127.0.0.1:{port}/cameras/axis/in-1"), &[], "{}").await;
+    assert_eq!(status, 401);
 }
