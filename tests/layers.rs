@@ -270,6 +270,18 @@ fn packages_use_only_what_stands_below_them() {
     }
 }
 
+/// A package that is missing there is optimised, which takes longer than its tests gain.
+#[test]
+fn the_profile_of_the_tests_names_every_package_of_ours() {
+    let text = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let profile = text.split("[profile.ci.package]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named: BTreeSet<&str> = profile.lines().filter_map(|line| line.split(" = ").next()).collect();
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let ours = lock.split("[[package]]\n").skip(1).filter(|package| !package.contains("\nsource = "));
+    let ours: BTreeSet<&str> = ours.filter_map(|package| package.split('"').nth(1)).collect();
+    assert_eq!(named, ours);
+}
+
 /// A package of the workspace has no source in Cargo.lock. Where another package shares its name, `cargo -p NAME` is
 /// ambiguous.
 #[test]
