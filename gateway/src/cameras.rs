@@ -26,7 +26,7 @@ const READ_HERE_BYTES_MAX: usize = 128 * 1024;
 /// The header in which Survision names the camera.
 const CAMERA_HEADER: &str = "survision-serial-number";
 
-/// Where a message came for.
+/// The parameters in the path of a message.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Place {
     format: String,
@@ -130,7 +130,8 @@ impl Received {
         Self { content_type: None, query: None, path: topic.to_owned(), camera: None, arrived: payload.into(), at }
     }
 
-    /// What the message says, to the gate of these whose camera sent it. The body comes back, so that its memory stays set aside.
+    /// Reads the message for the one of these gates whose camera sent it. Returns the body too, so that its memory
+    /// stays reserved.
     pub(crate) async fn read(self, gateway: &Arc<Gateway>, gates: Vec<Gate>) -> (Result<Outcome, Refusal>, Arrived) {
         if self.arrived.bytes.len() <= READ_HERE_BYTES_MAX {
             return (self.read_here(gateway, &gates), self.arrived);

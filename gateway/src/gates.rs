@@ -1,4 +1,5 @@
-//! The gates of the lots file: `[[gates]]`, and the rules for their events, `[[filters]]`. What else stands in the file is left to others.
+//! The gates of the lots file: `[[gates]]`, and the rules for their events, `[[filters]]`. Other tables of the file are
+//! read elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ pub struct Gates {
     filters: Filters,
 }
 
-/// Only what concerns gates; other tables of the file are checked by those whom they concern.
+/// The tables about gates. Other tables of the file are checked where they are read.
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
@@ -70,7 +71,7 @@ impl Gates {
         self.by_name.get(id)
     }
 
-    /// All gates whose cameras' messages come from an MQTT broker, with a topic each.
+    /// Each MQTT topic with a gate whose camera's messages are sent on it.
     pub(crate) fn with_topics(&self) -> impl Iterator<Item = (&TopicFilter, &Gate)> {
         self.topics.iter().filter_map(|(filter, name)| Some((filter, self.by_name.get(name)?)))
     }

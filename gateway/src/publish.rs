@@ -1,7 +1,7 @@
-//! To the bus with confirms, within a deadline.
+//! Publishes to the bus with confirms, within a deadline.
 //!
-//! A bus that is known to be away is not even asked. One that does not confirm in time may still take the events later:
-//! the 503 makes the sender repeat them, and the copy changes nothing.
+//! Nothing is sent to a bus that is known to be down. One that does not confirm in time may still take the events
+//! later: the 503 makes the sender repeat them, and the copy changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ impl Publisher {
         self.bus.publish(queue, messages).await
     }
 
-    /// Whether the bus is known to be away.
+    /// Whether the bus is known to be down.
     pub(crate) fn is_away(&self) -> bool {
         let is_up = |status: &DependencyStatus| !BUSES.contains(&status.name) || status.status == Status::Up;
         self.health.is_draining() || !self.health.dependencies().iter().all(is_up)

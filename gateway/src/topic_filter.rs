@@ -25,7 +25,7 @@ impl TopicFilter {
         }
     }
 
-    /// As the broker takes it.
+    /// The filter as a subscription names it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -33,7 +33,7 @@ impl TopicFilter {
     /// Whether a topic fits.
     pub(crate) fn fits(&self, topic: &str) -> bool {
         let mut levels = topic.split('/');
-        // Topics of the broker itself are none of wildcards.
+        // A wildcard at the beginning does not match topics of the broker itself.
         if topic.starts_with('$') && !self.0.starts_with('$') {
             return false;
         }

@@ -74,8 +74,8 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     Ok(())
 }
 
-/// Routes on the same port that take gate events. They need no ledger, and their answers are left as they are; where tokens
-/// are required, they need the scope `ingest`.
+/// Routes on the same port that take gate events. They need no ledger, and the layers of the API do not change their
+/// answers. Where tokens are required, they need the scope `ingest` for all lots and gates.
 #[derive(Debug, Default)]
 pub struct FurtherRoutes {
     /// Without a fallback.

@@ -5,11 +5,11 @@
 //! - [`mod@parameters`]: query parameters and ids in paths; [`questions`]: the parameters of each query, and its
 //!   execution.
 //! - [`cursor`], [`etag`]: the cursor of the next page; conditional requests.
-//! - `graphql`, a feature that only the summary API enables: the GraphQL fields that views have besides their members.
+//! - `graphql`, a feature that only `web-api` enables: the GraphQL fields that views have besides their members.
 //!
 //! - [`Scoped`]: the service as the sender of a request may use it.
 //!
-//! Not here: routes, and who sent a request (summary-api); recording and reading sessions (`sessions`).
+//! Not here: routes, and who sent a request (`web-api`); recording and reading sessions (`sessions`).
 
 pub mod cursor;
 pub mod etag;

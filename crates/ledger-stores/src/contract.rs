@@ -1,8 +1,7 @@
 //! The contract of the ledger: the same claims on both adapters, driven by the real decisions of `matching`.
 //!
-//! Each claim is a function of a [`Store`]; [`contract`] makes tests of it for SQLite, whose tables
-//! follow its journal in three ways, and one for PostgreSQL. What only
-//! one adapter promises stands beside that adapter.
+//! Each claim is a function of a [`Store`]; [`contract`] makes tests of it for SQLite, whose tables follow its journal
+//! in three ways, and one for PostgreSQL. The tests of what only one adapter promises are beside that adapter.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! The rows that a plan writes, alike for both adapters.
 //!
-//! What stands in them is decided by `plan`; how they are stored is the adapters'.
+//! `plan` decides their content, and the adapters store them.
 
 use std::collections::HashMap;
 

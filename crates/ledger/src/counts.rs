@@ -1,4 +1,4 @@
-//! What is counted of each quarter hour of a lot. The adapters keep the counts beside the sessions.
+//! The counts of each quarter hour of a lot. The adapters keep the counts beside the sessions.
 
 use parking::Timestamp;
 

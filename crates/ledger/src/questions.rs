@@ -1,4 +1,4 @@
-//! What the ledger is asked for: filters, pages and ranges.
+//! The parameters of queries: filters, pages and ranges.
 
 use std::ops::RangeInclusive;
 

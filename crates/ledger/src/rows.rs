@@ -1,4 +1,4 @@
-//! What the ledger returns: sessions, changes, events, lots and their counts.
+//! The results of queries: sessions, changes, events, lots and their counts.
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@
 //! - [`status`]: the ledger's info, and the status report of a correlator.
 //! - `contract`: the contract suite of the adapters.
 //!
-//! Deliberately not here: retries during an outage (the correlator), answering the calls (summary-api), and the units
+//! Deliberately not here: retries during an outage (the correlator), answering the calls (`web-api`), and the units
 //! themselves (`matching`).
 
 use std::fmt;

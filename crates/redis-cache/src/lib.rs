@@ -6,7 +6,6 @@
 //! commands belong here.
 //!
 //! Start reading at [`Redis`]. Deliberately not here: the values, their keys, and hit rates.
-//! Start reading at [`Redis`]. Deliberately not here: what is kept there, under which keys, and how often it was found.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The ledger's changes as those want them who follow it: each with its session as it stands now, and a signal at each
+//! The ledger's changes for clients that follow it: each with the current state of its session, and a signal at each
 //! commit of this process.
 
 use std::collections::{HashMap, HashSet};

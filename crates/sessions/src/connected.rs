@@ -1,4 +1,4 @@
-//! Which quarter hours a correlator was connected in, as the ledger remembers it for the statistics.
+//! Records in the ledger, for the statistics, the quarter hours in which a correlator was connected.
 
 use std::sync::atomic::Ordering;
 

@@ -5,14 +5,14 @@
 //! [`ScopedService`] is what the faces call: the service as one principal may use it.
 //!
 //! - `scoped`: scopes and lots, checked at each call.
-//! - `recording`: what is written, and what is decided on; `in_process`: the same for a correlator in this process.
+//! - `recording`: what is written, and what is decided on; `in_process`: both for a correlator in this process.
 //! - `lots`, `statistics`, [`story`], `session_explanations`, `changes`, `streams`: queries.
-//! - `correlators`: who works on the queues, and whether all work is done.
+//! - `correlators`: the processes that consume the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
 //! - `verification`: compares the whole ledger with the definition of the sessions.
 //! - `background`: what runs beside all that.
 //!
-//! Formats and status codes are left to the crates above, storing to `ledger`, deciding to `matching`.
+//! Formats and status codes are left to the crates above, storing to the ledger, deciding to `matching`.
 
 mod background;
 mod calendar;

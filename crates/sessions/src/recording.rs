@@ -1,7 +1,7 @@
 //! What is written, and what is decided on: loads, records, what is due, and saved summaries.
 //!
-//! What was begun runs to its end, and is counted, also when its caller goes away. Which session an event is in was
-//! decided before; here it is recorded.
+//! A call that has begun runs to its end and is counted, even if its caller is cancelled. `matching` decides which
+//! session an event is in; here that is recorded.
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};

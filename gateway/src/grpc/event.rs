@@ -45,7 +45,7 @@ impl<'a> WrittenCandidate<'a> {
 /// The JSON text of an event.
 ///
 /// # Errors
-/// Its time is none of the calendar.
+/// Its time is not a valid date.
 pub(super) fn to_json(event: &Event) -> Result<Vec<u8>, Refusal> {
     let (entry, exit) = match &event.time {
         Some(Time::EntryTime(time)) => (Some(rfc3339("entry_time", time)?), None),

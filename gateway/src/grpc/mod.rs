@@ -55,7 +55,7 @@ pub(crate) const CONNECTIONS_MAX: usize = 16;
 pub(crate) const CALLS_MAX: u32 = 4;
 /// Bytes of a call that wait to be read. All calls of a connection have less than its window, so none blocks another one.
 pub(crate) const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Half of it is what the library allows a client in small frames. Never reached: see [`CALLS_MAX`].
+/// The window of a connection. The library allows half of it in small frames, more than [`CALLS_MAX`] calls can fill.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -130,7 +130,7 @@ pub(crate) fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
             .add_service(events)
             .add_service(health)
-            // Some clients still ask by the older name.
+            // Some clients ask by the older name.
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let serving =

@@ -35,7 +35,7 @@ const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
 /// Messages whose events are being published. They are acknowledged in the order of their arrival, as MQTT demands.
 type UnderWay<'g> = FuturesOrdered<Pin<Box<dyn Future<Output = Publish> + Send + 'g>>>;
 
-/// Takes messages until the connection ends; the reason why it did.
+/// Takes messages until the connection ends, and returns the reason.
 pub(super) async fn take(
     gateway: &Arc<Gateway>,
     config: &Config,
@@ -117,8 +117,8 @@ async fn begin<'g>(gateway: &'g Arc<Gateway>, config: &Config, publish: Publish,
     }));
 }
 
-/// Publishes until the bus confirmed. A message of `QoS` 0, which its sender does not rely on, is given up after one attempt:
-/// the broker would never stop to send more of them.
+/// Publishes until the bus confirmed. A message of `QoS` 0, on which its sender does not rely, gets one attempt: the
+/// broker sends more of them without waiting.
 async fn until_confirmed(gateway: &Gateway, outgoing: Outgoing, qos: QoS) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while gateway.publish(outgoing.clone(), Door::MQTT, PUBLISH_DEADLINE).await.is_err() && qos != QoS::AtMostOnce {
@@ -146,7 +146,7 @@ async fn poll(mut events: EventLoop, arrived: mpsc::Sender<Result<Packet, String
     }
 }
 
-/// A session that the broker keeps, of which each message waits for our acknowledgement.
+/// The options of a session that the broker keeps, and in which the gateway acknowledges each message itself.
 fn options(config: &Config) -> Result<MqttOptions, String> {
     let mut options = reaching(config, &config.client_id)?;
     options

@@ -19,11 +19,11 @@ use crate::publish::{Door, Outgoing};
 pub(super) struct Arrived {
     pub(super) topic: String,
     pub(super) payload: Bytes,
-    /// The broker kept it from an earlier time, and sends it because of our subscription.
+    /// The broker kept it from an earlier time, and sends it because the gateway subscribed.
     pub(super) is_retained: bool,
 }
 
-/// What of a message is to be published. All else is counted here, and logged where it is refused.
+/// The part of a message to publish. Everything else is counted here, and each refusal is logged.
 pub(super) async fn read(gateway: &Arc<Gateway>, topics: &Topics, message: &Arrived) -> Outgoing {
     let mut all = Outgoing::default();
     let gates = topics.gates_of(&message.topic);

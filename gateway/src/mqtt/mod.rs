@@ -1,4 +1,4 @@
-//! An MQTT broker's messages in: cameras and other systems that publish to a broker of the site.
+//! Takes the messages of an MQTT broker: of cameras and other systems that publish to a broker of the site.
 //!
 //! Subscribes with `QoS` 1 and a session that the broker keeps. A message is acknowledged to the broker only after the bus
 //! confirmed what became of it, so a gateway that dies, or a bus that is down, costs a repetition. Messages under way are
@@ -26,7 +26,7 @@ use topics::Topics;
 
 /// Messages that are read and not yet acknowledged.
 pub(crate) const UNDER_WAY_MAX: u16 = 32;
-/// A broker sends no message above this, and drops it for us.
+/// The size limit of a message, which a broker learns when the gateway connects: it drops larger ones.
 pub(crate) const MESSAGE_BYTES_MAX: u32 = 512 * 1024;
 /// The schemes of a broker's address, each with its port. The second one is TLS.
 const SCHEMES: [(&str, u16); 2] = [("mqtt", 1883), ("mqtts", 8883)];

@@ -1,4 +1,4 @@
-//! What a broker says about itself and about our rights: for `dwell doctor`.
+//! Finds out what a broker is and what its user may do: for `dwell doctor`.
 //!
 //! Has a name of its own at the broker, so it never takes over the session of a running gateway, and acknowledges nothing.
 
@@ -18,18 +18,18 @@ const VERSION_TOPIC: &str = "$SYS/broker/version";
 const VERSION_WAIT: Duration = Duration::from_millis(500);
 const REQUESTS_MAX: usize = 16;
 
-/// A broker that lets us in.
+/// A broker that accepts the login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Its name and version, if it shows them.
     pub version: Option<String>,
-    /// The topic filters to which it does not let us subscribe.
+    /// The topic filters to which it refuses a subscription.
     pub refused: Vec<String>,
     /// Whether it passes on messages with `QoS` 1, which are repeated until they are acknowledged.
     pub has_acknowledgements: bool,
 }
 
-/// Why the broker does not let us in.
+/// Why the probe failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// It refuses user and password.
@@ -43,7 +43,7 @@ pub enum ProbeError {
 /// Connects and subscribes as the gateway does, and ends the connection.
 ///
 /// # Errors
-/// The broker does not let us in.
+/// The broker refuses the login, or can't be used.
 pub async fn probe(config: &Config) -> Result<Seen, ProbeError> {
     let mut options = reaching(config, &format!("dwell-doctor-{}", Uuid::new_v4())).map_err(ProbeError::Away)?;
     options.set_clean_start(true);
@@ -84,7 +84,7 @@ async fn subscribe(
     events: &mut EventLoop,
     filter: &str,
 ) -> Result<Option<SubscribeReasonCode>, ProbeError> {
-    // QoS 0: whatever arrives is left unread, and is nothing that anybody waits for.
+    // QoS 0: messages that arrive are left unread, and the broker waits for no acknowledgement.
     client.subscribe(filter, QoS::AtMostOnce).await.map_err(|error| ProbeError::Away(error.to_string()))?;
     loop {
         if let Packet::SubAck(answer) = next(events).await? {

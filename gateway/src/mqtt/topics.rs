@@ -38,7 +38,7 @@ impl Topics {
         self.events.iter().any(|filter| filter.fits(topic))
     }
 
-    /// The gates for which a message on this topic may be, by format.
+    /// The gates whose cameras send on this topic, by format.
     pub(crate) fn gates_of(&self, topic: &str) -> Vec<(Format, Vec<Gate>)> {
         let mut found: Vec<(Format, Vec<Gate>)> = Vec::new();
         for (_, gate) in self.gates.iter().filter(|(filter, _)| filter.fits(topic)) {

@@ -96,7 +96,7 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
     checks.iter().find_map(|check| check(settings).err())
 }
 
-/// The gates and filters of the lots file, and the MQTT broker that some of them are reached by.
+/// The gates and filters of the lots file, and the MQTT broker that has messages of some gates.
 pub(super) fn mqtt(settings: &Settings) -> Result<Option<mqtt::Config>, Error> {
     mqtt::Config::from_settings(settings, &Gates::from_settings(settings)?)
 }

@@ -1,4 +1,4 @@
-//! Checks an MQTT broker: can we log in, and may we read every topic of the gates?
+//! Checks an MQTT broker: does it accept the login, and subscriptions to every topic of the gates?
 //!
 //! What a broker keeps over a `kill -9` can't be asked of it, so for Mosquitto, which keeps little by default, the settings
 //! that matter are named.

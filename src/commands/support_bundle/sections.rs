@@ -37,7 +37,7 @@ impl Section {
         Self { name: name.into(), about: about.into(), text: text.into() }
     }
 
-    /// The same section without secrets and without values of plates.
+    /// The section without secrets and without values of plates.
     pub(super) fn scrubbed(self, given: &Settings) -> Self {
         let hide = |text: &str| {
             let hidden = given.hide_secrets(text);

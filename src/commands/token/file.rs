@@ -11,7 +11,7 @@ use super::Error;
 /// What a missing file means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
-    /// It is begun.
+    /// A new file is created.
     Begin,
     /// It is an error.
     Refuse,

@@ -1,8 +1,7 @@
 //! Leases what has ended: holds of exits, and stays that exceed the maximum on their lot's own clock.
 //!
 //! Leases are columns of the sessions, so they apply to all summary APIs on one database. `SKIP LOCKED` skips rows that
-//! another one is leasing right now.
-//! just leasing are passed over.
+//! another summary API is leasing.
 
 use std::collections::BTreeMap;
 

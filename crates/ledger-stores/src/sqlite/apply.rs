@@ -10,8 +10,8 @@ use crate::Error;
 use crate::encoding::{self, Code as _, code_of, column};
 use crate::rows::{ChangeWrite, EventWrite, LotWrite, SessionWrite};
 
-/// Writes the rows of a layer, each once and in the order of its key, and how far the journal is taken in with them. What
-/// was added to the index of events.
+/// Writes the rows of a layer, each once and in the order of its key, and the number of the last journal
+/// entry that it has. Returns what was added to the index of events.
 pub(super) fn apply(connection: &Connection, unindexed: &Unindexed, layer: &Layer) -> Result<Added, Error> {
     insert_lots(connection, layer)?;
     write_events(connection, &layer.events)?;
