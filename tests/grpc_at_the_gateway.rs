@@ -114,6 +114,34 @@ async fn a_report_counts_its_events_and_says_what_is_wrong_with_which() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ: ci/test"]
+async fn refusals_are_answered_in_parts_and_a_message_has_a_limit_of_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let amqp_url = RabbitMq::shared().await.unwrap().vhost("grpc-refusals").await.unwrap();
+    let gateway = gateway(&amqp_url, folder.path()).await;
+    let mut client = gateway.client().await;
+    let messages = vec![vec![Event::default(); 10_000], vec![Event::default(); 500], vec![Event::default(); 10_001]];
+    let requests = stream::iter(messages.into_iter().map(|events| ExchangeRequest { events }));
+    let mut answers = client.exchange(requests).await.unwrap().into_inner();
+
+    let (mut refused, mut largest) = (0, 0);
+    let ended = loop {
+        match answers.message().await {
+            Ok(Some(answer)) => {
+                refused += answer.refusals.len();
+                largest = largest.max(answer.refusals.len());
+            }
+            Ok(None) => panic!("the message with too many events was taken"),
+            Err(status) => break status,
+        }
+    };
+
+    assert!(refused >= 10_000 && largest <= 1_000, "{refused} refusals, at most {largest} in an answer");
+    assert_eq!(ended.code(), Code::InvalidArgument);
+    assert!(ended.message().contains("10001 events, and at most 10000"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: ci/test"]
 async fn what_was_acknowledged_in_a_stream_is_in_the_queues_although_the_gateway_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let amqp_url = RabbitMq::shared().await.unwrap().vhost("grpc-kill").await.unwrap();

@@ -182,6 +182,7 @@ fn limits() -> Vec<(&'static str, u64)> {
         ("gateway_grpc_connection_calls", grpc::CALLS_MAX.into()),
         ("gateway_grpc_call_bytes", grpc::CALL_WINDOW_BYTES.into()),
         ("gateway_grpc_message_bytes", number(grpc::MESSAGE_BYTES_MAX)),
+        ("gateway_grpc_message_events", number(grpc::MESSAGE_EVENTS_MAX)),
         ("gateway_mqtt_messages", mqtt::UNDER_WAY_MAX.into()),
         ("gateway_mqtt_message_bytes", mqtt::MESSAGE_BYTES_MAX.into()),
         ("gateway_publish_seconds", publish::DEADLINE.as_secs()),

@@ -20,17 +20,20 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct TokensFile {
     path: PathBuf,
     stamp: Option<Stamp>,
+    /// The last reason why it could not be used, which is logged once.
+    reported: Option<String>,
     pub(crate) tokens: Tokens,
 }
 
-/// What differs when a file was written or replaced: time, length in bytes, and number of the file.
+/// What differs when a file was written, replaced or given other rights: the times of the content and of the rights, the length
+/// in bytes, and the number of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp(SystemTime, u64, u64);
+struct Stamp(SystemTime, (i64, i64), u64, u64);
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let seen = fs::metadata(path).ok()?;
-        Some(Self(seen.modified().ok()?, seen.len(), seen.ino()))
+        Some(Self(seen.modified().ok()?, (seen.ctime(), seen.ctime_nsec()), seen.len(), seen.ino()))
     }
 }
 
@@ -44,12 +47,14 @@ impl TokensFile {
         let stamp = Stamp::of(&path);
         let text = settings.file(&TOKENS_FILE)?.unwrap_or_default();
         let tokens = Tokens::parse_file(&text).map_err(|error| settings.wrong(&TOKENS_FILE, error.to_string()))?;
-        Ok(Some(Self { path, stamp, tokens }))
+        Ok(Some(Self { path, stamp, reported: None, tokens }))
     }
 
     /// Watches the file until the stop, and gives `door` its tokens after each change.
     pub(crate) fn watch(mut self, door: Door, context: &ServiceContext) {
         let lifecycle = context.lifecycle.clone();
+        // Also if the file has no token: from here on, tokens are compared.
+        door.replace_tokens(self.tokens.clone());
         context.lifecycle.spawn("tokens file", async move {
             loop {
                 tokio::select! {
@@ -63,27 +68,28 @@ impl TokensFile {
         });
     }
 
-    /// The file as it is now, if it changed and can be used.
+    /// The file as it is now, if it changed and can be used. One that can't is tried again each time.
     fn read_again(self) -> Self {
-        let Self { path, stamp, tokens } = self;
+        let Self { path, stamp, reported, tokens } = self;
         let now = Stamp::of(&path);
         if now == stamp {
-            return Self { path, stamp, tokens };
+            return Self { path, stamp, reported, tokens };
         }
         let read =
             settings::read_file(&path).and_then(|text| Tokens::parse_file(&text).map_err(|error| error.to_string()));
         match read {
             Ok(tokens) => {
                 tracing::info!(tokens = tokens.records().count(), file = %path.display(), "the tokens file was read again");
-                Self { path, stamp: now, tokens }
+                Self { path, stamp: now, reported: None, tokens }
             }
+            Err(reason) if reported.as_ref() == Some(&reason) => Self { path, stamp, reported, tokens },
             Err(reason) => {
                 tracing::error!(
                     reason,
                     file = %path.display(),
                     "the tokens file has changed and can't be used, so the tokens before the change stay valid: correct it"
                 );
-                Self { path, stamp: now, tokens }
+                Self { path, stamp, reported: Some(reason), tokens }
             }
         }
     }

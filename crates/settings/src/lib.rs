@@ -208,7 +208,8 @@ impl Settings {
         if is_file {
             let text = file::read_line(value.as_ref()).map_err(|reason| Error::Wrong {
                 name: name.to_owned(),
-                value,
+                // It may be the secret itself, given in place of a path.
+                value: if value.starts_with(['/', '.']) { value } else { "***".to_owned() },
                 reason,
                 allowed: "the path of a file that contains the value in its only line",
             })?;

@@ -237,6 +237,10 @@ fn a_file_without_the_one_value_is_refused_and_never_quoted() {
         assert!(error.starts_with("DWELL_INTERNAL_TOKEN_FILE=") && error.contains(said), "{error}");
         assert!(!error.contains("hidden"), "{error}");
     }
+    for (given, shown) in [("dwell_hidden", "***"), ("amqp://u:hidden@h", "***"), ("/no/such/file", "/no/such/file")] {
+        let error = read(&[], &[("DWELL_INTERNAL_TOKEN_FILE", given)]).unwrap_err().to_string();
+        assert!(error.contains(shown) && !error.contains("hidden"), "{error}");
+    }
     for unknown in ["DWELL_HOLD_FILE", "DWELL_FILE"] {
         assert!(matches!(read(&[], &[(unknown, path)]), Err(Error::UnknownName { .. })), "{unknown}");
     }

@@ -1,5 +1,6 @@
-//! Connections of clients, limited in number.
+//! Connections of clients, limited in number. A client that does not speak HTTP/2 does not keep its place.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +13,21 @@ use service_kit::{Backoff, Lifecycle};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
+
+/// A client that has not sent the beginning of HTTP/2 within this time loses its connection.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// The preface of HTTP/2, and the head of the settings that follow it.
+const HANDSHAKE_BYTES: usize = 24 + 9;
 
 /// A connection, and its permit until it is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: TcpStream,
+    /// The bytes of the handshake that are missing.
+    awaited: usize,
+    deadline: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -33,7 +43,20 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if self.awaited == 0 {
+            return read;
+        }
+        match read {
+            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sent no HTTP/2")))
+            }
+            read => {
+                self.awaited = self.awaited.saturating_sub(buffer.filled().len() - before);
+                read
+            }
+        }
     }
 }
 
@@ -67,7 +90,8 @@ pub(super) fn connections(
                     backoff.reset();
                     // Without it a connection only has small answers later.
                     drop(socket.set_nodelay(true));
-                    let connection = Connection { socket, _permit: permit };
+                    let deadline = Box::pin(tokio::time::sleep(HANDSHAKE_MAX));
+                    let connection = Connection { socket, awaited: HANDSHAKE_BYTES, deadline, _permit: permit };
                     return Some((Ok(connection), (listener, permits, backoff, lifecycle)));
                 }
                 Err(error) => {
@@ -80,4 +104,30 @@ pub(super) fn connections(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use service_kit::ServiceContext;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_does_not_keep_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let lifecycle = ServiceContext::for_testing().lifecycle;
+        let mut accepted = Box::pin(connections(listener, 1, lifecycle));
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut silent = accepted.next().await.unwrap().unwrap();
+
+        let ended = silent.read_u8().await.unwrap_err();
+        drop(silent);
+        let _next = TcpStream::connect(address).await.unwrap();
+
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+        assert!(accepted.next().await.unwrap().is_ok());
+    }
 }

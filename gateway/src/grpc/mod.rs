@@ -49,6 +49,8 @@ pub const DESCRIPTION: &[u8] = tonic::include_file_descriptor_set!("events");
 pub const DEFAULT_PORT: u16 = 50_051;
 /// The most bytes of a message.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// The most events of a message. An event without members has two bytes there, and a hundred times as many in memory.
+pub(crate) const MESSAGE_EVENTS_MAX: usize = 10_000;
 /// Open connections; further ones wait.
 pub(crate) const CONNECTIONS_MAX: usize = 16;
 /// Calls of a connection under way at once.

@@ -12,6 +12,7 @@ use parking::{GateEvent, Refusal};
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::MESSAGE_EVENTS_MAX;
 use super::event::to_json;
 use super::proto::{self, Event, ExchangeResponse};
 use crate::Gateway;
@@ -24,6 +25,8 @@ use crate::publish::Door;
 const LINGER: Duration = Duration::from_millis(5);
 /// Batches of a stream that are under way at once.
 const BATCHES_UNDER_WAY: usize = 4;
+/// A batch is sent when its answer is about this many events, refused ones included.
+const ANSWER_EVENTS: usize = 1_000;
 
 /// The events of messages, or the end of the stream.
 type Messages = BoxStream<'static, Result<Vec<Event>, Status>>;
@@ -73,7 +76,7 @@ impl Session {
                 Some(answer) = self.under_way.next(), if !self.under_way.is_empty() => return answer.map(Some),
                 message = self.messages.next(), if has_room => {
                     if let Some(message) = message {
-                        self.take(message?);
+                        self.take(message?)?;
                     } else {
                         self.has_ended = true;
                         self.send();
@@ -90,7 +93,13 @@ impl Session {
         }
     }
 
-    fn take(&mut self, events: Vec<Event>) {
+    fn take(&mut self, events: Vec<Event>) -> Result<(), Status> {
+        if events.len() > MESSAGE_EVENTS_MAX {
+            let count = events.len();
+            return Err(Status::invalid_argument(format!(
+                "a message has {count} events, and at most {MESSAGE_EVENTS_MAX} are allowed: send more messages"
+            )));
+        }
         for event in events {
             self.number += 1;
             let examined = to_json(&event).and_then(|json| examine(&json).map(|event| (event, json)));
@@ -98,13 +107,14 @@ impl Session {
                 Ok((gate_event, json)) => self.add(event.id, &gate_event, json),
                 Err(refusal) => self.refuse(event.id, &refusal),
             }
-            if self.batch.is_full() {
+            if self.batch.is_full() || self.answered() >= ANSWER_EVENTS {
                 self.send();
             }
         }
-        if self.send_at.is_none() && self.has_answer() {
+        if self.send_at.is_none() && self.answered() > 0 {
             self.send_at = Some(Instant::now() + LINGER);
         }
+        Ok(())
     }
 
     fn add(&mut self, id: String, event: &GateEvent, json: Vec<u8>) {
@@ -123,14 +133,15 @@ impl Session {
         self.answer.refusals.push(proto::Refusal { number: self.number, id, member, detail });
     }
 
-    fn has_answer(&self) -> bool {
-        !(self.answer.accepted.is_empty() && self.answer.filtered.is_empty() && self.answer.refusals.is_empty())
+    /// The events since the last batch.
+    fn answered(&self) -> usize {
+        self.answer.accepted.len() + self.answer.filtered.len() + self.answer.refusals.len()
     }
 
     /// Hands the batch to the bus.
     fn send(&mut self) {
         self.send_at = None;
-        if !self.has_answer() {
+        if self.answered() == 0 {
             return;
         }
         let ((outgoing, _), answer) = (self.batch.take(), std::mem::take(&mut self.answer));

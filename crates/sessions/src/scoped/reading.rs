@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use access::Lots;
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use ledger::{Order, Page, SessionFilter, SessionList, SessionRow};
 use parking::{Lot, LotId, Plate, Rules, SessionId, Source, State};
 use uuid::Uuid;
@@ -18,6 +18,8 @@ use crate::{
 
 /// For an unknown plate, similar ones are searched among this many of the newest sessions.
 const NEAR_SESSIONS_MAX: u32 = 1_000;
+/// The lots of one list that are read at once.
+const LOTS_AT_ONCE: usize = 4;
 
 impl ScopedService {
     /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
@@ -41,8 +43,9 @@ impl ScopedService {
         // Before the pages, so that each of them includes at least this change.
         let sequence = self.service.last_change().await?;
         let filters: Vec<_> = lots.into_iter().map(|lot| SessionFilter { lot: Some(lot), ..filter.clone() }).collect();
-        let pages = filters.iter().map(|filter| self.service.sessions(filter, page));
-        let pages = try_join_all(pages).await?;
+        // A few at once: a token may have hundreds of lots.
+        let pages = stream::iter(&filters).map(|filter| self.service.sessions(filter, page)).buffered(LOTS_AT_ONCE);
+        let pages: Vec<SessionList> = pages.try_collect().await?;
         let mut rows: Vec<SessionRow> = pages.into_iter().flat_map(|page| page.rows).collect();
         rows.sort_unstable_by_key(|row| row.session.id);
         if page.order == Order::NewestFirst {

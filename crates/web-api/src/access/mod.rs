@@ -8,6 +8,7 @@ mod layer;
 mod pass;
 mod routes;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{Access, Principal, Refused, Scope, TokenHash, Tokens};
@@ -34,14 +35,24 @@ struct Inner {
     access: Access,
     internal_token: Option<TokenHash>,
     tokens: RwLock<Arc<Tokens>>,
+    /// Tokens are compared from the first one on, also once all are revoked: otherwise the last one would then be ignored, and
+    /// its sender would have the rights of one without a token.
+    compares: AtomicBool,
 }
 
 impl Door {
     /// A door with these tokens. `internal_token` is an alias of the token of a correlator.
     pub fn new(access: Access, internal_token: Option<&Redacted>, tokens: Tokens) -> Self {
         let internal_token = internal_token.map(|secret| TokenHash::of(secret.expose()));
-        let door = Self(Arc::new(Inner { access, internal_token, tokens: RwLock::default() }));
+        let door = Self(Arc::new(Inner {
+            access,
+            internal_token,
+            tokens: RwLock::default(),
+            compares: AtomicBool::new(false),
+        }));
+        let has_some = tokens.records().next().is_some();
         door.replace_tokens(tokens);
+        door.0.compares.store(has_some, Ordering::Release);
         door
     }
 
@@ -50,8 +61,10 @@ impl Door {
         Self::new(Access::Local, None, Tokens::default())
     }
 
-    /// Accepts these tokens instead of the earlier ones; the internal token stays.
+    /// Accepts these tokens instead of the earlier ones; the internal token stays. From now on every token is compared, even if
+    /// there is none.
     pub fn replace_tokens(&self, mut tokens: Tokens) {
+        self.0.compares.store(true, Ordering::Release);
         if let Some(secret) = self.0.internal_token {
             tokens.add_shared_secret(secret, Principal::correlator());
         }
@@ -62,9 +75,9 @@ impl Door {
         Arc::clone(&self.0.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is any token to compare with.
+    /// Whether a token that a client sends is compared.
     fn has_tokens(&self) -> bool {
-        self.0.internal_token.is_some() || self.tokens().records().next().is_some()
+        self.0.internal_token.is_some() || self.0.compares.load(Ordering::Acquire)
     }
 
     /// The principal of a request for this path.

@@ -26,6 +26,21 @@ fn status(door: &Door, path: &str, authorization: &[&str]) -> u16 {
 }
 
 #[test]
+fn the_token_that_was_revoked_last_is_refused_and_gives_no_rights() {
+    let (token, tokens) = reader();
+    let authorization = format!("Bearer {}", token.expose());
+    for access in [Access::Local, Access::Open, Access::Required] {
+        let door = Door::new(access, None, tokens.clone());
+        let before = status(&door, PUBLIC, &[&authorization]);
+
+        door.replace_tokens(Tokens::default());
+
+        assert_eq!((before, status(&door, PUBLIC, &[&authorization])), (200, 401), "{access:?}");
+        assert_eq!(status(&door, TERMS, &[&authorization]), 401, "{access:?}");
+    }
+}
+
+#[test]
 fn only_the_whole_secret_opens_the_routes_of_correlators() {
     let door = Door::new(Access::Local, Some(&Redacted::secret(SECRET)), Tokens::default());
     for right in ["Bearer 0123456789abcdef", "bearer 0123456789abcdef"] {
