@@ -265,15 +265,16 @@ mod tests {
     fn a_gate_that_no_gateway_takes_is_named_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lots.toml");
-        std::fs::write(&file, "[[gates]]\nid = \"in-1\"\nlot = \"P3\"\ndirection = \"entry\"\nformat = \"axes\"\n")
-            .unwrap();
+        let lot = "[[lot]]\nid = \"P3\"\nkind = \"mall\"\n\n";
+        let gate = "[[gates]]\nid = \"in-1\"\nlot = \"P3\"\ndirection = \"entry\"\nformat = \"axes\"\n";
+        std::fs::write(&file, format!("{lot}{gate}")).unwrap();
 
         let found = looked(&[("DWELL_LOTS", file.to_str().unwrap())]);
 
         let [Finding { verdict: Verdict::Wrong, cause: Some(cause), .. }] = found.as_slice() else {
             panic!("{found:?}")
         };
-        assert!(cause.contains("line 1: gate in-1: format \"axes\" is not known"), "{cause}");
+        assert!(cause.contains("line 5: gate in-1: format \"axes\" is not known"), "{cause}");
     }
 
     #[test]
