@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use access::Lots;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::future::try_join_all;
 use ledger::{Order, Page, SessionFilter, SessionList, SessionRow};
 use parking::{Lot, LotId, Plate, Rules, SessionId, Source, State};
 use uuid::Uuid;
@@ -43,9 +43,11 @@ impl ScopedService {
         // Before the pages, so that each of them includes at least this change.
         let sequence = self.service.last_change().await?;
         let filters: Vec<_> = lots.into_iter().map(|lot| SessionFilter { lot: Some(lot), ..filter.clone() }).collect();
+        let mut pages = Vec::with_capacity(filters.len());
         // A few at once: a token may have hundreds of lots.
-        let pages = stream::iter(&filters).map(|filter| self.service.sessions(filter, page)).buffered(LOTS_AT_ONCE);
-        let pages: Vec<SessionList> = pages.try_collect().await?;
+        for some in filters.chunks(LOTS_AT_ONCE) {
+            pages.extend(try_join_all(some.iter().map(|filter| self.service.sessions(filter, page))).await?);
+        }
         let mut rows: Vec<SessionRow> = pages.into_iter().flat_map(|page| page.rows).collect();
         rows.sort_unstable_by_key(|row| row.session.id);
         if page.order == Order::NewestFirst {
