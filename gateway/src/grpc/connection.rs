@@ -48,15 +48,11 @@ impl AsyncRead for Connection {
         if self.awaited == 0 {
             return read;
         }
-        match read {
-            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sent no HTTP/2")))
-            }
-            read => {
-                self.awaited = self.awaited.saturating_sub(buffer.filled().len() - before);
-                read
-            }
+        if read.is_pending() && self.deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sent no HTTP/2")));
         }
+        self.awaited = self.awaited.saturating_sub(buffer.filled().len() - before);
+        read
     }
 }
 
