@@ -208,7 +208,7 @@ impl Settings {
         if is_file {
             let text = file::read_line(value.as_ref()).map_err(|reason| Error::Wrong {
                 name: name.to_owned(),
-                // It may be the secret itself, given in place of a path.
+                // It may be the secret itself, given instead of a path.
                 value: if value.starts_with(['/', '.']) { value } else { "***".to_owned() },
                 reason,
                 allowed: "the path of a file that contains the value in its only line",
