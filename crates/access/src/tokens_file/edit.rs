@@ -16,7 +16,7 @@ pub enum RevokeFault {
     /// The token is not in it.
     #[error("no token has the id {0}; dwell token list shows the ids")]
     Unknown(TokenId),
-    /// Its table has no lines of its own.
+    /// The token is written as an inline table, so no lines of the file belong to it alone.
     #[error("the token {0} has no [[token]] table of its own lines; take it out of the file by hand")]
     OtherForm(TokenId),
 }

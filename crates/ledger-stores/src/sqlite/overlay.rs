@@ -21,7 +21,7 @@ use crate::rows::{ChangeWrite, EventWrite, LotWrite, SessionWrite, StoredVehicle
 /// The size of one of the two generations of cached vehicles, unless one layer is larger.
 const KEPT_VEHICLES: usize = if cfg!(test) { 3 } else { 32_768 };
 
-/// What is committed and not applied.
+/// The rows that are committed and not applied.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     layers: RwLock<Layers>,

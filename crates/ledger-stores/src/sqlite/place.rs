@@ -69,8 +69,8 @@ impl Place {
         Ok(Self { ledger, main, log, index, journal, left, is_copying, replaced: OnceLock::new(), is_overwritten })
     }
 
-    /// Whether all files still stand at their paths and nobody else wrote the main one. Once they did not, the
-    /// answer stays the same.
+    /// Checks that each path still leads to the opened file, and that no other program wrote the main file. After one
+    /// failure every later check fails with the same error.
     ///
     /// # Errors
     /// [`Error::Replaced`] when they do not, [`Error::Unavailable`] when that can't be found out.

@@ -17,7 +17,7 @@ use crate::{Error, rules_guard};
 
 /// How long a statement waits for a lock that another program holds on the file.
 pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-/// Page cache of the connection that takes in bulks, of the one that commits, and of each reader, KiB.
+/// The page cache of the connection that writes bulks, of the one that commits, and of each reader, KiB.
 const WRITER_CACHE_KIB: i64 = 131_072;
 const BESIDE_CACHE_KIB: i64 = 16_384;
 const READER_CACHE_KIB: i64 = 8_192;
@@ -164,8 +164,8 @@ pub(super) fn journal_tables(connection: &Connection) -> Result<Tables, Error> {
     Ok(Tables { ledger: ledger_of(connection)?, applied_entry, needs_journal })
 }
 
-/// Says in the tables, and durably, that they need their journal from now on. What is written later is only synced by
-/// checkpoints: the journal has it.
+/// Records in the tables, synced, that they need their journal. Later transactions are synced only by checkpoints; until
+/// then the journal has their content.
 pub(super) fn rely_on_journal(connection: &Connection) -> Result<(), Error> {
     connection.execute("UPDATE ledger SET needs_journal = 1 WHERE needs_journal = 0", [])?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;

@@ -35,7 +35,7 @@ impl Stay {
     }
 }
 
-/// What is known of one lot, with the formulas.
+/// The stays of one lot, and the formulas over them.
 pub(super) struct NaiveLot<'a> {
     pub stays: Vec<Stay>,
     pub lot_time: Timestamp,
