@@ -7,7 +7,7 @@ use parking::Rules;
 use serde_json::Value;
 use service_kit::ServiceContext;
 use testbed::free_port;
-use web_api::Door;
+use web_api::Authenticator;
 
 use crate::support::pipeline::Pipeline;
 use crate::support::{dwell_alone, first_session};
@@ -76,7 +76,7 @@ async fn a_plate_that_is_nearly_the_same_is_shown() {
     pipeline.settle(pipeline.recorder()).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = format!("http://{}", listener.local_addr().unwrap());
-    let router = web_api::router(&pipeline.service, &Door::local(), &ServiceContext::for_testing());
+    let router = web_api::router(&pipeline.service, &Authenticator::local(), &ServiceContext::for_testing());
     tokio::spawn(axum::serve(listener, router).into_future());
 
     let ran = tokio::task::block_in_place(|| explain(&["OLD1234", "--api", &api]));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use access::{Access, Credentials, Mode, Startup};
 use parking::{GivenRules, Lots};
 use settings::{Error, Listen, PublicHosts, Redacted, Settings};
-use web_api::{AnswerCache, Door};
+use web_api::{AnswerCache, Authenticator};
 
 use crate::tokens_file::TokensFile;
 
@@ -106,13 +106,13 @@ impl Config {
         })
     }
 
-    /// The door of this summary API.
+    /// The authenticator of this summary API.
     ///
     /// # Errors
     /// Like [`access`](Self::access).
-    pub(crate) fn door(&self) -> Result<Door, Error> {
+    pub(crate) fn authenticator(&self) -> Result<Authenticator, Error> {
         let tokens = self.tokens.as_ref().map(|file| file.tokens.clone()).unwrap_or_default();
-        Ok(Door::new(self.access()?, self.internal_token.as_ref(), tokens))
+        Ok(Authenticator::new(self.access()?, self.internal_token.as_ref(), tokens))
     }
 
     /// Whether every client that reaches the address may read, and other machines reach it.

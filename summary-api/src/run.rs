@@ -97,11 +97,11 @@ pub async fn start(
     // Registered before the port is served: the process is not ready until the ledger is open and its routes exist.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
-    let door = config.door()?;
+    let authenticator = config.authenticator()?;
     warn_of_access(config);
-    let guard = door.guard(config.public_hosts.clone(), app::is_page, Arc::clone(&context.clock));
+    let guard = authenticator.guard(config.public_hosts.clone(), app::is_page, Arc::clone(&context.clock));
     let server = Server::new(guard).within(further.limits).shown_in(&context.registry)?;
-    let further_routes = web_api::takes_events(further.routes, &door, &context.clock);
+    let further_routes = web_api::takes_events(further.routes, &authenticator, &context.clock);
     let routes = app::waiting(Arc::clone(&ready), context).merge(further_routes);
     let serving = server.serve(listener, routes, context.lifecycle.clone());
     context.lifecycle.spawn(TASK, async move {
@@ -109,13 +109,13 @@ pub async fn start(
         Ok(())
     });
     if let Some(file) = config.tokens.clone() {
-        file.watch(door.clone(), context);
+        file.watch(authenticator.clone(), context);
     }
     let Some((ledger, rules)) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
     tracing::info!("the rules of the ledger: {rules}");
     let service = Service::new(ledger, rules, config.lots.clone(), context);
     let answers = QueryCache::open(&config.answer_cache, &service, context)?;
-    ready.get_or_init(|| app::open(&service, &door, answers, context));
+    ready.get_or_init(|| app::open(&service, &authenticator, answers, context));
     dependency.up();
     sessions::spawn_background(&service, dependency, context);
     Ok(Some(service))

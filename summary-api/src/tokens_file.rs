@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use access::Tokens;
 use service_kit::ServiceContext;
 use settings::{Error, Settings, TOKENS_FILE};
-use web_api::Door;
+use web_api::Authenticator;
 
 /// The interval at which the file is compared with the one that was read.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -50,11 +50,11 @@ impl TokensFile {
         Ok(Some(Self { path, stamp, reported: None, tokens }))
     }
 
-    /// Watches the file until the stop, and gives `door` its tokens after each change.
-    pub(crate) fn watch(mut self, door: Door, context: &ServiceContext) {
+    /// Watches the file until the stop, and gives `authenticator` its tokens after each change.
+    pub(crate) fn watch(mut self, authenticator: Authenticator, context: &ServiceContext) {
         let lifecycle = context.lifecycle.clone();
         // Also if the file has no token: from here on, tokens are compared.
-        door.replace_tokens(self.tokens.clone());
+        authenticator.replace_tokens(self.tokens.clone());
         context.lifecycle.spawn("tokens file", async move {
             loop {
                 tokio::select! {
@@ -63,7 +63,7 @@ impl TokensFile {
                 }
                 // The file may be on a network drive that is slow.
                 self = tokio::task::spawn_blocking(move || self.read_again()).await?;
-                door.replace_tokens(self.tokens.clone());
+                authenticator.replace_tokens(self.tokens.clone());
             }
         });
     }

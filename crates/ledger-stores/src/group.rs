@@ -68,9 +68,9 @@ pub(super) struct Group {
     events: usize,
 }
 
-/// The work of a group.
+/// The units and summaries of a group, by reference.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
+pub(super) struct PendingWrites<'a> {
     records: Vec<&'a (Vec<Unit>, Timestamp)>,
     summaries: Vec<&'a (Summary, Timestamp)>,
 }
@@ -107,8 +107,8 @@ impl Group {
         self.records.is_empty() && self.saves.is_empty()
     }
 
-    pub(super) fn work(&self) -> Work<'_> {
-        Work {
+    pub(super) fn work(&self) -> PendingWrites<'_> {
+        PendingWrites {
             records: self.records.iter().map(|request| &request.work).collect(),
             summaries: self.saves.iter().map(|request| &request.work).collect(),
         }
@@ -142,7 +142,7 @@ impl Group {
 
 /// What a store has to look up before work is decided.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct LoadedState {
     /// All vehicles of the work.
     pub(super) vehicles: HashMap<Vehicle, PlannedVehicle>,
     /// Sessions of the work's unread plates that are there.
@@ -171,7 +171,7 @@ impl Answers {
     }
 }
 
-impl<'a> Work<'a> {
+impl<'a> PendingWrites<'a> {
     /// Units and summaries, each with its moment.
     pub(super) fn of(records: &'a [(Vec<Unit>, Timestamp)], summaries: &'a [(Summary, Timestamp)]) -> Self {
         Self { records: records.iter().collect(), summaries: summaries.iter().collect() }
@@ -226,7 +226,7 @@ impl<'a> Work<'a> {
     }
 
     /// Decides the work: what becomes of it, and the rows to write.
-    pub(super) fn decide(&self, found: Found) -> Result<(Answers, Plan), Error> {
+    pub(super) fn decide(&self, found: LoadedState) -> Result<(Answers, Plan), Error> {
         let mut plan = Plan::new(found.vehicles, found.unread, found.exits_before, found.next_event);
         let mut outcomes = Vec::with_capacity(self.records.len());
         for (units, now) in &self.records {

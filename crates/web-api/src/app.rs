@@ -25,7 +25,7 @@ use sessions::Service;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use crate::access::{self, Door};
+use crate::access::{self, Authenticator};
 use crate::correlators::Internal;
 use crate::graphql::cache::QueryCache;
 use crate::graphql::{self, GraphQl, MEDIA_TYPE as GRAPHQL_MEDIA_TYPE};
@@ -49,13 +49,13 @@ pub struct Open {
 pub type Opening = Arc<OnceLock<Open>>;
 
 /// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`, and a query cache in this process.
-pub fn router(service: &Service, door: &Door, context: &ServiceContext) -> Router {
-    let open = open(service, door, QueryCache::in_memory(service, context), context);
+pub fn router(service: &Service, authenticator: &Authenticator, context: &ServiceContext) -> Router {
+    let open = open(service, authenticator, QueryCache::in_memory(service, context), context);
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
 /// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations.
-pub fn open(service: &Service, door: &Door, answers: QueryCache, context: &ServiceContext) -> Open {
+pub fn open(service: &Service, authenticator: &Authenticator, answers: QueryCache, context: &ServiceContext) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &openapi().paths.paths {
@@ -71,7 +71,7 @@ pub fn open(service: &Service, door: &Door, answers: QueryCache, context: &Servi
     let routes = routes(service, answers, context)
         .merge(operator_page::routes(service))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) });
-    let routes = access::layer(routes, door, &context.clock).layer(from_fn_with_state(metrics, observe));
+    let routes = access::layer(routes, authenticator, &context.clock).layer(from_fn_with_state(metrics, observe));
     Open { routes, service: service.clone() }
 }
 

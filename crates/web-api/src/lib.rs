@@ -23,7 +23,7 @@ mod openapi;
 mod reference;
 mod rest;
 
-pub use crate::access::{Door, takes_events};
+pub use crate::access::{Authenticator, takes_events};
 pub use app::router;
 pub use correlators::INTERNAL_CALLS_MAX;
 pub use graphql::cache::{AnswerCache, QueryCache};

@@ -17,7 +17,7 @@ use sessions::testing::{CountingLedger, Vehicles, idle_correlator, minute};
 use sessions::{CallOptions, Service};
 
 use super::{Answer, Api, request, send};
-use web_api::Door;
+use web_api::Authenticator;
 
 const SESSION: &str = "sessionId lotId vehiclePlate entryEventId entryDateTime exitEventId exitDateTime dwellSeconds state \
                        reason source entryGateId exitGateId supersededBy recordedAt updatedAt";
@@ -230,7 +230,7 @@ async fn values_that_many_sessions_need_are_read_from_the_ledger_together() {
     let ledger = Arc::new(CountingLedger::of(Arc::clone(&fixture.ledger)));
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::clone(&ledger) as _, Rules::default(), Lots::default(), &context);
-    let router = web_api::router(&service, &Door::local(), &context);
+    let router = web_api::router(&service, &Authenticator::local(), &context);
     let query = "{ sessions(states: [\"void\", \"matched\"], first: 100) { nodes { lot { inside } supersedingSession { state lot { id } } } } }";
     let body = json!({"query": query}).to_string();
 

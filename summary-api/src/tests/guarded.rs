@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use web_api::app::{self, is_page, waiting};
-use web_api::{Door, QueryCache};
+use web_api::{Authenticator, QueryCache};
 
 use super::{SECRET, with_secret};
 
@@ -28,15 +28,16 @@ struct Served {
 }
 
 impl Served {
-    async fn with(door: &Door) -> Self {
+    async fn with(authenticator: &Authenticator) -> Self {
         let fixture = Fixture::new(temporary().await);
         let (service, context) = (&fixture.service, &fixture.context);
         let listener = http::bind(&Listen::loopback(0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let ready = Arc::new(OnceLock::new());
         let answers = QueryCache::in_memory(service, context);
-        ready.get_or_init(|| app::open(service, door, answers, context));
-        let guard = door.guard(PublicHosts::parse(["parking.example"]).unwrap(), is_page, Arc::clone(&context.clock));
+        ready.get_or_init(|| app::open(service, authenticator, answers, context));
+        let guard =
+            authenticator.guard(PublicHosts::parse(["parking.example"]).unwrap(), is_page, Arc::clone(&context.clock));
         let server = Server::new(guard).serve(listener, waiting(ready, context), context.lifecycle.clone());
         tokio::spawn(server);
         Self { address, _fixture: fixture }
@@ -81,7 +82,7 @@ fn is_observability(line: &str) -> bool {
 
 #[tokio::test]
 async fn every_route_but_health_and_metrics_refuses_a_foreign_host() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     for line in routes() {
         let status = api.status(&line, FOREIGN).await;
         assert_eq!(status == 421, !is_observability(&line), "{line}: {status}");
@@ -91,7 +92,7 @@ async fn every_route_but_health_and_metrics_refuses_a_foreign_host() {
 
 #[tokio::test]
 async fn every_route_refuses_requests_of_other_sites() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     for line in routes() {
         for header in [
             "Sec-Fetch-Site: cross-site",
@@ -111,7 +112,7 @@ async fn every_route_refuses_requests_of_other_sites() {
 
 #[tokio::test]
 async fn links_of_other_sites_lead_to_pages_and_not_to_the_api() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     for line in routes() {
         let path = line.strip_prefix("GET ").unwrap_or("");
         let may = is_observability(&line) || (path != "/header" && operator_page::ROUTES.contains(&path));
@@ -134,7 +135,7 @@ async fn a_valid_token_may_carry_any_host() {
 
 #[tokio::test]
 async fn a_socket_opens_for_a_page_of_the_same_address_and_for_no_other() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for (host, origin, status) in [
@@ -154,7 +155,7 @@ async fn a_socket_opens_for_a_page_of_the_same_address_and_for_no_other() {
 
 #[tokio::test]
 async fn no_answer_lets_scripts_of_other_sites_read_it() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     let preflights = routes().into_iter().map(|route| route.replace("GET ", "OPTIONS ").replace("POST ", "OPTIONS "));
     for route in routes().into_iter().chain(preflights) {
         for origin in ["https://parking.example", "https://attacker.example", "null"] {
@@ -167,7 +168,7 @@ async fn no_answer_lets_scripts_of_other_sites_read_it() {
 
 #[tokio::test]
 async fn head_of_a_stream_has_no_length_and_head_of_a_page_has_one() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     for path in ["/api/v1/live/events", "/api/v1/sessions?format=csv", "/api/v1/sessions?format=ndjson"] {
         let head = api.head(&format!("HEAD {path}"), OWN, "").await;
         assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("content-length"), "{path}: {head}");
@@ -181,7 +182,7 @@ async fn head_of_a_stream_has_no_length_and_head_of_a_page_has_one() {
 
 #[tokio::test]
 async fn an_empty_last_event_id_counts_as_absent() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     for value in ["", " "] {
         let headers = format!("{OWN}\r\nLast-Event-ID:{value}");
         assert_eq!(api.status("GET /api/v1/live/events", &headers).await, 200, "{value:?}");
@@ -191,7 +192,7 @@ async fn an_empty_last_event_id_counts_as_absent() {
 
 #[tokio::test]
 async fn an_encoded_body_is_an_unsupported_encoding_on_every_route_that_reads_one() {
-    let api = Served::with(&Door::local()).await;
+    let api = Served::with(&Authenticator::local()).await;
     let internal = [wire::LOAD, wire::RECORD, wire::DUE, wire::REPORT].map(|path| (path, wire::MEDIA_TYPE));
     for (path, media_type) in
         internal.into_iter().chain(["/save_summary", "/graphql"].map(|path| (path, "application/json")))

@@ -22,7 +22,7 @@ use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute, ve
 use uuid::Uuid;
 
 use super::{Answer, Api, SECRET, request, send, with_secret};
-use web_api::{Door, INTERNAL_CALLS_MAX};
+use web_api::{Authenticator, INTERNAL_CALLS_MAX};
 
 /// The deadline of a call, whatever the load of others.
 const PROMPTLY: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ async fn with_a_token_every_call_needs_it() {
 
 #[tokio::test]
 async fn beyond_loopback_without_a_token_internal_calls_are_closed_and_public_ones_are_not() {
-    let api = Api::with(&Door::new(Access::Open, None, Tokens::default())).await;
+    let api = Api::with(&Authenticator::new(Access::Open, None, Tokens::default())).await;
     let closed = api.get(wire::TERMS).await;
     let problem: Value = closed.json();
     assert_eq!(closed.status, 403);
@@ -198,7 +198,7 @@ async fn send_owned(router: Router, request: Request<Body>) -> Answer {
 async fn a_call_that_a_hung_ledger_never_ends_keeps_its_permit() {
     let context = ServiceContext::for_testing();
     let service = Service::new(Arc::new(BrokenLedger(How::Silent)), Rules::default(), Lots::default(), &context);
-    let router = web_api::router(&service, &Door::local(), &context);
+    let router = web_api::router(&service, &Authenticator::local(), &context);
     let headers = [("content-type", wire::MEDIA_TYPE)];
     let load = vec![LoadRequest { vehicle: vehicle("P3", "ABC123"), reaching: None }];
     let unit = Vehicles::default().entry("P3", "ABC123", minute(0));

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
-use web_api::Door;
+use web_api::Authenticator;
 
 /// Plates that stand in one lot only, so that a body shows which lots it tells of.
 const OWN_PLATE: &str = "WNPLATE7";
@@ -143,7 +143,7 @@ impl Site {
         let (tokens, expired) = (tokens(), token(100));
         let known = tokens.iter().map(|(scopes, lots, token)| record(token, *scopes, lots, None));
         let ended = record(&expired, Scopes::all(), &Lots::All, Some(minute(0)));
-        let door = Door::new(Access::Required, None, Tokens::new(known.chain([ended])).unwrap());
+        let authenticator = Authenticator::new(Access::Required, None, Tokens::new(known.chain([ended])).unwrap());
         let fixture = Fixture::new(temporary().await);
         let mut vehicles = Vehicles::default();
         for (lot, plate, gate) in [(FOREIGN, FOREIGN_PLATE, FOREIGN_GATE), (OWN, OWN_PLATE, "own-gate")] {
@@ -161,7 +161,7 @@ impl Site {
         }
         let (own, foreign) = (ids(&fixture, OWN).await, ids(&fixture, FOREIGN).await);
         assert_ne!(own.session, foreign.session);
-        Self { api: Api::on(fixture, &door), tokens, expired, foreign }
+        Self { api: Api::on(fixture, &authenticator), tokens, expired, foreign }
     }
 
     /// The line of a route, with the ids, the lot and the plate of a lot.

@@ -27,14 +27,14 @@ use sessions::testing::Fixture;
 use settings::Redacted;
 use tower::ServiceExt as _;
 
-use web_api::Door;
+use web_api::Authenticator;
 
 /// The secret of [`with_secret`].
 const SECRET: &str = "0123456789abcdef";
 
-/// The door of an address on loopback, with a secret for correlators.
-fn with_secret() -> Door {
-    Door::new(Access::Local, Some(&Redacted::secret(SECRET)), Tokens::default())
+/// The authenticator of an address on loopback, with a secret for correlators.
+fn with_secret() -> Authenticator {
+    Authenticator::new(Access::Local, Some(&Redacted::secret(SECRET)), Tokens::default())
 }
 
 /// A complete response.
@@ -67,20 +67,20 @@ struct Api {
 
 impl Api {
     async fn new() -> Self {
-        Self::with(&Door::local()).await
+        Self::with(&Authenticator::local()).await
     }
 
-    async fn with(door: &Door) -> Self {
-        Self::on(Fixture::new(temporary().await), door)
+    async fn with(authenticator: &Authenticator) -> Self {
+        Self::on(Fixture::new(temporary().await), authenticator)
     }
 
     /// An API with one lot, P3, in this time zone.
     async fn in_zone(time_zone: &str) -> Self {
-        Self::on(Fixture::in_zone(temporary().await, time_zone), &Door::local())
+        Self::on(Fixture::in_zone(temporary().await, time_zone), &Authenticator::local())
     }
 
-    fn on(fixture: Fixture, door: &Door) -> Self {
-        let router = web_api::router(&fixture.service, door, &fixture.context);
+    fn on(fixture: Fixture, authenticator: &Authenticator) -> Self {
+        let router = web_api::router(&fixture.service, authenticator, &fixture.context);
         Self { fixture, router }
     }
 

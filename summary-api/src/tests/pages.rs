@@ -15,7 +15,7 @@ use sessions::Service;
 use sessions::testing::{BrokenLedger, How, Vehicles, idle_correlator, minute};
 
 use super::{Answer, Api, request, send};
-use web_api::Door;
+use web_api::Authenticator;
 
 const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
 
@@ -227,7 +227,7 @@ async fn an_outage_of_the_ledger_is_shown_within_a_second_and_so_is_the_health()
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
         context.health.dependency("ledger").down("connection refused");
         context.health.optional("redis").down("timed out");
-        let router = web_api::router(&service, &Door::local(), &context);
+        let router = web_api::router(&service, &Authenticator::local(), &context);
 
         let begun = tokio::time::Instant::now();
         let answer = send(&router, request(Method::GET, "/", &BROWSER, "")).await;

@@ -10,7 +10,7 @@ use sessions::Service;
 use sessions::testing::{BrokenLedger, How};
 
 use super::{Answer, Api, request, send};
-use web_api::Door;
+use web_api::Authenticator;
 
 /// Method, path, headers and body of a request, and the status of the response.
 type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
@@ -85,7 +85,7 @@ async fn a_failure_of_the_ledger_is_a_problem_without_its_error_text() {
     for (how, status) in [(How::Down, 503), (How::Silent, 503), (How::Corrupt, 500), (How::Panics, 500)] {
         let context = ServiceContext::for_testing();
         let service = Service::new(Arc::new(BrokenLedger(how)), Rules::default(), Lots::default(), &context);
-        let router = web_api::router(&service, &Door::local(), &context);
+        let router = web_api::router(&service, &Authenticator::local(), &context);
         for path in ["/api/v1/sessions", "/api/v1/lots", "/api/v1/status"] {
             let answer = send(&router, request(Method::GET, path, &[], "")).await;
             let what = format!("{how:?} {path}");

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::known::Known;
 use super::{read, vehicles};
-use crate::group::{Found, Work};
+use crate::group::{LoadedState, PendingWrites};
 use crate::plan::names_older_events;
 use crate::rows::{ExitsBefore, PlannedVehicle, StoredVehicle};
 use crate::{Error, SessionRow, encoding};
@@ -22,7 +22,7 @@ pub(super) async fn lot_numbers(
     client: &impl GenericClient,
     known: &Known,
     generation: u64,
-    work: &Work<'_>,
+    work: &PendingWrites<'_>,
 ) -> Result<HashMap<LotId, i64>, Failure> {
     let lots: BTreeSet<&LotId> = work.vehicles().into_iter().map(|vehicle| &vehicle.lot).collect();
     let mut numbers = known.lot_numbers(generation, lots.iter().copied());
@@ -46,7 +46,7 @@ pub(super) async fn event_numbers(
     client: &impl GenericClient,
     known: &Known,
     generation: u64,
-    work: &Work<'_>,
+    work: &PendingWrites<'_>,
 ) -> Result<i64, Failure> {
     let events: usize = work.units().map(|unit| unit.events.len()).sum();
     let count = encoding::column(events);
@@ -69,9 +69,9 @@ pub(super) async fn event_numbers(
 pub(super) async fn find(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
-    work: &Work<'_>,
+    work: &PendingWrites<'_>,
     next_event: i64,
-) -> Result<Found, Failure> {
+) -> Result<LoadedState, Failure> {
     let names = work.vehicles();
     insert_new(transaction, lots, work, &names).await?;
     let mut vehicles = lock(transaction, lots, &names).await?;
@@ -82,7 +82,7 @@ pub(super) async fn find(
             vehicle.older = chain.into_iter().map(|event| (event.key, event.number)).collect();
         }
     }
-    Ok(Found {
+    Ok(LoadedState {
         vehicles,
         unread: unread(transaction, work).await?,
         exits_before: exits_before(transaction, work).await?,
@@ -95,7 +95,7 @@ pub(super) async fn find(
 async fn insert_new(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
-    work: &Work<'_>,
+    work: &PendingWrites<'_>,
     names: &[&Vehicle],
 ) -> Result<(), Failure> {
     let of_units = work.units().filter(|unit| unit.base.is_none_or(|base| base.version == 0)).map(|unit| &unit.vehicle);
@@ -146,7 +146,7 @@ async fn lock(
     Ok(vehicles)
 }
 
-async fn unread(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<HashSet<SessionId>, Failure> {
+async fn unread(transaction: &Transaction<'_>, work: &PendingWrites<'_>) -> Result<HashSet<SessionId>, Failure> {
     let ids: Vec<Uuid> = work.unread().map(SessionId::as_uuid).collect();
     if ids.is_empty() {
         return Ok(HashSet::new());
@@ -156,7 +156,7 @@ async fn unread(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<HashSe
     rows.iter().map(|row| Ok(SessionId::from_uuid(row.try_get(0)?))).collect()
 }
 
-async fn exits_before(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<ExitsBefore, Failure> {
+async fn exits_before(transaction: &Transaction<'_>, work: &PendingWrites<'_>) -> Result<ExitsBefore, Failure> {
     let mut exits: ExitsBefore = work.of_changed_exit().map(|id| (id, None)).collect();
     if exits.is_empty() {
         return Ok(exits);
@@ -170,7 +170,10 @@ async fn exits_before(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<
     Ok(exits)
 }
 
-async fn summaries(transaction: &Transaction<'_>, work: &Work<'_>) -> Result<HashMap<SessionId, SessionRow>, Failure> {
+async fn summaries(
+    transaction: &Transaction<'_>,
+    work: &PendingWrites<'_>,
+) -> Result<HashMap<SessionId, SessionRow>, Failure> {
     let ids: Vec<SessionId> = work.summaries().map(crate::Summary::id).collect();
     read::rows(transaction, &ids).await
 }

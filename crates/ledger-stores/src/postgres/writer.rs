@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::known::Known;
 use super::store::{Store, attempt};
 use super::{apply, changes, find};
-use crate::group::{Answers, Group, Work, WriteRequest};
+use crate::group::{Answers, Group, PendingWrites, WriteRequest};
 
 /// Limits the concurrent transactions.
 const CONCURRENT_TRANSACTIONS_MAX: usize = 3;
@@ -96,7 +96,7 @@ async fn run(
     }
 }
 
-async fn carry_out(store: &Store, known: &Known, work: &Work<'_>) -> Result<Answers, Failure> {
+async fn carry_out(store: &Store, known: &Known, work: &PendingWrites<'_>) -> Result<Answers, Failure> {
     let mut connection = store.connection().await?;
     let generation = store.generation();
     // Outside of the transaction, so that other writers see the new lots at once.

@@ -15,7 +15,7 @@ use super::journal::{self, Journal};
 use super::place::Place;
 use super::{quarters, schema};
 use crate::Error;
-use crate::group::{Answers, Group, Request, Work, WriteRequest};
+use crate::group::{Answers, Group, PendingWrites, Request, WriteRequest};
 
 /// Why the last transaction failed; `None` when it did not.
 pub(super) type Failing = Arc<Mutex<Option<Error>>>;
@@ -65,7 +65,7 @@ impl Committing {
     ) -> Result<Self, Error> {
         let mut numbers = Numbers::of(&tables)?;
         let newest = journal.replay(applied_entry, |entry| {
-            let work = Work::of(&entry.records, &entry.summaries);
+            let work = PendingWrites::of(&entry.records, &entry.summaries);
             let (found, lots) = find::find(&tables, &backlog.overlay, &numbers, &work)?;
             let (answers, plan) = work.decide(found)?;
             if !answers.is_all_accepted() {
@@ -150,13 +150,13 @@ impl Committing {
         }
     }
 
-    fn commit(&mut self, work: &Work<'_>) -> Result<Answers, Error> {
+    fn commit(&mut self, work: &PendingWrites<'_>) -> Result<Answers, Error> {
         let committed = self.append(work);
         self.in_place(committed)
     }
 
     /// Decides the work, appends what it changes to the journal, and adds it to the overlay.
-    fn append(&mut self, work: &Work<'_>) -> Result<Answers, Error> {
+    fn append(&mut self, work: &PendingWrites<'_>) -> Result<Answers, Error> {
         self.place.check()?;
         self.backlog.wait_for_room()?;
         let (found, lots) = {

@@ -9,7 +9,7 @@ use super::backlog::Backlog;
 use super::overlay::{Layers, Overlay};
 use super::{read, vehicles};
 use crate::encoding::column;
-use crate::group::{Found, Work};
+use crate::group::{LoadedState, PendingWrites};
 use crate::plan::{Plan, names_older_events};
 use crate::rows::{ExitsBefore, PlannedVehicle, StoredVehicle};
 use crate::{Error, SessionRow};
@@ -85,8 +85,8 @@ pub(super) fn find(
     tables: &Connection,
     overlay: &Overlay,
     numbers: &Numbers,
-    work: &Work<'_>,
-) -> Result<(Found, Vec<(i64, LotId)>), Error> {
+    work: &PendingWrites<'_>,
+) -> Result<(LoadedState, Vec<(i64, LotId)>), Error> {
     // Held to the end: otherwise a layer could be applied and removed between the two look-ups.
     let layers = overlay.layers();
     let names = work.vehicles();
@@ -111,7 +111,7 @@ pub(super) fn find(
             vehicle.older = chain.into_iter().map(|event| (event.key, event.number)).collect();
         }
     }
-    let found = Found {
+    let found = LoadedState {
         vehicles,
         unread: unread(tables, &layers, work)?,
         exits_before: exits_before(tables, &layers, work)?,
@@ -121,7 +121,7 @@ pub(super) fn find(
     Ok((found, new_lots))
 }
 
-fn exits_before(tables: &Connection, layers: &Layers, work: &Work<'_>) -> Result<ExitsBefore, Error> {
+fn exits_before(tables: &Connection, layers: &Layers, work: &PendingWrites<'_>) -> Result<ExitsBefore, Error> {
     let mut exits = ExitsBefore::new();
     let mut find = tables.prepare_cached("SELECT exit_ms FROM session WHERE session_id = ?1 AND state = 2")?;
     for id in work.of_changed_exit() {
@@ -136,7 +136,7 @@ fn exits_before(tables: &Connection, layers: &Layers, work: &Work<'_>) -> Result
     Ok(exits)
 }
 
-fn unread(tables: &Connection, layers: &Layers, work: &Work<'_>) -> Result<HashSet<SessionId>, Error> {
+fn unread(tables: &Connection, layers: &Layers, work: &PendingWrites<'_>) -> Result<HashSet<SessionId>, Error> {
     let mut known = HashSet::new();
     let mut find = tables.prepare_cached("SELECT 1 FROM session WHERE session_id = ?1")?;
     for id in work.unread() {
@@ -147,7 +147,11 @@ fn unread(tables: &Connection, layers: &Layers, work: &Work<'_>) -> Result<HashS
     Ok(known)
 }
 
-fn summaries(tables: &Connection, layers: &Layers, work: &Work<'_>) -> Result<HashMap<SessionId, SessionRow>, Error> {
+fn summaries(
+    tables: &Connection,
+    layers: &Layers,
+    work: &PendingWrites<'_>,
+) -> Result<HashMap<SessionId, SessionRow>, Error> {
     let mut known = HashMap::new();
     for summary in work.summaries() {
         let row = match layers.session(summary.id()) {

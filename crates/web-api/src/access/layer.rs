@@ -14,24 +14,27 @@ use axum::response::{IntoResponse as _, Response};
 use parking::Clock;
 
 use super::routes::{Needed, needed};
-use super::{Door, Pass, bearer};
+use super::{Authenticator, Pass, bearer};
 
 /// The state of the layer.
 #[derive(Debug, Clone)]
 struct Checked {
-    door: Door,
+    authenticator: Authenticator,
     clock: Arc<dyn Clock>,
 }
 
-/// The router behind the door.
-pub(crate) fn layer(router: Router, door: &Door, clock: &Arc<dyn Clock>) -> Router {
-    router.layer(from_fn_with_state(Checked { door: door.clone(), clock: Arc::clone(clock) }, admit))
+/// The router behind the authenticator.
+pub(crate) fn layer(router: Router, authenticator: &Authenticator, clock: &Arc<dyn Clock>) -> Router {
+    router.layer(from_fn_with_state(Checked { authenticator: authenticator.clone(), clock: Arc::clone(clock) }, admit))
 }
 
 /// Routes of another service on the same port that take gate events. They do not look at the lots of a token, so they need
 /// the scope `ingest` for all lots and gates.
-pub fn takes_events(router: Router, door: &Door, clock: &Arc<dyn Clock>) -> Router {
-    router.layer(from_fn_with_state(Checked { door: door.clone(), clock: Arc::clone(clock) }, admit_events))
+pub fn takes_events(router: Router, authenticator: &Authenticator, clock: &Arc<dyn Clock>) -> Router {
+    router.layer(from_fn_with_state(
+        Checked { authenticator: authenticator.clone(), clock: Arc::clone(clock) },
+        admit_events,
+    ))
 }
 
 async fn admit_events(State(checked): State<Checked>, request: Request, next: Next) -> Response {
@@ -71,8 +74,8 @@ async fn admit(State(checked): State<Checked>, mut request: Request, next: Next)
 impl Checked {
     fn pass(&self, request: &Request, needed: Needed) -> Result<Pass, Problem> {
         let headers = request.headers();
-        let principal = self.door.principal(request.uri().path(), headers, self.clock.now())?;
+        let principal = self.authenticator.principal(request.uri().path(), headers, self.clock.now())?;
         needed.check(&principal).map_err(|why| Problem::new(Kind::Forbidden, why))?;
-        Ok(Pass::new(self.door.clone(), Arc::clone(&self.clock), principal, bearer(headers)?))
+        Ok(Pass::new(self.authenticator.clone(), Arc::clone(&self.clock), principal, bearer(headers)?))
     }
 }

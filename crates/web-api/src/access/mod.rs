@@ -1,6 +1,6 @@
 //! Access to the summary API: the principal of each request, and whether it may use the route.
 //!
-//! [`Door`] finds the principal: by a bearer token, or by the access mode. `routes` lists what each route needs,
+//! [`Authenticator`] finds the principal: by a bearer token, or by the access mode. `routes` lists what each route needs,
 //! `layer` refuses the other requests. The crate `access` decides what a token is and what a principal may do; the
 //! process that serves reads the tokens file.
 
@@ -28,7 +28,7 @@ const INTERNAL: &str = "/internal/";
 
 /// Finds the principal of a request. Cheap to clone; all clones share the tokens.
 #[derive(Debug, Clone)]
-pub struct Door(Arc<Inner>);
+pub struct Authenticator(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -40,23 +40,23 @@ struct Inner {
     compares: AtomicBool,
 }
 
-impl Door {
-    /// A door with these tokens. `internal_token` is an alias of the token of a correlator.
+impl Authenticator {
+    /// An authenticator with these tokens. `internal_token` is an alias of the token of a correlator.
     pub fn new(access: Access, internal_token: Option<&Redacted>, tokens: Tokens) -> Self {
         let internal_token = internal_token.map(|secret| TokenHash::of(secret.expose()));
-        let door = Self(Arc::new(Inner {
+        let authenticator = Self(Arc::new(Inner {
             access,
             internal_token,
             tokens: RwLock::default(),
             compares: AtomicBool::new(false),
         }));
         let has_some = tokens.records().next().is_some();
-        door.replace_tokens(tokens);
-        door.0.compares.store(has_some, Ordering::Release);
-        door
+        authenticator.replace_tokens(tokens);
+        authenticator.0.compares.store(has_some, Ordering::Release);
+        authenticator
     }
 
-    /// The door of an address on loopback, without tokens: every client may do everything.
+    /// The authenticator of an address on loopback, without tokens: every client may do everything.
     pub fn local() -> Self {
         Self::new(Access::Local, None, Tokens::default())
     }
@@ -114,10 +114,10 @@ impl Door {
 
     /// The guard of the listener. A correlator with a valid token may use any `Host`.
     pub fn guard(&self, hosts: PublicHosts, is_page: fn(&str) -> bool, clock: Arc<dyn Clock>) -> Guard {
-        let door = self.clone();
+        let authenticator = self.clone();
         let trusts = move |path: &str, headers: &HeaderMap| {
             let shown = bearer(headers).ok().flatten().filter(|_| path.starts_with(INTERNAL));
-            let principal = shown.and_then(|shown| door.of_token(shown, clock.now()).ok());
+            let principal = shown.and_then(|shown| authenticator.of_token(shown, clock.now()).ok());
             principal.is_some_and(|principal| principal.may(Scope::Record))
         };
         Guard::new(hosts).with_pages(is_page).trusting(trusts)

@@ -9,7 +9,7 @@ use access::{Principal, Secret};
 use parking::Clock;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::Door;
+use super::Authenticator;
 
 /// The interval at which an endless response compares its token with the known ones.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -17,15 +17,20 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A request that was let through. An extension of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Pass {
-    door: Door,
+    authenticator: Authenticator,
     clock: Arc<dyn Clock>,
     principal: Principal,
     shown: Option<Secret>,
 }
 
 impl Pass {
-    pub(super) fn new(door: Door, clock: Arc<dyn Clock>, principal: Principal, shown: Option<&str>) -> Self {
-        Self { shown: shown.filter(|_| door.has_tokens()).map(Secret::new), door, clock, principal }
+    pub(super) fn new(
+        authenticator: Authenticator,
+        clock: Arc<dyn Clock>,
+        principal: Principal,
+        shown: Option<&str>,
+    ) -> Self {
+        Self { shown: shown.filter(|_| authenticator.has_tokens()).map(Secret::new), authenticator, clock, principal }
     }
 
     /// The sender of the request.
@@ -36,7 +41,7 @@ impl Pass {
     /// Whether the request would be let through again, with the same rights.
     fn holds(&self) -> bool {
         let Some(shown) = &self.shown else { return true };
-        self.door.of_token(shown.expose(), self.clock.now()).is_ok_and(|principal| principal == self.principal)
+        self.authenticator.of_token(shown.expose(), self.clock.now()).is_ok_and(|principal| principal == self.principal)
     }
 
     /// Checks the pass each second, for an endless response.
