@@ -4,8 +4,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::Error;
+
+/// How long a taken lock is tried again: a process that this one starts holds a copy of the lock until it runs its own
+/// program.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Takes the lock of the ledger at `path` until the returned file is dropped.
 pub(super) fn take(path: &Path) -> Result<File, Error> {
@@ -27,7 +33,7 @@ pub(super) fn take_if_any(path: &Path) -> Result<Option<File>, Error> {
 }
 
 fn locked(lock: File, path: &Path) -> Result<File, Error> {
-    match lock.try_lock() {
+    match try_patiently(&lock) {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
             let ledger = path.display();
@@ -43,9 +49,46 @@ fn locked(lock: File, path: &Path) -> Result<File, Error> {
     }
 }
 
+fn try_patiently(lock: &File) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_RETRY_INTERVAL),
+            tried => return tried,
+        }
+    }
+}
+
 /// Returns the path of the ledger's lock file.
 pub(super) fn file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_of_which_a_starting_process_holds_a_copy_is_taken_once_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let lock = take(&path).unwrap();
+        let copy = lock.try_clone().unwrap();
+        drop(lock);
+        let (starts, started) = mpsc::channel();
+
+        let second = std::thread::spawn(move || {
+            starts.send(()).unwrap();
+            take(&path)
+        });
+        started.recv().unwrap();
+        std::thread::yield_now();
+        drop(copy);
+
+        assert!(second.join().unwrap().is_ok());
+    }
 }
