@@ -1,4 +1,6 @@
 //! The same gate events give the same sessions, `session_id` and all, whatever carries them and whatever dies on the way.
+//!
+//! Two lots each, so that the tests stay short; `PARKING_LOTS` names others, and is all of them when it is empty.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::support::{
 async fn two_correlators_on_real_servers_give_the_sessions_of_the_replay() {
     let Some(stays) = stays() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let events = gate_events(&stays, folder.path(), &[]);
+    let events = gate_events(&stays, folder.path(), &["--lots", &lots("P3,P5")]);
     let expected = replayed(&events);
     let broker = RabbitMq::shared().await.unwrap().vhost("same-sessions").await.unwrap();
     let redis = Redis::start().await.unwrap();
@@ -26,9 +28,9 @@ async fn two_correlators_on_real_servers_give_the_sessions_of_the_replay() {
     let page = format!("http://127.0.0.1:{port}/metrics");
     let under_way = publishing(&events, &broker);
 
-    matched(&page, 20_000.0).await;
+    matched(&page, 8_000.0).await;
     doomed.kill().unwrap();
-    matched(&page, 60_000.0).await;
+    matched(&page, 20_000.0).await;
     redis.flush().await.unwrap();
     published(under_way).await;
 
@@ -39,7 +41,7 @@ async fn two_correlators_on_real_servers_give_the_sessions_of_the_replay() {
 fn the_embedded_parts_give_the_sessions_of_the_replay() {
     let Some(stays) = stays() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let events = gate_events(&stays, folder.path(), &["--minutes-only"]);
+    let events = gate_events(&stays, folder.path(), &["--minutes-only", "--lots", &lots("P1,P10")]);
     let expected = replayed(&events);
     let data = folder.path().join("data");
     dwell(&["publish", events.to_str().unwrap()], &[("DWELL_DATA_DIR", data.to_str().unwrap())]);
@@ -57,12 +59,16 @@ fn the_embedded_parts_give_the_sessions_of_the_replay() {
     let page = format!("http://127.0.0.1:{port}/metrics");
 
     let mut first = start();
-    runtime.block_on(matched(&page, 20_000.0));
+    runtime.block_on(matched(&page, 8_000.0));
     first.kill().unwrap();
     let _second = start();
     runtime.block_on(ready(port));
 
     assert_same_sessions(&settled(&format!("http://127.0.0.1:{port}")), &expected);
+}
+
+fn lots(few: &str) -> String {
+    std::env::var("PARKING_LOTS").unwrap_or_else(|_| few.to_owned())
 }
 
 /// Waits until this many exits have been counted as matched.

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(3);
 async fn every_server_may_go_away_in_the_middle() {
     let Some(stays) = stays() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let events = gate_events(&stays, folder.path(), &["--lots", "P6,P9"]);
+    let events = gate_events(&stays, folder.path(), &["--lots", "P6"]);
     let expected = replayed(&events);
     let (broker, mut redis, mut postgres) =
         tokio::try_join!(RabbitMq::start(), Redis::start(), Postgres::start()).unwrap();
@@ -29,20 +29,20 @@ async fn every_server_may_go_away_in_the_middle() {
     let page = format!("http://127.0.0.1:{port}/metrics");
     let under_way = publishing(&events, &amqp);
 
-    matched(&page, 2_000.0).await;
+    matched(&page, 1_000.0).await;
     redis.kill().unwrap();
-    matched(&page, 5_000.0).await;
+    matched(&page, 3_000.0).await;
     postgres.kill().unwrap();
     postgres.restart().await.unwrap();
-    matched(&page, 10_000.0).await;
+    matched(&page, 6_000.0).await;
     // In good order: the quorum queues of RabbitMQ 3.10 sometimes crash in their own recovery after a kill under load, and
     // are then gone for good. What a killed broker costs is tried by the contract of the bus.
     broker.stop_app().await.unwrap();
     broker.start_app().await.unwrap();
     redis.restart().await.unwrap();
-    matched(&page, 20_000.0).await;
+    matched(&page, 12_000.0).await;
     redis.pause().unwrap();
-    matched(&page, 25_000.0).await;
+    matched(&page, 16_000.0).await;
     redis.resume().unwrap();
     published(under_way).await;
 

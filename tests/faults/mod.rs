@@ -16,7 +16,7 @@ use testbed::{Postgres, Program, ProgramBuilder, RabbitMq, Redis, Signal, binary
 use crate::support::{PATIENCE, TOKEN, correlator, dwell, metric, published, publishing, ready, replayed, settled};
 
 /// Stays of a load: some thousand events are recorded when the fault comes, and more are still to come.
-const STAYS: u64 = 12_000;
+const STAYS: u64 = 6_000;
 /// Exits that are recorded when the fault comes.
 const UNDER_WAY: f64 = 2_000.0;
 /// The first moment of a load, in milliseconds since 1970.
@@ -50,7 +50,9 @@ struct Site {
     postgres: Option<Postgres>,
     events: PathBuf,
     expected: String,
-    broker: RabbitMq,
+    amqp_url: String,
+    /// Where the fault is the broker's; otherwise the tests share one.
+    own_broker: Option<RabbitMq>,
     redis: Redis,
     api: Program,
     correlators: Vec<Program>,
@@ -66,19 +68,32 @@ impl Site {
     }
 
     async fn under_load_on(engine: Engine) -> Self {
-        let mut site = Self::idle(engine, &[]).await;
-        site.publish();
-        site.reached(UNDER_WAY).await;
-        site
+        Self::idle(engine, &[], None).await.loaded().await
+    }
+
+    /// Like `under_load`, on a broker that no other test uses.
+    async fn under_load_on_own_broker() -> Self {
+        let broker = RabbitMq::start().await.unwrap();
+        Self::idle(Engine::asked_for(), &[], Some(broker)).await.loaded().await
+    }
+
+    async fn loaded(mut self) -> Self {
+        self.publish();
+        self.reached(UNDER_WAY).await;
+        self
     }
 
     /// Starts everything, the summary API through another program when there are `words`.
-    async fn idle(engine: Engine, words: &[&str]) -> Self {
+    async fn idle(engine: Engine, words: &[&str], own_broker: Option<RabbitMq>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let events = folder.path().join("events.ndjson");
         std::fs::write(&events, load()).unwrap();
         let expected = replayed(&events);
-        let (broker, redis) = tokio::try_join!(RabbitMq::start(), Redis::start()).unwrap();
+        let amqp_url = match &own_broker {
+            Some(broker) => broker.amqp_url(),
+            None => RabbitMq::shared().await.unwrap().vhost("faults").await.unwrap(),
+        };
+        let redis = Redis::start().await.unwrap();
         let ledger = folder.path().join("ledger");
         let (postgres, database_url) = match engine {
             Engine::Sqlite => (None, format!("sqlite:{}", ledger.join("ledger.sqlite").display())),
@@ -102,7 +117,8 @@ impl Site {
             postgres,
             events,
             expected,
-            broker,
+            amqp_url,
+            own_broker,
             redis,
             api,
             correlators,
@@ -118,8 +134,7 @@ impl Site {
     }
 
     fn add_correlator(&mut self) {
-        let (amqp, redis) = (self.broker.amqp_url(), self.redis.url());
-        self.correlators.push(correlator(&amqp, &redis, self.port, self.folder.path()));
+        self.correlators.push(correlator(&self.amqp_url, &self.redis.url(), self.port, self.folder.path()));
     }
 
     fn restart_api(&mut self) {
@@ -131,13 +146,17 @@ impl Site {
         summary_api(&[], &self.ledger(), &self.database_url, self.port)
     }
 
+    fn broker(&self) -> &RabbitMq {
+        self.own_broker.as_ref().expect("a broker of the test's own")
+    }
+
     /// The folder of the ledger, when it is in SQLite.
     fn ledger(&self) -> PathBuf {
         self.folder.path().join("ledger")
     }
 
     fn publish(&mut self) {
-        self.publisher = Some(publishing(&self.events, &self.broker.amqp_url()));
+        self.publisher = Some(publishing(&self.events, &self.amqp_url));
     }
 
     /// Waits until this many exits are matched since the summary API was started.

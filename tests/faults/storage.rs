@@ -16,7 +16,7 @@ const FILE_BLOCKS: &str = "4096";
 #[ignore = "needs RabbitMQ and Redis: ci/test"]
 async fn the_ledger_can_not_be_written_for_a_while() {
     let limited = format!("trap '' XFSZ; ulimit -S -f {FILE_BLOCKS}; exec \"$0\"");
-    let mut site = Site::idle(Engine::Sqlite, &["sh", "-c", &limited]).await;
+    let mut site = Site::idle(Engine::Sqlite, &["sh", "-c", &limited], None).await;
     site.publish();
     let readyz = format!("http://127.0.0.1:{}/readyz", site.port);
     wait_until(PATIENCE, "the summary API to say that its disk is full", async || {

@@ -57,7 +57,7 @@ async fn a_dropped_program_is_gone_with_its_children() {
 
 #[tokio::test]
 async fn a_test_that_fails_shows_the_last_lines_of_its_programs() {
-    const THIS: &str = "a_test_that_fails_shows_the_last_lines_of_its_programs";
+    const THIS: &str = "program::a_test_that_fails_shows_the_last_lines_of_its_programs";
     const FAILING: &str = "TESTBED_TEST_FAILS";
     if std::env::var_os(FAILING).is_some() {
         let mut program = shell("echo 'port 5000 is taken'; sleep 300").start().unwrap();
