@@ -36,6 +36,7 @@ COPY crates/sessions/Cargo.toml crates/sessions/
 COPY crates/settings/Cargo.toml crates/settings/
 COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/testbed/Cargo.toml crates/testbed/
+COPY crates/tls/Cargo.toml crates/tls/
 COPY crates/web-api/Cargo.toml crates/web-api/
 # Cargo wants a source for everything that a manifest names; these go away again, so that none is left beside the real
 # ones.

@@ -33,6 +33,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/settings",
         "crates/service-kit",
         "crates/redis-cache",
+        "crates/tls",
         "crates/build-identity",
     ];
     let folder = |package: &str| if package == "src" { root().join(package) } else { root().join(package).join("src") };
@@ -197,7 +198,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/event-files", &["parking"]),
     ("crates/replay", &["event-files", "matching", "parking"]),
     ("crates/settings", &["parking"]),
-    ("crates/service-kit", &["parking", "settings"]),
+    ("crates/tls", &["parking", "settings"]),
+    ("crates/service-kit", &["parking", "settings", "tls"]),
     ("crates/build-identity", &["service-kit"]),
     ("crates/redis-cache", &["service-kit", "settings"]),
     ("crates/recorder", &["matching", "parking", "service-kit", "settings"]),
@@ -208,7 +210,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["build-identity", "parking", "simulator"]),
     ("exit-service", &["build-identity", "parking", "simulator"]),
-    ("gateway", &["build-identity", "bus", "camera-formats", "parking", "service-kit", "settings"]),
+    ("gateway", &["build-identity", "bus", "camera-formats", "parking", "service-kit", "settings", "tls"]),
     (
         "correlator",
         &["build-identity", "bus", "matching", "parking", "recorder", "redis-cache", "service-kit", "settings"],

@@ -40,6 +40,7 @@ mod simulates_and_scores;
 mod support;
 mod support_bundles;
 mod tail;
+mod tls_at_the_ports;
 mod tokens;
 mod traces;
 mod verifies;

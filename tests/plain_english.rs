@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 29] = [
+const SOURCES: [&str; 30] = [
     "benches",
     "correlator",
     "crates/access",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 29] = [
     "crates/settings",
     "crates/simulator",
     "crates/testbed",
+    "crates/tls",
     "crates/web-api",
     "entry-service",
     "exit-service",

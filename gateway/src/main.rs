@@ -50,10 +50,11 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let routes = gateway::start(gates, Doors { broker, grpc }, bus, &context)?;
     let routes = routes.merge(health_routes(context.health.clone())).fallback(gateway::not_found);
     let guard = Guard::new(hosts);
-    let server = Server::new(guard.clone()).within(Limits { body: BODY_MAX, ..Limits::default() });
+    let tls = || context.tls.clone();
+    let server = Server::new(guard.clone()).within(Limits { body: BODY_MAX, ..Limits::default() }).over(tls());
     let serving = server.shown_in(&context.registry)?.serve(listener, routes, context.lifecycle.clone());
     let observability = observability_routes(context.registry.clone(), context.health.clone());
-    let showing = Server::new(guard).serve(metrics_listener, observability, context.lifecycle.clone());
+    let showing = Server::new(guard).over(tls()).serve(metrics_listener, observability, context.lifecycle.clone());
     tracing::info!(address = %listen, grpc = %grpc_listen, metrics = %metrics_listen, "events and messages of cameras are taken here");
     context.lifecycle.spawn("http", async move {
         tokio::join!(serving, showing);

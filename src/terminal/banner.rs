@@ -7,6 +7,7 @@ use parking::Lots;
 use service_kit::Build;
 use service_kit::metrics::Registry;
 use settings::{Setting, Settings, redact};
+use tls::Listener;
 
 /// The block of addresses.
 #[derive(Debug)]
@@ -19,7 +20,8 @@ impl Banner {
     /// The configured addresses; the summary API listens on `address`.
     pub fn new(settings: &Settings, address: SocketAddr, lots: &Lots) -> Self {
         let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-        let base = format!("http://{host}:{}", address.port());
+        let scheme = if Listener::is_configured(settings) { "https" } else { "http" };
+        let base = format!("{scheme}://{host}:{}", address.port());
         let folder = settings.text(&settings::DATA_DIR).unwrap_or("./dwell-data");
         let server = |setting: &Setting, embedded: String| settings.text(setting).map_or(embedded, redact);
         let names: Vec<&str> = lots.iter().map(|lot| lot.id.as_str()).collect();

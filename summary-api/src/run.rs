@@ -58,7 +58,8 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     };
     let listener = http::bind(&config.listen).await?;
     let address = listener.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
-    tracing::info!(address, "the summary API listens on http://{address}");
+    let scheme = if context.tls.is_some() { "https" } else { "http" };
+    tracing::info!(address, "the summary API listens on {scheme}://{address}");
     let service = start(&config, listener, FurtherRoutes::default(), &context).await?;
     if service.is_some() {
         announce::when_ready(NAME, &context);
@@ -100,7 +101,7 @@ pub async fn start(
     let authenticator = config.authenticator()?;
     warn_of_access(config);
     let guard = authenticator.guard(config.public_hosts.clone(), app::is_page, Arc::clone(&context.clock));
-    let server = Server::new(guard).within(further.limits).shown_in(&context.registry)?;
+    let server = Server::new(guard).within(further.limits).over(context.tls.clone()).shown_in(&context.registry)?;
     let further_routes = web_api::takes_events(further.routes, &authenticator, &context.clock);
     let routes = app::waiting(Arc::clone(&ready), context).merge(further_routes);
     let serving = server.serve(listener, routes, context.lifecycle.clone());

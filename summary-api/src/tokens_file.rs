@@ -2,14 +2,12 @@
 //!
 //! A changed file that can't be used is reported, and the tokens of the earlier one stay valid.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use access::Tokens;
 use service_kit::ServiceContext;
-use settings::{Error, Settings, TOKENS_FILE};
+use settings::{Error, FileStamp, Settings, TOKENS_FILE};
 use web_api::Authenticator;
 
 /// The interval at which the file is compared with the one that was read.
@@ -19,22 +17,10 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct TokensFile {
     path: PathBuf,
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     /// The last reason why it could not be used, which is logged once.
     reported: Option<String>,
     pub(crate) tokens: Tokens,
-}
-
-/// What differs when a file was written, replaced or given other rights: the times of the content and of the rights, the length
-/// in bytes, and the number of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp(SystemTime, (i64, i64), u64, u64);
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let seen = fs::metadata(path).ok()?;
-        Some(Self(seen.modified().ok()?, (seen.ctime(), seen.ctime_nsec()), seen.len(), seen.ino()))
-    }
 }
 
 impl TokensFile {
@@ -44,7 +30,7 @@ impl TokensFile {
     /// It can't be read, or a line is wrong.
     pub(crate) fn read(settings: &Settings) -> Result<Option<Self>, Error> {
         let Some(path) = settings.text(&TOKENS_FILE).map(PathBuf::from) else { return Ok(None) };
-        let stamp = Stamp::of(&path);
+        let stamp = FileStamp::of(&path);
         let text = settings.file(&TOKENS_FILE)?.unwrap_or_default();
         let tokens = Tokens::parse_file(&text).map_err(|error| settings.wrong(&TOKENS_FILE, error.to_string()))?;
         Ok(Some(Self { path, stamp, reported: None, tokens }))
@@ -71,7 +57,7 @@ impl TokensFile {
     /// The file as it is now, if it changed and can be used. One that can't is tried again each time.
     fn read_again(self) -> Self {
         let Self { path, stamp, reported, tokens } = self;
-        let now = Stamp::of(&path);
+        let now = FileStamp::of(&path);
         if now == stamp {
             return Self { path, stamp, reported, tokens };
         }

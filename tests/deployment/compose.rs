@@ -24,8 +24,15 @@ const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
 const FIXED: [&str; 4] =
     [settings::LISTEN.name, settings::METRICS_LISTEN.name, settings::GRPC_LISTEN.name, settings::DATA_DIR.name];
-/// What the compose file does not pass: it sets nearly every variable, and a variable wins over the file of settings.
-const NOT_PASSED: [&str; 2] = [settings::CONFIG.name, settings::MISREADS.name];
+/// What the compose file does not pass: it sets nearly every variable, and a variable wins over the file of settings. And each
+/// service has a certificate of its own, if any.
+const NOT_PASSED: [&str; 5] = [
+    settings::CONFIG.name,
+    settings::MISREADS.name,
+    settings::TLS_CERT_FILE.name,
+    settings::TLS_KEY_FILE.name,
+    settings::TLS_CLIENT_CA_FILE.name,
+];
 
 #[test]
 fn services_containers_and_ports_are_those_of_the_contract() {

@@ -26,13 +26,16 @@ const MAY_BE_EMPTY: [(&str, &str, &str); 5] = [
     ("In-memory cache size", "limit", "the compose file has Redis"),
 ];
 /// Metrics that no panel shows, and why.
-const WITHOUT_A_PANEL: [(&str, &str); 5] = [
+const WITHOUT_A_PANEL: [(&str, &str); 8] = [
     (
         "dwell_answer_cache_errors_total",
         "there only with Redis, and requests are shown by what the cache did, errors too",
     ),
     ("dwell_publish_batch_events_max", "nobody sets it, and the simulators' own lag is shown"),
     ("dwell_summaries_saved_total", "the requests of its route are shown"),
+    ("dwell_tls_certificate_expiry_timestamp_seconds", "there only with TLS"),
+    ("dwell_tls_handshakes_failed_total", "there only with TLS, and clients log why"),
+    ("dwell_tls_reloads_total", "there only with TLS, and the log says why one was refused"),
     ("dwell_trace_spans_total", "there only with DWELL_OTLP_ENDPOINT, and the log says when spans are lost"),
     ("dwell_upcoming_events", "how the simulator works, and nothing that anybody waits for"),
 ];

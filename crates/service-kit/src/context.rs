@@ -1,4 +1,4 @@
-//! The context of every part of a service: clock, metrics, lifecycle, health, decision log and traces.
+//! The context of every part of a service: clock, metrics, lifecycle, health, decision log, traces and the TLS of its ports.
 //!
 //! The service builds its parts from it.
 
@@ -8,7 +8,7 @@ use parking::{Clock, ManualClock, Timestamp};
 
 use crate::metrics::Registry;
 use crate::traces::Traces;
-use crate::{DecisionLog, Health, Lifecycle};
+use crate::{DecisionLog, Health, Lifecycle, tls};
 
 /// The context of one process, or of one test pipeline. Cheap to clone; all clones share its content.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct ServiceContext {
     pub decisions: Arc<DecisionLog>,
     /// The spans.
     pub traces: Traces,
+    /// The TLS of its ports, if they have one.
+    pub tls: Option<tls::Listener>,
 }
 
 impl ServiceContext {
@@ -36,6 +38,7 @@ impl ServiceContext {
             decisions: Arc::new(DecisionLog::new(Arc::clone(&clock))),
             lifecycle: Lifecycle::new(),
             traces: Traces::default(),
+            tls: None,
             registry,
             clock,
         }

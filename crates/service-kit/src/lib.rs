@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod logs;
 pub mod metrics;
 mod run;
+pub mod tls;
 pub mod traces;
 
 pub use backoff::Backoff;

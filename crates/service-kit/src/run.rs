@@ -25,7 +25,7 @@ use crate::http::BindError;
 use crate::lifecycle::Error as LifecycleError;
 use crate::logs::{self, Output};
 use crate::traces::Traces;
-use crate::{Build, ServiceContext, causes, http, metrics};
+use crate::{Build, ServiceContext, causes, http, metrics, tls};
 
 const FAILED: u8 = 1;
 const UNAVAILABLE: u8 = 69;
@@ -163,6 +163,9 @@ where
     context.traces = Traces::from_settings(&settings, name, &context.registry)?;
     metrics::build_info(&context.registry, name, Build::current())?;
     metrics::process(&context.registry)?;
+    if !role.ends_by_itself {
+        context.tls = tls::Listener::start(&settings, &context.clock, &context.registry, &context.lifecycle)?;
+    }
     context.lifecycle.watch_signals(role.announced)?;
     context.spawn_background();
     let lifecycle = context.lifecycle.clone();
@@ -192,7 +195,7 @@ async fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
     if address.port == 0 {
         return Err(settings.wrong(&settings::LISTEN, "a health check needs to know the port").into());
     }
-    Ok(http::probe_ready(&address).await?)
+    Ok(http::probe_ready(&address, ::tls::Listener::is_configured(settings)).await?)
 }
 
 /// Runs `start` and its tasks, to the end of the drain.

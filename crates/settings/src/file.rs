@@ -4,10 +4,25 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// The maximum size of a file; a large installation needs some hundred kilobytes.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What differs when a file was written, replaced or given other rights: the times of the content and of the rights, the length
+/// in bytes, and the number of the file. Of a link, those of the file that it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStamp(SystemTime, (i64, i64), u64, u64);
+
+impl FileStamp {
+    /// The stamp of a file; `None` if there is none, or it can't be reached.
+    pub fn of(path: &Path) -> Option<Self> {
+        let seen = fs::metadata(path).ok()?;
+        Some(Self(seen.modified().ok()?, (seen.ctime(), seen.ctime_nsec()), seen.len(), seen.ino()))
+    }
+}
 
 /// The text of the file.
 ///

@@ -24,7 +24,7 @@ mod typed;
 pub use command::{HEALTHCHECK, command, flags, reading, with_default};
 pub use effective::{Effective, Origin, Row};
 pub use error::Error;
-pub use file::read as read_file;
+pub use file::{FileStamp, read as read_file};
 pub use hosts::{Host, PublicHosts};
 pub use listen::{Listen, is_loopback};
 pub use redacted::{Redacted, redact};

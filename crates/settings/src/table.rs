@@ -98,6 +98,12 @@ settings! {
     GRPC_LISTEN: "host:port, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051";
     /// Host names that this service is reached by, besides localhost and IP addresses
     PUBLIC_HOSTS: "host names without scheme and port, separated by commas, for instance parking.example,api";
+    /// File of the certificate of this process's ports, which then speak TLS; without it, they do not
+    TLS_CERT_FILE: "the path of a PEM file: the certificate, then those of its intermediate authorities";
+    /// File of the private key of that certificate; certificate and key are read again when they change
+    TLS_KEY_FILE: "the path of a PEM file with one private key that is not encrypted";
+    /// File of the authorities of clients' certificates; without it, clients need no certificate
+    TLS_CLIENT_CA_FILE: "the path of a PEM file with the certificates of one or more authorities";
     /// RabbitMQ, which carries the gate events
     AMQP_URL: "an AMQP URL such as amqp://user:password@host:5672/%2f", in_file;
     /// MQTT broker whose messages the gateway takes; without it, none
@@ -186,7 +192,18 @@ settings! {
 }
 
 /// The settings of every service.
-pub const OF_SERVICES: &[&Setting] = &[&CONFIG, &LISTEN, &PUBLIC_HOSTS, &DRAIN, &LOG, &LOG_FORMAT, &OTLP_ENDPOINT];
+pub const OF_SERVICES: &[&Setting] = &[
+    &CONFIG,
+    &LISTEN,
+    &PUBLIC_HOSTS,
+    &TLS_CERT_FILE,
+    &TLS_KEY_FILE,
+    &TLS_CLIENT_CA_FILE,
+    &DRAIN,
+    &LOG,
+    &LOG_FORMAT,
+    &OTLP_ENDPOINT,
+];
 /// The settings of services and commands that use the queues.
 pub const OF_QUEUES: &[&Setting] = &[&AMQP_URL, &QUEUE_ENTRY, &QUEUE_EXIT, &QUEUE_DEAD, &QUEUE_TYPE, &QUEUE_DECLARE];
 /// The settings of simulated gates.

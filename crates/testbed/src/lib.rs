@@ -34,6 +34,7 @@ pub use rabbitmq::{Management, RabbitMq, SharedRabbitMq};
 pub use redis::{Redis, RedisCopy};
 /// `Signal::TERM`, `Signal::INT`, `Signal::KILL` and so on.
 pub use rustix::process::Signal;
+pub use tls::{Authority, Flaw, Pair};
 pub use waiting::{wait_for, wait_until};
 
 #[cfg(test)]

@@ -59,6 +59,9 @@ pub(crate) const CALLS_MAX: u32 = 4;
 pub(crate) const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The window of a connection. The library allows half of it in small frames, more than [`CALLS_MAX`] calls can fill.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// A connection that is this old takes no new calls, and ends with its last one: so a client without a call does not keep its
+/// place. Clients open another one by themselves.
+const CONNECTION_AGE_MAX: Duration = Duration::from_mins(15);
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -130,13 +133,14 @@ pub(crate) fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+            .max_connection_age(CONNECTION_AGE_MAX)
             .add_service(events)
             .add_service(health)
             // Some clients ask by the older name.
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
-        let serving =
-            router.serve_with_incoming_shutdown(connections(listener, CONNECTIONS_MAX, stop.clone()), stop.stopping());
+        let connections = connections(listener, CONNECTIONS_MAX, gateway.context.tls.clone(), stop.clone());
+        let serving = router.serve_with_incoming_shutdown(connections, stop.stopping());
         tokio::select! {
             served = serving => served?,
             () = report_health(&gateway, &reporter) => {}

@@ -78,7 +78,7 @@ fn value(settings: &Settings, setting: &Setting) -> String {
 
 /// The first value that one of the services refuses.
 fn first_wrong(settings: &Settings) -> Option<Error> {
-    let checks: [Check; 11] = [
+    let checks: [Check; 12] = [
         logs::check,
         |settings| settings.duration(&settings::DRAIN).map(drop),
         |settings| settings.url(&settings::OTLP_ENDPOINT, &["http"]).map(drop),
@@ -90,6 +90,7 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
         |settings| Plan::from_settings(settings).map(drop),
         |settings| mqtt(settings).map(drop),
         |settings| grpc::address(settings).map(drop),
+        |settings| tls::Listener::from_settings(settings).map(drop),
         // Last: it is about several settings, so it names none, and nothing is looked at behind it.
         |settings| summary_api::Config::read(settings)?.access().map(drop),
     ];

@@ -15,7 +15,9 @@ use settings::{
 };
 
 use super::finding::Finding;
-use super::{address, configuration, ledger, machine, mqtt, own_clock, rabbitmq, redis, summary_api as api_check};
+use super::{
+    address, certificate, configuration, ledger, machine, mqtt, own_clock, rabbitmq, redis, summary_api as api_check,
+};
 use crate::commands::api_client;
 
 /// The settings by which an MQTT broker is reached; topics are in the file of lots too.
@@ -35,10 +37,11 @@ pub(super) async fn examine(settings: &Settings, wrong: &[&Setting], timeout: Du
     let mut findings = usable.skipped();
     let mut is_running = false;
     if usable.has(&[&LISTEN]) {
-        let (port, is_ours) = machine::port(&api.listen).await;
+        let (port, is_ours) = machine::port(&api.listen, tls::Listener::is_configured(settings)).await;
         findings.push(port);
         is_running = is_ours;
     }
+    findings.extend(certificate::check(settings));
     let mut checks = usable.own_parts(&api, &bus, is_running);
     checks.extend(usable.servers(&api, bus));
     checks.extend(usable.running(&api, is_running));

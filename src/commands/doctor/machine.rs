@@ -16,18 +16,19 @@ const FREE_BYTES_MIN: u64 = 100 * MIB;
 const FREE_BYTES_LOW: u64 = 1024 * MIB;
 
 /// Whether a service can listen there, and whether one of ours already does.
-pub(super) async fn port(address: &Listen) -> (Finding, bool) {
+pub(super) async fn port(address: &Listen, with_tls: bool) -> (Finding, bool) {
     let seen = |text: &str| Finding::ok("port", format!("{address} {text}"));
     let Err(error) = http::bind(address).await else { return (seen("is free"), false) };
     if error.source.kind() != ErrorKind::AddrInUse {
         return (seen("can't be listened on").fails(error.source.to_string(), error.remedy), false);
     }
     let port = address.port;
-    match http::probe_ready(address).await {
+    match http::probe_ready(address, with_tls).await {
         Ok(()) => (seen("is in use by a service that is ready"), true),
         Err(ProbeError::NotReady { answer, .. }) if answer.contains(" 503 ") => {
             let fix = format!(
-                "see which dependency is down: curl -s 'http://{}/readyz?verbose'",
+                "see which dependency is down: curl -s {}{}/readyz?verbose'",
+                if with_tls { "-k 'https://" } else { "'http://" },
                 address.as_seen_from_here()
             );
             (seen("is in use by a service that is not ready").fails(answer, fix), true)

@@ -8,6 +8,7 @@
 //! Prometheus is not checked: it connects to us, and no setting has its address.
 
 mod address;
+mod certificate;
 mod clock;
 mod configuration;
 mod correlators;
@@ -59,7 +60,7 @@ Examples:
   dwell doctor --timeout 2s --json | jq '.findings[] | {subject, cause, fix}'";
 
 const DOCTOR_AFTER: &str = "\
-Looks at the settings, the port, the data folder and its disk, and at each server that the settings name: RabbitMQ and its
+Looks at the settings, the port and its certificate, the data folder and its disk, and at each server that the settings name: RabbitMQ and its
 queues, an MQTT broker, Redis, the ledger, a summary API of another process, a collector of traces; and at their clocks, also
 whether a running service suspects its own. Nothing is changed: no queue and no table is made (Redis gets one key for a
 second). When a setting is wrong, the checks that need it are skipped. All settings and their flags: dwell --help.

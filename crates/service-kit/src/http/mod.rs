@@ -105,7 +105,7 @@ pub async fn start_observability(
     let listener = bind(address).await?;
     tracing::info!(%address, "serving metrics and health");
     let routes = observability_routes(context.registry.clone(), context.health.clone());
-    let server = Server::new(Guard::new(hosts)).shown_in(&context.registry)?;
+    let server = Server::new(Guard::new(hosts)).over(context.tls.clone()).shown_in(&context.registry)?;
     let serving = server.serve(listener, routes, context.lifecycle.clone());
     context.lifecycle.spawn("http", async move {
         serving.await;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use settings::Listen;
+use tls::Stream;
 
 /// The timeout of the whole exchange.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(3);
@@ -41,10 +42,11 @@ pub enum ProbeError {
     },
 }
 
-/// Asks `/readyz` of the service that listens on `address`.
-pub async fn probe_ready(address: &Listen) -> Result<(), ProbeError> {
+/// Asks `/readyz` of the service that listens on `address`, with TLS or without. Any certificate will do: the question contains
+/// no secret, and a certificate is seldom for the address of this machine.
+pub async fn probe_ready(address: &Listen, with_tls: bool) -> Result<(), ProbeError> {
     let address = address.as_seen_from_here();
-    let answer = match tokio::time::timeout(PROBE_DEADLINE, ask(&address)).await {
+    let answer = match tokio::time::timeout(PROBE_DEADLINE, ask(&address, with_tls)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(source)) => return Err(ProbeError::Unreachable { address, source }),
         Err(_) => return Err(ProbeError::TooSlow { address }),
@@ -58,12 +60,17 @@ pub async fn probe_ready(address: &Listen) -> Result<(), ProbeError> {
     Err(ProbeError::NotReady { address, answer: said.join("; ") })
 }
 
-async fn ask(address: &Listen) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+async fn ask(address: &Listen, with_tls: bool) -> std::io::Result<String> {
+    let socket = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    let mut stream = if with_tls { tls::connect_unverified(socket).await? } else { Stream::Plain(socket) };
     // HTTP/1.0, so that the answer is not chunked and the connection closes after it.
     let question = format!("GET /readyz?verbose HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(question.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+    let read = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await;
+    // A server may close a connection without the last words of TLS; the head shows what the answer is.
+    if answer.is_empty() {
+        read?;
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }

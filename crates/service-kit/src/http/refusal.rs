@@ -17,7 +17,8 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// Every reason, as in the metric.
-    pub(super) const REASONS: [&'static str; 4] = ["bad_host", "foreign_host", "cross_site", "full"];
+    pub(super) const REASONS: [&'static str; 6] =
+        ["bad_host", "foreign_host", "cross_site", "full", "no_tls", "no_certificate"];
 
     /// The request does not name its host.
     pub(super) fn bad_host(detail: &str) -> Self {
@@ -39,6 +40,19 @@ impl Refusal {
                       only, so enter this address yourself. If this is your own page behind a reverse proxy: the proxy \
                       has to pass Host as the browser sent it, or DWELL_PUBLIC_HOSTS has to name the public host";
         Self { status: StatusCode::FORBIDDEN, reason: "cross_site", detail: detail.to_owned() }
+    }
+
+    /// The request came without TLS to a port that has it.
+    pub(super) fn no_tls() -> Self {
+        let detail = "this port speaks TLS: begin the address with https://";
+        Self { status: StatusCode::BAD_REQUEST, reason: "no_tls", detail: detail.to_owned() }
+    }
+
+    /// The client has no certificate, and the route needs one.
+    pub(super) fn no_certificate() -> Self {
+        let detail = "this service needs a certificate of its clients, of an authority in its DWELL_TLS_CLIENT_CA_FILE; only \
+                      health and metrics do without";
+        Self { status: StatusCode::FORBIDDEN, reason: "no_certificate", detail: detail.to_owned() }
     }
 
     /// The maximum of requests is being answered.

@@ -17,6 +17,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tls::{Accepted, Protocol};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +29,7 @@ use super::requests::{self, ReplyBody, TimedBody};
 use super::slots::{Slot, Slots};
 use super::stream::Stream;
 use crate::metrics::{self, Registry};
-use crate::{Backoff, Lifecycle};
+use crate::{Backoff, Lifecycle, tls as own_tls};
 
 /// A connection without a request gets this time after the stop, in case a request is just arriving.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
@@ -44,12 +45,35 @@ pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteNetwork(pub IpAddr);
 
-/// A server with a guard and limits, optionally with metrics.
+/// What a connection proves about its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    /// Nothing that concerns TLS keeps its requests out.
+    All,
+    /// It has not shown the certificate that clients need.
+    OnlyObservability,
+    /// It is without TLS, on a port with TLS.
+    Nothing,
+}
+
+impl Admission {
+    /// Why a request for this path is refused, if it is.
+    fn refusal(self, path: &str) -> Option<Refusal> {
+        match self {
+            Self::All => None,
+            Self::OnlyObservability => (!OBSERVABILITY.contains(&path)).then(Refusal::no_certificate),
+            Self::Nothing => Some(Refusal::no_tls()),
+        }
+    }
+}
+
+/// A server with a guard and limits, optionally with TLS and with metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
     guard: Guard,
     limits: Limits,
     metrics: Option<Metrics>,
+    tls: Option<own_tls::Listener>,
 }
 
 impl Server {
@@ -62,6 +86,13 @@ impl Server {
     #[must_use]
     pub fn within(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Speaks TLS, if there is one: a connection without it only gets an answer that explains this. A client without
+    /// the certificate that it needs gets health and metrics only, because those who ask for them seldom have one.
+    #[must_use]
+    pub fn over(self, tls: Option<own_tls::Listener>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Exports the limits and their use as metrics.
@@ -102,10 +133,12 @@ impl Server {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "connection without nodelay");
         }
-        let stream = Stream::new(socket, Arc::clone(&slot), &self.limits);
+        let Some((stream, admission)) = self.handshake(socket, &slot, lifecycle).await else { return };
+        let stream = Stream::new(stream, Arc::clone(&slot), &self.limits);
         let idle = self.limits.idle;
         let asked = Arc::clone(&slot);
-        let service = service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked)));
+        let service =
+            service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked), admission));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // The head has a shorter timeout, in the stream.
@@ -132,16 +165,42 @@ impl Server {
         }
     }
 
+    /// Begins TLS, if the port has it. The connection has the slot of an incomplete request until then, so slow handshakes
+    /// share its limits.
+    async fn handshake(
+        &self,
+        socket: TcpStream,
+        slot: &Slot,
+        lifecycle: &Lifecycle,
+    ) -> Option<(tls::Stream, Admission)> {
+        let Some(tls) = &self.tls else { return Some((tls::Stream::Plain(socket), Admission::All)) };
+        let accepting = Box::pin(tls.accept(socket, Protocol::Http));
+        let accepted = tokio::select! {
+            biased;
+            accepted = tokio::time::timeout(self.limits.head, accepting) => accepted.ok()?.ok()?,
+            () = slot.ended() => return None,
+            () = lifecycle.stopping() => return None,
+        };
+        Some(match accepted {
+            Accepted::Plain(socket) => (tls::Stream::Plain(socket), Admission::Nothing),
+            Accepted::Tls { stream, has_certificate } if has_certificate || !tls.needs_certificates() => {
+                (stream, Admission::All)
+            }
+            Accepted::Tls { stream, .. } => (stream, Admission::OnlyObservability),
+        })
+    }
+
     /// Answers a request, or refuses it.
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
         router: Router,
         slot: Arc<Slot>,
+        admission: Admission,
     ) -> Result<Response<ReplyBody>, Infallible> {
         let (mut head, body) = request.into_parts();
         head.extensions.insert(RemoteNetwork(slot.address()));
-        let refused = self.guard.check(&head).err();
+        let refused = admission.refusal(head.uri.path()).or_else(|| self.guard.check(&head).err());
         let counts = refused.is_none() && !OBSERVABILITY.contains(&head.uri.path());
         let has_room = slot.begin(!body.is_end_stream(), counts);
         let this_one = requests::Request::at(Arc::clone(&slot));

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_io_timeout::TimeoutStream;
 
@@ -18,7 +17,7 @@ use super::slots::Slot;
 
 /// A socket with timeouts.
 pub(super) struct Stream {
-    socket: Pin<Box<TimeoutStream<TcpStream>>>,
+    socket: Pin<Box<TimeoutStream<tls::Stream>>>,
     slot: Arc<Slot>,
     head_max: Duration,
     /// Elapses if the current head takes too long.
@@ -28,7 +27,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// The socket of an accepted connection.
-    pub(super) fn new(socket: TcpStream, slot: Arc<Slot>, limits: &Limits) -> Self {
+    pub(super) fn new(socket: tls::Stream, slot: Arc<Slot>, limits: &Limits) -> Self {
         let mut socket = TimeoutStream::new(socket);
         socket.set_write_timeout(Some(limits.answer));
         Self {
@@ -40,7 +39,7 @@ impl Stream {
         }
     }
 
-    fn wrote(&mut self, written: Poll<Result<usize>>) -> Poll<Result<usize>> {
+    fn wrote<T>(&mut self, written: Poll<Result<T>>) -> Poll<Result<T>> {
         if self.is_stalled != written.is_pending() {
             self.is_stalled = written.is_pending();
             self.slot.set_stalled(self.is_stalled);
@@ -85,7 +84,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        self.socket.as_mut().poll_flush(context)
+        // With TLS, an answer waits here: it is encrypted into a buffer before it is sent.
+        let flushed = self.socket.as_mut().poll_flush(context);
+        self.wrote(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

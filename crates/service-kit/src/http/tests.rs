@@ -2,6 +2,7 @@
 
 mod guarded;
 mod slow_clients;
+mod with_tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,11 +25,15 @@ struct Running {
 
 impl Running {
     async fn with(router: Router, limits: Limits) -> Self {
-        let context = ServiceContext::for_testing();
+        Self::over(router, limits, ServiceContext::for_testing()).await
+    }
+
+    /// With the TLS of the context.
+    async fn over(router: Router, limits: Limits, context: ServiceContext) -> Self {
         let listener = bind(&Listen::loopback(0)).await.unwrap();
         let address = Listen::from(listener.local_addr().unwrap());
         let all = observability_routes(context.registry.clone(), context.health.clone()).merge(router);
-        let server = Server::default().within(limits).shown_in(&context.registry).unwrap();
+        let server = Server::default().within(limits).over(context.tls.clone()).shown_in(&context.registry).unwrap();
         let ended = tokio::spawn(server.serve(listener, all, context.lifecycle.clone()));
         Self { address, context, ended }
     }
@@ -92,13 +97,13 @@ async fn probe_tells_ready_from_not_ready_and_from_absent() {
     let ledger = running.context.health.dependency("ledger");
     let everywhere = Listen { host: "0.0.0.0".to_owned(), port: running.address.port };
 
-    let not_ready = probe_ready(&running.address).await.unwrap_err().to_string();
+    let not_ready = probe_ready(&running.address, false).await.unwrap_err().to_string();
     ledger.up();
-    let ready = probe_ready(&everywhere).await;
+    let ready = probe_ready(&everywhere, false).await;
     let address = running.address.clone();
     running.context.lifecycle.stop();
     running.ends().await;
-    let absent = probe_ready(&address).await.unwrap_err();
+    let absent = probe_ready(&address, false).await.unwrap_err();
 
     assert!(not_ready.ends_with("503 Service Unavailable; [-]ledger not connected yet; not ready"), "{not_ready}");
     assert!(ready.is_ok(), "{ready:?}");

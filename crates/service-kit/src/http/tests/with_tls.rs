@@ -1,0 +1,111 @@
+//! Claims about ports with TLS.
+
+use settings::Settings;
+use testbed::{Authority, Flaw};
+use tokio::time::timeout;
+
+use super::*;
+use crate::tls::Listener;
+
+/// More handshakes that were begun than the connections that one address may have without a complete request.
+const HALF_HANDSHAKES: usize = 300;
+/// A record of the handshake that lacks its end.
+const HALF_A_HELLO: [u8; 6] = [0x16, 3, 1, 0, 200, 1];
+const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const SECRET: &str = "GET /secret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// A server with a certificate, and if asked for, one that needs certificates of its clients.
+async fn running(limits: Limits, needs_certificates: bool) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("of a test").unwrap();
+    let (certificate, key) = authority.server(Flaw::None).unwrap().write(folder.path()).unwrap();
+    let settings = Settings::from_variables([]).unwrap();
+    let settings = settings.with(&settings::TLS_CERT_FILE, certificate.to_str().unwrap());
+    let settings = settings.with(&settings::TLS_KEY_FILE, key.to_str().unwrap());
+    let clients = authority.write(folder.path()).unwrap();
+    let given = if needs_certificates { clients.to_str().unwrap() } else { "" };
+    let settings = settings.with(&settings::TLS_CLIENT_CA_FILE, given);
+    let mut context = ServiceContext::for_testing();
+    context.tls = Listener::start(&settings, &context.clock, &context.registry, &context.lifecycle).unwrap();
+    Running::over(Router::new().route("/secret", get(|| async { "secret" })), limits, context).await
+}
+
+impl Running {
+    async fn answer_over_tls(&self, request: &str) -> String {
+        let asked = async {
+            let mut stream = ::tls::connect_unverified(self.connect().await).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        timeout(DEADLINE, asked).await.expect("an answer")
+    }
+}
+
+#[tokio::test]
+async fn requests_over_tls_are_answered_and_plain_ones_learn_what_to_do() {
+    let running = running(Limits::default(), false).await;
+    let mut plain = running.connect().await;
+    plain.write_all(SECRET.as_bytes()).await.unwrap();
+
+    let refused = rest_of(plain).await;
+    let answered = running.answer_over_tls(SECRET).await;
+
+    assert!(answered.starts_with("HTTP/1.1 200 ") && answered.ends_with("secret"), "{answered}");
+    assert!(refused.starts_with("HTTP/1.1 400 ") && refused.contains("begin the address with https://"), "{refused}");
+    let metrics = running.answer_over_tls(&LIVEZ.replace("livez", "metrics")).await;
+    assert!(metrics.contains("dwell_http_requests_refused_total{reason=\"no_tls\"} 1"), "{metrics}");
+    assert!(metrics.contains("dwell_tls_certificate_expiry_timestamp_seconds 67090118400"), "{metrics}");
+}
+
+#[tokio::test]
+async fn handshakes_that_do_not_end_delay_nobody() {
+    let running = running(Limits { head: DEADLINE * 10, ..Limits::default() }, false).await;
+    let mut half = Vec::new();
+    for _ in 0..HALF_HANDSHAKES {
+        let mut stream = running.connect().await;
+        stream.write_all(&HALF_A_HELLO).await.unwrap();
+        half.push(stream);
+    }
+
+    let answer = running.answer_over_tls(LIVEZ).await;
+
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    running.context.lifecycle.stop();
+    running.ends().await;
+}
+
+#[tokio::test]
+async fn a_handshake_has_the_time_of_a_head() {
+    let running = running(Limits { head: Duration::from_millis(50), ..Limits::default() }, false).await;
+    let (silent, mut half) = (running.connect().await, running.connect().await);
+    half.write_all(&HALF_A_HELLO).await.unwrap();
+
+    assert_eq!(rest_of(silent).await, "");
+    let ended = timeout(DEADLINE, half.read_u8()).await.expect("the server closes");
+    assert!(ended.is_err(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn without_the_certificate_that_is_needed_there_are_health_and_metrics_only() {
+    let running = running(Limits::default(), true).await;
+
+    let health = running.answer_over_tls(LIVEZ).await;
+    let refused = running.answer_over_tls(SECRET).await;
+
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("DWELL_TLS_CLIENT_CA_FILE"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_health_check_works_with_tls_too() {
+    let running = running(Limits::default(), true).await;
+
+    let ready = probe_ready(&running.address, true).await;
+    let plain = probe_ready(&running.address, false).await.unwrap_err().to_string();
+
+    assert!(ready.is_ok(), "{ready:?}");
+    assert!(plain.contains("400") && plain.contains("https://"), "{plain}");
+}
