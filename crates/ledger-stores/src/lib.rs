@@ -5,8 +5,8 @@
 
 // The whole port is implemented here, so its names stand at the root of this crate.
 use ledger::{
-    Audited, AuditedVehicle, BACKLOG_EVENTS_MAX, CHANGES_OF_SESSION_MAX, ChangeRow, Connected, Counts, Dwells,
-    EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX, Error, EventRow, Ledger, LotRow, Order, Page, Pending, QUARTER_MS,
+    AliasKey, Audited, AuditedVehicle, BACKLOG_EVENTS_MAX, CHANGES_OF_SESSION_MAX, ChangeRow, Connected, Counts,
+    Dwells, EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX, Error, EventRow, Ledger, LotRow, Order, Page, Pending, QUARTER_MS,
     QuarterDifference, QuarterPlace, Quarters, Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList,
     SessionRow, Summary, Tally, quarter_of,
 };

@@ -12,6 +12,7 @@ use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
+mod alias_key;
 mod audited;
 mod changes_of;
 mod counts;
@@ -24,6 +25,7 @@ mod sqlite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use alias_key::AliasKey;
 pub use audited::{Audited, AuditedVehicle};
 pub use counts::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 pub use dwells::Dwells;
@@ -73,6 +75,9 @@ pub enum Error {
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// The ledger's id, created together with the ledger.
     fn id(&self) -> Uuid;
+
+    /// The key of the aliases that principals see who may not read plates, created together with the ledger.
+    fn alias_key(&self) -> &AliasKey;
 
     /// Pins the rules of the ledger: the given ones, and the ledger's own where none is given. All other calls need the
     /// returned rules.

@@ -102,6 +102,7 @@ const HOURS_OF_BEFORE: &str = "
     ) STRICT, WITHOUT ROWID;
     ALTER TABLE ledger DROP COLUMN applied_entry;
     ALTER TABLE ledger DROP COLUMN needs_journal;
+    ALTER TABLE ledger DROP COLUMN alias_key;
     CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
     UPDATE ledger SET schema_version = 4;";
 

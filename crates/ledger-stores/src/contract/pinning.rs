@@ -1,4 +1,5 @@
-//! The rules of a ledger: free to change while it has no events, and pinned from then on.
+//! What a ledger keeps: the key of its aliases, and its rules, which are free to change while it has no events and
+//! pinned from then on.
 
 use parking::{GivenRules, Rules};
 
@@ -7,6 +8,7 @@ use super::{Store, contract};
 use crate::Error;
 
 contract![
+    a_ledger_keeps_the_key_of_its_aliases,
     a_ledger_without_events_takes_any_rules,
     a_ledger_that_has_events_keeps_the_rules_that_gave_their_sessions,
     a_rule_that_is_not_given_is_that_of_the_ledger,
@@ -23,6 +25,17 @@ async fn refusal(player: &Player, given: &GivenRules) -> String {
         Err(Error::Config(text)) => text,
         other => panic!("it was not refused: {other:?}"),
     }
+}
+
+async fn a_ledger_keeps_the_key_of_its_aliases(store: Store) {
+    let ledger = store.open().await;
+    let made = ledger.alias_key().clone();
+    ledger.close().await;
+    drop(ledger);
+
+    assert_eq!(*store.open().await.alias_key(), made);
+    assert!(made.expose().iter().any(|byte| *byte != made.expose()[0]), "a key is random");
+    assert_eq!(format!("{made:?}"), "AliasKey(***)");
 }
 
 async fn a_ledger_without_events_takes_any_rules(store: Store) {

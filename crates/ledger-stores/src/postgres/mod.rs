@@ -17,8 +17,8 @@ pub(crate) use self::probe::probe;
 use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, group,
+    AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, group,
 };
 
 mod apply;
@@ -46,6 +46,7 @@ mod writer;
 #[derive(Debug)]
 pub struct PostgresLedger {
     id: Uuid,
+    alias_key: AliasKey,
     store: Store,
     writer: Writer,
 }
@@ -59,9 +60,9 @@ impl PostgresLedger {
     /// program knows, [`Error::Unavailable`] if the server is down.
     pub async fn open(database_url: &str, now: Timestamp) -> Result<Self, Error> {
         let store = Store::new(database_url)?;
-        let id = upgrade::prepare(&store, now).await?;
+        let (id, alias_key) = upgrade::prepare(&store, now).await?;
         store.expect(id);
-        Ok(Self { id, writer: Writer::start(&store), store })
+        Ok(Self { id, alias_key, writer: Writer::start(&store), store })
     }
 }
 
@@ -69,6 +70,10 @@ impl PostgresLedger {
 impl Ledger for PostgresLedger {
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    fn alias_key(&self) -> &AliasKey {
+        &self.alias_key
     }
 
     async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error> {

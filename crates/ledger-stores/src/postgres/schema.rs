@@ -74,6 +74,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
     ONE_SCHEMA,
     LOT_QUARTER,
+    ALIAS_KEY,
 ];
 
 /// Rejects writes by programs of another schema version, which would silently omit what they do not know. Every
@@ -113,6 +114,12 @@ const LOT_QUARTER: &str = "
     ALTER TABLE ledger RENAME COLUMN hours_missing_after TO quarters_missing_after;
     UPDATE ledger SET quarters_missing_after = '00000000-0000-0000-0000-000000000000';
     CREATE TABLE connected_quarter (quarter_no bigint PRIMARY KEY);
+";
+
+/// The key of the aliases that some principals see instead of ids: made once for each ledger, of 244 random bits.
+const ALIAS_KEY: &str = "
+    ALTER TABLE ledger ADD COLUMN alias_key bytea;
+    UPDATE ledger SET alias_key = decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
 ";
 
 /// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely

@@ -15,17 +15,17 @@ use super::failure::Failure;
 use super::quarters;
 use super::schema::{MIGRATIONS, STARTUP_LOCK_KEY, known_version, newer, stored_version};
 use super::store::{Store, attempt, attempt_within};
-use crate::Error;
 use crate::progress::Progress;
+use crate::{AliasKey, Error};
 
-/// Migrates the tables to this program's version and returns the ledger's id. A current ledger is only read, so a role
+/// Migrates the tables to this program's version and returns the ledger's id and the key of its aliases. A current ledger is only read, so a role
 /// without the right to create tables is sufficient.
-pub(super) async fn prepare(store: &Store, now: Timestamp) -> Result<Uuid, Error> {
+pub(super) async fn prepare(store: &Store, now: Timestamp) -> Result<(Uuid, AliasKey), Error> {
     if attempt(|| version(store)).await? != Some(known_version()) {
         attempt_within(Duration::MAX, || upgrade(store, now)).await?;
     }
     count_quarters(store).await?;
-    attempt(|| id(store)).await
+    attempt(|| identity(store)).await
 }
 
 async fn version(store: &Store) -> Result<Option<i32>, Failure> {
@@ -91,9 +91,12 @@ async fn count_quarters(store: &Store) -> Result<(), Error> {
     }
 }
 
-async fn id(store: &Store) -> Result<Uuid, Failure> {
+async fn identity(store: &Store) -> Result<(Uuid, AliasKey), Failure> {
     let connection = store.connection().await?;
-    let id = connection.query_one("SELECT ledger_id FROM ledger", &[]).await?.try_get(0)?;
+    let row = connection.query_one("SELECT ledger_id, alias_key FROM ledger", &[]).await?;
+    let key: &[u8] = row.try_get(1)?;
+    let key = key.try_into().map_err(|_| Error::Corrupt("the key of its aliases is not 32 bytes".to_owned()))?;
+    let identity = (row.try_get(0)?, AliasKey::new(key));
     connection.end_well();
-    Ok(id)
+    Ok(identity)
 }

@@ -58,6 +58,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
     LOT_QUARTER,
     JOURNAL,
+    ALIAS_KEY,
 ];
 
 /// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
@@ -79,6 +80,12 @@ const JOURNAL: &str = "
     ALTER TABLE ledger ADD COLUMN needs_journal INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The key of the aliases that some principals see instead of ids: made once for each ledger.
+const ALIAS_KEY: &str = "
+    ALTER TABLE ledger ADD COLUMN alias_key BLOB;
+    UPDATE ledger SET alias_key = randomblob(32);
+";
+
 /// Migrates tables of schema version `version` to the newest.
 pub(super) fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {
     let done = usize::try_from(version).unwrap_or(0);
@@ -95,6 +102,12 @@ pub(super) fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<
         transaction.execute("UPDATE ledger SET schema_version = ?1", params![known_version()])?;
     }
     Ok(())
+}
+
+/// Whether a ledger of this schema version has a journal.
+pub(super) fn has_journal(version: i64) -> bool {
+    let before = MIGRATIONS.iter().position(|step| *step == JOURNAL);
+    before.and_then(|before| i64::try_from(before).ok()).is_some_and(|before| version > before)
 }
 
 /// The schema version of this program.

@@ -28,8 +28,8 @@ pub(crate) use self::probe::probe;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
+    AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
 };
 use crate::group::{self, Request};
 
@@ -66,6 +66,7 @@ mod writer;
 #[derive(Debug)]
 pub struct SqliteLedger {
     id: Uuid,
+    alias_key: AliasKey,
     place: Arc<Place>,
     writer: Writer,
     readers: Arc<Readers>,
@@ -93,6 +94,7 @@ impl SqliteLedger {
             let (mut connection, id) = schema::open_writer(&path, now)?;
             let unindexed = event_index::catch_up(&mut connection)?;
             let tables = schema::journal_tables(&connection)?;
+            let alias_key = schema::alias_key_of(&connection)?;
             let journal = Journal::open(&path, tables)?;
             schema::rely_on_journal(&connection)?;
             let backlog = Arc::new(Backlog::new(bulks, tables.applied_entry));
@@ -102,7 +104,8 @@ impl SqliteLedger {
                 Committing::new(beside, journal, Arc::clone(&place), Arc::clone(&backlog), tables.applied_entry)?;
             let applier = applier::start(connection, Arc::clone(&place), Arc::clone(&backlog), unindexed)?;
             let writer = Writer::start(committing, applier, lock)?;
-            Ok(Self { id, writer, readers: Arc::new(Readers::new(path, Arc::clone(&place))), place, backlog })
+            let readers = Arc::new(Readers::new(path, Arc::clone(&place)));
+            Ok(Self { id, alias_key, place, writer, readers, backlog })
         });
         opened.await.map_err(|error| Error::Unavailable(format!("opening it failed: {error}")))?
     }
@@ -126,6 +129,10 @@ impl SqliteLedger {
 impl Ledger for SqliteLedger {
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    fn alias_key(&self) -> &AliasKey {
+        &self.alias_key
     }
 
     async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error> {

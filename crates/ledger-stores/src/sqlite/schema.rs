@@ -11,9 +11,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, Trans
 use url::Url;
 use uuid::Uuid;
 
-use super::migrations::{apply_from, known_version};
+use super::migrations::{apply_from, has_journal, known_version};
 use super::read;
-use crate::{Error, rules_guard};
+use crate::{AliasKey, Error, rules_guard};
 
 /// How long a statement waits for a lock that another program holds on the file.
 pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rule
 /// Only reads.
 pub(super) fn look_at_tables(path: &Path) -> Result<Option<Tables>, Error> {
     let connection = open_to_look(path)?;
-    if stored_version(&connection)? != Some(known_version()) {
+    if !stored_version(&connection)?.is_some_and(has_journal) {
         return Ok(None);
     }
     journal_tables(&connection).map(Some)
@@ -122,6 +122,11 @@ pub(super) fn held(path: &Path) -> Result<Option<Held>, Error> {
 pub(super) fn ledger_of(connection: &Connection) -> Result<Uuid, Error> {
     let random: [u8; 16] = connection.query_row("SELECT ledger_id FROM ledger", [], |row| row.get(0))?;
     Ok(uuid::Builder::from_random_bytes(random).into_uuid())
+}
+
+/// Returns the key of the ledger's aliases.
+pub(super) fn alias_key_of(connection: &Connection) -> Result<AliasKey, Error> {
+    Ok(AliasKey::new(connection.query_row("SELECT alias_key FROM ledger", [], |row| row.get(0))?))
 }
 
 /// Opens a connection that leaves no file beside the ledger. An ordinary reader creates a write-ahead log if there is

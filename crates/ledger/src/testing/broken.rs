@@ -8,8 +8,8 @@ use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use crate::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
+    AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
 };
 
 /// How a [`BrokenLedger`] is broken.
@@ -47,6 +47,10 @@ impl BrokenLedger {
 impl Ledger for BrokenLedger {
     fn id(&self) -> Uuid {
         Uuid::from_u128(1)
+    }
+    fn alias_key(&self) -> &AliasKey {
+        const KEY: AliasKey = AliasKey::new([1; AliasKey::BYTES]);
+        &KEY
     }
     async fn pin_rules(&self, _: &GivenRules) -> Result<Rules, Error> {
         self.fail().await

@@ -9,8 +9,8 @@ use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
 use uuid::Uuid;
 
 use crate::{
-    Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters, Recent,
-    RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
+    AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
 };
 
 /// A ledger that remembers its calls.
@@ -41,6 +41,9 @@ impl CountingLedger {
 impl Ledger for CountingLedger {
     fn id(&self) -> Uuid {
         self.inner.id()
+    }
+    fn alias_key(&self) -> &AliasKey {
+        self.inner.alias_key()
     }
     async fn pin_rules(&self, given: &GivenRules) -> Result<Rules, Error> {
         self.called("pin_rules").pin_rules(given).await
