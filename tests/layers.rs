@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+mod border;
 mod siblings;
 
 /// The production sources of every package, by package folder.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use access::Principal;
 use bus::{Bus, BusConfig, Message, Queue};
-use ledger::{Order, Page, SessionFilter};
-use parking::{Lots, Rules, Session, SessionId, SystemClock};
+use ledger::{Order, SessionFilter};
+use parking::{Lots, Rules, Session, SessionId, SystemClock, Vehicle};
 use recorder::Recorder;
 use service_kit::ServiceContext;
-use sessions::{ScopedService, Service};
+use sessions::{Page, ScopedService, SeenSession, Service};
 use settings::Settings;
 use testbed::wait_until;
 
@@ -79,8 +79,23 @@ impl Pipeline {
             let page = Page { limit: 1000, after, order: Order::OldestFirst };
             let rows = self.scoped().sessions(&SessionFilter::default(), page).await.unwrap().rows;
             let Some(last) = rows.last() else { return sessions };
-            after = Some(last.session.id);
-            sessions.extend(rows.into_iter().map(|row| (row.session.id, row.session)));
+            after = Some(last.id);
+            sessions.extend(rows.iter().map(whole).map(|session| (session.id, session)));
         }
+    }
+}
+
+/// A session as the ledger has it: the pipeline's own principal sees it so.
+fn whole(seen: &SeenSession) -> Session {
+    let plate = seen.plate.whole().unwrap().clone();
+    Session {
+        id: SessionId::from_uuid(seen.id),
+        vehicle: Vehicle { lot: seen.lot.clone(), plate },
+        entry_event_id: seen.entry_event_id,
+        entry_time: seen.entry_time,
+        exit_event_id: seen.exit_event_id,
+        exit_time: seen.exit_time,
+        state: seen.state,
+        reason: seen.reason,
     }
 }

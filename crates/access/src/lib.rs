@@ -6,6 +6,7 @@
 //! | scope | a kind of work: `ingest`, `record`, `read`, `read_plate`, `correct`, `admin` |
 //! | grant | the scopes of a token or a person, the lots they hold for, and the gates of `ingest` |
 //! | token | the secret of a machine, shown once and stored as a hash |
+//! | mask, alias | what a principal without `read_plate` sees instead of a plate, and of an id |
 //! | login session | what a signed-in browser's cookie names; not to be confused with a session, which is a stay |
 //! | audit chain | an append-only list of records, each with a keyed hash over itself and the one before it |
 //!
@@ -16,6 +17,7 @@
 //! scope (the crate that answers it). Hashing a password takes about a tenth of a second of CPU time and 19 MiB: the
 //! caller chooses the thread, and limits how many run at once.
 
+mod aliases;
 pub mod audit;
 mod base32;
 mod csrf;
@@ -33,7 +35,6 @@ mod principal;
 mod proxies;
 mod scope;
 mod secret;
-mod session_alias;
 mod setup_code;
 mod token;
 mod token_record;
@@ -42,6 +43,7 @@ mod tokens_file;
 mod user;
 mod user_name;
 
+pub use aliases::Aliases;
 pub use csrf::CsrfToken;
 pub use grant::{Gates, Grant, GrantFault};
 pub use keyring::{Keyring, KeyringFault};
@@ -57,7 +59,6 @@ pub use principal::{Denied, Principal, Who};
 pub use proxies::{NetworkFault, TrustedProxies};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::Secret;
-pub use session_alias::{session_alias, session_of_alias};
 pub use setup_code::SetupCode;
 pub use token::{Token, TokenFault, TokenHash, TokenId};
 pub use token_record::{Refused, TokenRecord};

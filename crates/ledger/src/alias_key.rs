@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The key of a ledger's aliases, in the ledger itself: all processes of the ledger need the same one, also after a
-/// restore, and whoever reads the ledger has the plates anyway. `Debug` does not show it.
+/// restore, and a reader of the ledger has the plates anyway. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AliasKey([u8; Self::BYTES]);
 

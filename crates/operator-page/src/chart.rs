@@ -3,9 +3,9 @@
 //! Positions on the time axis are percentages (`12.34%`), so the chart fills the available width while its text keeps its
 //! size. Colours are in the style sheet; each state also has its own shape.
 
-use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::{State, Timestamp};
+use sessions::SeenSession;
 
 use super::axis;
 use super::lanes;
@@ -26,7 +26,7 @@ const GAP_WIDTH: i64 = 12;
 /// The content of a chart.
 #[derive(Debug)]
 pub(super) struct Chart<'a> {
-    pub(super) rows: &'a [SessionRow],
+    pub(super) rows: &'a [SeenSession],
     pub(super) window: Window,
     /// The lot's own time: open stays have lasted until then.
     pub(super) time: Option<Timestamp>,
@@ -35,7 +35,7 @@ pub(super) struct Chart<'a> {
 
 /// A stay on the chart; positions in hundredths of a per cent of the width.
 struct Bar<'a> {
-    row: &'a SessionRow,
+    row: &'a SeenSession,
     begin: i64,
     end: i64,
     /// Whether the end lies in the window, and not beyond its edge.
@@ -83,11 +83,10 @@ impl Chart<'_> {
     }
 
     /// The bar of a session, if it is in the window.
-    fn bar<'a>(&self, row: &'a SessionRow) -> Option<Bar<'a>> {
-        let session = &row.session;
-        let given = session.given_at()?;
-        let (end, is_mark) = match session.state {
-            State::Matched => (session.exit_time?, false),
+    fn bar<'a>(&self, row: &'a SeenSession) -> Option<Bar<'a>> {
+        let given = row.given_at()?;
+        let (end, is_mark) = match row.state {
+            State::Matched => (row.exit_time?, false),
             State::Open => (self.time.unwrap_or(given).max(given), false),
             State::HeldExit | State::UnmatchedExit | State::UnmatchedEntry | State::Void => (given, true),
         };
@@ -117,11 +116,11 @@ impl Bar<'_> {
     }
 
     fn shape(&self, local: Local, top: usize, height: usize) -> Markup {
-        let state = self.row.session.state;
+        let state = self.row.state;
         let (x, y, width) = (per_cent(self.begin), top, per_cent(self.end - self.begin));
         html! {
-            a.(text::class(state)) href=(links::address(self.row)) tabindex="-1" data-key=(self.row.session.id)
-                data-entry=[self.row.session.entry_time] data-exit=[self.row.session.exit_time] {
+            a.(text::class(state)) href=(links::address(self.row)) tabindex="-1" data-key=(self.row.id)
+                data-entry=[self.row.entry_time] data-exit=[self.row.exit_time] {
                 title { (self.says(local)) }
                 @match state {
                     State::Matched => rect x=(x) y=(y) width=(width) height=(height) rx="2" {},
@@ -139,10 +138,10 @@ impl Bar<'_> {
 
     /// What it says when pointed at.
     fn says(&self, local: Local) -> String {
-        let session = &self.row.session;
+        let session = self.row;
         let local = local.for_both(session.entry_time, session.exit_time);
         let clock = |time: Option<Timestamp>| time.map_or_else(|| "?".to_owned(), |time| local.text(time));
-        let (plate, state) = (text::plate(&session.vehicle.plate), text::state(session.state));
+        let (plate, state) = (text::plate(&session.plate), text::state(session.state));
         match session.dwell_ms() {
             Some(dwell) => {
                 let (entry, exit) = (clock(session.entry_time), clock(session.exit_time));

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ledger::SessionRow;
 use matching::Explanation;
 use matching::explanation::{Naming, first_sentence};
 use maud::{Markup, html};
-use parking::{EventKey, GateId, SessionId, Timestamp, Vehicle};
+use parking::{EventKey, GateId, LotId, Timestamp};
 use sessions::story::Explained;
-use sessions::{Error, ScopedService, SessionExplanation};
+use sessions::{Error, ScopedService, SeenSession, SessionExplanation};
+use uuid::Uuid;
 
 use super::links;
 use super::local::Local;
@@ -16,30 +16,29 @@ use super::text;
 
 /// The explanation of each stay of a list.
 #[derive(Debug, Default)]
-pub(super) struct Explanations(BTreeMap<SessionId, SessionExplanation>);
+pub(super) struct Explanations(BTreeMap<Uuid, SessionExplanation>);
 
 impl Explanations {
     /// The explanations of a page of stays.
-    pub(super) async fn of(service: &ScopedService, rows: &[SessionRow]) -> Result<Self, Error> {
+    pub(super) async fn of(service: &ScopedService, rows: &[SeenSession]) -> Result<Self, Error> {
         let explanations = service.session_explanations(rows).await?;
-        let known = rows.iter().zip(explanations).filter_map(|(row, one)| Some((row.session.id, one?)));
+        let known = rows.iter().zip(explanations).filter_map(|(row, one)| Some((row.id, one?)));
         Ok(Self(known.collect()))
     }
 
     /// The first sentence of a stay's explanation, the most similar plate, and a link to the whole explanation.
-    pub(super) fn cell(&self, service: &ScopedService, row: &SessionRow) -> Markup {
-        let explained = self.0.get(&row.session.id);
-        let text =
-            explained.map(|one| LocalExplanation::new(service, &row.session.vehicle, &one.explanation, &|_| None));
+    pub(super) fn cell(&self, service: &ScopedService, row: &SeenSession) -> Markup {
+        let explained = self.0.get(&row.id);
+        let text = explained.map(|one| LocalExplanation::new(service, &row.lot, &one.explanation, &|_| None));
         html! {
             @if let Some(text) = &text { (text.first_sentence()) } @else { (text::why(row, &service.rules())) }
             " "
             @if let Some(near) = explained.and_then(|one| one.near.as_ref()) {
                 "Similar plate, "
-                (text::state(near.session.session.state)) ": "
-                a.plate href=(links::address(&near.session)) { (near.session.session.vehicle.plate) } ". "
+                (text::state(near.session.state)) ": "
+                a.plate href=(links::address(&near.session)) { (near.session.plate) } ". "
             }
-            a href={ (links::address(row)) "#why" } { "Explain" span.hidden { " " (text::plate(&row.session.vehicle.plate)) } }
+            a href={ (links::address(row)) "#why" } { "Explain" span.hidden { " " (text::plate(&row.plate)) } }
         }
     }
 }
@@ -59,19 +58,19 @@ impl LocalExplanation {
     pub(super) fn of(service: &ScopedService, explained: &Explained) -> Self {
         let gate =
             |key: &EventKey| explained.reads.iter().find(|read| read.key == *key).and_then(|read| read.gate.clone());
-        Self::new(service, &explained.event.vehicle, &explained.explanation, &gate)
+        Self::new(service, &explained.event.lot, &explained.explanation, &gate)
     }
 
     fn new(
         service: &ScopedService,
-        vehicle: &Vehicle,
+        lot: &LotId,
         explanation: &Explanation,
         gate: &dyn Fn(&EventKey) -> Option<GateId>,
     ) -> Self {
         let time = |time: Timestamp| format!("{MOMENT}{}{MOMENT}", time.as_millis());
         let naming = Naming { gate, time: &time, has_ids: false };
-        let text = explanation.text(vehicle, &service.rules(), naming);
-        Self { local: Local::of(service, &vehicle.lot), text }
+        let text = explanation.text(lot, &service.rules(), naming);
+        Self { local: Local::of(service, lot), text }
     }
 
     pub(super) fn first_sentence(&self) -> Markup {

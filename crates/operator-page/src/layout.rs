@@ -95,10 +95,11 @@ impl<'a> Page<'a> {
 
     /// Like `answer`, but also for a process that has not opened its ledger yet.
     pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&ScopedService>) -> Response {
-        (status, HEADERS, text(self.document(&health_line(health, service)))).into_response()
+        let sees_plates = service.is_none_or(ScopedService::sees_plates);
+        (status, HEADERS, text(self.document(&health_line(health, service), sees_plates))).into_response()
     }
 
-    fn document(&self, line: &Markup) -> Markup {
+    fn document(&self, line: &Markup, sees_plates: bool) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -114,7 +115,7 @@ impl<'a> Page<'a> {
                 body data-feed=(FEED) {
                     a.skip href="#main" { "Skip to the content" }
                     header {
-                        (self.top())
+                        (self.top(sees_plates))
                         div.strip {
                             (health(line))
                             (live_tools())
@@ -127,7 +128,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn top(&self) -> Markup {
+    fn top(&self, sees_plates: bool) -> Markup {
         html! {
             div.top {
                 a.brand href="/" {
@@ -145,12 +146,20 @@ impl<'a> Page<'a> {
                         }
                     }
                 }
-                form.search role="search" action="/search" {
-                    label for="plate" { "Plate" }
-                    input #plate name="plate" type="search" value=(self.plate) maxlength="64" title="A plate, or the id of an event or of a session" autocomplete="off"
-                        autocapitalize="characters" spellcheck="false" placeholder="ABC-123";
-                    button { "Find" }
+                @if sees_plates { (self.search()) } @else {
+                    p.search title="The token lacks the scope read_plate, so plates can't be searched" { "Plates are masked" }
                 }
+            }
+        }
+    }
+
+    fn search(&self) -> Markup {
+        html! {
+            form.search role="search" action="/search" {
+                label for="plate" { "Plate" }
+                input #plate name="plate" type="search" value=(self.plate) maxlength="64" title="A plate, or the id of an event or of a session" autocomplete="off"
+                    autocapitalize="characters" spellcheck="false" placeholder="ABC-123";
+                button { "Find" }
             }
         }
     }

@@ -2,12 +2,12 @@
 //!
 //! What stands on a page is left to it.
 
-use ledger::SessionRow;
+use sessions::SeenSession;
 use url::form_urlencoded;
 
 /// Where the page of a session is.
-pub(super) fn address(row: &SessionRow) -> String {
-    format!("/sessions/{}", row.session.id)
+pub(super) fn address(session: &SeenSession) -> String {
+    format!("/sessions/{}", session.id)
 }
 
 /// An address with these parameters; those without a value are left out.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ledger::SessionRow;
 use maud::{Markup, html};
 use parking::GateId;
-use sessions::ScopedService;
+use sessions::{ScopedService, SeenSession};
 
 use super::explanations::Explanations;
 use super::links::{address, link};
@@ -22,12 +21,11 @@ pub(super) enum Columns<'a> {
 }
 
 /// A table of stays, each with a link to its page.
-pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SessionRow], columns: Columns<'_>) -> Markup {
-    let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.session.vehicle.lot).zone()).collect();
+pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession], columns: Columns<'_>) -> Markup {
+    let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.lot).zone()).collect();
     let has_one_zone = zones.len() == 1;
-    let local_of = |row: &SessionRow| {
-        let (local, session) = (Local::of(service, &row.session.vehicle.lot), &row.session);
-        let local = local.for_both(session.entry_time, session.exit_time);
+    let local_of = |row: &SeenSession| {
+        let local = Local::of(service, &row.lot).for_both(row.entry_time, row.exit_time);
         if has_one_zone { local } else { local.with_offset() }
     };
     html! {
@@ -52,14 +50,13 @@ pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SessionRow],
                 }
                 tbody {
                     @for row in rows {
-                        @let session = &row.session;
                         @let local = local_of(row);
-                        tr data-key=(session.id) {
-                            th scope="row" { a.plate href=(address(row)) { (text::plate(&session.vehicle.plate)) } }
-                            td { (session.vehicle.lot) }
-                            td { (text::pill(session.state)) }
-                            (end("Entry", session.entry_time.map(|time| local.moment(time)), row.entry_gate.as_ref()))
-                            (end("Exit", session.exit_time.map(|time| local.moment(time)), row.exit_gate.as_ref()))
+                        tr data-key=(row.id) {
+                            th scope="row" { a.plate href=(address(row)) { (text::plate(&row.plate)) } }
+                            td { (row.lot) }
+                            td { (text::pill(row.state)) }
+                            (end("Entry", row.entry_time.map(|time| local.moment(time)), row.entry_gate.as_ref()))
+                            (end("Exit", row.exit_time.map(|time| local.moment(time)), row.exit_gate.as_ref()))
                             @match columns {
                                 Columns::Dwell => td.number { (dwell(row)) },
                                 Columns::Explanation(explanations) => td.why { (explanations.cell(service, row)) },
@@ -73,8 +70,8 @@ pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SessionRow],
 }
 
 /// The dwell time of a matched stay; a dash for the others.
-pub(super) fn dwell(row: &SessionRow) -> String {
-    row.session.dwell_ms().map_or_else(|| "–".to_owned(), text::length)
+pub(super) fn dwell(row: &SeenSession) -> String {
+    row.dwell_ms().map_or_else(|| "–".to_owned(), text::length)
 }
 
 /// The cell of an entry or exit; `data-name` labels it in the narrow layout, which has no column heads.

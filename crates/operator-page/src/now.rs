@@ -7,9 +7,8 @@ use std::time::Duration;
 use api::{Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use ledger::SessionRow;
 use maud::{Markup, html};
-use sessions::{Error, LotStatus, ReportedCorrelator, ScopedService, Status};
+use sessions::{Error, LotStatus, ReportedCorrelator, ScopedService, SeenSession, Status};
 
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
@@ -26,7 +25,7 @@ const LATEST_STAYS_MAX: usize = 8;
 struct Standing {
     lots: Vec<LotStatus>,
     status: Status,
-    latest: Vec<SessionRow>,
+    latest: Vec<SeenSession>,
 }
 
 pub(super) async fn now(Scoped(service): Scoped) -> Response {
@@ -107,7 +106,7 @@ fn in_queues(correlators: &[ReportedCorrelator]) -> (String, String) {
     }
 }
 
-fn latest(service: &ScopedService, rows: &[SessionRow]) -> Markup {
+fn latest(service: &ScopedService, rows: &[SeenSession]) -> Markup {
     html! {
         section #latest aria-label="Newest matched stays" {
             @if rows.is_empty() {

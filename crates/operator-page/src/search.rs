@@ -7,7 +7,6 @@ use api::{Faults, Form, Kind, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
-use parking::SessionId;
 use sessions::ScopedService;
 use uuid::Uuid;
 
@@ -32,7 +31,13 @@ pub(super) async fn search(
     let Some(typed) = typed else {
         let content = html! {
             h1 { "Find a plate" }
-            p.lead { "Type a plate into the field above: spaces, dashes and small letters make no difference." }
+            p.lead {
+                @if service.sees_plates() {
+                    "Type a plate into the field above: spaces, dashes and small letters make no difference."
+                } @else {
+                    "Plates are masked for you, so they can't be searched: the token lacks the scope read_plate."
+                }
+            }
         };
         return Ok(Page::new("Find a plate", PATH, content).answer(StatusCode::OK, &service));
     };
@@ -71,9 +76,9 @@ pub(super) async fn search(
 
 /// Redirects to the session with this id, or to the session of the event with this id.
 async fn of_id(service: &ScopedService, id: Uuid) -> Result<Response, Problem> {
-    let session = match service.session(SessionId::from_uuid(id)).await? {
-        Some(row) => Some(row.session.id),
-        None => service.explain(id).await?.first().map(|explained| explained.explanation.session),
+    let session = match service.session(id).await? {
+        Some(session) => Some(session.id),
+        None => service.explain(id).await?.first().map(|explained| explained.explanation.session.as_uuid()),
     };
     let session = session.ok_or_else(|| {
         let nothing = format!("no session and no recorded event has the id {id}; it may not have arrived yet");

@@ -6,11 +6,11 @@ use api::{Kind, Problem, Scoped};
 use axum::extract::RawPathParams;
 use axum::http::StatusCode;
 use axum::response::Response;
-use ledger::{Order, SessionFilter, SessionRow};
+use ledger::{Order, SessionFilter};
 use maud::{Markup, html};
-use parking::{GateId, SessionId, State, Timestamp};
-use sessions::ScopedService;
+use parking::{GateId, State, Timestamp};
 use sessions::story::Story;
+use sessions::{ScopedService, SeenSession};
 use uuid::Uuid;
 
 use super::explanations::LocalExplanation;
@@ -25,16 +25,15 @@ const OTHER_STAYS_MAX: u32 = 10;
 
 pub(super) async fn session(Scoped(service): Scoped, path: RawPathParams) -> Result<Response, Problem> {
     let id = path_id(&path)?;
-    let story = service.story(SessionId::from_uuid(id)).await?;
+    let story = service.story(id).await?;
     let story = story.ok_or_else(|| Problem::new(Kind::NotFound, format!("no session has the id {id}")))?;
     let row = &story.session;
     let others = others(&service, row).await?;
     let near = story::near(&service, &story).await?;
-    let vehicle = &row.session.vehicle;
-    let plate = text::plate(&vehicle.plate);
-    let title = format!("{plate} at {}", vehicle.lot);
+    let plate = text::plate(&row.plate);
+    let title = format!("{plate} at {}", row.lot);
     let content = html! {
-        h1 { span.plate { (plate) } " at " (vehicle.lot) }
+        h1 { span.plate { (plate) } " at " (row.lot) }
         (verdict(&service, &story))
         (ends(&service, row))
         (story::reads(&service, &story))
@@ -48,32 +47,27 @@ pub(super) async fn session(Scoped(service): Scoped, path: RawPathParams) -> Res
     Ok(Page::new(&title, "", content).answer(StatusCode::OK, &service))
 }
 
-/// The newest other stays of the vehicle in this lot; none for an unread plate.
-async fn others(service: &ScopedService, row: &SessionRow) -> Result<Vec<SessionRow>, Problem> {
-    let vehicle = &row.session.vehicle;
-    if service.rules().is_unread(&vehicle.plate) {
+/// The newest other stays of the vehicle in this lot; none for an unread plate, and for a masked one, which can't be searched.
+async fn others(service: &ScopedService, row: &SeenSession) -> Result<Vec<SeenSession>, Problem> {
+    let Some(plate) = row.plate.whole().filter(|plate| !service.rules().is_unread(plate)) else {
         return Ok(Vec::new());
-    }
-    let filter = SessionFilter {
-        lot: Some(vehicle.lot.clone()),
-        plate: Some(vehicle.plate.clone()),
-        ..SessionFilter::default()
     };
-    let page = ledger::Page { limit: OTHER_STAYS_MAX + 1, after: None, order: Order::NewestFirst };
+    let filter = SessionFilter { lot: Some(row.lot.clone()), plate: Some(plate.clone()), ..SessionFilter::default() };
+    let page = sessions::Page { limit: OTHER_STAYS_MAX + 1, after: None, order: Order::NewestFirst };
     let mut rows = service.sessions(&filter, page).await?.rows;
-    rows.retain(|other| other.session.id != row.session.id);
+    rows.retain(|other| other.id != row.id);
     rows.truncate(usize::try_from(OTHER_STAYS_MAX).unwrap_or(usize::MAX));
     Ok(rows)
 }
 
 fn verdict(service: &ScopedService, story: &Story) -> Markup {
-    let session = &story.session.session;
+    let session = &story.session;
     let explanation = story.explained.as_ref().map(|explained| LocalExplanation::of(service, explained));
     // The events of a void session don't explain why it is void.
     let (why, more) = match explanation {
         Some(explanation) if session.state != State::Void => (explanation.first_sentence(), explanation.rest()),
         explanation => {
-            let why = text::why(&story.session, &service.rules());
+            let why = text::why(session, &service.rules());
             (html! { (why) }, explanation.as_ref().and_then(LocalExplanation::whole))
         }
     };
@@ -93,13 +87,12 @@ fn verdict(service: &ScopedService, story: &Story) -> Markup {
     }
 }
 
-fn ends(service: &ScopedService, row: &SessionRow) -> Markup {
-    let session = &row.session;
-    let local = Local::of(service, &session.vehicle.lot);
+fn ends(service: &ScopedService, row: &SeenSession) -> Markup {
+    let local = Local::of(service, &row.lot);
     html! {
         section.ends aria-label="Entry and exit" {
-            (end("Entry", local, session.entry_time, row.entry_gate.as_ref(), session.entry_event_id))
-            (end("Exit", local, session.exit_time, row.exit_gate.as_ref(), session.exit_event_id))
+            (end("Entry", local, row.entry_time, row.entry_gate.as_ref(), row.entry_event_id))
+            (end("Exit", local, row.exit_time, row.exit_gate.as_ref(), row.exit_event_id))
         }
     }
 }
@@ -122,17 +115,17 @@ fn end(name: &str, local: Local, time: Option<Timestamp>, gate: Option<&GateId>,
     }
 }
 
-fn record(service: &ScopedService, row: &SessionRow) -> Markup {
-    let local = Local::of(service, &row.session.vehicle.lot);
+fn record(service: &ScopedService, row: &SeenSession) -> Markup {
+    let local = Local::of(service, &row.lot);
     html! {
         section aria-labelledby="record" {
             h2 #record { "In the ledger" }
             dl.facts {
-                dt { "Session" } dd { code { (row.session.id) } }
+                dt { "Session" } dd { code { (row.id) } }
                 dt { "Source" } dd { (row.source) }
                 dt { "First recorded" } dd { (local.moment_in_full(row.recorded_at)) }
                 dt { "Last changed" } dd { (local.moment_in_full(row.updated_at)) }
-                dt { "As JSON" } dd { a href={ "/api/v1/sessions/" (row.session.id) "/story" } { "with its events and decisions" } }
+                dt { "As JSON" } dd { a href={ "/api/v1/sessions/" (row.id) "/story" } { "with its events and decisions" } }
             }
         }
     }

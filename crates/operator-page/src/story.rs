@@ -1,11 +1,10 @@
 //! The history of a stay: its events as read, the decisions, and similar plates.
 
-use ledger::{ChangeRow, EventRow};
 use matching::Rule;
 use maud::{Markup, html};
 use parking::State;
 use sessions::story::{NearPlates, Story};
-use sessions::{Error, ScopedService};
+use sessions::{Error, ScopedService, SeenChange, SeenEvent};
 
 use super::explanations::Explanations;
 use super::listing::{self, Columns};
@@ -14,7 +13,7 @@ use super::text;
 
 /// The events of a stay, re-reads too, with how they arrived.
 pub(super) fn reads(service: &ScopedService, story: &Story) -> Markup {
-    let local = Local::of(service, &story.session.session.vehicle.lot);
+    let local = Local::of(service, &story.session.lot);
     html! {
         @if !story.reads.is_empty() {
             div.scroll role="group" aria-label="Events as they were read" tabindex="0" {
@@ -37,7 +36,7 @@ pub(super) fn reads(service: &ScopedService, story: &Story) -> Markup {
     }
 }
 
-fn read_row(local: Local, read: &EventRow) -> Markup {
+fn read_row(local: Local, read: &SeenEvent) -> Markup {
     let since_seen = |time: parking::Timestamp| text::delay(time.millis_since(read.key.time));
     html! {
         tr data-key=(read.key.id) {
@@ -59,8 +58,8 @@ fn read_row(local: Local, read: &EventRow) -> Markup {
 
 /// The decisions, in the order in which they were recorded.
 pub(super) fn changes(service: &ScopedService, story: &Story) -> Markup {
-    let local = Local::of(service, &story.session.session.vehicle.lot);
-    let own = story.session.session.id;
+    let local = Local::of(service, &story.session.lot);
+    let own = story.session.id;
     html! {
         @if !story.changes.is_empty() {
             div.scroll role="group" aria-label="Decisions" tabindex="0" {
@@ -97,7 +96,7 @@ pub(super) fn changes(service: &ScopedService, story: &Story) -> Markup {
     }
 }
 
-fn because(change: &ChangeRow) -> &'static str {
+fn because(change: &SeenChange) -> &'static str {
     match (change.rule, change.to) {
         (None, _) => "a client saved it as a summary",
         (Some(Rule::Entered), _) => "an entry with nothing after it",

@@ -2,9 +2,9 @@
 //!
 //! Each mark has its own shape, so that nothing depends on colour alone.
 
-use ledger::SessionRow;
 use maud::{Markup, Render, html};
-use parking::{Plate, Reason, Rules, Source, State};
+use parking::{Reason, Rules, Source, State};
+use sessions::{SeenPlate, SeenSession};
 
 /// A number with separated thousands, and a duration in its two largest units.
 pub(super) use parking::readable::{grouped as number, spaced_duration as length};
@@ -98,15 +98,14 @@ pub(super) fn pill(of: State) -> Markup {
 }
 
 /// A plate, or `unread`.
-pub(super) fn plate(plate: &Plate) -> &str {
+pub(super) fn plate(plate: &SeenPlate) -> &str {
     if plate.is_empty() { "unread" } else { plate.as_str() }
 }
 
 /// Why a session has its state, in one sentence, as far as its row shows it.
-pub(super) fn why(row: &SessionRow, rules: &Rules) -> String {
-    let session = &row.session;
+pub(super) fn why(session: &SeenSession, rules: &Rules) -> String {
     match (session.state, session.reason) {
-        (State::Matched, _) if row.source == Source::Summary => "A client saved this stay as it is.".to_owned(),
+        (State::Matched, _) if session.source == Source::Summary => "A client saved this stay as it is.".to_owned(),
         (State::Matched, _) => "The exit directly follows the entry.".to_owned(),
         (State::Open, _) => "The vehicle entered and has not left: it is inside.".to_owned(),
         (State::HeldExit, _) => {
@@ -123,7 +122,7 @@ pub(super) fn why(row: &SessionRow, rules: &Rules) -> String {
             "The vehicle entered again before any exit was seen: its exit was missed, or read differently.".to_owned()
         }
         (State::UnmatchedEntry, _) => {
-            format!("No exit came within the longest stay, {}.", length(rules.max_stay_of(&session.vehicle.lot)))
+            format!("No exit came within the longest stay, {}.", length(rules.max_stay_of(&session.lot)))
         }
         (State::Void, _) => "A later event moved this session's events to another session.".to_owned(),
     }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use api::{Form, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::Response;
-use ledger::{Order, SessionFilter, SessionRow};
+use ledger::{Order, SessionFilter};
 use maud::{Markup, html};
 use parking::{LotId, Source, State, Timestamp};
-use sessions::{Error, LotStatus, ScopedService};
+use sessions::{Error, LotStatus, ScopedService, SeenSession};
 
 use super::chart::Chart;
 use super::choice;
@@ -31,14 +31,14 @@ const NEWEST_STAYS_MAX: u32 = 120;
 
 /// The stays of a period, the oldest first.
 struct Stays {
-    rows: Vec<SessionRow>,
+    rows: Vec<SeenSession>,
     is_cut: bool,
 }
 
 impl Stays {
     /// Whether a stay may still change, so that the chart of a past period changes too.
     fn are_awaited(&self) -> bool {
-        self.rows.iter().any(|row| matches!(row.session.state, State::Open | State::HeldExit))
+        self.rows.iter().any(|row| matches!(row.state, State::Open | State::HeldExit))
     }
 }
 
@@ -78,21 +78,17 @@ pub(super) async fn timeline(
 /// The time of the oldest of the newest stays.
 async fn oldest(service: &ScopedService, lot: &LotStatus, time: Timestamp) -> Result<Timestamp, Error> {
     let filter = SessionFilter { lot: Some(lot.id.clone()), ..SessionFilter::default() };
-    let page = ledger::Page { limit: NEWEST_STAYS_MAX, after: None, order: Order::NewestFirst };
+    let page = sessions::Page { limit: NEWEST_STAYS_MAX, after: None, order: Order::NewestFirst };
     let rows = service.sessions(&filter, page).await?.rows;
-    let times = rows.iter().filter(|row| row.source == Source::Events).filter_map(given_at);
+    let times = rows.iter().filter(|row| row.source == Source::Events).filter_map(SeenSession::given_at);
     Ok(times.min().unwrap_or(time))
-}
-
-fn given_at(row: &SessionRow) -> Option<Timestamp> {
-    row.session.given_at()
 }
 
 /// The stays within a period or reaching into it: those whose anchor is in it, open ones from before it, and of the other
 /// earlier ones those among the last [`EARLIER_STAYS_MAX`].
 async fn stays(service: &ScopedService, lot: &LotId, window: Window) -> Result<Stays, Error> {
     let of_lot = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
-    let newest = |limit| ledger::Page { limit, after: None, order: Order::NewestFirst };
+    let newest = |limit| sessions::Page { limit, after: None, order: Order::NewestFirst };
     let within = SessionFilter { from: Some(window.from), to: Some(window.to), ..of_lot.clone() };
     let before = SessionFilter { to: Some(window.from), ..of_lot };
     let open_before = SessionFilter { states: vec![State::Open], ..before.clone() };
@@ -106,14 +102,19 @@ async fn stays(service: &ScopedService, lot: &LotId, window: Window) -> Result<S
 
 /// The newest [`BARS`] stays. Saved summaries are not drawn, but count towards the limit of the lists that were read: a
 /// full list means that there are older stays, even if few of it are drawn.
-fn newest_of(within: Vec<SessionRow>, before: Vec<SessionRow>, open_before: Vec<SessionRow>, window: Window) -> Stays {
+fn newest_of(
+    within: Vec<SeenSession>,
+    before: Vec<SeenSession>,
+    open_before: Vec<SeenSession>,
+    window: Window,
+) -> Stays {
     let most = usize::try_from(BARS).unwrap_or(usize::MAX);
     let is_full = within.len() > most;
-    let reaches_in = |row: &SessionRow| row.session.exit_time.is_some_and(|exit| exit >= window.from);
+    let reaches_in = |row: &SeenSession| row.exit_time.is_some_and(|exit| exit >= window.from);
     // Behind a full list are stays of the period that are newer than these.
     let before = before.into_iter().filter(reaches_in).chain(open_before).filter(|_| !is_full);
     let all = within.into_iter().chain(before).filter(|row| row.source == Source::Events);
-    let all: BTreeMap<_, _> = all.map(|row| (row.session.id, row)).collect();
+    let all: BTreeMap<_, _> = all.map(|row| (row.id, row)).collect();
     let cut = all.len().saturating_sub(most);
     Stays { rows: all.into_values().skip(cut).collect(), is_cut: is_full || cut > 0 }
 }
@@ -150,7 +151,7 @@ fn choices(lots: &[LotStatus], around: &Neighbours<'_>, period: Period, local: L
 fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> Markup {
     let local = chart.local;
     let states = [State::Matched, State::Open, State::HeldExit, State::UnmatchedExit, State::UnmatchedEntry];
-    let count = |state| stays.rows.iter().filter(|row| row.session.state == state).count();
+    let count = |state| stays.rows.iter().filter(|row| row.state == state).count();
     html! {
         figure {
             figcaption {

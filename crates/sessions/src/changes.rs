@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use access::Lots;
 use ledger::{ChangeRow, SessionRow};
-use parking::{SessionId, State};
+use parking::{LotId, SessionId, State};
 use tokio::sync::watch;
 
-use super::{Error, MAX_PAGE, Service, within};
+use super::seen::Sight;
+use super::{Error, MAX_PAGE, ScopedService, SeenChange, SeenSession, Service, within};
 
 /// How many of the newest changes are searched for matches, and how many in one read.
 const SEARCHED_CHANGES_MAX: u64 = 5_000;
@@ -20,9 +21,33 @@ const PAGES_OF_OTHERS_MAX: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// What changed.
-    pub change: ChangeRow,
+    pub change: SeenChange,
     /// The session.
-    pub session: SessionRow,
+    pub session: SeenSession,
+}
+
+/// A change that was read once for many principals, and is shown to each as that one may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowedChange {
+    change: ChangeRow,
+    session: SessionRow,
+}
+
+impl FollowedChange {
+    /// The number of the change.
+    pub const fn sequence(&self) -> u64 {
+        self.change.sequence
+    }
+
+    /// The lot of its session.
+    pub const fn lot(&self) -> &LotId {
+        &self.session.session.vehicle.lot
+    }
+
+    /// The change as a principal sees it that may read its lot.
+    pub fn seen_by(&self, viewer: &ScopedService) -> Changed {
+        viewer.sight.changed(&self.change, self.session.clone())
+    }
 }
 
 /// Changes of the lots that somebody may see.
@@ -30,8 +55,8 @@ pub struct Changed {
 pub struct ChangedPage {
     /// The changes, in order of commit.
     pub changes: Vec<Changed>,
-    /// The number of the last change that was looked at: where the next page begins. Changes of other lots are looked at
-    /// and left out.
+    /// The number of the last change that was looked at: where the next page begins. Changes of other lots are looked
+    /// at and left out.
     pub looked_until: u64,
 }
 
@@ -41,22 +66,28 @@ impl Service {
         within(async { Ok(self.inner.ledger.changes(after, limit.min(MAX_PAGE)).await?) }).await
     }
 
-    /// Up to `limit` changes of these lots. When many changes of other lots are in between, the page has fewer, though there
-    /// are more behind it.
-    pub(crate) async fn changed_page(&self, after: u64, limit: u32, lots: &Lots) -> Result<ChangedPage, Error> {
+    /// Up to `limit` changes of these lots. When many changes of other lots are in between, the page has fewer, though
+    /// there are more behind it.
+    pub(crate) async fn changed_page(
+        &self,
+        after: u64,
+        limit: u32,
+        lots: &Lots,
+        sight: &Sight,
+    ) -> Result<ChangedPage, Error> {
         let limit = limit.min(MAX_PAGE);
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut page = ChangedPage { changes: Vec::new(), looked_until: after };
         for _ in 0..PAGES_OF_OTHERS_MAX {
             let read = self.changed_sessions(page.looked_until, limit).await?;
             let is_newest = read.len() < wanted;
-            for changed in read {
+            for FollowedChange { change, session } in read {
                 if page.changes.len() == wanted {
                     return Ok(page);
                 }
-                page.looked_until = changed.change.sequence;
-                if lots.contains(&changed.session.session.vehicle.lot) {
-                    page.changes.push(changed);
+                page.looked_until = change.sequence;
+                if lots.contains(&session.session.vehicle.lot) {
+                    page.changes.push(sight.changed(&change, session));
                 }
             }
             if is_newest || page.changes.len() == wanted {
@@ -67,7 +98,7 @@ impl Service {
     }
 
     /// Like `changes`, each with its session.
-    async fn changed_sessions(&self, after: u64, limit: u32) -> Result<Vec<Changed>, Error> {
+    pub(crate) async fn changed_sessions(&self, after: u64, limit: u32) -> Result<Vec<FollowedChange>, Error> {
         let rows = self.changes(after, limit).await?;
         let mut ids: Vec<SessionId> = rows.iter().map(|change| change.session).collect();
         ids.sort_unstable();
@@ -77,13 +108,13 @@ impl Service {
         let with_session = |change: ChangeRow| {
             let session = sessions.get(&change.session).cloned();
             let missing = || ledger::Error::Corrupt(format!("change {} is of no session", change.sequence));
-            Ok(Changed { session: session.ok_or_else(missing)?, change })
+            Ok(FollowedChange { session: session.ok_or_else(missing)?, change })
         };
         rows.into_iter().map(with_session).collect()
     }
 
-    /// The sessions that were matched last, the newest match first, at most `most`; those that no longer are left out. At
-    /// most the newest 5,000 changes are looked at.
+    /// The sessions that were matched last, the newest match first, at most `most`; those that no longer are left out.
+    /// At most the newest 5,000 changes are looked at.
     pub(crate) async fn newest_matched(&self, most: usize, lots: &Lots) -> Result<Vec<SessionRow>, Error> {
         let newest = self.last_change().await?;
         let mut rows: Vec<SessionRow> = Vec::new();
@@ -111,7 +142,8 @@ impl Service {
         Ok(rows)
     }
 
-    /// The sessions with these ids (at most [`MAX_PAGE`]), void or not, in the order asked for; unknown ids are left out.
+    /// The sessions with these ids (at most [`MAX_PAGE`]), void or not, in the order asked for; unknown ids are left
+    /// out.
     pub(crate) async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
         let most = usize::try_from(MAX_PAGE).unwrap_or(usize::MAX);
         if ids.len() > most {
@@ -128,8 +160,8 @@ impl Service {
         within(async { Ok(self.inner.ledger.last_change().await?) }).await
     }
 
-    /// Changes whenever this process has committed something, before the writer gets its response. Commits of other processes
-    /// don't count.
+    /// Changes whenever this process has committed something, before the writer gets its response. Commits of other
+    /// processes don't count.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.inner.commits.subscribe()
     }

@@ -4,7 +4,7 @@
 //! [`Service`] adds to the ledger what all callers need: the rules, sanity checks, deadlines, counts and metrics.
 //! [`ScopedService`] is what the faces call: the service as one principal may use it.
 //!
-//! - `scoped`: scopes and lots, checked at each call.
+//! - `scoped`: scopes and lots, checked at each call; [`seen`]: plates and ids as a principal may see them.
 //! - `recording`: what is written, and what is decided on; `in_process`: both for a correlator in this process.
 //! - `lots`, `statistics`, [`story`], `session_explanations`, `changes`, `streams`: queries.
 //! - `correlators`: the processes that consume the queues, and whether all work is done.
@@ -30,6 +30,7 @@ mod near;
 mod own_clock;
 mod recording;
 mod scoped;
+pub mod seen;
 mod session_explanations;
 mod statistics;
 pub mod story;
@@ -43,7 +44,8 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::{Ledger, Page, Pending, SessionFilter, SessionList, SessionRow};
+use access::Aliases;
+use ledger::{Ledger, Pending, SessionFilter, SessionRow};
 use parking::{Clock, Lot, LotId, Lots, Rules, SessionId, Timestamp};
 use recorder::{CorrelatorStatus, LedgerInfo};
 use service_kit::metrics::show_limits;
@@ -59,12 +61,13 @@ use metrics::Metrics;
 use own_clock::OwnClock;
 
 pub use background::spawn_background;
-pub use changes::{Changed, ChangedPage};
+pub use changes::{Changed, ChangedPage, FollowedChange};
 pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
 pub use lots::LotStatus;
 pub use recording::{CallOptions, LEASE};
-pub use scoped::ScopedService;
+pub use scoped::{Page, Saved, ScopedService, SessionList};
+pub use seen::{SeenChange, SeenEvent, SeenPlate, SeenSession};
 pub use session_explanations::SessionExplanation;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, StreamRequest};
@@ -88,6 +91,7 @@ pub struct Service {
 #[derive(Debug)]
 struct Inner {
     ledger: Arc<dyn Ledger>,
+    aliases: Arc<Aliases>,
     rules: Rules,
     lots: Lots,
     clock: Arc<dyn Clock>,
@@ -131,6 +135,7 @@ impl Service {
             .expect("these names are registered here only, always in one form");
         lots.iter().for_each(|lot| metrics.lots.expect(lot));
         let inner = Inner {
+            aliases: Arc::new(Aliases::new(ledger.alias_key().expose())),
             ledger,
             rules,
             lots,
@@ -188,8 +193,12 @@ impl Service {
     }
 
     /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
-    pub(crate) async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
-        let page = Page { limit: page.limit.min(MAX_PAGE + 1), ..page };
+    pub(crate) async fn sessions(
+        &self,
+        filter: &SessionFilter,
+        page: ledger::Page,
+    ) -> Result<ledger::SessionList, Error> {
+        let page = ledger::Page { limit: page.limit.min(MAX_PAGE + 1), ..page };
         within(async { Ok(self.inner.ledger.sessions(filter, page).await?) }).await
     }
 

@@ -1,11 +1,12 @@
 //! Where the other end of a session may be: sessions of the same lot that lack what it has, and could have it, of plates
-//! that are nearly the same.
+//! that are nearly the same. Only for principals that see whole plates: a mask and a distance would tell too much.
 
 use ledger::{Order, Page, SessionFilter, SessionRow};
 use matching::Explanation;
 use matching::similar_plates::{SimilarPlate, most_similar};
 use parking::{Direction, EventKey, LotId, Plate, Rules, State, Timestamp, Vehicle};
 
+use super::seen::Sight;
 use super::story::{CANDIDATES, NearPlates, NearSession};
 use super::{Error, Inner};
 
@@ -67,7 +68,10 @@ pub(super) fn near_of<'a>(
     let rows: Vec<&SessionRow> = rows.into_iter().filter(was_read).collect();
     let candidates: Vec<(&Plate, Timestamp)> =
         rows.iter().map(|row| (&row.session.vehicle.plate, given(row))).collect();
-    let session = |near: SimilarPlate| NearSession { session: rows[near.index].clone(), half_edits: near.half_edits };
+    let session = |near: SimilarPlate| NearSession {
+        session: Sight::Whole.session(rows[near.index].clone()),
+        half_edits: near.half_edits,
+    };
     most_similar(plate, time, &candidates).into_iter().map(session).collect()
 }
 

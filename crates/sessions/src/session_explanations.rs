@@ -10,6 +10,7 @@ use matching::{Explanation, Limits, LoadRequest, Timeline, explain};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 
 use super::near::{given, near_of, others};
+use super::seen::Sight;
 use super::story::{NearSession, explaining};
 use super::{Error, Inner, Service, within};
 
@@ -20,9 +21,9 @@ const LIST_CANDIDATES_MAX: u32 = 500;
 /// The explanation of a session, with the most similar plate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionExplanation {
-    /// The explanation of the event that decided the session.
+    /// The explanation of the event that decided the session, with ids as the principal sees them.
     pub explanation: Explanation,
-    /// The session with the most similar plate that may have the other end.
+    /// The session with the most similar plate that may have the other end. None for a principal that sees masked plates.
     pub near: Option<NearSession>,
 }
 
@@ -33,14 +34,18 @@ impl Service {
     pub(crate) async fn session_explanations(
         &self,
         rows: &[SessionRow],
+        sight: &Sight,
     ) -> Result<Vec<Option<SessionExplanation>>, Error> {
         within(async {
             let timelines = self.inner.timelines(rows).await?;
-            let others = self.inner.others(rows).await?;
+            let others = if sight.is_whole() { self.inner.others(rows).await? } else { Others::new() };
             let mut explanations = Vec::with_capacity(rows.len());
             for row in rows {
                 explanations.push(match explaining(row) {
-                    Some(key) => Some(self.inner.session_explanation(row, &key, &timelines, &others).await?),
+                    Some(key) => {
+                        let found = self.inner.session_explanation(row, &key, &timelines, &others).await?;
+                        Some(SessionExplanation { explanation: sight.explanation(found.explanation), ..found })
+                    }
                     None => None,
                 });
             }
@@ -54,7 +59,7 @@ impl Service {
         let newest: BTreeMap<&Plate, &SessionRow> =
             rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
         let near = near_of(&self.inner.rules, plate, self.now(), newest.into_values());
-        near.into_iter().map(|near| near.session.session.vehicle.plate).collect()
+        near.into_iter().filter_map(|near| near.session.plate.whole().cloned()).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tells why: the explanation of an event, and the whole story of a session.
 //!
-//! The explanation itself comes from `matching`. This module reads its input from the ledger, and what is shown with it: the
-//! original reads, the changes, and similar plates.
+//! The explanation itself comes from `matching`. This module reads its input from the ledger, and what is shown with
+//! it: the original reads, the changes, and similar plates.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain
 use parking::{Direction, EventKey, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
-use super::{Error, Inner, Service, within};
+use super::seen::Sight;
+use super::{Error, Inner, SeenChange, SeenEvent, SeenSession, Service, within};
 
 /// Similar plates are searched among this many sessions, the nearest in time.
 pub const CANDIDATES: u32 = 2_000;
@@ -27,18 +28,19 @@ const SUPERSEDED: usize = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explained {
     /// The event as it was read.
-    pub event: EventRow,
-    /// What the definition says of it.
+    pub event: SeenEvent,
+    /// What the definition says of it, with ids as the principal sees them.
     pub explanation: Explanation,
     /// The same in words, without a plate.
     pub text: String,
     /// Its session.
-    pub session: Option<SessionRow>,
+    pub session: Option<SeenSession>,
     /// Reads of the vehicle by time, those around the event; of an unread plate the event alone.
-    pub reads: Vec<EventRow>,
+    pub reads: Vec<SeenEvent>,
     /// The changes of its session, and of another one that it has given an id, in order of commit.
-    pub changes: Vec<ChangeRow>,
-    /// Where the other end of its session may be, when that has one end alone.
+    pub changes: Vec<SeenChange>,
+    /// Where the other end of its session may be, when that has one end alone. Empty for a principal that sees masked
+    /// plates: a mask and a distance would tell too much.
     pub near: NearPlates,
 }
 
@@ -57,8 +59,9 @@ pub struct NearPlates {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NearSession {
     /// The session.
-    pub session: SessionRow,
-    /// The distance of the plates: two for each letter that differs, one for a letter that gates confuse with the other.
+    pub session: SeenSession,
+    /// The distance of the plates: two for each letter that differs, one for a letter that gates confuse with the
+    /// other.
     pub half_edits: usize,
 }
 
@@ -66,28 +69,28 @@ pub struct NearSession {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
     /// The session as it stands.
-    pub session: SessionRow,
+    pub session: SeenSession,
     /// Its events as they were read, re-reads too, by time. None for a summary that a client saved.
-    pub reads: Vec<EventRow>,
+    pub reads: Vec<SeenEvent>,
     /// Its changes, and those of the sessions that it has superseded, in order of commit.
-    pub changes: Vec<ChangeRow>,
+    pub changes: Vec<SeenChange>,
     /// Of a void session: the one that has its anchor event now.
-    pub superseded_by: Option<SessionRow>,
+    pub superseded_by: Option<SeenSession>,
     /// Void sessions whose anchor events this one has now.
-    pub supersedes: Vec<SessionRow>,
+    pub supersedes: Vec<SeenSession>,
     /// Its exit explained, or else its entry; of a void session, the event that gave it its id. None for a summary.
     pub explained: Option<Explained>,
 }
 
 impl Service {
     /// Explains the events of these lots with this id: none when it is not known, several when the id was used again.
-    pub(crate) async fn explain(&self, event: Uuid, lots: &Lots) -> Result<Vec<Explained>, Error> {
+    pub(crate) async fn explain(&self, event: Uuid, lots: &Lots, sight: &Sight) -> Result<Vec<Explained>, Error> {
         within(async {
             let mut explained = Vec::new();
             let events = self.inner.ledger.events_with_id(event).await?.into_iter();
             for event in events.filter(|event| lots.contains(&event.vehicle.lot)) {
                 let reads = self.inner.reads_around(&event.vehicle, event.key.time).await?;
-                explained.push(self.inner.explained(&reads, event).await?);
+                explained.push(self.inner.explained(&reads, event, sight).await?);
             }
             Ok(explained)
         })
@@ -95,26 +98,20 @@ impl Service {
     }
 
     /// Explains sessions: of each its exit, or else its entry. Summaries are left out.
-    pub(crate) async fn explain_rows(&self, rows: &[SessionRow]) -> Result<Vec<Explained>, Error> {
+    pub(crate) async fn explain_rows(&self, rows: &[SessionRow], sight: &Sight) -> Result<Vec<Explained>, Error> {
         within(async {
             let mut explained = Vec::new();
             for row in rows {
-                explained.extend(self.inner.explained_session(row).await?);
+                explained.extend(self.inner.explained_session(row, sight).await?);
             }
             Ok(explained)
         })
         .await
     }
 
-    /// The whole story of a session, void or not; `None` when there is none.
-    pub(crate) async fn story(&self, id: SessionId) -> Result<Option<Story>, Error> {
-        within(async {
-            match self.inner.ledger.session(id).await? {
-                Some(row) => self.inner.story(row).await.map(Some),
-                None => Ok(None),
-            }
-        })
-        .await
+    /// The whole story of a session, void or not.
+    pub(crate) async fn story(&self, row: SessionRow, sight: &Sight) -> Result<Story, Error> {
+        within(self.inner.story(row, sight)).await
     }
 }
 
@@ -147,38 +144,39 @@ impl Inner {
         }
     }
 
-    async fn explained(&self, reads: &Reads, event: EventRow) -> Result<Explained, Error> {
+    async fn explained(&self, reads: &Reads, event: EventRow, sight: &Sight) -> Result<Explained, Error> {
         let explanation = self.explanation(&event.vehicle, &event.key).await?;
-        let gate = |key: &EventKey| reads.row(key).and_then(|read| read.gate.clone());
-        let text = explanation.text(&event.vehicle, &self.rules, Naming::in_full(&gate));
         let own = SessionId::of_event(&event.vehicle, &event.key);
         let gave_another = event.flags.has(Flags::ANCHOR) && own != explanation.session;
         let sessions: Vec<SessionId> = [explanation.session].into_iter().chain(gave_another.then_some(own)).collect();
-        let near = if explanation.misses_an_end() {
+        let near = if sight.is_whole() && explanation.misses_an_end() {
             self.near(&event.vehicle, &explanation).await?
         } else {
             NearPlates::default()
         };
+        let session = self.ledger.session(explanation.session).await?.map(|row| sight.session(row));
+        let explanation = sight.explanation(explanation);
+        let gate = |key: &EventKey| reads.row(&sight.own_key(key)).and_then(|read| read.gate.clone());
         Ok(Explained {
-            session: self.ledger.session(explanation.session).await?,
-            reads: reads.beside(&event),
-            changes: self.changes_of(&sessions).await?,
-            event,
+            text: explanation.text(&event.vehicle.lot, &self.rules, Naming::in_full(&gate)),
             explanation,
-            text,
+            session,
+            reads: reads.beside(&event).into_iter().map(|read| sight.event(read)).collect(),
+            changes: self.changes_of(&sessions, sight).await?,
+            event: sight.event(event),
             near,
         })
     }
 
     /// A session by the event that explains it.
-    async fn explained_session(&self, row: &SessionRow) -> Result<Option<Explained>, Error> {
+    async fn explained_session(&self, row: &SessionRow, sight: &Sight) -> Result<Option<Explained>, Error> {
         let Some(key) = explaining(row) else { return Ok(None) };
         let reads = self.reads_around(&row.session.vehicle, key.time).await?;
         let Some(event) = self.read(&reads, &key).await? else { return Ok(None) };
-        self.explained(&reads, event).await.map(Some)
+        self.explained(&reads, event, sight).await.map(Some)
     }
 
-    async fn story(&self, session: SessionRow) -> Result<Story, Error> {
+    async fn story(&self, session: SessionRow, sight: &Sight) -> Result<Story, Error> {
         let reads = self.reads_of(&session).await?;
         let own = session.session.id;
         let mut supersedes = Vec::new();
@@ -191,15 +189,15 @@ impl Inner {
         let sessions: Vec<SessionId> =
             [own].into_iter().chain(supersedes.iter().map(|row: &SessionRow| row.session.id)).collect();
         Ok(Story {
-            changes: self.changes_of(&sessions).await?,
+            changes: self.changes_of(&sessions, sight).await?,
             superseded_by: match session.superseded_by {
-                Some(by) => self.ledger.session(by).await?,
+                Some(by) => self.ledger.session(by).await?.map(|row| sight.session(row)),
                 None => None,
             },
-            explained: self.explained_session(&session).await?,
-            session,
-            reads,
-            supersedes,
+            explained: self.explained_session(&session, sight).await?,
+            session: sight.session(session),
+            reads: reads.into_iter().map(|read| sight.event(read)).collect(),
+            supersedes: sight.sessions(supersedes),
         })
     }
 
@@ -227,13 +225,13 @@ impl Inner {
         Ok(self.ledger.events_with_id(key.id).await?.into_iter().find(is_it))
     }
 
-    async fn changes_of(&self, sessions: &[SessionId]) -> Result<Vec<ChangeRow>, Error> {
-        let mut changes = Vec::new();
+    async fn changes_of(&self, sessions: &[SessionId], sight: &Sight) -> Result<Vec<SeenChange>, Error> {
+        let mut changes: Vec<ChangeRow> = Vec::new();
         for session in sessions {
             changes.extend(self.ledger.changes_of(*session).await?);
         }
         changes.sort_unstable_by_key(|change| change.sequence);
-        Ok(changes)
+        Ok(changes.iter().map(|change| sight.change(change)).collect())
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use futures::{Stream, stream};
-use ledger::{Order, Page, SessionFilter, SessionRow};
-use parking::SessionId;
+use ledger::{Order, SessionFilter};
 use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
 
-use super::{Error, MAX_PAGE, ScopedService};
+use super::{Error, MAX_PAGE, Page, ScopedService, SeenSession};
 
 /// The most concurrent streams of sessions: a quick client keeps a reader of the ledger busy.
 pub const STREAMS: usize = 8;
@@ -20,7 +20,7 @@ pub struct StreamRequest {
     /// The order.
     pub order: Order,
     /// Begin after this session.
-    pub after: Option<SessionId>,
+    pub after: Option<Uuid>,
     /// The maximum number of sessions; `None`: all.
     pub most: Option<u32>,
 }
@@ -31,13 +31,13 @@ impl ScopedService {
     /// A session that changes meanwhile appears once, in the state in which its page was read.
     ///
     /// # Errors
-    /// The principal may not read, there are [`STREAMS`] streams already, or the first page can't be read. If a later page
+    /// The principal may not read, or filters by a plate without `read_plate`, there are [`STREAMS`] streams already, or the first page can't be read. If a later page
     /// can't be read, the stream ends with that error.
     pub async fn every_session(
         &self,
         request: StreamRequest,
-    ) -> Result<impl Stream<Item = Result<Vec<SessionRow>, Error>> + Send + use<>, Error> {
-        self.readable(None)?;
+    ) -> Result<impl Stream<Item = Result<Vec<SeenSession>, Error>> + Send + use<>, Error> {
+        self.listed(&request.filter)?;
         let permit = Arc::clone(&self.service.inner.streams).try_acquire_owned().map_err(|_| {
             Error::Full(format!("the maximum of {STREAMS} streams of sessions is reached; try again later"))
         })?;
@@ -63,7 +63,7 @@ struct Pages {
 
 impl Pages {
     /// Reads the next page; `None` after the last session.
-    async fn next(&mut self) -> Result<Option<Vec<SessionRow>>, Error> {
+    async fn next(&mut self) -> Result<Option<Vec<SeenSession>>, Error> {
         if self.is_over {
             return Ok(None);
         }
@@ -74,7 +74,7 @@ impl Pages {
         self.request.most = self.request.most.map(|most| most.saturating_sub(count));
         self.is_over = count < limit || self.request.most == Some(0);
         let Some(last) = rows.last() else { return Ok(None) };
-        self.request.after = Some(last.session.id);
+        self.request.after = Some(last.id);
         Ok(Some(rows))
     }
 }

@@ -13,6 +13,11 @@ const SETTLED_STATUS: &str = r#"{"now": "2024-09-24T09:00:00.000Z", "settled": t
 const BUSY_STATUS: &str = r#"{"now": "2024-09-24T09:00:00.000Z", "settled": false,
     "pending": {"held_exits": 7, "overdue_stays": 0}, "correlators": [], "waits_for": []}"#;
 const NO_SESSIONS: &str = r#"{"sessions": [], "next_cursor": null}"#;
+const MASKED: &str = r#"{"sessions": [{"session_id": "01922381-3500-8abc-8def-0123456789ab", "lot_id": "P3",
+    "vehicle_plate": "AB•••12", "entry_event_id": null, "entry_date_time": "2024-09-24T09:00:00.000Z", "exit_event_id": null,
+    "exit_date_time": "2024-09-24T09:01:00.000Z", "dwell_seconds": 60, "state": "matched", "reason": null, "source": "summary",
+    "entry_gate_id": null, "exit_gate_id": null, "superseded_by": null, "recorded_at": "2024-09-24T09:00:00.000Z",
+    "updated_at": "2024-09-24T09:00:00.000Z"}], "next_cursor": null}"#;
 const AWAY: &str = r#"{"detail": "the ledger is down"}"#;
 
 /// A summary API that gives these answers one after the other, the last one for ever; an empty one breaks the connection.
@@ -154,4 +159,16 @@ async fn the_timeout_of_an_outage_names_its_error_and_what_was_known_before() {
 #[test]
 fn the_command_line_is_sound() {
     command().debug_assert();
+}
+
+#[tokio::test]
+async fn masked_plates_are_exported_as_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = ServiceContext::new(Arc::new(SystemClock));
+    let address = scripted(&[(200, MASKED)]).await;
+    let out = folder.path().join("out.csv");
+
+    exported(&context, &["--api", &address, "--sessions", out.to_str().unwrap()]).await.unwrap();
+
+    assert!(std::fs::read_to_string(&out).unwrap().contains(",P3,AB•••12,"));
 }

@@ -7,6 +7,7 @@ mod guarded;
 mod internal;
 mod lists;
 mod live;
+mod masks;
 mod matrix;
 mod pages;
 mod problems;

@@ -129,8 +129,9 @@ async fn a_token_does_what_its_scopes_say_and_no_more() {
     let running = required(folder.path(), &file, &[]).ready().await;
 
     for (path, allowed) in [
-        ("/api/v1/sessions", [&reader].as_slice()),
-        ("/api/v1/changes", &[&reader]),
+        ("/api/v1/sessions", [&reader, &masked].as_slice()),
+        ("/api/v1/changes", &[&reader, &masked]),
+        ("/api/v1/explanations?vehicle_plate=FIN123", &[&reader]),
         ("/internal/v1/terms", &[&correlator]),
         ("/internal/v1/verify", &[&correlator, &admin]),
     ] {

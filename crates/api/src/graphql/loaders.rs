@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
-use parking::SessionId;
 use sessions::{MAX_PAGE, ScopedService};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -34,9 +33,8 @@ impl Loader<Uuid> for Sessions {
     type Error = async_graphql::Error;
 
     async fn load(&self, keys: &[Uuid]) -> Result<HashMap<Uuid, SessionView>, Self::Error> {
-        let ids: Vec<SessionId> = keys.iter().copied().map(SessionId::from_uuid).collect();
-        let rows = self.0.sessions_by_id(&ids).await.map_err(refused)?;
-        Ok(rows.iter().map(|row| (row.session.id.as_uuid(), SessionView::from(row))).collect())
+        let sessions = self.0.sessions_by_id(keys).await.map_err(refused)?;
+        Ok(sessions.iter().map(|session| (session.id, SessionView::from(session))).collect())
     }
 }
 

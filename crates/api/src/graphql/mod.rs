@@ -7,7 +7,6 @@ pub mod loaders;
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, InputValueError, InputValueResult, Result, Scalar, ScalarType, Value};
-use parking::SessionId;
 use sessions::ScopedService;
 
 use crate::views::{EventView, LotView, Seconds, SessionView, StoryView};
@@ -36,8 +35,7 @@ impl SessionView {
     /// The story of the session: its events, its changes, the sessions that it superseded, and the explanation.
     #[graphql(complexity = "STORY_COMPLEXITY.saturating_add(child_complexity)")]
     async fn story(&self, context: &Context<'_>) -> Result<Option<StoryView>> {
-        let id = SessionId::from_uuid(self.session_id);
-        let story = context.data::<ScopedService>()?.story(id).await.map_err(refused)?;
+        let story = context.data::<ScopedService>()?.story(self.session_id).await.map_err(refused)?;
         Ok(story.as_ref().map(StoryView::from))
     }
 }

@@ -1,8 +1,8 @@
 //! The list of sessions: filter, order and pages.
 
-use ledger::{Order, Page, SessionFilter, SessionList, SessionRow};
-use parking::{LotId, Plate, SessionId, State, Timestamp};
-use sessions::{MAX_PAGE, ScopedService, StreamRequest};
+use ledger::{Order, SessionFilter};
+use parking::{LotId, Plate, State, Timestamp};
+use sessions::{MAX_PAGE, Page, ScopedService, SeenSession, SessionList, StreamRequest};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ crate::parameters! {
         /// Only sessions of this lot
         #[param(value_type = Option<String>)]
         pub lot_id: Option<LotId> = optional(lot);
-        /// Only sessions of this plate, in any spelling
+        /// Only sessions of this plate, in any spelling; needs the scope read_plate
         #[param(value_type = Option<String>)]
         pub vehicle_plate: Option<Plate> = optional(plate);
         /// Only sessions in these states, separated by commas or repeated: open, matched, held_exit, unmatched_exit, unmatched_entry, void; the default is all but void
@@ -67,7 +67,7 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPage {
     /// The sessions, in the requested order.
-    pub rows: Vec<SessionRow>,
+    pub rows: Vec<SeenSession>,
     /// The cursor of the next page, if there is one.
     pub next_cursor: Option<String>,
     /// The number of the newest change that the page includes.
@@ -130,8 +130,8 @@ impl SessionListParameters {
     }
 
     /// The cursor of the page that begins after a session.
-    pub fn cursor_after(&self, row: &SessionRow) -> String {
-        self.list().after(row.session.id.as_uuid().as_bytes())
+    pub fn cursor_after(&self, session: &SeenSession) -> String {
+        self.list().after(session.id.as_bytes())
     }
 
     /// The identity of this list, for cursors.
@@ -197,9 +197,9 @@ fn format(text: &str) -> Result<Format, String> {
     }
 }
 
-fn session_id(list: List, cursor: &Cursor) -> Result<SessionId, String> {
+fn session_id(list: List, cursor: &Cursor) -> Result<Uuid, String> {
     let id = Uuid::from_slice(list.key(cursor)?);
-    id.map(SessionId::from_uuid).map_err(|_| "is not a next_cursor of this list; begin without one".to_owned())
+    id.map_err(|_| "is not a next_cursor of this list; begin without one".to_owned())
 }
 
 #[cfg(test)]
@@ -267,7 +267,7 @@ mod tests {
         let cursor = first.list().after(Uuid::from_u128(7).as_bytes());
         let with = |query: &str| request(&format!("{query}&cursor={cursor}"));
 
-        assert_eq!(with("lot_id=P3&limit=50").unwrap().after, Some(SessionId::from_uuid(Uuid::from_u128(7))));
+        assert_eq!(with("lot_id=P3&limit=50").unwrap().after, Some(Uuid::from_u128(7)));
         assert!(
             with("lot_id=P4").is_err()
                 && with("lot_id=P3&order=oldest").is_err()

@@ -40,7 +40,7 @@ impl From<&Changed> for ChangeView {
         let change = &changed.change;
         Self {
             sequence: change.sequence,
-            session_id: change.session.as_uuid(),
+            session_id: change.session,
             from_state: change.from.map(|state| state.to_string()),
             to_state: change.to.to_string(),
             rule: change.rule.map(|rule| rule.as_str().to_owned()),

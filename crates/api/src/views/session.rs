@@ -1,8 +1,8 @@
 //! A session, and a page of the list of sessions.
 
-use ledger::SessionRow;
-use parking::{SessionId, Timestamp};
+use parking::Timestamp;
 use serde::{Deserialize, Serialize};
+use sessions::SeenSession;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,12 +13,15 @@ use super::{Seconds, schemas};
 #[schema(as = Session)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Session", complex))]
 pub struct SessionView {
-    /// A UUID of version 8, derived from the session's anchor event; ids sort by the time of that event.
+    /// A UUID of version 8, derived from the session's anchor event; ids sort by the time of that event. A token
+    /// without the scope `read_plate` gets an alias, here and for events, which is equally valid in its requests.
     pub session_id: Uuid,
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// The plate in its normal form; empty if no letter and no digit was read.
+    /// The plate in its normal form; empty if no letter and no digit was read. For a token without the scope
+    /// `read_plate` it is masked: `AB•••34` shows the first and last two characters of seven or more, `••••••` only the
+    /// length of a shorter one.
     #[schema(example = "ABC123")]
     pub vehicle_plate: String,
     /// The id of the entry event.
@@ -62,14 +65,13 @@ pub struct SessionView {
     pub updated_at: String,
 }
 
-impl From<&SessionRow> for SessionView {
-    fn from(row: &SessionRow) -> Self {
-        let session = &row.session;
+impl From<&SeenSession> for SessionView {
+    fn from(session: &SeenSession) -> Self {
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
         Self {
-            session_id: session.id.as_uuid(),
-            lot_id: session.vehicle.lot.to_string(),
-            vehicle_plate: session.vehicle.plate.to_string(),
+            session_id: session.id,
+            lot_id: session.lot.to_string(),
+            vehicle_plate: session.plate.to_string(),
             entry_event_id: session.entry_event_id,
             entry_date_time: time(session.entry_time),
             exit_event_id: session.exit_event_id,
@@ -77,12 +79,12 @@ impl From<&SessionRow> for SessionView {
             dwell_seconds: session.dwell_ms().map(|millis| Seconds { millis }),
             state: session.state.to_string(),
             reason: session.reason.map(|reason| reason.to_string()),
-            source: row.source.to_string(),
-            entry_gate_id: row.entry_gate.as_ref().map(ToString::to_string),
-            exit_gate_id: row.exit_gate.as_ref().map(ToString::to_string),
-            superseded_by: row.superseded_by.map(SessionId::as_uuid),
-            recorded_at: row.recorded_at.to_string(),
-            updated_at: row.updated_at.to_string(),
+            source: session.source.to_string(),
+            entry_gate_id: session.entry_gate.as_ref().map(ToString::to_string),
+            exit_gate_id: session.exit_gate.as_ref().map(ToString::to_string),
+            superseded_by: session.superseded_by,
+            recorded_at: session.recorded_at.to_string(),
+            updated_at: session.updated_at.to_string(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Stories and explanations of sessions: gate events, changes, and the rule that put an event into its session.
 
-use ledger::{ChangeRow, EventRow, SessionRow};
 use matching::{Passage, Rule};
-use parking::{EventKey, SessionId};
+use parking::EventKey;
 use serde::{Deserialize, Serialize};
 use sessions::story::{Explained, NearPlates, NearSession, Story};
+use sessions::{SeenChange, SeenEvent, SeenSession};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -25,12 +25,12 @@ const fn listed(of_element: usize) -> usize {
 #[schema(as = Event)]
 #[cfg_attr(feature = "graphql", derive(async_graphql::SimpleObject), graphql(name = "Event", complex))]
 pub struct EventView {
-    /// The event's id.
+    /// The event's id, or its alias.
     pub event_id: Uuid,
     /// The car park.
     #[schema(example = "P3")]
     pub lot_id: String,
-    /// The plate in its normal form; empty if no letter and no digit was read.
+    /// The plate in its normal form, or masked; empty if no letter and no digit was read.
     #[schema(example = "ABC123")]
     pub vehicle_plate: String,
     /// `entry` or `exit`.
@@ -42,7 +42,7 @@ pub struct EventView {
     /// The gate, if known.
     #[schema(required)]
     pub gate_id: Option<String>,
-    /// The plate as the gate read it.
+    /// The plate as the gate read it; where plates are masked, the mask of its normal form.
     #[schema(example = "ABC-123")]
     pub plate_as_read: String,
     /// The confidence of the reader in the plate, 0 to 1, if known.
@@ -57,12 +57,12 @@ pub struct EventView {
     pub recorded_at: String,
 }
 
-impl From<&EventRow> for EventView {
-    fn from(row: &EventRow) -> Self {
+impl From<&SeenEvent> for EventView {
+    fn from(row: &SeenEvent) -> Self {
         Self {
             event_id: row.key.id,
-            lot_id: row.vehicle.lot.to_string(),
-            vehicle_plate: row.vehicle.plate.to_string(),
+            lot_id: row.lot.to_string(),
+            vehicle_plate: row.plate.to_string(),
             direction: row.key.direction.as_str().to_owned(),
             date_time: row.key.time.to_string(),
             gate_id: row.gate.as_ref().map(ToString::to_string),
@@ -99,11 +99,11 @@ pub struct SessionChangeView {
     pub recorded_at: String,
 }
 
-impl From<&ChangeRow> for SessionChangeView {
-    fn from(row: &ChangeRow) -> Self {
+impl From<&SeenChange> for SessionChangeView {
+    fn from(row: &SeenChange) -> Self {
         Self {
             sequence: row.sequence,
-            session_id: row.session.as_uuid(),
+            session_id: row.session,
             vehicle_version: row.vehicle_version,
             from_state: row.from.map(|state| state.to_string()),
             to_state: row.to.to_string(),
@@ -197,7 +197,8 @@ pub struct ExplanationView {
     /// The changes to the session, and to other sessions that the event anchored, in order of commit.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub changes: Vec<SessionChangeView>,
-    /// Sessions of the lot with similar plates that lack the counterpart; the most similar first.
+    /// Sessions of the lot with similar plates that lack the counterpart; the most similar first. Empty where plates
+    /// are masked.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub near_plates: Vec<NearPlateView>,
     /// The number of sessions that were searched for similar plates.
@@ -266,15 +267,15 @@ pub struct StoryView {
     /// Void sessions whose anchor events this session contains now.
     #[cfg_attr(feature = "graphql", graphql(complexity = "listed(child_complexity)"))]
     pub supersedes: Vec<SessionView>,
-    /// The explanation of its exit, or of its entry if it has no exit; for a void session, of its anchor event; null for
-    /// a summary.
+    /// The explanation of its exit, or of its entry if it has no exit; for a void session, of its anchor event; null
+    /// for a summary.
     #[schema(required)]
     pub explanation: Option<ExplanationView>,
 }
 
 impl From<&Story> for StoryView {
     fn from(story: &Story) -> Self {
-        let views = |rows: &[SessionRow]| rows.iter().map(SessionView::from).collect();
+        let views = |rows: &[SeenSession]| rows.iter().map(SessionView::from).collect();
         Self {
             session: SessionView::from(&story.session),
             reads: story.reads.iter().map(EventView::from).collect(),
@@ -283,12 +284,5 @@ impl From<&Story> for StoryView {
             supersedes: views(&story.supersedes),
             explanation: story.explained.as_ref().map(ExplanationView::from),
         }
-    }
-}
-
-impl SessionChangeView {
-    /// The session that changed.
-    pub fn session(&self) -> SessionId {
-        SessionId::from_uuid(self.session_id)
     }
 }

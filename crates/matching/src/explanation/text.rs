@@ -1,6 +1,6 @@
 //! The explanation as text for people: the reads, the rule, and the event that would change the session.
 
-use parking::{EventKey, GateId, Rules, State, Timestamp, Vehicle};
+use parking::{EventKey, GateId, LotId, Rules, State, Timestamp};
 
 use super::{Cause, Explanation, Passage};
 use crate::limits::Limits;
@@ -39,8 +39,8 @@ pub fn first_sentence(text: &str) -> (&str, &str) {
 
 impl Explanation {
     /// One to three sentences without a plate.
-    pub fn text(&self, vehicle: &Vehicle, rules: &Rules, naming: Naming<'_>) -> String {
-        let limits = Limits::of(rules, &vehicle.lot);
+    pub fn text(&self, lot: &LotId, rules: &Rules, naming: Naming<'_>) -> String {
+        let limits = Limits::of(rules, lot);
         let words = Words { explanation: self, limits, hold_ms: rules.hold_ms, naming };
         let text = words.why();
         if self.is_re_read() { format!("{} {text}", words.re_read()) } else { text }

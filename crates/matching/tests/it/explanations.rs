@@ -126,7 +126,7 @@ fn every_cause_is_told() {
 fn told(timeline: &Timeline, event: &EventKey) -> String {
     let rules = Rules { re_read_window_ms: 10, max_stay_ms: 200, ..Rules::default() };
     let gate = |key: &EventKey| (key.time.as_millis() != 0).then(|| GateId::parse("P3-1").unwrap());
-    explained(timeline, event).text(&vehicle(), &rules, Naming::in_full(&gate))
+    explained(timeline, event).text(&vehicle().lot, &rules, Naming::in_full(&gate))
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_text_may_name_moments_as_people_do_and_leave_ids_away() {
     let naming =
         Naming { gate: &|_| None, time: &|time| format!("second {}", time.as_millis() / 1_000), has_ids: false };
 
-    let text = explained(&timeline, &events[0]).text(&vehicle(), &Rules::default(), naming);
+    let text = explained(&timeline, &events[0]).text(&vehicle().lot, &Rules::default(), naming);
 
     let (first, rest) = first_sentence(&text);
     assert_eq!(
@@ -193,7 +193,7 @@ fn a_gate_whose_name_ends_with_a_dot_ends_no_sentence() {
     let gate = |_: &EventKey| GateId::parse("in.").ok();
     let naming = Naming { gate: &gate, time: &|time| time.to_string(), has_ids: false };
 
-    let text = explained(&settled(&[event]), &event).text(&vehicle(), &Rules::default(), naming);
+    let text = explained(&settled(&[event]), &event).text(&vehicle().lot, &Rules::default(), naming);
 
     let (first, rest) = first_sentence(&text);
     assert_eq!(

@@ -1,16 +1,24 @@
-//! The service as one principal may use it. Every face asks and records through this, so that no face can forget a check.
+//! The service as one principal may use it. Every face asks and records through this, so that no face can forget a
+//! check.
 //!
 //! - Scopes: a call that the principal may not make is [`Error::Denied`].
 //! - Lots: a lot that the principal may not see looks like one that does not exist, in lists, counts and single answers.
 //!
-//! Here are the checks and what correlators and senders of summaries do; `reading` has the queries. What a principal is,
+//! - Plates: a principal without `read_plate` sees masked plates and aliases of ids ([`seen`](crate::seen)), and can't search
+//!   by plate.
+//!
+//! Here are the checks and what correlators and senders of summaries do; `listing` and `by_alias` have the lists of
+//! sessions,
+//! `reading` has the other queries. What a principal is,
 //! and how it proves who it is, is left to the crate `access` and the faces.
 
+mod by_alias;
+mod listing;
 mod reading;
 
 use access::{Principal, Scope};
 use futures::Stream;
-use ledger::{Saved, Summary};
+use ledger::Summary;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{LotId, Timestamp};
 use recorder::{CorrelatorStatus, LedgerInfo};
@@ -18,19 +26,38 @@ use service_kit::Health;
 use service_kit::traces::TraceContext;
 use tokio::sync::watch;
 
-use super::{CallOptions, Error, Service, Verification};
+use super::seen::Sight;
+use super::{CallOptions, Error, SeenPlate, SeenSession, Service, Verification};
+
+pub use listing::{Page, SessionList};
 
 /// The service as one principal may use it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ScopedService {
     pub(super) service: Service,
     principal: Principal,
+    pub(super) sight: Sight,
+}
+
+/// The result of saving a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The session of the summary, with the plate that its sender knows.
+    pub session: SeenSession,
+    /// Whether this call created the session.
+    pub is_new: bool,
+    /// The number of the newest change at that moment. A read that includes it includes the session.
+    pub sequence: u64,
 }
 
 impl Service {
     /// The service as this principal may use it.
     pub fn scoped(&self, principal: Principal) -> ScopedService {
-        ScopedService { service: self.clone(), principal }
+        ScopedService { service: self.clone(), sight: self.sight(&principal), principal }
+    }
+
+    pub(super) fn sight(&self, principal: &Principal) -> Sight {
+        Sight::of(principal, &self.inner.aliases)
     }
 }
 
@@ -38,6 +65,11 @@ impl ScopedService {
     /// Who uses it.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whether the principal sees plates and ids as they are. Otherwise plates are masked and ids are aliases.
+    pub fn sees_plates(&self) -> bool {
+        self.sight.is_whole()
     }
 
     /// The time of this machine.
@@ -58,10 +90,9 @@ impl ScopedService {
     /// The lots that the principal may read, of one that it asks for or of all.
     ///
     /// # Errors
-    /// It may not read. Responses contain whole plates, so it needs `read_plate` too.
+    /// It may not read.
     pub fn readable(&self, asked: Option<&LotId>) -> Result<access::Lots, Error> {
         self.principal.require(Scope::Read)?;
-        self.principal.require(Scope::ReadPlate)?;
         Ok(self.principal.lots().narrowed(asked))
     }
 
@@ -134,7 +165,13 @@ impl ScopedService {
     pub async fn save_summary(&self, summary: Summary, caller: Option<TraceContext>) -> Result<Saved, Error> {
         // A summary names no gate, so a principal for some gates only can't save one.
         self.principal.check_ingest(&summary.vehicle.lot, None)?;
-        self.service.save_summary(summary, caller).await
+        let plate = summary.vehicle.plate.clone();
+        let saved = self.service.save_summary(summary, caller).await?;
+        // A sender that reads nothing gets the session's own id, which it can compute itself. One that reads masked
+        // plates gets the id that its lists have.
+        let sight = if self.principal.may(Scope::Read) { self.sight.clone() } else { Sight::Whole };
+        let session = SeenSession { plate: SeenPlate::Whole(plate), ..sight.session(saved.row) };
+        Ok(Saved { session, is_new: saved.is_new, sequence: saved.sequence })
     }
 }
 

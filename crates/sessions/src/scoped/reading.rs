@@ -1,89 +1,33 @@
-//! The queries of one principal: each narrowed to the lots that it may see.
+//! The queries of one principal besides lists of sessions: each narrowed to the lots that it may see, with ids and
+//! plates as it may see them.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
-use access::Lots;
-use futures::future::try_join_all;
-use ledger::{Order, Page, SessionFilter, SessionList, SessionRow};
-use parking::{Lot, LotId, Plate, Rules, SessionId, Source, State};
+use access::{Lots, Scope};
+use ledger::{Order, SessionFilter, SessionRow};
+use parking::{Lot, LotId, Plate, Rules, Source, State};
 use uuid::Uuid;
 
-use super::ScopedService;
+use super::{Page, ScopedService};
 use crate::correlators::{ReportedCorrelator, Wait};
 use crate::gates::GateStatus;
 use crate::story::{Explained, MAX_EXPLAINED, Story};
 use crate::{
-    ChangedPage, Error, LotStatus, MAX_PAGE, SessionExplanation, Statistics, StatisticsOf, Status, statistics,
+    ChangedPage, Error, FollowedChange, LotStatus, MAX_PAGE, SeenSession, SessionExplanation, Statistics, StatisticsOf,
+    Status, statistics,
 };
 
 /// For an unknown plate, similar ones are searched among this many of the newest sessions.
 const NEAR_SESSIONS_MAX: u32 = 1_000;
-/// The lots of one list that are read at once.
-const LOTS_AT_ONCE: usize = 4;
 
 impl ScopedService {
-    /// One page of sessions, at most [`MAX_PAGE`] and one more, so that a caller can tell whether the list goes on.
-    ///
-    /// # Errors
-    /// The principal may not read, or the ledger can't be read.
-    pub async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error> {
-        match self.readable(filter.lot.as_ref())? {
-            Lots::All => self.service.sessions(filter, page).await,
-            Lots::Only(lots) => self.sessions_of(lots, filter, page).await,
-        }
-    }
-
-    /// Merges the pages of several lots, which are all in the order of ids.
-    async fn sessions_of(
-        &self,
-        lots: BTreeSet<LotId>,
-        filter: &SessionFilter,
-        page: Page,
-    ) -> Result<SessionList, Error> {
-        // Before the pages, so that each of them includes at least this change.
-        let sequence = self.service.last_change().await?;
-        let filters: Vec<_> = lots.into_iter().map(|lot| SessionFilter { lot: Some(lot), ..filter.clone() }).collect();
-        let mut pages = Vec::with_capacity(filters.len());
-        // A few at once: a token may have hundreds of lots.
-        for some in filters.chunks(LOTS_AT_ONCE) {
-            pages.extend(try_join_all(some.iter().map(|filter| self.service.sessions(filter, page))).await?);
-        }
-        let mut rows: Vec<SessionRow> = pages.into_iter().flat_map(|page| page.rows).collect();
-        rows.sort_unstable_by_key(|row| row.session.id);
-        if page.order == Order::NewestFirst {
-            rows.reverse();
-        }
-        rows.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(SessionList { rows, sequence })
-    }
-
-    /// One session, void or not.
-    ///
-    /// # Errors
-    /// The principal may not read, or the ledger can't be read.
-    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
-        let lots = self.readable(None)?;
-        Ok(self.service.session(id).await?.filter(|row| lots.contains(&row.session.vehicle.lot)))
-    }
-
-    /// The sessions with these ids (at most [`MAX_PAGE`]), void or not, in the order asked for; unknown ids are left out.
-    ///
-    /// # Errors
-    /// The principal may not read, there are too many ids, or the ledger can't be read.
-    pub async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, Error> {
-        let lots = self.readable(None)?;
-        let mut rows = self.service.sessions_by_id(ids).await?;
-        rows.retain(|row| lots.contains(&row.session.vehicle.lot));
-        Ok(rows)
-    }
-
     /// The whole story of a session, void or not; `None` when there is none.
     ///
     /// # Errors
     /// The principal may not read, or the ledger can't be read.
-    pub async fn story(&self, id: SessionId) -> Result<Option<Story>, Error> {
-        match self.session(id).await? {
-            Some(_) => self.service.story(id).await,
+    pub async fn story(&self, id: Uuid) -> Result<Option<Story>, Error> {
+        match self.row(id).await? {
+            Some(row) => self.service.story(row, &self.sight).await.map(Some),
             None => Ok(None),
         }
     }
@@ -93,55 +37,76 @@ impl ScopedService {
     /// # Errors
     /// The principal may not read, or the ledger can't be read.
     pub async fn explain(&self, event: Uuid) -> Result<Vec<Explained>, Error> {
-        self.service.explain(event, &self.readable(None)?).await
+        let lots = self.readable(None)?;
+        // An explanation reads the ledger many times, and its future is as large.
+        Box::pin(self.service.explain(self.sight.own_event(event), &lots, &self.sight)).await
     }
 
-    /// Explains the newest sessions of a plate, at most [`MAX_EXPLAINED`]: of each its exit, or else its entry. Summaries
-    /// are left out.
+    /// Explains the newest sessions of a plate, at most [`MAX_EXPLAINED`]: of each its exit, or else its entry.
+    /// Summaries are left out.
     ///
     /// # Errors
-    /// The principal may not read, or the ledger can't be read.
+    /// The principal may not read plates, or the ledger can't be read.
     pub async fn explain_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<Explained>, Error> {
         let rows = self.newest_of_plate(lot, plate, limit).await?;
-        self.service.explain_rows(&rows).await
+        self.service.explain_rows(&rows, &self.sight).await
     }
 
-    /// Of the newest sessions of a plate, as many as [`explain_plate`](Self::explain_plate) looks at: those that a client
-    /// saved, which rest on no events.
+    /// Of the newest sessions of a plate, as many as [`explain_plate`](Self::explain_plate) looks at: those that a
+    /// client saved, which rest on no events.
     ///
     /// # Errors
-    /// The principal may not read, or the ledger can't be read.
-    pub async fn saved_of_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<SessionRow>, Error> {
+    /// The principal may not read plates, or the ledger can't be read.
+    pub async fn saved_of_plate(
+        &self,
+        lot: Option<LotId>,
+        plate: Plate,
+        limit: u32,
+    ) -> Result<Vec<SeenSession>, Error> {
         let mut rows = self.newest_of_plate(lot, plate, limit).await?;
         rows.retain(|row| row.source == Source::Summary);
-        Ok(rows)
+        Ok(self.sight.sessions(rows))
     }
 
     async fn newest_of_plate(&self, lot: Option<LotId>, plate: Plate, limit: u32) -> Result<Vec<SessionRow>, Error> {
         let filter = SessionFilter { lot, plate: Some(plate), ..SessionFilter::default() };
-        let page = Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
-        Ok(self.sessions(&filter, page).await?.rows)
+        let page = ledger::Page { limit: limit.min(MAX_EXPLAINED), after: None, order: Order::NewestFirst };
+        Ok(self.rows(&self.listed(&filter)?, &filter, page).await?.rows)
     }
 
-    /// Explains sessions, at most a page of them, in their order; `None` for a summary.
+    /// Explains sessions, at most a page of them, in their order; `None` for a summary, and for a session that is gone.
     ///
     /// # Errors
     /// The principal may not read one of them, or the ledger can't be read.
-    pub async fn session_explanations(&self, rows: &[SessionRow]) -> Result<Vec<Option<SessionExplanation>>, Error> {
+    pub async fn session_explanations(
+        &self,
+        sessions: &[SeenSession],
+    ) -> Result<Vec<Option<SessionExplanation>>, Error> {
         let lots = self.readable(None)?;
-        if rows.iter().any(|row| !lots.contains(&row.session.vehicle.lot)) {
+        if sessions.iter().any(|session| !lots.contains(&session.lot)) {
             return Err(Error::Refused("a session of another lot can't be explained".to_owned()));
         }
-        self.service.session_explanations(rows).await
+        let whole: Option<Vec<SessionRow>> = sessions.iter().map(SeenSession::whole).collect();
+        if let Some(rows) = whole {
+            return self.service.session_explanations(&rows, &self.sight).await;
+        }
+        // A mask does not lead back to its vehicle.
+        let rows = self.rows_by_id(&sessions.iter().map(|session| session.id).collect::<Vec<_>>()).await?;
+        let ids = rows.iter().map(|row| self.sight.session_id(row.session.id));
+        let explained = ids.zip(self.service.session_explanations(&rows, &self.sight).await?);
+        let mut explained: HashMap<Uuid, Option<SessionExplanation>> = explained.collect();
+        Ok(sessions.iter().map(|session| explained.remove(&session.id).flatten()).collect())
     }
 
     /// The plates of the newest sessions that are similar to a plate, the most similar first.
     ///
     /// # Errors
-    /// The principal may not read, or the ledger can't be read.
+    /// The principal may not read plates, or the ledger can't be read.
     pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
-        let page = Page { limit: NEAR_SESSIONS_MAX, after: None, order: Order::NewestFirst };
-        let rows = self.sessions(&SessionFilter::default(), page).await?.rows;
+        let lots = self.readable(None)?;
+        self.principal.require(Scope::ReadPlate)?;
+        let page = ledger::Page { limit: NEAR_SESSIONS_MAX, after: None, order: Order::NewestFirst };
+        let rows = self.rows(&lots, &SessionFilter::default(), page).await?.rows;
         Ok(self.service.near_plates(plate, &rows))
     }
 
@@ -150,16 +115,28 @@ impl ScopedService {
     /// # Errors
     /// The principal may not read, or the ledger can't be read.
     pub async fn changed_sessions(&self, after: u64, limit: u32) -> Result<ChangedPage, Error> {
-        self.service.changed_page(after, limit, &self.readable(None)?).await
+        self.service.changed_page(after, limit, &self.readable(None)?, &self.sight).await
     }
 
-    /// The sessions that were matched last, the newest match first, at most `most`; those that no longer are left out. At
-    /// most the newest 5,000 changes are looked at.
+    /// Up to `limit` changes of all lots, to show them to other principals: for a worker of Dwell itself.
+    ///
+    /// # Errors
+    /// The principal may not read all plates of all lots, or the ledger can't be read.
+    pub async fn followed_changes(&self, after: u64, limit: u32) -> Result<Vec<FollowedChange>, Error> {
+        self.principal.require(Scope::ReadPlate)?;
+        if self.readable(None)? != Lots::All {
+            return Err(Error::Refused("changes are followed for all lots at once".to_owned()));
+        }
+        self.service.changed_sessions(after, limit).await
+    }
+
+    /// The sessions that were matched last, the newest match first, at most `most`; those that no longer are left out.
+    /// At most the newest 5,000 changes are looked at.
     ///
     /// # Errors
     /// The principal may not read, or the ledger can't be read.
-    pub async fn newest_matched(&self, most: usize) -> Result<Vec<SessionRow>, Error> {
-        self.service.newest_matched(most, &self.readable(None)?).await
+    pub async fn newest_matched(&self, most: usize) -> Result<Vec<SeenSession>, Error> {
+        Ok(self.sight.sessions(self.service.newest_matched(most, &self.readable(None)?).await?))
     }
 
     /// The number of the newest change; 0 before the first.
@@ -198,8 +175,8 @@ impl ScopedService {
         self.service.statistics(asked).await
     }
 
-    /// How the gates do whose events this process has recorded, by lot and gate. The one of all further gates is counted
-    /// over all lots.
+    /// How the gates do whose events this process has recorded, by lot and gate. The one of all further gates is
+    /// counted over all lots.
     ///
     /// # Errors
     /// The principal may not read.
@@ -217,8 +194,8 @@ impl ScopedService {
         rules
     }
 
-    /// Whether all work is done, and what is not. A principal of some lots learns what is pending in these, and nothing of
-    /// the correlators, which serve all lots.
+    /// Whether all work is done, and what is not. A principal of some lots learns what is pending in these, and nothing
+    /// of the correlators, which serve all lots.
     ///
     /// # Errors
     /// The principal may not read, or the ledger can't be read.

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use access::{Denied, Gates, Grant, Lots, Scope, Scopes, TokenId, Who};
 use futures::TryStreamExt as _;
-use ledger::{Order, Page, SessionFilter};
+use ledger::{Order, SessionFilter};
 use ledger_stores::testing::temporary;
-use parking::{Plate, SessionId, State};
+use parking::{Plate, State};
 use uuid::Uuid;
 
 use super::*;
 use crate::testing::{Fixture, Vehicles, minute};
 use crate::{Bucket, StatisticsOf, StreamRequest};
+
+mod masked;
 
 const ALL: Page = Page { limit: 1_000, after: None, order: Order::NewestFirst };
 
@@ -42,8 +44,8 @@ async fn filled() -> Fixture {
     fixture
 }
 
-fn lots_of(rows: &[ledger::SessionRow]) -> BTreeSet<String> {
-    rows.iter().map(|row| row.session.vehicle.lot.to_string()).collect()
+fn lots_of(rows: &[SeenSession]) -> BTreeSet<String> {
+    rows.iter().map(|row| row.lot.to_string()).collect()
 }
 
 #[tokio::test]
@@ -58,12 +60,12 @@ async fn a_list_of_some_lots_is_the_list_of_all_without_the_others() {
             SessionFilter { from: Some(minute(10)), to: Some(minute(30)), ..SessionFilter::default() },
         ] {
             let mut expected = all.sessions(&filter, Page { order, ..ALL }).await.unwrap().rows;
-            expected.retain(|row| row.session.vehicle.lot != lot("P2"));
+            expected.retain(|row| row.lot != lot("P2"));
             assert!(!expected.is_empty());
 
             let mut paged = Vec::new();
             loop {
-                let after = paged.last().map(|row: &ledger::SessionRow| row.session.id);
+                let after = paged.last().map(|row: &SeenSession| row.id);
                 let page = some.sessions(&filter, Page { limit: 2, after, order }).await.unwrap().rows;
                 if page.is_empty() {
                     break;
@@ -86,7 +88,7 @@ async fn a_foreign_lot_looks_like_one_that_does_not_exist() {
     let of_lot = |name: &str| SessionFilter { lot: Some(lot(name)), ..SessionFilter::default() };
     let statistics = |name: &str| StatisticsOf { lot: lot(name), from: None, to: None, bucket: Bucket::Hour };
     let foreign = fixture.local().sessions(&of_lot("P3"), ALL).await.unwrap().rows;
-    let [id, event] = [foreign[0].session.id.as_uuid(), foreign[0].session.exit_event_id.unwrap()];
+    let [id, event] = [foreign[0].id, foreign[0].exit_event_id.unwrap()];
 
     for name in ["P3", "NOWHERE"] {
         assert_eq!(some.sessions(&of_lot(name), ALL).await.unwrap().rows, []);
@@ -98,7 +100,6 @@ async fn a_foreign_lot_looks_like_one_that_does_not_exist() {
         assert_eq!(some.saved_of_plate(Some(lot(name)), plate, 3).await, Ok(Vec::new()));
     }
     for (session, event) in [(id, event), (Uuid::max(), Uuid::max())] {
-        let session = SessionId::from_uuid(session);
         assert_eq!(some.session(session).await, Ok(None));
         assert_eq!(some.story(session).await, Ok(None));
         assert_eq!(some.sessions_by_id(&[session]).await, Ok(Vec::new()));
@@ -128,7 +129,7 @@ async fn counts_and_changes_are_those_of_the_own_lots() {
 
     let mut expected = all.changed_sessions(0, 1_000).await.unwrap().changes;
     let newest = expected.last().unwrap().change.sequence;
-    expected.retain(|changed| changed.session.session.vehicle.lot != lot("P3"));
+    expected.retain(|changed| changed.session.lot != lot("P3"));
     let (mut found, mut after) = (Vec::new(), 0);
     while after < newest {
         let page = some.changed_sessions(after, 2).await.unwrap();
@@ -158,9 +159,15 @@ async fn a_call_needs_its_scope() {
         assert_eq!(other.gates().map(drop), denied(Scope::Read));
         assert_eq!(other.exits(), None);
     }
-    // Until plates can be masked, a reader without `read_plate` reads nothing.
-    let masked = scoped("read", &["*"]);
-    assert_eq!(masked.sessions(&SessionFilter::default(), ALL).await.map(drop), denied(Scope::ReadPlate));
+    let (masked, plate) = (scoped("read", &["*"]), Plate::from_read("SAME1").unwrap());
+    let searched = SessionFilter { plate: Some(plate.clone()), ..SessionFilter::default() };
+    let streamed = StreamRequest { filter: searched.clone(), order: Order::NewestFirst, after: None, most: None };
+    assert_eq!(masked.sessions(&searched, ALL).await.map(drop), denied(Scope::ReadPlate));
+    assert_eq!(masked.every_session(streamed).await.map(drop), denied(Scope::ReadPlate));
+    assert_eq!(masked.explain_plate(None, plate.clone(), 1).await.map(drop), denied(Scope::ReadPlate));
+    assert_eq!(masked.saved_of_plate(None, plate.clone(), 1).await.map(drop), denied(Scope::ReadPlate));
+    assert_eq!(masked.near_plates(&plate).await.map(drop), denied(Scope::ReadPlate));
+    assert_eq!(masked.followed_changes(0, 1).await.map(drop), denied(Scope::ReadPlate));
 
     let reader = scoped("read,read_plate", &["*"]);
     assert_eq!(reader.info().map(drop), denied(Scope::Record));

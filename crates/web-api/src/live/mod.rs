@@ -55,10 +55,10 @@ impl LiveFeedParameters {
         live: &Live,
         service: &ScopedService,
     ) -> Result<Subscription, Problem> {
-        let lots = service.readable(self.lot_id.as_ref())?;
+        service.readable(self.lot_id.as_ref())?;
         let after = last_event(headers)?.or(self.after);
         changes::not_beyond(service, after.unwrap_or(0)).await?;
-        Ok(live.join(after, lots).await?)
+        Ok(live.join(after, self.lot_id.as_ref(), service).await?)
     }
 }
 

@@ -40,7 +40,11 @@ pub(super) async fn save_summary(Scoped(service): Scoped, request: Request) -> R
     }
     let json = body::read(&head.headers, request_body, BODY_BYTES_MAX).await?;
     let saved = service.save_summary(parse(&json, service.now())?, caller(&head.headers)).await?;
-    Ok(Json(Saved { message: MESSAGE.to_owned(), session: SessionView::from(&saved.row), sequence: saved.sequence }))
+    Ok(Json(Saved {
+        message: MESSAGE.to_owned(),
+        session: SessionView::from(&saved.session),
+        sequence: saved.sequence,
+    }))
 }
 
 #[derive(Deserialize)]

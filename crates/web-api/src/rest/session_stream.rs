@@ -9,9 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use ledger::SessionRow;
+use parking::SessionId;
 use parking::session_row::{HEADER, Row, append_row};
-use sessions::{ScopedService, StreamRequest};
+use sessions::{ScopedService, SeenSession, StreamRequest};
 
 /// The capacity for a CSV line, bytes; most lines are shorter.
 const CSV_LINE_BYTES: usize = 256;
@@ -79,7 +79,7 @@ impl Lines {
         }
     }
 
-    fn of(self, page: &[SessionRow]) -> Bytes {
+    fn of(self, page: &[SeenSession]) -> Bytes {
         let mut text = Vec::with_capacity(
             page.len()
                 * match self {
@@ -89,7 +89,7 @@ impl Lines {
         );
         for row in page {
             match self {
-                Self::Csv => append_row(&Row::from(&row.session), &mut text),
+                Self::Csv => append_row(&csv_row(row), &mut text),
                 Self::Ndjson => append_json(row, &mut text),
             }
         }
@@ -97,8 +97,22 @@ impl Lines {
     }
 }
 
-fn append_json(row: &SessionRow, text: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *text, &SessionView::from(row)).expect("strings and numbers are always JSON");
+fn csv_row(session: &SeenSession) -> Row<'_> {
+    Row {
+        id: SessionId::from_uuid(session.id),
+        lot: session.lot.as_str(),
+        plate: session.plate.as_str(),
+        entry_event_id: session.entry_event_id,
+        entry_time: session.entry_time,
+        exit_event_id: session.exit_event_id,
+        exit_time: session.exit_time,
+        state: session.state,
+        reason: session.reason,
+    }
+}
+
+fn append_json(session: &SeenSession, text: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *text, &SessionView::from(session)).expect("strings and numbers are always JSON");
     text.push(b'\n');
 }
 

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::RawPathParams;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use parking::SessionId;
 use sessions::MAX_PAGE;
 
 use super::session_stream;
@@ -58,8 +57,8 @@ pub(super) async fn sessions(
 )]
 pub(super) async fn session(Scoped(service): Scoped, path: RawPathParams) -> Result<Json<SessionView>, Problem> {
     let id = path_id(&path)?;
-    match service.session(SessionId::from_uuid(id)).await? {
-        Some(row) => Ok(Json(SessionView::from(&row))),
+    match service.session(id).await? {
+        Some(session) => Ok(Json(SessionView::from(&session))),
         None => Err(Problem::new(Kind::NotFound, format!("no session has the id {id}"))),
     }
 }

@@ -5,7 +5,6 @@ use api::parameters::path_id;
 use api::{Kind, Problem, Scoped};
 use axum::Json;
 use axum::extract::RawPathParams;
-use parking::SessionId;
 
 /// Returns the story of a session, also of a void one: its events, its changes and its explanation.
 #[utoipa::path(
@@ -15,7 +14,7 @@ use parking::SessionId;
 )]
 pub(super) async fn story(Scoped(service): Scoped, path: RawPathParams) -> Result<Json<StoryView>, Problem> {
     let id = path_id(&path)?;
-    match service.story(SessionId::from_uuid(id)).await? {
+    match service.story(id).await? {
         Some(story) => Ok(Json(StoryView::from(&story))),
         None => Err(Problem::new(Kind::NotFound, format!("no session has the id {id}"))),
     }

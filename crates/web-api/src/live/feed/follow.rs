@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Announced, Inner, Message};
+use super::{Announced, Announcement, Inner};
 
 /// The most changes of one read: fewer than a queue holds, so one read can't overflow an empty queue.
 const PAGE_CHANGES: u32 = 64;
@@ -81,19 +81,19 @@ fn is_over(inner: &Inner) -> bool {
 
 /// Sends new changes to all clients; returns whether there may be more already.
 async fn announce(inner: &Inner, position: &mut u64) -> bool {
-    let changed = match inner.service.changed_sessions(*position, PAGE_CHANGES).await {
-        Ok(page) => page.changes,
+    let changes = match inner.service.followed_changes(*position, PAGE_CHANGES).await {
+        Ok(changes) => changes,
         Err(error) => {
             tracing::debug!(%error, "the live feed can't read changes");
             return false;
         }
     };
-    for changed in &changed {
-        *position = changed.change.sequence;
+    let is_full = u32::try_from(changes.len()).is_ok_and(|count| count == PAGE_CHANGES);
+    for change in changes {
+        *position = change.sequence();
         // There is no receiver while all clients are still catching up.
-        drop(inner.messages.send(Announced::Change(Arc::new(Message::of(changed)))));
+        drop(inner.messages.send(Announced::Change(Arc::new(Announcement::of(change)))));
     }
-    let is_full = u32::try_from(changed.len()).is_ok_and(|count| count == PAGE_CHANGES);
     if is_full {
         skip(inner, position).await;
     }

@@ -11,15 +11,15 @@ mod follow;
 mod metrics;
 mod subscription;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use access::{Lots, Principal};
+use access::Principal;
 use api::{ChangeView, Kind, Problem};
 use axum::extract::FromRef;
 use axum::extract::ws::Utf8Bytes;
 use parking::LotId;
 use service_kit::{Lifecycle, ServiceContext};
-use sessions::{Changed, LEDGER_DEADLINE, ScopedService, Service};
+use sessions::{FollowedChange, LEDGER_DEADLINE, ScopedService, Service};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use metrics::LiveMetrics;
@@ -62,33 +62,51 @@ struct Audience {
     is_followed: bool,
 }
 
-/// A serialized change.
+/// A change, serialized once for all clients that see plates, and once for those that see masks.
 #[derive(Debug)]
+struct Announcement {
+    change: FollowedChange,
+    whole: OnceLock<Utf8Bytes>,
+    masked: OnceLock<Utf8Bytes>,
+}
+
+impl Announcement {
+    const fn of(change: FollowedChange) -> Self {
+        Self { change, whole: OnceLock::new(), masked: OnceLock::new() }
+    }
+
+    const fn sequence(&self) -> u64 {
+        self.change.sequence()
+    }
+
+    const fn lot(&self) -> &LotId {
+        self.change.lot()
+    }
+
+    /// The message for a client.
+    fn message(&self, viewer: &ScopedService) -> Message {
+        let text = if viewer.sees_plates() { &self.whole } else { &self.masked };
+        let written = || {
+            let view = ChangeView::from(&self.change.seen_by(viewer));
+            Utf8Bytes::from(serde_json::to_string(&view).expect("strings and numbers are always JSON"))
+        };
+        Message { sequence: self.sequence(), text: text.get_or_init(written).clone() }
+    }
+}
+
+/// A serialized change, as a client may see it.
+#[derive(Debug, Clone)]
 pub(crate) struct Message {
     /// The sequence number of the change.
     pub(crate) sequence: u64,
-    /// The lot of its session.
-    pub(crate) lot: LotId,
     /// The JSON: an element of `/api/v1/changes`.
     pub(crate) text: Utf8Bytes,
-}
-
-impl Message {
-    fn of(changed: &Changed) -> Self {
-        let view = ChangeView::from(changed);
-        let text = serde_json::to_string(&view).expect("strings and numbers are always JSON");
-        Self {
-            sequence: changed.change.sequence,
-            lot: changed.session.session.vehicle.lot.clone(),
-            text: Utf8Bytes::from(text),
-        }
-    }
 }
 
 /// A broadcast to all clients that are at the newest change.
 #[derive(Debug, Clone)]
 enum Announced {
-    Change(Arc<Message>),
+    Change(Arc<Announcement>),
     /// The task skipped changes, because too many were committed.
     Skipped,
 }
@@ -135,8 +153,14 @@ impl Live {
         Self { inner, service: service.clone() }
     }
 
-    /// Subscribes a client to the changes after `after`, or else after the newest one; of these lots.
-    pub(crate) async fn join(&self, after: Option<u64>, lots: Lots) -> Result<Subscription, Refused> {
+    /// Subscribes a client to the changes after `after`, or else after the newest one; of one lot, or of all that it may see.
+    pub(crate) async fn join(
+        &self,
+        after: Option<u64>,
+        lot: Option<&LotId>,
+        viewer: &ScopedService,
+    ) -> Result<Subscription, Refused> {
+        let lots = viewer.readable(lot)?;
         let slot = ClientSlot::reserve(&self.inner)?;
         let mut audience = self.inner.audience.subscribe();
         let followed = async { audience.wait_for(|audience| audience.is_followed).await.is_ok() };
@@ -153,7 +177,7 @@ impl Live {
             Some(after) => after,
             None => self.inner.service.last_change().await?,
         };
-        Ok(Subscription::new(slot, after, lots))
+        Ok(Subscription::new(slot, after, lots, viewer.clone()))
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Lots;
+use sessions::ScopedService;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Announced, ClientSlot, Message, QUEUE_MESSAGES_MAX};
+use super::{Announced, Announcement, ClientSlot, Message, QUEUE_MESSAGES_MAX};
 
 /// The changes of one read of a client that catches up.
 const CATCH_UP_PAGE: u32 = 500;
@@ -40,17 +41,19 @@ pub(crate) enum Ended {
 pub(crate) struct Subscription {
     slot: ClientSlot,
     lots: Lots,
+    /// What the client may see.
+    viewer: ScopedService,
     /// The last change that was sent, filtered out, or known to the client from the start.
     position: u64,
     /// Read from the ledger and not yet sent.
-    read: VecDeque<Arc<Message>>,
+    read: VecDeque<Arc<Announcement>>,
     /// The receiver of the ring buffer; `None` until this client has reached the newest change.
     queue: Option<broadcast::Receiver<Announced>>,
 }
 
 impl Subscription {
-    pub(super) fn new(slot: ClientSlot, after: u64, lots: Lots) -> Self {
-        Self { slot, lots, position: after, read: VecDeque::new(), queue: None }
+    pub(super) fn new(slot: ClientSlot, after: u64, lots: Lots, viewer: ScopedService) -> Self {
+        Self { slot, lots, viewer, position: after, read: VecDeque::new(), queue: None }
     }
 
     /// The sequence number up to which this client has received or filtered out all changes.
@@ -64,7 +67,7 @@ impl Subscription {
     }
 
     /// Waits for the next change of the client's lot. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<Arc<Message>, Ended> {
+    pub(crate) async fn next(&mut self) -> Result<Message, Ended> {
         let lifecycle = self.slot.inner.lifecycle.clone();
         let next = tokio::select! {
             biased;
@@ -79,12 +82,12 @@ impl Subscription {
         next
     }
 
-    async fn next_of_lot(&mut self) -> Result<Arc<Message>, Ended> {
+    async fn next_of_lot(&mut self) -> Result<Message, Ended> {
         loop {
-            let message = match (self.read.pop_front(), &mut self.queue) {
-                (Some(message), _) => message,
+            let announced = match (self.read.pop_front(), &mut self.queue) {
+                (Some(announced), _) => announced,
                 (None, Some(queue)) => match queue.recv().await {
-                    Ok(Announced::Change(message)) => message,
+                    Ok(Announced::Change(announced)) => announced,
                     Ok(Announced::Skipped) | Err(RecvError::Lagged(_)) => return Err(Ended::Lagged),
                     Err(RecvError::Closed) => return Err(Ended::Stopping),
                 },
@@ -94,15 +97,15 @@ impl Subscription {
                 }
             };
             // The ring buffer contains changes that were already read from the ledger.
-            if message.sequence <= self.position {
+            if announced.sequence() <= self.position {
                 continue;
             }
-            if message.sequence != self.position + 1 {
+            if announced.sequence() != self.position + 1 {
                 return Err(Ended::Lagged);
             }
-            self.position = message.sequence;
-            if self.lots.contains(&message.lot) {
-                return Ok(message);
+            self.position = announced.sequence();
+            if self.lots.contains(announced.lot()) {
+                return Ok(announced.message(&self.viewer));
             }
         }
     }
@@ -114,16 +117,15 @@ impl Subscription {
         let inner = &self.slot.inner;
         let permit = inner.catching_up.acquire().await.expect("the semaphore is never closed");
         let queue = inner.messages.subscribe();
-        match inner.service.changed_sessions(self.position, CATCH_UP_PAGE).await {
+        match inner.service.followed_changes(self.position, CATCH_UP_PAGE).await {
             Ok(page) => {
-                let page = page.changes;
                 let is_newest = u32::try_from(page.len()).is_ok_and(|count| count < CATCH_UP_PAGE);
                 if !is_newest {
                     tokio::time::sleep(CATCH_UP_PAUSE).await;
                 }
                 drop(permit);
                 self.queue = is_newest.then_some(queue);
-                self.read = page.iter().map(|changed| Arc::new(Message::of(changed))).collect();
+                self.read = page.into_iter().map(|change| Arc::new(Announcement::of(change))).collect();
                 Ok(())
             }
             Err(error) if error.is_temporary() => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::{Gates, Grant, Scopes, Who};
 use ledger_stores::testing::temporary;
 use matching::Unit;
 use parking::{Lots, Rules};
@@ -15,6 +16,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Entries of `count` vehicles of one lot.
 fn entries(vehicles: &mut Vehicles, lot: &str, count: usize) -> Vec<Unit> {
     (0..count).map(|number| vehicles.entry(lot, &format!("{lot}CAR{number}"), minute(0))).collect()
+}
+
+/// A client that sees everything.
+fn viewer(live: &Live) -> ScopedService {
+    live.service.scoped(Principal::local())
 }
 
 async fn numbers(subscription: &mut Subscription, count: usize) -> Vec<u64> {
@@ -33,9 +39,9 @@ async fn a_client_that_resumes_at_a_number_misses_nothing_however_old_it_is() {
     let mut vehicles = Vehicles::default();
     fixture.record(entries(&mut vehicles, "P3", 1_200)).await;
 
-    let mut from_the_beginning = live.join(Some(0), access::Lots::All).await.unwrap();
-    let mut from_the_middle = live.join(Some(700), access::Lots::All).await.unwrap();
-    let mut from_now = live.join(None, access::Lots::All).await.unwrap();
+    let mut from_the_beginning = live.join(Some(0), None, &viewer(&live)).await.unwrap();
+    let mut from_the_middle = live.join(Some(700), None, &viewer(&live)).await.unwrap();
+    let mut from_now = live.join(None, None, &viewer(&live)).await.unwrap();
     fixture.record(entries(&mut vehicles, "P4", 3)).await;
 
     let expected: Vec<u64> = (1..=1_203).collect();
@@ -51,7 +57,7 @@ async fn a_feed_of_one_lot_has_only_its_changes_and_advances_its_position() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let lot = LotId::parse("P4").unwrap();
-    let mut feed = live.join(None, access::Lots::only([lot])).await.unwrap();
+    let mut feed = live.join(None, Some(&lot), &viewer(&live)).await.unwrap();
     for (name, plate) in [("P3", "CAR1"), ("P4", "CAR2"), ("P3", "CAR3"), ("P4", "CAR4")] {
         fixture.record(vec![vehicles.entry(name, plate, minute(0))]).await;
     }
@@ -67,7 +73,7 @@ async fn commits_of_another_process_are_sent_too() {
     let live = Live::start(&fixture.service, &fixture.context);
     let (rules, lots) = (sessions::testing::rules(), Lots::default());
     let other = Service::new(Arc::clone(&fixture.ledger), rules, lots, &ServiceContext::for_testing());
-    let mut feed = live.join(None, access::Lots::All).await.unwrap();
+    let mut feed = live.join(None, None, &viewer(&live)).await.unwrap();
 
     other
         .scoped(Principal::local())
@@ -84,7 +90,7 @@ async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let (mut slow, mut quick) =
-        (live.join(None, access::Lots::All).await.unwrap(), live.join(None, access::Lots::All).await.unwrap());
+        (live.join(None, None, &viewer(&live)).await.unwrap(), live.join(None, None, &viewer(&live)).await.unwrap());
     fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!((numbers(&mut slow, 1).await, numbers(&mut quick, 1).await), (vec![1], vec![1]));
 
@@ -94,7 +100,7 @@ async fn a_client_that_lags_is_disconnected_and_may_resume_at_its_number() {
 
     assert_eq!(slow.next().await.unwrap_err(), Ended::Lagged);
     assert_eq!(fixture.metric("dwell_live_dropped_total"), Some(1));
-    let mut again = live.join(Some(slow.position()), access::Lots::All).await.unwrap();
+    let mut again = live.join(Some(slow.position()), None, &viewer(&live)).await.unwrap();
     assert_eq!(numbers(&mut again, QUEUE_MESSAGES_MAX + 1).await, all);
 }
 
@@ -104,7 +110,7 @@ async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     let (mut quick, mut waits) =
-        (live.join(None, access::Lots::All).await.unwrap(), live.join(None, access::Lots::All).await.unwrap());
+        (live.join(None, None, &viewer(&live)).await.unwrap(), live.join(None, None, &viewer(&live)).await.unwrap());
     fixture.record(entries(&mut vehicles, "P3", 1)).await;
     assert_eq!(numbers(&mut quick, 1).await, [1]);
 
@@ -123,11 +129,28 @@ async fn a_client_that_waits_for_a_permit_to_catch_up_does_not_lag() {
 }
 
 #[tokio::test]
+async fn each_client_sees_the_plates_that_it_may_see() {
+    let fixture = Fixture::new(temporary().await);
+    let live = Live::start(&fixture.service, &fixture.context);
+    let reads = Grant::new(Scopes::parse("read").unwrap(), access::Lots::All, Gates::All).unwrap();
+    let masked = live.service.scoped(Principal::new(Who::System("test"), reads));
+    let (mut whole, mut masked) =
+        (live.join(None, None, &viewer(&live)).await.unwrap(), live.join(Some(0), None, &masked).await.unwrap());
+
+    fixture.record(vec![Vehicles::default().entry("P4", "ABC1234", minute(0))]).await;
+
+    for (feed, plate) in [(&mut whole, "\"ABC1234\""), (&mut masked, "\"AB•••34\"")] {
+        let text = tokio::time::timeout(DEADLINE, feed.next()).await.expect("a change comes in time").unwrap().text;
+        assert!(text.contains(plate) && (plate.contains("ABC") || !text.contains("ABC")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_feed_that_is_too_far_behind_skips_to_the_newest_change_and_disconnects_clients() {
     let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
-    let mut feed = live.join(None, access::Lots::All).await.unwrap();
+    let mut feed = live.join(None, None, &viewer(&live)).await.unwrap();
     fixture.record(entries(&mut vehicles, "P4", 1)).await;
     let mut last = numbers(&mut feed, 1).await[0];
     let most = usize::try_from(follow::BEHIND_CHANGES_MAX).unwrap();
@@ -153,14 +176,14 @@ async fn clients_beyond_the_limit_are_refused() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS_MAX {
-        clients.push(live.join(None, access::Lots::All).await.unwrap());
+        clients.push(live.join(None, None, &viewer(&live)).await.unwrap());
     }
     assert_eq!(fixture.metric("dwell_live_clients"), Some(256));
-    assert!(matches!(live.join(None, access::Lots::All).await, Err(Refused::Full)));
+    assert!(matches!(live.join(None, None, &viewer(&live)).await, Err(Refused::Full)));
 
     clients.pop();
 
-    assert!(live.join(None, access::Lots::All).await.is_ok());
+    assert!(live.join(None, None, &viewer(&live)).await.is_ok());
     clients.clear();
     assert_eq!(fixture.metric("dwell_live_clients"), Some(0));
 }
@@ -171,7 +194,7 @@ async fn a_feed_without_clients_starts_again_with_the_next_client() {
     let live = Live::start(&fixture.service, &fixture.context);
     let mut vehicles = Vehicles::default();
     for round in 0..20 {
-        let mut feed = live.join(None, access::Lots::All).await.unwrap();
+        let mut feed = live.join(None, None, &viewer(&live)).await.unwrap();
         fixture.record(entries(&mut vehicles, &format!("P{round}"), 1)).await;
         assert_eq!(numbers(&mut feed, 1).await, [2 * round + 1]);
         drop(feed);
@@ -198,20 +221,20 @@ async fn a_client_that_joins_while_the_ledger_is_down_gets_an_error() {
     let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
     let live = Live::start(&service, &context);
 
-    assert!(matches!(live.join(None, access::Lots::All).await, Err(Refused::Service(sessions::Error::TooSlow))));
+    assert!(matches!(live.join(None, None, &viewer(&live)).await, Err(Refused::Service(sessions::Error::TooSlow))));
 }
 
 #[tokio::test]
 async fn a_shutdown_informs_all_clients_and_waits_for_them() {
     let fixture = Fixture::new(temporary().await);
     let live = Live::start(&fixture.service, &fixture.context);
-    let mut feed = live.join(None, access::Lots::All).await.unwrap();
+    let mut feed = live.join(None, None, &viewer(&live)).await.unwrap();
     let lifecycle = fixture.context.lifecycle.clone();
 
     lifecycle.stop();
 
     assert_eq!(feed.next().await.unwrap_err(), Ended::Stopping);
-    assert!(matches!(live.join(None, access::Lots::All).await, Err(Refused::Stopping)));
+    assert!(matches!(live.join(None, None, &viewer(&live)).await, Err(Refused::Stopping)));
     assert_eq!(lifecycle.running(), ["live feed"]);
     drop(feed);
     assert!(lifecycle.finished(DEADLINE).await.is_ok());

@@ -129,7 +129,7 @@ async fn a_client_that_saves_a_summary_again_sees_it() {
         || ledger::Summary { vehicle: sessions::testing::vehicle("P3", "FIN123"), entry: minute(0), exit: minute(90) };
     let sessions = async |process: &Process| {
         let execute = async {
-            let page = ledger::Page { limit: 10, after: None, order: ledger::Order::NewestFirst };
+            let page = sessions::Page { limit: 10, after: None, order: ledger::Order::NewestFirst };
             let scoped = process.service.scoped(Principal::local());
             let rows = scoped.sessions(&ledger::SessionFilter::default(), page).await.unwrap().rows;
             Computed { bytes: rows.len().to_string().into(), is_cacheable: true }
