@@ -135,7 +135,7 @@ impl Collector {
 }
 
 /// Returns the events that the chain does not reach. Event numbers do not give the order: concurrent writers reserve
-/// numbers before they lock the vehicle.
+/// numbers before they write the vehicle.
 fn unchained(events: &HashMap<i64, (Option<i64>, EventKey)>, last: Option<i64>, all: &[TimelineEvent]) -> Vec<Uuid> {
     let mut chained = HashSet::with_capacity(all.len());
     let mut next = last;

@@ -16,7 +16,7 @@ mod finding;
 mod following;
 mod listing;
 mod pinning;
-mod player;
+pub(crate) mod player;
 mod quarters;
 mod random;
 mod recording;
@@ -32,7 +32,7 @@ const IN_BULKS_OF_5: Pace = Pace { most_events: 5, is_on_demand: false };
 const ON_DEMAND: Pace = Pace { most_events: 65_536, is_on_demand: true };
 
 /// An empty store of a test's own.
-pub(super) struct Store {
+pub(crate) struct Store {
     url: String,
     /// Of SQLite: the file's folder, and how its tables follow its journal.
     of_sqlite: Option<(tempfile::TempDir, Pace)>,
@@ -45,7 +45,7 @@ impl Store {
         Self { url, of_sqlite: Some((folder, pace)) }
     }
 
-    pub(super) async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         let server = testbed::Postgres::shared().await.unwrap();
         Self { url: server.database().await.unwrap(), of_sqlite: None }
     }
@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Opens the ledger; with SQLite it must not be open.
-    pub(super) async fn open(&self) -> Arc<dyn Ledger> {
+    pub(crate) async fn open(&self) -> Arc<dyn Ledger> {
         let now = Timestamp::from_millis(0);
         match &self.of_sqlite {
             Some((folder, pace)) => {

@@ -1,8 +1,8 @@
 //! What units change: decided here, in memory, for both adapters.
 //!
-//! An adapter loads (and locks) the vehicles of its units, hands them over, gives the units one after the other, and
-//! applies the rows that come out. Two units of one vehicle are compared one after the other. Nothing here waits.
-//! `unit` takes one unit into a plan.
+//! An adapter loads the vehicles of its units, hands them over, gives the units one after the other, and applies the
+//! rows that come out. Two units of one vehicle are compared one after the other. Nothing here waits. `unit` takes one
+//! unit into a plan.
 //!
 //! An event's row points to the row of the vehicle's event recorded before it: a late event and the search for a plate
 //! walk this chain, so that no index has to be kept for them. A vehicle that is seen again and again would have a

@@ -22,6 +22,13 @@ pub(super) struct StoredVehicle {
     pub(super) listed_after: Option<i64>,
 }
 
+impl PlannedVehicle {
+    /// A vehicle as it was read; `is_new` if it has no row.
+    pub(super) fn new(row: StoredVehicle, is_new: bool) -> Self {
+        Self { read_version: row.base.version, row, is_new, is_changed: false, older: HashMap::new() }
+    }
+}
+
 impl StoredVehicle {
     /// Creates a vehicle that is not in the ledger yet.
     pub(super) fn new(number: i64, lot_number: i64) -> Self {
@@ -38,6 +45,8 @@ impl StoredVehicle {
 #[derive(Debug, Clone)]
 pub(super) struct PlannedVehicle {
     pub(super) row: StoredVehicle,
+    /// The version of the row that was read; 0 without one.
+    pub(super) read_version: u64,
     /// Whether the vehicle has no row in the store yet.
     pub(super) is_new: bool,
     /// Whether its row must be written.

@@ -70,7 +70,7 @@ pub enum Error {
 /// # Contract
 ///
 /// Dropping a call's future does not cancel the call. Calls may overlap, from any number of tasks and, on PostgreSQL,
-/// from several processes; all of them lock vehicles in the same order.
+/// from several processes; all of them write and lock vehicles in the same order.
 #[async_trait]
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// The ledger's id, created together with the ledger.

@@ -10,6 +10,7 @@ use crate::{Pending, SessionFilter};
 contract![
     a_hold_ends_a_while_after_its_exit_was_recorded,
     an_exit_that_found_its_entry_is_not_due,
+    an_exit_that_loses_its_entry_is_held_from_when_it_was_recorded,
     what_is_leased_is_not_given_out_until_the_lease_has_passed,
     no_more_vehicles_are_leased_than_asked_for,
     a_stay_is_too_long_on_the_time_of_its_lot,
@@ -58,6 +59,19 @@ async fn an_exit_that_found_its_entry_is_not_due(store: Store) {
     player.sees(&[exit(&car, 15)], later).await;
 
     assert_eq!(keys(&player.due(9, later).await), [(&car, vec![30])]);
+}
+
+async fn an_exit_that_loses_its_entry_is_held_from_when_it_was_recorded(store: Store) {
+    let player = Player::on(&store).await;
+    let car = vehicle("P3", "ABC123");
+    player.sees(&[entry(&car, 0), exit(&car, 30)], NOW).await;
+    let hold = player.rules.hold_ms;
+
+    // The exit gets a session of its own only now.
+    player.sees(&[exit(&car, 15)], NOW.plus_millis(hold - 1)).await;
+
+    assert_eq!(player.due(9, NOW.plus_millis(hold - 1)).await, []);
+    assert_eq!(keys(&player.due(9, NOW.plus_millis(hold)).await), [(&car, vec![30])]);
 }
 
 async fn what_is_leased_is_not_given_out_until_the_lease_has_passed(store: Store) {

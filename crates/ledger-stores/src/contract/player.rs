@@ -16,20 +16,20 @@ use super::Store;
 use crate::{Ledger, Order, Page, SessionFilter, SessionRow};
 
 /// The time of recording, unless a test sets another one.
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// Minute zero of all tests.
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-pub(super) fn minute(minute: i64) -> Timestamp {
+pub(crate) fn minute(minute: i64) -> Timestamp {
     START.plus_millis(minute * 60_000)
 }
 
-pub(super) fn vehicle(lot: &str, plate: &str) -> Vehicle {
+pub(crate) fn vehicle(lot: &str, plate: &str) -> Vehicle {
     Vehicle { lot: LotId::parse(lot).unwrap(), plate: Plate::from_read(plate).unwrap() }
 }
 
 /// An event whose id follows from its other members, so that a test can name an event again.
-pub(super) fn event(vehicle: &Vehicle, direction: Direction, at_minute: i64) -> GateEvent {
+pub(crate) fn event(vehicle: &Vehicle, direction: Direction, at_minute: i64) -> GateEvent {
     let time = minute(at_minute);
     let given = SessionId::of_event(vehicle, &EventKey { time, direction, id: Uuid::nil() });
     GateEvent {
@@ -41,31 +41,31 @@ pub(super) fn event(vehicle: &Vehicle, direction: Direction, at_minute: i64) -> 
     }
 }
 
-pub(super) fn entry(vehicle: &Vehicle, at_minute: i64) -> GateEvent {
+pub(crate) fn entry(vehicle: &Vehicle, at_minute: i64) -> GateEvent {
     event(vehicle, Direction::Entry, at_minute)
 }
 
-pub(super) fn exit(vehicle: &Vehicle, at_minute: i64) -> GateEvent {
+pub(crate) fn exit(vehicle: &Vehicle, at_minute: i64) -> GateEvent {
     event(vehicle, Direction::Exit, at_minute)
 }
 
-pub(super) fn id_of(event: &GateEvent) -> SessionId {
+pub(crate) fn id_of(event: &GateEvent) -> SessionId {
     SessionId::of_event(&event.vehicle, &event.key)
 }
 
 /// A correlator that has a ledger to itself, or shares it with others.
 #[derive(Clone)]
-pub(super) struct Player {
-    pub(super) ledger: Arc<dyn Ledger>,
-    pub(super) rules: Rules,
+pub(crate) struct Player {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) rules: Rules,
 }
 
 impl Player {
-    pub(super) async fn on(store: &Store) -> Self {
+    pub(crate) async fn on(store: &Store) -> Self {
         Self { ledger: store.open().await, rules: ledger::testing::rules() }
     }
 
-    pub(super) async fn load(&self, vehicle: &Vehicle, reaching: Option<Timestamp>) -> Snapshot {
+    pub(crate) async fn load(&self, vehicle: &Vehicle, reaching: Option<Timestamp>) -> Snapshot {
         let request = LoadRequest { vehicle: vehicle.clone(), reaching };
         let mut loaded = self.ledger.load(&[request], &self.rules).await.unwrap();
         assert_eq!(loaded.len(), 1);
@@ -73,7 +73,7 @@ impl Player {
     }
 
     /// Records events of any vehicles at `now` in one call, and retries those that conflicted.
-    pub(super) async fn sees(&self, events: &[GateEvent], now: Timestamp) {
+    pub(crate) async fn sees(&self, events: &[GateEvent], now: Timestamp) {
         let mut vehicles: BTreeMap<&Vehicle, Vec<GateEvent>> = BTreeMap::new();
         for event in events {
             vehicles.entry(&event.vehicle).or_default().push(event.clone());
@@ -90,7 +90,7 @@ impl Player {
     }
 
     /// Decides a unit from some events of one vehicle, based on `snapshot`, or on a longer one if needed.
-    pub(super) async fn decide(&self, vehicle: &Vehicle, snapshot: Snapshot, events: &[GateEvent]) -> Unit {
+    pub(crate) async fn decide(&self, vehicle: &Vehicle, snapshot: Snapshot, events: &[GateEvent]) -> Unit {
         match self.decide_from(vehicle, &snapshot, events, &[]) {
             Ok(unit) => unit,
             Err(TooOld(time)) => {
@@ -100,7 +100,7 @@ impl Player {
         }
     }
 
-    pub(super) fn decide_from(
+    pub(crate) fn decide_from(
         &self,
         vehicle: &Vehicle,
         snapshot: &Snapshot,
@@ -126,24 +126,24 @@ impl Player {
     }
 
     /// Records the end of a hold or a stay.
-    pub(super) async fn ends(&self, due: &Due, now: Timestamp) -> Outcome {
+    pub(crate) async fn ends(&self, due: &Due, now: Timestamp) -> Outcome {
         let unit = self.decide_from(&due.vehicle, &due.snapshot, &[], &due.ended).unwrap();
         self.record_one(unit, now).await
     }
 
-    pub(super) async fn record_one(&self, unit: Unit, now: Timestamp) -> Outcome {
+    pub(crate) async fn record_one(&self, unit: Unit, now: Timestamp) -> Outcome {
         let mut outcomes = self.ledger.record(vec![unit], &self.rules, now).await.unwrap();
         assert_eq!(outcomes.len(), 1);
         outcomes.remove(0)
     }
 
     /// Leases for a minute the vehicles of which a hold or a stay has ended at `now`.
-    pub(super) async fn due(&self, most: u32, now: Timestamp) -> Vec<Due> {
+    pub(crate) async fn due(&self, most: u32, now: Timestamp) -> Vec<Due> {
         self.ledger.due(most, &self.rules, now, now.plus_millis(60_000)).await.unwrap()
     }
 
     /// Returns all sessions of a filter, page by page, in order.
-    pub(super) async fn list(&self, filter: &SessionFilter, limit: u32, order: Order) -> Vec<SessionRow> {
+    pub(crate) async fn list(&self, filter: &SessionFilter, limit: u32, order: Order) -> Vec<SessionRow> {
         let mut rows: Vec<SessionRow> = Vec::new();
         loop {
             let after = rows.last().map(|row| row.session.id);
@@ -157,17 +157,17 @@ impl Player {
     }
 
     /// Returns the sessions that are not void, oldest first.
-    pub(super) async fn sessions(&self, filter: SessionFilter) -> Vec<Session> {
+    pub(crate) async fn sessions(&self, filter: SessionFilter) -> Vec<Session> {
         let rows = self.list(&filter, 100, Order::OldestFirst).await;
         rows.into_iter().map(|row| row.session).collect()
     }
 
-    pub(super) async fn state(&self, event: &GateEvent) -> Option<State> {
+    pub(crate) async fn state(&self, event: &GateEvent) -> Option<State> {
         self.ledger.session(id_of(event)).await.unwrap().map(|row| row.session.state)
     }
 
     /// Returns the expected sessions of these events, by id, as long as no hold or stay has ended.
-    pub(super) fn canonical(&self, events: &[GateEvent]) -> Vec<Session> {
+    pub(crate) fn canonical(&self, events: &[GateEvent]) -> Vec<Session> {
         let mut vehicles: BTreeMap<&Vehicle, Vec<EventKey>> = BTreeMap::new();
         for event in events {
             vehicles.entry(&event.vehicle).or_default().push(event.key);

@@ -10,16 +10,26 @@ use crate::Error;
 pub(super) enum Failure {
     /// The server is down or busy, or another transaction conflicted: a retry may succeed soon.
     Passing(String),
+    /// Another transaction changed what this one read: a retry with locks succeeds. The error is for when it does not.
+    Conflict(Error),
     /// A retry will not help.
     Lasting(Error),
 }
 
+/// The index that allows a vehicle once.
+const VEHICLE_INDEX: &str = "vehicle_plate";
+
 impl Failure {
+    /// Another transaction changed a vehicle that this one read.
+    pub(super) fn contended() -> Self {
+        Self::Conflict(Error::Unavailable("other transactions change the same vehicles again and again".into()))
+    }
+
     /// Converts the failure into the port's error.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Passing(reason) => Error::Unavailable(reason),
-            Self::Lasting(error) => error,
+            Self::Conflict(error) | Self::Lasting(error) => error,
         }
     }
 }
@@ -50,6 +60,9 @@ impl From<tokio_postgres::Error> for Failure {
                 "{text}: check user, password, database and rights in DWELL_DATABASE_URL"
             ))),
             _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Self::Passing(text),
+            // Of two transactions that create a vehicle or a session, the second finds it there.
+            _ if answer.constraint() == Some(VEHICLE_INDEX) => Self::contended(),
+            _ if *code == SqlState::UNIQUE_VIOLATION => Self::Conflict(Error::Corrupt(text)),
             _ => Self::Lasting(Error::Corrupt(text)),
         }
     }

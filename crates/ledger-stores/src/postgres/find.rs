@@ -1,4 +1,7 @@
-//! Locks and loads what a group commit needs: lots, vehicles, numbers for new events, existing sessions.
+//! Loads what a group commit needs: lots, vehicles, numbers for new events, existing sessions.
+//!
+//! Nothing is locked: `apply` compares each vehicle's version when it writes. Only the retry of a transaction that lost
+//! that comparison locks its vehicles.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -13,6 +16,21 @@ use crate::group::{LoadedState, PendingWrites};
 use crate::plan::names_older_events;
 use crate::rows::{ExitsBefore, PlannedVehicle, StoredVehicle};
 use crate::{Error, SessionRow, encoding};
+
+const KNOWN: &str = "
+    SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, wanted.place
+    FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (lot_no, plate, place)
+        JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = wanted.lot_no";
+
+/// Locks in the order in which `apply` updates.
+const KNOWN_AND_LOCKED: &str = "
+    SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, wanted.place
+    FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (lot_no, plate, place)
+        JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = wanted.lot_no
+    ORDER BY v.vehicle_no FOR UPDATE OF v";
+
+const VEHICLE_NUMBERS: &str = "
+    SELECT nextval('vehicle_vehicle_no_seq') FROM generate_series(1, $1::bigint)";
 
 /// The size of a block of event numbers, which is the increment of the sequence. The unused rest of a block is lost.
 const EVENT_NUMBERS_PER_BLOCK: i64 = 1_048_576;
@@ -65,16 +83,26 @@ pub(super) async fn event_numbers(
     Ok(first)
 }
 
-/// Loads what the transaction needs. Its vehicles stay locked until the transaction ends.
+/// Whether a transaction locks the vehicles that it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locking {
+    /// Another transaction may change them; the write finds out.
+    Optimistic,
+    /// They stay as they are until the transaction ends.
+    Pessimistic,
+}
+
+/// Loads what the transaction needs.
 pub(super) async fn find(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
     work: &PendingWrites<'_>,
     next_event: i64,
+    locking: Locking,
 ) -> Result<LoadedState, Failure> {
     let names = work.vehicles();
-    insert_new(transaction, lots, work, &names).await?;
-    let mut vehicles = lock(transaction, lots, &names).await?;
+    let mut vehicles = known_vehicles(transaction, lots, &names, locking).await?;
+    add_unknown(transaction, lots, work, &names, &mut vehicles).await?;
     for unit in work.units() {
         let Some(vehicle) = vehicles.get_mut(&unit.vehicle) else { continue };
         if vehicle.older.is_empty() && names_older_events(unit, &vehicle.row) {
@@ -91,59 +119,59 @@ pub(super) async fn find(
     })
 }
 
-/// Inserts rows for vehicles that may be new, so that there is a row to lock. All transactions do so in the same order.
-async fn insert_new(
-    transaction: &Transaction<'_>,
-    lots: &HashMap<LotId, i64>,
-    work: &PendingWrites<'_>,
-    names: &[&Vehicle],
-) -> Result<(), Failure> {
-    let of_units = work.units().filter(|unit| unit.base.is_none_or(|base| base.version == 0)).map(|unit| &unit.vehicle);
-    let maybe_new: HashSet<&Vehicle> = of_units.chain(work.summaries().map(|summary| &summary.vehicle)).collect();
-    let new: Vec<&&Vehicle> = names.iter().filter(|vehicle| maybe_new.contains(*vehicle)).collect();
-    if new.is_empty() {
-        return Ok(());
-    }
-    let lot_numbers: Vec<i64> = new.iter().map(|vehicle| lots[&vehicle.lot]).collect();
-    let plates: Vec<&str> = new.iter().map(|vehicle| vehicle.plate.as_str()).collect();
-    let empty = encoding::write_timeline(&matching::Timeline::default(), &[]);
-    let insert = "
-        INSERT INTO vehicle (lot_no, plate, version, digest, timeline)
-        SELECT lot_no, plate, 0, 0, $3 FROM unnest($1::bigint[], $2::text[]) AS new (lot_no, plate)
-        ON CONFLICT (plate, lot_no) DO NOTHING";
-    let insert = transaction.prepare_cached(insert).await?;
-    transaction.execute(&insert, &[&lot_numbers, &plates, &empty]).await?;
-    Ok(())
-}
-
-/// Locks the vehicles in the order of plate and lot, like all transactions.
-async fn lock(
+/// Reads the vehicles that have a row.
+async fn known_vehicles(
     transaction: &Transaction<'_>,
     lots: &HashMap<LotId, i64>,
     names: &[&Vehicle],
+    locking: Locking,
 ) -> Result<HashMap<Vehicle, PlannedVehicle>, Failure> {
     let lot_numbers: Vec<i64> = names.iter().map(|vehicle| lots[&vehicle.lot]).collect();
     let plates: Vec<&str> = names.iter().map(|vehicle| vehicle.plate.as_str()).collect();
-    let select = "
-        SELECT v.vehicle_no, v.lot_no, v.version, v.digest, v.last_event_no, v.listed_after_no, v.timeline, wanted.place
-        FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (lot_no, plate, place)
-            JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = wanted.lot_no
-        ORDER BY v.plate, v.lot_no FOR UPDATE OF v";
+    let select = match locking {
+        Locking::Optimistic => KNOWN,
+        Locking::Pessimistic => KNOWN_AND_LOCKED,
+    };
     let rows = transaction.query(&transaction.prepare_cached(select).await?, &[&lot_numbers, &plates]).await?;
-    let batch = |row, is_new| PlannedVehicle { row, is_new, is_changed: false, older: HashMap::new() };
     let mut vehicles = HashMap::with_capacity(names.len());
     for row in rows {
         let place: i64 = row.try_get(7)?;
         let name = usize::try_from(place - 1).ok().and_then(|place| names.get(place));
         let name = name.ok_or_else(|| Error::Corrupt(format!("no vehicle has the index {place}")))?;
-        vehicles.insert((*name).clone(), batch(vehicles::stored_vehicle(&row)?, false));
-    }
-    // A unit that was decided from a version of a vehicle without a row conflicts with this empty vehicle, which is not
-    // written.
-    for vehicle in names {
-        vehicles.entry((*vehicle).clone()).or_insert_with(|| batch(StoredVehicle::new(0, lots[&vehicle.lot]), false));
+        vehicles.insert((*name).clone(), PlannedVehicle::new(vehicles::stored_vehicle(&row)?, false));
     }
     Ok(vehicles)
+}
+
+/// Adds the vehicles that have no row. Those that may get one take a number.
+async fn add_unknown(
+    transaction: &Transaction<'_>,
+    lots: &HashMap<LotId, i64>,
+    work: &PendingWrites<'_>,
+    names: &[&Vehicle],
+    vehicles: &mut HashMap<Vehicle, PlannedVehicle>,
+) -> Result<(), Failure> {
+    let of_units = work.units().filter(|unit| unit.base.is_none_or(|base| base.version == 0)).map(|unit| &unit.vehicle);
+    let maybe_new: HashSet<&Vehicle> = of_units.chain(work.summaries().map(|summary| &summary.vehicle)).collect();
+    let unknown: Vec<&Vehicle> = names.iter().copied().filter(|vehicle| !vehicles.contains_key(*vehicle)).collect();
+    let new = unknown.iter().filter(|vehicle| maybe_new.contains(*vehicle)).count();
+    let mut numbers = Vec::new();
+    if new > 0 {
+        let select = transaction.prepare_cached(VEHICLE_NUMBERS).await?;
+        for row in transaction.query(&select, &[&encoding::column(new)]).await? {
+            numbers.push(row.try_get(0)?);
+        }
+    }
+    let mut numbers = numbers.into_iter();
+    for vehicle in unknown {
+        let lot = lots[&vehicle.lot];
+        // A unit that was decided from a version of a vehicle without a row conflicts with an empty vehicle, which is
+        // not written.
+        let number = if maybe_new.contains(vehicle) { numbers.next() } else { None };
+        let row = StoredVehicle::new(number.unwrap_or(0), lot);
+        vehicles.insert(vehicle.clone(), PlannedVehicle::new(row, number.is_some()));
+    }
+    Ok(())
 }
 
 async fn unread(transaction: &Transaction<'_>, work: &PendingWrites<'_>) -> Result<HashSet<SessionId>, Failure> {

@@ -1,9 +1,10 @@
 //! The ledger in `PostgreSQL`, which any number of summary APIs may share.
 //!
-//! `writer` are some tasks that gather all waiting requests into one transaction each; `find` locks and looks up what
-//! such a transaction needs, `apply` writes its rows, each kind with one statement for the whole plan. `due` leases
-//! what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions, `store` lends connections, `schema`
-//! has the tables, `upgrade` brings them to this program's version, `probe` only looks.
+//! `writer` are some tasks that gather all waiting requests into one transaction each; `find` looks up what such a
+//! transaction needs, `apply` writes its rows, each kind with one statement for the whole plan, and `append` and `copy`
+//! the new ones. `due` leases what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions,
+//! `store` lends connections, `schema` has the tables, `upgrade` brings them to this program's version, `probe` only
+//! looks.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -21,9 +22,11 @@ use super::{
     Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, group,
 };
 
+mod append;
 mod apply;
 mod audit;
 mod changes;
+mod copy;
 mod due;
 mod events;
 mod failure;

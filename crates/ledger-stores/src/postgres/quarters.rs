@@ -21,17 +21,17 @@ use crate::{Connected, Counts, Dwells, Error, Quarters, Recent, RecentOf, Tally}
 /// While all sessions are counted, one transaction counts this many.
 const SESSIONS_PER_TRANSACTION: i64 = if cfg!(test) { 3 } else { 10_000 };
 
-const MAKE: &str = "
+pub(super) const MAKE: &str = "
     INSERT INTO lot_quarter (lot_no, quarter_no) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING";
 
-const LOCK: &str = "
+pub(super) const LOCK: &str = "
     SELECT q.lot_no, q.quarter_no, q.entries, q.exits, q.matched, q.unmatched_exits, q.unmatched_entries, q.inside_ms,
         q.dwell_ms, q.dwells
     FROM unnest($1::bigint[], $2::bigint[]) AS wanted (lot_no, quarter_no)
         JOIN lot_quarter q ON q.lot_no = wanted.lot_no AND q.quarter_no = wanted.quarter_no
     ORDER BY q.lot_no, q.quarter_no FOR UPDATE OF q";
 
-const WRITE: &str = "
+pub(super) const WRITE: &str = "
     UPDATE lot_quarter q SET
         entries = new.entries, exits = new.exits, matched = new.matched, unmatched_exits = new.unmatched_exits,
         unmatched_entries = new.unmatched_entries, inside_ms = new.inside_ms, dwell_ms = new.dwell_ms,

@@ -6,6 +6,7 @@ use super::list::{open_sql, scan_sql};
 use super::*;
 use crate::Order;
 
+mod conflicting;
 mod upgrading;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

@@ -37,8 +37,8 @@ async fn version(store: &Store) -> Result<Option<i32>, Failure> {
     Ok(version)
 }
 
-/// Runs before the migrations. A recording transaction begins by locking a vehicle: the lock waits for running ones to
-/// end and blocks new ones, which then fail because the schema version has changed.
+/// Runs before the migrations. A recording transaction writes vehicles before events and sessions: the lock waits for
+/// running ones to end and blocks new ones, which then fail because the schema version has changed.
 const LOCK_TABLES: &str = "
     LOCK TABLE vehicle IN EXCLUSIVE MODE;
     LOCK TABLE event, session IN ACCESS EXCLUSIVE MODE;

@@ -1,19 +1,21 @@
 //! Tasks that write, with group commit: each commits all waiting requests in one transaction.
 //!
 //! There are several, so that one prepares a transaction while another is written to disk. They share one queue. If two
-//! transactions contain the same vehicle, the first one locks it, and the second one compares its units with the
-//! result.
+//! transactions change the same vehicle, the second one finds another version than it read, is rolled back and starts
+//! again, this time with locks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use deadpool_postgres::Transaction;
 use tokio::sync::mpsc;
 
 use super::failure::Failure;
+use super::find::Locking;
 use super::known::Known;
 use super::store::{Store, attempt};
 use super::{apply, changes, find};
-use crate::group::{Answers, Group, PendingWrites, WriteRequest};
+use crate::group::{Answers, Group, LoadedState, PendingWrites, WriteRequest};
 
 /// Limits the concurrent transactions.
 const CONCURRENT_TRANSACTIONS_MAX: usize = 3;
@@ -96,19 +98,50 @@ async fn run(
     }
 }
 
+/// Carries out the work: without locks, and with them if that loses against another transaction.
 async fn carry_out(store: &Store, known: &Known, work: &PendingWrites<'_>) -> Result<Answers, Failure> {
+    match commit(store, known, work, Locking::Optimistic).await {
+        Err(Failure::Conflict(_)) => {}
+        done => return done,
+    }
+    match commit(store, known, work, Locking::Pessimistic).await {
+        // A vehicle that was new to both, or a damaged ledger.
+        Err(Failure::Conflict(error)) => Err(error.into()),
+        done => done,
+    }
+}
+
+async fn commit(store: &Store, known: &Known, work: &PendingWrites<'_>, locking: Locking) -> Result<Answers, Failure> {
     let mut connection = store.connection().await?;
     let generation = store.generation();
     // Outside of the transaction, so that other writers see the new lots at once.
     let lots = find::lot_numbers(&*connection, known, generation, work).await?;
     let next_event = find::event_numbers(&*connection, known, generation, work).await?;
     let transaction = connection.transaction().await?;
-    let found = find::find(&transaction, &lots, work, next_event).await?;
-    let (answers, plan) = work.decide(found)?;
-    apply::apply(&transaction, plan).await?;
+    let found = find::find(&transaction, &lots, work, next_event, locking).await?;
+    let answers = match write(&transaction, work, found).await {
+        Ok(answers) => answers,
+        Err(conflict @ Failure::Conflict(_)) => {
+            transaction.rollback().await?;
+            connection.end_well();
+            return Err(conflict);
+        }
+        Err(failure) => return Err(failure),
+    };
     let sequence = if work.has_summaries() { changes::last_change(&transaction).await? } else { 0 };
     transaction.commit().await?;
     known.remember_lots(generation, lots);
     connection.end_well();
     Ok(answers.committed_at(sequence))
+}
+
+async fn write(
+    transaction: &Transaction<'_>,
+    work: &PendingWrites<'_>,
+    found: LoadedState,
+) -> Result<Answers, Failure> {
+    // Without locks, what was found may be of different moments and contradict itself.
+    let (answers, plan) = work.decide(found).map_err(Failure::Conflict)?;
+    Box::pin(apply::apply(transaction, plan)).await?;
+    Ok(answers)
 }

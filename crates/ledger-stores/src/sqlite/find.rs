@@ -102,7 +102,7 @@ pub(super) fn find(
         let is_new = found.is_none();
         let row = found.unwrap_or_else(|| StoredVehicle::new(next_vehicle, lot_number));
         next_vehicle += i64::from(is_new);
-        vehicles.insert(name.clone(), PlannedVehicle { row, is_new, is_changed: false, older: HashMap::new() });
+        vehicles.insert(name.clone(), PlannedVehicle::new(row, is_new));
     }
     for unit in work.units() {
         let Some(vehicle) = vehicles.get_mut(&unit.vehicle) else { continue };
