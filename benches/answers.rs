@@ -87,7 +87,7 @@ async fn ask(options: &Options, folder: &Path, way: Way<'_>) -> anyhow::Result<S
     let port = free_port();
     let url = format!("sqlite:{}", ledger_file(folder).display());
     let mut api = summary_api_with(&url, port, folder, &[("DWELL_ANSWER_CACHE", way.cache)])?;
-    let page = Page::new(port)?;
+    let page = Page::new(port);
     page.ready().await?;
     let lot = lot(0, LOTS);
     let query = format!("/graphql?query=%7Bsessions(lotId:%22{lot}%22,first:100)%7Bnodes%7BvehiclePlate%7D%7D%7D");

@@ -41,7 +41,7 @@ async fn drain_embedded(options: &Options, events: &Path, truth: Truth) -> anyho
     publish.arg("publish").arg(events).env("DWELL_DATA_DIR", &data);
     measure::run(&mut publish, PROGRAM_DURATION_MAX)?;
     let port = free_port();
-    let page = Page::new(port)?;
+    let page = Page::new(port);
     let begun = Instant::now();
     let mut program = Program::new(testbed::binary("dwell")?)
         .env("DWELL_DATA_DIR", &data)

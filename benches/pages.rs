@@ -61,7 +61,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
 async fn ask(options: &Options, folder: &Path, sessions: u64) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
     let port = free_port();
     let mut api = summary_api(&format!("sqlite:{}", ledger_file(folder).display()), port, folder)?;
-    let page = Page::new(port)?;
+    let page = Page::new(port);
     page.ready().await?;
     let mut rng = DeterministicRng::new(11);
     let moment = |number: u64| Timestamp::from_millis(BEGIN_MS + i64::try_from(number * GAP_MS).unwrap_or(0));

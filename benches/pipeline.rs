@@ -140,7 +140,7 @@ impl Pipeline {
         servers.redis.flush().await?;
         let port = free_port();
         let api = summary_api(&servers.ledger(folder).await?, port, folder)?;
-        let page = Page::new(port)?;
+        let page = Page::new(port);
         page.ready().await?;
         let mut processes = servers.processes.clone();
         processes.push(("summary API", api.pid()));
@@ -206,14 +206,13 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(port: u16) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_MAX).build()?;
-        Ok(Self { client, url: format!("http://127.0.0.1:{port}") })
+    pub(crate) fn new(port: u16) -> Self {
+        Self { client: testbed::http(), url: format!("http://127.0.0.1:{port}") }
     }
 
     /// Returns the body at a path. Fails unless the status is a success.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.client.get(format!("{}{path}", self.url)).send().await?;
+        let answer = self.client.get(format!("{}{path}", self.url)).timeout(WAIT_MAX).send().await?;
         let answer = answer.error_for_status()?;
         Ok(answer.text().await?)
     }
@@ -221,7 +220,7 @@ impl Page {
     /// Posts JSON to a path. Fails unless the status is a success.
     pub(crate) async fn post(&self, path: &str, json: String) -> anyhow::Result<()> {
         let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        request.body(json).send().await?.error_for_status()?;
+        request.timeout(WAIT_MAX).body(json).send().await?.error_for_status()?;
         Ok(())
     }
 

@@ -39,7 +39,7 @@ async fn summaries(options: &Options) -> anyhow::Result<Load> {
     let folder = options.folder()?;
     let (port, file) = (free_port(), crate::pipeline::ledger_file(folder.path()));
     let mut api = summary_api(&format!("sqlite:{}", file.display()), port, folder.path())?;
-    Page::new(port)?.ready().await?;
+    Page::new(port).ready().await?;
     let load = load(options, port, SCRIPT, &[])?;
     api.kill()?;
     Ok(load)
@@ -57,7 +57,7 @@ async fn fastapi(options: &Options) -> anyhow::Result<Load> {
         .env("SUMMARY_FILE", folder.path().join("summary.txt"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .start()?;
-    let page = Page::new(port)?;
+    let page = Page::new(port);
     wait("FastAPI to answer", async || page.get("/openapi.json").await.is_ok()).await?;
     let load = load(options, port, SCRIPT, &[])?;
     server.kill()?;

@@ -31,7 +31,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
     // The other services run too: a correlator is ready only if it has a summary API.
     let ledger = format!("sqlite:{}", folder.path().join("beside.sqlite").display());
     let _beside = crate::pipeline::summary_api(&ledger, api_port, folder.path())?;
-    Page::new(api_port)?.ready().await?;
+    Page::new(api_port).ready().await?;
     let own_ledger = format!("sqlite:{}", folder.path().join("own.sqlite").display());
     let token = ("DWELL_INTERNAL_TOKEN", "a-token-of-the-benchmarks");
     let gates: &[(&str, &str)] = &[("DWELL_AMQP_URL", &amqp), ("DWELL_ARRIVALS", "0")];
@@ -63,7 +63,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Finding> {
 
 async fn start(options: &Options, name: &str, environment: &[(&str, &str)], folder: &Path) -> anyhow::Result<Start> {
     let port = free_port();
-    let page = Page::new(port)?;
+    let page = Page::new(port);
     let begun = Instant::now();
     let mut program = Program::new(testbed::binary(name)?)
         .envs(environment.iter().copied())

@@ -49,7 +49,7 @@ impl Filler {
         let context = ServiceContext::new(Arc::new(SystemClock));
         let rules = Rules::default();
         let url = format!("sqlite:{}", ledger_file(folder).display());
-        let ledger = ledger_stores::open(&url, context.clock.now()).await?;
+        let ledger = ledger_stores::open(&url, &context.connector, context.clock.now()).await?;
         let service = Service::new(ledger, rules.clone(), Lots::default(), &context);
         while self.next < sessions {
             // A call may contain each vehicle only once.

@@ -61,7 +61,7 @@ fn event(number: u64) -> String {
 impl Senders {
     /// Sends until it is over; a body that is not acknowledged is sent again.
     async fn send(&self, base: &str, form: Form) {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+        let client = testbed::http();
         while !self.is_over.load(Ordering::Relaxed) {
             let count = if matches!(form, Form::Array | Form::Lines) { SEVERAL } else { 1 };
             let first = self.next.fetch_add(count, Ordering::Relaxed);
@@ -77,7 +77,8 @@ impl Senders {
                 }
             };
             while !self.is_over.load(Ordering::Relaxed) {
-                let request = client.post(format!("{base}{path}")).header("content-type", content_type);
+                let request = client.post(format!("{base}{path}")).timeout(Duration::from_secs(5));
+                let request = request.header("content-type", content_type);
                 if request.body(body.clone()).send().await.is_ok_and(|answer| answer.status().is_success()) {
                     self.acknowledged.lock().unwrap().extend((first..first + count).map(plate));
                     break;

@@ -40,7 +40,7 @@ async fn every_command_that_writes_to_standard_output_ends_quietly() {
     ready(port).await;
     let api = format!("http://127.0.0.1:{port}");
     let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-24T10:00:00Z"}"#;
-    let saving = reqwest::Client::new().post(format!("{api}/save_summary")).header("content-type", "application/json");
+    let saving = testbed::http().post(format!("{api}/save_summary")).header("content-type", "application/json");
     assert_eq!(saving.body(body).send().await.unwrap().status(), 200);
     let data = folder.path().join("data");
     let own = [("DWELL_DATA_DIR", data.to_str().unwrap())];

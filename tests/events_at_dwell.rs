@@ -26,7 +26,7 @@ fn dwell(folder: &Path, port: u16) -> Program {
 
 /// The status of an answer, its type, and its body.
 async fn post(url: String, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
-    let mut request = reqwest::Client::new().post(url).body(body.to_owned());
+    let mut request = testbed::http().post(url).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -86,7 +86,7 @@ async fn the_routes_of_the_summary_api_are_as_they_were() {
     let (unknown, content_type, detail) = post(format!("{api}/api/v1/nothing"), &[], "{}").await;
     assert_eq!((unknown, content_type.as_str()), (404, "application/problem+json"), "{detail}");
     assert!(!detail.contains("cameras"), "{detail}");
-    let read = reqwest::get(format!("{api}/api/v1/events")).await.unwrap();
+    let read = testbed::get(format!("{api}/api/v1/events")).await.unwrap();
     assert_eq!((read.status().as_u16(), read.headers()["allow"].to_str().unwrap()), (405, "POST"));
     let foreign = [("origin", "http://elsewhere.example"), ("sec-fetch-site", "cross-site")];
     let (refused, _, answer) = post(format!("{api}/api/v1/events"), &foreign, "{}").await;

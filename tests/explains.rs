@@ -52,7 +52,7 @@ async fn an_event_and_a_plate_are_explained_on_one_screen() {
     assert!(explained.any(|one| one["session_id"] == matched["session_id"]), "{answer:#}");
 
     let body = r#"{"vehicle_plate":"FIN123","entry_date_time":"2024-09-24T09:00:00Z","exit_date_time":"2024-09-25T10:00:00Z"}"#;
-    let saving = reqwest::Client::new().post(format!("{api}/save_summary")).header("content-type", "application/json");
+    let saving = testbed::http().post(format!("{api}/save_summary")).header("content-type", "application/json");
     saving.body(body).send().await.unwrap().error_for_status().unwrap();
     let saved = explain(&["fin-123", "--api", &api]);
     assert_eq!(saved.status.code(), Some(0), "{}", text(&saved.stderr));

@@ -41,6 +41,7 @@ mod support;
 mod support_bundles;
 mod tail;
 mod tls_at_the_ports;
+mod tls_to_servers;
 mod tokens;
 mod traces;
 mod verifies;

@@ -61,7 +61,7 @@ fn lines(numbers: std::ops::Range<usize>) -> String {
 
 /// The value of a counter with labels.
 async fn counted(metrics: u16, series: &str) -> f64 {
-    let page = reqwest::get(format!("http://127.0.0.1:{metrics}/metrics")).await;
+    let page = testbed::get(format!("http://127.0.0.1:{metrics}/metrics")).await;
     let Ok(page) = page else { return 0.0 };
     let text = page.text().await.unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).unwrap_or(0.0)
@@ -147,7 +147,7 @@ async fn a_broker_is_reached_by_tls_if_its_certificate_is_trusted() {
 
     let (mut program, metrics) = gateway_at(&amqp_url, &broker.url(), None, folder.path());
     let url = format!("http://127.0.0.1:{metrics}/readyz?verbose");
-    let said = async || match reqwest::get(&url).await {
+    let said = async || match testbed::get(&url).await {
         Ok(answer) => answer.text().await.unwrap_or_default(),
         Err(_) => String::new(),
     };

@@ -113,7 +113,7 @@ async fn what_a_correlator_elsewhere_lacks_is_said_by_the_page_within_three_seco
     let _api = summary_api(&database, port, folder.path());
     ready(port).await;
     let health = async || {
-        let page = reqwest::get(format!("http://127.0.0.1:{port}/")).await.ok()?.text().await.ok()?;
+        let page = testbed::get(format!("http://127.0.0.1:{port}/")).await.ok()?.text().await.ok()?;
         Some(page.split("id=\"health\"").nth(1)?.split("</div>").next()?.to_owned())
     };
     let says = async |within: Duration, what: &str| {

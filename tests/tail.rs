@@ -19,7 +19,7 @@ async fn save(port: u16, plate: &str) {
         "entry_date_time": "2024-09-24T09:00:00Z",
         "exit_date_time": "2024-09-24T10:47:00Z",
     });
-    let request = reqwest::Client::new().post(format!("http://127.0.0.1:{port}/save_summary"));
+    let request = testbed::http().post(format!("http://127.0.0.1:{port}/save_summary"));
     let saved = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
     assert_eq!(saved.status(), 200);
 }

@@ -140,7 +140,7 @@ async fn a_summary_that_a_client_saves_belongs_to_the_clients_trace_and_its_line
     let mut api = program("summary-api", &folder, port).env("DWELL_OTLP_ENDPOINT", address).start().unwrap();
     ready(port).await;
 
-    let request = reqwest::Client::new().post(format!("http://127.0.0.1:{port}/save_summary"));
+    let request = testbed::http().post(format!("http://127.0.0.1:{port}/save_summary"));
     let request = request.header("content-type", "application/json").header("traceparent", CALLER).body(SUMMARY);
     request.send().await.unwrap().error_for_status().unwrap();
 
@@ -160,7 +160,8 @@ async fn a_dead_letter_names_the_trace_of_the_work_that_refused_it() {
     let mut pipeline = Pipeline::new(Rules::default()).await;
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let settings = Settings::from_variables([("DWELL_OTLP_ENDPOINT", nobody.as_str())]).unwrap();
-    pipeline.context.traces = Traces::from_settings(&settings, "test", &pipeline.context.registry).unwrap();
+    pipeline.context.traces =
+        Traces::from_settings(&settings, "test", &pipeline.context.registry, &pipeline.context.connector).unwrap();
     let message = bus::Message { trace: TraceContext::parse(CALLER), ..bus::Message::new("no event") };
     pipeline.bus.publish(Queue::Entry, vec![message]).await.unwrap();
     let mut dead = pipeline.bus.consume(Queue::Dead, 1).await.unwrap();
@@ -175,7 +176,8 @@ async fn a_dead_letter_names_the_trace_of_the_work_that_refused_it() {
 async fn a_batch_belongs_to_the_first_work_that_it_comes_from_and_links_to_the_others() {
     let (mut pipeline, (address, received)) = (Pipeline::new(Rules::default()).await, collector().await);
     let settings = Settings::from_variables([("DWELL_OTLP_ENDPOINT", address.as_str())]).unwrap();
-    pipeline.context.traces = Traces::from_settings(&settings, "test", &pipeline.context.registry).unwrap();
+    pipeline.context.traces =
+        Traces::from_settings(&settings, "test", &pipeline.context.registry, &pipeline.context.connector).unwrap();
     let works = ["1", "2", "3"].map(|digit| CALLER.replace("0af7", &digit.repeat(4)));
     let of_work = |(number, work): (u128, &String)| bus::Message {
         trace: TraceContext::parse(work),

@@ -30,7 +30,7 @@ impl Config {
             prefetch: settings.number(&settings::PREFETCH, 1..=32_000)?,
             batch_events: settings.number(&settings::BATCH_EVENTS, 1..=10_000)?,
             batches_in_flight: settings.number(&settings::BATCHES_IN_FLIGHT, 1..=64)?,
-            redis_url: settings.url(&settings::REDIS_URL, &["redis"])?,
+            redis_url: settings.url(&settings::REDIS_URL, &redis_cache::SCHEMES)?,
             lots: settings.lots(&settings::LOTS)?,
         })
     }

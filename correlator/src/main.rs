@@ -35,9 +35,9 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     // A separate correlator has no embedded queues.
     settings.required(&AMQP_URL)?;
     let config = Config::from_settings(&settings)?;
-    let url = settings.required_url(&SUMMARY_API_URL, &["http"])?;
+    let url = settings.required_url(&SUMMARY_API_URL, &["http", "https"])?;
     let token = settings.secret(&API_TOKEN)?.or(settings.secret(&INTERNAL_TOKEN)?);
-    let recorder = HttpRecorder::new(&url, token.as_ref(), Limits::default())?;
+    let recorder = HttpRecorder::new(&url, token.as_ref(), Limits::default(), &context.connector)?;
     let listen = settings.listen(&LISTEN, DEFAULT_PORT)?;
     let hosts = settings.hosts(&PUBLIC_HOSTS)?;
     let bus = bus::BusConfig::from_settings(NAME, &settings)?;

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
+use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::{Backoff, Unavailable, causes};
-use settings::{API_TOKEN, INTERNAL_TOKEN, OF_COMMANDS, Redacted, SUMMARY_API_URL, Settings, redact};
+use settings::{API_TOKEN, INTERNAL_TOKEN, OF_COMMANDS, OF_LINKS, Redacted, SUMMARY_API_URL, Settings, redact};
+use tls::{Connector, Failure};
 use url::Url;
 
 const API: &str = "api";
@@ -86,23 +88,24 @@ pub(crate) struct Client {
 
 impl Client {
     /// For answers of limited length.
-    pub(crate) fn new(address: &str) -> Result<Self, Error> {
-        Self::with(address, reqwest::Client::builder().timeout(ANSWER_TIMEOUT))
+    pub(crate) fn new(address: &str, connector: &Connector) -> Result<Self, Error> {
+        Self::with(address, reqwest::Client::builder().timeout(ANSWER_TIMEOUT), connector)
     }
 
     /// For endless answers, which send something at least this often.
-    pub(crate) fn of_streams(address: &str, silence_max: Duration) -> Result<Self, Error> {
-        Self::with(address, reqwest::Client::builder().read_timeout(silence_max))
+    pub(crate) fn of_streams(address: &str, silence_max: Duration, connector: &Connector) -> Result<Self, Error> {
+        Self::with(address, reqwest::Client::builder().read_timeout(silence_max), connector)
     }
 
-    fn with(address: &str, http: ClientBuilder) -> Result<Self, Error> {
+    fn with(address: &str, http: ClientBuilder, connector: &Connector) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Address { address: redact(address), problem };
         let mut base = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
         // The summary API is nearby: the environment's proxy is for the internet.
-        let http = http.no_proxy().connect_timeout(CONNECT_TIMEOUT).build();
+        let tls = connector.config_of_http(base.as_str()).map_err(|failure| unusable(failure.to_string()))?;
+        let http = http.no_proxy().connect_timeout(CONNECT_TIMEOUT).tls_backend_preconfigured(tls).build();
         Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base, token: None })
     }
 
@@ -203,7 +206,7 @@ pub(crate) fn flag() -> Arg {
 
 /// The command with a help of the settings for the address of the summary API and the token.
 pub(crate) fn reading(command: Command) -> Command {
-    settings::reading(command, &[&[&SUMMARY_API_URL, &API_TOKEN], OF_COMMANDS])
+    settings::reading(command, &[&[&SUMMARY_API_URL, &API_TOKEN], OF_LINKS, OF_COMMANDS])
 }
 
 /// The token of a client that reads.
@@ -227,7 +230,7 @@ pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<Strin
         Some(url) => settings.clone().with(&SUMMARY_API_URL, url),
         None => settings.clone(),
     };
-    let url = given.url(&SUMMARY_API_URL, &["http"]).map_err(|mut error| {
+    let url = given.url(&SUMMARY_API_URL, &["http", "https"]).map_err(|mut error| {
         if let settings::Error::Wrong { name, .. } = &mut error
             && matches.contains_id(API)
         {
@@ -238,9 +241,19 @@ pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<Strin
     Ok(url.map_or_else(|| DEFAULT_API.to_owned(), |url| url.expose().to_owned()))
 }
 
+/// A client for a question or two at this address, without a proxy and without following redirects.
+pub(crate) fn once(address: &str, timeout: Duration, connector: &Connector) -> Result<reqwest::Client, String> {
+    let tls = connector.config_of_http(address).map_err(|failure| failure.to_string())?;
+    let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(timeout);
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| error.to_string())
+}
+
 /// The innermost cause of a failed request.
 pub(crate) fn deepest(error: &reqwest::Error) -> String {
-    causes::innermost(error).unwrap_or_else(|| "no answer".to_owned())
+    match Failure::among(error) {
+        Some(failure) => failure.to_string(),
+        None => causes::innermost(error).unwrap_or_else(|| "no answer".to_owned()),
+    }
 }
 
 /// The detail of a problem document, or the beginning of another body.

@@ -12,8 +12,9 @@ use futures::StreamExt as _;
 use parking::readable::counted;
 use service_kit::{ServiceContext, Unavailable};
 use sessions::{ScopedService, Verification};
-use settings::{API_TOKEN, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, OF_COMMANDS, Setting, Settings};
+use settings::{API_TOKEN, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, OF_COMMANDS, OF_LINKS, Setting, Settings};
 use summary_api::offline;
+use tls::Connector;
 
 use crate::commands::api_client::{self, Client, address};
 use crate::terminal::output;
@@ -90,7 +91,7 @@ pub fn command() -> Command {
         .before_help(EXAMPLES)
         .after_help(AFTER)
         .arg(api_client::flag().conflicts_with_all(LEDGER_FLAGS.map(|flag| flag.name)));
-    settings::reading(command, &[&READ, OF_COMMANDS])
+    settings::reading(command, &[&READ, OF_LINKS, OF_COMMANDS])
 }
 
 /// Runs the command.
@@ -129,7 +130,8 @@ async fn verify(matches: &ArgMatches, settings: &Settings, context: &ServiceCont
 /// Verifies the ledger by the running summary API.
 async fn ask(matches: &ArgMatches, settings: &Settings, progress: &Progress) -> Result<Verification, Error> {
     let token = api_client::token_of_correlators(settings)?;
-    let client = Client::of_streams(&address(matches, settings)?, PART_TIMEOUT)?.showing(token);
+    let client = Client::of_streams(&address(matches, settings)?, PART_TIMEOUT, &Connector::from_settings(settings)?)?;
+    let client = client.showing(token);
     let mut answer = client.open(ROUTE, &[]).await?;
     let (mut line, mut last) = (Vec::new(), Verification::default());
     loop {

@@ -141,7 +141,7 @@ fn answer_cache(settings: &Settings) -> Result<AnswerCache, Error> {
     let words = [("memory", AnswerCache::Memory), ("off", AnswerCache::Off)];
     match settings.required(&settings::ANSWER_CACHE)? {
         address if address.contains("://") => {
-            Ok(AnswerCache::Redis(settings.required_url(&settings::ANSWER_CACHE, &["redis"])?))
+            Ok(AnswerCache::Redis(settings.required_url(&settings::ANSWER_CACHE, &["redis", "rediss"])?))
         }
         _ => Ok(settings.choice(&settings::ANSWER_CACHE, &words)?.unwrap_or(AnswerCache::Memory)),
     }
@@ -208,7 +208,7 @@ mod tests {
             ("DWELL_DATABASE_URL", "mysql://user:hidden@host/db"),
             ("DWELL_DATABASE_URL", "sqlite:"),
             ("DWELL_ANSWER_CACHE", "on"),
-            ("DWELL_ANSWER_CACHE", "rediss://:hidden@cache"),
+            ("DWELL_ANSWER_CACHE", "redisss://:hidden@cache"),
             ("DWELL_LOTS", "/nowhere/lots.toml"),
             ("DWELL_HOLD", "soon"),
             ("DWELL_MAX_STAY", "0s"),

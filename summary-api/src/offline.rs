@@ -43,13 +43,20 @@ pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Optio
         LedgerPlace::At(_) => None,
     };
     let url = config.database_url();
-    if ledger_stores::probe(url.expose(), &config.rules).await.map_err(unusable)?.rules.is_none() {
+    if is_empty(&config, context).await? {
         return Ok(None);
     }
-    let ledger = ledger_stores::open(url.expose(), context.clock.now()).await.map_err(unusable)?;
+    let ledger = ledger_stores::open(url.expose(), &context.connector, context.clock.now()).await.map_err(unusable)?;
     let rules = ledger.pin_rules(&config.rules).await.map_err(unusable)?;
     let service = Service::new(ledger, rules, config.lots, context);
     Ok(Some(Offline { service, _folder: folder }))
+}
+
+/// Whether the store has no ledger.
+async fn is_empty(config: &Config, context: &ServiceContext) -> Result<bool, Error> {
+    let url = config.database_url();
+    let probe = ledger_stores::probe(url.expose(), &context.connector, &config.rules).await.map_err(unusable)?;
+    Ok(probe.rules.is_none())
 }
 
 fn unusable(error: ledger::Error) -> Error {

@@ -154,7 +154,7 @@ async fn open_ledger(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !context.lifecycle.is_stopping() {
         let opened = async {
-            let ledger = ledger_stores::open(url.expose(), context.clock.now()).await?;
+            let ledger = ledger_stores::open(url.expose(), &context.connector, context.clock.now()).await?;
             let rules = ledger.pin_rules(&config.rules).await?;
             Ok((ledger, rules))
         };

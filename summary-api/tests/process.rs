@@ -48,7 +48,7 @@ impl Running {
     }
 
     async fn get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
-        reqwest::get(format!("{}{path}", self.url)).await
+        testbed::get(format!("{}{path}", self.url)).await
     }
 
     async fn is_ready(&self) -> bool {
@@ -61,7 +61,7 @@ impl Running {
     }
 
     async fn save(&self) -> Value {
-        let request = reqwest::Client::new().post(format!("{}/save_summary", self.url));
+        let request = testbed::http().post(format!("{}/save_summary", self.url));
         let answer = request.header("content-type", "application/json").body(FIN).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
@@ -92,7 +92,7 @@ impl Running {
             first_unmatched: decision.first_unmatched,
             vehicle,
         };
-        let request = reqwest::Client::new().post(format!("{}{}", self.url, wire::RECORD));
+        let request = testbed::http().post(format!("{}{}", self.url, wire::RECORD));
         let body = postcard::to_stdvec(&vec![unit]).unwrap();
         let answer = request.header("content-type", wire::MEDIA_TYPE).body(body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);

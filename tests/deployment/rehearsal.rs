@@ -132,7 +132,7 @@ fn reads_as_documented(decision: &str) -> bool {
 }
 
 async fn page(url: &str) -> reqwest::Result<String> {
-    reqwest::get(url).await?.error_for_status()?.text().await
+    testbed::get(url).await?.error_for_status()?.text().await
 }
 
 /// Simulates many clients with the same query, for the panels of the query cache.
@@ -149,7 +149,7 @@ async fn ask_the_same_again(places: &Places) -> anyhow::Result<Infallible> {
 async fn send_to_the_gateway(gateway: &str) -> anyhow::Result<Infallible> {
     const EVENT: &str = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b3", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00Z"}"#;
     const READ: &str = r#"{"capture_timestamp": "1727168400000", "plateUTF8": "AB12XYZ", "carID": "41", "carState": "new", "camera_info": {"SerialNumber": "ACCC8E001122"}}"#;
-    let client = reqwest::Client::new();
+    let client = testbed::http();
     let post = async |path: &str, body: &str, expected: u16| {
         let answer = client.post(format!("{gateway}{path}")).body(body.to_owned()).send().await?;
         anyhow::ensure!(answer.status() == expected, "{path}: {}: {}", answer.status(), answer.text().await?);

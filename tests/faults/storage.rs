@@ -20,7 +20,7 @@ async fn the_ledger_can_not_be_written_for_a_while() {
     site.publish();
     let readyz = format!("http://127.0.0.1:{}/readyz", site.port);
     wait_until(PATIENCE, "the summary API to say that its disk is full", async || {
-        reqwest::get(&readyz).await.is_ok_and(|answer| answer.status() == 503)
+        testbed::get(&readyz).await.is_ok_and(|answer| answer.status() == 503)
     })
     .await;
     site.fault();
@@ -61,7 +61,7 @@ async fn the_disk_of_the_database_is_full_for_a_while() {
     site.postgres.as_ref().unwrap().fill_disk().unwrap();
     let readyz = format!("http://127.0.0.1:{}/readyz", site.port);
     wait_until(PATIENCE, "the summary API to report that it can't write", async || {
-        reqwest::get(&readyz).await.is_ok_and(|answer| answer.status() == 503)
+        testbed::get(&readyz).await.is_ok_and(|answer| answer.status() == 503)
     })
     .await;
     tokio::time::sleep(Duration::from_secs(5)).await;

@@ -134,7 +134,7 @@ pub(crate) fn correlator(amqp_url: &str, redis_url: &str, api_port: u16, folder:
 
 /// The answer of an API as JSON.
 pub(crate) async fn json(url: &str) -> Option<serde_json::Value> {
-    reqwest::get(url).await.ok()?.json().await.ok()
+    testbed::get(url).await.ok()?.json().await.ok()
 }
 
 /// The first session of a list, once there is one.
@@ -144,7 +144,7 @@ pub(crate) async fn first_session(url: &str) -> serde_json::Value {
 
 /// The value of an unlabelled metric on a page.
 pub(crate) async fn metric(page: &str, name: &str) -> Option<f64> {
-    let text = reqwest::get(page).await.ok()?.text().await.ok()?;
+    let text = testbed::get(page).await.ok()?.text().await.ok()?;
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -152,7 +152,7 @@ pub(crate) async fn metric(page: &str, name: &str) -> Option<f64> {
 pub(crate) async fn ready(port: u16) {
     let url = format!("http://127.0.0.1:{port}/readyz");
     wait_until(PATIENCE, "a program to be ready", async || {
-        reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success())
+        testbed::get(&url).await.is_ok_and(|answer| answer.status().is_success())
     })
     .await;
 }

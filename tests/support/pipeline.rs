@@ -30,7 +30,7 @@ impl Pipeline {
         let folder = tempfile::tempdir().unwrap();
         let context = ServiceContext::new(Arc::new(SystemClock));
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
-        let ledger = ledger_stores::open(&url, context.clock.now()).await.unwrap();
+        let ledger = ledger_stores::open(&url, &context.connector, context.clock.now()).await.unwrap();
         let service = Service::new(ledger, rules, Lots::default(), &context);
         let bus = bus::open(&BusConfig { data_dir: folder.path().into(), ..BusConfig::default() }, &context).unwrap();
         Self { context, service, bus, _folder: folder }

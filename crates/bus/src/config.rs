@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use settings::{Redacted, Settings};
+use tls::Connector;
 
 use crate::Queue;
 use crate::embedded::Limits;
@@ -25,6 +26,8 @@ pub struct BusConfig {
     pub declare: Declare,
     /// The connection name that operators of the broker see: the service's name.
     pub role: String,
+    /// The TLS of an `amqps` address.
+    pub connector: Connector,
     /// The folder of the embedded bus.
     pub data_dir: PathBuf,
     /// The capacity of each queue of the embedded bus.
@@ -85,6 +88,7 @@ impl Default for BusConfig {
             queue_type: QueueType::Quorum,
             declare: Declare::Active,
             role: "dwell".to_owned(),
+            connector: Connector::default(),
             data_dir: PathBuf::from("./dwell-data"),
             limits: Limits::default(),
         }
@@ -98,11 +102,12 @@ impl BusConfig {
         let declares = [("active", Declare::Active), ("passive", Declare::Passive)];
         let default = Self::default();
         Ok(Self {
-            url: settings.url(&settings::AMQP_URL, &["amqp"])?,
+            url: settings.url(&settings::AMQP_URL, &["amqp", "amqps"])?,
             names: names(settings)?,
             queue_type: settings.choice(&settings::QUEUE_TYPE, &queue_types)?.unwrap_or(default.queue_type),
             declare: settings.choice(&settings::QUEUE_DECLARE, &declares)?.unwrap_or(default.declare),
             role: role.to_owned(),
+            connector: Connector::from_settings(settings)?,
             data_dir: settings.text(&settings::DATA_DIR).map_or(default.data_dir, PathBuf::from),
             limits: default.limits,
         })

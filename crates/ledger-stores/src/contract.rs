@@ -69,7 +69,7 @@ impl Store {
                 let path = folder.path().join("ledger.db");
                 Arc::new(SqliteLedger::open_with(&path, now, *pace).await.unwrap())
             }
-            None => open(&self.url, now).await.unwrap(),
+            None => open(&self.url, &tls::Connector::default(), now).await.unwrap(),
         }
     }
 }

@@ -14,5 +14,5 @@ use tempfile::TempDir;
 pub async fn temporary() -> (Arc<dyn Ledger>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
-    (crate::open(&url, minute(0)).await.unwrap(), folder)
+    (crate::open(&url, &tls::Connector::default(), minute(0)).await.unwrap(), folder)
 }

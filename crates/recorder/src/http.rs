@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::causes;
 use service_kit::traces::{TRACEPARENT, TraceContext};
 use settings::Redacted;
+use tls::Connector;
 use url::Url;
 
 use crate::wire::{BODY_BYTES_MAX, DUE, LOAD, MEDIA_TYPE, RECORD, REPORT, TERMS, VEHICLES_MAX};
@@ -56,6 +57,9 @@ pub enum SettingsError {
         "the token (DWELL_API_TOKEN or DWELL_INTERNAL_TOKEN) contains a character that can't be sent; allowed are visible ASCII characters"
     )]
     Token,
+    /// The authorities of the system, or a file of the settings, can't be used.
+    #[error("cannot speak TLS with the summary API")]
+    Tls(#[source] tls::Failure),
     /// The HTTP client can't be created.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
@@ -87,11 +91,17 @@ impl From<Failure> for Error {
 }
 
 impl HttpRecorder {
-    /// A client of the summary API at `url`, with the shared secret of the correlators.
+    /// A client of the summary API at `url`, with the shared secret of the correlators. `connector` is the TLS of an `https`
+    /// address; its files are read here, and not again.
     ///
     /// # Errors
     /// The URL or token can never work. Sends nothing.
-    pub fn new(url: &Redacted, token: Option<&Redacted>, limits: Limits) -> Result<Self, SettingsError> {
+    pub fn new(
+        url: &Redacted,
+        token: Option<&Redacted>,
+        limits: Limits,
+        connector: &Connector,
+    ) -> Result<Self, SettingsError> {
         // Less than the twenty seconds after which our servers close an idle connection, so that a connection is not
         // closed just as a request is sent.
         const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(10);
@@ -104,6 +114,7 @@ impl HttpRecorder {
             headers.insert(AUTHORIZATION, bearer);
         }
         let client = Client::builder()
+            .tls_backend_preconfigured(connector.config_of_http(&address).map_err(SettingsError::Tls)?)
             .default_headers(headers)
             .connect_timeout(limits.connect)
             .timeout(limits.request)
@@ -215,7 +226,10 @@ impl HttpRecorder {
         let what = match (error.is_timeout(), error.is_connect()) {
             (true, true) => format!("no connection within {:?}", limits.connect),
             (true, false) => format!("no answer within {:?}", limits.request),
-            (false, _) => causes::innermost(error).unwrap_or_else(|| "the request failed".to_owned()),
+            (false, _) => match tls::Failure::among(error) {
+                Some(failure) => failure.to_string(),
+                None => causes::innermost(error).unwrap_or_else(|| "the request failed".to_owned()),
+            },
         };
         Failure::Other(Error::Unavailable(format!("{address}{path}: {what}")))
     }
@@ -305,8 +319,8 @@ impl Recorder for HttpRecorder {
 fn base_address(url: &Redacted) -> Result<String, SettingsError> {
     let wrong = |reason: String| SettingsError::Address { url: url.clone(), reason };
     let parsed = Url::parse(url.expose()).map_err(|error| wrong(format!("it is not a URL ({error})")))?;
-    if parsed.scheme() != "http" {
-        return Err(wrong("its scheme is not http".to_owned()));
+    if !["http", "https"].contains(&parsed.scheme()) {
+        return Err(wrong("its scheme is not http or https".to_owned()));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(wrong("it holds a user or a password; a token goes into DWELL_API_TOKEN".to_owned()));

@@ -7,18 +7,18 @@
 //!
 //! Start reading at [`Redis`]. Deliberately not here: the values, their keys, and hit rates.
 
+mod opener;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge};
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisError, SetExpiry, SetOptions, Value,
-};
+use redis::{Cmd, Pipeline, RedisError, SetExpiry, SetOptions, Value};
 use service_kit::{Backoff, Dependency, Lifecycle, ServiceContext};
 use settings::{Redacted, Setting};
 use tokio::sync::Notify;
+
+pub use opener::{Opened, Opener, SCHEMES};
 
 /// The maximum of commands that are sent before their replies are read.
 const COMMANDS_MAX: usize = 1_000;
@@ -89,7 +89,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 struct Link {
     number: u64,
-    connection: MultiplexedConnection,
+    opened: Opened,
 }
 
 impl Redis {
@@ -104,7 +104,7 @@ impl Redis {
         meters: Meters,
         context: &ServiceContext,
     ) -> Result<Self, WrongAddress> {
-        let client = client(&target)?;
+        let opener = opener(&target, context)?;
         let shared = Arc::new(Shared {
             setting: target.setting,
             probe: target.probe,
@@ -115,7 +115,7 @@ impl Redis {
         });
         let (lifecycle, kept) = (context.lifecycle.clone(), Arc::clone(&shared));
         context.lifecycle.spawn("redis", async move {
-            keep_connected(&kept, &client, limits, &lifecycle).await;
+            keep_connected(&kept, &opener, limits, &lifecycle).await;
             Ok(())
         });
         Ok(Self { shared })
@@ -187,7 +187,7 @@ impl Link {
     /// Runs up to [`COMMANDS_MAX`] commands within the connection's own timeout: the library's futures must not be
     /// dropped before they are ready.
     async fn run(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
-        let replies = self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await?;
+        let replies = self.opened.connection.send_packed_commands(pipeline, 0, pipeline.len()).await?;
         for reply in &replies {
             if let Value::ServerError(error) = reply {
                 // A value of another type under our key is a foreign one; any other error is Redis's own state.
@@ -225,10 +225,10 @@ pub fn set(key: &str, value: &[u8], expiry: Duration) -> Cmd {
 }
 
 /// Connects, and reconnects after each failure, until the soft stop.
-async fn keep_connected(shared: &Shared, client: &Client, limits: Limits, lifecycle: &Lifecycle) {
+async fn keep_connected(shared: &Shared, opener: &Opener, limits: Limits, lifecycle: &Lifecycle) {
     let mut backoff = Backoff::new(RECONNECT_DELAYS.0, RECONNECT_DELAYS.1);
     for number in 0.. {
-        match connect(shared, client, limits, number).await {
+        match connect(shared, opener, limits, number).await {
             Ok(link) => {
                 shared.stand(link.clone());
                 watch(shared, link, &mut backoff, lifecycle).await;
@@ -241,12 +241,8 @@ async fn keep_connected(shared: &Shared, client: &Client, limits: Limits, lifecy
     }
 }
 
-async fn connect(shared: &Shared, client: &Client, limits: Limits, number: u64) -> Result<Link, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(limits.connect))
-        .set_response_timeout(Some(limits.response));
-    let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let mut link = Link { number, connection };
+async fn connect(shared: &Shared, opener: &Opener, limits: Limits, number: u64) -> Result<Link, RedisError> {
+    let mut link = Link { number, opened: opener.open(limits).await? };
     link.probe(&shared.probe).await?;
     Ok(link)
 }
@@ -272,13 +268,8 @@ async fn watch(shared: &Shared, mut link: Link, backoff: &mut Backoff, lifecycle
     }
 }
 
-fn client(target: &RedisTarget<'_>) -> Result<Client, WrongAddress> {
-    const KEEPALIVE: Duration = Duration::from_secs(10);
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-    let connection = target.url.expose().into_connection_info().map(|info| info.set_tcp_settings(tcp));
-    connection.and_then(Client::open).map_err(|error| {
+fn opener(target: &RedisTarget<'_>, context: &ServiceContext) -> Result<Opener, WrongAddress> {
+    Opener::new(target.url, &context.connector).map_err(|error| {
         let reason = error.detail().map_or_else(|| error.to_string(), str::to_owned);
         WrongAddress { setting: target.setting, url: target.url.clone(), reason }
     })

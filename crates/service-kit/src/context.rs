@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use ::tls::Connector;
 use parking::{Clock, ManualClock, Timestamp};
 
 use crate::metrics::Registry;
@@ -27,6 +28,8 @@ pub struct ServiceContext {
     pub traces: Traces,
     /// The TLS of its ports, if they have one.
     pub tls: Option<tls::Listener>,
+    /// The TLS of the connections that it opens.
+    pub connector: Connector,
 }
 
 impl ServiceContext {
@@ -39,6 +42,7 @@ impl ServiceContext {
             lifecycle: Lifecycle::new(),
             traces: Traces::default(),
             tls: None,
+            connector: Connector::default(),
             registry,
             clock,
         }

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::tls::Connector;
 use clap::{ArgMatches, Command};
 use parking::{SystemClock, printable};
 use settings::{HEALTHCHECK, Settings};
@@ -160,7 +161,8 @@ where
     }
     let drain = settings.duration(&settings::DRAIN)?;
     let mut context = ServiceContext::new(Arc::new(SystemClock));
-    context.traces = Traces::from_settings(&settings, name, &context.registry)?;
+    context.connector = Connector::from_settings(&settings)?;
+    context.traces = Traces::from_settings(&settings, name, &context.registry, &context.connector)?;
     metrics::build_info(&context.registry, name, Build::current())?;
     metrics::process(&context.registry)?;
     if !role.ends_by_itself {

@@ -17,7 +17,7 @@ use sessions::Service;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 async fn open(path: &Path) -> Result<Arc<dyn Ledger>, ledger::Error> {
-    ledger_stores::open(&format!("sqlite:{}", path.display()), NOW).await
+    ledger_stores::open(&format!("sqlite:{}", path.display()), &tls::Connector::default(), NOW).await
 }
 
 /// A ledger with a matched stay, an open one, a held exit and a void session.

@@ -104,8 +104,14 @@ settings! {
     TLS_KEY_FILE: "the path of a PEM file with one private key that is not encrypted";
     /// File of the authorities of clients' certificates; without it, clients need no certificate
     TLS_CLIENT_CA_FILE: "the path of a PEM file with the certificates of one or more authorities";
+    /// File of authorities that servers' certificates may be of, besides those of the system
+    CA_FILE: "the path of a PEM file with the certificates of one or more authorities";
+    /// File of the certificate that this process shows to servers that need one
+    CLIENT_CERT_FILE: "the path of a PEM file: the certificate, then those of its intermediate authorities";
+    /// File of the private key of that certificate
+    CLIENT_KEY_FILE: "the path of a PEM file with one private key that is not encrypted";
     /// RabbitMQ, which carries the gate events
-    AMQP_URL: "an AMQP URL such as amqp://user:password@host:5672/%2f", in_file;
+    AMQP_URL: "an AMQP URL such as amqp://user:password@host:5672/%2f, or amqps:// for TLS", in_file;
     /// MQTT broker whose messages the gateway takes; without it, none
     MQTT_URL: "an MQTT URL such as mqtt://user:password@host:1883, or mqtts:// for TLS", in_file;
     /// Name of the gateway at the MQTT broker; each gateway needs its own
@@ -125,9 +131,9 @@ settings! {
     /// Messages that a consumer may hold unacknowledged, for each queue
     PREFETCH = "8000": "a whole number of messages from 1 to 32000";
     /// Redis, the shared cache of timelines; without it the cache is in memory
-    REDIS_URL: "a Redis URL such as redis://:password@host:6379/0", in_file;
+    REDIS_URL: "a Redis URL such as redis://:password@host:6379/0, or rediss:// for TLS", in_file;
     /// The summary API, which records the sessions
-    SUMMARY_API_URL: "an HTTP URL such as http://127.0.0.1:5000";
+    SUMMARY_API_URL: "an HTTP URL such as http://127.0.0.1:5000, or https:// for TLS";
     /// Shared secret of /internal/v1; beyond loopback, correlators need it or a token with the scope record
     INTERNAL_TOKEN:
         "a secret of at least 16 visible ASCII characters, the same for the summary API and its correlators", secret;
@@ -138,9 +144,9 @@ settings! {
     /// File of the tokens that the summary API accepts; dwell token writes it
     TOKENS_FILE: "the path of a TOML file of tokens";
     /// The ledger; without it, SQLite in the data folder
-    DATABASE_URL: "sqlite:PATH or postgres://user:password@host:5432/database", in_file;
+    DATABASE_URL: "sqlite:PATH or postgres://user:password@host:5432/database, with ?sslmode=verify-full for TLS", in_file;
     /// Where the summary API keeps answers of GraphQL, for a second at most
-    ANSWER_CACHE = "memory": "memory, off, or a Redis URL such as redis://:password@host:6379/0", in_file;
+    ANSWER_CACHE = "memory": "memory, off, or a Redis URL such as redis://:password@host:6379/0, or rediss:// for TLS", in_file;
     /// Folder of the embedded bus and ledger
     DATA_DIR = "./dwell-data": "a folder that can be written, for one process at a time";
     /// File of lots: capacity, kind, time zone, max stay
@@ -168,7 +174,7 @@ settings! {
     /// Format of the log; without it, text on a terminal, else json
     LOG_FORMAT: "text or json";
     /// OpenTelemetry collector that spans are sent to (OTLP over HTTP); without it, none are
-    OTLP_ENDPOINT: "an HTTP URL such as http://127.0.0.1:4318";
+    OTLP_ENDPOINT: "an HTTP URL such as http://127.0.0.1:4318, or https:// for TLS";
     /// Seed of the simulated traffic; the entry and the exit service need the same
     SEED = "1": "a whole number from 0 to 18446744073709551615";
     /// Simulated stays are real stays divided by this
@@ -199,6 +205,9 @@ pub const OF_SERVICES: &[&Setting] = &[
     &TLS_CERT_FILE,
     &TLS_KEY_FILE,
     &TLS_CLIENT_CA_FILE,
+    &CA_FILE,
+    &CLIENT_CERT_FILE,
+    &CLIENT_KEY_FILE,
     &DRAIN,
     &LOG,
     &LOG_FORMAT,
@@ -206,6 +215,8 @@ pub const OF_SERVICES: &[&Setting] = &[
 ];
 /// The settings of services and commands that use the queues.
 pub const OF_QUEUES: &[&Setting] = &[&AMQP_URL, &QUEUE_ENTRY, &QUEUE_EXIT, &QUEUE_DEAD, &QUEUE_TYPE, &QUEUE_DECLARE];
+/// The settings of TLS with servers.
+pub const OF_LINKS: &[&Setting] = &[&CA_FILE, &CLIENT_CERT_FILE, &CLIENT_KEY_FILE];
 /// The settings of simulated gates.
 pub const OF_GATES: &[&Setting] = &[
     &LOTS,

@@ -114,7 +114,8 @@ fn missing_value_says_what_to_set() {
     assert_eq!(
         error.to_string(),
         "DWELL_AMQP_URL is not set, and this service needs it (RabbitMQ, which carries the gate events): \
-         set DWELL_AMQP_URL or --amqp-url to an AMQP URL such as amqp://user:password@host:5672/%2f"
+         set DWELL_AMQP_URL or --amqp-url to an AMQP URL such as amqp://user:password@host:5672/%2f, \
+         or amqps:// for TLS"
     );
 }
 

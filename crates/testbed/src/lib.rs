@@ -11,6 +11,7 @@
 //! Deliberately not here: anything about car parks, and clients of the servers. The tests have their own.
 
 mod folder;
+mod http;
 mod installed;
 mod mosquitto;
 mod ports;
@@ -21,9 +22,11 @@ mod prometheus;
 mod proxy;
 mod rabbitmq;
 mod redis;
+mod server_tls;
 mod tls;
 mod waiting;
 
+pub use http::{get, http};
 pub use mosquitto::{Mosquitto, mqtt_publish};
 pub use ports::free_port;
 pub use postgres::{Postgres, SharedPostgres};
@@ -34,6 +37,7 @@ pub use rabbitmq::{Management, RabbitMq, SharedRabbitMq};
 pub use redis::{Redis, RedisCopy};
 /// `Signal::TERM`, `Signal::INT`, `Signal::KILL` and so on.
 pub use rustix::process::Signal;
+pub use server_tls::ServerTls;
 pub use tls::{Authority, Flaw, Pair};
 pub use waiting::{wait_for, wait_until};
 

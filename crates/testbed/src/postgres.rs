@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::installed;
 use crate::ports::Lease;
 use crate::process::ServerProcess;
+use crate::server_tls::ServerTls;
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
@@ -39,6 +40,7 @@ pub struct Postgres {
     port: Lease,
     /// The file system of its own that has its data.
     disk: Option<PathBuf>,
+    tls: Option<ServerTls>,
 }
 
 impl Postgres {
@@ -68,7 +70,7 @@ impl Postgres {
                 given.with_context(|| format!("cannot give {} to the user {ACCOUNT}", path.display()))?;
             }
         }
-        let mut postgres = Self { server: None, folder, port, disk };
+        let mut postgres = Self { server: None, folder, port, disk, tls: None };
         postgres.make_cluster().await?;
         postgres.start_server().await?;
         Ok(postgres)
@@ -106,6 +108,31 @@ impl Postgres {
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
         self.start_server().await
+    }
+
+    /// Starts the server again: from now on it also speaks TLS.
+    pub async fn speak_tls(&mut self, tls: ServerTls) -> anyhow::Result<()> {
+        self.kill()?;
+        self.tls = Some(tls);
+        self.start_server().await
+    }
+
+    /// Settings of the server's TLS, whose files it gets.
+    fn settings_of_tls(&self) -> anyhow::Result<Vec<String>> {
+        let Some(tls) = &self.tls else { return Ok(Vec::new()) };
+        let files = tls.write(&self.folder)?;
+        if runs_as_root() {
+            let (user, group) = account_ids()?;
+            for path in files.paths() {
+                std::os::unix::fs::chown(path, Some(user), Some(group)).context("cannot give away a certificate")?;
+            }
+        }
+        if let Some(line) = files.of_postgres_clients() {
+            let path = self.data().join("pg_hba.conf");
+            let rest = std::fs::read_to_string(&path).context("cannot read pg_hba.conf")?;
+            std::fs::write(&path, line.to_owned() + &rest).context("cannot write pg_hba.conf")?;
+        }
+        Ok(files.of_postgres())
     }
 
     /// Freezes all its processes: connections stay open and nothing answers.
@@ -180,6 +207,9 @@ impl Postgres {
     async fn start_server(&mut self) -> anyhow::Result<()> {
         let mut command = server_command(&installed::postgres_program("postgres")?);
         command.arg("-D").arg(self.data());
+        for setting in self.settings_of_tls()? {
+            command.args(["-c", &setting]);
+        }
         let sockets = self.folder.path().display();
         for setting in [
             "listen_addresses=127.0.0.1".to_owned(),

@@ -125,7 +125,7 @@ async fn answers(client: reqwest::Client, url: String) -> bool {
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?)
+    Ok(crate::http::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?)
 }
 
 /// The number of a sample; `None` if it is infinite or not a number (as in a division by zero).

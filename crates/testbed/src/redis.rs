@@ -11,6 +11,7 @@ use crate::folder::Folder;
 use crate::installed;
 use crate::ports::Lease;
 use crate::process::ServerProcess;
+use crate::server_tls::ServerTls;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
@@ -23,6 +24,7 @@ pub struct Redis {
     server: Option<ServerProcess>,
     folder: Folder,
     port: Lease,
+    tls: Option<(ServerTls, Lease)>,
 }
 
 /// The data of a [`Redis`] at one moment.
@@ -32,7 +34,7 @@ pub struct RedisCopy(Folder);
 impl Redis {
     /// Starts an empty server and waits until it answers.
     pub async fn start() -> anyhow::Result<Self> {
-        let mut redis = Self { server: None, folder: Folder::create("redis")?, port: Lease::take()? };
+        let mut redis = Self { server: None, folder: Folder::create("redis")?, port: Lease::take()?, tls: None };
         redis.start_server().await?;
         Ok(redis)
     }
@@ -40,6 +42,16 @@ impl Redis {
     /// `redis://127.0.0.1:PORT/0`.
     pub fn url(&self) -> String {
         format!("redis://{}/0", self.address())
+    }
+
+    /// Starts the server again, with a second port of TLS, and returns that one's URL: `rediss://127.0.0.1:PORT/0`.
+    pub async fn speak_tls(&mut self, tls: ServerTls) -> anyhow::Result<String> {
+        self.kill()?;
+        let port = self.tls.take().map_or_else(Lease::take, |(_, port)| Ok(port))?;
+        let url = format!("rediss://127.0.0.1:{}/0", port.port());
+        self.tls = Some((tls, port));
+        self.start_server().await?;
+        Ok(url)
     }
 
     /// `127.0.0.1:PORT`, for a [`Proxy`](crate::Proxy).
@@ -117,6 +129,9 @@ impl Redis {
         let mut command = Command::new(installed::program("redis-server", "redis-server")?);
         command.args(["--port", &self.port.port().to_string(), "--bind", "127.0.0.1", "--dir"]).arg(data);
         command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]);
+        if let Some((tls, port)) = &self.tls {
+            command.args(tls.write(&self.folder)?.of_redis(port.port()));
+        }
         let server = ServerProcess::spawn(&mut self.folder, "redis-server", command)?;
         self.server = Some(server);
 

@@ -60,6 +60,11 @@ impl Authority {
         Ok(Self { pem, issuer: Issuer::new(params, key) })
     }
 
+    /// Its own certificate.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// Writes the authority's own certificate into `authority.pem` in a folder, and returns the file.
     pub fn write(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         write(folder, AUTHORITY, &self.pem)

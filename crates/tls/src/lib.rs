@@ -1,9 +1,12 @@
-//! TLS by rustls with ring: the certificates of listeners, which are read again when they change.
+//! TLS by rustls with ring: the certificates of listeners, which are read again when they change, and what clients trust.
 //!
-//! Start reading at [`Listener`]. Every connection of Dwell, with TLS or without, is a [`Stream`].
+//! Start reading at [`Listener`] and [`Connector`]; [`Failure`] explains why TLS with a server failed. Every connection of
+//! Dwell, with TLS or without, is a [`Stream`].
 //!
 //! Deliberately not here: HTTP, timeouts and limits of connections, logs and metrics. `service-kit` has those.
 
+mod connector;
+mod failure;
 mod files;
 mod listener;
 mod pem;
@@ -13,10 +16,13 @@ mod stream;
 mod tests;
 mod validity;
 
+pub use connector::Connector;
+pub use failure::Failure;
 pub use files::Reload;
 pub use listener::{Accepted, Listener, Protocol};
 pub use probe::connect_unverified;
-pub use stream::Stream;
+pub use rustls::ClientConfig;
+pub use stream::{Session, Stream};
 pub use validity::Validity;
 
 use std::sync::Arc;

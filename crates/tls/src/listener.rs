@@ -7,10 +7,10 @@ use parking::Timestamp;
 use rustls::ServerConfig;
 use settings::{Settings, TLS_CERT_FILE};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::files::{Fault, Files, Loaded, Reload, Watched};
-use crate::{Stream, Validity};
+use crate::{Session, Stream, Validity};
 
 /// The first byte of a TLS connection: the type of a record of the handshake. No method of HTTP begins with it.
 const HANDSHAKE: u8 = 0x16;
@@ -108,7 +108,7 @@ impl Listener {
         }
         let session = TlsAcceptor::from(self.config(protocol)).accept(socket).await?;
         let has_certificate = session.get_ref().1.peer_certificates().is_some();
-        Ok(Accepted::Tls { stream: Stream::Tls(Box::new(TlsStream::Server(session))), has_certificate })
+        Ok(Accepted::Tls { stream: Stream::Tls(Session::new(session)), has_certificate })
     }
 
     fn config(&self, protocol: Protocol) -> Arc<ServerConfig> {

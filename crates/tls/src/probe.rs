@@ -8,9 +8,9 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsConnector;
 
-use crate::{Stream, provider};
+use crate::{Session, Stream, provider};
 
 /// Begins TLS with a server that may have any certificate, for instance one of a name that does not lead to this machine. Only
 /// for questions that contain no secret, such as whether a service is ready.
@@ -25,7 +25,7 @@ pub async fn connect_unverified(socket: TcpStream) -> Result<Stream> {
         config.map_err(Error::other)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     let name = ServerName::try_from("localhost").map_err(Error::other)?;
     let session = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
-    Ok(Stream::Tls(Box::new(TlsStream::Client(session))))
+    Ok(Stream::Tls(Session::new(session)))
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! A TCP connection, with TLS or without.
+//! A TCP connection, with TLS or without, and a TLS session over any stream.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -8,22 +8,57 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::failure::explained;
+
 /// A TCP connection, with TLS or without.
 #[derive(Debug)]
 pub enum Stream {
     /// Bytes as they are sent.
     Plain(TcpStream),
     /// Within a TLS session.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Session<TcpStream>),
 }
 
-impl Stream {
-    /// The socket, for its options and addresses.
-    pub fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(session) => session.get_ref().0,
-        }
+/// A TLS session over a stream. Its errors are explained, because a server may refuse the certificate of its client only when the
+/// client reads.
+#[derive(Debug)]
+pub struct Session<S>(Box<TlsStream<S>>);
+
+impl<S> Session<S> {
+    pub(crate) fn new(session: impl Into<TlsStream<S>>) -> Self {
+        Self(Box::new(session.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Session<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer).map_err(explained)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
 

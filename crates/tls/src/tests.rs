@@ -1,4 +1,6 @@
-//! Claims about listeners: which clients they let in, and what becomes of changed files.
+//! Claims about listeners: which clients they let in, and what becomes of changed files; and about connectors.
+
+mod connecting;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -138,7 +138,10 @@ async fn poll(mut events: EventLoop, arrived: mpsc::Sender<Result<Packet, String
         let (packet, is_end) = match events.poll().await {
             Ok(Event::Incoming(packet)) => (Ok(packet), false),
             Ok(Event::Outgoing(_) | Event::Auth(_)) => continue,
-            Err(error) => (Err(error.to_string()), true),
+            Err(error) => {
+                let failure = tls::Failure::among(&error).map(|failure| failure.to_string());
+                (Err(failure.unwrap_or_else(|| error.to_string())), true)
+            }
         };
         if arrived.send(packet).await.is_err() || is_end {
             return;
@@ -165,9 +168,8 @@ pub(super) fn reaching(config: &Config, client_id: &str) -> Result<MqttOptions, 
     options.set_keep_alive(KEEP_ALIVE_SECONDS).set_connect_timeout(CONNECT_TIMEOUT);
     if config.is_tls {
         // Read again for each connection: an authority may have been added since.
-        let tls = TlsConfiguration::try_default_rustls();
-        let tls = tls.map_err(|error| format!("the certificates of this system can't be read: {error}"))?;
-        options.set_transport(Transport::tls_with_config(tls));
+        let tls = config.connector.config().map_err(|failure| failure.to_string())?;
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
     }
     if let Some((user, password)) = &config.user {
         options.set_credentials(user.clone(), password.expose().to_owned());

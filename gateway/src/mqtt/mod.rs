@@ -16,6 +16,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use service_kit::{Backoff, Dependency};
 use settings::{MQTT_CLIENT_ID, MQTT_TOPICS, MQTT_URL, Redacted, Settings};
+use tls::Connector;
 use url::Url;
 
 use crate::Gateway;
@@ -38,6 +39,7 @@ pub struct Config {
     host: String,
     port: u16,
     is_tls: bool,
+    connector: Connector,
     user: Option<(String, Redacted)>,
     client_id: String,
     topics: Topics,
@@ -71,7 +73,8 @@ impl Config {
         let [_, tls] = SCHEMES;
         let is_tls = url.scheme() == tls.0;
         let default = SCHEMES.iter().find(|(scheme, _)| *scheme == url.scheme()).map_or(tls.1, |(_, port)| *port);
-        Ok(Some(Self { shown, host, port: url.port().unwrap_or(default), is_tls, user, client_id, topics }))
+        let (connector, port) = (Connector::from_settings(settings)?, url.port().unwrap_or(default));
+        Ok(Some(Self { shown, host, port, is_tls, connector, user, client_id, topics }))
     }
 
     /// The broker's address as it was given.

@@ -1,6 +1,7 @@
 //! Parts of a URL for commands that a person may copy. Never a password.
 
 use percent_encoding::percent_decode_str;
+use tls::Failure;
 use url::Url;
 
 /// `HOST PORT` of a URL for a command line; empty if the URL has none.
@@ -8,7 +9,8 @@ pub(super) fn host_and_port(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return String::new() };
     let port = url.port_or_known_default().or_else(|| match url.scheme() {
         "amqp" => Some(5672),
-        "redis" => Some(6379),
+        "amqps" => Some(5671),
+        "redis" | "rediss" => Some(6379),
         "mqtt" => Some(1883),
         "mqtts" => Some(8883),
         "postgres" | "postgresql" => Some(5432),
@@ -24,6 +26,14 @@ pub(super) fn host_and_port(url: &str) -> String {
 pub(super) fn unreachable(server: &str, url: &str, setting: &str) -> String {
     let place = host_and_port(url);
     format!("start {server}, or correct host and port in {setting}; to see whether it can be reached: nc -vz {place}")
+}
+
+/// Cause and fix of a failure whose text may contain one of TLS, which has a fix of its own.
+pub(super) fn of_tls(said: &str, otherwise: String) -> (String, String) {
+    match Failure::in_text(said) {
+        Some((cause, fix)) => (cause.to_owned(), fix.to_owned()),
+        None => (said.to_owned(), otherwise),
+    }
 }
 
 /// The user of a URL, decoded.

@@ -78,10 +78,10 @@ fn value(settings: &Settings, setting: &Setting) -> String {
 
 /// The first value that one of the services refuses.
 fn first_wrong(settings: &Settings) -> Option<Error> {
-    let checks: [Check; 12] = [
+    let checks: [Check; 13] = [
         logs::check,
         |settings| settings.duration(&settings::DRAIN).map(drop),
-        |settings| settings.url(&settings::OTLP_ENDPOINT, &["http"]).map(drop),
+        |settings| settings.url(&settings::OTLP_ENDPOINT, &["http", "https"]).map(drop),
         |settings| BusConfig::from_settings("dwell", settings).map(drop),
         |settings| summary_api::Config::read(settings).map(drop),
         |settings| correlator::Config::from_settings(settings).map(drop),
@@ -91,6 +91,7 @@ fn first_wrong(settings: &Settings) -> Option<Error> {
         |settings| mqtt(settings).map(drop),
         |settings| grpc::address(settings).map(drop),
         |settings| tls::Listener::from_settings(settings).map(drop),
+        |settings| tls::Connector::from_settings(settings).map(drop),
         // Last: it is about several settings, so it names none, and nothing is looked at behind it.
         |settings| summary_api::Config::read(settings)?.access().map(drop),
     ];
@@ -104,10 +105,15 @@ pub(super) fn mqtt(settings: &Settings) -> Result<Option<mqtt::Config>, Error> {
 
 /// The settings by which a correlator reaches a summary API elsewhere.
 fn recorder(settings: &Settings) -> Result<(), Error> {
-    let Some(url) = settings.url(&settings::SUMMARY_API_URL, &["http"])? else { return Ok(()) };
-    HttpRecorder::new(&url, api_client::token_of_correlators(settings)?.as_ref(), Limits::default())
-        .map(drop)
-        .map_err(|error| settings.wrong(&settings::SUMMARY_API_URL, error.to_string()))
+    let Some(url) = settings.url(&settings::SUMMARY_API_URL, &["http", "https"])? else { return Ok(()) };
+    HttpRecorder::new(
+        &url,
+        api_client::token_of_correlators(settings)?.as_ref(),
+        Limits::default(),
+        &tls::Connector::from_settings(settings)?,
+    )
+    .map(drop)
+    .map_err(|error| settings.wrong(&settings::SUMMARY_API_URL, error.to_string()))
 }
 
 /// The settings of a summary API that other machines reach, without a correlator.
@@ -156,13 +162,6 @@ fn said(error: &Error) -> Finding {
 
 fn fix(error: &Error, name: &str, value: &str, reason: &str) -> String {
     let setting = error.setting();
-    let tls = [("amqps:", "amqp:"), ("rediss:", "redis:"), ("https:", "http:")];
-    if let Some((_, plain)) = tls.iter().find(|(scheme, _)| value.starts_with(scheme)) {
-        return format!(
-            "TLS is not supported here: write {plain}//… on a network that you trust, or end TLS beside this process, for \
-             instance with stunnel"
-        );
-    }
     if reason.contains("time_zone \"") {
         return format!(
             "in {value}, write a zone of the IANA data base, for instance time_zone = \"Europe/Berlin\"; all of them: \
@@ -194,12 +193,12 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_found_and_not_only_the_first() {
         let found = looked(&[
-            ("DWELL_AMQP_URL", "amqps://dwell:hidden@broker"),
+            ("DWELL_AMQP_URL", "ampqs://dwell:hidden@broker"),
             ("DWELL_HOLD", "soon"),
             ("DWELL_LOG", "loud,"),
             ("DWELL_MAX_STAI", "3d"),
             ("DWELL_SEED", "7"),
-            ("DWELL_REDIS_URL", "rediss://:hidden@cache"),
+            ("DWELL_REDIS_URL", "redisss://:hidden@cache"),
         ]);
 
         let wrong: Vec<&str> =
@@ -208,7 +207,7 @@ mod tests {
         assert_eq!(found.first(), Some(&Finding::ok("DWELL_SEED", "7")));
         assert!(found.iter().skip(1).all(|one| one.cause.is_some() && one.fix.is_some()));
         let shown = format!("{found:?}");
-        assert!(!shown.contains("hidden") && shown.contains("TLS is not supported here: write redis://"), "{shown}");
+        assert!(!shown.contains("hidden") && shown.contains("or rediss:// for TLS"), "{shown}");
         assert!(shown.contains("did you mean DWELL_MAX_STAY?"), "{shown}");
         assert_eq!(exit_code(&found), 78);
     }

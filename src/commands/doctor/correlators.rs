@@ -1,9 +1,7 @@
 //! Reports which correlators and consumers the summary API of another process waits for.
 
-use std::time::Duration;
-
 use api::StatusView;
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use settings::Redacted;
 
 use super::finding::Finding;
@@ -11,8 +9,7 @@ use super::finding::Finding;
 const SUBJECT: &str = "correlators";
 
 /// Empty if the summary API does not answer: its own check reports why.
-pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> Option<Finding> {
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build().ok()?;
+pub(super) async fn check(url: &Redacted, token: Option<&Redacted>, client: &Client) -> Option<Finding> {
     let address = format!("{}/api/v1/status", url.expose().trim_end_matches('/'));
     let mut request = client.get(address);
     if let Some(token) = token {

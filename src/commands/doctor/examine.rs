@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use ::summary_api::Config;
 use bus::BusConfig;
-use futures::future::{BoxFuture, FutureExt as _, join_all};
+use futures::future::{BoxFuture, FutureExt as _, join_all, ready};
+use redis_cache::SCHEMES;
 use settings::{
     AMQP_URL, ANSWER_CACHE, API_TOKEN, DATA_DIR, DATABASE_URL, INTERNAL_TOKEN, LISTEN, LOTS, MQTT_CLIENT_ID,
     MQTT_TOPICS, MQTT_URL, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Setting, Settings, redact,
 };
+use tls::Connector;
 
 use super::finding::Finding;
 use super::{
@@ -62,6 +64,11 @@ impl<'a> Usable<'a> {
         !needed.iter().any(|setting| self.wrong.contains(setting))
     }
 
+    /// The TLS of the servers; without the files that can't be used, which are reported as settings.
+    fn connector(&self) -> Connector {
+        Connector::from_settings(self.settings).unwrap_or_default()
+    }
+
     /// A warning for each check that can't run.
     fn skipped(&self) -> Vec<Finding> {
         let checks: [(&str, &[&Setting]); 9] = [
@@ -109,7 +116,8 @@ impl<'a> Usable<'a> {
         if is_there && self.has(&[&DATABASE_URL, &DATA_DIR]) {
             let (url, rules) = (api.database_url(), &api.rules);
             let place = (ledger::SUBJECT, url.to_string(), &DATABASE_URL);
-            let check = async move { ledger::check(&url, rules, is_running).await };
+            let connector = self.connector();
+            let check = async move { ledger::check(&url, &connector, rules, is_running).await };
             checks.push(within(self.timeout, place, check.boxed()));
         }
         checks
@@ -127,11 +135,13 @@ impl<'a> Usable<'a> {
             let place = (mqtt::SUBJECT, broker.url().to_string(), &MQTT_URL);
             checks.push(within(timeout, place, async move { vec![mqtt::check(&broker).await] }.boxed()));
         }
-        let of_timelines = settings.url(&REDIS_URL, &["redis"]).ok().flatten().map(|url| (url, &REDIS_URL));
+        let of_timelines = settings.url(&REDIS_URL, &SCHEMES).ok().flatten().map(|url| (url, &REDIS_URL));
         let of_answers = api.answer_redis().map(|url| (url.clone(), &ANSWER_CACHE));
         for (url, setting) in of_timelines.into_iter().chain(of_answers).filter(|(_, setting)| self.has(&[setting])) {
             let place = (redis::SUBJECT, url.to_string(), setting);
-            checks.push(within(timeout, place, async move { redis::check(&url, setting, timeout).await }.boxed()));
+            let connector = self.connector();
+            let check = async move { redis::check(&url, setting, timeout, &connector).await };
+            checks.push(within(timeout, place, check.boxed()));
         }
         if let Some(url) = settings.text(&OTLP_ENDPOINT) {
             checks.push(collector(url, timeout).boxed());
@@ -143,22 +153,31 @@ impl<'a> Usable<'a> {
     fn running(&self, api: &Config, is_running: bool) -> Checks<'a> {
         let (timeout, settings) = (self.timeout, self.settings);
         let mut checks: Checks<'a> = Vec::new();
-        let url = settings.url(&SUMMARY_API_URL, &["http"]).ok().flatten().filter(|_| self.has(&[&SUMMARY_API_URL]));
-        let (here, place) = (format!("http://{}", api.listen.as_seen_from_here()), api.listen.to_string());
+        let url =
+            settings.url(&SUMMARY_API_URL, &["http", "https"]).ok().flatten().filter(|_| self.has(&[&SUMMARY_API_URL]));
+        let scheme = if tls::Listener::is_configured(settings) { "https" } else { "http" };
+        let (here, place) = (format!("{scheme}://{}", api.listen.as_seen_from_here()), api.listen.to_string());
         // The check of a summary API includes its clock.
         let is_named = url.as_ref().is_some_and(|url| url.expose().trim_end_matches('/') == here);
         let reader = api_client::token(settings).ok().flatten();
-        if is_running && !is_named {
+        if is_running
+            && !is_named
+            && let Ok(client) = api_client::once(&here, timeout, &self.connector())
+        {
             let own = reader.clone();
             checks.push(
-                async move { own_clock::check(&format!("the service at {place}"), &here, own.as_ref(), timeout).await }
+                async move { own_clock::check(&format!("the service at {place}"), &here, own.as_ref(), &client).await }
                     .boxed(),
             );
         }
         if let Some(url) = url.filter(|_| self.has(&[&API_TOKEN, &INTERNAL_TOKEN])) {
             let token = api_client::token_of_correlators(settings).ok().flatten();
-            let checking = async move { api_check::check(&url, token.as_ref(), reader.as_ref(), timeout).await };
-            checks.push(checking.boxed());
+            match api_client::once(url.expose(), timeout, &self.connector()) {
+                Ok(client) => checks.push(
+                    async move { api_check::check(&url, token.as_ref(), reader.as_ref(), &client).await }.boxed(),
+                ),
+                Err(reason) => checks.push(ready(vec![api_check::unusable(&url, &reason)]).boxed()),
+            }
         }
         checks
     }

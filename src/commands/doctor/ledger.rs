@@ -2,7 +2,8 @@
 
 use ledger::Error;
 use parking::GivenRules;
-use settings::{DATABASE_URL, Redacted};
+use settings::{CLIENT_CERT_FILE, DATABASE_URL, Redacted};
+use tls::{Connector, Failure};
 
 use super::address::{host_and_port, path, unreachable, user, word};
 use super::clock::{self, ServerTime};
@@ -11,9 +12,9 @@ use super::finding::Finding;
 pub(super) const SUBJECT: &str = "ledger";
 
 /// Checks the store. `is_running` means that our own service uses it, so that a locked file is fine.
-pub(super) async fn check(url: &Redacted, given: &GivenRules, is_running: bool) -> Vec<Finding> {
+pub(super) async fn check(url: &Redacted, connector: &Connector, given: &GivenRules, is_running: bool) -> Vec<Finding> {
     let before = clock::now_ms();
-    let probe = match ledger_stores::probe(url.expose(), given).await {
+    let probe = match ledger_stores::probe(url.expose(), connector, given).await {
         Ok(probe) => probe,
         Err(Error::InUse(_)) if is_running => {
             return vec![Finding::ok(SUBJECT, format!("{url} is in use by the service that listens here"))];
@@ -51,12 +52,18 @@ pub(super) async fn check(url: &Redacted, given: &GivenRules, is_running: bool) 
 
 fn refused(url: &Redacted, error: &Error) -> Finding {
     let said = error.to_string();
+    if let Some((cause, fix)) = Failure::in_text(&said) {
+        return Finding::ok(SUBJECT, url.to_string()).fails(cause, fix);
+    }
     let name = DATABASE_URL.name;
     let fix = match error {
-        _ if said.contains("TLS") => format!(
-            "TLS is not supported here: take sslmode=require away from {name} and use a network that you trust, or end TLS \
-             beside this process, for instance with stunnel"
+        _ if said.contains("server does not support TLS") => format!(
+            "switch TLS on in the server (ssl = on, ssl_cert_file and ssl_key_file in postgresql.conf), or take sslmode away \
+             from {name} and use a network that you trust"
         ),
+        _ if said.contains("client certificate") => {
+            format!("name a certificate in {} that is of an authority that the server knows", CLIENT_CERT_FILE.name)
+        }
         _ if said.contains("(28P01)") || said.contains("(28000)") => format!(
             "correct user and password in {name}; to try them: {}; to set a password, in psql: \\password \"{}\"",
             psql(url),

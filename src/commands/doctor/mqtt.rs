@@ -5,6 +5,7 @@
 
 use gateway::mqtt::{Config, ProbeError, Seen, probe};
 use settings::MQTT_URL;
+use tls::Failure;
 
 use super::address::{unreachable, user, word};
 use super::finding::Finding;
@@ -62,9 +63,12 @@ fn not_in(config: &Config, error: &ProbeError) -> Finding {
                 word(&user)
             ),
         ),
-        ProbeError::Away(_) => seen.fails(
-            format!("{said}; brokers without MQTT 5 end the connection too"),
-            unreachable("the MQTT broker", url.expose(), MQTT_URL.name),
-        ),
+        ProbeError::Away(_) => {
+            let fix = unreachable("the MQTT broker", url.expose(), MQTT_URL.name);
+            match Failure::in_text(&said) {
+                Some((cause, fix)) => seen.fails(cause, fix),
+                None => seen.fails(format!("{said}; brokers without MQTT 5 end the connection too"), fix),
+            }
+        }
     }
 }

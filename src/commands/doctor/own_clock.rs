@@ -1,10 +1,8 @@
 //! Whether a running service suspects the clock of its machine. A service reports that in `/readyz?verbose`; a correlator in
 //! another process also reports it to the summary API.
 
-use std::time::Duration;
-
 use api::{CorrelatorView, StatusView};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response};
 use settings::Redacted;
 
 use super::finding::Finding;
@@ -16,10 +14,8 @@ const REPORT_BYTES_MAX: usize = 64 * 1024;
 
 /// The suspected clocks of the service at `url` and of the correlators that report to it; nothing if the service does not
 /// answer.
-pub(super) async fn check(service: &str, url: &str, reader: Option<&Redacted>, timeout: Duration) -> Vec<Finding> {
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build();
-    let Ok(client) = client else { return Vec::new() };
-    let (own, reported) = futures::join!(own(&client, url), reported(&client, url, reader));
+pub(super) async fn check(service: &str, url: &str, reader: Option<&Redacted>, client: &Client) -> Vec<Finding> {
+    let (own, reported) = futures::join!(own(client, url), reported(client, url, reader));
     let own = own.and_then(|report| Some(suspected(service, reason_in(&report)?)));
     own.into_iter().chain(reported.iter().flat_map(of_correlators)).collect()
 }

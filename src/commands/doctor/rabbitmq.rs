@@ -5,7 +5,7 @@
 use bus::{BusConfig, ProbeError, Queue, QueueFound, QueueState};
 use settings::{AMQP_URL, Redacted};
 
-use super::address::{path, unreachable, user, word};
+use super::address::{of_tls, path, unreachable, user, word};
 use super::finding::Finding;
 
 pub(super) const SUBJECT: &str = "rabbitmq";
@@ -60,7 +60,10 @@ fn not_in(url: &Redacted, error: &ProbeError) -> Finding {
             ),
         ),
         ProbeError::Address(_) => seen.fails(said, format!("set {} to {}", AMQP_URL.name, AMQP_URL.allowed)),
-        ProbeError::Away(_) => seen.fails(said, unreachable("RabbitMQ", url.expose(), AMQP_URL.name)),
+        ProbeError::Away(_) => {
+            let (cause, fix) = of_tls(&said, unreachable("RabbitMQ", url.expose(), AMQP_URL.name));
+            seen.fails(cause, fix)
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use ::redis::RedisError;
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, RedisError};
+use redis_cache::{Limits, Opener};
 use settings::{Redacted, Setting};
+use tls::{Connector, Failure};
 
 use super::address::{host_and_port, unreachable};
 use super::clock::{self, ServerTime};
@@ -16,17 +18,16 @@ pub(super) const SUBJECT: &str = "redis";
 const KEY: &str = "dwell:doctor";
 
 /// Checks the Redis of `setting`.
-pub(super) async fn check(url: &Redacted, setting: &Setting, timeout: Duration) -> Vec<Finding> {
-    match look(url, timeout).await {
+pub(super) async fn check(url: &Redacted, setting: &Setting, timeout: Duration, connector: &Connector) -> Vec<Finding> {
+    match look(url, timeout, connector).await {
         Ok(findings) => findings,
         Err(error) => vec![refused(url, setting, &error)],
     }
 }
 
-async fn look(url: &Redacted, timeout: Duration) -> Result<Vec<Finding>, RedisError> {
-    let client = Client::open(url.expose())?;
-    let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
-    let mut connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
+async fn look(url: &Redacted, timeout: Duration, connector: &Connector) -> Result<Vec<Finding>, RedisError> {
+    let opened = Opener::new(url, connector)?.open(Limits { connect: timeout, response: timeout }).await?;
+    let mut connection = opened.connection.clone();
     ::redis::cmd("SET").arg(KEY).arg("").arg("EX").arg(1).query_async::<()>(&mut connection).await?;
     // Questions that the user's permissions do not allow are left out: the write has succeeded.
     let told: String = ::redis::cmd("INFO").query_async(&mut connection).await.unwrap_or_default();
@@ -62,6 +63,9 @@ fn refused(url: &Redacted, setting: &Setting, error: &RedisError) -> Finding {
     let seen = Finding::ok(SUBJECT, url.to_string());
     let name = setting.name;
     let cli = format!("redis-cli {}", place(url));
+    if let Some((cause, fix)) = Failure::in_text(&error.to_string()) {
+        return seen.fails(cause, fix);
+    }
     let (cause, fix) = match error.code() {
         Some("OOM") => (
             "its memory is full and it evicts nothing, so it refuses writes",
@@ -96,13 +100,14 @@ fn refused(url: &Redacted, setting: &Setting, error: &RedisError) -> Finding {
 }
 
 fn wrong_login(name: &str) -> (&'static str, String) {
-    let fix = format!("correct user and password in {name} (redis://USER:PASSWORD@HOST:PORT/0)");
+    let fix = format!("correct user and password in {name} (redis://USER:PASSWORD@HOST:PORT/0, or rediss:// for TLS)");
     ("it refuses user and password", fix)
 }
 
 /// The flags of `redis-cli` that lead there.
 fn place(url: &Redacted) -> String {
     match host_and_port(url.expose()).split_once(' ') {
+        Some((host, port)) if url.expose().starts_with("rediss:") => format!("-h {host} -p {port} --tls"),
         Some((host, port)) => format!("-h {host} -p {port}"),
         None => String::new(),
     }

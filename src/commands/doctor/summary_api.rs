@@ -2,15 +2,13 @@
 //!
 //! It sends the first request of a correlator, and asks for the state of the correlators; neither changes anything.
 
-use std::time::Duration;
-
 use chrono::DateTime;
 use recorder::wire::{MEDIA_TYPE, TERMS};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, StatusCode};
 use settings::{API_TOKEN, INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_URL};
 
-use super::address::unreachable;
+use super::address::{of_tls, unreachable};
 use super::clock::{self, ServerTime};
 use super::finding::{Finding, Verdict};
 use super::{correlators, own_clock};
@@ -23,30 +21,36 @@ pub(super) async fn check(
     url: &Redacted,
     token: Option<&Redacted>,
     reader: Option<&Redacted>,
-    timeout: Duration,
+    client: &Client,
 ) -> Vec<Finding> {
     let before = clock::now_ms();
-    let (status, headers) = match ask(url, token, timeout).await {
+    let (status, headers) = match ask(url, token, client).await {
         Ok(answer) => answer,
         Err(error) => {
-            let fix = unreachable("the summary API", url.expose(), SUMMARY_API_URL.name);
             let why = if error.is_timeout() { "no answer in time".to_owned() } else { deepest(&error) };
-            return vec![Finding::ok(SUBJECT, url.to_string()).fails(format!("it does not answer: {why}"), fix)];
+            let fix = unreachable("the summary API", url.expose(), SUMMARY_API_URL.name);
+            let (cause, fix) = of_tls(&format!("it does not answer: {why}"), fix);
+            return vec![Finding::ok(SUBJECT, url.to_string()).fails(cause, fix)];
         }
     };
     let ours = (before, clock::now_ms());
     let found = answered(url, status, &headers, token.is_some());
-    let correlators = if found.verdict == Verdict::Ok { correlators::check(url, reader, timeout).await } else { None };
+    let correlators = if found.verdict == Verdict::Ok { correlators::check(url, reader, client).await } else { None };
     let difference = date_ms(&headers).and_then(|date| {
         // The header has whole seconds.
         clock::finding("the summary API", ServerTime { theirs: (date, date + 999), ours })
     });
-    let clocks = own_clock::check("the summary API", url.expose(), reader, timeout).await;
+    let clocks = own_clock::check("the summary API", url.expose(), reader, client).await;
     std::iter::once(found).chain(correlators).chain(difference).chain(clocks).collect()
 }
 
-async fn ask(url: &Redacted, token: Option<&Redacted>, timeout: Duration) -> reqwest::Result<(StatusCode, HeaderMap)> {
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build()?;
+/// The finding if the system's authorities can't be read.
+pub(super) fn unusable(url: &Redacted, reason: &str) -> Finding {
+    let (cause, fix) = of_tls(reason, "see the cause".to_owned());
+    Finding::ok(SUBJECT, url.to_string()).fails(cause, fix)
+}
+
+async fn ask(url: &Redacted, token: Option<&Redacted>, client: &Client) -> reqwest::Result<(StatusCode, HeaderMap)> {
     let mut request = client.get(format!("{}{TERMS}", url.expose().trim_end_matches('/')));
     if let Some(token) = token {
         request = request.bearer_auth(token.expose());
@@ -63,7 +67,8 @@ fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: 
         StatusCode::OK if is_ours => Finding::ok(SUBJECT, format!("{url} answers and takes correlators")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => seen.fails(
             if has_token {
-                "it does not accept our token: it is unknown there, or lacks the scope record"
+                "it does not accept our token: it is unknown there, or lacks the scope record; or it needs a certificate \
+                 (DWELL_CLIENT_CERT_FILE)"
             } else {
                 "it requires a token, and none is set here"
             },
@@ -91,7 +96,7 @@ fn answered(url: &Redacted, status: StatusCode, headers: &HeaderMap, has_token: 
         ),
         _ if status.is_redirection() => seen.fails(
             "it leads to another address, which is not followed",
-            format!("write the address that it leads to in {name}; TLS (https) is not supported here"),
+            format!("write the address that it leads to in {name}"),
         ),
         _ => seen.fails(
             format!("it answers {status}"),

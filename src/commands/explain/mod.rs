@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use parking::{LotId, Plate};
 use service_kit::ServiceContext;
 use settings::Settings;
+use tls::Connector;
 use uuid::Uuid;
 
 use crate::commands::api_client::{self, Client, Patience, address};
@@ -115,7 +116,8 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 }
 
 async fn explain(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
-    let client = Client::new(&address(matches, settings)?)?.showing(api_client::token(settings)?);
+    let client = Client::new(&address(matches, settings)?, &Connector::from_settings(settings)?)?;
+    let client = client.showing(api_client::token(settings)?);
     let lot = matches.get_one::<LotId>(LOT);
     let answer: ExplanationsView = match matches.get_one::<What>(WHAT).expect("the argument is required") {
         What::Plate(plate) => {

@@ -16,6 +16,7 @@ use parking::readable::counted;
 use parking::{LotId, Plate, Reason, SessionId, State, Timestamp};
 use service_kit::ServiceContext;
 use settings::Settings;
+use tls::Connector;
 
 use crate::commands::api_client::{self, Client, Patience, address};
 use crate::terminal::progress::Progress;
@@ -116,7 +117,8 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 
 async fn export(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
     let begun = Instant::now();
-    let client = Client::new(&address(matches, settings)?)?.showing(api_client::token(settings)?);
+    let client = Client::new(&address(matches, settings)?, &Connector::from_settings(settings)?)?;
+    let client = client.showing(api_client::token(settings)?);
     let path = matches.get_one::<PathBuf>(SESSIONS).cloned().unwrap_or_default();
     // First: an output that can't be written is reported before the work, not after it.
     let mut file = SessionFile::create(&path)?;

@@ -55,7 +55,7 @@ async fn save(address: &str, minute: u32) {
     let body = format!(
         r#"{{"vehicle_plate":"fin-{minute}","entry_date_time":"2024-09-24T09:{minute:02}:00Z","exit_date_time":"2024-09-25T10:00:00.5Z"}}"#
     );
-    let request = reqwest::Client::new().post(format!("{address}/save_summary"));
+    let request = testbed::http().post(format!("{address}/save_summary"));
     let saved = request.header("content-type", "application/json").body(body).send().await.unwrap();
     assert_eq!(saved.status(), 200);
 }

@@ -17,6 +17,7 @@ use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use service_kit::{Backoff, ServiceContext, Unavailable};
 use settings::redact;
+use tls::Connector;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -112,7 +113,7 @@ pub(super) async fn publish(
     context: &ServiceContext,
 ) -> Result<Verdict, super::Error> {
     let begun = Instant::now();
-    let gateway = Gateway::new(address)?;
+    let gateway = Gateway::new(address, &context.connector)?;
     let confirms = Confirms::shown_by(progress);
     let observer: Arc<dyn Observer> = Arc::new(progress.clone());
     let refused: Shared = Arc::new(Mutex::new(RefusedLines::new(refused, &observer)?));
@@ -157,16 +158,18 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(address: &str) -> Result<Self, Error> {
+    fn new(address: &str, connector: &Connector) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Address { address: redact(address), problem };
         let mut url = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
-        if url.scheme() != "http" {
-            return Err(unusable(format!("the scheme is {:?}, and only http is spoken", url.scheme())));
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(unusable(format!("the scheme is {:?}, and allowed are http and https", url.scheme())));
         }
         if url.path() == "/" {
             url.set_path(ROUTE);
         }
+        let tls = connector.config_of_http(address).map_err(|failure| unusable(failure.to_string()))?;
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
+        let http = http.tls_backend_preconfigured(tls);
         Ok(Self { http: http.build().map_err(|error| unusable(error.to_string()))?, url })
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use parking::{Clock as _, SystemClock, Timestamp};
 use service_kit::Build;
+use tls::Connector;
 
 use self::sections::Section;
 use super::doctor::{self, Looked};
@@ -99,8 +100,9 @@ async fn collected(own: &ArgMatches, looked: &Looked) -> Vec<Section> {
     let timeout = own.get_one::<Duration>(TIMEOUT).copied().unwrap_or_default();
     let more: Vec<String> = own.get_many::<String>(SERVICE).into_iter().flatten().cloned().collect();
     let mut sections = vec![sections::versions(), sections::settings(looked), sections::doctor(looked, timeout).await];
+    let connector = Connector::from_settings(&looked.settings).unwrap_or_default();
     for base in sections::bases(&looked.settings, &more) {
-        sections.extend(sections::service(&base, timeout).await);
+        sections.extend(sections::service(&base, timeout, &connector).await);
     }
     let logs = own.get_many::<PathBuf>(LOG_FILE).into_iter().flatten();
     sections.extend(logs.map(|path| sections::log(path)));

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use parking::printable;
-use reqwest::{Client, redirect};
 use service_kit::Build;
 use settings::{LISTEN, SUMMARY_API_URL, Settings, redact};
+use tls::Connector;
 
 use super::scrub;
-use crate::commands::api_client::deepest;
+use crate::commands::api_client::{deepest, once};
 use crate::commands::doctor::{self, Looked};
 
 /// The end of a log that is taken.
@@ -83,8 +83,8 @@ pub(super) async fn doctor(looked: &Looked, timeout: Duration) -> Section {
 /// The base addresses of the services of these settings: the one that listens here, the summary API, and `more`.
 pub(super) fn bases(settings: &Settings, more: &[String]) -> Vec<String> {
     let here = settings.listen(&LISTEN, 0).ok().filter(|address| address.port != 0);
-    let here = here.map(|address| format!("http://{}", address.as_seen_from_here()));
-    let api = settings.url(&SUMMARY_API_URL, &["http"]).ok().flatten().map(|url| url.expose().to_owned());
+    let here = here.map(|address| format!("{}://{}", scheme(settings), address.as_seen_from_here()));
+    let api = settings.url(&SUMMARY_API_URL, &["http", "https"]).ok().flatten().map(|url| url.expose().to_owned());
     let mut bases: Vec<String> = Vec::new();
     for base in here.into_iter().chain(api).chain(more.iter().cloned()) {
         let base = base.trim_end_matches('/').to_owned();
@@ -95,10 +95,15 @@ pub(super) fn bases(settings: &Settings, more: &[String]) -> Vec<String> {
     bases
 }
 
+/// The scheme of the ports of these settings.
+fn scheme(settings: &Settings) -> &'static str {
+    if tls::Listener::is_configured(settings) { "https" } else { "http" }
+}
+
 /// The readiness and the metrics of a service.
-pub(super) async fn service(base: &str, timeout: Duration) -> [Section; 2] {
+pub(super) async fn service(base: &str, timeout: Duration, connector: &Connector) -> [Section; 2] {
     let shown = redact(base);
-    let [ready, metrics] = ["/readyz?verbose", "/metrics"].map(|path| answer(base, path, timeout));
+    let [ready, metrics] = ["/readyz?verbose", "/metrics"].map(|path| answer(base, path, timeout, connector));
     [
         Section::new(format!("readiness of {shown}"), "dependencies and their states", ready.await),
         Section::new(
@@ -109,9 +114,12 @@ pub(super) async fn service(base: &str, timeout: Duration) -> [Section; 2] {
     ]
 }
 
-async fn answer(base: &str, path: &str, timeout: Duration) -> String {
+async fn answer(base: &str, path: &str, timeout: Duration, connector: &Connector) -> String {
+    let client = match once(base, timeout, connector) {
+        Ok(client) => client,
+        Err(reason) => return format!("(no answer: {reason})"),
+    };
     let asked = async {
-        let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(timeout).build()?;
         let mut response = client.get(format!("{base}{path}")).send().await?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {

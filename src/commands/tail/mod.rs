@@ -13,7 +13,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use parking::{LotId, printable};
 use reqwest::Response;
 use service_kit::{Backoff, ServiceContext};
-use settings::{Redacted, Settings};
+use settings::Settings;
+use tls::Connector;
 
 use self::events::{Event, Events};
 use crate::commands::api_client::{self, Client, Patience, address};
@@ -93,7 +94,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
 }
 
 async fn follow(matches: &ArgMatches, settings: &Settings) -> Result<(), Error> {
-    let mut feed = Feed::new(&address(matches, settings)?, api_client::token(settings)?, matches)?;
+    let mut feed = Feed::new(matches, settings)?;
     let is_json = matches.get_flag(JSON);
     let said = Progress::of_waiting("following");
     let mut answer = feed.open().await?;
@@ -155,8 +156,9 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(address: &str, token: Option<Redacted>, matches: &ArgMatches) -> Result<Self, Error> {
-        let client = Client::of_streams(address, HEARTBEAT_TIMEOUT)?.showing(token);
+    fn new(matches: &ArgMatches, settings: &Settings) -> Result<Self, Error> {
+        let (address, connector) = (address(matches, settings)?, Connector::from_settings(settings)?);
+        let client = Client::of_streams(&address, HEARTBEAT_TIMEOUT, &connector)?.showing(api_client::token(settings)?);
         let lot = matches.get_one::<LotId>(LOT).cloned();
         Ok(Self { client, lot, position: matches.get_one::<u64>(AFTER_CHANGE).copied() })
     }

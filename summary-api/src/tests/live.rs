@@ -47,7 +47,7 @@ struct Events {
 
 impl Events {
     async fn open(address: &str, headers: &[(&str, &str)]) -> Self {
-        let request = reqwest::Client::new().get(format!("http://{address}/api/v1/live/events"));
+        let request = testbed::http().get(format!("http://{address}/api/v1/live/events"));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let answer = request.send().await.unwrap();
         assert_eq!(

@@ -19,7 +19,10 @@ async fn client(service: &Service, context: &ServiceContext) -> Arc<HttpRecorder
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Redacted::url(format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Arc::new(HttpRecorder::new(&url, Some(&Redacted::secret(SECRET)), Limits::default()).unwrap())
+    Arc::new(
+        HttpRecorder::new(&url, Some(&Redacted::secret(SECRET)), Limits::default(), &tls::Connector::default())
+            .unwrap(),
+    )
 }
 
 async fn site() -> Site {

@@ -57,7 +57,7 @@ fn required(folder: &Path, file: &File, others: &[(&str, &str)]) -> Running {
 
 impl Running {
     async fn get_with(&self, path: &str, token: &str) -> Response {
-        let request = reqwest::Client::new().get(format!("{}{path}", self.url)).bearer_auth(token);
+        let request = testbed::http().get(format!("{}{path}", self.url)).bearer_auth(token);
         request.send().await.unwrap()
     }
 
@@ -142,7 +142,7 @@ async fn a_token_does_what_its_scopes_say_and_no_more() {
         }
     }
     let save = |token: Token| {
-        let request = reqwest::Client::new().post(format!("{}/save_summary", running.url));
+        let request = testbed::http().post(format!("{}/save_summary", running.url));
         request.header("content-type", "application/json").bearer_auth(token.expose()).body(FIN).send()
     };
     assert_eq!(save(sender).await.unwrap().status(), StatusCode::OK);
@@ -162,7 +162,7 @@ async fn a_sender_of_one_lot_saves_no_summary_of_another() {
 
     for (lot, status) in [("P3", 200), ("P4", 403)] {
         let body = FIN.replace('{', &format!("{{\"lot_id\":\"{lot}\","));
-        let request = reqwest::Client::new().post(format!("{}/save_summary", running.url));
+        let request = testbed::http().post(format!("{}/save_summary", running.url));
         let request = request.header("content-type", "application/json").bearer_auth(token.expose()).body(body);
         assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{lot}");
     }

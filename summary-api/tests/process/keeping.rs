@@ -12,7 +12,7 @@ type Replace = fn(&Path);
 impl Running {
     /// The status of the response to a summary; `None` without a response.
     async fn try_to_save(&self, summary: &str) -> Option<StatusCode> {
-        let request = reqwest::Client::new().post(format!("{}/save_summary", self.url));
+        let request = testbed::http().post(format!("{}/save_summary", self.url));
         let request = request.header("content-type", "application/json").body(summary.to_owned());
         request.send().await.ok().map(|answer| answer.status())
     }

@@ -9,7 +9,7 @@ async fn a_client_that_sends_far_too_much_still_gets_its_answer() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]).ready().await;
     for size in [100_000, 1_000_000, 7_000_000] {
-        let request = reqwest::Client::new().post(format!("{}/save_summary", running.url));
+        let request = testbed::http().post(format!("{}/save_summary", running.url));
         let answer = request.header("content-type", "application/json").body("x".repeat(size)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{size} bytes");
         assert!(answer.text().await.unwrap().contains("65536 bytes"));
@@ -39,7 +39,7 @@ async fn send_expensive_requests(url: String, client: usize) {
     let of_types = "__schema{types{name fields{name type{name ofType{name}} args{name type{name ofType{name}}}}}}";
     for number in 0.. {
         let body = json!({"query": format!("{{{}}} # {client} {number}", of_types.repeat(12))}).to_string();
-        let request = reqwest::Client::new().post(format!("{url}/graphql")).header("content-type", "application/json");
+        let request = testbed::http().post(format!("{url}/graphql")).header("content-type", "application/json");
         let Ok(answer) = request.body(body).send().await else { return };
         assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&answer.status()), "{}", answer.status());
     }
@@ -77,8 +77,8 @@ async fn small_requests_that_would_take_all_memory_or_hours_leave_the_process_as
         let url = format!("{}/graphql", running.url);
         let mut address: url::Url = url.parse().unwrap();
         address.query_pairs_mut().append_pair("query", &query);
-        let by_get = reqwest::get(address).await.unwrap().status();
-        let request = reqwest::Client::new().post(&url).header("content-type", "application/json");
+        let by_get = testbed::get(address).await.unwrap().status();
+        let request = testbed::http().post(&url).header("content-type", "application/json");
         let by_post = request.body(json!({"query": query}).to_string()).send().await.unwrap().status();
         assert_eq!([by_get, by_post], [StatusCode::OK; 2]);
     };

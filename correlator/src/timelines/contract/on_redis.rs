@@ -53,7 +53,7 @@ async fn key_of_one(redis: &Redis) -> String {
 #[test]
 fn an_address_that_can_never_work_is_refused_without_its_password() {
     let context = ServiceContext::for_testing();
-    for url in ["", "127.0.0.1:6379", "http://:hidden@host", "rediss://:hidden@host", "redis://:hidden@host/first"] {
+    for url in ["", "127.0.0.1:6379", "http://:hidden@host", "redisss://:hidden@host", "redis://:hidden@host/first"] {
         let refused = RedisTimelines::start(&Redacted::url(url), LEDGER, Limits::default(), &context);
         let Err(error @ Error::Address(_)) = refused else { panic!("{url} was taken") };
         let said = error.to_string();

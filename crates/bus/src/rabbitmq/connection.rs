@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_compat::CompatExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
 use lapin::types::ShortString;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, ErrorKind, Event};
 use service_kit::Dependency;
 use settings::Redacted;
@@ -178,6 +178,7 @@ impl Broker {
         let connecting = TcpStream::connect((authority.host.as_str(), authority.port));
         let stream = within("connecting to RabbitMQ", async { Ok(connecting.await?) }).await?;
         let (stream, socket) = within("connecting to RabbitMQ", async { Ok(shared(stream)?) }).await?;
+        let stream = within("beginning TLS with RabbitMQ", async { Ok(self.secured(stream).await?) }).await?;
         let name = format!("dwell {} {purpose}", self.config.role);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let once = Mutex::new(Some(stream));
@@ -195,6 +196,14 @@ impl Broker {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watch = Watch { events: connection.events_listener().boxed(), look };
         Ok((Live { connection, given_up: CancellationToken::new(), _socket: socket }, watch))
+    }
+
+    /// The stream with TLS, if the address asks for it.
+    async fn secured(&self, stream: TcpStream) -> std::io::Result<tls::Stream> {
+        match self.uri.scheme {
+            AMQPScheme::AMQP => Ok(tls::Stream::Plain(stream)),
+            AMQPScheme::AMQPS => self.config.connector.connect(&self.uri.authority.host, stream).await,
+        }
     }
 
     fn login_problem(&self, failure: Failure) -> Problem {

@@ -18,7 +18,6 @@ use async_rs::util::RuntimeParts;
 use futures::Stream;
 use futures::io::{AsyncRead, AsyncWrite};
 use lapin::protocol::constants::{FRAME_HEADER, FRAME_METHOD};
-use tokio::net::TcpStream;
 
 use super::{nesting, texts};
 
@@ -161,7 +160,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 pub(super) struct Guard(async_rs::Tokio);
 
 impl Reactor for Guard {
-    type TcpStream = Guarded<Compat<TcpStream>>;
+    type TcpStream = Guarded<Compat<tls::Stream>>;
     type Sleep = <async_rs::Tokio as Reactor>::Sleep;
 
     fn register<H: Read + Write + AsFd + AsRawFd + Send + 'static>(
@@ -184,7 +183,7 @@ impl Reactor for Guard {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let connecting = self.0.tcp_connect_addr(address);
-        async move { Ok(Guarded::new(connecting.await?)) }
+        async move { Ok(Guarded::new(Compat::new(tls::Stream::Plain(connecting.await?.into_inner())))) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! transaction needs, `apply` writes its rows, each kind with one statement for the whole plan, and `append` and `copy`
 //! the new ones. `due` leases what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions,
 //! `store` lends connections, `schema` has the tables, `upgrade` brings them to this program's version, `probe` only
-//! looks.
+//! looks, and `secured` is TLS.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
+use tls::Connector;
 use uuid::Uuid;
 
 pub(crate) use self::probe::probe;
@@ -38,6 +39,7 @@ mod quarters;
 mod read;
 mod recount;
 mod schema;
+mod secured;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -55,14 +57,15 @@ pub struct PostgresLedger {
 }
 
 impl PostgresLedger {
-    /// Opens the ledger in the database of `database_url`; creates it at `now` if the database is empty.
+    /// Opens the ledger in the database of `database_url`; creates it at `now` if the database is empty. `connector` is the TLS of
+    /// an address that asks for it.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if the address or the privileges are wrong or the database does not contain a ledger that this
     /// program knows, [`Error::Unavailable`] if the server is down.
-    pub async fn open(database_url: &str, now: Timestamp) -> Result<Self, Error> {
-        let store = Store::new(database_url)?;
+    pub async fn open(database_url: &str, connector: &Connector, now: Timestamp) -> Result<Self, Error> {
+        let store = Store::new(database_url, connector)?;
         let (id, alias_key) = upgrade::prepare(&store, now).await?;
         store.expect(id);
         Ok(Self { id, alias_key, writer: Writer::start(&store), store })

@@ -1,6 +1,7 @@
 //! Probes a database without changing it: whether it can be reached, has a ledger, and accepts writes.
 
 use parking::{GivenRules, Timestamp};
+use tls::Connector;
 
 use super::failure::Failure;
 use super::schema;
@@ -8,8 +9,8 @@ use super::store::Store;
 use crate::{Error, Probe};
 
 /// Probes once, without retries.
-pub(crate) async fn probe(database_url: &str, given: &GivenRules) -> Result<Probe, Error> {
-    look(&Store::new(database_url)?, given).await.map_err(Failure::into_error)
+pub(crate) async fn probe(database_url: &str, connector: &Connector, given: &GivenRules) -> Result<Probe, Error> {
+    look(&Store::new(database_url, connector)?, given).await.map_err(Failure::into_error)
 }
 
 async fn look(store: &Store, given: &GivenRules) -> Result<Probe, Failure> {

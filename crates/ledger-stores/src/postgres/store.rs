@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Object, Pool, Runtime};
+use tls::Connector;
 use tokio::time::Instant;
+use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::schema;
+use super::{schema, secured};
 use crate::Error;
 
 /// Limits the connections of the pool.
@@ -46,15 +47,17 @@ pub(super) struct Store {
 
 impl Store {
     /// Creates a store for an address without connecting.
-    pub(super) fn new(database_url: &str) -> Result<Self, Error> {
+    pub(super) fn new(database_url: &str, connector: &Connector) -> Result<Self, Error> {
         let wrong = |problem: &dyn std::fmt::Display| {
             // The address itself contains a password.
             Error::Config(format!(
                 "DWELL_DATABASE_URL can't be read ({problem}): use the form \
-                 postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+                 postgres://USER:PASSWORD@HOST:PORT/DATABASE, and for TLS with ?sslmode=verify-full behind it; an authority of \
+                 its own is named in DWELL_CA_FILE"
             ))
         };
-        let mut config: Config = database_url.parse().map_err(|error| wrong(&error))?;
+        let mut config: Config =
+            secured::in_words_of_the_library(database_url).parse().map_err(|error| wrong(&error))?;
         let ours = format!("{CONNECTION_OPTIONS} -c dwell.schema_version={}", schema::known_version());
         let options = config.get_options().map_or_else(|| ours.clone(), |own| format!("{ours} {own}"));
         config.options(options).application_name("dwell");
@@ -62,7 +65,7 @@ impl Store {
             .connect_timeout(CONNECTION_WAIT_MAX)
             .keepalives_idle(Duration::from_secs(30))
             .tcp_user_timeout(ATTEMPT_DURATION_MAX);
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager = secured::manager(config, connector);
         let pool = Pool::builder(manager).max_size(CONNECTIONS_MAX).runtime(Runtime::Tokio1);
         let pool = pool
             .wait_timeout(Some(CONNECTION_WAIT_MAX))

@@ -12,7 +12,7 @@ mod upgrading;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 async fn refusal(url: &str) -> String {
-    match PostgresLedger::open(url, NOW).await {
+    match PostgresLedger::open(url, &Connector::default(), NOW).await {
         Err(Error::Config(text)) => text,
         other => panic!("it was not refused: {other:?}"),
     }
@@ -23,7 +23,7 @@ async fn refusal(url: &str) -> String {
 async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let id = PostgresLedger::open(&url, NOW).await.unwrap().id();
+    let id = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap().id();
     server.query(&url, "UPDATE ledger SET schema_version = 8").await.unwrap();
 
     assert_eq!(
@@ -32,7 +32,7 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
          or name another database in DWELL_DATABASE_URL"
     );
     server.query(&url, "UPDATE ledger SET schema_version = 7").await.unwrap();
-    assert_eq!(PostgresLedger::open(&url, NOW).await.unwrap().id(), id);
+    assert_eq!(PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap().id(), id);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
 async fn a_database_that_takes_no_connections_is_waited_for() {
     let server = testbed::Postgres::shared().await.unwrap();
     let (url, other) = (server.database().await.unwrap(), server.database().await.unwrap());
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     let name = url.rsplit('/').next().unwrap();
     let ended = format!("SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE datname = '{name}'");
 
@@ -85,7 +85,8 @@ async fn several_that_open_an_empty_database_at_once_make_one_ledger() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
 
-    let opened = (0..4).map(|_| PostgresLedger::open(&url, NOW));
+    let connector = Connector::default();
+    let opened = (0..4).map(|_| PostgresLedger::open(&url, &connector, NOW));
     let opened = futures::future::try_join_all(opened).await.unwrap();
 
     assert!(opened.iter().all(|ledger| ledger.id() == opened[0].id()));
@@ -96,12 +97,12 @@ async fn several_that_open_an_empty_database_at_once_make_one_ledger() {
 async fn a_server_that_comes_back_is_used_again() {
     let mut server = testbed::Postgres::start().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     ledger.ping().await.unwrap();
 
     server.kill().unwrap();
     assert!(matches!(ledger.ping().await, Err(Error::Unavailable(_))));
-    assert!(matches!(PostgresLedger::open(&url, NOW).await, Err(Error::Unavailable(_))));
+    assert!(matches!(PostgresLedger::open(&url, &Connector::default(), NOW).await, Err(Error::Unavailable(_))));
     assert!(matches!(ledger.record(Vec::new(), &Rules::default(), NOW).await, Err(Error::Unavailable(_))));
 
     server.restart().await.unwrap();
@@ -115,7 +116,7 @@ async fn a_server_that_comes_back_is_used_again() {
 async fn a_ledger_that_can_t_write_says_so_until_it_can() {
     let server = testbed::Postgres::shared().await.unwrap();
     let (url, other_url) = (server.database().await.unwrap(), server.database().await.unwrap());
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     let vehicle = Vehicle { lot: LotId::default(), plate: Plate::from_read("ABC123").unwrap() };
     let summary = Summary { vehicle, entry: NOW, exit: NOW.plus_millis(1) };
     let writable = async |word: &str| {
@@ -153,7 +154,7 @@ async fn disconnect(server: &testbed::SharedPostgres, url: &str) {
 async fn another_ledger_behind_new_connections_is_noticed() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     assert_eq!(ledger.lots().await, Ok(Vec::new()));
 
     server.query(&url, "UPDATE ledger SET ledger_id = gen_random_uuid()").await.unwrap();
@@ -172,7 +173,7 @@ async fn another_ledger_behind_new_connections_is_noticed() {
 async fn an_older_copy_of_the_ledger_is_asked_anew_for_lots_and_numbers() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     let vehicle = |plate| Vehicle { lot: LotId::default(), plate: Plate::from_read(plate).unwrap() };
     let save = async |plate| {
         let summary = Summary { vehicle: vehicle(plate), entry: NOW, exit: NOW.plus_millis(1) };
@@ -195,7 +196,7 @@ async fn an_older_copy_of_the_ledger_is_asked_anew_for_lots_and_numbers() {
 #[ignore = "needs PostgreSQL: ci/test"]
 async fn every_list_walks_an_index_in_its_order() {
     let server = testbed::Postgres::shared().await.unwrap();
-    let ledger = PostgresLedger::open(&server.database().await.unwrap(), NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&server.database().await.unwrap(), &Connector::default(), NOW).await.unwrap();
     for (rows, index) in [
         ("state <> 5", "session_pkey"),
         ("state = 2", "session_pkey"),
@@ -213,7 +214,7 @@ async fn every_list_walks_an_index_in_its_order() {
 #[ignore = "needs PostgreSQL: ci/test"]
 async fn an_event_is_looked_for_in_those_pages_only_that_may_have_it() {
     let server = testbed::Postgres::shared().await.unwrap();
-    let ledger = PostgresLedger::open(&server.database().await.unwrap(), NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&server.database().await.unwrap(), &Connector::default(), NOW).await.unwrap();
     let mut client = ledger.store.connection().await.unwrap();
     let transaction = client.transaction().await.unwrap();
     transaction.batch_execute(events::BY_PAGES).await.unwrap();

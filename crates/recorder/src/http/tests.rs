@@ -49,7 +49,8 @@ async fn serve(router: Router) -> Redacted {
 }
 
 async fn recorder(router: Router) -> HttpRecorder {
-    HttpRecorder::new(&serve(router).await, Some(&Redacted::secret(TOKEN)), Limits::default()).unwrap()
+    HttpRecorder::new(&serve(router).await, Some(&Redacted::secret(TOKEN)), Limits::default(), &Connector::default())
+        .unwrap()
 }
 
 /// A recorder whose every `due` is answered with `status`, and the text of its error.
@@ -146,7 +147,7 @@ async fn an_error_says_where_and_what_the_summary_api_said() {
 #[tokio::test]
 async fn a_summary_api_that_is_not_there_is_unavailable() {
     let address = Redacted::url(format!("http://127.0.0.1:{}", testbed::free_port()));
-    let recorder = HttpRecorder::new(&address, None, Limits::default()).unwrap();
+    let recorder = HttpRecorder::new(&address, None, Limits::default(), &Connector::default()).unwrap();
 
     let error = recorder.info().await.unwrap_err();
 
@@ -160,7 +161,7 @@ async fn a_summary_api_that_never_answers_is_unavailable() {
     let address = serve(Router::new().fallback(std::future::pending::<StatusCode>)).await;
     let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
 
-    let error = HttpRecorder::new(&address, None, limits).unwrap().info().await.unwrap_err();
+    let error = HttpRecorder::new(&address, None, limits, &Connector::default()).unwrap().info().await.unwrap_err();
 
     assert!(matches!(&error, Error::Unavailable(text) if text.ends_with("no answer within 50ms")), "{error}");
 }
@@ -191,7 +192,7 @@ async fn an_answer_that_never_ends_is_given_up() {
     let address = serve(Router::new().route(TERMS, info)).await;
     let limits = Limits { body_bytes_max: 1_000, ..Limits::default() };
 
-    let error = HttpRecorder::new(&address, None, limits).unwrap().info().await.unwrap_err();
+    let error = HttpRecorder::new(&address, None, limits, &Connector::default()).unwrap().info().await.unwrap_err();
 
     assert!(matches!(&error, Error::Rejected(text) if text.contains("an answer is larger")), "{error}");
 }
@@ -216,18 +217,26 @@ async fn answers_of_another_version_are_refused() {
 
 #[test]
 fn settings_that_can_never_work_are_refused_without_showing_a_secret() {
-    for url in ["", "127.0.0.1:5000", "https://host", "http://u:hidden@host", "http://host?a=b", "redis://host"] {
-        let error = HttpRecorder::new(&Redacted::url(url), None, Limits::default()).unwrap_err().to_string();
+    for url in ["", "127.0.0.1:5000", "htttps://host", "http://u:hidden@host", "http://host?a=b", "redis://host"] {
+        let error = HttpRecorder::new(&Redacted::url(url), None, Limits::default(), &Connector::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("DWELL_SUMMARY_API_URL=") && !error.contains("hidden"), "{error}");
     }
-    let error = HttpRecorder::new(&Redacted::url("http://host"), Some(&Redacted::secret("a\nb")), Limits::default());
+    let error = HttpRecorder::new(
+        &Redacted::url("http://host"),
+        Some(&Redacted::secret("a\nb")),
+        Limits::default(),
+        &Connector::default(),
+    );
     assert!(matches!(error, Err(SettingsError::Token)));
 }
 
 #[test]
 fn a_recorder_shows_itself_without_its_token() {
     let address = Redacted::url("http://host/dwell/");
-    let recorder = HttpRecorder::new(&address, Some(&Redacted::secret(TOKEN)), Limits::default()).unwrap();
+    let recorder =
+        HttpRecorder::new(&address, Some(&Redacted::secret(TOKEN)), Limits::default(), &Connector::default()).unwrap();
     let shown = format!("{recorder:?}");
     assert!(shown.contains("http://host/dwell\"") && !shown.contains(TOKEN), "{shown}");
 }

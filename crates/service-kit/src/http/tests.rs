@@ -39,7 +39,7 @@ impl Running {
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
-        let reply = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        let reply = testbed::get(format!("http://{}{path}", self.address)).await.unwrap();
         (reply.status().as_u16(), reply.text().await.unwrap())
     }
 
@@ -86,7 +86,7 @@ async fn readyz_turns_503_when_what_is_needed_is_down() {
 #[tokio::test]
 async fn metrics_page_has_its_content_type() {
     let running = Running::with(Router::new(), Limits::default()).await;
-    let reply = reqwest::get(format!("http://{}/metrics", running.address)).await.unwrap();
+    let reply = testbed::get(format!("http://{}/metrics", running.address)).await.unwrap();
     assert_eq!(reply.headers()["content-type"], metrics::CONTENT_TYPE);
     assert!(reply.text().await.unwrap().contains("dwell_http_connections_max 1024\n"));
 }

@@ -6,11 +6,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter, WithExportConfig as _};
+use ::tls::{ClientConfig, Connector, Failure};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter as OtlpExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use prometheus::IntCounterVec;
+use reqwest::blocking::Client;
 
 use crate::metrics::{self, Registry};
 
@@ -28,13 +32,24 @@ pub enum Error {
     /// The library refuses its configuration.
     #[error("traces can't be exported to DWELL_OTLP_ENDPOINT")]
     Exporter(#[from] ExporterBuildError),
+    /// The authorities of the system, or a file of the settings, can't be used.
+    #[error("traces can't be exported to DWELL_OTLP_ENDPOINT")]
+    Tls(#[from] Failure),
+    /// The HTTP client can't be created.
+    #[error("traces can't be exported to DWELL_OTLP_ENDPOINT")]
+    Client(#[source] reqwest::Error),
     /// A metric can't be registered: a defect of the program.
     #[error("the export of traces can't be counted")]
     Metrics(#[from] metrics::Error),
 }
 
 /// Creates the spans of this service, and sends them to the collector at `endpoint`.
-pub(super) fn provider(endpoint: &str, service: &'static str, registry: &Registry) -> Result<SdkTracerProvider, Error> {
+pub(super) fn provider(
+    endpoint: &str,
+    service: &'static str,
+    registry: &Registry,
+    connector: &Connector,
+) -> Result<SdkTracerProvider, Error> {
     let spans = metrics::counter_vec(
         registry,
         "dwell_trace_spans_total",
@@ -46,12 +61,20 @@ pub(super) fn provider(endpoint: &str, service: &'static str, registry: &Registr
     }
     let otlp = OtlpExporter::builder()
         .with_http()
+        .with_http_client(client(connector.config_of_http(endpoint)?)?)
         .with_endpoint(format!("{}/{PATH}", endpoint.trim_end_matches('/')))
         .with_timeout(REQUEST_MAX)
         .build()?;
     let exporter = Counted { otlp, spans, failing: AtomicBool::new(false) };
     let resource = Resource::builder().with_service_name(service).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+/// A client without a runtime, which has to be made where none is.
+fn client(tls: ClientConfig) -> Result<Client, Error> {
+    let making = std::thread::spawn(|| Client::builder().timeout(REQUEST_MAX).tls_backend_preconfigured(tls).build());
+    let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    made.map_err(Error::Client)
 }
 
 const SENT: &str = "sent";

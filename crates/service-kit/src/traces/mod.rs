@@ -10,6 +10,7 @@ mod export;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use ::tls::Connector;
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, TraceContextExt as _, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
@@ -60,9 +61,12 @@ impl Traces {
         settings: &Settings,
         service: &'static str,
         registry: &Registry,
+        connector: &Connector,
     ) -> Result<Self, export::Error> {
-        let Some(endpoint) = settings.url(&settings::OTLP_ENDPOINT, &["http"])? else { return Ok(Self::default()) };
-        let provider = export::provider(endpoint.expose(), service, registry)?;
+        let Some(endpoint) = settings.url(&settings::OTLP_ENDPOINT, &["http", "https"])? else {
+            return Ok(Self::default());
+        };
+        let provider = export::provider(endpoint.expose(), service, registry, connector)?;
         let tracer = provider.tracer("dwell");
         Ok(Self { exported: Some((provider, tracer)) })
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 /// The timeout of one answer.
@@ -90,7 +90,7 @@ impl Management {
     async fn call(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<Option<Value>> {
         let call = format!("{method} /api/{path}");
         // Without a pool: a pooled connection would belong to the runtime of a test that may have ended.
-        let client = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?;
+        let client = crate::http::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_DEADLINE).build()?;
         let mut request = client.request(method, format!("{}/api/{path}", self.url));
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);

@@ -20,6 +20,7 @@ use crate::folder::Folder;
 use crate::installed;
 use crate::ports::Lease;
 use crate::process::ServerProcess;
+use crate::server_tls::ServerTls;
 
 const PACKAGE: &str = "rabbitmq-server";
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
@@ -48,6 +49,8 @@ struct Ports {
     port_mapper: Lease,
     /// Of its MQTT plugin, if it is enabled.
     mqtt: Option<Lease>,
+    /// Of AMQP with TLS, if it has a certificate.
+    amqps: Option<Lease>,
 }
 
 impl RabbitMq {
@@ -70,8 +73,9 @@ impl RabbitMq {
             management: Lease::take()?,
             port_mapper: Lease::take()?,
             mqtt: has_mqtt.then(Lease::take).transpose()?,
+            amqps: None,
         };
-        write_configuration(&folder, &ports)?;
+        write_configuration(&folder, &ports, None)?;
         let mut node = Self { server: None, port_mapper: None, folder, ports };
         node.start_port_mapper().await?;
         node.start_server().await?;
@@ -92,6 +96,17 @@ impl RabbitMq {
     /// `mqtt://guest:guest@127.0.0.1:PORT`, of a node that was started with MQTT.
     pub fn mqtt_url(&self) -> Option<String> {
         self.ports.mqtt.as_ref().map(|lease| format!("mqtt://guest:guest@127.0.0.1:{}", lease.port()))
+    }
+
+    /// Starts the node again, with a second port of TLS, and returns that one's URL: `amqps://guest:guest@127.0.0.1:PORT`.
+    pub async fn speak_tls(&mut self, tls: &ServerTls) -> anyhow::Result<String> {
+        self.kill()?;
+        let port = self.ports.amqps.take().map_or_else(Lease::take, Ok)?;
+        let url = format!("amqps://guest:guest@127.0.0.1:{}", port.port());
+        self.ports.amqps = Some(port);
+        write_configuration(&self.folder, &self.ports, Some(tls))?;
+        self.start_server().await?;
+        Ok(url)
     }
 
     /// `127.0.0.1:PORT` of AMQP, for a [`Proxy`](crate::Proxy).
@@ -227,7 +242,7 @@ impl Drop for RabbitMq {
     }
 }
 
-fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
+fn write_configuration(folder: &Folder, ports: &Ports, tls: Option<&ServerTls>) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
     // Queue depths of the management API are as old as the statistics interval, in milliseconds: 5000 by default.
@@ -242,6 +257,9 @@ fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
         amqp = ports.amqp.port(),
         management = ports.management.port(),
     );
+    if let (Some(tls), Some(port)) = (tls, &ports.amqps) {
+        configuration += &tls.write(folder)?.of_rabbitmq(port.port());
+    }
     let mut plugins = "rabbitmq_management".to_owned();
     if let Some(mqtt) = &ports.mqtt {
         configuration.push_str("mqtt.listeners.tcp.default = 127.0.0.1:");
@@ -250,7 +268,11 @@ fn write_configuration(folder: &Folder, ports: &Ports) -> anyhow::Result<()> {
     }
     folder.write("rabbitmq.conf", &configuration)?;
     folder.write("enabled_plugins", &format!("[{plugins}].\n"))?;
-    let cookie = folder.write(".erlang.cookie", COOKIE)?;
+    let cookie = folder.path().join(".erlang.cookie");
+    if cookie.exists() {
+        return Ok(());
+    }
+    folder.write(".erlang.cookie", COOKIE)?;
     std::fs::set_permissions(&cookie, std::fs::Permissions::from_mode(0o400)).context("cannot protect the cookie")
 }
 

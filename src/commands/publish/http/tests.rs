@@ -78,6 +78,6 @@ async fn what_is_no_gateway_ends_it_at_once() {
         "{done:?}"
     );
     for wrong in ["gateway:8080", "https://gateway", "nothing"] {
-        assert!(matches!(Gateway::new(wrong), Err(Error::Address { .. })), "{wrong}");
+        assert!(matches!(Gateway::new(wrong, &Connector::default()), Err(Error::Address { .. })), "{wrong}");
     }
 }

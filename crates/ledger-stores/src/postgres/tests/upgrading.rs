@@ -35,12 +35,12 @@ async fn fill(ledger: &PostgresLedger) -> LotId {
 async fn the_quarter_hours_of_a_ledger_that_has_none_are_those_of_its_sessions() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     let lot = fill(&ledger).await;
     let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
     server.query(&url, WITHOUT_COUNTS).await.unwrap();
 
-    let upgraded = PostgresLedger::open(&url, NOW).await.unwrap();
+    let upgraded = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
 
     assert_eq!(before.quarters.len(), 24);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
@@ -52,7 +52,7 @@ async fn the_quarter_hours_of_a_ledger_that_has_none_are_those_of_its_sessions()
 async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_hours_from_its_sessions() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     ledger.pin_rules(&GivenRules::default()).await.unwrap();
     let lot = fill(&ledger).await;
     let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     let lot_hour = schema::MIGRATIONS[3];
     server.query(&url, &format!("{lot_hour}; {OF_VERSION_5}")).await.unwrap();
 
-    let upgraded = PostgresLedger::open(&url, NOW).await.unwrap();
+    let upgraded = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
 
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(server.query(&url, "SELECT rules FROM ledger").await.unwrap(), rules);
@@ -72,7 +72,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
 async fn quarter_hours_are_counted_in_pieces_and_whoever_comes_next_goes_on() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     let lot = fill(&ledger).await;
     let before = ledger.quarters(&lot, ALWAYS).await.unwrap();
     let uncounted = format!("DELETE FROM lot_quarter; UPDATE ledger SET quarters_missing_after = '{}'", Uuid::nil());
@@ -81,7 +81,7 @@ async fn quarter_hours_are_counted_in_pieces_and_whoever_comes_next_goes_on() {
     let pieces =
         [quarters::count_some(&ledger.store).await.unwrap(), quarters::count_some(&ledger.store).await.unwrap()];
     let so_far = ledger.quarters(&lot, ALWAYS).await.unwrap();
-    let reopened = PostgresLedger::open(&url, NOW).await.unwrap();
+    let reopened = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
 
     assert_eq!(pieces, [3, 3]);
     assert_eq!(so_far.quarters.len(), 10);
@@ -94,7 +94,7 @@ async fn quarter_hours_are_counted_in_pieces_and_whoever_comes_next_goes_on() {
 async fn the_steps_may_take_longer_than_any_other_statement() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let ledger = PostgresLedger::open(&url, NOW).await.unwrap();
+    let ledger = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     server.query(&url, WITHOUT_COUNTS).await.unwrap();
     let impatient = format!("{url}?options=-c%20statement_timeout%3D200ms");
     let is_read = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'session'::regclass AND pid <> pg_backend_pid()";
@@ -103,7 +103,7 @@ async fn the_steps_may_take_longer_than_any_other_statement() {
     let opening = async {
         let read = async || server.query(&url, is_read).await.unwrap() == "t";
         testbed::wait_until(Duration::from_secs(30), "somebody to read the sessions", read).await;
-        PostgresLedger::open(&impatient, NOW).await
+        PostgresLedger::open(&impatient, &Connector::default(), NOW).await
     };
     let (read, opened) = tokio::join!(reading, opening);
 
@@ -116,7 +116,7 @@ async fn the_steps_may_take_longer_than_any_other_statement() {
 async fn a_program_of_an_older_schema_records_nothing_and_waits_to_be_replaced() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    let older = PostgresLedger::open(&url, NOW).await.unwrap();
+    let older = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap();
     fill(&older).await;
     let changes = older.last_change().await.unwrap();
     let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(0), exit: minute(1) };
@@ -138,7 +138,7 @@ async fn a_program_of_an_older_schema_records_nothing_and_waits_to_be_replaced()
 async fn a_program_that_says_no_schema_records_nothing() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
-    fill(&PostgresLedger::open(&url, NOW).await.unwrap()).await;
+    fill(&PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap()).await;
 
     for statement in ["UPDATE session SET state = 5", "UPDATE event SET flags = 0", "DELETE FROM event"] {
         let refused = format!("{:#}", server.query(&url, statement).await.unwrap_err());

@@ -38,7 +38,7 @@ impl Process {
 
     async fn with(ledger_url: &str, redis_url: &str, limits: redis_cache::Limits) -> Self {
         let context = ServiceContext::for_testing();
-        let ledger = ledger_stores::open(ledger_url, NOW).await.unwrap();
+        let ledger = ledger_stores::open(ledger_url, &tls::Connector::default(), NOW).await.unwrap();
         let service = Service::new(ledger, Rules::default(), Lots::default(), &context);
         let failures = CacheMetrics::failures(&context.registry);
         let shared = SharedQueryCache::start(&Redacted::url(redis_url), &service, limits, failures, &context).unwrap();
