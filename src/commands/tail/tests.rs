@@ -54,7 +54,7 @@ fn an_address_that_can_t_be_one_is_refused_by_the_name_of_its_flag() {
 
     let said = [by_flag, by_variable].map(|flags| address(&matches(flags), &settings).unwrap_err().to_string());
 
-    assert!(said[0].starts_with("--api=localhost:5701: its scheme is not http; allowed is "), "{}", said[0]);
+    assert!(said[0].starts_with("--api=localhost:5701: its scheme is not http or https; allowed is "), "{}", said[0]);
     assert!(said[1].starts_with("DWELL_SUMMARY_API_URL=localhost:5701: "), "{}", said[1]);
 }
 

@@ -77,7 +77,7 @@ async fn what_is_no_gateway_ends_it_at_once() {
         matches!(done, Err(super::super::Error::Http(Error::Status { status: StatusCode::NOT_FOUND, .. }))),
         "{done:?}"
     );
-    for wrong in ["gateway:8080", "https://gateway", "nothing"] {
+    for wrong in ["gateway:8080", "ftp://gateway", "nothing"] {
         assert!(matches!(Gateway::new(wrong, &Connector::default()), Err(Error::Address { .. })), "{wrong}");
     }
 }
