@@ -59,7 +59,8 @@ HEALTH = section(
     5,
     number(
         "Services",
-        "Whether Prometheus can scrape each service. Down: docs/runbooks/service-down.md.",
+        "Whether Prometheus can scrape each service. Down: docs/runbooks/service-down.md; with TLS its certificate may have "
+        "expired: docs/runbooks/certificate-expires.md.",
         "none",
         ask('min by (job) (up{job=~"$job"})', "{{job}}", instant=True),
         width=6,
