@@ -11,6 +11,7 @@ mod drain;
 mod embedded;
 mod generator;
 mod growth;
+mod ingest;
 mod latency;
 mod measure;
 mod pages;
@@ -19,6 +20,7 @@ mod raw;
 mod replay;
 mod report;
 mod save_summary;
+mod senders;
 mod startup;
 mod stays;
 mod steady;
@@ -57,7 +59,7 @@ struct Arguments {
     /// The folder for temporary files, up to 10 GB
     #[arg(long, default_value = "target/bench-data")]
     data: PathBuf,
-    /// A Python with the packages duckdb, fastapi and uvicorn
+    /// A Python with the packages that `ci/bench` names
     #[arg(long, default_value = "target/bench-venv/bin/python")]
     python: PathBuf,
     /// Passed by cargo
@@ -88,6 +90,8 @@ enum Row {
     Latency,
     /// `POST /save_summary` against `FastAPI`
     SaveSummary,
+    /// Events at the gateway, over HTTP and gRPC, against services in Python and lapin alone
+    Ingest,
     /// Pages of sessions and plate search
     Pages,
     /// Hot GraphQL queries with the query cache against none
@@ -141,6 +145,10 @@ enum Part {
     Consume(raw::ConsumeArguments),
     /// Publishes at a constant rate
     Publish(raw::PublishArguments),
+    /// Publishes the lines of a file with confirms
+    Lines(senders::LinesArguments),
+    /// Streams events over gRPC
+    Report(senders::ReportArguments),
 }
 
 #[tokio::main]
@@ -166,6 +174,8 @@ async fn measure_rows() -> anyhow::Result<Vec<String>> {
             Part::Step(arguments) => step::part(&arguments)?,
             Part::Consume(arguments) => raw::consume(arguments).await?,
             Part::Publish(arguments) => raw::publish(&arguments).await?,
+            Part::Lines(arguments) => senders::publish_lines(&arguments).await?,
+            Part::Report(arguments) => senders::report(&arguments).await?,
         }
         return Ok(Vec::new());
     }
@@ -212,6 +222,7 @@ async fn run(row: Row, options: &Options) -> anyhow::Result<Finding> {
         Row::Steady => steady::run(options).await,
         Row::Latency => latency::run(options).await,
         Row::SaveSummary => save_summary::run(options).await,
+        Row::Ingest => ingest::run(options).await,
         Row::Pages => pages::run(options).await,
         Row::Answers => answers::run(options).await,
         Row::Startup => startup::run(options).await,
