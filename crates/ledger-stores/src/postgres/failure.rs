@@ -59,6 +59,8 @@ impl From<tokio_postgres::Error> for Failure {
             "28" | "3D" | "3F" | "42" if is_for_a_person(code) => Self::Lasting(Error::Config(format!(
                 "{text}: check user, password, database and rights in DWELL_DATABASE_URL"
             ))),
+            // A statement before it failed, and its answer may come later.
+            _ if *code == SqlState::IN_FAILED_SQL_TRANSACTION => Self::Passing(text),
             _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Self::Passing(text),
             // Of two transactions that create a vehicle or a session, the second finds it there.
             _ if answer.constraint() == Some(VEHICLE_INDEX) => Self::contended(),

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::{GenericClient, Transaction};
 use parking::{LotId, SessionId, Timestamp, Vehicle};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -28,6 +29,10 @@ const KNOWN_AND_LOCKED: &str = "
     FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (lot_no, plate, place)
         JOIN vehicle v ON v.plate = wanted.plate AND v.lot_no = wanted.lot_no
     ORDER BY v.vehicle_no FOR UPDATE OF v";
+
+/// Conflicts with the lock of a migration, like `FOR UPDATE` does. Without it a transaction that has read sessions, and
+/// only then writes vehicles, and a migration that has locked vehicles, and then sessions, would wait for each other.
+const SHARED: &str = "LOCK TABLE vehicle IN ROW SHARE MODE";
 
 const VEHICLE_NUMBERS: &str = "
     SELECT nextval('vehicle_vehicle_no_seq') FROM generate_series(1, $1::bigint)";
@@ -132,7 +137,10 @@ async fn known_vehicles(
         Locking::Optimistic => KNOWN,
         Locking::Pessimistic => KNOWN_AND_LOCKED,
     };
-    let rows = transaction.query(&transaction.prepare_cached(select).await?, &[&lot_numbers, &plates]).await?;
+    let select = transaction.prepare_cached(select).await?;
+    // Sent together, and carried out in this order.
+    let wanted: [&(dyn ToSql + Sync); 2] = [&lot_numbers, &plates];
+    let ((), rows) = futures::try_join!(transaction.batch_execute(SHARED), transaction.query(&select, &wanted))?;
     let mut vehicles = HashMap::with_capacity(names.len());
     for row in rows {
         let place: i64 = row.try_get(7)?;

@@ -2,8 +2,9 @@
 
 use matching::{Outcome, Snapshot};
 
+use crate::Summary;
 use crate::contract::Store;
-use crate::contract::player::{NOW, Player, entry, exit, vehicle};
+use crate::contract::player::{NOW, Player, entry, exit, minute, vehicle};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: ci/test"]
@@ -57,4 +58,39 @@ async fn of_two_summary_apis_that_record_the_same_new_vehicles_each_wins_whole_v
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: ci/test"]
+async fn a_summary_that_two_summary_apis_save_at_once_is_new_once_and_what_is_recorded_beside_it_stays() {
+    let store = Store::postgres().await;
+    let (one, other) = (Player::on(&store).await, Player::on(&store).await);
+    let known = vehicle("P3", "FIN123");
+    one.sees(&[entry(&known, 0)], NOW).await;
+    let mut events = vec![entry(&known, 0)];
+    for round in 0..8 {
+        let cars: Vec<_> = (0..8).map(|car| vehicle("P3", &format!("CAR{round}{car}"))).collect();
+        let mut units = Vec::new();
+        for car in &cars {
+            events.push(entry(car, round));
+            units.push(one.decide(car, Snapshot::default(), &[entry(car, round)]).await);
+        }
+        let summary = Summary { vehicle: known.clone(), entry: minute(round), exit: minute(round + 100) };
+        let (left, right) = units.split_at(4);
+
+        let (by_one, by_other, recorded, beside) = tokio::join!(
+            one.ledger.save_summary(summary.clone(), NOW),
+            other.ledger.save_summary(summary, NOW),
+            one.ledger.record(left.to_vec(), &one.rules, NOW),
+            other.ledger.record(right.to_vec(), &other.rules, NOW),
+        );
+
+        let is_new = [by_one.unwrap().is_new, by_other.unwrap().is_new];
+        assert!(is_new.contains(&true) && is_new.contains(&false), "round {round}: {is_new:?}");
+        let recorded = [recorded.unwrap(), beside.unwrap()].concat();
+        assert!(recorded.iter().all(|outcome| matches!(outcome, Outcome::Recorded(_))), "round {round}: {recorded:?}");
+    }
+    let sessions = one.sessions(crate::SessionFilter::default()).await;
+    let gates: Vec<_> = sessions.into_iter().filter(|session| session.entry_event_id.is_some()).collect();
+    assert_eq!(gates, one.canonical(&events));
 }
