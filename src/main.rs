@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use build_identity::BUILD;
 use clap::{ArgMatches, Command};
 use dwell::commands::{
-    completions, dlq, doctor, explain, export, gate, publish, replay, score, simulate, support_bundle, tail, token,
-    verify,
+    backup, completions, dlq, doctor, explain, export, gate, publish, replay, restore, score, simulate, support_bundle,
+    tail, token, verify,
 };
 use dwell::pipeline;
 use dwell::terminal::output;
@@ -25,6 +25,7 @@ Examples:
   dwell tail                                     each change as it is recorded
   dwell gate test P3-in-1 message.json           how is this message of a camera read?
   dwell verify                                   is every event accounted for, exactly once?
+  dwell backup ledger-backup.sqlite              a verified copy of the ledger, while it runs
   dwell token create page --scopes read,read_plate --tokens-file tokens.toml    who may use the summary API?
   dwell doctor                                   what is wrong here, and what to do? (dwell validate: settings only)
 ";
@@ -49,6 +50,8 @@ fn cli() -> Command {
             explain::command(),
             tail::command(),
             verify::command(),
+            backup::command(),
+            restore::command(),
             dlq::command(),
             gate::command(),
             simulate::command(),
@@ -73,6 +76,8 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("explain", matches)) => explain::run(matches, &settings, &context).await,
         Some(("tail", matches)) => tail::run(matches, &settings, &context).await,
         Some(("verify", matches)) => verify::run(matches, &settings, &context).await,
+        Some(("backup", matches)) => backup::run(matches, &settings, &context).await,
+        Some(("restore", matches)) => restore::run(matches, &settings, &context).await,
         Some(("token", matches)) => Ok(token::run(matches, &settings, &context)?),
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("gate", matches)) => gate::run(matches, &settings, &context).await,

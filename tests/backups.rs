@@ -52,7 +52,7 @@ fn commands(text: &str) -> Vec<String> {
 }
 
 /// A ledger of one process with embedded queues, in a folder of its own, with the variables that the commands name.
-struct Site {
+pub(crate) struct Site {
     folder: tempfile::TempDir,
     events: PathBuf,
     expected: String,
@@ -60,7 +60,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(more: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+    pub(crate) fn new(more: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let events = folder.path().join("events-since-the-backup.ndjson");
         std::fs::write(&events, load()).unwrap();
@@ -79,7 +79,11 @@ impl Site {
         Self { folder, events, expected, environment }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -115,7 +119,7 @@ impl Site {
     }
 
     /// Starts with events in the queues, and waits until some are recorded.
-    async fn start_under_load(&self) -> Program {
+    pub(crate) async fn start_under_load(&self) -> Program {
         self.run(&[format!("dwell publish {}", self.events.display())]);
         let program = self.start().await;
         let page = format!("{}/metrics", self.api());
@@ -127,11 +131,18 @@ impl Site {
     }
 
     /// Waits until everything is recorded, compares the export with the canonical sessions, and stops the program.
-    async fn ends_exact(&self, mut program: Program) {
+    pub(crate) async fn ends_exact(&self, mut program: Program) {
         let sessions = tokio::task::block_in_place(|| settled(&self.api()));
         assert_same_sessions(&sessions, &self.expected);
         program.signal(Signal::TERM).unwrap();
         assert!(program.wait(PATIENCE).await.unwrap().success(), "{}", program.output());
+    }
+
+    /// The folder into which a restore has moved the old ledger.
+    fn old_ledger(&self) -> PathBuf {
+        let folders = names(&self.path("dwell-data")).into_iter().filter(|name| name.starts_with("old-ledger-"));
+        let [folder] = folders.collect::<Vec<_>>().try_into().unwrap();
+        self.path("dwell-data").join(folder)
     }
 
     /// Catches up after a restore, as the page says, and compares.
@@ -142,6 +153,14 @@ impl Site {
         self.ends_exact(self.start().await).await;
         assert_sound(&self.run(std::slice::from_ref(verify)));
     }
+}
+
+/// The names of the files in a folder.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 fn assert_sound(verdict: &str) {
@@ -155,7 +174,6 @@ fn matches(ledger: &Path) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs sqlite3: ci/test"]
 async fn a_sqlite_ledger_that_is_backed_up_and_restored_by_the_commands_of_the_page_has_every_session() {
     let site = Site::new([]);
     let program = site.start_under_load().await;
@@ -170,7 +188,7 @@ async fn a_sqlite_ledger_that_is_backed_up_and_restored_by_the_commands_of_the_p
     assert_sound(&site.run(&check));
     assert_sound(&site.run(&restore));
 
-    assert!(std::fs::metadata(site.path("old-ledger/ledger.sqlite")).unwrap().len() > 0);
+    assert_eq!(names(&site.old_ledger()), ["ledger.sqlite", "ledger.sqlite.journal"]);
     site.catches_up().await;
 }
 

@@ -8,13 +8,15 @@ use settings::ALL;
 /// What a person scrolls through at most; the whole pipeline reads every setting and has more.
 const LINES_MAX: usize = 60;
 /// Each command, a setting that it reads, if it shows any, and one that it does not.
-const COMMANDS: [(&str, &[&str], &str, &str); 28] = [
+const COMMANDS: [(&str, &[&str], &str, &str); 30] = [
     ("dwell", &["replay"], "--max-stay", "--amqp-url"),
     ("dwell", &["publish"], "--amqp-url", "--hold"),
     ("dwell", &["export"], "--summary-api-url", "--hold"),
     ("dwell", &["explain"], "--summary-api-url", "--hold"),
     ("dwell", &["tail"], "--summary-api-url", "--hold"),
     ("dwell", &["verify"], "--database-url", "--hold"),
+    ("dwell", &["backup"], "--database-url", "--hold"),
+    ("dwell", &["restore"], "--data-dir", "--hold"),
     ("dwell", &["dlq"], "--queue-dead", "--hold"),
     ("dwell", &["dlq", "list"], "--queue-dead", "--hold"),
     ("dwell", &["dlq", "requeue"], "--queue-dead", "--hold"),

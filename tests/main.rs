@@ -35,6 +35,7 @@ mod producers;
 mod readme;
 mod refused_updates;
 mod replay_is_exact;
+mod restores;
 mod silent_correlators;
 mod simulates_and_scores;
 mod support;

@@ -3,6 +3,7 @@
 //! Code that commands share with services is in the crates.
 
 mod api_client;
+pub mod backup;
 pub mod completions;
 pub mod dlq;
 pub mod doctor;
@@ -13,6 +14,7 @@ pub mod gate;
 pub mod publish;
 mod queues;
 pub mod replay;
+pub mod restore;
 pub mod score;
 pub mod simulate;
 pub mod support_bundle;

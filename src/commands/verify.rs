@@ -170,7 +170,8 @@ async fn here(
     found.map(Some)
 }
 
-async fn verify_parts(service: &ScopedService, progress: &Progress) -> Result<Verification, Error> {
+/// Verifies a ledger part by part.
+pub(crate) async fn verify_parts(service: &ScopedService, progress: &Progress) -> Result<Verification, Error> {
     let mut parts = std::pin::pin!(service.verify().await?);
     let mut last = Verification::default();
     while let Some(part) = parts.next().await {
@@ -181,7 +182,8 @@ async fn verify_parts(service: &ScopedService, progress: &Progress) -> Result<Ve
     Ok(last)
 }
 
-fn summary(found: &Verification) -> String {
+/// The verdict in words, with the faults.
+pub(crate) fn summary(found: &Verification) -> String {
     let Verification { faults, shown, totals_compared, .. } = found;
     let heading = format!(
         "{} of {}: {} and {}, {} of summaries, {}, {}",

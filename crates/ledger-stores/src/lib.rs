@@ -12,6 +12,7 @@ use ledger::{
 };
 
 mod audit;
+pub mod backup;
 mod chain;
 #[cfg(test)]
 mod contract;

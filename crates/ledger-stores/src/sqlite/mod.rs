@@ -6,7 +6,7 @@
 //! bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers. `readers` lends
 //! read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables. `event_index` finds
 //! events by id. `place` notices replaced files, `pairing` tables and a journal that don't belong together. `schema` opens
-//! files, `migrations` has their tables, `lock` keeps other processes away, `probe` only looks.
+//! files, `migrations` has their tables, `lock` keeps other processes away, `probe` only looks, `backup` copies.
 
 use std::ops::Range;
 use std::path::Path;
@@ -37,6 +37,7 @@ mod applier;
 mod apply;
 mod audit;
 mod backlog;
+pub(crate) mod backup;
 mod changes;
 mod committing;
 mod due;

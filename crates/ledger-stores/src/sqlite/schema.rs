@@ -141,12 +141,36 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Opens a connection to the main file alone and ignores the files beside it.
-fn open_immutable(path: &Path) -> Result<Connection, Error> {
+pub(super) fn open_immutable(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(immutable_url(path)?, flags)?)
+}
+
+/// The name by which SQLite opens a file alone, without the files beside it.
+pub(super) fn immutable_url(path: &Path) -> Result<String, Error> {
     let unusable = |problem: &dyn Display| Error::Config(format!("{} can't be opened: {problem}", path.display()));
     let whole = std::path::absolute(path).map_err(|error| unusable(&error))?;
     let url = Url::from_file_path(whole).map_err(|()| unusable(&"its path has no root"))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    Ok(Connection::open_with_flags(format!("{url}?immutable=1"), flags)?)
+    Ok(format!("{url}?immutable=1"))
+}
+
+/// Refuses a file without a ledger, and a ledger of another schema version.
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let known = known_version();
+    match stored_version(connection) {
+        Err(Error::Corrupt(problem)) => Err(foreign(path, &problem)),
+        Err(error) => Err(error),
+        Ok(None) => Err(foreign(path, "it is empty")),
+        Ok(Some(version)) if version > known => Err(newer(path, version)),
+        Ok(Some(version)) if version < known => {
+            let file = path.display();
+            Err(Error::Config(format!(
+                "{file} has the schema version {version} of an older program, and this one has {known}: use the older \
+                 program, or let this one open the ledger first"
+            )))
+        }
+        Ok(Some(_)) => Ok(()),
+    }
 }
 
 /// Opens the connection of the thread that commits: it compares with the tables, and writes little but durably.
