@@ -5,7 +5,7 @@
 
 use clap::{Arg, Command};
 
-use super::table::{ALL, CONFIG, LISTEN, Setting};
+use super::table::{ALL, CLIENT_KEY_FILE, CONFIG, LISTEN, Setting, TLS_KEY_FILE};
 
 /// The subcommand that asks a running service whether it is ready.
 pub const HEALTHCHECK: &str = "healthcheck";
@@ -56,13 +56,16 @@ pub fn with_default(command: Command, setting: &Setting, default: &'static str) 
 }
 
 fn flag(setting: &'static Setting) -> Arg {
+    // A key that is given instead of its path begins with hyphens. As a value it is hidden; as an unknown flag it would be
+    // shown.
+    let may_be_key = [TLS_KEY_FILE.name, CLIENT_KEY_FILE.name].contains(&setting.name);
     let arg = Arg::new(setting.name)
         .long(setting.flag())
         .value_name("VALUE")
         .help(format!("{} [{}]", setting.help, setting.name))
         .long_help(format!("{}: {} [{}]", setting.help, setting.allowed, setting.name))
         .help_heading("Settings")
-        .allow_hyphen_values(false)
+        .allow_hyphen_values(may_be_key)
         .global(true);
     let arg = if setting.is_switch() {
         arg.value_name("on|off").num_args(0..=1).require_equals(true).default_missing_value("on")

@@ -68,9 +68,15 @@ impl fmt::Display for Effective {
     }
 }
 
+/// Whether a value is hidden as a whole: a secret, or the text of a file instead of its path, which may be a private
+/// key.
+pub(super) fn is_hidden(setting: &Setting, value: &str) -> bool {
+    setting.secret || value.contains(['\n', '\r']) || value.contains("-----BEGIN")
+}
+
 /// A value as text, without secrets and plates.
 pub(super) fn shown(setting: &Setting, value: &str) -> String {
-    if setting.secret {
+    if is_hidden(setting, value) {
         super::Redacted::secret(value).to_string()
     } else if setting.plates {
         let count = value.split(',').filter(|plate| !plate.trim().is_empty()).count();

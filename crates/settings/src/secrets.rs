@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
 
+use super::effective::is_hidden;
 use super::redacted::{HIDDEN, redact};
 use super::table::ALL;
 use super::{Setting, Settings};
@@ -39,8 +40,9 @@ impl Settings {
 
 /// The parts of a value that are never shown.
 fn hidden_parts<'v>(setting: &Setting, value: &'v str) -> Vec<&'v str> {
-    if setting.secret {
-        return vec![value];
+    if is_hidden(setting, value) {
+        // Of several lines, a log may have some.
+        return std::iter::once(value).chain(value.lines()).collect();
     }
     let shown = redact(value);
     let mut pieces = shown.split(HIDDEN);
@@ -78,6 +80,15 @@ mod tests {
         let hidden = settings.hide_secrets(text);
 
         assert_eq!(hidden, "Bearer ***, ***, ***, x=***, '***', *** ***; guest broker cache");
+    }
+
+    #[test]
+    fn a_key_that_was_given_instead_of_its_path_is_found_line_by_line() {
+        let key = "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n";
+        let settings = Settings::from_variables([("DWELL_TLS_KEY_FILE", key)]).unwrap();
+
+        assert_eq!(settings.hide_secrets(&format!("key: {key}end")), "key: ***end");
+        assert_eq!(settings.hide_secrets("a line with canary in it"), "a line with *** in it");
     }
 
     #[test]

@@ -189,6 +189,31 @@ fn secrets_are_masked_in_every_error_and_in_what_is_logged() {
 }
 
 #[test]
+fn a_key_that_is_given_instead_of_its_path_is_masked() {
+    let key = "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dwell.toml");
+    std::fs::write(&file, format!("DWELL_TLS_KEY_FILE = \"\"\"\n{key}\"\"\"\n")).unwrap();
+    let flag = format!("--tls-key-file={key}");
+    let given = [
+        read(&[&flag], &[]).unwrap(),
+        read(&["--tls-key-file", key], &[]).unwrap(),
+        read(&[], &[("DWELL_TLS_KEY_FILE", key)]).unwrap(),
+        read(&[], &[("DWELL_TLS_KEY_FILE", "-----BEGIN PRIVATE KEY----- hidden")]).unwrap(),
+        read(&[], &[("DWELL_TLS_KEY_FILE", "hidden\nhidden")]).unwrap(),
+        read(&[], &[("DWELL_CONFIG", file.to_str().unwrap())]).unwrap(),
+    ];
+
+    for settings in given {
+        let row = settings.rows().into_iter().find(|row| row.name == TLS_KEY_FILE.name).unwrap();
+        assert_eq!(row.value.as_deref(), Some("***"));
+        for text in [settings.wrong(&TLS_KEY_FILE, "").to_string(), settings.given().to_string()] {
+            assert!(text.contains("***") && !text.contains("hidden") && !text.contains("BEGIN"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn help_of_a_command_shows_the_settings_that_it_reads_and_takes_the_flags_of_all() {
     let mut own = reading(command("correlator", "matches"), &[OF_QUEUES, &[&REDIS_URL]]);
     let health = own.find_subcommand_mut(HEALTHCHECK).unwrap().render_long_help().to_string();
