@@ -9,7 +9,7 @@ use parking::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, RootCertStore, ServerConfig};
 use settings::{FileStamp, Setting, Settings, TLS_CERT_FILE, TLS_CLIENT_CA_FILE, TLS_KEY_FILE};
@@ -91,6 +91,11 @@ impl Files {
             let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(Arc::clone(&certified)));
             let mut config = config.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
             config.alpn_protocols = vec![protocol.to_vec()];
+            if self.needs_certificates() {
+                // The certificate of a client is verified in a full handshake only, so no session is resumed.
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
+            }
             Ok(Arc::new(config))
         };
         let (optional, needed) = self.verifiers(&provider).map_err(fault(&TLS_CLIENT_CA_FILE))?;

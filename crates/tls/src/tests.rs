@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking::Timestamp;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use settings::Settings;
 use testbed::{Authority, Flaw, Pair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,9 +55,17 @@ impl Files {
 
     /// The configuration of a client that trusts this authority, and shows a certificate if it has one.
     fn client(&self, shown: Option<&Pair>) -> Arc<ClientConfig> {
+        self.client_of(rustls::DEFAULT_VERSIONS, shown)
+    }
+
+    fn client_of(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        shown: Option<&Pair>,
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         pem::authorities(&self.authority.write(self.folder.path()).unwrap(), &mut roots).unwrap();
-        let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(versions).unwrap();
         let config = config.with_root_certificates(roots);
         Arc::new(match shown {
             None => config.with_no_client_auth(),
@@ -109,6 +117,30 @@ async fn a_client_needs_a_certificate_of_the_authority_and_http_decides_itself_a
 
     assert!(listener.needs_certificates());
     assert_eq!(met, [Some(true), Some(true), None, None, None, None, Some(false), None]);
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_client_is_verified_on_every_connection() {
+    let (files, clients) = (Files::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new("of clients").unwrap();
+    let file = authority.write(clients.path()).unwrap();
+    let listener = Listener::from_settings(&files.settings(Some(&file))).unwrap().unwrap();
+    let shown = authority.client("a gate").unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for protocol in [Protocol::Http, Protocol::Grpc] {
+            // Keeps what the server sends for a resumption.
+            let client = files.client_of(&[version], Some(&shown));
+            for _ in 0..2 {
+                let (server, met) = meet(&listener, protocol, Arc::clone(&client)).await;
+                let (Ok(Accepted::Tls { mut stream, .. }), Ok(mut met)) = (server, met) else { panic!("no TLS") };
+                stream.write_all(b"!").await.unwrap();
+                stream.flush().await.unwrap();
+                met.read_u8().await.unwrap();
+
+                assert_eq!(met.get_ref().1.handshake_kind(), Some(HandshakeKind::Full), "{version:?} {protocol:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

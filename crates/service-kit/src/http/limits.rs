@@ -22,6 +22,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(15);
 /// The maximum time in which a client reads nothing of an answer; shorter than a stop may take, so that it does not
 /// delay it.
 const STALLED_ANSWER_MAX: Duration = Duration::from_secs(8);
+/// The age from which a connection with a certificate of its client ends with its next answer. The certificate is
+/// verified when a connection begins, and may have expired since.
+const CERTIFIED_MAX: Duration = Duration::from_mins(15);
 
 /// The limits of a listener for its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Limits {
     pub body: Duration,
     /// The maximum time in which a client reads nothing of its answer.
     pub answer: Duration,
+    /// The age from which a connection with a certificate of its client ends with its next answer.
+    pub certified: Duration,
 }
 
 impl Default for Limits {
@@ -54,6 +59,7 @@ impl Default for Limits {
             idle: IDLE_MAX,
             body: BODY_DEADLINE,
             answer: STALLED_ANSWER_MAX,
+            certified: CERTIFIED_MAX,
         }
     }
 }
@@ -65,7 +71,7 @@ impl Limits {
     }
 
     /// The limits by name; each name ends with the unit.
-    fn named(&self) -> [(&'static str, u64); 7] {
+    fn named(&self) -> [(&'static str, u64); 8] {
         [
             ("http_connections", self.connections.into()),
             ("http_reserved_connections", self.reserved.into()),
@@ -74,6 +80,7 @@ impl Limits {
             ("http_idle_seconds", self.idle.as_secs()),
             ("http_body_seconds", self.body.as_secs()),
             ("http_stalled_answer_seconds", self.answer.as_secs()),
+            ("http_certified_connection_seconds", self.certified.as_secs()),
         ]
     }
 }

@@ -7,14 +7,15 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::http::HeaderValue;
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tls::{Accepted, Protocol};
@@ -50,6 +51,8 @@ pub struct RemoteNetwork(pub IpAddr);
 enum Admission {
     /// Nothing that concerns TLS keeps its requests out.
     All,
+    /// It has shown the certificate that clients need, at this time.
+    Certified(Instant),
     /// It has not shown the certificate that clients need.
     OnlyObservability,
     /// It is without TLS, on a port with TLS.
@@ -60,7 +63,7 @@ impl Admission {
     /// Why a request for this path is refused, if it is.
     fn refusal(self, path: &str) -> Option<Refusal> {
         match self {
-            Self::All => None,
+            Self::All | Self::Certified(_) => None,
             Self::OnlyObservability => (!OBSERVABILITY.contains(&path)).then(Refusal::no_certificate),
             Self::Nothing => Some(Refusal::no_tls()),
         }
@@ -183,9 +186,8 @@ impl Server {
         };
         Some(match accepted {
             Accepted::Plain(socket) => (tls::Stream::Plain(socket), Admission::Nothing),
-            Accepted::Tls { stream, has_certificate } if has_certificate || !tls.needs_certificates() => {
-                (stream, Admission::All)
-            }
+            Accepted::Tls { stream, .. } if !tls.needs_certificates() => (stream, Admission::All),
+            Accepted::Tls { stream, has_certificate: true } => (stream, Admission::Certified(Instant::now())),
             Accepted::Tls { stream, .. } => (stream, Admission::OnlyObservability),
         })
     }
@@ -205,13 +207,16 @@ impl Server {
         let has_room = slot.begin(!body.is_end_stream(), counts);
         let this_one = requests::Request::at(Arc::clone(&slot));
         let refused = refused.or_else(|| (!has_room).then(|| Refusal::full(self.limits.requests())));
-        let response = if let Some(refusal) = refused {
+        let mut response = if let Some(refusal) = refused {
             self.refuse(refusal)
         } else {
             let body = TimedBody::within(body, self.limits.body, slot);
             TowerToHyperService::new(router).call(Request::from_parts(head, body)).await?
         };
         let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !is_upgrade && matches!(admission, Admission::Certified(at) if at.elapsed() >= self.limits.certified) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let this_one = if is_upgrade { this_one.never_ends() } else { this_one };
         Ok(response.map(|body| ReplyBody::new(body, this_one)))
     }

@@ -1,5 +1,6 @@
 //! Claims about ports with TLS.
 
+use ::tls::Connector;
 use settings::Settings;
 use testbed::{Authority, Flaw};
 use tokio::time::timeout;
@@ -16,6 +17,11 @@ const SECRET: &str = "GET /secret HTTP/1.1\r\nHost: localhost\r\nConnection: clo
 
 /// A server with a certificate, and if asked for, one that needs certificates of its clients.
 async fn running(limits: Limits, needs_certificates: bool) -> Running {
+    with_authority(limits, needs_certificates).await.0
+}
+
+/// Like [`running`], with the authority of its certificate and of its clients.
+async fn with_authority(limits: Limits, needs_certificates: bool) -> (Running, Authority) {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("of a test").unwrap();
     let (certificate, key) = authority.server(Flaw::None).unwrap().write(folder.path()).unwrap();
@@ -27,7 +33,7 @@ async fn running(limits: Limits, needs_certificates: bool) -> Running {
     let settings = settings.with(&settings::TLS_CLIENT_CA_FILE, given);
     let mut context = ServiceContext::for_testing();
     context.tls = Listener::start(&settings, &context.clock, &context.registry, &context.lifecycle).unwrap();
-    Running::over(Router::new().route("/secret", get(|| async { "secret" })), limits, context).await
+    (Running::over(Router::new().route("/secret", get(|| async { "secret" })), limits, context).await, authority)
 }
 
 impl Running {
@@ -86,6 +92,32 @@ async fn a_handshake_has_the_time_of_a_head() {
     assert_eq!(rest_of(silent).await, "");
     let ended = timeout(DEADLINE, half.read_u8()).await.expect("the server closes");
     assert!(ended.is_err(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_connection_with_a_certificate_ends_at_its_greatest_age() {
+    let (running, authority) = with_authority(Limits { certified: Duration::ZERO, ..Limits::default() }, true).await;
+    let (folder, pair) = (tempfile::tempdir().unwrap(), authority.client("a gate").unwrap());
+    let (certificate, key) = pair.write(folder.path()).unwrap();
+    let files = [
+        ("DWELL_CA_FILE", authority.write(folder.path()).unwrap()),
+        ("DWELL_CLIENT_CERT_FILE", certificate),
+        ("DWELL_CLIENT_KEY_FILE", key),
+    ];
+    let settings = Settings::from_variables(files.each_ref().map(|(name, path)| (*name, path.to_str().unwrap())));
+    let connector = Connector::from_settings(&settings.unwrap()).unwrap();
+    let mut stream = connector.connect("localhost", running.connect().await).await.unwrap();
+
+    let asked = async {
+        stream.write_all(b"GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = timeout(DEADLINE, asked).await.expect("the connection ends");
+
+    assert!(answer.contains("connection: close") && answer.ends_with("secret"), "{answer}");
 }
 
 #[tokio::test]
