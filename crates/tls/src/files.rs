@@ -82,7 +82,7 @@ impl Files {
         let fault = |setting: &'static Setting| move |reason: String| Fault { setting, reason };
         let provider = provider();
         let chain = pem::certificates(&self.certificate).map_err(fault(&TLS_CERT_FILE))?;
-        let validity = Validity::of(&chain[0]);
+        let validity = Validity::of_all(&chain);
         let certified = Arc::new(self.certified(chain, &provider)?);
         let config = |verifier: Arc<dyn ClientCertVerifier>, protocol: &[u8]| {
             let config =
@@ -112,7 +112,8 @@ impl Files {
                 reason: format!("it is not the key of the certificate in {}", self.certificate.display()),
             },
             TlsError::InvalidCertificate(_) => {
-                Fault { setting: &TLS_CERT_FILE, reason: "the first certificate in the file is damaged".to_owned() }
+                let reason = "the first certificate in the file is damaged, or not of X.509 version 3".to_owned();
+                Fault { setting: &TLS_CERT_FILE, reason }
             }
             _ => Fault { setting: &TLS_KEY_FILE, reason: "the key is of a kind that is not supported".to_owned() },
         })
@@ -142,7 +143,7 @@ pub enum Reload {
     Unchanged,
     /// New connections have the new certificate.
     Done,
-    /// The files can't be used, so the ones before stay in use; the reason, which is returned once.
+    /// The files can't be used, so the ones before stay in use; the reason, which is returned once for each change.
     Refused(String),
 }
 
@@ -150,29 +151,48 @@ pub enum Reload {
 #[derive(Debug)]
 pub(crate) struct Watched {
     files: Files,
-    /// Of the files that were read last, whether or not they could be used.
-    read: Stamps,
+    /// Of the files in use.
+    used: Stamps,
     /// Those seen last.
     seen: Stamps,
+    /// The stamps of files that were refused, with what is wrong; without a fault they are outside of their validity.
+    refused: Option<(Stamps, Option<Fault>)>,
 }
 
 impl Watched {
     pub(crate) fn new(files: Files) -> Self {
         let stamps = files.stamps();
-        Self { files, read: stamps.clone(), seen: stamps }
+        Self { files, used: stamps.clone(), seen: stamps, refused: None }
     }
 
-    /// Reads the files if they have changed and are at rest since the last look.
+    /// Reads the files if they have changed and are at rest since the last look. Refused files are read at each look,
+    /// because they may become valid, or readable, without a change; their refusal is returned once.
     pub(crate) fn look(&mut self, now: Timestamp) -> Result<Option<Loaded>, String> {
         let stamps = self.files.stamps();
         let is_at_rest = stamps == self.seen;
         self.seen.clone_from(&stamps);
-        if stamps == self.read || !is_at_rest {
+        if stamps == self.used {
+            self.refused = None;
             return Ok(None);
         }
-        self.read = stamps;
-        let loaded = self.files.load().map_err(|Fault { setting, reason }| format!("{}: {reason}", setting.name))?;
-        let fault = loaded.validity.and_then(|validity| validity.fault(now));
-        fault.map_or(Ok(Some(loaded)), |fault| Err(format!("{}: {fault}", TLS_CERT_FILE.name)))
+        if !is_at_rest {
+            return Ok(None);
+        }
+        let (fault, reason) = match self.files.load() {
+            Err(fault) => (Some(fault.clone()), format!("{}: {}", fault.setting.name, fault.reason)),
+            Ok(loaded) => {
+                let Some(reason) = loaded.validity.and_then(|validity| validity.fault(now)) else {
+                    (self.used, self.refused) = (stamps, None);
+                    return Ok(Some(loaded));
+                };
+                (None, format!("{}: {reason}", TLS_CERT_FILE.name))
+            }
+        };
+        let refused = Some((stamps, fault));
+        if self.refused == refused {
+            return Ok(None);
+        }
+        self.refused = refused;
+        Err(reason)
     }
 }

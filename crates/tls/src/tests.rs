@@ -190,6 +190,32 @@ async fn a_new_pair_that_is_wrong_is_reported_once_and_the_old_one_stays_in_use(
     assert_eq!(files.replace(&good(), &listener), Reload::Done);
 }
 
+#[test]
+fn a_refused_pair_is_in_use_once_it_is_valid_without_another_change() {
+    const IN_2091: Timestamp = Timestamp::from_millis(3_820_000_000_000);
+    let files = Files::new();
+    let listener = files.listener();
+    let early = files.authority.server(Flaw::NotYetValid).unwrap();
+
+    let refused = files.replace(&early, &listener);
+    let once_more = listener.reload(NOW);
+    let valid = listener.reload(IN_2091);
+
+    assert!(matches!(refused, Reload::Refused(_)), "{refused:?}");
+    assert_eq!((once_more, valid), (Reload::Unchanged, Reload::Done));
+}
+
+#[test]
+fn each_change_that_is_refused_is_reported() {
+    let files = Files::new();
+    let listener = files.listener();
+    for _ in 0..2 {
+        let expired = files.authority.server(Flaw::Expired).unwrap();
+        let refused = files.replace(&expired, &listener);
+        assert!(matches!(refused, Reload::Refused(_)), "{refused:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_without_tls_is_told_apart_and_keeps_its_bytes() {
     let files = Files::new();

@@ -24,8 +24,14 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// The time in which all these certificates are valid, as far as they can be read; `None` if none can.
+    pub(crate) fn of_all(certificates: &[CertificateDer<'_>]) -> Option<Self> {
+        let all = certificates.iter().filter_map(Self::of);
+        all.reduce(|one, other| Self { from: one.from.max(other.from), until: one.until.min(other.until) })
+    }
+
     /// The validity of a certificate; `None` if it can't be read.
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let mut store = RootCertStore::empty();
         store.add(certificate.clone().into_owned()).ok()?;
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build().ok()?;
@@ -74,22 +80,36 @@ mod tests {
     use super::*;
     use crate::pem;
 
-    fn validity(flaw: Flaw) -> Validity {
-        let folder = tempfile::tempdir().unwrap();
-        let (certificate, _) = Authority::new("of a test").unwrap().server(flaw).unwrap().write(folder.path()).unwrap();
-        Validity::of(&pem::certificates(&certificate).unwrap()[0]).unwrap()
+    /// The validity of a file with one certificate for each flaw.
+    fn validity(flaws: &[Flaw]) -> Validity {
+        let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("of a test").unwrap());
+        let file = folder.path().join("chain.pem");
+        let chain: String = flaws.iter().map(|flaw| authority.server(*flaw).unwrap().certificate).collect();
+        std::fs::write(&file, chain).unwrap();
+        Validity::of_all(&pem::certificates(&file).unwrap()).unwrap()
     }
 
     #[test]
     fn a_certificate_shows_from_when_and_until_when_it_is_valid() {
         let now = Timestamp::from_millis(1_727_168_400_000);
 
-        let good = validity(Flaw::None).fault(now);
-        let expired = validity(Flaw::Expired).fault(now).unwrap();
-        let early = validity(Flaw::NotYetValid).fault(now).unwrap();
+        let good = validity(&[Flaw::None]).fault(now);
+        let expired = validity(&[Flaw::Expired]).fault(now).unwrap();
+        let early = validity(&[Flaw::NotYetValid]).fault(now).unwrap();
 
         assert_eq!(good, None);
         assert!(expired.contains("valid until 2021-01-01T00:00:00.000Z"), "{expired}");
         assert!(early.contains("it is from 2090-01-01T00:00:00.000Z on"), "{early}");
+    }
+
+    #[test]
+    fn a_file_is_valid_as_long_as_each_of_its_certificates() {
+        let [good, expired, early] = [Flaw::None, Flaw::Expired, Flaw::NotYetValid].map(|flaw| validity(&[flaw]));
+
+        let intermediate_expired = validity(&[Flaw::None, Flaw::Expired]);
+        let intermediate_early = validity(&[Flaw::None, Flaw::NotYetValid]);
+
+        assert_eq!(intermediate_expired, Validity { from: good.from.max(expired.from), until: expired.until });
+        assert_eq!(intermediate_early, Validity { from: early.from, until: good.until.min(early.until) });
     }
 }
