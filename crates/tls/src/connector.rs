@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use settings::{CA_FILE, CLIENT_CERT_FILE, CLIENT_KEY_FILE, Setting, Settings};
+use settings::{CA_FILE, CLIENT_CERT_FILE, CLIENT_KEY_FILE, FileStamp, Setting, Settings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::failure::{Failure, explained};
-use crate::{Session, Stream, pem, provider};
+use crate::failure::{Failure, explained_in_handshake};
+use crate::{Session, Stamps, Stream, pem, provider};
 
 /// Which servers this process trusts, and what it shows them: the authorities of the system and those of `DWELL_CA_FILE`, and the
 /// certificate of `DWELL_CLIENT_CERT_FILE`. Cheap to clone. The files are read for each connection, so that a change needs no
@@ -71,10 +71,19 @@ impl Connector {
     /// # Errors
     /// Like [`config`](Self::config).
     pub fn config_of_http(&self, address: &str) -> std::result::Result<ClientConfig, Failure> {
-        if address.starts_with("https:") {
+        const HTTPS: &str = "https:";
+        if address.get(..HTTPS.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(HTTPS)) {
             return self.config();
         }
         self.with_shown(RootCertStore::empty()).map_err(|(setting, reason)| unusable(setting, &reason))
+    }
+
+    /// The state of the files, which differs after each change.
+    pub fn stamps(&self) -> Stamps {
+        let Files { authorities, shown } = &*self.0;
+        let of = |path: Option<&PathBuf>| path.and_then(|path| FileStamp::of(path));
+        let (certificate, key) = shown.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+        Stamps([of(authorities.as_ref()), of(certificate), of(key)])
     }
 
     /// Completes the handshake with the server of this name or address. The caller limits the time.
@@ -96,7 +105,7 @@ impl Connector {
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
         let name = name.map_err(|_| Failure::new(format!("{host:?} is no host name"), "correct the address"))?;
         let connector = TlsConnector::from(Arc::new(self.config()?));
-        let session = connector.connect(name, stream).await.map_err(explained)?;
+        let session = connector.connect(name, stream).await.map_err(explained_in_handshake)?;
         Ok(Session::new(session))
     }
 

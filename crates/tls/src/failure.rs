@@ -71,11 +71,16 @@ impl From<Failure> for io::Error {
     }
 }
 
-/// An error of a handshake, or of reading and writing behind it, with its explanation.
+/// An error of a client's session, with the explanation of one that TLS reports.
 pub(crate) fn explained(error: io::Error) -> io::Error {
-    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        return of(error).into();
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(error) => of(error).into(),
+        None => error,
     }
+}
+
+/// Like [`explained`], in the handshake and until the client has read something, when an end is a refusal too.
+pub(crate) fn explained_in_handshake(error: io::Error) -> io::Error {
     let is_end = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset].contains(&error.kind());
     if is_end {
         return Failure::new(
@@ -84,7 +89,7 @@ pub(crate) fn explained(error: io::Error) -> io::Error {
         )
         .into();
     }
-    error
+    explained(error)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "Error is non-exhaustive and has dozens of kinds")]

@@ -35,8 +35,9 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
 }
 
-/// The stamps of all files, which differ after each change.
-type Stamps = [Option<FileStamp>; 3];
+/// The stamps of three files, which differ after each change; `None` without a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamps(pub(crate) [Option<FileStamp>; 3]);
 
 /// What the files contain, ready for connections.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Files {
 
     fn stamps(&self) -> Stamps {
         let of = FileStamp::of;
-        [of(&self.certificate), of(&self.key), self.authorities.as_deref().and_then(of)]
+        Stamps([of(&self.certificate), of(&self.key), self.authorities.as_deref().and_then(of)])
     }
 
     /// Reads all files.

@@ -18,7 +18,7 @@ mod validity;
 
 pub use connector::Connector;
 pub use failure::Failure;
-pub use files::Reload;
+pub use files::{Reload, Stamps};
 pub use listener::{Accepted, Listener, Protocol};
 pub use probe::connect_unverified;
 pub use rustls::ClientConfig;

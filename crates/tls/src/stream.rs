@@ -1,14 +1,14 @@
 //! A TCP connection, with TLS or without, and a TLS session over any stream.
 
-use std::io::{IoSlice, Result};
+use std::io::{Error, IoSlice, Result};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-use crate::failure::explained;
+use crate::failure::{explained, explained_in_handshake};
 
 /// A TCP connection, with TLS or without.
 #[derive(Debug)]
@@ -19,26 +19,41 @@ pub enum Stream {
     Tls(Session<TcpStream>),
 }
 
-/// A TLS session over a stream. Its errors are explained, because a server may refuse the certificate of its client only when the
-/// client reads.
+/// A TLS session over a stream. Errors of a client's session are explained, because a server may refuse the
+/// certificate of its client only when the client reads.
 #[derive(Debug)]
-pub struct Session<S>(Box<TlsStream<S>>);
+pub struct Session<S> {
+    stream: Box<TlsStream<S>>,
+    /// Whether the client has read something, so that the server has accepted it.
+    is_accepted: bool,
+}
 
 impl<S> Session<S> {
     pub(crate) fn new(session: impl Into<TlsStream<S>>) -> Self {
-        Self(Box::new(session.into()))
+        Self { stream: Box::new(session.into()), is_accepted: false }
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        match *self.stream {
+            TlsStream::Client(_) if self.is_accepted => explained(error),
+            TlsStream::Client(_) => explained_in_handshake(error),
+            TlsStream::Server(_) => error,
+        }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Session<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer).map_err(explained)
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        self.is_accepted |= buffer.filled().len() > before;
+        Poll::Ready(read.map_err(|error| self.explained(error)))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -46,19 +61,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

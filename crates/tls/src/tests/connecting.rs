@@ -132,6 +132,48 @@ async fn a_server_without_tls_is_told_apart_from_one_that_hangs_up() {
     }
 }
 
+#[tokio::test]
+async fn the_end_of_an_established_session_is_no_failed_handshake() {
+    for is_end_of_server in [true, false] {
+        let pairing = Pairing::new();
+        let connector = Connector::from_settings(&pairing.client).unwrap();
+        let listener = pairing.server.listener();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
+        let accepting = async { listener.accept(port.accept().await.unwrap().0, Protocol::Http).await };
+        let (accepted, client) = tokio::join!(accepting, connector.connect("localhost", socket));
+        let (Ok(Accepted::Tls { stream: mut server, .. }), Ok(mut client)) = (accepted, client) else {
+            panic!("no TLS")
+        };
+        let reading = if is_end_of_server {
+            server.write_all(b"!").await.unwrap();
+            server.flush().await.unwrap();
+            client.read_u8().await.unwrap();
+            // Without the end of TLS, as if the process were killed.
+            drop(server);
+            client.read(&mut [0]).await
+        } else {
+            drop(client);
+            server.read(&mut [0]).await
+        };
+
+        let error = reading.unwrap_err();
+
+        assert!(Failure::among(&error).is_none(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_of_an_address_may_have_capitals() {
+    let pairing = Pairing::new();
+    let listener = pairing.server.listener();
+    let config = Connector::from_settings(&pairing.client).unwrap().config_of_http("HTTPS://localhost").unwrap();
+
+    let (_, client) = meet(&listener, Protocol::Http, Arc::new(config)).await;
+
+    assert!(client.is_ok(), "{client:?}");
+}
+
 #[test]
 fn files_of_a_client_that_do_not_fit_are_refused_at_the_start() {
     let refused = |variables: &[(&str, &str)]| {
