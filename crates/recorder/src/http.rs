@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use service_kit::causes;
@@ -19,7 +19,9 @@ use url::Url;
 
 use crate::wire::{BODY_BYTES_MAX, DUE, LOAD, MEDIA_TYPE, RECORD, REPORT, TERMS, VEHICLES_MAX};
 use crate::{CorrelatorStatus, Error, LedgerInfo, Recorder};
+use clients::Clients;
 
+mod clients;
 #[cfg(test)]
 mod tests;
 
@@ -68,7 +70,7 @@ pub enum SettingsError {
 /// A client of the summary API with kept-alive connections.
 #[derive(Debug)]
 pub struct HttpRecorder {
-    client: Client,
+    clients: Clients,
     /// Without a trailing slash, and without secrets.
     address: String,
     limits: Limits,
@@ -92,7 +94,7 @@ impl From<Failure> for Error {
 
 impl HttpRecorder {
     /// A client of the summary API at `url`, with the shared secret of the correlators. `connector` is the TLS of an `https`
-    /// address; its files are read here, and not again.
+    /// address; its files are read again after a change.
     ///
     /// # Errors
     /// The URL or token can never work. Sends nothing.
@@ -102,9 +104,6 @@ impl HttpRecorder {
         limits: Limits,
         connector: &Connector,
     ) -> Result<Self, SettingsError> {
-        // Less than the twenty seconds after which our servers close an idle connection, so that a connection is not
-        // closed just as a request is sent.
-        const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(10);
         let address = base_address(url)?;
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MEDIA_TYPE))]);
         if let Some(token) = token {
@@ -113,19 +112,8 @@ impl HttpRecorder {
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        let client = Client::builder()
-            .tls_backend_preconfigured(connector.config_of_http(&address).map_err(SettingsError::Tls)?)
-            .default_headers(headers)
-            .connect_timeout(limits.connect)
-            .timeout(limits.request)
-            .pool_idle_timeout(IDLE_CONNECTION_MAX)
-            .tcp_nodelay(true)
-            .tcp_keepalive(IDLE_CONNECTION_MAX)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(SettingsError::Client)?;
-        Ok(Self { client, address, limits })
+        let clients = Clients::new(&address, headers, limits, connector)?;
+        Ok(Self { clients, address, limits })
     }
 
     /// Sends items and returns their answers in order; splits a request that would be too large.
@@ -173,7 +161,7 @@ impl HttpRecorder {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.address))
+        self.clients.current().request(method, format!("{}{path}", self.address))
     }
 
     fn request_with_body<Body>(&self, path: &str, body: &Body) -> Result<RequestBuilder, Failure>
@@ -227,7 +215,10 @@ impl HttpRecorder {
             (true, true) => format!("no connection within {:?}", limits.connect),
             (true, false) => format!("no answer within {:?}", limits.request),
             (false, _) => match tls::Failure::among(error) {
-                Some(failure) => failure.to_string(),
+                Some(failure) => {
+                    self.clients.renew();
+                    failure.to_string()
+                }
                 None => causes::innermost(error).unwrap_or_else(|| "the request failed".to_owned()),
             },
         };
@@ -243,7 +234,7 @@ impl HttpRecorder {
             422 => Error::Rejected(said),
             401 | 403 => Error::Refused(format!(
                 "{said}: DWELL_API_TOKEN must be a token with the scope record, or DWELL_INTERNAL_TOKEN the same value for the \
-                 summary API and its correlators"
+                 summary API and its correlators; and if the summary API needs certificates, DWELL_CLIENT_CERT_FILE must name one"
             )),
             300..=399 | 404 | 405 | 421 => {
                 Error::Refused(format!("{said}: DWELL_SUMMARY_API_URL must be the address of a summary API"))

@@ -1,5 +1,6 @@
 //! How the HTTP adapter handles good and bad answers. Other tests cover the whole way to a real ledger.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,6 +11,13 @@ use axum::response::{IntoResponse, Response as Answer};
 use axum::routing::{get, post};
 use matching::{Applied, ExpectedVersion, Timeline};
 use parking::{LotId, Plate, Rules, Vehicle};
+use service_kit::ServiceContext;
+use service_kit::http::Server;
+use service_kit::tls::Listener;
+use settings::{
+    CA_FILE, CLIENT_CERT_FILE, CLIENT_KEY_FILE, Setting, Settings, TLS_CERT_FILE, TLS_CLIENT_CA_FILE, TLS_KEY_FILE,
+};
+use testbed::{Authority, Flaw};
 use uuid::Uuid;
 
 use super::*;
@@ -117,6 +125,7 @@ async fn what_may_pass_is_unavailable_and_what_a_person_must_change_is_refused()
     let refusals = [
         (401, "DWELL_INTERNAL_TOKEN"),
         (403, "DWELL_INTERNAL_TOKEN"),
+        (403, "DWELL_CLIENT_CERT_FILE"),
         (302, "DWELL_SUMMARY_API_URL"),
         (404, "DWELL_SUMMARY_API_URL"),
         (421, "DWELL_SUMMARY_API_URL"),
@@ -184,6 +193,40 @@ async fn what_is_too_large_at_once_goes_in_parts() {
 
     assert_eq!(outcomes, Ok(units.iter().map(outcome).collect()));
     assert_eq!(requests.load(Ordering::SeqCst), 5, "7 = (1 + 2) + (2 + 2), after two refusals");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_without_a_restart() {
+    let [own, shown] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (authority, stranger) = (Authority::new("of a test").unwrap(), Authority::new("of strangers").unwrap());
+    let file = authority.write(own.path()).unwrap();
+    let (certificate, key) = authority.server(Flaw::None).unwrap().write(own.path()).unwrap();
+    let with = |files: [(&Setting, &Path); 3]| {
+        let settings = Settings::from_variables([]).unwrap();
+        files.into_iter().fold(settings, |settings, (setting, path)| settings.with(setting, path.to_str().unwrap()))
+    };
+    let of_server = with([(&TLS_CERT_FILE, &certificate), (&TLS_KEY_FILE, &key), (&TLS_CLIENT_CA_FILE, &file)]);
+    let context = ServiceContext::for_testing();
+    let tls = Listener::start(&of_server, &context.clock, &context.registry, &context.lifecycle).unwrap();
+    let due = Router::new().route(DUE, post(|| async { postcard_answer(&Vec::<Due>::new()) }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = Redacted::url(format!("https://{}", listener.local_addr().unwrap()));
+    tokio::spawn(Server::default().over(tls).serve(listener, due, context.lifecycle.clone()));
+    let show = |authority: &Authority| authority.client("a correlator").unwrap().write(shown.path()).unwrap();
+    let (certificate, key) = show(&authority);
+    let of_client = with([(&CA_FILE, &file), (&CLIENT_CERT_FILE, &certificate), (&CLIENT_KEY_FILE, &key)]);
+    let connector = Connector::from_settings(&of_client).unwrap();
+    let recorder = HttpRecorder::new(&address, None, Limits::default(), &connector).unwrap();
+
+    let good = recorder.due(7).await;
+    show(&stranger);
+    let refused = recorder.due(7).await;
+    show(&authority);
+    let good_again = recorder.due(7).await;
+
+    assert_eq!((good, good_again), (Ok(Vec::new()), Ok(Vec::new())));
+    let Err(Error::Unavailable(refused)) = refused else { panic!("{refused:?}") };
+    assert!(refused.contains("DWELL_CLIENT_CERT_FILE"), "{refused}");
 }
 
 #[tokio::test]
