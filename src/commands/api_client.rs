@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
+use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -105,7 +106,8 @@ impl Client {
         }
         // The summary API is nearby: the environment's proxy is for the internet.
         let tls = connector.config_of_http(base.as_str()).map_err(|failure| unusable(failure.to_string()))?;
-        let http = http.no_proxy().connect_timeout(CONNECT_TIMEOUT).tls_backend_preconfigured(tls).build();
+        let http = http.no_proxy().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT);
+        let http = http.tls_backend_preconfigured(tls).build();
         Ok(Self { http: http.map_err(|error| unusable(error.to_string()))?, base, token: None })
     }
 
@@ -168,6 +170,9 @@ impl Client {
         let status = response.status();
         if status == StatusCode::OK {
             return Ok(response);
+        }
+        if let Some(detail) = redirected(status, response.url(), response.headers()) {
+            return Err(Error::Status { address: self.address(), status, detail });
         }
         let mut body = Vec::new();
         while body.len() < REFUSAL_BYTES_MAX
@@ -248,6 +253,15 @@ pub(crate) fn once(address: &str, timeout: Duration, connector: &Connector) -> R
     builder.tls_backend_preconfigured(tls).build().map_err(|error| error.to_string())
 }
 
+/// The detail of a redirect, which no client follows: it may lead to another server, or away from TLS. Shows no path
+/// and no query, which may have a plate.
+pub(crate) fn redirected(status: StatusCode, asked: &Url, headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION).filter(|_| status.is_redirection())?;
+    let target = location.to_str().ok().and_then(|location| asked.join(location).ok())?;
+    let origin = target.origin().ascii_serialization();
+    Some(format!("a redirect to {origin}, which is not followed; name the address of the service itself"))
+}
+
 /// The innermost cause of a failed request.
 pub(crate) fn deepest(error: &reqwest::Error) -> String {
     match Failure::among(error) {
@@ -264,3 +278,6 @@ fn detail(body: &[u8]) -> String {
     let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).replace(char::is_control, " "));
     said.chars().take(DETAIL_CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use event_files::{Item, Observer, Refused, RefusedLines, Verdict, atomic_file};
 use parking::Refusal;
 use parking::readable::counted;
 use parking::wire::write_event_with;
+use reqwest::redirect::Policy;
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use service_kit::{Backoff, ServiceContext, Unavailable};
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::confirms::Confirms;
-use crate::commands::api_client::deepest;
+use crate::commands::api_client::{deepest, redirected};
 use crate::commands::queues;
 use crate::terminal::progress::Progress;
 
@@ -169,7 +170,7 @@ impl Gateway {
         }
         let tls = connector.config_of_http(address).map_err(|failure| unusable(failure.to_string()))?;
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
-        let http = http.tls_backend_preconfigured(tls);
+        let http = http.redirect(Policy::none()).tls_backend_preconfigured(tls);
         Ok(Self { http: http.build().map_err(|error| unusable(error.to_string()))?, url })
     }
 
@@ -228,13 +229,17 @@ impl Gateway {
         let request = self.http.post(self.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
         let answered = async {
             let answer = request.body(lines.clone()).send().await?;
-            Ok::<_, reqwest::Error>((answer.status(), answer.bytes().await?))
+            let redirected = redirected(answer.status(), answer.url(), answer.headers());
+            Ok::<_, reqwest::Error>((answer.status(), redirected, answer.bytes().await?))
         };
-        let (status, body) = match answered.await {
+        let (status, redirected, body) = match answered.await {
             Ok(answered) => answered,
             Err(error) => return Ok(Attempt::Unavailable(deepest(&error))),
         };
         let detail = || String::from_utf8_lossy(&body).chars().take(DETAIL_CHARS_MAX).collect::<String>();
+        if let Some(detail) = redirected {
+            return Err(Error::Status { address: self.shown(), status, detail });
+        }
         let is_answer = [StatusCode::ACCEPTED, StatusCode::MULTI_STATUS, StatusCode::UNPROCESSABLE_ENTITY];
         match serde_json::from_slice(&body) {
             Ok(answer) if is_answer.contains(&status) => Ok(Attempt::Taken(answer)),

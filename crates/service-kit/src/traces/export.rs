@@ -15,6 +15,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use prometheus::IntCounterVec;
 use reqwest::blocking::Client;
+use reqwest::redirect::Policy;
 
 use crate::metrics::{self, Registry};
 
@@ -72,7 +73,9 @@ pub(super) fn provider(
 
 /// A client without a runtime, which has to be made where none is.
 fn client(tls: ClientConfig) -> Result<Client, Error> {
-    let making = std::thread::spawn(|| Client::builder().timeout(REQUEST_MAX).tls_backend_preconfigured(tls).build());
+    let making = std::thread::spawn(|| {
+        Client::builder().timeout(REQUEST_MAX).redirect(Policy::none()).tls_backend_preconfigured(tls).build()
+    });
     let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     made.map_err(Error::Client)
 }

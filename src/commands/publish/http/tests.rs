@@ -71,6 +71,32 @@ async fn refusals_of_the_gateway_count_like_those_of_the_file() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_reported_with_the_host_of_its_target_and_not_followed() {
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", other.local_addr().unwrap());
+    let to = format!("{target}/secret?plate=A1");
+    let redirecting = Router::new().fallback(move || async move { axum::response::Redirect::permanent(&to) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, redirecting).await });
+    let (folder, context) = (tempfile::tempdir().unwrap(), ServiceContext::for_testing());
+    let progress = Progress::hidden();
+    let path = folder.path().join("events.json");
+    std::fs::write(&path, EVENT).unwrap();
+
+    let done = tokio::select! {
+        done = publish(&address, vec![path], None, &progress, &context) => done,
+        _ = other.accept() => panic!("the redirect was followed"),
+    };
+    serving.abort();
+
+    let Err(super::super::Error::Http(refused)) = done else { panic!("{done:?}") };
+    let said = refused.to_string();
+    assert!(said.contains(&format!("308 Permanent Redirect: a redirect to {target}, which is not followed")), "{said}");
+    assert!(!said.contains("plate"), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_no_gateway_ends_it_at_once() {
     let (done, _) = published(EVENT, &[(404, "no such route")]).await;
     assert!(
