@@ -144,6 +144,25 @@ async fn a_client_needs_its_certificate_for_all_but_health_and_metrics() {
     assert_eq!(status("/api/v1/lots", Some("stranger")).await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_support_bundle_has_readiness_and_metrics_of_a_service_whose_certificate_is_not_for_its_address() {
+    let (data, certificates, port) = (tempfile::tempdir().unwrap(), Certificates::new(), free_port());
+    let _program = dwell(data.path(), port, certificates.settings(true));
+    ready(&certificates, port).await;
+    let mut bundle = Command::new(testbed::binary("dwell").unwrap());
+    bundle.args(["support-bundle", "--output", "-", "--timeout", "30s"]).current_dir(data.path());
+    bundle.env("DWELL_DATA_DIR", data.path()).env("DWELL_LISTEN", format!("127.0.0.1:{port}"));
+    // Without DWELL_CA_FILE, so that the certificate is of no known authority.
+    bundle.envs(certificates.settings(true));
+
+    let ran = tokio::task::spawn_blocking(move || bundle.output().unwrap()).await.unwrap();
+
+    let text = String::from_utf8(ran.stdout).unwrap();
+    for content in [&format!("readiness of https://127.0.0.1:{port}"), "[+]ledger", "\ndwell_build_info{"] {
+        assert!(text.contains(content), "{content} is missing: {text}");
+    }
+}
+
 /// A client that asks for the health of the service, and ends with how that went.
 const PYTHON: &str = r#"
 import sys, grpc

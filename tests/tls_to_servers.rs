@@ -211,6 +211,21 @@ async fn a_summary_api_is_reached_by_good_certificates_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_collector_of_traces_is_reached_by_good_certificates_only() {
+    let (files, port) = (Files::new(), free_port());
+    // Anything that speaks TLS.
+    let collector = summary_api(&files, &files.pair(Flaw::None), port, &[]);
+    is_ready(&collector, "summary-api").await;
+    let endpoint = || ("DWELL_OTLP_ENDPOINT", format!("https://127.0.0.1:{port}"));
+
+    let good = finding("traces", endpoint(), files.trusting("trusted")).await;
+    let (cause, fix) = finding("traces", endpoint(), files.trusting("unknown")).await.unwrap();
+
+    assert_eq!(good, None);
+    assert!(cause.contains("UnknownIssuer") && fix.contains("DWELL_CA_FILE"), "{cause} {fix}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, Redis and PostgreSQL: ci/test"]
 async fn the_whole_pipeline_matches_an_exit_over_links_of_tls_that_all_need_certificates() {
     let files = Files::new();

@@ -248,9 +248,7 @@ pub(crate) fn address(matches: &ArgMatches, settings: &Settings) -> Result<Strin
 
 /// A client for a question or two at this address, without a proxy and without following redirects.
 pub(crate) fn once(address: &str, timeout: Duration, connector: &Connector) -> Result<reqwest::Client, String> {
-    let tls = connector.config_of_http(address).map_err(|failure| failure.to_string())?;
-    let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(timeout);
-    builder.tls_backend_preconfigured(tls).build().map_err(|error| error.to_string())
+    once_with(connector.config_of_http(address).map_err(|failure| failure.to_string())?, timeout)
 }
 
 /// The detail of a redirect, which no client follows: it may lead to another server, or away from TLS. Shows no path
@@ -260,6 +258,18 @@ pub(crate) fn redirected(status: StatusCode, asked: &Url, headers: &HeaderMap) -
     let target = location.to_str().ok().and_then(|location| asked.join(location).ok())?;
     let origin = target.origin().ascii_serialization();
     Some(format!("a redirect to {origin}, which is not followed; name the address of the service itself"))
+}
+
+/// Like [`once`], for a service of this machine, whose certificate is seldom for the address: accepts any certificate,
+/// so send no secret.
+pub(crate) fn once_here(timeout: Duration) -> Result<reqwest::Client, String> {
+    let tls = tls::unverified().map_err(|error| error.to_string())?;
+    once_with(tls, timeout)
+}
+
+fn once_with(tls: tls::ClientConfig, timeout: Duration) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(timeout);
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| error.to_string())
 }
 
 /// The innermost cause of a failed request.

@@ -20,7 +20,7 @@ pub use connector::Connector;
 pub use failure::Failure;
 pub use files::{Reload, Stamps};
 pub use listener::{Accepted, Listener, Protocol};
-pub use probe::connect_unverified;
+pub use probe::{connect_unverified, unverified};
 pub use rustls::ClientConfig;
 pub use stream::{Session, Stream};
 pub use validity::Validity;

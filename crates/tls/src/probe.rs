@@ -18,14 +18,22 @@ use crate::{Session, Stream, provider};
 /// # Errors
 /// The connection ended, or the server speaks no TLS.
 pub async fn connect_unverified(socket: TcpStream) -> Result<Stream> {
-    let provider = provider();
-    let verifier = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config =
-        config.map_err(Error::other)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     let name = ServerName::try_from("localhost").map_err(Error::other)?;
+    let config = unverified().map_err(Error::other)?;
     let session = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
     Ok(Stream::Tls(Session::new(session)))
+}
+
+/// The configuration of a client that accepts any certificate and shows none, for questions like those of
+/// [`connect_unverified`].
+///
+/// # Errors
+/// The cryptography provider lacks what TLS needs.
+pub fn unverified() -> std::result::Result<ClientConfig, rustls::Error> {
+    let provider = provider();
+    let verifier = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 #[derive(Debug)]

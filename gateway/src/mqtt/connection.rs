@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use rumqttc::{
-    AckMode, AsyncClient, ConnAck, Event, EventLoop, MqttOptions, Packet, Publish, QoS, SubAck, SubscribeReasonCode,
-    TlsConfiguration, Transport,
+    AckMode, AsyncClient, ConnAck, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish, QoS, SubAck,
+    SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use service_kit::{Backoff, Dependency};
 use tokio::sync::mpsc;
@@ -138,15 +138,17 @@ async fn poll(mut events: EventLoop, arrived: mpsc::Sender<Result<Packet, String
         let (packet, is_end) = match events.poll().await {
             Ok(Event::Incoming(packet)) => (Ok(packet), false),
             Ok(Event::Outgoing(_) | Event::Auth(_)) => continue,
-            Err(error) => {
-                let failure = tls::Failure::among(&error).map(|failure| failure.to_string());
-                (Err(failure.unwrap_or_else(|| error.to_string())), true)
-            }
+            Err(error) => (Err(said(&error)), true),
         };
         if arrived.send(packet).await.is_err() || is_end {
             return;
         }
     }
+}
+
+/// Why a connection failed, with what to do about a failure of TLS.
+pub(super) fn said(error: &ConnectionError) -> String {
+    tls::Failure::among(error).map_or_else(|| error.to_string(), |failure| failure.to_string())
 }
 
 /// The options of a session that the broker keeps, and in which the gateway acknowledges each message itself.

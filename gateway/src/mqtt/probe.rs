@@ -10,7 +10,7 @@ use rumqttc::{
 use uuid::Uuid;
 
 use super::Config;
-use super::connection::reaching;
+use super::connection::{reaching, said};
 
 /// Where Mosquitto and some others keep their name and version, as a retained message.
 const VERSION_TOPIC: &str = "$SYS/broker/version";
@@ -115,10 +115,52 @@ async fn next(events: &mut EventLoop) -> Result<Packet, ProbeError> {
 
 fn of(error: &ConnectionError) -> ProbeError {
     use ConnectReturnCode::{BadUserNamePassword, Banned, NotAuthorized};
-    let said = error.to_string();
+    let said = said(error);
     if let ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized | Banned) = error {
         ProbeError::Login(said)
     } else {
         ProbeError::Away(said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::Settings;
+    use testbed::{Authority, Flaw};
+    use tls::{Failure, Listener, Protocol};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::gates::Gates;
+
+    #[tokio::test]
+    async fn a_failure_of_tls_has_its_cause_and_what_to_do() {
+        let (folder, unknown) = (tempfile::tempdir().unwrap(), Authority::new("of strangers").unwrap());
+        let pair = Authority::new("of a broker").unwrap().server(Flaw::None).unwrap();
+        let (certificate, key) = pair.write(folder.path()).unwrap();
+        let unknown = unknown.write(folder.path()).unwrap();
+        let server = Settings::from_variables([
+            ("DWELL_TLS_CERT_FILE", certificate.to_str().unwrap()),
+            ("DWELL_TLS_KEY_FILE", key.to_str().unwrap()),
+        ]);
+        let listener = Listener::from_settings(&server.unwrap()).unwrap().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mqtts://{}", port.local_addr().unwrap());
+        let client = Settings::from_variables([
+            ("DWELL_MQTT_URL", url.as_str()),
+            ("DWELL_MQTT_TOPICS", "site/+/events"),
+            ("DWELL_CA_FILE", unknown.to_str().unwrap()),
+        ]);
+        let config = Config::from_settings(&client.unwrap(), &Gates::default()).unwrap().unwrap();
+        let refused = async { listener.accept(port.accept().await.unwrap().0, Protocol::Http).await };
+
+        let (probed, _) = tokio::join!(probe(&config), refused);
+
+        let said = probed.unwrap_err().to_string();
+        let explained = Failure::in_text(&said);
+        assert!(
+            explained.is_some_and(|(cause, fix)| cause.contains("UnknownIssuer") && fix.contains("DWELL_CA_FILE")),
+            "{said}"
+        );
     }
 }

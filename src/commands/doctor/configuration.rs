@@ -10,7 +10,10 @@ use gateway::gates::Gates;
 use gateway::{grpc, mqtt};
 use recorder::http::{HttpRecorder, Limits};
 use service_kit::logs;
-use settings::{ALL, CONFIG, Error, Setting, Settings};
+use settings::{
+    ALL, CLIENT_CERT_FILE, CLIENT_KEY_FILE, CONFIG, Error, Setting, Settings, TLS_CERT_FILE, TLS_CLIENT_CA_FILE,
+    TLS_KEY_FILE,
+};
 use simulator::Plan;
 
 use super::finding::Finding;
@@ -21,6 +24,10 @@ type Check = fn(&Settings) -> Result<(), Error>;
 
 /// What to do about a file of settings that needs attention.
 const OWN_FILE: &str = "make the file readable for the user of the services only: chown it, then chmod 600";
+
+/// Settings of which each needs the others: if one is removed, the others would be reported because of it.
+const TOGETHER: [&[&Setting]; 2] =
+    [&[&TLS_CERT_FILE, &TLS_KEY_FILE, &TLS_CLIENT_CA_FILE], &[&CLIENT_CERT_FILE, &CLIENT_KEY_FILE]];
 
 /// The settings of this run, as far as they can be used.
 #[derive(Debug)]
@@ -33,6 +40,13 @@ pub(in crate::commands) struct Looked {
     pub(in crate::commands) findings: Vec<Finding>,
     /// The settings as given, with their secrets: never shown, only for finding the secrets in a text.
     pub(in crate::commands) given: Settings,
+}
+
+impl Looked {
+    /// Whether the ports of a service with these settings have TLS, also if its files can't be used here.
+    pub(in crate::commands) fn has_tls(&self) -> bool {
+        tls::Listener::is_configured(&self.given)
+    }
 }
 
 /// Reads all settings and checks each as the services do.
@@ -53,7 +67,8 @@ pub(in crate::commands) fn look(
     while let Some(error) = first_wrong(&settings) {
         wrong.push((error.setting(), said(&error)));
         let Some(setting) = error.setting().filter(|setting| settings.is_given(setting)) else { break };
-        settings = settings.without(setting);
+        let together = TOGETHER.iter().copied().find(|group| group.contains(&setting)).unwrap_or_default();
+        settings = together.iter().fold(settings.without(setting), |settings, other| settings.without(other));
     }
     let right = given.into_iter().filter(|(setting, _)| !wrong.iter().any(|(other, _)| *other == Some(*setting)));
     let mut findings: Vec<Finding> = right.map(|(_, finding)| finding).collect();
@@ -210,6 +225,33 @@ mod tests {
         assert!(!shown.contains("hidden") && shown.contains("or rediss:// for TLS"), "{shown}");
         assert!(shown.contains("did you mean DWELL_MAX_STAY?"), "{shown}");
         assert_eq!(exit_code(&found), 78);
+    }
+
+    #[test]
+    fn a_file_of_tls_that_is_wrong_is_reported_once_and_the_ports_still_count_as_those_with_tls() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = testbed::Authority::new("of a test").unwrap();
+        let (certificate, key) = authority.server(testbed::Flaw::None).unwrap().write(folder.path()).unwrap();
+        let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        for (wrong, right) in [
+            ("DWELL_TLS_CERT_FILE", ("DWELL_TLS_KEY_FILE", path(&key))),
+            ("DWELL_TLS_KEY_FILE", ("DWELL_TLS_CERT_FILE", path(&certificate))),
+            ("DWELL_CLIENT_CERT_FILE", ("DWELL_CLIENT_KEY_FILE", path(&key))),
+            ("DWELL_CLIENT_KEY_FILE", ("DWELL_CLIENT_CERT_FILE", path(&certificate))),
+        ] {
+            let matches = command("dwell", "").get_matches_from(["dwell"]);
+            let given = [(wrong, "/nowhere/file.pem".to_owned()), right];
+            let looked = look(&matches, given.map(|(name, value)| (name.into(), value.into())));
+
+            let found: Vec<&str> = looked
+                .findings
+                .iter()
+                .filter(|one| one.verdict == Verdict::Wrong)
+                .map(|one| one.subject.as_str())
+                .collect();
+            assert_eq!(found, [wrong]);
+            assert_eq!(looked.has_tls(), wrong.starts_with("DWELL_TLS"));
+        }
     }
 
     #[test]

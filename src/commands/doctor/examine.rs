@@ -15,7 +15,9 @@ use settings::{
     MQTT_TOPICS, MQTT_URL, OF_QUEUES, OTLP_ENDPOINT, REDIS_URL, SUMMARY_API_URL, Setting, Settings, redact,
 };
 use tls::Connector;
+use url::Url;
 
+use super::configuration::Looked;
 use super::finding::Finding;
 use super::{
     address, certificate, configuration, ledger, machine, mqtt, own_clock, rabbitmq, redis, summary_api as api_check,
@@ -28,18 +30,19 @@ const OF_MQTT: &[&Setting] = &[&MQTT_URL, &MQTT_CLIENT_ID, &MQTT_TOPICS, &LOTS];
 /// The checks to run.
 type Checks<'a> = Vec<BoxFuture<'a, Vec<Finding>>>;
 
-/// Checks everything that the settings name. `wrong` are the settings whose value is invalid.
-pub(super) async fn examine(settings: &Settings, wrong: &[&Setting], timeout: Duration) -> Vec<Finding> {
+/// Checks everything that the settings name.
+pub(super) async fn examine(looked: &Looked, timeout: Duration) -> Vec<Finding> {
+    let (settings, wrong) = (&looked.settings, &looked.wrong);
     let parts = Config::read(settings).and_then(|api| Ok((api, BusConfig::from_settings("dwell", settings)?)));
     let (api, bus) = match parts {
         Ok(parts) => parts,
         Err(error) => return vec![Finding::ok("settings", "").is_wrong(error.to_string(), "dwell validate")],
     };
-    let usable = Usable { settings, wrong, timeout };
+    let usable = Usable { settings, wrong, timeout, has_tls: looked.has_tls() };
     let mut findings = usable.skipped();
     let mut is_running = false;
     if usable.has(&[&LISTEN]) {
-        let (port, is_ours) = machine::port(&api.listen, tls::Listener::is_configured(settings)).await;
+        let (port, is_ours) = machine::port(&api.listen, usable.has_tls).await;
         findings.push(port);
         is_running = is_ours;
     }
@@ -56,6 +59,8 @@ struct Usable<'a> {
     settings: &'a Settings,
     wrong: &'a [&'a Setting],
     timeout: Duration,
+    /// Whether the ports have TLS.
+    has_tls: bool,
 }
 
 impl<'a> Usable<'a> {
@@ -144,7 +149,7 @@ impl<'a> Usable<'a> {
             checks.push(within(timeout, place, check.boxed()));
         }
         if let Some(url) = settings.text(&OTLP_ENDPOINT) {
-            checks.push(collector(url, timeout).boxed());
+            checks.push(collector(url, timeout, self.connector()).boxed());
         }
         checks
     }
@@ -155,16 +160,17 @@ impl<'a> Usable<'a> {
         let mut checks: Checks<'a> = Vec::new();
         let url =
             settings.url(&SUMMARY_API_URL, &["http", "https"]).ok().flatten().filter(|_| self.has(&[&SUMMARY_API_URL]));
-        let scheme = if tls::Listener::is_configured(settings) { "https" } else { "http" };
+        let scheme = if self.has_tls { "https" } else { "http" };
         let (here, place) = (format!("{scheme}://{}", api.listen.as_seen_from_here()), api.listen.to_string());
         // The check of a summary API includes its clock.
         let is_named = url.as_ref().is_some_and(|url| url.expose().trim_end_matches('/') == here);
         let reader = api_client::token(settings).ok().flatten();
         if is_running
             && !is_named
-            && let Ok(client) = api_client::once(&here, timeout, &self.connector())
+            && let Ok(client) = api_client::once_here(timeout)
         {
-            let own = reader.clone();
+            // With TLS the service is not verified, so it gets no token.
+            let own = reader.clone().filter(|_| !self.has_tls);
             checks.push(
                 async move { own_clock::check(&format!("the service at {place}"), &here, own.as_ref(), &client).await }
                     .boxed(),
@@ -199,17 +205,22 @@ fn within<'a>(
     .boxed()
 }
 
-/// Checks whether the collector of spans is reachable. Without it only spans are lost.
-async fn collector(url: &str, timeout: Duration) -> Vec<Finding> {
+/// Checks whether the collector of spans is reachable, with TLS if its address asks for it. Without it only spans are lost.
+async fn collector(url: &str, timeout: Duration, connector: Connector) -> Vec<Finding> {
     let seen = Finding::ok("traces", redact(url));
     let place = address::host_and_port(url);
     let (host, port) = place.split_once(' ').unwrap_or(("", "0"));
-    let connecting = tokio::net::TcpStream::connect((host, port.parse().unwrap_or(0)));
-    let cause = match tokio::time::timeout(timeout, connecting).await {
-        Ok(Ok(_)) => return vec![seen],
+    let has_tls = Url::parse(url).is_ok_and(|url| url.scheme() == "https");
+    let connecting = async {
+        let socket = tokio::net::TcpStream::connect((host, port.parse().unwrap_or(0))).await?;
+        if has_tls { connector.connect(host, socket).await.map(drop) } else { Ok(()) }
+    };
+    let said = match tokio::time::timeout(timeout, connecting).await {
+        Ok(Ok(())) => return vec![seen],
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer in time".to_owned(),
     };
-    let fix = address::unreachable("the collector", url, OTLP_ENDPOINT.name);
+    let otherwise = address::unreachable("the collector", url, OTLP_ENDPOINT.name);
+    let (cause, fix) = address::of_tls(&said, otherwise);
     vec![seen.warns(format!("the collector is unreachable, so spans are lost: {cause}"), fix)]
 }

@@ -141,7 +141,7 @@ pub fn run_if_asked(matches: &ArgMatches) -> Option<ExitCode> {
 /// All findings about the settings and about what they name.
 pub(super) async fn diagnosis(looked: &Looked, timeout: Duration) -> Vec<Finding> {
     let mut findings = summed_up(looked.findings.clone());
-    findings.extend(examine::examine(&looked.settings, &looked.wrong, timeout).await);
+    findings.extend(examine::examine(looked, timeout).await);
     findings
 }
 

@@ -19,6 +19,7 @@ use service_kit::Build;
 use tls::Connector;
 
 use self::sections::Section;
+use super::api_client::{once, once_here};
 use super::doctor::{self, Looked};
 use crate::terminal::output;
 
@@ -101,8 +102,11 @@ async fn collected(own: &ArgMatches, looked: &Looked) -> Vec<Section> {
     let more: Vec<String> = own.get_many::<String>(SERVICE).into_iter().flatten().cloned().collect();
     let mut sections = vec![sections::versions(), sections::settings(looked), sections::doctor(looked, timeout).await];
     let connector = Connector::from_settings(&looked.settings).unwrap_or_default();
-    for base in sections::bases(&looked.settings, &more) {
-        sections.extend(sections::service(&base, timeout, &connector).await);
+    let here = sections::here(looked);
+    for base in sections::bases(here.as_deref(), &looked.settings, &more) {
+        let is_here = here.as_ref() == Some(&base);
+        let client = if is_here { once_here(timeout) } else { once(&base, timeout, &connector) };
+        sections.extend(sections::service(&base, client).await);
     }
     let logs = own.get_many::<PathBuf>(LOG_FILE).into_iter().flatten();
     sections.extend(logs.map(|path| sections::log(path)));

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use parking::printable;
+use reqwest::Client;
 use service_kit::Build;
 use settings::{LISTEN, SUMMARY_API_URL, Settings, redact};
-use tls::Connector;
 
 use super::scrub;
-use crate::commands::api_client::{deepest, once};
+use crate::commands::api_client::deepest;
 use crate::commands::doctor::{self, Looked};
 
 /// The end of a log that is taken.
@@ -80,10 +80,16 @@ pub(super) async fn doctor(looked: &Looked, timeout: Duration) -> Section {
     Section::new("doctor", "what dwell doctor reports", doctor::findings_as_text(&findings, false))
 }
 
+/// The base address of the service of these settings that listens here.
+pub(super) fn here(looked: &Looked) -> Option<String> {
+    let address = looked.settings.listen(&LISTEN, 0).ok().filter(|address| address.port != 0)?;
+    let scheme = if looked.has_tls() { "https" } else { "http" };
+    Some(format!("{scheme}://{}", address.as_seen_from_here()))
+}
+
 /// The base addresses of the services of these settings: the one that listens here, the summary API, and `more`.
-pub(super) fn bases(settings: &Settings, more: &[String]) -> Vec<String> {
-    let here = settings.listen(&LISTEN, 0).ok().filter(|address| address.port != 0);
-    let here = here.map(|address| format!("{}://{}", scheme(settings), address.as_seen_from_here()));
+pub(super) fn bases(here: Option<&str>, settings: &Settings, more: &[String]) -> Vec<String> {
+    let here = here.map(str::to_owned);
     let api = settings.url(&SUMMARY_API_URL, &["http", "https"]).ok().flatten().map(|url| url.expose().to_owned());
     let mut bases: Vec<String> = Vec::new();
     for base in here.into_iter().chain(api).chain(more.iter().cloned()) {
@@ -95,15 +101,10 @@ pub(super) fn bases(settings: &Settings, more: &[String]) -> Vec<String> {
     bases
 }
 
-/// The scheme of the ports of these settings.
-fn scheme(settings: &Settings) -> &'static str {
-    if tls::Listener::is_configured(settings) { "https" } else { "http" }
-}
-
-/// The readiness and the metrics of a service.
-pub(super) async fn service(base: &str, timeout: Duration, connector: &Connector) -> [Section; 2] {
+/// The readiness and the metrics of a service, which it shows to everybody.
+pub(super) async fn service(base: &str, client: Result<Client, String>) -> [Section; 2] {
     let shown = redact(base);
-    let [ready, metrics] = ["/readyz?verbose", "/metrics"].map(|path| answer(base, path, timeout, connector));
+    let [ready, metrics] = ["/readyz?verbose", "/metrics"].map(|path| answer(base, path, client.as_ref()));
     [
         Section::new(format!("readiness of {shown}"), "dependencies and their states", ready.await),
         Section::new(
@@ -114,8 +115,8 @@ pub(super) async fn service(base: &str, timeout: Duration, connector: &Connector
     ]
 }
 
-async fn answer(base: &str, path: &str, timeout: Duration, connector: &Connector) -> String {
-    let client = match once(base, timeout, connector) {
+async fn answer(base: &str, path: &str, client: Result<&Client, &String>) -> String {
+    let client = match client {
         Ok(client) => client,
         Err(reason) => return format!("(no answer: {reason})"),
     };

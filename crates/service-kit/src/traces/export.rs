@@ -100,7 +100,7 @@ impl SpanExporter for Counted {
         let was_failing = self.failing.swap(sent.is_err(), Ordering::Relaxed);
         match &sent {
             Err(error) if !was_failing => {
-                tracing::warn!(%error, "cannot send spans to DWELL_OTLP_ENDPOINT; they are dropped");
+                tracing::warn!(%error, "cannot send spans to DWELL_OTLP_ENDPOINT; they are dropped; dwell doctor checks the connection");
             }
             Ok(()) if was_failing => tracing::info!("spans are sent again"),
             Ok(()) | Err(_) => {}
