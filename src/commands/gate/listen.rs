@@ -9,6 +9,7 @@ use gateway::gates::Gates;
 use gateway::listen::{ReceivedRequest, listening_routes};
 use service_kit::ServiceContext;
 use service_kit::http::{Guard, Server, bind_by, health_routes};
+use service_kit::tls::Listener;
 use settings::{Listen, PUBLIC_HOSTS, Settings};
 use tokio::sync::mpsc;
 
@@ -65,9 +66,11 @@ pub(super) async fn run(
     let listener = bind_by("--address", &address).await?;
     let (sender, mut requests) = mpsc::channel(WAITING_MAX);
     let routes = listening_routes(gates, context, sender)?.merge(health_routes(context.health.clone()));
-    let serving = Server::new(guard).serve(listener, routes, context.lifecycle.clone());
+    let tls = Listener::start(settings, &context.clock, &context.registry, &context.lifecycle)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let serving = Server::new(guard).over(tls).serve(listener, routes, context.lifecycle.clone());
     let serving = tokio::spawn(serving);
-    say(&format!("listening on http://{address}; nothing is published. Ctrl-C ends it"));
+    say(&format!("listening on {scheme}://{address}; nothing is published. Ctrl-C ends it"));
     let mut number = 0_u64;
     loop {
         let next = tokio::select! {
@@ -118,6 +121,8 @@ mod tests {
     use super::*;
     use parking::Timestamp;
     use service_kit::http::BindError;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     #[tokio::test]
     async fn a_taken_port_is_reported_with_the_flag_that_chooses_another_one() {
@@ -128,6 +133,33 @@ mod tests {
         let ran = run(&matches, Gates::default(), &settings, &ServiceContext::for_testing()).await;
         let Err(Error::Bind(error @ BindError { .. })) = ran else { panic!("{ran:?}") };
         assert!(error.to_string().contains("choose another port with --address"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_port_has_tls_if_there_is_a_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = testbed::Authority::new("of a test").unwrap().server(testbed::Flaw::None).unwrap();
+        let (certificate, key) = pair.write(folder.path()).unwrap();
+        let files = [("DWELL_TLS_CERT_FILE", certificate), ("DWELL_TLS_KEY_FILE", key)];
+        let settings = Settings::from_variables(files.each_ref().map(|(name, path)| (*name, path.to_str().unwrap())));
+        let (settings, context) = (settings.unwrap(), ServiceContext::for_testing());
+        let address = format!("127.0.0.1:{}", testbed::free_port());
+        let matches = command().get_matches_from(["listen", "--address", &address]);
+        let asked = async {
+            let patience = std::time::Duration::from_secs(60);
+            testbed::wait_until(patience, "the port", async || TcpStream::connect(&address).await.is_ok()).await;
+            let mut stream = tls::connect_unverified(TcpStream::connect(&address).await.unwrap()).await.unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+            stream.flush().await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            context.lifecycle.stop();
+            answer
+        };
+
+        let (ran, answer) = tokio::join!(run(&matches, Gates::default(), &settings, &context), asked);
+
+        assert!(ran.is_ok() && answer.starts_with("HTTP/1.1 200 "), "{ran:?} {answer}");
     }
 
     #[test]

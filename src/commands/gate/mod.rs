@@ -10,7 +10,7 @@ use clap::{ArgMatches, Command};
 use gateway::gates::Gates;
 use parking::printable;
 use service_kit::ServiceContext;
-use settings::{LOTS, OF_COMMANDS, PUBLIC_HOSTS, Settings};
+use settings::{LOTS, OF_COMMANDS, PUBLIC_HOSTS, Settings, TLS_CERT_FILE, TLS_CLIENT_CA_FILE, TLS_KEY_FILE};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +58,9 @@ pub enum Error {
     /// The port can't be opened.
     #[error("nothing can be received")]
     Bind(#[from] service_kit::http::BindError),
+    /// The port can't have TLS.
+    #[error("nothing can be received")]
+    Tls(#[from] service_kit::tls::Error),
     /// Two metrics collide: a defect of the program.
     #[error("nothing can be received")]
     Metrics(#[from] service_kit::metrics::Error),
@@ -74,7 +77,8 @@ pub fn command() -> Command {
         .after_help(EXIT_CODES)
         .subcommand_required(true)
         .subcommands([test::command(), listen::command()]);
-    settings::reading(command, &[&[&LOTS, &PUBLIC_HOSTS], OF_COMMANDS])
+    let of_listen = &[&LOTS, &PUBLIC_HOSTS, &TLS_CERT_FILE, &TLS_KEY_FILE, &TLS_CLIENT_CA_FILE];
+    settings::reading(command, &[of_listen, OF_COMMANDS])
 }
 
 /// Writes a line to standard error: standard output is for the result.
