@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, RedisError};
 use settings::Redacted;
-use tls::{Connector, Failure, Stream};
+use tls::{Connector, Failure};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -61,13 +61,17 @@ impl Opener {
             .set_response_timeout(Some(limits.response));
         let mut driver = JoinSet::new();
         let connection = if let Some(connector) = &self.connector {
+            let mut step = Step::Connection;
             let opening = async {
-                let stream = self.stream(connector).await?;
+                let (host, socket) = self.socket().await?;
+                step = Step::Handshake;
+                let stream = connector.connect(host, socket).await?;
+                step = Step::Login;
                 let login = self.client.get_connection_info().redis_settings();
                 MultiplexedConnection::new_with_config(login, stream, config).await
             };
-            let late = || Error::from(Failure::late(limits.connect));
-            let (connection, work) = tokio::time::timeout(limits.connect, opening).await.map_err(|_| late())??;
+            let opened = tokio::time::timeout(limits.connect, opening).await;
+            let (connection, work) = opened.map_err(|_| step.late(limits.connect))??;
             driver.spawn(work);
             connection
         } else {
@@ -76,12 +80,66 @@ impl Opener {
         Ok(Opened { connection, _driver: Arc::new(driver) })
     }
 
-    async fn stream(&self, connector: &Connector) -> std::io::Result<Stream> {
+    async fn socket(&self) -> std::io::Result<(&str, TcpStream)> {
         let ConnectionAddr::Tcp(host, port) = self.client.get_connection_info().addr() else {
             return Err(Error::new(ErrorKind::InvalidInput, "TLS needs a host name or an IP address"));
         };
         let socket = TcpStream::connect((host.as_str(), *port)).await?;
         socket.set_nodelay(true)?;
-        connector.connect(host, socket).await
+        Ok((host, socket))
+    }
+}
+
+/// What opening a connection with TLS is waiting for.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Connection,
+    Handshake,
+    Login,
+}
+
+impl Step {
+    /// The error of a step that was not complete within the limit of all of them.
+    fn late(self, limit: Duration) -> Error {
+        let what = match self {
+            Self::Connection => "connection",
+            Self::Handshake => return Failure::late(limit).into(),
+            Self::Login => "answer to the login",
+        };
+        Error::new(ErrorKind::TimedOut, format!("no {what} within {limit:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::Settings;
+    use testbed::{Authority, Flaw};
+    use tls::{Listener, Protocol};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_redis_that_does_not_answer_the_login_has_completed_its_handshake() {
+        let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("of a test").unwrap());
+        let (certificate, key) = authority.server(Flaw::None).unwrap().write(folder.path()).unwrap();
+        let trusted = authority.write(folder.path()).unwrap();
+        let settings = Settings::from_variables([
+            ("DWELL_TLS_CERT_FILE", certificate.to_str().unwrap()),
+            ("DWELL_TLS_KEY_FILE", key.to_str().unwrap()),
+            ("DWELL_CA_FILE", trusted.to_str().unwrap()),
+        ])
+        .unwrap();
+        let listener = Listener::from_settings(&settings).unwrap().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Redacted::url(format!("rediss://:secret@{}", port.local_addr().unwrap()));
+        let opener = Opener::new(&url, &Connector::from_settings(&settings).unwrap()).unwrap();
+        let limits = Limits { connect: Duration::from_secs(3), response: Duration::from_secs(60) };
+        let accepted = async { listener.accept(port.accept().await.unwrap().0, Protocol::Http).await };
+
+        let (opened, _silent) = tokio::join!(opener.open(limits), accepted);
+
+        let said = opened.unwrap_err().to_string();
+        assert!(said.contains("no answer to the login within 3s") && !said.contains("handshake"), "{said}");
     }
 }
