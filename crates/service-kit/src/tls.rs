@@ -87,13 +87,13 @@ impl Listener {
         self.files.needs_certificates()
     }
 
-    /// Completes the handshake of a connection; counts one that fails. The caller limits the time.
+    /// Completes the handshake of a connection within this time; counts one that fails.
     ///
     /// # Errors
-    /// The connection ended, or the client and this process do not agree.
-    pub async fn accept(&self, socket: TcpStream, protocol: Protocol) -> std::io::Result<Accepted> {
-        let accepted = self.files.accept(socket, protocol).await;
-        accepted.inspect_err(|error| {
+    /// The connection ended, the client and this process do not agree, or the time is over.
+    pub async fn accept(&self, socket: TcpStream, protocol: Protocol, limit: Duration) -> std::io::Result<Accepted> {
+        let accepted = tokio::time::timeout(limit, self.files.accept(socket, protocol)).await;
+        accepted.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).inspect_err(|error| {
             self.metrics.failed.inc();
             tracing::debug!(%error, "a TLS handshake failed");
         })

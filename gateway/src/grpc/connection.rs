@@ -37,7 +37,9 @@ impl State {
     /// The state of an accepted socket.
     fn of(socket: TcpStream, tls: Option<&service_kit::tls::Listener>) -> Self {
         match tls.cloned() {
-            Some(tls) => Self::Handshake(Box::pin(async move { tls.accept(socket, Protocol::Grpc).await })),
+            Some(tls) => {
+                Self::Handshake(Box::pin(async move { tls.accept(socket, Protocol::Grpc, HANDSHAKE_MAX).await }))
+            }
             None => Self::Open(tls::Stream::Plain(socket)),
         }
     }
@@ -62,11 +64,7 @@ impl Connection {
     /// The stream, once the handshake is complete.
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<&mut tls::Stream>> {
         if let State::Handshake(accepting) = &mut self.state {
-            let accepted = match accepting.as_mut().poll(context) {
-                Poll::Ready(accepted) => accepted,
-                Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => Err(late()),
-                Poll::Pending => return Poll::Pending,
-            };
+            let accepted = ready!(accepting.as_mut().poll(context));
             self.state = State::Failed;
             match accepted? {
                 Accepted::Tls { stream, .. } => self.state = State::Open(stream),

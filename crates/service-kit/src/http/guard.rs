@@ -23,6 +23,8 @@ pub struct Guard {
     hosts: PublicHosts,
     trusts: Arc<Trust>,
     is_page: fn(&str) -> bool,
+    /// Whether the port has TLS, so that its own pages do too.
+    has_tls: bool,
 }
 
 impl Default for Guard {
@@ -40,7 +42,7 @@ impl fmt::Debug for Guard {
 impl Guard {
     /// Serves requests for `localhost`, IP addresses and these hosts.
     pub fn new(hosts: PublicHosts) -> Self {
-        Self { hosts, trusts: Arc::new(|_, _| false), is_page: |_| false }
+        Self { hosts, trusts: Arc::new(|_, _| false), is_page: |_| false, has_tls: false }
     }
 
     /// Accepts any host in requests whose headers, on this path, prove that the client knows a secret: a web page
@@ -56,6 +58,13 @@ impl Guard {
     pub fn with_pages(mut self, is_page: fn(&str) -> bool) -> Self {
         self.is_page = is_page;
         self
+    }
+
+    /// Sets whether the port has TLS: then pages without it are of another site, since anybody on the way can forge
+    /// them.
+    #[must_use]
+    pub(super) fn over_tls(self, has_tls: bool) -> Self {
+        Self { has_tls, ..self }
     }
 
     /// Checks the head of a request.
@@ -81,7 +90,8 @@ impl Guard {
                 !sites.all(|site| site == "same-origin" || site == "none")
             }
             (Some(origin), None) => {
-                !origin.to_str().ok().and_then(Address::of_origin).is_some_and(|origin| self.is_own(&origin, asked))
+                let origin = origin.to_str().ok().and_then(|origin| Address::of_origin(origin, self.has_tls));
+                !origin.is_some_and(|origin| self.is_own(&origin, asked))
             }
             (Some(_), Some(_)) => true,
         }
@@ -127,11 +137,11 @@ impl Address {
         Some(Self { host: Host::parse(host)?, port: port.filter(|port| ![80, 443].contains(port)) })
     }
 
-    /// Parses an origin such as `https://parking.example`. Returns `None` for `null` and for origins that are not web
-    /// pages.
-    fn of_origin(text: &str) -> Option<Self> {
+    /// Parses an origin such as `https://parking.example`. Returns `None` for `null`, for origins that are not web
+    /// pages, and for those without TLS if they need it.
+    fn of_origin(text: &str, needs_tls: bool) -> Option<Self> {
         let (scheme, address) = text.split_once("://")?;
-        let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let is_web = scheme.eq_ignore_ascii_case("https") || (!needs_tls && scheme.eq_ignore_ascii_case("http"));
         if is_web { Self::parse(address) } else { None }
     }
 }

@@ -95,7 +95,7 @@ impl Server {
     /// the certificate that it needs gets health and metrics only, because those who ask for them seldom have one.
     #[must_use]
     pub fn over(self, tls: Option<own_tls::Listener>) -> Self {
-        Self { tls, ..self }
+        Self { guard: self.guard.over_tls(tls.is_some()), tls, ..self }
     }
 
     /// Exports the limits and their use as metrics.
@@ -177,10 +177,10 @@ impl Server {
         lifecycle: &Lifecycle,
     ) -> Option<(tls::Stream, Admission)> {
         let Some(tls) = &self.tls else { return Some((tls::Stream::Plain(socket), Admission::All)) };
-        let accepting = Box::pin(tls.accept(socket, Protocol::Http));
+        let accepting = Box::pin(tls.accept(socket, Protocol::Http, self.limits.head));
         let accepted = tokio::select! {
             biased;
-            accepted = tokio::time::timeout(self.limits.head, accepting) => accepted.ok()?.ok()?,
+            accepted = accepting => accepted.ok()?,
             () = slot.ended() => return None,
             () = lifecycle.stopping() => return None,
         };

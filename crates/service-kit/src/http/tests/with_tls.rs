@@ -92,6 +92,8 @@ async fn a_handshake_has_the_time_of_a_head() {
     assert_eq!(rest_of(silent).await, "");
     let ended = timeout(DEADLINE, half.read_u8()).await.expect("the server closes");
     assert!(ended.is_err(), "{ended:?}");
+    let metrics = metrics::render(&running.context.registry);
+    assert!(metrics.contains("dwell_tls_handshakes_failed_total 2"), "{metrics}");
 }
 
 #[tokio::test]
@@ -118,6 +120,18 @@ async fn a_connection_with_a_certificate_ends_at_its_greatest_age() {
     let answer = timeout(DEADLINE, asked).await.expect("the connection ends");
 
     assert!(answer.contains("connection: close") && answer.ends_with("secret"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_page_without_tls_is_of_another_site() {
+    let running = running(Limits::default(), false).await;
+    let of_origin = |scheme: &str| SECRET.replace("Host:", &format!("Origin: {scheme}://localhost\r\nHost:"));
+
+    let of_own = running.answer_over_tls(&of_origin("https")).await;
+    let of_other = running.answer_over_tls(&of_origin("http")).await;
+
+    assert!(of_own.starts_with("HTTP/1.1 200 "), "{of_own}");
+    assert!(of_other.starts_with("HTTP/1.1 403 "), "{of_other}");
 }
 
 #[tokio::test]
