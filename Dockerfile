@@ -71,6 +71,8 @@ COPY --from=builder \
     /build/target/release/correlator \
     /build/target/release/summary-api \
     /usr/local/bin/
+# The authorities that servers' certificates may be of; the slim image has none.
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 # By number, so that a cluster can check that it is not root.
 USER 10001:10001
 WORKDIR /var/lib/dwell

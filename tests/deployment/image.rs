@@ -29,6 +29,15 @@ fn the_image_holds_exactly_the_programs_that_the_workspace_builds() {
 }
 
 #[test]
+fn the_image_has_the_authorities_of_servers() {
+    const FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    let copied = |line: &String| *line == format!("COPY --from=builder {FILE} /etc/ssl/certs/");
+    assert!(instructions().iter().any(copied));
+    // The builder of ci/long is made of single packages.
+    assert!(read("ci/long").contains("make_tree builder gcc,libc6-dev,ca-certificates\n"));
+}
+
+#[test]
 fn release_programs_have_function_names_and_no_debug_information() {
     let manifest = read("Cargo.toml");
     let release = manifest.split("[profile.release]\n").nth(1).unwrap().split("\n[").next().unwrap();
