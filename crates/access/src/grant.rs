@@ -33,6 +33,14 @@ impl Gates {
         }
     }
 
+    fn cover(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(gates), Self::Only(others)) => others.is_subset(gates),
+        }
+    }
+
     /// Reads the names of gates separated by commas, or `*`, as [`Display`](fmt::Display) writes them.
     ///
     /// # Errors
@@ -123,6 +131,13 @@ impl Grant {
         Self { scopes: Scopes::all(), lots: Lots::All, gates: Gates::All }
     }
 
+    /// Whether every right of `other` is one of these: only such a grant may be given to others.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.scopes.iter().all(|scope| self.scopes.contains(scope))
+            && self.lots.cover(&other.lots)
+            && self.gates.cover(&other.gates)
+    }
+
     /// The scopes.
     pub const fn scopes(&self) -> Scopes {
         self.scopes
@@ -164,6 +179,24 @@ mod tests {
         assert_eq!(grant("admin", "P1", Gates::All), Err(GrantFault::SomeLots(Scope::Admin)));
         assert_eq!(grant("record", "P1", Gates::All), Err(GrantFault::SomeLots(Scope::Record)));
         assert_eq!(grant("read", "P1", Gates::only([gate("in-1")])), Err(GrantFault::GatesWithoutIngest));
+    }
+
+    #[test]
+    fn a_grant_covers_those_with_no_further_scope_lot_or_gate() {
+        let of = |scopes: &str, lots: &str, gates: &str| grant(scopes, lots, Gates::parse(gates).unwrap()).unwrap();
+        let all = Grant::everything();
+        let some = of("ingest,read", "P1,P2", "in-1,in-2");
+        assert!(all.covers(&all) && all.covers(&some) && some.covers(&some) && !some.covers(&all));
+        assert!(some.covers(&of("ingest", "P2", "in-1")));
+        for beyond in [
+            of("read,correct", "P1", "*"),
+            of("ingest", "P3", "in-1"),
+            of("ingest", "*", "in-1"),
+            of("ingest", "P1", "in-3"),
+            of("ingest", "P1", "*"),
+        ] {
+            assert!(!some.covers(&beyond), "{beyond:?}");
+        }
     }
 
     #[test]

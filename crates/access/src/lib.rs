@@ -17,10 +17,12 @@
 //! scope (the crate that answers it). Hashing a password takes about a tenth of a second of CPU time and 19 MiB: the
 //! caller chooses the thread, and limits how many run at once.
 
+mod accounts;
 mod aliases;
 pub mod audit;
 mod base32;
 mod csrf;
+mod directory;
 mod grant;
 mod keyring;
 mod lockout;
@@ -43,8 +45,10 @@ mod tokens_file;
 mod user;
 mod user_name;
 
+pub use accounts::{AccountChange, Accounts, LOGINS_OF_USER_MAX};
 pub use aliases::Aliases;
 pub use csrf::CsrfToken;
+pub use directory::Directory;
 pub use grant::{Gates, Grant, GrantFault};
 pub use keyring::{Keyring, KeyringFault};
 pub use lockout::{Attempts, Backoff, Wait};

@@ -30,13 +30,14 @@ impl Backoff {
         longest: Duration::from_mins(1),
         forgotten_after: Duration::from_hours(1),
     };
-    /// For one address, whatever users it tries. A success takes back its own attempt ([`Attempts::uncount`]) and clears
+    /// For one address, whatever users it tries. Behind a proxy or a router many people share one, so there are more free
+    /// failures, and they are soon forgotten. A success takes back its own attempt ([`Attempts::uncount`]) and clears
     /// nothing else: otherwise one valid account would be enough to reset the count between guesses.
     pub const ADDRESS: Self = Self {
-        free: 10,
-        first: Duration::from_secs(2),
-        longest: Duration::from_mins(15),
-        forgotten_after: Duration::from_hours(24),
+        free: 20,
+        first: Duration::from_secs(1),
+        longest: Duration::from_mins(1),
+        forgotten_after: Duration::from_mins(15),
     };
     /// For the one-time code of the set-up.
     pub const SETUP: Self = Self {

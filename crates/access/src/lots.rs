@@ -33,6 +33,15 @@ impl Lots {
         }
     }
 
+    /// Whether all of `others` are among these.
+    pub(crate) fn cover(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(lots), Self::Only(others)) => others.is_subset(lots),
+        }
+    }
+
     /// Whether no lot is selected.
     pub fn is_empty(&self) -> bool {
         match self {

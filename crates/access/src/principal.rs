@@ -63,6 +63,9 @@ pub enum Denied {
     /// It lacks a scope.
     #[error("this needs the scope {0}")]
     Scope(Scope),
+    /// It would give others rights that it lacks.
+    #[error("this needs every scope, lot and gate of the token or user that it is about")]
+    Beyond,
     /// Its `ingest` does not hold for the lot. That holds for lots that do not exist, too, so it tells nothing.
     #[error("events of the lot {0} are not accepted from this sender")]
     Lot(LotId),
@@ -110,6 +113,14 @@ impl Principal {
         &self.0.who
     }
 
+    /// The name of the person, if it is one who signed in here.
+    pub fn person(&self) -> Option<&str> {
+        match self.who() {
+            Who::User(name) => Some(name.as_str()),
+            Who::Local | Who::Anonymous | Who::System(_) | Who::Token { .. } | Who::Proxied(_) => None,
+        }
+    }
+
     /// Scopes, lots and gates.
     pub fn grant(&self) -> &Grant {
         &self.0.grant
@@ -131,6 +142,16 @@ impl Principal {
     /// Which scope is missing.
     pub fn require(&self, scope: Scope) -> Result<(), Denied> {
         if self.may(scope) { Ok(()) } else { Err(Denied::Scope(scope)) }
+    }
+
+    /// Refuses a principal that may not manage a token or a user with this grant: one who creates it, or sets its
+    /// password, could use it.
+    ///
+    /// # Errors
+    /// It is no administrator, or lacks a scope, a lot or a gate of the grant.
+    pub fn check_grants(&self, grant: &Grant) -> Result<(), Denied> {
+        self.require(Scope::Admin)?;
+        if self.0.grant.covers(grant) { Ok(()) } else { Err(Denied::Beyond) }
     }
 
     /// Whether it may see anything of the lot. Where it may not, the answer is that of a lot that does not exist.
@@ -196,6 +217,14 @@ mod tests {
         let absent = gate.check_ingest(&lot("P9"), None).unwrap_err().to_string();
         assert_eq!(foreign.replace("P2", "P9"), absent);
         assert!(gate.sees(&lot("P1")) && !gate.sees(&lot("P2")));
+    }
+
+    #[test]
+    fn an_administrator_grants_only_what_it_has_itself() {
+        let of = |scopes: &str| with(scopes, "*", "*").grant().clone();
+        assert_eq!(with("admin,read", "*", "*").check_grants(&of("read")), Ok(()));
+        assert_eq!(with("admin,read", "*", "*").check_grants(&of("read,read_plate")), Err(Denied::Beyond));
+        assert_eq!(with("read", "*", "*").check_grants(&of("read")), Err(Denied::Scope(Scope::Admin)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use parking::Timestamp;
 use super::sqlite::{Pace, SqliteLedger};
 use super::{Ledger, open};
 
+mod accounts;
 mod auditing;
 mod awaiting;
 mod finding;

@@ -11,6 +11,7 @@ use ledger::{
     SessionRow, Summary, Tally, quarter_of,
 };
 
+mod account_rows;
 mod audit;
 pub mod backup;
 mod chain;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use access::{AccountChange, Accounts};
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
@@ -185,6 +186,13 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// Each call scans all sessions once.
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error>;
+
+    /// Returns the tokens, users and login sessions, read in one snapshot.
+    async fn accounts(&self) -> Result<Accounts, Error>;
+
+    /// Changes the accounts atomically and durably; returns whether anything changed. A repeated call changes nothing,
+    /// unless it sets a password.
+    async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error>;
 
     /// Checks that the store answers, is the one that was opened, and can be written: after a failed write, the check
     /// writes again. Call it about once a second.

@@ -3,12 +3,13 @@
 //! `writer` are some tasks that gather all waiting requests into one transaction each; `find` looks up what such a
 //! transaction needs, `apply` writes its rows, each kind with one statement for the whole plan, and `append` and `copy`
 //! the new ones. `due` leases what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions,
-//! `store` lends connections, `schema` has the tables, `upgrade` brings them to this program's version, `probe` only
+//! `accounts` has tokens and users, `store` lends connections, `schema` has the tables, `upgrade` brings them to this program's version, `probe` only
 //! looks, and `secured` is TLS.
 
 use std::ops::Range;
 use std::time::Duration;
 
+use access::{AccountChange, Accounts};
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
@@ -23,6 +24,7 @@ use super::{
     Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, group,
 };
 
+mod accounts;
 mod append;
 mod apply;
 mod audit;
@@ -189,6 +191,16 @@ impl Ledger for PostgresLedger {
 
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
         attempt_within(Duration::MAX, || recount::recount(&self.store, from)).await
+    }
+
+    async fn accounts(&self) -> Result<Accounts, Error> {
+        attempt(|| accounts::read(&self.store)).await
+    }
+
+    async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error> {
+        let store = self.store.clone();
+        let changing = tokio::spawn(async move { attempt(|| accounts::change(&store, &change)).await });
+        changing.await.map_err(|error| Error::Unavailable(format!("changing its accounts failed: {error}")))?
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -75,6 +75,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ONE_SCHEMA,
     LOT_QUARTER,
     ALIAS_KEY,
+    ACCOUNTS,
 ];
 
 /// Rejects writes by programs of another schema version, which would silently omit what they do not know. Every
@@ -121,6 +122,22 @@ const ALIAS_KEY: &str = "
     ALTER TABLE ledger ADD COLUMN alias_key bytea;
     UPDATE ledger SET alias_key = decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
 ";
+
+/// Tokens, users and login sessions.
+const ACCOUNTS: &str = r#"
+    CREATE TABLE token (
+        token_id text COLLATE "C" PRIMARY KEY, name text NOT NULL, hash bytea NOT NULL, scopes text NOT NULL,
+        lots text NOT NULL, gates text NOT NULL, created_ms bigint NOT NULL, expires_ms bigint, revoked_ms bigint
+    );
+    CREATE TABLE person (
+        name text COLLATE "C" PRIMARY KEY, password text, scopes text NOT NULL, lots text NOT NULL,
+        created_ms bigint NOT NULL, generation bigint NOT NULL, disabled_ms bigint
+    );
+    CREATE TABLE login (
+        hash bytea PRIMARY KEY, name text COLLATE "C" NOT NULL, generation bigint NOT NULL, begun_ms bigint NOT NULL,
+        used_ms bigint NOT NULL
+    );
+"#;
 
 /// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely
 /// to use this number.

@@ -59,6 +59,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     LOT_QUARTER,
     JOURNAL,
     ALIAS_KEY,
+    ACCOUNTS,
 ];
 
 /// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
@@ -84,6 +85,22 @@ const JOURNAL: &str = "
 const ALIAS_KEY: &str = "
     ALTER TABLE ledger ADD COLUMN alias_key BLOB;
     UPDATE ledger SET alias_key = randomblob(32);
+";
+
+/// Tokens, users and login sessions.
+const ACCOUNTS: &str = "
+    CREATE TABLE token (
+        token_id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL, scopes TEXT NOT NULL, lots TEXT NOT NULL,
+        gates TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER, revoked_ms INTEGER
+    ) STRICT;
+    CREATE TABLE person (
+        name TEXT PRIMARY KEY, password TEXT, scopes TEXT NOT NULL, lots TEXT NOT NULL, created_ms INTEGER NOT NULL,
+        generation INTEGER NOT NULL, disabled_ms INTEGER
+    ) STRICT;
+    CREATE TABLE login (
+        hash BLOB PRIMARY KEY, name TEXT NOT NULL, generation INTEGER NOT NULL, begun_ms INTEGER NOT NULL,
+        used_ms INTEGER NOT NULL
+    ) STRICT;
 ";
 
 /// Migrates tables of schema version `version` to the newest.

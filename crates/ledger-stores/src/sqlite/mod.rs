@@ -5,13 +5,15 @@
 //! the journal has and the tables lack is in memory (`overlay`). The thread of `applier` applies it to the tables in
 //! bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers. `readers` lends
 //! read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables. `event_index` finds
-//! events by id. `place` notices replaced files, `pairing` tables and a journal that don't belong together. `schema` opens
-//! files, `migrations` has their tables, `lock` keeps other processes away, `probe` only looks, `backup` copies.
+//! events by id. `accounts` has tokens and users. `place` notices replaced files, `pairing` tables and a journal that don't
+//! belong together. `schema` opens files, `migrations` has their tables, `lock` keeps other processes away, `probe` only
+//! looks, `backup` copies.
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use access::{AccountChange, Accounts};
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
@@ -33,6 +35,7 @@ use super::{
 };
 use crate::group::{self, Request};
 
+mod accounts;
 mod applier;
 mod apply;
 mod audit;
@@ -247,6 +250,20 @@ impl Ledger for SqliteLedger {
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
         self.backlog.catch_up_within(Freshness::Latest, audit::CATCH_UP_MAX).await?;
         self.readers.read_within(audit::PART_DURATION_MAX, move |connection| recount::recount(connection, from)).await
+    }
+
+    async fn accounts(&self) -> Result<Accounts, Error> {
+        self.readers.read(accounts::read).await
+    }
+
+    async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error> {
+        let place = Arc::clone(&self.place);
+        let changing = tokio::task::spawn_blocking(move || {
+            place.check()?;
+            let changed = accounts::change(place.path(), &change)?;
+            place.check().map(|()| changed)
+        });
+        changing.await.map_err(|error| Error::Unavailable(format!("changing its accounts failed: {error}")))?
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -69,6 +69,11 @@ impl Place {
         Ok(Self { ledger, main, log, index, journal, left, is_copying, replaced: OnceLock::new(), is_overwritten })
     }
 
+    /// The path of the main file.
+    pub(super) fn path(&self) -> &Path {
+        &self.main.path
+    }
+
     /// Checks that each path still leads to the opened file, and that no other program wrote the main file. After one
     /// failure every later check fails with the same error.
     ///

@@ -38,7 +38,7 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     let path = folder.path().join("ledger.db");
     let id = SqliteLedger::open(&path, NOW).await.unwrap().id();
     let newer = Connection::open(&path).unwrap();
-    newer.execute("UPDATE ledger SET schema_version = 8", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 9", []).unwrap();
 
     let text = refusal(&path).await;
 
@@ -46,11 +46,11 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(
         text,
         format!(
-            "{file} has the schema version 8 of a newer program, and this one knows up to 7: start the newer program, \
+            "{file} has the schema version 9 of a newer program, and this one knows up to 8: start the newer program, \
              or name another file in DWELL_DATABASE_URL"
         )
     );
-    newer.execute("UPDATE ledger SET schema_version = 7", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 8", []).unwrap();
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().id(), id);
 }
 
@@ -157,7 +157,7 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
     let of_version_2 = "
         DROP TABLE event_index; DROP TABLE lot_quarter; DROP TABLE connected_quarter;
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
-        ALTER TABLE ledger DROP COLUMN alias_key;
+        ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 2";
     older.execute_batch(of_version_2).unwrap();

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use access::{AccountChange, Accounts};
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
@@ -113,6 +114,12 @@ impl Ledger for BrokenLedger {
         self.fail().await
     }
     async fn recount(&self, _: QuarterPlace) -> Result<Recounted, Error> {
+        self.fail().await
+    }
+    async fn accounts(&self) -> Result<Accounts, Error> {
+        self.fail().await
+    }
+    async fn change_accounts(&self, _: AccountChange) -> Result<bool, Error> {
         self.fail().await
     }
     async fn ping(&self) -> Result<(), Error> {

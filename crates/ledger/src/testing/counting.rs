@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use access::{AccountChange, Accounts};
 use async_trait::async_trait;
 use matching::{Due, LoadRequest, Outcome, Snapshot, Unit};
 use parking::{GivenRules, LotId, Rules, SessionId, Timestamp, Vehicle};
@@ -117,6 +118,12 @@ impl Ledger for CountingLedger {
     }
     async fn recount(&self, from: QuarterPlace) -> Result<Recounted, Error> {
         self.called("recount").recount(from).await
+    }
+    async fn accounts(&self) -> Result<Accounts, Error> {
+        self.called("accounts").accounts().await
+    }
+    async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error> {
+        self.called("change_accounts").change_accounts(change).await
     }
     async fn ping(&self) -> Result<(), Error> {
         self.called("ping").ping().await

@@ -16,7 +16,7 @@ fn make_version_4(path: &Path) {
     connection.execute("INSERT INTO lot_hour VALUES (1, 479768, 40, 0, 0, 0, 0, 0, 0, x'')", []).unwrap();
     let without_journal = "
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
-        ALTER TABLE ledger DROP COLUMN alias_key;
+        ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4";
     connection.execute_batch(without_journal).unwrap();
@@ -53,7 +53,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     assert_eq!(before.quarters.len(), 25);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
-    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "7");
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "8");
     assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
 }
 
@@ -62,7 +62,9 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let (lot, before) = fill(&path).await;
-    let older = "ALTER TABLE ledger DROP COLUMN alias_key; UPDATE ledger SET schema_version = 6";
+    let older = "
+        ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
+        UPDATE ledger SET schema_version = 6";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert!(schema::look_at_tables(&path).unwrap().is_some());
 
