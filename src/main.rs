@@ -6,7 +6,7 @@ use build_identity::BUILD;
 use clap::{ArgMatches, Command};
 use dwell::commands::{
     backup, completions, dlq, doctor, explain, export, gate, publish, replay, restore, score, simulate, support_bundle,
-    tail, token, verify,
+    tail, token, user, verify,
 };
 use dwell::pipeline;
 use dwell::terminal::output;
@@ -26,7 +26,8 @@ Examples:
   dwell gate test P3-in-1 message.json           how is this message of a camera read?
   dwell verify                                   is every event accounted for, exactly once?
   dwell backup ledger-backup.sqlite              a verified copy of the ledger, while it runs
-  dwell token create page --scopes read,read_plate --tokens-file tokens.toml    who may use the summary API?
+  dwell token create page --scopes read,read_plate    which programs may use the summary API?
+  dwell user add maria --scopes read,read_plate  who may sign in on the page?
   dwell doctor                                   what is wrong here, and what to do? (dwell validate: settings only)
 ";
 
@@ -57,6 +58,7 @@ fn cli() -> Command {
             simulate::command(),
             score::command(),
             token::command(),
+            user::command(),
             completions::command(),
             support_bundle::command(),
         ])
@@ -78,7 +80,8 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("verify", matches)) => verify::run(matches, &settings, &context).await,
         Some(("backup", matches)) => backup::run(matches, &settings, &context).await,
         Some(("restore", matches)) => restore::run(matches, &settings, &context).await,
-        Some(("token", matches)) => Ok(token::run(matches, &settings, &context)?),
+        Some(("token", matches)) => token::run(matches, &settings, &context).await,
+        Some(("user", matches)) => user::run(matches, &settings, &context).await,
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("gate", matches)) => gate::run(matches, &settings, &context).await,
         Some(("simulate", matches)) => simulate::run(matches, &settings, &context).await,

@@ -73,7 +73,6 @@ struct Parts {
 impl Parts {
     fn read(settings: &Settings) -> anyhow::Result<Self> {
         let api = summary_api::Config::read(settings)?;
-        api.access()?;
         let bus = BusConfig::from_settings(NAME, settings)?;
         let correlator = correlator::Config::from_settings(settings)?;
         gates::check(Direction::Entry, settings)?;

@@ -8,7 +8,7 @@ use settings::ALL;
 /// What a person scrolls through at most; the whole pipeline reads every setting and has more.
 const LINES_MAX: usize = 60;
 /// Each command, a setting that it reads, if it shows any, and one that it does not.
-const COMMANDS: [(&str, &[&str], &str, &str); 30] = [
+const COMMANDS: [(&str, &[&str], &str, &str); 35] = [
     ("dwell", &["replay"], "--max-stay", "--amqp-url"),
     ("dwell", &["publish"], "--amqp-url", "--hold"),
     ("dwell", &["export"], "--summary-api-url", "--hold"),
@@ -29,6 +29,11 @@ const COMMANDS: [(&str, &[&str], &str, &str); 30] = [
     ("dwell", &["token", "create"], "--scopes", "--hold"),
     ("dwell", &["token", "list"], "--tokens-file", "--hold"),
     ("dwell", &["token", "revoke"], "--tokens-file", "--hold"),
+    ("dwell", &["user"], "", "--hold"),
+    ("dwell", &["user", "add"], "--password-file", "--hold"),
+    ("dwell", &["user", "list"], "--database-url", "--hold"),
+    ("dwell", &["user", "password"], "--password-file", "--hold"),
+    ("dwell", &["user", "remove"], "--data-dir", "--hold"),
     ("dwell", &["completions"], "", "--stranger-share"),
     ("dwell", &["validate"], "", "--stranger-share"),
     ("dwell", &["doctor"], "", "--stranger-share"),

@@ -8,6 +8,7 @@
     reason = "a test that can't go on stops there, and says what it misses"
 )]
 
+mod accounts;
 mod acknowledged_at_the_gateway;
 mod backups;
 mod closed_pipes;

@@ -84,8 +84,11 @@ fn a_request_that_makes_no_sense_leaves_the_file_as_it_was() {
         assert_eq!(ran.status.code(), Some(code), "{words:?}: {told}");
         assert!(told.contains(said), "{words:?}: {told}");
     }
-    let ran = dwell(&["token", "list"], &[]);
-    assert_eq!(ran.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("DWELL_TOKENS_FILE"), "{ran:?}");
+    // A flag that names a ledger means this ledger, not the file that a setting names.
+    let nowhere = folder.path().join("nowhere");
+    let elsewhere = ["token", "list", "--data-dir", nowhere.to_str().unwrap()];
+    let ran = dwell(&elsewhere, &[("DWELL_TOKENS_FILE", path.to_str().unwrap())]);
+    assert_eq!(ran.status.code(), Some(69), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("there is no ledger here") && !nowhere.exists(), "{ran:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
 }

@@ -1,4 +1,4 @@
-//! A client of the summary API: one GET at a time, each with a timeout and a size limit.
+//! A client of the summary API: one request at a time, each with a timeout and a size limit.
 //!
 //! The address comes from `--api`, else from the settings. The caller interprets the answers.
 
@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, Response, StatusCode};
+use reqwest::{ClientBuilder, Method, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::{Backoff, Unavailable, causes};
@@ -138,7 +139,12 @@ impl Client {
     }
 
     async fn get_once<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
-        let mut response = self.open(path, query).await?;
+        let response = self.open(path, query).await?;
+        self.read(path, response).await
+    }
+
+    /// The JSON of an answer of `path`.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str, mut response: Response) -> Result<T, Error> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unavailable(&error))? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -158,17 +164,31 @@ impl Client {
 
     /// The beginning answer to a GET of `path`; a refusal is an error.
     pub(crate) async fn open(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Error> {
+        self.send::<()>(Method::GET, path, query, None).await
+    }
+
+    /// The answer to a request with a JSON body, or without one; a refusal is an error.
+    pub(crate) async fn send<T: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&T>,
+    ) -> Result<Response, Error> {
         let mut url = self.base.join(path).map_err(|error| self.strange(error.to_string()))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.get(url);
+        let mut request = self.http.request(method, url);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
         let mut response = request.send().await.map_err(|error| self.unavailable(&error))?;
         let status = response.status();
-        if status == StatusCode::OK {
+        if [StatusCode::OK, StatusCode::CREATED, StatusCode::NO_CONTENT].contains(&status) {
             return Ok(response);
         }
         if let Some(detail) = redirected(status, response.url(), response.headers()) {
@@ -222,6 +242,11 @@ pub(crate) fn token(settings: &Settings) -> Result<Option<Redacted>, settings::E
 /// The token of a client that uses the routes of correlators, which also accept the internal token.
 pub(crate) fn token_of_correlators(settings: &Settings) -> Result<Option<Redacted>, settings::Error> {
     Ok(token(settings)?.or(settings.secret(&INTERNAL_TOKEN)?))
+}
+
+/// Whether the command line names the summary API.
+pub(crate) fn is_flagged(matches: &ArgMatches) -> bool {
+    matches.contains_id(API)
 }
 
 /// Whether an address of the summary API was given.

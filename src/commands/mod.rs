@@ -2,6 +2,7 @@
 //!
 //! Code that commands share with services is in the crates.
 
+mod accounts;
 mod api_client;
 pub mod backup;
 pub mod completions;
@@ -20,4 +21,5 @@ pub mod simulate;
 pub mod support_bundle;
 pub mod tail;
 pub mod token;
+pub mod user;
 pub mod verify;

@@ -3,5 +3,6 @@
 //! `service_kit` writes the log; each command formats its own answer.
 
 pub mod banner;
+pub(crate) mod columns;
 pub mod output;
 pub(crate) mod progress;

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use access::{Access, Credentials, Mode, Startup};
+use access::{Access, Credentials, Mode, Startup, StartupRefused};
 use parking::{GivenRules, Lots};
 use settings::{Error, Listen, PublicHosts, Redacted, Settings};
 use web_api::{AnswerCache, Authenticator};
@@ -92,35 +92,43 @@ impl Config {
         }
     }
 
-    /// How clients get in.
+    /// How clients get in. Whether anybody can get in is known when the ledger is open.
+    pub fn access(&self) -> Access {
+        let somebody = Credentials { has_token: true, has_user: true };
+        self.decide(somebody).expect("only missing credentials are refused in the modes of the setting")
+    }
+
+    /// Checks that somebody can get in, by the tokens file or by an account of the ledger. The internal token does not count:
+    /// it is for correlators only.
     ///
     /// # Errors
-    /// Clients need a token, and there is none. The internal token does not count: it is for correlators only.
-    pub fn access(&self) -> Result<Access, Error> {
-        let has_token = self.tokens.as_ref().is_some_and(|file| file.tokens.records().next().is_some());
-        let credentials = Credentials { has_token, has_user: false };
-        let startup = Startup { mode: self.mode, is_loopback: self.listen.is_loopback(), credentials };
-        Access::decide(startup).map_err(|refused| {
+    /// Clients need a token or a login, and there is none.
+    pub(crate) fn check_credentials(&self, of_ledger: Credentials) -> Result<(), Error> {
+        let is_in_file = self.tokens.as_ref().is_some_and(|file| file.tokens.records().next().is_some());
+        let credentials = Credentials { has_token: of_ledger.has_token || is_in_file, ..of_ledger };
+        self.decide(credentials).map(drop).map_err(|refused| {
             let listen = &self.listen;
             Error::Refused(format!("the summary API does not serve {listen}: {refused}"))
         })
     }
 
+    fn decide(&self, credentials: Credentials) -> Result<Access, StartupRefused> {
+        Access::decide(Startup { mode: self.mode, is_loopback: self.listen.is_loopback(), credentials })
+    }
+
     /// The authenticator of this summary API.
-    ///
-    /// # Errors
-    /// Like [`access`](Self::access).
-    pub(crate) fn authenticator(&self) -> Result<Authenticator, Error> {
+    pub(crate) fn authenticator(&self) -> Authenticator {
         let tokens = self.tokens.as_ref().map(|file| file.tokens.clone()).unwrap_or_default();
-        Ok(Authenticator::new(self.access()?, self.internal_token.as_ref(), tokens))
+        Authenticator::new(self.access(), self.internal_token.as_ref(), tokens)
     }
 
     /// Whether every client that reaches the address may read, and other machines reach it.
     pub fn is_open(&self) -> bool {
-        self.access() == Ok(Access::Open)
+        self.access() == Access::Open
     }
 
-    /// Whether `/internal/v1` is closed: other machines reach the address, and no token is known.
+    /// Whether `/internal/v1` is closed as far as the settings show: other machines reach the address, and no token is known.
+    /// The ledger may have tokens.
     pub fn is_closed(&self) -> bool {
         self.is_open() && self.internal_token.is_none() && self.tokens.is_none()
     }
@@ -162,7 +170,7 @@ mod tests {
         assert_eq!(config.database_url().expose(), "sqlite:./dwell-data/ledger.sqlite");
         assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
         assert_eq!(config.rules, GivenRules { hold_ms: Some(30_000), ..GivenRules::default() });
-        assert_eq!(config.access(), Ok(Access::Local));
+        assert_eq!(config.access(), Access::Local);
         assert_eq!(config.answer_cache, AnswerCache::Memory);
     }
 
@@ -189,15 +197,22 @@ mod tests {
         std::fs::write(&path, table).unwrap();
         let file = ("DWELL_TOKENS_FILE", path.to_str().unwrap());
 
+        let check = |variables: &[(&str, &str)], of_ledger| read(variables).unwrap().check_credentials(of_ledger);
+        let (nobody, a_user) = (Credentials::default(), Credentials { has_user: true, ..Credentials::default() });
         for without in [vec![beyond], vec![beyond, secret], vec![("DWELL_ACCESS", "required")]] {
-            let refusal = read(&without).unwrap().access().unwrap_err().to_string();
-            assert!(refusal.contains("`dwell token create`") && refusal.contains("DWELL_ACCESS=open"), "{refusal}");
+            assert_eq!(read(&without).unwrap().access(), Access::Required);
+            let refusal = check(&without, nobody).unwrap_err().to_string();
+            for remedy in ["`dwell token create`", "`dwell user add`", "DWELL_ACCESS=open"] {
+                assert!(refusal.contains(remedy), "{refusal}");
+            }
+            assert_eq!(check(&without, a_user), Ok(()));
         }
-        assert_eq!(read(&[beyond, file]).unwrap().access(), Ok(Access::Required));
-        assert_eq!(read(&[file]).unwrap().access(), Ok(Access::Local));
-        assert_eq!(read(&[file, ("DWELL_ACCESS", "required")]).unwrap().access(), Ok(Access::Required));
+        for with in [vec![beyond, file], vec![file, ("DWELL_ACCESS", "required")]] {
+            assert_eq!((read(&with).unwrap().access(), check(&with, nobody)), (Access::Required, Ok(())));
+        }
+        assert_eq!((read(&[file]).unwrap().access(), check(&[], nobody)), (Access::Local, Ok(())));
         let closed = read(&[beyond, open]).unwrap();
-        assert_eq!((closed.access(), closed.is_closed()), (Ok(Access::Open), true));
+        assert_eq!((closed.access(), closed.is_closed()), (Access::Open, true));
         assert!(!read(&[beyond, open, secret]).unwrap().is_closed());
     }
 

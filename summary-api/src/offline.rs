@@ -28,6 +28,8 @@ pub enum Error {
 pub struct Offline {
     /// The service over the ledger.
     pub service: Service,
+    /// Where it is, without a password.
+    pub place: String,
     _folder: Option<DataFolder>,
 }
 
@@ -42,14 +44,31 @@ pub async fn open(settings: &Settings, context: &ServiceContext) -> Result<Optio
         LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
         LedgerPlace::At(_) => None,
     };
-    let url = config.database_url();
     if is_empty(&config, context).await? {
         return Ok(None);
     }
+    opened(config, folder, context).await.map(Some)
+}
+
+/// Opens the ledger, and creates it if there is none: its first token or user is made before its first start.
+///
+/// # Errors
+/// The settings are invalid, or the ledger is in use, down, damaged, or can't be created.
+pub async fn open_or_create(settings: &Settings, context: &ServiceContext) -> Result<Offline, Error> {
+    let config = Config::read(settings)?;
+    let folder = match &config.ledger {
+        LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
+        LedgerPlace::At(_) => None,
+    };
+    opened(config, folder, context).await
+}
+
+async fn opened(config: Config, folder: Option<DataFolder>, context: &ServiceContext) -> Result<Offline, Error> {
+    let url = config.database_url();
     let ledger = ledger_stores::open(url.expose(), &context.connector, context.clock.now()).await.map_err(unusable)?;
     let rules = ledger.pin_rules(&config.rules).await.map_err(unusable)?;
     let service = Service::new(ledger, rules, config.lots, context);
-    Ok(Some(Offline { service, _folder: folder }))
+    Ok(Offline { service, place: url.to_string(), _folder: folder })
 }
 
 /// Whether the store has no ledger.

@@ -15,7 +15,7 @@ use service_kit::{Backoff, Dependency, ServiceContext, Unavailable, announce};
 use sessions::Service;
 use settings::Settings;
 use tokio::net::TcpListener;
-use web_api::{QueryCache, app};
+use web_api::{Authenticator, QueryCache, app};
 
 use crate::config::{Config, LedgerPlace};
 
@@ -50,7 +50,6 @@ pub enum Error {
 /// It could not start.
 pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Error> {
     let config = Config::read(&settings)?;
-    config.access()?;
     announce::starting(NAME, &settings);
     let _folder = match &config.ledger {
         LedgerPlace::Embedded(path) => Some(DataFolder::lock(path)?),
@@ -98,8 +97,7 @@ pub async fn start(
     // Registered before the port is served: the process is not ready until the ledger is open and its routes exist.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
-    let authenticator = config.authenticator()?;
-    warn_of_access(config);
+    let authenticator = config.authenticator();
     let guard = authenticator.guard(config.public_hosts.clone(), app::is_page, Arc::clone(&context.clock));
     let server = Server::new(guard).within(further.limits).over(context.tls.clone()).shown_in(&context.registry)?;
     let further_routes = web_api::takes_events(further.routes, &authenticator, &context.clock);
@@ -115,15 +113,23 @@ pub async fn start(
     let Some((ledger, rules)) = open_ledger(config, &dependency, context).await? else { return Ok(None) };
     tracing::info!("the rules of the ledger: {rules}");
     let service = Service::new(ledger, rules, config.lots.clone(), context);
+    if !read_accounts(&service, &dependency, context).await {
+        return Ok(None);
+    }
+    if let Err(refused) = config.check_credentials(service.directory().credentials(service.now())) {
+        service.close().await;
+        return Err(refused.into());
+    }
     let answers = QueryCache::open(&config.answer_cache, &service, context)?;
     ready.get_or_init(|| app::open(&service, &authenticator, answers, context));
+    warn_of_access(config, &authenticator);
     dependency.up();
     sessions::spawn_background(&service, dependency, context);
     Ok(Some(service))
 }
 
 /// Warns of a port that lets in more clients, or fewer, than its operator may expect.
-fn warn_of_access(config: &Config) {
+fn warn_of_access(config: &Config, authenticator: &Authenticator) {
     let listen = &config.listen;
     if config.is_open() {
         tracing::warn!(
@@ -132,12 +138,24 @@ fn warn_of_access(config: &Config) {
              DWELL_ACCESS=required prevent that"
         );
     }
-    if config.is_closed() {
+    if config.is_open() && !authenticator.has_tokens() {
         tracing::warn!(
             %listen,
             "/internal/v1 is closed: beyond loopback it needs DWELL_INTERNAL_TOKEN; set one token for this API and its correlators"
         );
     }
+}
+
+/// Reads the accounts of the ledger. Retries while the ledger is down; whether they were read before the shutdown.
+async fn read_accounts(service: &Service, dependency: &Dependency, context: &ServiceContext) -> bool {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    while let Err(error) = service.read_accounts().await {
+        dependency.down(error.to_string());
+        if !backoff.wait(&context.lifecycle).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Opens the ledger and pins its rules. Retries while the ledger is down; `None` if the shutdown comes first.

@@ -1,5 +1,5 @@
 // Drives the operator's page as a person would: every page in light, dark, narrow, with reduced motion and without
-// JavaScript, on a running `dwell`, with no network but that one address.
+// JavaScript, on a running `dwell`, with no network but that one address. Two people who sign in are in people.mjs.
 //
 //   node tests/browser/run.mjs [--pictures FOLDER]
 //
@@ -13,6 +13,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { Dwell, startRedis } from "./dwell.mjs";
+import { peopleTests, startWithPeople } from "./people.mjs";
 import { takePictures } from "./pictures.mjs";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
@@ -239,6 +240,7 @@ async function firstMatch(browser, dwell) {
 setTimeout(() => {
   console.log("FAILED  not done after five minutes");
   dwell.process?.kill("SIGKILL");
+  people?.dwell.process?.kill("SIGKILL");
   redis?.stop();
   process.exit(1);
 }, 300_000).unref();
@@ -253,15 +255,17 @@ const dwell = await Dwell.on(process.env.DWELL ?? path.join(ROOT, "target/releas
   ...(redis ? { DWELL_REDIS_URL: redis.url } : {}),
 });
 let failed = 0;
+let people;
 try {
   const only = process.argv.indexOf("--pictures");
   if (only > 0) {
     await takePictures(browser, path.resolve(process.argv[only + 1]), dwell.binary);
   } else {
     console.log(`ok  the first match is visible within five seconds (${(await firstMatch(browser, dwell)).toFixed(1)} s)`);
-    for (const [name, test] of Object.entries(tests)) {
+    people = await startWithPeople(dwell.binary);
+    for (const [name, test] of Object.entries({ ...peopleTests, ...tests })) {
       try {
-        const note = await test({ browser, origin: dwell.origin, dwell, redis });
+        const note = await test({ browser, origin: dwell.origin, dwell, redis, people, isAccessible });
         console.log(`ok  ${name}${note ? ` (${note})` : ""}`);
       } catch (error) {
         failed += 1;
@@ -272,6 +276,7 @@ try {
 } finally {
   await browser.close();
   await dwell.stop();
+  await people?.stop();
   redis?.stop();
 }
 process.exitCode = failed ? 1 : 0;

@@ -75,8 +75,8 @@ pub enum Access {
 pub enum StartupRefused {
     /// Nobody could use it.
     #[error(
-        "clients need a token, and there is none: make one with `dwell token create` and name its file with \
-         DWELL_TOKENS_FILE, or set DWELL_ACCESS=open to let in every client that reaches this service"
+        "clients need a token or a login, and there is none: make a token with `dwell token create` or a user with \
+         `dwell user add` while this service is stopped, or set DWELL_ACCESS=open to let in every client that reaches it"
     )]
     NoCredentials,
     /// Anyone who can read the log could create a second administrator.
@@ -147,7 +147,7 @@ mod tests {
             assert_eq!(decide(mode, is_loopback, NOBODY), Err(StartupRefused::NoCredentials));
         }
         let text = StartupRefused::NoCredentials.to_string();
-        assert!(text.contains("`dwell token create`") && text.contains("DWELL_TOKENS_FILE"), "{text}");
+        assert!(text.contains("`dwell token create`") && text.contains("`dwell user add`"), "{text}");
     }
 
     #[test]

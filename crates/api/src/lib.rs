@@ -25,8 +25,8 @@ pub use parameters::{Faults, Form, Query};
 pub use problem::{Fault, Kind, Problem, ProblemView};
 pub use scoped::Scoped;
 pub use views::{
-    BucketView, ChangePage, ChangeView, CorrelatorView, DependencyView, DwellBucketView, EventView, ExplanationView,
-    ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView, PendingView,
-    RulesView, Saved, Seconds, SessionChangeView, SessionPage, SessionView, StatisticsView, StatusView, StoryView,
-    SummaryBody,
+    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EventView,
+    ExplanationView, ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView,
+    PasswordBody, PendingView, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage, SessionView,
+    StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView, UserBody, UserList, UserView,
 };

@@ -14,9 +14,12 @@ use super::assets::ASSETS;
 use super::dependencies;
 use super::text::Mark;
 
+/// The content type of every page.
+pub const MEDIA_TYPE: &str = "text/html; charset=utf-8";
+
 /// The headers of every page.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -95,27 +98,21 @@ impl<'a> Page<'a> {
 
     /// Like `answer`, but also for a process that has not opened its ledger yet.
     pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&ScopedService>) -> Response {
-        let sees_plates = service.is_none_or(ScopedService::sees_plates);
-        (status, HEADERS, text(self.document(&health_line(health, service), sees_plates))).into_response()
+        (status, HEADERS, text(self.document(&health_line(health, service), service))).into_response()
     }
 
-    fn document(&self, line: &Markup, sees_plates: bool) -> Markup {
+    fn document(&self, line: &Markup, service: Option<&ScopedService>) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
                 head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (self.title) " · Dwell" }
-                    link rel="icon" type="image/svg+xml" href=(ASSETS.icon.path);
-                    link rel="stylesheet" href=(ASSETS.style.path);
+                    (head(self.title))
                     script src=(ASSETS.script.path) {}
                 }
                 body data-feed=(FEED) {
                     a.skip href="#main" { "Skip to the content" }
                     header {
-                        (self.top(sees_plates))
+                        (self.top(service))
                         div.strip {
                             (health(line))
                             (live_tools())
@@ -128,17 +125,11 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn top(&self, sees_plates: bool) -> Markup {
+    fn top(&self, service: Option<&ScopedService>) -> Markup {
+        let sees_plates = service.is_none_or(ScopedService::sees_plates);
         html! {
             div.top {
-                a.brand href="/" {
-                    svg viewBox="0 0 24 24" aria-hidden="true" {
-                        path.post d="M3 4h3v16H3z" {}
-                        path.stay d="M8 7h13v4H8z" {}
-                        path.stay.later d="M12 14h9v4h-9z" {}
-                    }
-                    "Dwell"
-                }
+                (brand())
                 nav aria-label="Pages" {
                     ul {
                         @for (path, name) in PAGES {
@@ -147,8 +138,9 @@ impl<'a> Page<'a> {
                     }
                 }
                 @if sees_plates { (self.search()) } @else {
-                    p.search title="The token lacks the scope read_plate, so plates can't be searched" { "Plates are masked" }
+                    p.search title="The token or user lacks the scope read_plate, so plates can't be searched" { "Plates are masked" }
                 }
+                @if let Some(person) = service.and_then(ScopedService::person) { (signed_in(person)) }
             }
         }
     }
@@ -161,6 +153,55 @@ impl<'a> Page<'a> {
                     autocapitalize="characters" spellcheck="false" placeholder="ABC-123";
                 button { "Find" }
             }
+        }
+    }
+}
+
+/// A page without navigation, health and script.
+pub(super) fn bare(status: StatusCode, title: &str, content: &Markup) -> Response {
+    let document = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { (head(title)) }
+            body {
+                header { div.top { (brand()) } }
+                main #main { (content) }
+            }
+        }
+    };
+    (status, HEADERS, text(document)).into_response()
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        title { (title) " · Dwell" }
+        link rel="icon" type="image/svg+xml" href=(ASSETS.icon.path);
+        link rel="stylesheet" href=(ASSETS.style.path);
+    }
+}
+
+fn brand() -> Markup {
+    html! {
+        a.brand href="/" {
+            svg viewBox="0 0 24 24" aria-hidden="true" {
+                path.post d="M3 4h3v16H3z" {}
+                path.stay d="M8 7h13v4H8z" {}
+                path.stay.later d="M12 14h9v4h-9z" {}
+            }
+            "Dwell"
+        }
+    }
+}
+
+/// Who is signed in, and the way out.
+fn signed_in(person: &str) -> Markup {
+    html! {
+        form.person #person method="post" action="/logout" {
+            span { span.hidden { "Signed in as " } (person) }
+            button { "Sign out" }
         }
     }
 }

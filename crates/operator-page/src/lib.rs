@@ -26,6 +26,7 @@ mod now;
 mod period;
 mod search;
 mod session;
+mod sign_in;
 mod stays;
 mod story;
 mod text;
@@ -34,12 +35,14 @@ mod unmatched;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::routing::get;
 use sessions::Service;
 
 pub use assets::routes as assets;
 pub use error::of_problem;
+pub use layout::MEDIA_TYPE;
+pub use sign_in::{SignIn, sign_in};
 pub use timeline::BARS as TIMELINE_BARS;
 
 /// The paths of the pages, and of the header, which the script always fetches again.
@@ -69,6 +72,11 @@ pub fn routes(service: &Service) -> Router {
 /// Whether an error is rendered as a page: for a browser outside the API.
 pub fn is_wanted(request: &Request) -> bool {
     let path = request.uri().path();
-    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted.contains("text/html") && !path.starts_with("/api/") && !path.starts_with("/internal/")
+    accepts_pages(request.headers()) && !path.starts_with("/api/") && !path.starts_with("/internal/")
+}
+
+/// Whether the client accepts a page, as browsers do.
+pub fn accepts_pages(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.contains("text/html")
 }

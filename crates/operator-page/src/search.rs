@@ -35,7 +35,7 @@ pub(super) async fn search(
                 @if service.sees_plates() {
                     "Type a plate into the field above: spaces, dashes and small letters make no difference."
                 } @else {
-                    "Plates are masked for you, so they can't be searched: the token lacks the scope read_plate."
+                    "Plates are masked for you, so they can't be searched: the token or user lacks the scope read_plate."
                 }
             }
         };

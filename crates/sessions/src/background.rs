@@ -13,6 +13,7 @@ const LOOKS: u32 = 4;
 
 /// Starts it. `ledger` is the dependency that is up while the ledger answers.
 pub fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
+    spawn_accounts(service, context);
     let service = service.clone();
     let lifecycle = context.lifecycle.clone();
     context.lifecycle.spawn("ledger watch", async move {
@@ -37,6 +38,21 @@ pub fn spawn_background(service: &Service, ledger: Dependency, context: &Service
             }
         }
         service.inner.metrics.second.log();
+        Ok(())
+    });
+}
+
+/// Reads the accounts once a second, whatever else takes long, so that a revocation by another process holds soon.
+fn spawn_accounts(service: &Service, context: &ServiceContext) {
+    let (service, lifecycle) = (service.clone(), context.lifecycle.clone());
+    context.lifecycle.spawn("accounts", async move {
+        while !lifecycle.is_stopping() {
+            pause(SECOND, &lifecycle).await;
+            if let Err(error) = service.refresh_accounts().await {
+                // That the ledger is down is reported as a dependency.
+                tracing::debug!(%error, "the accounts can't be read; those read before stay valid");
+            }
+        }
         Ok(())
     });
 }

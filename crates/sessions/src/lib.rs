@@ -9,11 +9,13 @@
 //! - `lots`, `statistics`, [`story`], `session_explanations`, `changes`, `streams`: queries.
 //! - `correlators`: the processes that consume the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
+//! - `accounts`, `sign_in`: tokens and people of the ledger, and who signs in.
 //! - `verification`: compares the whole ledger with the definition of the sessions.
 //! - `background`: what runs beside all that.
 //!
 //! Formats and status codes are left to the crates above, storing to the ledger, deciding to `matching`.
 
+mod accounts;
 mod background;
 mod calendar;
 mod changes;
@@ -32,6 +34,7 @@ mod recording;
 mod scoped;
 pub mod seen;
 mod session_explanations;
+mod sign_in;
 mod statistics;
 pub mod story;
 mod streams;
@@ -54,11 +57,13 @@ use service_kit::{DecisionLog, Health, ServiceContext};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
+use accounts::Accounts;
 use correlators::{Correlators, Reports};
 use gates::{GateStatus, Gates};
 use lots::Usual;
 use metrics::Metrics;
 use own_clock::OwnClock;
+use sign_in::SignIns;
 
 pub use background::spawn_background;
 pub use changes::{Changed, ChangedPage, FollowedChange};
@@ -69,6 +74,7 @@ pub use recording::{CallOptions, LEASE};
 pub use scoped::{Page, Saved, ScopedService, SessionList};
 pub use seen::{SeenChange, SeenEvent, SeenPlate, SeenSession};
 pub use session_explanations::SessionExplanation;
+pub use sign_in::SignInError;
 pub use statistics::{Arrivals, Bucket, BucketStatistics, MAX_DAYS, MAX_HOURS, Statistics, StatisticsOf};
 pub use streams::{STREAMS, StreamRequest};
 pub use verification::{FAULTS_SHOWN, Verification};
@@ -105,6 +111,8 @@ struct Inner {
     gates: Mutex<Gates>,
     usual: Usual,
     own_clock: OwnClock,
+    accounts: Accounts,
+    sign_ins: SignIns,
     saves: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     /// One place: a verification reads the whole ledger.
@@ -149,6 +157,8 @@ impl Service {
             gates: Mutex::new(Gates::since(context.clock.now())),
             usual: Usual::default(),
             own_clock: OwnClock::default(),
+            accounts: Accounts::default(),
+            sign_ins: SignIns::default(),
             saves: Arc::new(Semaphore::new(SAVES)),
             streams: Arc::new(Semaphore::new(STREAMS)),
             verifications: Arc::new(Semaphore::new(1)),

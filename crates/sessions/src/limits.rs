@@ -3,7 +3,9 @@
 use ledger::{CHANGES_OF_SESSION_MAX, EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX};
 use recorder::wire;
 
-use super::{LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, story};
+use super::{
+    LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, scoped, sign_in, story,
+};
 use crate::gates;
 use crate::metrics::MAX_LOTS;
 
@@ -31,6 +33,11 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("unknown_consumers_seconds", correlators::STRANGER_PATIENCE.as_secs()),
         ("summaries_being_saved", count(SAVES)),
         ("session_streams", count(STREAMS)),
+        ("tokens", count(scoped::ACCOUNTS_MAX)),
+        ("users", count(scoped::ACCOUNTS_MAX)),
+        ("login_sessions_of_user", u64::from(access::LOGINS_OF_USER_MAX)),
+        ("password_hashes_at_once", count(sign_in::PASSWORD_HASHES_MAX)),
+        ("sign_in_failures_keys", count(sign_in::LOCKOUT_KEYS_MAX)),
         ("internal_call_vehicles", count(wire::VEHICLES_MAX)),
     ]
 }

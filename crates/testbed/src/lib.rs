@@ -26,7 +26,7 @@ mod server_tls;
 mod tls;
 mod waiting;
 
-pub use http::{get, http};
+pub use http::{builder as http_builder, get, http};
 pub use mosquitto::{Mosquitto, mqtt_publish};
 pub use ports::free_port;
 pub use postgres::{Postgres, SharedPostgres};

@@ -59,7 +59,8 @@ pub fn open(service: &Service, authenticator: &Authenticator, answers: QueryCach
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &openapi().paths.paths {
-        for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
+        let operations = [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("DELETE", &item.delete)];
+        for (method, operation) in operations {
             if operation.is_some() {
                 metrics.expect_route(path, method);
             }
@@ -68,8 +69,13 @@ pub fn open(service: &Service, authenticator: &Authenticator, answers: QueryCach
     for path in operator_page::ROUTES {
         metrics.expect_route(path, "GET");
     }
+    for (method, path) in access::LOGIN_ROUTES {
+        metrics.expect_route(path, method);
+    }
+    authenticator.attach(service);
     let routes = routes(service, answers, context)
         .merge(operator_page::routes(service))
+        .merge(access::login_routes(service, authenticator))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) });
     let routes = access::layer(routes, authenticator, &context.clock).layer(from_fn_with_state(metrics, observe));
     Open { routes, service: service.clone() }
@@ -87,7 +93,7 @@ fn routes(service: &Service, answers: QueryCache, context: &ServiceContext) -> R
 
 /// Whether a link on another site may open this path.
 pub fn is_page(path: &str) -> bool {
-    operator_page::is_page(path) || path == reference::PATH
+    operator_page::is_page(path) || [reference::PATH, access::LOGIN].contains(&path)
 }
 
 /// The routes of a process that is opening its ledger: they return 503 until `opening` is set.
@@ -175,7 +181,8 @@ async fn finish(State(finishing): State<Finishing>, request: Request, next: Next
     let tagged = Tagged::of(&request);
     let mut response = next.run(request).await;
     let is_error = is_error(&response);
-    let formatted = [problem::MEDIA_TYPE, GRAPHQL_MEDIA_TYPE];
+    // The framework's own errors are plain text.
+    let formatted = [problem::MEDIA_TYPE, GRAPHQL_MEDIA_TYPE, operator_page::MEDIA_TYPE];
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let is_formatted = content_type.is_some_and(|value| formatted.iter().any(|formatted| value == formatted));
     if is_error && !is_formatted && !is_readiness {
@@ -185,7 +192,8 @@ async fn finish(State(finishing): State<Finishing>, request: Request, next: Next
             response.headers_mut().insert(header::ALLOW, allow);
         }
     }
-    if is_error && wants_page {
+    let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == operator_page::MEDIA_TYPE);
+    if is_error && wants_page && !is_page {
         // A client without a valid token learns nothing of the correlators.
         let principal = response.extensions().get::<Principal>().cloned();
         let service = finishing.opening.get().map(|open| &open.service);

@@ -4,10 +4,15 @@ use std::error::Error as StdError;
 
 use api::{Kind, Problem};
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use service_kit::traces::{TRACEPARENT, TraceContext};
 
+/// The largest small body, bytes.
+pub(super) const SMALL_BYTES_MAX: usize = 16 * 1024;
 /// A body beyond its limit is read and discarded up to this size: a client that is still sending would otherwise see a
 /// broken connection instead of the response.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -35,6 +40,36 @@ pub(super) fn described(media_type: &str) -> String {
 /// Whether the content type is JSON, in any of its variants.
 pub(super) fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// Reads a small JSON body.
+///
+/// # Errors
+/// The body is not JSON, or has other members. The error does not quote it, because it may contain a secret.
+pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    let (head, body) = request.into_parts();
+    let media_type = media_type(&head.headers);
+    if !is_json(&media_type) {
+        let described = described(&media_type);
+        let problem =
+            format!("{described}, but the body has to be JSON: send the header Content-Type: application/json");
+        return Err(Problem::new(Kind::UnsupportedMediaType, problem));
+    }
+    let json = read(&head.headers, body, SMALL_BYTES_MAX).await?;
+    serde_json::from_slice(&json).map_err(|error| {
+        let place = format!("at line {} column {}", error.line(), error.column());
+        match error.classify() {
+            Category::Data => Problem::new(
+                Kind::InvalidContent,
+                format!(
+                    "a member of the body is missing, unknown or of another type, {place}; /openapi.json describes it"
+                ),
+            ),
+            Category::Syntax | Category::Eof | Category::Io => {
+                Problem::new(Kind::Malformed, format!("the body is not JSON: a syntax error {place}"))
+            }
+        }
+    })
 }
 
 /// Reads a body of at most `limit` bytes.

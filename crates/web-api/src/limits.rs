@@ -2,7 +2,7 @@
 
 use recorder::wire;
 
-use crate::{correlators, graphql, live, rest};
+use crate::{body, correlators, graphql, live, rest};
 
 /// All limits by name; each name ends with its unit.
 pub(crate) fn all() -> Vec<(&'static str, u64)> {
@@ -12,6 +12,7 @@ pub(crate) fn all() -> Vec<(&'static str, u64)> {
         ("internal_bodies_bytes", count(correlators::INTERNAL_BODIES_BYTES_MAX)),
         ("internal_calls", count(correlators::INTERNAL_CALLS_MAX)),
         ("timeline_bars", u64::from(operator_page::TIMELINE_BARS)),
+        ("account_body_bytes", count(body::SMALL_BYTES_MAX)),
         ("summary_body_bytes", count(rest::SUMMARY_BODY_BYTES_MAX)),
     ];
     limits.extend(live::limits());

@@ -32,6 +32,7 @@ use crate::{correlators, graphql, live, rest};
         (name = "changes", description = "Changes to sessions, by polling or as a live feed"),
         (name = "lots", description = "Car parks: occupancy, statistics by hour and day, and the health of gates"),
         (name = "graphql", description = "The queries of the REST API as GraphQL"),
+        (name = "access", description = "Tokens of programs and users of the page, for administrators"),
         (name = "operation", description = "Status, health, metrics and rules, for operators"),
         (name = "internal", description = "Routes of correlators; they need a token with the scope record, or DWELL_INTERNAL_TOKEN"),
     ),
@@ -93,7 +94,8 @@ fn add_problems(description: &mut Description) {
         if let Some(operation) = item.get.as_mut().filter(|_| path.starts_with("/api/v1/")) {
             add_not_modified(operation);
         }
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
             operation.security = Some(security_of(path));
             if !is_kit {
                 let has_body = operation.request_body.is_some();

@@ -1,7 +1,7 @@
-//! `dwell token`: makes, lists and revokes the tokens of a tokens file.
+//! `dwell token`: makes, lists and revokes tokens, of the ledger or of a tokens file.
 //!
-//! A running summary API reads the file again within a second. The crate `access` defines tokens and the file's text;
-//! `file` replaces the file.
+//! A running summary API reads both again within a second. The crate `access` defines tokens and the file's text; `file`
+//! replaces the file, and `accounts` reaches the ledger.
 
 mod file;
 
@@ -10,11 +10,15 @@ use std::time::Duration;
 use access::{
     Gates, Grant, GrantFault, Lots, RevokeFault, Scopes, Token, TokenId, TokenRecord, Tokens, TokensFileError,
 };
+use api::TokenView;
 use clap::{Arg, ArgMatches, Command};
 use parking::Timestamp;
 use service_kit::ServiceContext;
-use settings::{OF_COMMANDS, Settings, TOKENS_FILE};
+use settings::{OF_COMMANDS, OF_LINKS, Settings, TOKENS_FILE};
 
+use crate::commands::accounts::{self, Absent, Accounts};
+use crate::commands::api_client;
+use crate::terminal::columns::columns;
 use crate::terminal::output;
 
 const NAME: &str = "NAME";
@@ -26,27 +30,31 @@ const EXPIRES: &str = "expires";
 
 const EXAMPLES: &str = "\
 Examples:
-  dwell token create page --scopes read,read_plate --tokens-file tokens.toml
-  dwell token create till --scopes ingest --of-lots P3 --expires 90d --tokens-file tokens.toml
-  dwell token list --tokens-file tokens.toml
-  dwell token revoke k3v9x2ma --tokens-file tokens.toml";
+  dwell token create page --scopes read,read_plate
+  dwell token create till --scopes ingest --of-lots P3 --expires 90d
+  dwell token list
+  dwell token revoke k3v9x2ma
+  dwell token create page --scopes read,read_plate --tokens-file tokens.toml    (in a file instead of the ledger)";
 
 const AFTER: &str = "\
 Scopes: read (sessions, lots, statistics, status), read_plate (whole plates; with read), ingest (POST /save_summary), record
-(correlators), correct and admin (no route needs them yet, except that admin may verify). No scope includes another.
+(correlators), admin (tokens and users), correct (no route needs it yet). No scope includes another.
 
-The token is written to standard output once; the file has only its hash. The summary API reads the file again within a
-second of a change. docs/security.md says who needs which scopes.
+The tokens are those of the ledger. The running summary API is asked, which needs DWELL_API_TOKEN with the scope admin where
+tokens are required; nobody can give scopes or lots that they lack. If none runs, or --data-dir or --database-url names a
+ledger, the ledger is opened here. With --tokens-file (or DWELL_TOKENS_FILE) they are those of a file.
 
-Exit codes: 0 done; 1 the file can't be read or written, or has no such token; 2 unknown flag, or a wrong value; 78 wrong
-settings.";
+The token is written to standard output once; only its hash is stored. docs/security.md says who needs which scopes.
+
+Exit codes: 0 done; 1 refused, or there is no such token; 2 unknown flag, or a wrong value; 69 no summary API answers, and no
+ledger is here; 78 wrong settings.";
 
 /// Why there is no token, or no list.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No file is named.
-    #[error("which tokens file?")]
-    Config(#[from] settings::Error),
+    /// The tokens of the ledger can't be listed or changed.
+    #[error("nothing is listed or changed")]
+    Accounts(#[from] accounts::Error),
     /// The file can't be read, or its folder can't be locked.
     #[error("the tokens file {file} can't be used: {problem}")]
     File {
@@ -83,7 +91,7 @@ pub enum Error {
 /// The command line.
 pub fn command() -> Command {
     let create = Command::new("create")
-        .about("Make a token, and add its hash to the tokens file")
+        .about("Make a token; it is shown once, and only its hash is stored")
         .before_help(EXAMPLES.lines().take(3).collect::<Vec<_>>().join("\n"))
         .after_help(AFTER)
         .args([
@@ -113,22 +121,24 @@ pub fn command() -> Command {
                 .help("When it ends, such as 90d or 2027-01-01T00:00:00Z; without it, when it is revoked"),
         ]);
     let list = Command::new("list")
-        .about("List the tokens of the tokens file")
-        .before_help("Examples:\n  dwell token list --tokens-file tokens.toml")
+        .about("List the tokens")
+        .before_help("Examples:\n  dwell token list\n  dwell token list --tokens-file tokens.toml")
         .after_help(exit_codes());
     let revoke = Command::new("revoke")
-        .about("Take a token out of the tokens file")
-        .before_help("Examples:\n  dwell token revoke k3v9x2ma --tokens-file tokens.toml")
+        .about("Revoke a token: it is refused within about a second")
+        .before_help("Examples:\n  dwell token revoke k3v9x2ma")
         .after_help(exit_codes())
         .arg(Arg::new(ID).required(true).value_parser(TokenId::parse).help("The id, as dwell token list shows it"));
-    let reading = |command: Command| settings::reading(command, &[&[&TOKENS_FILE], OF_COMMANDS]);
+    let reading = |command: Command| {
+        settings::reading(command, &[&[&TOKENS_FILE], &accounts::READ, OF_LINKS, OF_COMMANDS]).arg(api_client::flag())
+    };
     let command = Command::new("token")
         .about("Make, list and revoke the tokens of the summary API's clients")
         .before_help(EXAMPLES)
         .after_help(exit_codes())
         .subcommand_required(true)
         .subcommands([create, list, revoke].map(reading));
-    reading(command)
+    settings::reading(command, &[&[&TOKENS_FILE], OF_COMMANDS])
 }
 
 fn exit_codes() -> String {
@@ -164,72 +174,128 @@ impl Expiry {
 /// Runs the command.
 ///
 /// # Errors
-/// The file can't be read or written, or the request makes no sense.
-pub fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> Result<(), Error> {
-    let path = settings.required(&TOKENS_FILE)?;
-    match matches.subcommand() {
-        Some(("create", matches)) => create(matches, path, context.clock.now()),
-        Some(("revoke", matches)) => revoke(matches, path),
-        _ => list(path, context.clock.now()),
+/// The tokens can't be reached, or the request makes no sense.
+pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceContext) -> anyhow::Result<()> {
+    let Some((word, matches)) = matches.subcommand() else { return Ok(()) };
+    let now = context.clock.now();
+    Ok(match tokens_file(matches, settings) {
+        Some(path) => in_file(word, matches, path, now),
+        None => in_ledger(word, matches, settings, context).await,
+    }?)
+}
+
+/// The tokens file, if one is named, and no flag names a summary API or a ledger.
+fn tokens_file<'a>(matches: &ArgMatches, settings: &'a Settings) -> Option<&'a str> {
+    let is_elsewhere =
+        api_client::is_flagged(matches) || accounts::LEDGER_FLAGS.iter().any(|flag| settings.is_flag(flag));
+    settings.text(&TOKENS_FILE).filter(|_| settings.is_flag(&TOKENS_FILE) || !is_elsewhere)
+}
+
+fn in_file(word: &str, matches: &ArgMatches, path: &str, now: Timestamp) -> Result<(), Error> {
+    match word {
+        "create" => create_in_file(&NewToken::read(matches, now)?, path, now),
+        "revoke" => {
+            let id = id(matches);
+            file::change(path, file::Absent::Refuse, |text| Ok(Tokens::file_without(text, id)?))?;
+            print(&format!("revoked {id}\n"))
+        }
+        _ => {
+            let text = file::read(path)?;
+            let tokens =
+                Tokens::parse_file(&text).map_err(|source| Error::Content { file: path.to_owned(), source })?;
+            print(&table(tokens.records().map(TokenView::from), now))
+        }
     }
 }
 
-fn create(matches: &ArgMatches, path: &str, now: Timestamp) -> Result<(), Error> {
-    let given = "the argument has a value";
-    let name = matches.get_one::<String>(NAME).expect(given);
-    let scopes = *matches.get_one::<Scopes>(SCOPES).expect(given);
-    let lots = matches.get_one::<Lots>(OF_LOTS).expect(given).clone();
-    let gates = matches.get_one::<Gates>(OF_GATES).expect(given).clone();
-    let grant = Grant::new(scopes, lots, gates)?;
-    let expires = matches.get_one::<Expiry>(EXPIRES).map(|expiry| expiry.from(now));
+async fn in_ledger(
+    word: &str,
+    matches: &ArgMatches,
+    settings: &Settings,
+    context: &ServiceContext,
+) -> Result<(), Error> {
+    let now = context.clock.now();
+    let new = if word == "create" { Some(NewToken::read(matches, now)?) } else { None };
+    let absent = if new.is_some() { Absent::Begin } else { Absent::Refuse };
+    let accounts = Accounts::open(matches, settings, context, absent).await?;
+    let done = match new {
+        Some(NewToken { name, grant, expires }) => match accounts.create_token(&name, grant, expires).await {
+            Ok((secret, token)) => {
+                write(&secret.0).map(|()| tracing::info!(id = token.id, "keep the token now, it is not shown again"))
+            }
+            Err(error) => Err(error.into()),
+        },
+        None if word == "revoke" => match accounts.revoke_token(id(matches)).await {
+            Ok(()) => print(&format!("revoked {}\n", id(matches))),
+            Err(error) => Err(error.into()),
+        },
+        None => match accounts.tokens().await {
+            Ok(tokens) => print(&table(tokens.into_iter(), now)),
+            Err(error) => Err(error.into()),
+        },
+    };
+    accounts.close().await;
+    done
+}
 
+/// A token that the command line asks for.
+struct NewToken {
+    name: String,
+    grant: Grant,
+    expires: Option<Timestamp>,
+}
+
+impl NewToken {
+    fn read(matches: &ArgMatches, now: Timestamp) -> Result<Self, Error> {
+        let given = "the argument has a value";
+        let name = matches.get_one::<String>(NAME).expect(given).clone();
+        let scopes = *matches.get_one::<Scopes>(SCOPES).expect(given);
+        let lots = matches.get_one::<Lots>(OF_LOTS).expect(given).clone();
+        let gates = matches.get_one::<Gates>(OF_GATES).expect(given).clone();
+        let expires = matches.get_one::<Expiry>(EXPIRES).map(|expiry| expiry.from(now));
+        Ok(Self { name, grant: Grant::new(scopes, lots, gates)?, expires })
+    }
+}
+
+fn id(matches: &ArgMatches) -> TokenId {
+    *matches.get_one::<TokenId>(ID).expect("the argument is required")
+}
+
+fn create_in_file(new: &NewToken, path: &str, now: Timestamp) -> Result<(), Error> {
     let mut random = [0; Token::RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(Error::Random)?;
     let token = Token::from_random(&random);
-    let record = TokenRecord::new(&token, name.clone(), grant, now, expires);
+    let record = TokenRecord::new(&token, new.name.clone(), new.grant.clone(), now, new.expires);
     file::change(path, file::Absent::Begin, |text| {
         Tokens::file_with(text, &record).map_err(|source| Error::Content { file: path.to_owned(), source })
     })?;
-    output::write(format!("{}\n", token.expose()).as_bytes()).map_err(Error::Output)?;
+    write(token.expose())?;
     tracing::info!(id = %token.id(), file = path, "the token is in the file; keep it now, it is not shown again");
     Ok(())
 }
 
-fn revoke(matches: &ArgMatches, path: &str) -> Result<(), Error> {
-    let id = *matches.get_one::<TokenId>(ID).expect("the argument is required");
-    file::change(path, file::Absent::Refuse, |text| Ok(Tokens::file_without(text, id)?))?;
-    output::print(&format!("revoked {id}\n")).map_err(Error::Output)?;
-    Ok(())
+fn write(secret: &str) -> Result<(), Error> {
+    output::write(format!("{secret}\n").as_bytes()).map(drop).map_err(Error::Output)
 }
 
-fn list(path: &str, now: Timestamp) -> Result<(), Error> {
-    let text = file::read(path)?;
-    let tokens = Tokens::parse_file(&text).map_err(|source| Error::Content { file: path.to_owned(), source })?;
-    output::print(&table(&tokens, now)).map_err(Error::Output)?;
-    Ok(())
+fn print(text: &str) -> Result<(), Error> {
+    output::print(text).map(drop).map_err(Error::Output)
 }
 
 /// One line a token, in columns.
-fn table(tokens: &Tokens, now: Timestamp) -> String {
+fn table(tokens: impl Iterator<Item = TokenView>, now: Timestamp) -> String {
     let heading = ["id", "name", "scopes", "lots", "gates", "expires"].map(str::to_owned);
-    let rows = tokens.records().map(|record| {
-        let expires = match record.expires {
-            Some(at) if at <= now => format!("{at} (expired)"),
-            Some(at) => at.to_string(),
-            None => "never".to_owned(),
+    let rows = tokens.map(|token| {
+        let has_ended = |at: &str| Timestamp::parse_rfc3339(at).is_ok_and(|at| at <= now);
+        let end = match (token.revoked, token.expires) {
+            (Some(at), _) => format!("revoked {at}"),
+            (None, Some(at)) if has_ended(&at) => format!("{at} (expired)"),
+            (None, Some(at)) => at,
+            (None, None) => "never".to_owned(),
         };
-        let grant = &record.grant;
-        let (scopes, lots, gates) = (grant.scopes().to_string(), grant.lots().to_string(), grant.gates().to_string());
-        [record.id.to_string(), record.name.clone(), scopes, lots, gates, expires]
+        [token.id, token.name, token.scopes.join(","), token.lots.join(","), token.gates.join(","), end]
     });
-    let rows: Vec<[String; 6]> = std::iter::once(heading).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    columns(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use access::{Access, Gates, Grant, Lots, Principal, Scope, Scopes, Token, TokenRecord, Tokens, Who};
+use access::{
+    Access, Gates, Grant, Lots, Password, Principal, Scope, Scopes, Token, TokenRecord, Tokens, UserName, Who,
+};
 use axum::http::Method;
 use futures::StreamExt as _;
 use ledger_stores::testing::temporary;
@@ -25,6 +27,9 @@ const OWN: &str = "own-lot";
 pub(super) const FOREIGN: &str = "canary-lot";
 /// Of the foreign gate, and of ids that no session and no event has.
 const FOREIGN_GATE: &str = "canary-gate";
+/// A user with the scope `admin`, and the password of all users.
+const USER: &str = "maria";
+const PASSWORD: &str = "four words in a row";
 const UNKNOWN: &str = "0191c2f4-3cfa-8d2e-ab23-969652be6075";
 
 /// Who may use a route: everybody, or principals with one of the scopes. `Plates` needs `read` and `read_plate`.
@@ -37,10 +42,11 @@ pub(super) enum May {
 
 const RECORD: May = May::OneOf(&[Scope::Record]);
 const INGEST: May = May::OneOf(&[Scope::Ingest]);
+const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 44] = [
+pub(super) const ROUTES: [(&str, May); 54] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -51,6 +57,16 @@ pub(super) const ROUTES: [(&str, May); 44] = [
     ("GET /graphql/schema.graphql", May::Everybody),
     ("GET /graphql/explorer.js", May::Everybody),
     ("GET /graphql/explorer.css", May::Everybody),
+    ("GET /login", May::Everybody),
+    ("POST /login", May::Everybody),
+    ("POST /logout", May::Everybody),
+    ("GET /api/v1/tokens", ADMIN),
+    ("POST /api/v1/tokens", ADMIN),
+    ("DELETE /api/v1/tokens/{id}", ADMIN),
+    ("GET /api/v1/users", ADMIN),
+    ("POST /api/v1/users", ADMIN),
+    ("PUT /api/v1/users/{name}/password", ADMIN),
+    ("DELETE /api/v1/users/{name}", ADMIN),
     ("POST /save_summary", INGEST),
     ("GET /internal/v1/terms", RECORD),
     ("POST /internal/v1/load", RECORD),
@@ -164,6 +180,10 @@ impl Site {
                 fixture.record(vec![unit]).await;
             }
         }
+        let grant = Grant::new([Scope::Admin].into_iter().collect(), Lots::All, Gates::All).unwrap();
+        let name = UserName::parse(USER).unwrap();
+        let password = Password::chosen(PASSWORD, &name).unwrap();
+        assert!(fixture.local().add_user(name, password, grant).await.unwrap());
         let (own, foreign) = (ids(&fixture.local(), OWN).await, ids(&fixture.local(), FOREIGN).await);
         assert_ne!(own.session, foreign.session);
         Self { api: Api::on(fixture, &authenticator), tokens, expired, foreign }
@@ -173,7 +193,7 @@ impl Site {
     pub(super) fn line(route: &str, ids: &Ids, lot: &str, plate: &str) -> (Method, String) {
         let (method, path) = route.split_once(' ').unwrap();
         let id = if path.contains("/events/") { ids.event } else { ids.session };
-        let path = path.replace("{id}", &id.to_string()).replace("{kind}", "internal");
+        let path = path.replace("{id}", &id.to_string()).replace("{kind}", "internal").replace("{name}", USER);
         (method.parse().unwrap(), path.replace("{lot}", lot).replace("{plate}", plate))
     }
 
@@ -186,11 +206,17 @@ impl Site {
                 "entry_date_time": minute(0).to_string(), "exit_date_time": minute(1).to_string(),
             })
             .to_string(),
+            "/api/v1/tokens" => json!({"name": "another", "scopes": ["admin"]}).to_string(),
+            "/api/v1/users" => json!({"name": "mario", "password": PASSWORD, "scopes": ["admin"]}).to_string(),
+            path if path.ends_with("/password") => json!({"password": PASSWORD}).to_string(),
             _ => String::new(),
         };
         let bearer = token.map(|token| format!("Bearer {token}"));
         let media_type = if path.starts_with("/internal/") { wire::MEDIA_TYPE } else { "application/json" };
         let mut headers = vec![("content-type", media_type)];
+        if ["/login", "/logout"].contains(&path) {
+            headers.push(("origin", "http://localhost"));
+        }
         headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
         let asked = request(method.clone(), path, &headers, body);
         if path.starts_with("/api/v1/live/events") {
@@ -254,12 +280,19 @@ fn bare(line: &str) -> String {
 fn every_route_is_in_the_table() {
     let described = web_api::openapi().paths.paths;
     let described = described.iter().flat_map(|(path, item)| {
-        let methods = [("GET", item.get.is_some()), ("POST", item.post.is_some())];
+        let methods = [
+            ("GET", item.get.is_some()),
+            ("POST", item.post.is_some()),
+            ("PUT", item.put.is_some()),
+            ("DELETE", item.delete.is_some()),
+        ];
         methods.into_iter().filter(|(_, is_there)| *is_there).map(move |(method, _)| format!("{method} {path}"))
     });
     let pages = operator_page::ROUTES.iter().map(|path| format!("GET {path}"));
     let others = ["/graphql/explorer.js", "/graphql/explorer.css", "/api/docs", "/api/docs/"];
-    let all: BTreeSet<String> = described.chain(pages).chain(others.map(|path| format!("GET {path}"))).collect();
+    let forms = ["GET /login", "POST /login", "POST /logout"].map(str::to_owned);
+    let all: BTreeSet<String> =
+        described.chain(pages).chain(others.map(|path| format!("GET {path}"))).chain(forms).collect();
 
     assert_eq!(ROUTES.iter().map(|(line, _)| bare(line)).collect::<BTreeSet<_>>(), all);
 }

@@ -1,5 +1,6 @@
 //! Claims about the HTTP side, over a real ledger and without a network: requests go straight into the router.
 
+mod accounts;
 mod changes;
 mod description;
 mod graphql;
@@ -7,6 +8,7 @@ mod guarded;
 mod internal;
 mod lists;
 mod live;
+mod logins;
 mod masks;
 mod matrix;
 mod pages;

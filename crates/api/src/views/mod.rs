@@ -3,6 +3,7 @@
 //! Each view is converted from a type of the service or the ledger. With the feature `graphql`, the views are GraphQL
 //! objects, too: a second struct for each would repeat all fields.
 
+mod account;
 mod change;
 mod gate;
 mod lot;
@@ -15,6 +16,9 @@ mod status;
 mod story;
 mod summary;
 
+pub use account::{
+    CreatedToken, PasswordBody, SecretText, TokenBody, TokenList, TokenView, UserBody, UserList, UserView,
+};
 pub use change::{ChangePage, ChangeView};
 pub use gate::{GateList, GateView};
 pub use lot::{LotPage, LotView};

@@ -110,6 +110,8 @@
         cache: "no-store",
         signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
       });
+      // The login session has ended: the server sends a person who opens the page to the form.
+      if (answer.status === 401 && document.getElementById("person")) return location.reload();
       const text = await answer.text();
       const fresh = new DOMParser().parseFromString(text, "text/html");
       state.isLost = !answer.ok;

@@ -14,7 +14,7 @@ mod stream;
 pub use guard::Guard;
 pub use limits::Limits;
 pub use probe::{PROBE_DEADLINE, ProbeError, probe_ready};
-pub use server::{RemoteNetwork, Server, serve};
+pub use server::{OverTls, RemoteNetwork, Server, serve};
 
 use std::io::ErrorKind;
 

@@ -46,6 +46,10 @@ pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteNetwork(pub IpAddr);
 
+/// The connection of a request has TLS of this port. An extension of such requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverTls;
+
 /// What a connection proves about its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Admission {
@@ -202,6 +206,9 @@ impl Server {
     ) -> Result<Response<ReplyBody>, Infallible> {
         let (mut head, body) = request.into_parts();
         head.extensions.insert(RemoteNetwork(slot.address()));
+        if self.tls.is_some() {
+            head.extensions.insert(OverTls);
+        }
         let refused = admission.refusal(head.uri.path()).or_else(|| self.guard.check(&head).err());
         let counts = refused.is_none() && !OBSERVABILITY.contains(&head.uri.path());
         let has_room = slot.begin(!body.is_end_stream(), counts);

@@ -8,10 +8,10 @@
 //!   by plate.
 //!
 //! Here are the checks and what correlators and senders of summaries do; `listing` and `by_alias` have the lists of
-//! sessions,
-//! `reading` has the other queries. What a principal is,
+//! sessions, `reading` has the other queries, `accounts` manages tokens and users. What a principal is,
 //! and how it proves who it is, is left to the crate `access` and the faces.
 
+mod accounts;
 mod by_alias;
 mod listing;
 mod reading;
@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use super::seen::Sight;
 use super::{CallOptions, Error, SeenPlate, SeenSession, Service, Verification};
 
+pub(crate) use accounts::ACCOUNTS_MAX;
 pub use listing::{Page, SessionList};
 
 /// The service as one principal may use it. Cheap to clone.

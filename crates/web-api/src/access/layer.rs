@@ -1,4 +1,5 @@
-//! The layer of all routes that refuses requests: 401 without a valid token, 403 without the scope.
+//! The layer of all routes that refuses requests: 401 without a valid token or login, 403 without the scope. A person whose
+//! browser asks for a page is sent to the form instead of getting 401.
 //!
 //! It puts the [`Principal`](access::Principal) into the extensions of the requests that it lets through and of their
 //! responses, and a [`Pass`] into those of the requests.
@@ -9,12 +10,14 @@ use access::{Gates, Grant, Lots, Scope};
 use api::{Kind, Problem};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use parking::Clock;
 
 use super::routes::{Needed, needed};
-use super::{Authenticator, Pass, bearer};
+use super::{Authenticator, Pass, Proof, login, own_page};
 
 /// The state of the layer.
 #[derive(Debug, Clone)]
@@ -38,12 +41,13 @@ pub fn takes_events(router: Router, authenticator: &Authenticator, clock: &Arc<d
 }
 
 async fn admit_events(State(checked): State<Checked>, request: Request, next: Next) -> Response {
-    match checked.pass(&request, Needed::OneOf(&[Scope::Ingest])) {
+    let (head, body) = request.into_parts();
+    match checked.pass(&head, Needed::OneOf(&[Scope::Ingest])) {
         Ok(pass) if !is_for_all_gates(pass.principal().grant()) => {
             let why = "this needs a token with the scope ingest for all lots and gates";
             Problem::new(Kind::Forbidden, why).into_response()
         }
-        Ok(_) => next.run(request).await,
+        Ok(_) => next.run(Request::from_parts(head, body)).await,
         Err(problem) => problem.into_response(),
     }
 }
@@ -52,30 +56,42 @@ fn is_for_all_gates(grant: &Grant) -> bool {
     *grant.lots() == Lots::All && *grant.gates() == Gates::All
 }
 
-async fn admit(State(checked): State<Checked>, mut request: Request, next: Next) -> Response {
+async fn admit(State(checked): State<Checked>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let needed = needed(route);
     if needed == Needed::Nothing {
         return next.run(request).await;
     }
-    match checked.pass(&request, needed) {
+    let (mut head, body) = request.into_parts();
+    checked.authenticator.look_again(&head, checked.clock.now()).await;
+    match checked.pass(&head, needed) {
         Ok(pass) => {
             let principal = pass.principal().clone();
-            request.extensions_mut().insert(principal.clone());
-            request.extensions_mut().insert(pass);
-            let mut response = next.run(request).await;
+            head.extensions.insert(principal.clone());
+            head.extensions.insert(pass);
+            let mut response = next.run(Request::from_parts(head, body)).await;
             response.extensions_mut().insert(principal);
             response
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            let is_sent = problem.status() == StatusCode::UNAUTHORIZED
+                && checked.authenticator.sends_to_login(checked.clock.now());
+            let form = if is_sent { login::address_for(&head) } else { None };
+            form.map_or_else(|| problem.into_response(), |form| Redirect::to(&form).into_response())
+        }
     }
 }
 
 impl Checked {
-    fn pass(&self, request: &Request, needed: Needed) -> Result<Pass, Problem> {
-        let headers = request.headers();
-        let principal = self.authenticator.principal(request.uri().path(), headers, self.clock.now())?;
+    fn pass(&self, head: &Parts, needed: Needed) -> Result<Pass, Problem> {
+        let now = self.clock.now();
+        let (principal, proof) = self.authenticator.principal(head, now)?;
+        let is_of_login = matches!(proof, Proof::Login(_));
+        if is_of_login && !own_page::is_safe(&head.method) && !own_page::is_proven(&head.headers) {
+            return Err(Problem::new(Kind::Forbidden, own_page::REFUSAL));
+        }
         needed.check(&principal).map_err(|why| Problem::new(Kind::Forbidden, why))?;
-        Ok(Pass::new(self.authenticator.clone(), Arc::clone(&self.clock), principal, bearer(headers)?))
+        self.authenticator.note_use(&proof, now);
+        Ok(Pass::new(self.authenticator.clone(), Arc::clone(&self.clock), principal, proof))
     }
 }

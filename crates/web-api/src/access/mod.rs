@@ -1,30 +1,42 @@
 //! Access to the summary API: the principal of each request, and whether it may use the route.
 //!
-//! [`Authenticator`] finds the principal: by a bearer token, or by the access mode. `routes` lists what each route needs,
-//! `layer` refuses the other requests. The crate `access` decides what a token is and what a principal may do; the
-//! process that serves reads the tokens file.
+//! [`Authenticator`] finds the principal: by a bearer token, by the cookie of a login session, or by the access mode. `routes`
+//! lists what each route needs, `layer` refuses the other requests, `cookie` reads and writes the cookie, `login` has the
+//! form. The crate `access` decides what a token is and what a principal may do; the service reads the tokens, users and login
+//! sessions of the ledger, and the process that serves reads the tokens file.
 
+mod cookie;
 mod layer;
+mod login;
+mod own_page;
 mod pass;
 mod routes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
-use access::{Access, Principal, Refused, Scope, TokenHash, Tokens};
+use access::{Access, Directory, LoginHash, Principal, Refused, Scope, Secret, TokenHash, Tokens};
 use api::{Kind, Problem};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use parking::{Clock, Timestamp};
 use service_kit::http::Guard;
+use sessions::Service;
 use settings::{PublicHosts, Redacted};
+use tokio::time::Instant;
 
 pub(crate) use layer::layer;
 pub use layer::takes_events;
+pub(crate) use login::{PATH as LOGIN, ROUTES as LOGIN_ROUTES, routes as login_routes};
 pub(crate) use pass::{Checks, Pass};
 pub(crate) use routes::is_for_everyone;
 
 /// The paths of correlators.
 const INTERNAL: &str = "/internal/";
+/// The accounts are read again for an unknown cookie, at most once in this time: another summary API of the ledger may have
+/// begun its login session just now.
+const LOOK_AGAIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Finds the principal of a request. Cheap to clone; all clones share the tokens.
 #[derive(Debug, Clone)]
@@ -34,10 +46,25 @@ pub struct Authenticator(Arc<Inner>);
 struct Inner {
     access: Access,
     internal_token: Option<TokenHash>,
+    /// Those of the tokens file, and the internal token.
     tokens: RwLock<Arc<Tokens>>,
+    /// The service that has the accounts of the ledger, once the ledger is open.
+    service: OnceLock<Service>,
     /// Tokens are compared from the first one on, also once all are revoked: otherwise the last one would then be ignored, and
     /// its sender would have the rights of one without a token.
     compares: AtomicBool,
+    looked_again: Mutex<Option<Instant>>,
+}
+
+/// What a request shows to prove who sent it.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// Nothing that is compared.
+    Nothing,
+    /// A bearer token.
+    Token(Secret),
+    /// The cookie of a login session.
+    Login(LoginHash),
 }
 
 impl Authenticator {
@@ -48,7 +75,9 @@ impl Authenticator {
             access,
             internal_token,
             tokens: RwLock::default(),
+            service: OnceLock::new(),
             compares: AtomicBool::new(false),
+            looked_again: Mutex::default(),
         }));
         let has_some = tokens.records().next().is_some();
         authenticator.replace_tokens(tokens);
@@ -61,8 +90,8 @@ impl Authenticator {
         Self::new(Access::Local, None, Tokens::default())
     }
 
-    /// Accepts these tokens instead of the earlier ones; the internal token stays. From now on every token is compared, even if
-    /// there is none.
+    /// Accepts these tokens instead of the earlier ones; the internal token and those of the ledger stay. From now on every
+    /// token is compared, even if there is none.
     pub fn replace_tokens(&self, mut tokens: Tokens) {
         self.0.compares.store(true, Ordering::Release);
         if let Some(secret) = self.0.internal_token {
@@ -71,29 +100,88 @@ impl Authenticator {
         *self.0.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
     }
 
+    /// Accepts the tokens and login sessions of the ledger too. The first service counts.
+    pub(crate) fn attach(&self, service: &Service) {
+        self.0.service.get_or_init(|| service.clone());
+    }
+
     fn tokens(&self) -> Arc<Tokens> {
         Arc::clone(&self.0.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether a token that a client sends is compared.
-    fn has_tokens(&self) -> bool {
-        self.0.internal_token.is_some() || self.0.compares.load(Ordering::Acquire)
+    fn directory(&self) -> Option<Arc<Directory>> {
+        self.0.service.get().map(Service::directory)
     }
 
-    /// The principal of a request for this path.
+    /// Whether a token that a client sends is compared.
+    pub fn has_tokens(&self) -> bool {
+        let is_in_ledger = || self.directory().is_some_and(|known| known.tokens().records().next().is_some());
+        self.0.internal_token.is_some() || self.0.compares.load(Ordering::Acquire) || is_in_ledger()
+    }
+
+    /// The principal of a request, and what proved it.
     ///
     /// # Errors
-    /// It needs a token, or its token is not accepted.
-    pub(crate) fn principal(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Result<Principal, Problem> {
-        match bearer(headers)? {
-            Some(shown) if self.has_tokens() => self.of_token(shown, now).map_err(|why| refused(path, why)),
-            Some(_) | None => self.without_token(path),
+    /// It needs a token or a login, or its token is not accepted.
+    pub(crate) fn principal(&self, head: &Parts, now: Timestamp) -> Result<(Principal, Proof), Problem> {
+        let path = head.uri.path();
+        if let Some(shown) = bearer(&head.headers)?.filter(|_| self.has_tokens()) {
+            let principal = self.of_token(shown, now).map_err(|why| refused(path, why))?;
+            return Ok((principal, Proof::Token(Secret::new(shown))));
         }
+        // Correlators have no cookies.
+        let login = cookie::login(head).filter(|_| !path.starts_with(INTERNAL));
+        if let Some((hash, principal)) = login.and_then(|hash| Some((hash, self.of_login(hash, now)?))) {
+            return Ok((principal, Proof::Login(hash)));
+        }
+        Ok((self.without_token(path)?, Proof::Nothing))
     }
 
     /// The principal of a token that a client sends.
     fn of_token(&self, shown: &str, now: Timestamp) -> Result<Principal, Refused> {
-        self.tokens().authenticate(shown, now)
+        match (self.tokens().authenticate(shown, now), self.directory()) {
+            (Err(Refused::Unknown), Some(directory)) => directory.tokens().authenticate(shown, now),
+            (found, _) => found,
+        }
+    }
+
+    /// The principal of a login session that holds.
+    fn of_login(&self, hash: LoginHash, now: Timestamp) -> Option<Principal> {
+        self.directory()?.login(hash, now).map(|(_, principal)| principal.clone())
+    }
+
+    /// Reads the accounts again if the request has a cookie that is unknown.
+    async fn look_again(&self, head: &Parts, now: Timestamp) {
+        let Some(service) = self.0.service.get() else { return };
+        let is_unknown = cookie::login(head).is_some_and(|hash| self.of_login(hash, now).is_none());
+        if is_unknown && self.may_look_again() {
+            // If the ledger can't be read, the cookie stays unknown.
+            drop(service.read_accounts().await);
+        }
+    }
+
+    fn may_look_again(&self) -> bool {
+        let mut last = self.0.looked_again.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| last.elapsed() >= LOOK_AGAIN_INTERVAL);
+        if may {
+            *last = Some(Instant::now());
+        }
+        may
+    }
+
+    /// Notes that a login session is in use.
+    fn note_use(&self, proof: &Proof, now: Timestamp) {
+        if let (Proof::Login(hash), Some(service)) = (proof, self.0.service.get())
+            && let Some((login, _)) = service.directory().login(*hash, now)
+        {
+            service.note_use(login);
+        }
+    }
+
+    /// Whether a person without a login is sent to the form: where access is required, and somebody may sign in.
+    fn sends_to_login(&self, now: Timestamp) -> bool {
+        self.0.access == Access::Required
+            && self.directory().is_some_and(|directory| directory.credentials(now).has_user)
     }
 
     fn without_token(&self, path: &str) -> Result<Principal, Problem> {

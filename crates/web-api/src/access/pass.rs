@@ -1,17 +1,17 @@
-//! The pass of a request that was let through: its principal, and whether its token still holds.
+//! The pass of a request that was let through: its principal, and whether its token or login still holds.
 //!
 //! A response that takes long, such as a live feed, asks again while it runs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Principal, Secret};
+use access::Principal;
 use parking::Clock;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::Authenticator;
+use super::{Authenticator, Proof};
 
-/// The interval at which an endless response compares its token with the known ones.
+/// The interval at which an endless response compares its token or login with the known ones.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A request that was let through. An extension of it.
@@ -20,17 +20,12 @@ pub(crate) struct Pass {
     authenticator: Authenticator,
     clock: Arc<dyn Clock>,
     principal: Principal,
-    shown: Option<Secret>,
+    proof: Proof,
 }
 
 impl Pass {
-    pub(super) fn new(
-        authenticator: Authenticator,
-        clock: Arc<dyn Clock>,
-        principal: Principal,
-        shown: Option<&str>,
-    ) -> Self {
-        Self { shown: shown.filter(|_| authenticator.has_tokens()).map(Secret::new), authenticator, clock, principal }
+    pub(super) fn new(authenticator: Authenticator, clock: Arc<dyn Clock>, principal: Principal, proof: Proof) -> Self {
+        Self { authenticator, clock, principal, proof }
     }
 
     /// The sender of the request.
@@ -40,8 +35,14 @@ impl Pass {
 
     /// Whether the request would be let through again, with the same rights.
     fn holds(&self) -> bool {
-        let Some(shown) = &self.shown else { return true };
-        self.authenticator.of_token(shown.expose(), self.clock.now()).is_ok_and(|principal| principal == self.principal)
+        let now = self.clock.now();
+        let principal = match &self.proof {
+            Proof::Nothing => return true,
+            Proof::Token(shown) => self.authenticator.of_token(shown.expose(), now).ok(),
+            // An endless response is no use of the login session: the tab may be forgotten.
+            Proof::Login(hash) => self.authenticator.of_login(*hash, now),
+        };
+        principal.is_some_and(|principal| principal == self.principal)
     }
 
     /// Checks the pass each second, for an endless response.

@@ -1,7 +1,7 @@
 //! Claims about the authenticator: which headers it accepts, in each access mode.
 
 use access::{Gates, Grant, Lots, Scopes, Token, TokenRecord};
-use axum::http::HeaderValue;
+use axum::http::Request;
 
 use super::*;
 
@@ -10,8 +10,11 @@ const NOW: Timestamp = Timestamp::from_millis(1_727_168_400_000);
 const PUBLIC: &str = "/api/v1/sessions";
 const TERMS: &str = "/internal/v1/terms";
 
-fn headers(authorization: &[&str]) -> HeaderMap {
-    authorization.iter().map(|value| (header::AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect()
+fn head(path: &str, authorization: &[&str]) -> Parts {
+    let request = authorization
+        .iter()
+        .fold(Request::builder().uri(path), |request, value| request.header(header::AUTHORIZATION, *value));
+    request.body(()).unwrap().into_parts().0
 }
 
 fn reader() -> (Token, Tokens) {
@@ -22,9 +25,7 @@ fn reader() -> (Token, Tokens) {
 }
 
 fn status(authenticator: &Authenticator, path: &str, authorization: &[&str]) -> u16 {
-    authenticator
-        .principal(path, &headers(authorization), NOW)
-        .map_or_else(|problem| problem.status().as_u16(), |_| 200)
+    authenticator.principal(&head(path, authorization), NOW).map_or_else(|problem| problem.status().as_u16(), |_| 200)
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn where_access_is_required_only_a_known_token_opens() {
     let (token, tokens) = reader();
     let authenticator = Authenticator::new(Access::Required, Some(&Redacted::secret(SECRET)), tokens);
     let right = format!("Bearer {}", token.expose());
-    let principal = authenticator.principal(PUBLIC, &headers(&[&right]), NOW).unwrap();
+    let (principal, _) = authenticator.principal(&head(PUBLIC, &[&right]), NOW).unwrap();
 
     assert!(principal.may(Scope::Read) && !principal.may(Scope::Record));
     assert_eq!(status(&authenticator, PUBLIC, &[]), 401);
@@ -93,7 +94,7 @@ fn a_refusal_says_what_to_do_and_never_repeats_the_token() {
         ("secret-of-another-kind", "is not a token of Dwell"),
         (Token::from_random(&[8; Token::RANDOM_BYTES]).expose(), "is not known here"),
     ] {
-        let problem = authenticator.principal(PUBLIC, &headers(&[&format!("Bearer {shown}")]), NOW).unwrap_err();
+        let problem = authenticator.principal(&head(PUBLIC, &[&format!("Bearer {shown}")]), NOW).unwrap_err();
         assert!(problem.detail().contains(said) && problem.detail().contains("dwell token create"), "{problem:?}");
         assert!(!format!("{problem:?}").contains(shown), "{problem:?}");
     }

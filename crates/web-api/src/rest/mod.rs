@@ -14,6 +14,8 @@ mod sessions;
 mod statistics;
 mod status;
 mod story;
+mod tokens;
+mod users;
 
 use ::sessions::Service;
 use utoipa_axum::router::OpenApiRouter;
@@ -36,5 +38,10 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(gates::gates))
         .routes(routes!(status::status))
         .routes(routes!(rules::rules))
+        .routes(routes!(tokens::tokens, tokens::create_token))
+        .routes(routes!(tokens::revoke_token))
+        .routes(routes!(users::users, users::add_user))
+        .routes(routes!(users::remove_user))
+        .routes(routes!(users::set_password))
         .routes(routes!(problems::problem_type))
 }
