@@ -40,8 +40,8 @@ LOTS = section(
     ),
     lines(
         "Overstays",
-        "Vehicles inside for longer than the longest stay of their lot, until their stay is ended. Above 0 for long: "
-        "docs/runbooks/stays-overdue.md.",
+        "Vehicles inside for longer than their lot permits. They stay inside. 0 where the file of lots has no "
+        "permitted_stay: docs/runbooks/overstays.md.",
         "short",
         ask(f"max by (lot) (dwell_lot_overstays{OF_LOT})", "{{lot}}"),
         width=8,

@@ -3,6 +3,8 @@
 //! A list combines several scans. Each scan uses one index in the order of session ids and returns at most one page.
 //! The adapters run the scans, merge the ids with [`merge`], and fetch the remaining rows.
 
+use std::ops::Range;
+
 use parking::{LotId, SessionId, State, Timestamp};
 use uuid::Uuid;
 
@@ -31,6 +33,12 @@ impl IdRange {
             (Some(after), Order::OldestFirst) => first = first.max(after.checked_add(1)?),
             (None, _) => {}
         }
+        (first <= last).then(|| Self { first: Uuid::from_u128(first), last: Uuid::from_u128(last) })
+    }
+
+    /// Returns the ids of sessions whose anchor event is in this range of time; `None` if the range is empty.
+    pub(super) fn within(times: &Range<Timestamp>) -> Option<Self> {
+        let (first, last) = (first_id(times.start), first_id(times.end).checked_sub(1)?);
         (first <= last).then(|| Self { first: Uuid::from_u128(first), last: Uuid::from_u128(last) })
     }
 

@@ -1,6 +1,6 @@
 //! The parameters of queries: filters, pages and ranges.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use parking::{LotId, Plate, SessionId, State, Timestamp};
 
@@ -49,4 +49,6 @@ pub struct RecentOf {
     pub quarters: RangeInclusive<i64>,
     /// For each of these times, count the open stays that began earlier.
     pub open_before: [Timestamp; 2],
+    /// Count the open stays that began in one of these ranges of time, which are disjoint.
+    pub open_within: Vec<Range<Timestamp>>,
 }

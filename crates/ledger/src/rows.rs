@@ -115,6 +115,8 @@ pub struct Recent {
     pub quarters: Vec<(i64, Counts)>,
     /// For each requested time, the number of open stays that began earlier.
     pub open_before: [u64; 2],
+    /// The number of open stays that began in one of the requested ranges of time.
+    pub open_within: u64,
 }
 
 /// Counts of the decisions that the ledger still waits for.

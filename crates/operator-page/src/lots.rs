@@ -18,7 +18,7 @@ const COLUMNS: [Column; 8] = [
     Column { name: "Inside", is_number: true, cell: |_, lot| inside(lot) },
     Column { name: "Occupancy", is_number: false, cell: |_, lot| occupancy(lot) },
     Column { name: "Doubtful", is_number: true, cell: |_, lot| doubtful(lot) },
-    Column { name: "Overstays", is_number: true, cell: |_, lot| html! { (number(lot.overstays)) } },
+    Column { name: "Overstays", is_number: true, cell: |_, lot| overstays(lot) },
     Column {
         name: "Entries this hour (previous)",
         is_number: true,
@@ -82,6 +82,14 @@ fn doubtful(lot: &LotStatus) -> Markup {
     html! {
         @if let Some(doubtful) = lot.doubtful { (number(doubtful)) }
         @else { span.none { "–" span.hidden { " unknown until 200 stays have ended" } } }
+    }
+}
+
+/// Vehicles that are inside for longer than the lot permits.
+fn overstays(lot: &LotStatus) -> Markup {
+    html! {
+        @if lot.known.as_ref().is_some_and(|known| known.permitted_stay.is_some()) { (number(lot.overstays)) }
+        @else { span.none { "–" span.hidden { " this lot has no permitted stay" } } }
     }
 }
 

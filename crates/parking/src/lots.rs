@@ -1,8 +1,10 @@
-//! The lots that are known beforehand: capacity, kind, time zone, longest stay, re-read window, traffic. A TOML file.
+//! The lots that are known beforehand: capacity, kind, time zone, permitted and longest stay, re-read window, traffic. A
+//! TOML file.
 //!
 //! Events of any other lot are taken too; they only have no capacity and no rules of their own.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -10,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::{LotId, text_file};
+use crate::{LotId, PermittedStay, Timestamp, text_file};
 
 /// What a car park serves; it says how vehicles come and how long they stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,12 +54,26 @@ pub struct Lot {
     pub capacity: Option<u32>,
     /// The zone of its local time.
     pub time_zone: Tz,
+    /// How long vehicles may stay, when there is such a rule.
+    pub permitted_stay: Option<PermittedStay>,
     /// Its longest stay, when it has one of its own.
     pub max_stay: Option<Duration>,
     /// How far apart reads of one passage are at most, when it has a window of its own.
     pub re_read_window: Option<Duration>,
     /// Simulated vehicles an hour, the mean of a day.
     pub arrivals_per_hour: f64,
+}
+
+impl Lot {
+    /// How long a vehicle may stay that enters at this time, milliseconds; `None` where there is no such rule.
+    pub fn permitted_stay_ms(&self, entry: Timestamp) -> Option<i64> {
+        self.permitted_stay.as_ref().map(|permitted| permitted.of_entry_ms(self.time_zone, entry))
+    }
+
+    /// The times of entry of the vehicles that have stayed for longer than permitted at `now`; none without such a rule.
+    pub fn overstayed(&self, now: Timestamp) -> Vec<Range<Timestamp>> {
+        self.permitted_stay.as_ref().map_or_else(Vec::new, |permitted| permitted.overstayed(self.time_zone, now))
+    }
 }
 
 /// All known lots, by name.
@@ -103,6 +119,7 @@ struct Written {
     kind: LotKind,
     capacity: Option<u32>,
     time_zone: Option<Spanned<String>>,
+    permitted_stay: Option<Spanned<toml::Value>>,
     max_stay: Option<Spanned<String>>,
     re_read_window: Option<Spanned<String>>,
     arrivals_per_hour: Option<Spanned<f64>>,
@@ -158,6 +175,7 @@ impl Default for Lots {
                 kind,
                 capacity: Some(capacity),
                 time_zone: Tz::UTC,
+                permitted_stay: None,
                 max_stay: None,
                 re_read_window: None,
                 arrivals_per_hour,
@@ -177,6 +195,7 @@ impl Written {
         let id = read(&self.id, |id| LotId::parse(id).map_err(|problem| format!("its id {problem}")))?;
         let time_zone = self.time_zone.map(|zone| read(&zone, |zone| check_time_zone(zone))).transpose()?;
         let arrivals = self.arrivals_per_hour.map(|arrivals| read(&arrivals, |arrivals| check_arrivals(*arrivals)));
+        let permitted_stay = self.permitted_stay.map(|stay| read(&stay, PermittedStay::parse)).transpose()?;
         let max_stay = self.max_stay.map(|stay| read(&stay, |stay| check_max_stay(stay))).transpose()?;
         let re_read_window = self.re_read_window.map(|window| read(&window, |window| check_window(window)));
         Ok(Lot {
@@ -184,6 +203,7 @@ impl Written {
             kind: self.kind,
             capacity: self.capacity,
             time_zone: time_zone.unwrap_or(Tz::UTC),
+            permitted_stay,
             max_stay,
             re_read_window: re_read_window.transpose()?,
             arrivals_per_hour: arrivals.transpose()?.unwrap_or(ARRIVALS_PER_HOUR),
@@ -235,6 +255,7 @@ mod tests {
             kind: LotKind::Mall,
             capacity: Some(350),
             time_zone: Tz::Asia__Shanghai,
+            permitted_stay: None,
             max_stay: Some(Duration::from_hours(7 * 24)),
             re_read_window: Some(Duration::from_secs(90)),
             arrivals_per_hour: 12.5,
@@ -265,6 +286,11 @@ mod tests {
         assert_eq!(
             refusal("90s", "90"),
             "line 7: lot P3: re_read_window \"90\" is not a duration such as \"60s\" or \"2m\""
+        );
+        let schedule = "max_stay = \"7d\"\npermitted_stay = [{ hours = \"8-18\", stay = \"soon\" }]";
+        assert_eq!(
+            refusal("max_stay = \"7d\"", schedule),
+            "line 7: lot P3: permitted_stay, rule 1: stay \"soon\" is not a duration from 1m to 366d such as \"90m\" or \"4h\""
         );
         assert_eq!(refusal("P10", "P3"), "line 11: lot P3: is there twice");
         assert!(refusal("capacity", "capactiy").contains("unknown field `capactiy`"));

@@ -1,7 +1,13 @@
 //! How the lots stand: who is inside, which of them in doubt, and what passed lately.
 //!
 //! All of it is on each lot's own time, so that a lot whose events are of last year is as it was then. A stay is
-//! doubtful when it is longer than 99.5 of 100 stays there were in the last 30 days: probably its exit was missed.
+//! doubtful when it is longer than 99.5 of 100 stays there were in the last 30 days: probably its exit was missed. It is
+//! an overstay when it is longer than its lot permits.
+//!
+//! Which stays are overstays changes with time alone, so nothing is stored. The ids of sessions begin with the time of
+//! their entry, and the ledger has an index of the open ones by lot and id: the permitted stay and the lot's time give
+//! ranges of entries, and counting reads the overstays alone, not all that are inside. A schedule by hour has one range
+//! for what is older than its longest stay, and at most one for each change of the schedule since.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -42,8 +48,10 @@ pub struct LotStatus {
     pub time: Option<Timestamp>,
     /// Those inside for longer than 99.5 of 100 stays of the last 30 days lasted; `None` until 200 stays are known.
     pub doubtful: Option<u64>,
-    /// Those inside for longer than the lot's longest stay, until they are decided.
+    /// Those inside for longer than the lot permits; 0 where it has no such rule.
     pub overstays: u64,
+    /// Those inside for longer than the age at which matching gives up, until their sessions are closed.
+    pub overdue_stays: u64,
     /// Entries of the lot's clock hour that its own time is in, so far.
     pub entries_this_hour: u64,
     /// Exits of that hour so far.
@@ -70,6 +78,7 @@ impl LotStatus {
             time: None,
             doubtful: None,
             overstays: 0,
+            overdue_stays: 0,
             entries_this_hour: 0,
             exits_this_hour: 0,
             entries_hour_before: 0,
@@ -90,14 +99,15 @@ impl LotStatus {
         };
         let day = sum(hours.this - REST_OF_DAY..i64::MAX);
         let (this_hour, hour_before) = (sum(hours.this..i64::MAX), sum(hours.before..hours.this));
-        let [doubtful, overstays] = recent.open_before;
+        let [doubtful, overdue_stays] = recent.open_before;
         Self {
             id: row.id,
             known,
             inside: row.inside,
             time: row.time,
             doubtful: is_usual_known.then_some(doubtful),
-            overstays,
+            overstays: recent.open_within,
+            overdue_stays,
             entries_this_hour: count(this_hour.entries),
             exits_this_hour: count(this_hour.exits),
             entries_hour_before: count(hour_before.entries),
@@ -195,11 +205,13 @@ impl Service {
     fn recent_of(&self, row: &LotRow, usual_ms: Option<i64>) -> RecentOf {
         let time = row.time.unwrap_or_default();
         let longest_ms = self.inner.rules.max_stay_of(&row.id);
-        let hours = ClockHours::of(row.time, self.inner.lots.get(&row.id));
+        let known = self.inner.lots.get(&row.id);
+        let hours = ClockHours::of(row.time, known);
         RecentOf {
             lot: row.id.clone(),
             quarters: hours.this - REST_OF_DAY..=quarter_of(time),
             open_before: [usual_ms.unwrap_or(i64::MAX), longest_ms].map(|ms| time.plus_millis(ms.saturating_neg())),
+            open_within: known.map_or_else(Vec::new, |lot| lot.overstayed(time)),
         }
     }
 
@@ -221,97 +233,4 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Fixture, Vehicles, minute};
-    use ledger_stores::testing::temporary;
-
-    /// Stays of one minute to as many, all over by the end.
-    async fn with_stays(count: i64) -> (Fixture, Vehicles) {
-        let (fixture, mut vehicles) = (Fixture::new(temporary().await), Vehicles::default());
-        for number in 1..=count {
-            let plate = format!("CAR{number}");
-            for unit in [vehicles.entry("P3", &plate, minute(0)), vehicles.exit("P3", &plate, minute(number))] {
-                fixture.record(vec![unit]).await;
-            }
-        }
-        (fixture, vehicles)
-    }
-
-    async fn p3(fixture: &Fixture) -> LotStatus {
-        let lots = fixture.service.lots().await.unwrap();
-        lots.into_iter().find(|lot| lot.id.as_str() == "P3").unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_stay_longer_than_nearly_all_is_doubtful_when_enough_are_known() {
-        let (fixture, mut vehicles) = with_stays(199).await;
-        fixture.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await;
-        fixture.record(vec![vehicles.entry("P3", "SHORT", minute(5))]).await;
-        assert_eq!(p3(&fixture).await.doubtful, None);
-
-        for unit in [vehicles.entry("P3", "LAST", minute(1)), vehicles.exit("P3", "LAST", minute(202))] {
-            fixture.record(vec![unit]).await;
-        }
-        assert_eq!(p3(&fixture).await.doubtful, None, "it is computed again after a minute");
-        fixture.clock.advance_millis(60_000);
-
-        assert_eq!((p3(&fixture).await.doubtful, p3(&fixture).await.inside), (Some(1), 2));
-        fixture.service.refresh().await.unwrap();
-        assert_eq!(fixture.metric("dwell_lot_doubtful{lot=\"P3\"}"), Some(1));
-    }
-
-    #[tokio::test]
-    async fn what_passed_lately_is_on_the_lots_own_time() {
-        let fixture = Fixture::new(temporary().await);
-        let mut vehicles = Vehicles::default();
-        // A day before, in the hour before, and in the hour that the lot's time is in.
-        for (plate, at) in [("A", -24 * 60), ("B", 0), ("C", 1), ("D", 59), ("E", 60), ("F", 75)] {
-            fixture.record(vec![vehicles.entry("P3", plate, minute(at))]).await;
-        }
-        fixture.record(vec![vehicles.exit("P3", "B", minute(70))]).await;
-        fixture.record(vec![vehicles.exit("P3", "A", minute(-23 * 60))]).await;
-
-        let lot = p3(&fixture).await;
-
-        assert_eq!(lot.time, Some(minute(75)));
-        assert_eq!((lot.entries_this_hour, lot.exits_this_hour), (2, 1));
-        assert_eq!((lot.entries_hour_before, lot.exits_hour_before), (3, 0));
-        assert_eq!((lot.matched_last_day, lot.unmatched_last_day, lot.unmatched_share()), (1, 0, Some(0.0)));
-    }
-
-    #[tokio::test]
-    async fn this_hour_is_one_of_the_lots_own_clock() {
-        // Minutes after 9:00 UTC: the end of the hour before, and the first and the last minute of an hour there.
-        for (zone, before, first, last) in [
-            ("Asia/Kolkata", 29, 30, 89),
-            ("Asia/Kathmandu", 14, 15, 74),
-            ("Australia/Lord_Howe", 29, 30, 89),
-            ("America/St_Johns", 29, 30, 89),
-            ("Europe/Berlin", -1, 0, 59),
-        ] {
-            let (fixture, mut vehicles) = (Fixture::in_zone(temporary().await, zone), Vehicles::default());
-            for (plate, at) in [("A", before - 59), ("B", before), ("C", first), ("D", last)] {
-                fixture.record(vec![vehicles.entry("P3", plate, minute(at))]).await;
-            }
-
-            let lot = p3(&fixture).await;
-
-            assert_eq!((lot.entries_this_hour, lot.entries_hour_before), (2, 2), "{zone}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stay_beyond_the_longest_is_an_overstay_until_it_is_decided() {
-        let fixture = Fixture::new(temporary().await);
-        let mut vehicles = Vehicles::default();
-        let month = 31 * 24 * 60;
-        fixture.record(vec![vehicles.entry("P3", "LONG", minute(0))]).await;
-        fixture.record(vec![vehicles.entry("P3", "NEW", minute(month))]).await;
-
-        fixture.service.refresh().await.unwrap();
-
-        assert_eq!((p3(&fixture).await.overstays, p3(&fixture).await.inside), (1, 2));
-        assert_eq!(fixture.metric("dwell_lot_overstays{lot=\"P3\"}"), Some(1));
-    }
-}
+mod tests;

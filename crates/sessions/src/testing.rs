@@ -48,8 +48,12 @@ impl Fixture {
 
     /// With one lot, P3, in this time zone.
     pub fn in_zone(place: (Arc<dyn Ledger>, TempDir), time_zone: &str) -> Self {
-        let lots = format!("[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"{time_zone}\"");
-        Self::with(place, Lots::parse(&lots).unwrap(), rules())
+        Self::with_lots(place, &format!("[[lot]]\nid = \"P3\"\nkind = \"mall\"\ntime_zone = \"{time_zone}\""))
+    }
+
+    /// With the lots of this file.
+    pub fn with_lots(place: (Arc<dyn Ledger>, TempDir), lots: &str) -> Self {
+        Self::with(place, Lots::parse(lots).unwrap(), rules())
     }
 
     /// With these rules.

@@ -104,7 +104,7 @@ impl Settings {
     /// The lots of the given file; by default three lots, for a first look.
     pub fn lots(&self, setting: &Setting) -> Result<Lots, Error> {
         const CONTENT: &str = "a [[lot]] for each car park, with id and kind, and if known capacity, time_zone, \
-            max_stay, re_read_window and arrivals_per_hour";
+            permitted_stay, max_stay, re_read_window and arrivals_per_hour";
         let Some(toml) = self.file(setting)? else { return Ok(Lots::default()) };
         Lots::parse(&toml).map_err(|error| self.wrong_of(setting, error.to_string(), CONTENT))
     }

@@ -29,7 +29,7 @@ pub struct LotView {
     /// Null until there are 200 stays.
     #[schema(required)]
     pub doubtful: Option<u64>,
-    /// Vehicles inside for longer than the lot's longest stay whose sessions are not closed yet.
+    /// Vehicles inside for longer than the lot permits (`permitted_stay` of the lots file); 0 where it has no such rule.
     pub overstays: u64,
     /// Entries so far in the clock hour (UTC) of the lot's own time.
     pub entries_this_hour: u64,

@@ -1,6 +1,7 @@
 //! The quarters of a lot match its sessions, in any order of events and after any revision.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use ledger::start_of;
 use parking::{Direction, GateEvent, LotId, Source, State, Timestamp};
@@ -28,7 +29,7 @@ contract![
 
 const CASES: u32 = 24;
 /// Contains every quarter that these tests use.
-const ALWAYS: std::ops::Range<i64> = 0..4_000_000;
+const ALWAYS: Range<i64> = 0..4_000_000;
 
 async fn of_lot(player: &Player, lot: &str) -> Quarters {
     player.ledger.quarters(&LotId::parse(lot).unwrap(), ALWAYS).await.unwrap()
@@ -212,15 +213,17 @@ async fn open_stays_are_counted_by_when_they_began_and_quarter_hours_without_the
     player.sees(&entries, NOW).await;
     player.sees(&[exit(&cars[1], 90), entry(&vehicle("P4", "CAR0"), 0)], NOW).await;
 
-    let asked = |lot: &str, open_before| RecentOf {
+    let asked = |lot: &str, open_before, open_within: &[Range<i64>]| RecentOf {
         lot: LotId::parse(lot).unwrap(),
         quarters: quarter_of(minute(60))..=quarter_of(minute(120)),
         open_before,
+        open_within: open_within.iter().map(|range| minute(range.start)..minute(range.end)).collect(),
     };
     let asked = [
-        asked("P9", [minute(1_000); 2]),
-        asked("P3", [minute(181), minute(1)]),
-        asked("P4", [minute(0), minute(1_000)]),
+        asked("P9", [minute(1_000); 2], &[0..1_000]),
+        // Of the minutes 60, 120 and 240; the first has left.
+        asked("P3", [minute(181), minute(1)], &[-1_000..0, 60..121, 240..1_000]),
+        asked("P4", [minute(0), minute(1_000)], &[]),
     ];
 
     let recent = player.ledger.recent(&asked).await;
@@ -235,8 +238,8 @@ async fn open_stays_are_counted_by_when_they_began_and_quarter_hours_without_the
         recent,
         Ok(vec![
             Recent::default(),
-            Recent { quarters: p3, open_before: [3, 1] },
-            Recent { quarters: Vec::new(), open_before: [0, 1] },
+            Recent { quarters: p3, open_before: [3, 1], open_within: 2 },
+            Recent { quarters: Vec::new(), open_before: [0, 1], open_within: 0 },
         ])
     );
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use deadpool_postgres::{GenericClient as _, Transaction};
+use deadpool_postgres::{GenericClient, Transaction};
 use parking::{LotId, Source, State, Timestamp};
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
@@ -187,11 +187,11 @@ const RECENT: &str = "
         JOIN lot_quarter q ON q.lot_no = l.lot_no AND q.quarter_no BETWEEN wanted.first AND wanted.last
     ORDER BY wanted.place, q.quarter_no";
 
-const OPEN_BEFORE: &str = "
+const OPEN_WITHIN: &str = "
     SELECT wanted.place, count(*)
-    FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS wanted (lot_id, last, place)
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[]) AS wanted (lot_id, first, last, place)
         JOIN lot l ON l.lot_id = wanted.lot_id
-        JOIN open_stay o ON o.lot_no = l.lot_no AND o.session_id <= wanted.last
+        JOIN open_stay o ON o.lot_no = l.lot_no AND o.session_id BETWEEN wanted.first AND wanted.last
     GROUP BY wanted.place";
 
 /// Returns the recent counts of several lots, in the order of the requests.
@@ -207,18 +207,38 @@ pub(super) async fn recent(store: &Store, asked: &[RecentOf]) -> Result<Vec<Rece
             recent.quarters.push((row.try_get(1)?, counts(&row, 2)?));
         }
     }
-    let twice: Vec<&str> = lots.iter().flat_map(|lot| [*lot; 2]).collect();
-    let before = |time| IdRange::before(time).map_or_else(Uuid::nil, |range| range.last);
-    let ids: Vec<Uuid> = asked.iter().flat_map(|asked| asked.open_before.map(before)).collect();
-    let counted = client.query(&client.prepare_cached(OPEN_BEFORE).await?, &[&twice, &ids]).await?;
-    for row in counted {
-        let index = index(&row)?;
-        if let Some(recent) = recent.get_mut(index / 2) {
-            recent.open_before[index % 2] = encoding::count(row.try_get(1)?)?;
-        }
-    }
+    add_open(&*client, asked, &mut recent).await?;
     client.end_well();
     Ok(recent)
+}
+
+/// The numbers of open stays of one lot that are counted: before each of two times, and within ranges of time.
+const COUNTS_OF_OPEN: usize = 3;
+
+/// Counts the open stays of several lots in one query. The place of a range is that of its lot and of its count.
+async fn add_open(client: &impl GenericClient, asked: &[RecentOf], recent: &mut [Recent]) -> Result<(), Failure> {
+    let (mut lots, mut first, mut last, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (index, RecentOf { lot, open_before, open_within, .. }) in asked.iter().enumerate() {
+        let before = open_before.iter().map(|time| IdRange::before(*time)).enumerate();
+        let within = open_within.iter().map(|times| (COUNTS_OF_OPEN - 1, IdRange::within(times)));
+        for (count, range) in before.chain(within).filter_map(|(count, range)| Some((count, range?))) {
+            lots.push(lot.as_str());
+            first.push(range.first);
+            last.push(range.last);
+            places.push(encoding::column(index * COUNTS_OF_OPEN + count));
+        }
+    }
+    let counted = client.prepare_cached(OPEN_WITHIN).await?;
+    for row in client.query(&counted, &[&lots, &first, &last, &places]).await? {
+        let place = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(usize::MAX);
+        let Some(recent) = recent.get_mut(place / COUNTS_OF_OPEN) else { continue };
+        let stays = encoding::count(row.try_get(1)?)?;
+        match recent.open_before.get_mut(place % COUNTS_OF_OPEN) {
+            Some(before) => *before = stays,
+            None => recent.open_within = stays,
+        }
+    }
+    Ok(())
 }
 
 /// `WITH ORDINALITY` counts from one.

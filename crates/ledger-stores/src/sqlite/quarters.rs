@@ -120,8 +120,9 @@ const RECENT: &str = "
     SELECT quarter_no, entries, exits, matched, unmatched_exits, unmatched_entries, inside_ms, dwell_ms
     FROM lot_quarter WHERE lot_no = ?1 AND quarter_no BETWEEN ?2 AND ?3 ORDER BY quarter_no";
 
-const OPEN_BEFORE: &str = "
-    SELECT count(*) FROM session INDEXED BY session_open WHERE state = 0 AND lot_no = ?1 AND session_id <= ?2";
+const OPEN_WITHIN: &str = "
+    SELECT count(*) FROM session INDEXED BY session_open
+    WHERE state = 0 AND lot_no = ?1 AND session_id BETWEEN ?2 AND ?3";
 
 /// Returns the recent counts of a lot.
 pub(super) fn recent(connection: &Connection, asked: &RecentOf) -> Result<Recent, Error> {
@@ -132,11 +133,17 @@ pub(super) fn recent(connection: &Connection, asked: &RecentOf) -> Result<Recent
     while let Some(row) = rows.next()? {
         recent.quarters.push((row.get(0)?, counts(row, 1)?));
     }
-    let mut count = connection.prepare_cached(OPEN_BEFORE)?;
+    let mut statement = connection.prepare_cached(OPEN_WITHIN)?;
+    let mut count = |range: Option<IdRange>| {
+        let Some(IdRange { first, last }) = range else { return Ok(0) };
+        let stays = statement.query_row(params![lot_number, first.as_bytes(), last.as_bytes()], |row| row.get(0))?;
+        encoding::count(stays)
+    };
     for (stays, before) in recent.open_before.iter_mut().zip(asked.open_before) {
-        if let Some(range) = IdRange::before(before) {
-            *stays = encoding::count(count.query_row(params![lot_number, range.last.as_bytes()], |row| row.get(0))?)?;
-        }
+        *stays = count(IdRange::before(before))?;
+    }
+    for times in &asked.open_within {
+        recent.open_within += count(IdRange::within(times))?;
     }
     Ok(recent)
 }

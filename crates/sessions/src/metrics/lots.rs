@@ -27,7 +27,7 @@ service_kit::metrics! {
         inside: IntGaugeVec = "dwell_inside" ["lot"];
         /// Vehicles inside for longer than 99.5 of 100 stays last, by lot; 0 until enough stays are known
         doubtful: IntGaugeVec = "dwell_lot_doubtful" ["lot"];
-        /// Vehicles inside for longer than the longest stay, by lot
+        /// Vehicles inside for longer than their lot permits, by lot; 0 where the lots file has no permitted_stay
         overstays: IntGaugeVec = "dwell_lot_overstays" ["lot"];
         /// Exits recorded in a matched session for the first time, by lot
         matched: IntCounterVec = "dwell_lot_matched_total" ["lot"];
@@ -61,7 +61,7 @@ pub(crate) struct Inside {
     pub(crate) all: u64,
     /// Longer than nearly all stays there last.
     pub(crate) doubtful: u64,
-    /// Longer than the longest stay.
+    /// Longer than the lot permits.
     pub(crate) overstays: u64,
 }
 

@@ -210,7 +210,7 @@ impl ScopedService {
         let (held, lots) = tokio::try_join!(self.sessions(&held, page), self.lots())?;
         let pending = ledger::Pending {
             held_exits: u64::try_from(held.rows.len()).unwrap_or(u64::MAX),
-            overdue_stays: lots.iter().map(|lot| lot.overstays).sum(),
+            overdue_stays: lots.iter().map(|lot| lot.overdue_stays).sum(),
         };
         Ok(Status { pending, correlators: Vec::new(), waits_for: Vec::new(), ..status })
     }
