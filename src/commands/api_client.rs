@@ -143,6 +143,12 @@ impl Client {
         self.read(path, response).await
     }
 
+    /// The answer to a POST of JSON to `path` below the address.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Error> {
+        let response = self.send(Method::POST, path, &[], Some(body)).await?;
+        self.read(path, response).await
+    }
+
     /// The JSON of an answer of `path`.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str, mut response: Response) -> Result<T, Error> {
         let mut body = Vec::new();

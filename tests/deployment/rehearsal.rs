@@ -137,11 +137,12 @@ async fn page(url: &str) -> reqwest::Result<String> {
 
 /// Simulates many clients with the same query, for the panels of the query cache.
 async fn ask_the_same_again(places: &Places) -> anyhow::Result<Infallible> {
-    let url = format!("http://{}/graphql?query=%7Blots%7Bid%20inside%7D%7D", places.here("summary-api:5000"));
+    let url = format!("http://{}/graphql", places.here("summary-api:5000"));
     let mut each = tokio::time::interval(ASKING);
     loop {
         each.tick().await;
-        page(&url).await?;
+        let asked = testbed::http().post(&url).header("content-type", "application/json");
+        asked.body(r#"{"query": "{lots{id inside}}"}"#).send().await?.error_for_status()?;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Query parameters: [`parameters!`](crate::parameters!) declares those of a route once, as a struct of typed values.
+//! Parameters of a query string or of a JSON body: [`parameters!`](crate::parameters!) declares those of a route once, as a struct of typed values.
 //!
 //! The fields define the names, the parsers and, with [`IntoParams`](utoipa::IntoParams), the OpenAPI description.
 //! Parsing reports all faults at once: each unknown name, or else each wrong value. Only this module parses text; the
@@ -7,8 +7,12 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use parking::{LotId, Plate, Timestamp};
+use parking::{GateId, LotId, Plate, Timestamp};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{RefOr, Required};
 use uuid::Uuid;
 
 use crate::problem::{Fault, Kind, Problem};
@@ -86,6 +90,14 @@ pub trait Parameters: Sized {
         Self::from_pairs(&Pairs::known(uri, Self::NAMES)?)
     }
 
+    /// Parses the members of a JSON object: texts, numbers, booleans and arrays of texts. A null member counts as absent.
+    ///
+    /// # Errors
+    /// A problem that says what the body is instead, or lists each unknown member, or else each wrong value.
+    fn read_object(body: &[u8]) -> Result<Self, Problem> {
+        Self::from_pairs(&Pairs::of_object(body, Self::NAMES)?).map_err(Problem::in_body)
+    }
+
     /// Parses the fields of a form in the query string; an empty field counts as absent.
     ///
     /// # Errors
@@ -153,6 +165,42 @@ impl Pairs {
         if faults.is_empty() { Ok(Self(pairs)) } else { Err(Problem::with_faults(Kind::Malformed, faults)) }
     }
 
+    fn of_object(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
+        let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Problem::new(
+                Kind::Malformed,
+                format!("the body is not a JSON object; the error is at line {line} column {column}"),
+            )
+        })?;
+        let (mut pairs, mut faults) = (Vec::new(), Vec::new());
+        for (name, value) in members {
+            if !known.contains(&name.as_str()) {
+                let detail = format!("unknown member {}; expected one of: {}", quoted(&name), known.join(", "));
+                faults.push(Fault { detail, pointer: Some(format!("/{}", cut(&name))), parameter: None });
+                continue;
+            }
+            let values = match value {
+                Value::Null => Vec::new(),
+                Value::Array(values) => values,
+                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => vec![value],
+            };
+            for value in values {
+                match value {
+                    Value::String(text) => pairs.push((name.clone(), text)),
+                    Value::Bool(_) | Value::Number(_) => pairs.push((name.clone(), value.to_string())),
+                    Value::Null | Value::Array(_) | Value::Object(_) => {
+                        faults.push(Fault::member(
+                            &name,
+                            "is neither a text, a number or a boolean, nor an array of texts",
+                        ));
+                    }
+                }
+            }
+        }
+        if faults.is_empty() { Ok(Self(pairs)) } else { Err(Problem::with_faults(Kind::InvalidContent, faults)) }
+    }
+
     /// Parses the values of a parameter with `read`. Its error text follows the name of the parameter.
     pub fn read<T>(&self, name: &str, read: impl FnOnce(&[&str]) -> Result<T, String>) -> Result<T, Fault> {
         let values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -175,6 +223,12 @@ pub fn required<T>(
     missing: &str,
 ) -> impl FnOnce(&[&str]) -> Result<T, String> {
     move |values| optional(parse)(values)?.ok_or_else(|| missing.to_owned())
+}
+
+/// Parses an optional boolean parameter; without it, it is false.
+pub fn flag(values: &[&str]) -> Result<bool, String> {
+    let parse = |text: &str| text.parse().map_err(|_| format!("{} is neither true nor false", quoted(text)));
+    Ok(optional(parse)(values)?.unwrap_or(false))
 }
 
 /// Collects faults, so that one problem lists them all.
@@ -212,6 +266,26 @@ impl Faults {
     }
 }
 
+/// The schema of a JSON body that has these parameters as its members.
+pub fn body_of(parameters: Vec<Parameter>) -> ObjectBuilder {
+    parameters.into_iter().fold(ObjectBuilder::new(), |body, parameter| {
+        let is_required = matches!(parameter.required, Required::True);
+        let schema = match (parameter.schema, parameter.description) {
+            (Some(RefOr::T(Schema::Object(mut object))), description) => {
+                object.description = description;
+                RefOr::T(Schema::Object(object))
+            }
+            (Some(RefOr::T(Schema::Array(mut array))), description) => {
+                array.description = description;
+                RefOr::T(Schema::Array(array))
+            }
+            (schema, _) => schema.unwrap_or_default(),
+        };
+        let body = if is_required { body.required(parameter.name.clone()) } else { body };
+        body.property(parameter.name, schema)
+    })
+}
+
 /// Any text.
 pub fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
@@ -236,6 +310,11 @@ fn not_within(number: &str, most: u32) -> String {
 /// Parses the name of a lot.
 pub fn lot(text: &str) -> Result<LotId, String> {
     LotId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text)))
+}
+
+/// Parses the name of a gate.
+pub fn gate(text: &str) -> Result<GateId, String> {
+    GateId::parse(text).map_err(|problem| format!("{} {problem}", quoted(text)))
 }
 
 /// Parses a plate in any spelling. The error does not contain it.

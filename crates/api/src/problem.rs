@@ -223,6 +223,15 @@ impl Problem {
         Self { kind: Kind::Malformed, ..self }
     }
 
+    /// Says that invalid values are in the body, not in the query string.
+    #[must_use]
+    pub fn in_body(mut self) -> Self {
+        for fault in &mut self.errors {
+            fault.pointer = fault.pointer.take().or_else(|| fault.parameter.take().map(|name| format!("/{name}")));
+        }
+        self
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.kind.status()

@@ -13,6 +13,7 @@ use super::{Ledger, open};
 mod accounts;
 mod auditing;
 mod awaiting;
+mod filtering;
 mod finding;
 mod following;
 mod listing;

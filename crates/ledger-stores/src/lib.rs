@@ -20,6 +20,7 @@ mod contract;
 mod encoding;
 mod group;
 mod list;
+mod looking;
 mod open;
 mod plan;
 pub mod postgres;

@@ -48,6 +48,17 @@ impl IdRange {
         Some(Self { first: Uuid::nil(), last: Uuid::from_u128(last) })
     }
 
+    /// The ids that are in both; `None` if there are none.
+    pub(super) fn and(self, other: Self) -> Option<Self> {
+        let both = Self { first: self.first.max(other.first), last: self.last.min(other.last) };
+        (both.first <= both.last).then_some(both)
+    }
+
+    /// The ids from the first of both to the last.
+    pub(super) fn hull(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+
     pub(super) fn contains(&self, id: SessionId) -> bool {
         (self.first..=self.last).contains(&id.as_uuid())
     }

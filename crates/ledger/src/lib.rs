@@ -30,7 +30,7 @@ pub use alias_key::AliasKey;
 pub use audited::{Audited, AuditedVehicle};
 pub use counts::{Counts, QUARTER_MS, Tally, quarter_of, start_of};
 pub use dwells::Dwells;
-pub use questions::{Order, Page, RecentOf, SessionFilter};
+pub use questions::{LotWindow, Order, Page, RecentOf, SessionFilter};
 pub use recounted::{QuarterDifference, QuarterPlace, Recounted};
 pub use rows::{
     ChangeRow, Connected, EventRow, LotRow, Pending, Quarters, Recent, Saved, SessionList, SessionRow, Summary,
@@ -42,6 +42,9 @@ pub const EVENTS_OF_ID_MAX: usize = 16;
 pub const EVENTS_OF_VEHICLE_MAX: u32 = 1_000;
 /// Limits the changes to a session that are read from one part of the list.
 pub const CHANGES_OF_SESSION_MAX: u32 = 1_000;
+/// Limits the sessions that one page of a list looks at, when it has conditions that no index has: about 5 ms of a database
+/// that has its pages in memory.
+pub const SESSIONS_LOOKED_AT_MAX: u32 = 1_000;
 /// Limits the recorded events that lists and statistics do not show yet. At the limit, recording waits.
 pub const BACKLOG_EVENTS_MAX: usize = 131_072;
 
@@ -110,6 +113,10 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn save_summary(&self, summary: Summary, now: Timestamp) -> Result<Saved, Error>;
 
     /// Returns one page of sessions, read in one snapshot.
+    ///
+    /// No index has the reason, the gate and the exit of a session. With such a condition a page looks at a limited number
+    /// of sessions: it may have fewer of them than its limit, even none, and go on
+    /// ([`resume_after`](SessionList::resume_after)).
     async fn sessions(&self, filter: &SessionFilter, page: Page) -> Result<SessionList, Error>;
 
     /// Returns one session, even if it is void.

@@ -2,7 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use parking::{LotId, Plate, SessionId, State, Timestamp};
+use parking::{GateId, LotId, Plate, Reason, SessionId, State, Timestamp};
 
 /// Selects the sessions of a list. `None` and empty members do not filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,12 +11,31 @@ pub struct SessionFilter {
     pub lot: Option<LotId>,
     /// Only sessions of this plate, in any lot unless `lot` is set.
     pub plate: Option<Plate>,
+    /// Only sessions whose plate begins with this, in its normal form.
+    pub plate_prefix: Option<Plate>,
     /// Only sessions in these states; if empty, in all states except void.
     pub states: Vec<State>,
     /// Only sessions whose anchor event is at or after this time.
     pub from: Option<Timestamp>,
     /// Only sessions whose anchor event is before this time.
     pub to: Option<Timestamp>,
+    /// Only sessions that are unmatched for this reason.
+    pub reason: Option<Reason>,
+    /// Only sessions with an event at this gate.
+    pub gate: Option<GateId>,
+    /// Only sessions of these lots, each lot with its own limits; `None`: of all lots, without further limits.
+    pub windows: Option<Vec<LotWindow>>,
+}
+
+/// The part of a list that is in one lot: what depends on the lot's own time, as times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LotWindow {
+    /// The lot.
+    pub lot: LotId,
+    /// Only sessions whose anchor event is in one of these ranges, which are disjoint.
+    pub began: Vec<Range<Timestamp>>,
+    /// Only sessions of gate events with an exit at or after this time.
+    pub exits_since: Option<Timestamp>,
 }
 
 /// The order of a list. Session ids grow with time.

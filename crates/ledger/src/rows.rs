@@ -34,6 +34,9 @@ pub struct SessionList {
     pub rows: Vec<SessionRow>,
     /// The number of the newest change that the list includes; 0 before the first.
     pub sequence: u64,
+    /// Where the search stopped, if it has looked at the most sessions that one page may look at: the list goes on
+    /// after this position, which may be no session. `None` if the page is full, or the list has ended.
+    pub resume_after: Option<SessionId>,
 }
 
 /// One change to a session.

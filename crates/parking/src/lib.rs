@@ -39,6 +39,6 @@ pub use lots::{Lot, LotKind, Lots, LotsError};
 pub use permitted_stay::PermittedStay;
 pub use plate::{PLATE_NORMAL_FORM, Plate};
 pub use refusal::Refusal;
-pub use rules::{GivenRules, Rules, exact_duration, plate_list};
+pub use rules::{GivenRules, Rules, duration_ms, exact_duration, plate_list};
 pub use session::{Reason, Session, SessionId, Source, State, UnknownWord};
 pub use time::Timestamp;

@@ -174,6 +174,11 @@ pub fn exact_duration(millis: i64) -> String {
     fits.map_or_else(|| format!("{millis}ms"), |(name, unit)| format!("{}{name}", millis / unit))
 }
 
+/// The milliseconds of a length of time as a setting may be written; `None` if it is none, or longer than the calendar.
+pub fn duration_ms(text: &str) -> Option<i64> {
+    i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).ok()
+}
+
 /// Plates as the setting lists them.
 pub fn plate_list(plates: &BTreeSet<Plate>) -> String {
     let plates: Vec<&str> = plates.iter().map(Plate::as_str).collect();

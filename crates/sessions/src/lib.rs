@@ -69,7 +69,7 @@ pub use background::spawn_background;
 pub use changes::{Changed, ChangedPage, FollowedChange};
 pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
-pub use lots::LotStatus;
+pub use lots::{LotStatus, LotTimeFilter};
 pub use recording::{CallOptions, LEASE};
 pub use scoped::{Page, Saved, ScopedService, SessionList};
 pub use seen::{SeenChange, SeenEvent, SeenPlate, SeenSession};

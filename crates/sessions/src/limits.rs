@@ -18,6 +18,7 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("ledger_log_bytes", crate::metrics::LOG_LARGE_BYTES),
         ("ledger_waiting_events", count(ledger::BACKLOG_EVENTS_MAX)),
         ("page_sessions", u64::from(MAX_PAGE)),
+        ("sessions_looked_at", u64::from(ledger::SESSIONS_LOOKED_AT_MAX)),
         ("explained_events", count(EVENTS_OF_ID_MAX)),
         ("explained_sessions", u64::from(story::MAX_EXPLAINED)),
         ("near_plate_sessions", u64::from(story::CANDIDATES)),

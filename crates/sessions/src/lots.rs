@@ -9,6 +9,8 @@
 //! ranges of entries, and counting reads the overstays alone, not all that are inside. A schedule by hour has one range
 //! for what is older than its longest stay, and at most one for each change of the schedule since.
 
+mod windows;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +22,8 @@ use parking::{Lot, LotId, Timestamp};
 use super::calendar::Calendar;
 use super::{Bucket, Error, Service, within};
 use crate::metrics::Inside;
+
+pub use windows::LotTimeFilter;
 
 /// Per-mille quantile of the stays above which an open stay is doubtful.
 const DOUBT_PERMILLE: i64 = 995;

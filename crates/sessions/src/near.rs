@@ -50,7 +50,13 @@ pub(super) fn others(lot: &LotId, end: &EventKey, max_stay_ms: i64) -> SessionFi
         }
         Direction::Entry => (vec![State::HeldExit, State::UnmatchedExit], end.time, end.time.plus_millis(max_stay_ms)),
     };
-    SessionFilter { lot: Some(lot.clone()), plate: None, states, from: Some(from), to: Some(to.plus_millis(1)) }
+    SessionFilter {
+        lot: Some(lot.clone()),
+        states,
+        from: Some(from),
+        to: Some(to.plus_millis(1)),
+        ..SessionFilter::default()
+    }
 }
 
 /// Those of `rows` whose plates are nearly the same as one that was seen at `time`, the nearest first. A plate that says

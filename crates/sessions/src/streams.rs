@@ -7,7 +7,7 @@ use ledger::{Order, SessionFilter};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::{Error, MAX_PAGE, Page, ScopedService, SeenSession};
+use super::{Error, MAX_PAGE, Page, ScopedService, SeenSession, SessionList};
 
 /// The most concurrent streams of sessions: a quick client keeps a reader of the ledger busy.
 pub const STREAMS: usize = 8;
@@ -68,13 +68,19 @@ impl Pages {
             return Ok(None);
         }
         let limit = self.request.most.map_or(MAX_PAGE, |most| most.min(MAX_PAGE));
-        let page = Page { limit, after: self.request.after, order: self.request.order };
-        let rows = self.service.sessions(&self.request.filter, page).await?.rows;
-        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        self.request.most = self.request.most.map(|most| most.saturating_sub(count));
-        self.is_over = count < limit || self.request.most == Some(0);
-        let Some(last) = rows.last() else { return Ok(None) };
-        self.request.after = Some(last.id);
-        Ok(Some(rows))
+        loop {
+            let page = Page { limit, after: self.request.after, order: self.request.order };
+            let SessionList { rows, resume_after, .. } = self.service.sessions(&self.request.filter, page).await?;
+            let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            self.request.most = self.request.most.map(|most| most.saturating_sub(count));
+            self.is_over = (count < limit && resume_after.is_none()) || self.request.most == Some(0);
+            self.request.after = resume_after.or_else(|| rows.last().map(|last| last.id));
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+        }
     }
 }

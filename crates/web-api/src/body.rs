@@ -2,11 +2,13 @@
 
 use std::error::Error as StdError;
 
+use api::parameters::Parameters;
 use api::{Kind, Problem};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
+use parking::wire::without_byte_order_mark;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use service_kit::traces::{TRACEPARENT, TraceContext};
@@ -16,6 +18,9 @@ pub(super) const SMALL_BYTES_MAX: usize = 16 * 1024;
 /// A body beyond its limit is read and discarded up to this size: a client that is still sending would otherwise see a
 /// broken connection instead of the response.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The largest body of parameters.
+pub(super) const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
 
 /// The trace context of the caller, if the request has one.
 pub(super) fn caller(headers: &HeaderMap) -> Option<TraceContext> {
@@ -48,14 +53,7 @@ pub(super) fn is_json(media_type: &str) -> bool {
 /// The body is not JSON, or has other members. The error does not quote it, because it may contain a secret.
 pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (head, body) = request.into_parts();
-    let media_type = media_type(&head.headers);
-    if !is_json(&media_type) {
-        let described = described(&media_type);
-        let problem =
-            format!("{described}, but the body has to be JSON: send the header Content-Type: application/json");
-        return Err(Problem::new(Kind::UnsupportedMediaType, problem));
-    }
-    let json = read(&head.headers, body, SMALL_BYTES_MAX).await?;
+    let json = json_of(&head.headers, body, SMALL_BYTES_MAX).await?;
     serde_json::from_slice(&json).map_err(|error| {
         let place = format!("at line {} column {}", error.line(), error.column());
         match error.classify() {
@@ -70,6 +68,26 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Pro
             }
         }
     })
+}
+
+/// Reads the parameters in a JSON body.
+///
+/// # Errors
+/// The body is not JSON, is too large, or has a wrong value.
+pub(super) async fn parameters<T: Parameters>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    T::read_object(without_byte_order_mark(&json_of(headers, body, PARAMETERS_BYTES_MAX).await?))
+}
+
+/// Reads a body of at most `limit` bytes that has the media type of JSON.
+async fn json_of(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let media_type = media_type(headers);
+    if !is_json(&media_type) {
+        let described = described(&media_type);
+        let problem =
+            format!("{described}, but the body has to be JSON: send the header Content-Type: application/json");
+        return Err(Problem::new(Kind::UnsupportedMediaType, problem));
+    }
+    read(headers, body, limit).await
 }
 
 /// Reads a body of at most `limit` bytes.

@@ -4,7 +4,7 @@
 //! - `graphql`: the GraphQL schema and its query cache.
 //! - `live`: the live feed of committed changes.
 //! - `openapi`, `reference`: the OpenAPI description, and a page that shows it.
-//! - `access`: the principal of each request, and what each route needs.
+//! - `access`: the principal of each request, and what each route needs; `plate_in_address`: where a plate may be.
 //! - [`app`]: all routes and the operator's page as one router, with their common layers.
 //!
 //! Start reading at [`router`]. No database is known here: `summary-api` opens the ledger, reads the configuration and
@@ -20,6 +20,7 @@ mod limits;
 mod live;
 mod metrics;
 mod openapi;
+mod plate_in_address;
 mod reference;
 mod rest;
 

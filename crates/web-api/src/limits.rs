@@ -11,6 +11,7 @@ pub(crate) fn all() -> Vec<(&'static str, u64)> {
         ("internal_body_bytes", count(wire::BODY_BYTES_MAX)),
         ("internal_bodies_bytes", count(correlators::INTERNAL_BODIES_BYTES_MAX)),
         ("internal_calls", count(correlators::INTERNAL_CALLS_MAX)),
+        ("search_body_bytes", count(body::PARAMETERS_BYTES_MAX)),
         ("timeline_bars", u64::from(operator_page::TIMELINE_BARS)),
         ("account_body_bytes", count(body::SMALL_BYTES_MAX)),
         ("summary_body_bytes", count(rest::SUMMARY_BODY_BYTES_MAX)),

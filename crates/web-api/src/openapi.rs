@@ -136,7 +136,7 @@ fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
     let is_one = path.contains('{');
     let is_live = path.starts_with("/api/v1/live");
     let needs_token = !is_for_everyone(path);
-    let is_streamed = path == "/api/v1/sessions";
+    let is_streamed = matches!(path, "/api/v1/sessions" | "/api/v1/sessions/search");
     let answers = move |kind: &Kind| match kind {
         Kind::Malformed => has_body || is_list,
         Kind::Unauthorized | Kind::InvalidToken | Kind::Forbidden => needs_token,

@@ -7,6 +7,7 @@ mod screen;
 use api::ExplanationsView;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use parking::{LotId, Plate};
+use serde_json::json;
 use service_kit::ServiceContext;
 use settings::Settings;
 use tls::Connector;
@@ -121,10 +122,9 @@ async fn explain(matches: &ArgMatches, settings: &Settings) -> Result<(), Error>
     let lot = matches.get_one::<LotId>(LOT);
     let answer: ExplanationsView = match matches.get_one::<What>(WHAT).expect("the argument is required") {
         What::Plate(plate) => {
-            let limit = matches.get_one::<u8>(LIMIT).map(ToString::to_string).unwrap_or_default();
-            let mut query = vec![("vehicle_plate", plate.as_str()), ("limit", &limit)];
-            query.extend(lot.map(|lot| ("lot_id", lot.as_str())));
-            client.get("api/v1/explanations", &query, Patience::None).await?
+            let limit = matches.get_one::<u8>(LIMIT);
+            let search = json!({"vehicle_plate": plate.as_str(), "limit": limit, "lot_id": lot.map(LotId::as_str)});
+            client.post("api/v1/explanations/search", &search).await?
         }
         What::Event(id) => client.get(&format!("api/v1/events/{id}/explanation"), &[], Patience::None).await?,
     };

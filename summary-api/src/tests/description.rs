@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 35] = [
+const ROUTES: [(&str, &str); 37] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
     ("GET", "/api/v1/explanations"),
@@ -36,6 +36,8 @@ const ROUTES: [(&str, &str); 35] = [
     ("GET", "/openapi.json"),
     ("GET", "/problems/{kind}"),
     ("GET", "/readyz"),
+    ("POST", "/api/v1/explanations/search"),
+    ("POST", "/api/v1/sessions/search"),
     ("POST", "/graphql"),
     ("POST", "/internal/v1/due"),
     ("POST", "/internal/v1/load"),

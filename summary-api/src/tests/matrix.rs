@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sessions::ScopedService;
 use sessions::testing::{Fixture, Vehicles, minute};
 use tower::ServiceExt as _;
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::{Answer, Api, request, send};
@@ -46,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 54] = [
+pub(super) const ROUTES: [(&str, May); 56] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -76,13 +77,19 @@ pub(super) const ROUTES: [(&str, May); 54] = [
     ("GET /internal/v1/verify", May::OneOf(&[Scope::Record, Scope::Admin])),
     ("GET /api/v1/sessions", READ),
     ("GET /api/v1/sessions?lot_id={lot}", READ),
-    ("GET /api/v1/sessions?vehicle_plate={plate}", May::Plates),
+    ("GET /api/v1/sessions?last_day=true&min_age=1m", READ),
+    // With tokens, a plate in an address is refused whatever the scopes are.
+    ("GET /api/v1/sessions?vehicle_plate={plate}", READ),
+    ("POST /api/v1/sessions/search", READ),
+    ("POST /api/v1/sessions/search?vehicle_plate={plate}", May::Plates),
+    ("POST /api/v1/sessions/search?plate_prefix={plate}", May::Plates),
     ("GET /api/v1/sessions?format=csv", READ),
     ("GET /api/v1/sessions?format=ndjson", READ),
     ("GET /api/v1/sessions/{id}", READ),
     ("GET /api/v1/sessions/{id}/story", READ),
     ("GET /api/v1/events/{id}/explanation", READ),
-    ("GET /api/v1/explanations?vehicle_plate={plate}", May::Plates),
+    ("GET /api/v1/explanations?vehicle_plate={plate}", READ),
+    ("POST /api/v1/explanations/search?vehicle_plate={plate}", May::Plates),
     ("GET /api/v1/changes", READ),
     ("GET /api/v1/lots", READ),
     ("GET /api/v1/statistics?lot_id={lot}", READ),
@@ -197,9 +204,16 @@ impl Site {
         (method.parse().unwrap(), path.replace("{lot}", lot).replace("{plate}", plate))
     }
 
-    /// The answer to a request; the body of an endless feed is left out.
+    /// The answer to a request; the body of an endless feed is left out. The parameters of a POST are its body.
     pub(super) async fn answer(&self, method: &Method, path: &str, token: Option<&str>) -> Answer {
-        let body = match path {
+        let (address, parameters) = match path.split_once('?') {
+            Some((address, parameters)) if method == Method::POST => (address, parameters),
+            _ => (path, ""),
+        };
+        let members: serde_json::Map<String, Value> =
+            form_urlencoded::parse(parameters.as_bytes()).map(|(name, value)| (name.into(), json!(value))).collect();
+        let body = match address {
+            "/api/v1/sessions/search" | "/api/v1/explanations/search" => Value::Object(members).to_string(),
             "/graphql" => json!({"query": "{ status { settled } }"}).to_string(),
             "/save_summary" => json!({
                 "vehicle_plate": "FIN1", "lot_id": OWN,
@@ -218,7 +232,7 @@ impl Site {
             headers.push(("origin", "http://localhost"));
         }
         headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
-        let asked = request(method.clone(), path, &headers, body);
+        let asked = request(method.clone(), address, &headers, body);
         if path.starts_with("/api/v1/live/events") {
             let answer = self.api.router.clone().oneshot(asked).await.unwrap();
             let status = answer.status().as_u16();

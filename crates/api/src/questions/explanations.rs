@@ -3,9 +3,11 @@
 use parking::{LotId, Plate};
 use sessions::ScopedService;
 use sessions::story::MAX_EXPLAINED;
-use utoipa::IntoParams;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::parameters::{limit, lot, optional, plate, required};
+use crate::parameters::{body_of, limit, lot, optional, plate, required};
 use crate::problem::Problem;
 use crate::views::{ExplanationsView, SessionView};
 
@@ -28,6 +30,18 @@ crate::parameters! {
         pub limit: Option<u32> = optional(limit(MAX_EXPLAINED));
     }
 }
+
+/// The body of a search for explanations: the parameters of those of a plate.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplanationSearch;
+
+impl PartialSchema for ExplanationSearch {
+    fn schema() -> RefOr<Schema> {
+        body_of(ExplanationParameters::into_params(|| None)).into()
+    }
+}
+
+impl ToSchema for ExplanationSearch {}
 
 /// Explains the newest sessions of a plate.
 pub async fn of_plate(service: &ScopedService, parameters: ExplanationParameters) -> Result<ExplanationsView, Problem> {

@@ -1,13 +1,15 @@
 //! The list of sessions: filter, order and pages.
 
 use ledger::{Order, SessionFilter};
-use parking::{LotId, Plate, State, Timestamp};
-use sessions::{MAX_PAGE, Page, ScopedService, SeenSession, SessionList, StreamRequest};
-use utoipa::IntoParams;
+use parking::{GateId, LotId, Plate, Reason, State, Timestamp, duration_ms};
+use sessions::{LotTimeFilter, MAX_PAGE, Page, ScopedService, SeenSession, SessionList, StreamRequest};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::cursor::{Cursor, List};
-use crate::parameters::{self, Faults, lot, optional, plate, quoted, time};
+use crate::parameters::{self, Faults, body_of, flag, gate, lot, optional, plate, quoted, time};
 use crate::problem::{Fault, Problem};
 
 /// The default number of sessions of a page.
@@ -25,6 +27,9 @@ crate::parameters! {
         /// Only sessions of this plate, in any spelling; needs the scope read_plate
         #[param(value_type = Option<String>)]
         pub vehicle_plate: Option<Plate> = optional(plate);
+        /// Only sessions of plates that begin with these letters and digits, at least two; needs the scope read_plate
+        #[param(ignore)]
+        pub plate_prefix: Option<Plate> = optional(plate_prefix);
         /// Only sessions in these states, separated by commas or repeated: open, matched, held_exit, unmatched_exit, unmatched_entry, void; the default is all but void
         #[param(value_type = Option<Vec<String>>, explode = false)]
         pub state: Vec<State> = states;
@@ -34,6 +39,24 @@ crate::parameters! {
         /// Only sessions whose anchor event is before this time
         #[param(value_type = Option<String>, format = DateTime)]
         pub to: Option<Timestamp> = optional(time);
+        /// Only sessions that are unmatched for this reason: re_entered, max_stay or unread
+        #[param(value_type = Option<String>)]
+        pub reason: Option<Reason> = optional(reason);
+        /// Only sessions with an entry or an exit at this gate
+        #[param(value_type = Option<String>)]
+        pub gate_id: Option<GateId> = optional(gate);
+        /// Only sessions whose anchor event is at least this long before the newest event of their lot: a duration such as 90m or 12h
+        #[param(value_type = Option<String>)]
+        pub min_age: Option<i64> = optional(age);
+        /// true: only vehicles inside that doubtful of their lot counts
+        #[param(value_type = Option<bool>)]
+        pub doubtful: bool = flag;
+        /// true: only vehicles inside for longer than their lot permits
+        #[param(value_type = Option<bool>)]
+        pub overstay: bool = flag;
+        /// true: only sessions with an exit in the lot's last 24 clock hours, which matched_last_day and unmatched_last_day of their lot count
+        #[param(value_type = Option<bool>)]
+        pub last_day: bool = flag;
         /// The maximum number of sessions of a page, at most 1000; the default is 100. A stream has no maximum; its default is all
         #[param(minimum = 1, maximum = 1000)]
         pub limit: Option<u32> = optional(limit);
@@ -77,29 +100,45 @@ pub struct ListPage {
 /// Reads a page of sessions.
 pub async fn page(service: &ScopedService, parameters: &SessionListParameters) -> Result<ListPage, Problem> {
     parameters.wait(service).await?;
-    let StreamRequest { filter, order, after, most } = parameters.stream_request()?;
+    let StreamRequest { filter, order, after, most } = parameters.stream_request(service).await?;
     // One more than the page shows whether there is a next page.
     let limit = most.unwrap_or(LIMIT_DEFAULT);
-    let SessionList { mut rows, sequence } = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
+    let list = service.sessions(&filter, Page { limit: limit + 1, after, order }).await?;
+    let SessionList { mut rows, sequence, resume_after } = list;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let goes_on = rows.len() > limit;
     rows.truncate(limit);
-    let last = rows.last().filter(|_| goes_on);
-    let next_cursor = last.map(|row| parameters.cursor_after(row));
+    let shown = rows.last().filter(|_| goes_on).map(|row| row.id);
+    let next_cursor = shown.or(resume_after).map(|id| parameters.list().after(id.as_bytes()));
     Ok(ListPage { rows, next_cursor, sequence })
 }
 
 impl SessionListParameters {
-    /// The request to the service.
+    /// The request to the service. What depends on the time of a lot is as of now.
     ///
     /// # Errors
-    /// `to` is before `from`, or the cursor belongs to another list.
-    pub fn stream_request(&self) -> Result<StreamRequest, Problem> {
+    /// `to` is before `from`, the cursor belongs to another list, the client may not filter by plate, or the ledger can't
+    /// be read.
+    pub async fn stream_request(&self, service: &ScopedService) -> Result<StreamRequest, Problem> {
+        let request = self.checked()?;
+        let by = LotTimeFilter {
+            min_age_ms: self.min_age,
+            is_doubtful: self.doubtful,
+            is_overstay: self.overstay,
+            is_of_last_day: self.last_day,
+        };
+        Ok(StreamRequest { filter: service.narrowed(request.filter, by).await?, ..request })
+    }
+
+    fn checked(&self) -> Result<StreamRequest, Problem> {
         let mut faults = Faults::default();
         if let (Some(from), Some(to)) = (self.from, self.to)
             && to < from
         {
             faults.check::<()>(Err(Fault::parameter("to", format!("{to} is before from {from}"))));
+        }
+        if self.vehicle_plate.is_some() && self.plate_prefix.is_some() {
+            faults.check::<()>(Err(Fault::parameter("plate_prefix", "is not possible together with vehicle_plate")));
         }
         let list = self.list();
         let after = faults.optional("cursor", self.cursor.as_ref(), |cursor| session_id(list, cursor));
@@ -110,6 +149,10 @@ impl SessionListParameters {
             states: self.state.clone(),
             from: self.from,
             to: self.to,
+            plate_prefix: self.plate_prefix.clone(),
+            reason: self.reason,
+            gate: self.gate_id.clone(),
+            windows: None,
         };
         Ok(StreamRequest { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
     }
@@ -134,22 +177,63 @@ impl SessionListParameters {
         self.list().after(session.id.as_bytes())
     }
 
-    /// The identity of this list, for cursors.
+    /// The identity of this list, for cursors. A plate is left out: its hash could be looked up.
     fn list(&self) -> List {
+        let yes = |is_set: bool| if is_set { "yes" } else { "" };
         let states: Vec<&str> = self.state.iter().map(|state| state.as_str()).collect();
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
         List::of(&[
             "sessions",
             self.lot_id.as_ref().map_or("", LotId::as_str),
-            self.vehicle_plate.as_ref().map_or("", Plate::as_str),
             &states.join(","),
             &time(self.from),
             &time(self.to),
+            self.reason.map_or("", Reason::as_str),
+            self.gate_id.as_ref().map_or("", GateId::as_str),
+            &self.min_age.map(|age| age.to_string()).unwrap_or_default(),
+            yes(self.doubtful),
+            yes(self.overstay),
+            yes(self.last_day),
             match self.order.unwrap_or_default() {
                 Order::NewestFirst => "newest",
                 Order::OldestFirst => "oldest",
             },
         ])
+    }
+}
+
+/// The body of a search: the parameters of the list, and parts of plates.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSearch;
+
+impl PartialSchema for SessionSearch {
+    fn schema() -> RefOr<Schema> {
+        let prefix = ObjectBuilder::new().schema_type(Type::String).description(Some(
+            "Only sessions of plates that begin with these letters and digits, at least two; needs the scope read_plate",
+        ));
+        body_of(SessionListParameters::into_params(|| None)).property("plate_prefix", prefix).into()
+    }
+}
+
+impl ToSchema for SessionSearch {}
+
+/// Parses the reason why a session is unmatched.
+pub fn reason(text: &str) -> Result<Reason, String> {
+    text.parse().map_err(|allowed| format!("{} is not a reason; {allowed}", quoted(text)))
+}
+
+/// Parses an age.
+pub fn age(text: &str) -> Result<i64, String> {
+    duration_ms(text).ok_or_else(|| format!("{} is not a duration such as 90m or 12h", quoted(text)))
+}
+
+/// Parses the beginning of a plate. The error does not contain it.
+fn plate_prefix(text: &str) -> Result<Plate, String> {
+    let prefix = plate(text)?;
+    if prefix.as_str().chars().count() < 2 {
+        Err("has fewer than two letters and digits".to_owned())
+    } else {
+        Ok(prefix)
     }
 }
 
@@ -212,7 +296,7 @@ mod tests {
 
     fn request(query: &str) -> Result<StreamRequest, Problem> {
         let uri: Uri = format!("/api/v1/sessions?{query}").parse().unwrap();
-        SessionListParameters::read(&uri)?.stream_request()
+        SessionListParameters::read(&uri)?.checked()
     }
 
     #[test]
@@ -224,6 +308,7 @@ mod tests {
             states: vec![State::Open, State::Void],
             from: Some(minute(0)),
             to: Some(minute(60)),
+            ..SessionFilter::default()
         };
         assert_eq!(request, StreamRequest { filter, order: Order::OldestFirst, most: Some(7), after: None });
     }
@@ -253,12 +338,50 @@ mod tests {
             ("limit=9223372036854775808", 422, "from 1 to 1000"),
             ("cursor=xyz", 422, "cursor is not a next_cursor"),
             ("order=up", 422, "neither newest nor oldest"),
+            ("reason=bored", 422, "allowed are re_entered max_stay unread"),
+            ("gate_id=a/b", 422, "gate_id \"a/b\""),
+            ("min_age=12", 422, "min_age \"12\" is not a duration such as 90m or 12h"),
+            ("overstay=1", 422, "overstay \"1\" is neither true nor false"),
         ] {
             let problem = request(query).unwrap_err();
             assert_eq!(problem.status().as_u16(), status, "{query}");
             assert!(problem.detail().contains(part), "{query}: {}", problem.detail());
         }
         assert!(!request("vehicle_plate=SECRETPLATE1234567890").unwrap_err().detail().contains("SECRET"));
+    }
+
+    #[test]
+    fn a_body_has_the_parameters_of_the_list_and_parts_of_plates() {
+        let read = |body: &str| SessionListParameters::read_object(body.as_bytes())?.checked();
+        let body =
+            r#"{"plate_prefix": "ab-c", "state": ["open", "matched"], "overstay": true, "limit": 5, "lot_id": null}"#;
+        let filter = SessionFilter {
+            plate_prefix: Plate::from_read("ABC").ok(),
+            states: vec![State::Open, State::Matched],
+            ..SessionFilter::default()
+        };
+        let expected = StreamRequest { filter, order: Order::NewestFirst, most: Some(5), after: None };
+        assert_eq!(read(body), Ok(expected));
+        for (body, status, part, pointer) in [
+            ("[]", 400, "the body is not a JSON object", None),
+            (r#"{"lot": "P3"}"#, 422, "unknown member \"lot\"; expected one of: lot_id, ", Some("/lot")),
+            (r#"{"lot_id": {}}"#, 422, "lot_id is neither a text", Some("/lot_id")),
+            (r#"{"lot_id": ["A", "B"]}"#, 422, "lot_id is repeated", Some("/lot_id")),
+            (r#"{"plate_prefix": "S"}"#, 422, "fewer than two", Some("/plate_prefix")),
+            (r#"{"plate_prefix": "SE", "vehicle_plate": "SECRET"}"#, 422, "together", Some("/plate_prefix")),
+        ] {
+            let problem = read(body).map_err(Problem::in_body).unwrap_err();
+            assert_eq!(problem.status().as_u16(), status, "{body}");
+            assert!(problem.detail().contains(part), "{body}: {}", problem.detail());
+            assert_eq!(problem.faults().first().and_then(|fault| fault.pointer.as_deref()), pointer, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_holds_no_plate() {
+        let with =
+            |plate: &str| SessionListParameters { vehicle_plate: Plate::named(plate).ok(), ..Default::default() };
+        assert_eq!(with("SECRET1").list(), with("SECRET2").list());
     }
 
     #[test]

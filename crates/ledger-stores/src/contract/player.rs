@@ -144,15 +144,17 @@ impl Player {
 
     /// Returns all sessions of a filter, page by page, in order.
     pub(crate) async fn list(&self, filter: &SessionFilter, limit: u32, order: Order) -> Vec<SessionRow> {
-        let mut rows: Vec<SessionRow> = Vec::new();
+        let (mut rows, mut after): (Vec<SessionRow>, _) = (Vec::new(), None);
         loop {
-            let after = rows.last().map(|row| row.session.id);
-            let page = self.ledger.sessions(filter, Page { limit, after, order }).await.unwrap().rows;
-            if page.is_empty() {
+            let page = self.ledger.sessions(filter, Page { limit, after, order }).await.unwrap();
+            let goes_on = page.resume_after.or_else(|| page.rows.last().map(|row| row.session.id));
+            assert!(goes_on.is_none() || goes_on != after, "the list does not go on: {filter:?}");
+            after = goes_on;
+            if after.is_none() {
                 return rows;
             }
-            assert!(page.len() <= usize::try_from(limit).unwrap());
-            rows.extend(page);
+            assert!(page.rows.len() <= usize::try_from(limit).unwrap());
+            rows.extend(page.rows);
         }
     }
 

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::failure::Failure;
 use crate::chain::ChainEvent;
+use crate::looking::{VEHICLES_OF_PREFIX_MAX, after_prefix};
 use crate::rows::StoredVehicle;
 use crate::{Error, encoding};
 
@@ -27,6 +28,40 @@ const CHAIN: &str = "
         FROM chain c JOIN event e ON e.event_no = c.previous_no
     )
     SELECT event_no, time_ms, direction, event_id, flags FROM chain";
+
+const BY_PLATE: &str =
+    concat!("SELECT ", columns!(), " FROM vehicle v JOIN lot l ON l.lot_no = v.lot_no WHERE v.plate = $1");
+
+/// Plates are compared by their bytes.
+const BY_PREFIX: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM vehicle v JOIN lot l ON l.lot_no = v.lot_no WHERE v.plate >= $1 AND v.plate < $2 ORDER BY v.plate LIMIT $3"
+);
+
+/// Returns the vehicles of a plate, in any lot.
+pub(super) async fn by_plate(
+    client: &impl GenericClient,
+    plate: &str,
+) -> Result<Vec<(Vehicle, StoredVehicle)>, Failure> {
+    let rows = client.query(&client.prepare_cached(BY_PLATE).await?, &[&plate]).await?;
+    rows.iter().map(named_vehicle).collect()
+}
+
+/// Returns the vehicles whose plates begin with `prefix`, in any lot; `None` if there are more than can be searched one
+/// by one.
+pub(super) async fn by_prefix(
+    client: &impl GenericClient,
+    prefix: &str,
+) -> Result<Option<Vec<(Vehicle, StoredVehicle)>>, Failure> {
+    let most = i64::from(VEHICLES_OF_PREFIX_MAX);
+    let select = client.prepare_cached(BY_PREFIX).await?;
+    let rows = client.query(&select, &[&prefix, &after_prefix(prefix), &(most + 1)]).await?;
+    if encoding::column(rows.len()) > most {
+        return Ok(None);
+    }
+    Ok(Some(rows.iter().map(named_vehicle).collect::<Result<_, _>>()?))
+}
 
 /// Returns the events of the chain that ends at `last`, newest recorded first.
 pub(super) async fn chain(client: &impl GenericClient, last: Option<i64>) -> Result<Vec<ChainEvent>, Failure> {

@@ -106,7 +106,7 @@ async fn every_list_walks_an_index_in_its_order() {
     let _ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     let connection = Connection::open(&path).unwrap();
     let plan = |rows: &str| {
-        let sql = format!("EXPLAIN QUERY PLAN {}", scan_sql(rows, Order::NewestFirst));
+        let sql = format!("EXPLAIN QUERY PLAN {}", scan_sql("session_id", rows, Order::NewestFirst));
         let mut statement = connection.prepare(&sql).unwrap();
         let steps = statement.query_map(params![[0_u8; 16], [255_u8; 16], 1], |row| row.get(3)).unwrap();
         steps.collect::<Result<Vec<String>, _>>().unwrap().join("; ").replace("COVERING ", "")

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::chain::ChainEvent;
 use crate::encoding;
+use crate::looking::{VEHICLES_OF_PREFIX_MAX, after_prefix};
 use crate::rows::StoredVehicle;
 
 // A join makes SQLite prepare a statement again for each new value, so lots are looked up on their own.
@@ -23,6 +24,11 @@ pub(super) const BY_NUMBER: &str = "
 pub(super) const BY_PLATE: &str = "
     SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline, plate
     FROM vehicle WHERE plate = ?1";
+
+/// Plates are compared by their bytes.
+const BY_PREFIX: &str = "
+    SELECT vehicle_no, lot_no, version, digest, last_event_no, listed_after_no, timeline, plate
+    FROM vehicle WHERE plate >= ?1 AND plate < ?2 ORDER BY plate LIMIT ?3";
 
 pub(super) const LOT: &str = "SELECT lot_id FROM lot WHERE lot_no = ?1";
 
@@ -64,6 +70,17 @@ pub(super) fn by_plate(connection: &Connection, plate: &str) -> Result<Vec<(Vehi
         vehicles.push(named_vehicle(connection, row)?);
     }
     Ok(vehicles)
+}
+
+/// The vehicles whose plates begin with `prefix`, in any lot; `None` if there are more than can be searched one by one.
+pub(super) fn by_prefix(connection: &Connection, prefix: &str) -> Result<Option<Vec<(Vehicle, StoredVehicle)>>, Error> {
+    let mut statement = connection.prepare_cached(BY_PREFIX)?;
+    let mut rows = statement.query(params![prefix, after_prefix(prefix), VEHICLES_OF_PREFIX_MAX + 1])?;
+    let mut vehicles = Vec::new();
+    while let Some(row) = rows.next()? {
+        vehicles.push(named_vehicle(connection, row)?);
+    }
+    Ok(Some(vehicles).filter(|vehicles| encoding::column(vehicles.len()) <= i64::from(VEHICLES_OF_PREFIX_MAX)))
 }
 
 /// The events of the chain that ends at `last`, the newest recorded first.

@@ -11,7 +11,7 @@ use parking::{LotId, SessionId};
 use uuid::Uuid;
 
 use super::ScopedService;
-use crate::{Error, SeenSession};
+use crate::{Error, LotTimeFilter, SeenSession};
 
 /// The lots of one list that are read at once.
 const LOTS_AT_ONCE: usize = 4;
@@ -34,6 +34,8 @@ pub struct SessionList {
     pub rows: Vec<SeenSession>,
     /// The number of the newest change that the list includes; 0 before the first.
     pub sequence: u64,
+    /// Where the list goes on if the page is not full, because a page looks at a limited number of sessions.
+    pub resume_after: Option<Uuid>,
 }
 
 impl ScopedService {
@@ -51,7 +53,17 @@ impl ScopedService {
         let Page { limit, after, order } = page;
         let after = after.map(|after| self.sight.own_session(after));
         let list = self.rows(&lots, filter, ledger::Page { limit, after, order }).await?;
-        Ok(SessionList { rows: self.sight.sessions(list.rows), sequence: list.sequence })
+        let resume_after = list.resume_after.map(SessionId::as_uuid);
+        Ok(SessionList { rows: self.sight.sessions(list.rows), sequence: list.sequence, resume_after })
+    }
+
+    /// The filter, narrowed by the time of each lot.
+    ///
+    /// # Errors
+    /// The principal may not read, or filters by a plate without `read_plate`; or the ledger can't be read.
+    pub async fn narrowed(&self, filter: SessionFilter, by: LotTimeFilter) -> Result<SessionFilter, Error> {
+        self.listed(&filter)?;
+        self.service.narrowed(filter, by).await
     }
 
     /// One session, void or not.
@@ -74,7 +86,7 @@ impl ScopedService {
     /// The lots of a list with this filter. A filter by plate tells whether the plate is there, and so is a search.
     pub(crate) fn listed(&self, filter: &SessionFilter) -> Result<Lots, Error> {
         let lots = self.readable(filter.lot.as_ref())?;
-        if filter.plate.is_some() {
+        if filter.plate.is_some() || filter.plate_prefix.is_some() {
             self.principal.require(Scope::ReadPlate)?;
         }
         Ok(lots)
@@ -123,12 +135,21 @@ impl ScopedService {
         for some in filters.chunks(LOTS_AT_ONCE) {
             pages.extend(try_join_all(some.iter().map(|filter| self.service.sessions(filter, page))).await?);
         }
+        // Behind the nearest position at which one of them stopped, this page would have gaps.
+        let stops = pages.iter().filter_map(|page| page.resume_after);
+        let stop = if page.order == Order::NewestFirst { stops.max() } else { stops.min() };
         let mut rows: Vec<SessionRow> = pages.into_iter().flat_map(|page| page.rows).collect();
         rows.sort_unstable_by_key(|row| row.session.id);
         if page.order == Order::NewestFirst {
             rows.reverse();
         }
-        rows.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(ledger::SessionList { rows, sequence })
+        rows.retain(|row| match (stop, page.order) {
+            (Some(stop), Order::NewestFirst) => row.session.id >= stop,
+            (Some(stop), Order::OldestFirst) => row.session.id <= stop,
+            (None, _) => true,
+        });
+        let most = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        rows.truncate(most);
+        Ok(ledger::SessionList { resume_after: stop.filter(|_| rows.len() < most), rows, sequence })
     }
 }

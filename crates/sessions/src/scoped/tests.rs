@@ -184,3 +184,48 @@ async fn a_call_needs_its_scope() {
     let foreign = sender.save_summary(summary("P3"), None).await.map(drop);
     assert_eq!(foreign, Err(Error::Denied(Denied::Lot(lot("P3")))));
 }
+
+#[tokio::test]
+async fn a_list_that_looks_at_more_than_one_page_may_goes_on_for_every_principal() {
+    let (fixture, mut vehicles) = (Fixture::new(temporary().await), Vehicles::default());
+    let mut units = Vec::new();
+    for number in 0..2_400 {
+        // Sixty vehicles a minute, as gates report whole minutes.
+        let at = minute(number / 60);
+        let mut unit =
+            vehicles.entry(["P1", "P2", "P3"][usize::try_from(number).unwrap() % 3], &format!("CAR{number}"), at);
+        if number % 600 < 3 {
+            unit.events.iter_mut().for_each(|event| event.gate = parking::GateId::parse("back").ok());
+        }
+        units.push(unit);
+    }
+    fixture.record(units).await;
+    let filter = SessionFilter { gate: parking::GateId::parse("back").ok(), ..SessionFilter::default() };
+    for (scopes, lots, expected) in [
+        ("read,read_plate", &["*"][..], 12),
+        ("read", &["*"], 12),
+        ("read,read_plate", &["P1", "P3"], 8),
+        ("read", &["P2"], 4),
+    ] {
+        let service = fixture.service.scoped(principal(scopes, lots));
+        for order in [Order::NewestFirst, Order::OldestFirst] {
+            let (mut rows, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = service.sessions(&filter, Page { limit: 5, after, order }).await.unwrap();
+                after = page.resume_after.or_else(|| page.rows.last().map(|row| row.id));
+                rows.extend(page.rows);
+                pages += 1;
+                if after.is_none() {
+                    break;
+                }
+            }
+            let ids: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+            assert_eq!((rows.len(), ids.len()), (expected, expected), "{scopes} {lots:?} {order:?}");
+            assert!(pages > 2 || lots == ["P2"], "one page looked at all: {pages}");
+            let request = StreamRequest { filter: filter.clone(), order, after: None, most: None };
+            let pages: Vec<Vec<SeenSession>> =
+                service.every_session(request).await.unwrap().try_collect().await.unwrap();
+            assert_eq!(pages.concat(), rows, "{scopes} {lots:?} {order:?}");
+        }
+    }
+}

@@ -115,8 +115,18 @@ impl Authenticator {
 
     /// Whether a token that a client sends is compared.
     pub fn has_tokens(&self) -> bool {
+        self.0.internal_token.is_some() || self.has_client_tokens()
+    }
+
+    /// Whether a token was ever made for clients. That of correlators does not count.
+    fn has_client_tokens(&self) -> bool {
         let is_in_ledger = || self.directory().is_some_and(|known| known.tokens().records().next().is_some());
-        self.0.internal_token.is_some() || self.0.compares.load(Ordering::Acquire) || is_in_ledger()
+        self.0.compares.load(Ordering::Acquire) || is_in_ledger()
+    }
+
+    /// Whether it serves loopback alone, and no token was ever made for its clients.
+    fn is_local(&self) -> bool {
+        self.0.access == Access::Local && !self.has_client_tokens()
     }
 
     /// The principal of a request, and what proved it.

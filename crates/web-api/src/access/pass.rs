@@ -33,6 +33,11 @@ impl Pass {
         &self.principal
     }
 
+    /// Whether the request comes from this machine, and needs no token.
+    pub(crate) fn is_local(&self) -> bool {
+        self.authenticator.is_local()
+    }
+
     /// Whether the request would be let through again, with the same rights.
     fn holds(&self) -> bool {
         let now = self.clock.now();

@@ -21,6 +21,7 @@ mod workers;
 
 use access::Principal;
 use api::{Kind, Problem, Scoped};
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -31,7 +32,9 @@ use sessions::{ScopedService, Service};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::Pass;
 use crate::body::{self, described, is_json, media_type};
+use crate::plate_in_address;
 use cache::{CacheKey, Computed, QueryCache};
 use schema::Schema;
 use workers::Workers;
@@ -118,6 +121,8 @@ async fn answer(
 }
 
 /// Executes the GraphQL request in the query string, or returns the editor page.
+///
+/// A request in the query string is deprecated, and only possible on loopback without tokens, because it may have plates: use POST.
 #[utoipa::path(
     get, path = "/graphql", tag = "graphql",
     params(request::AddressParameters),
@@ -129,11 +134,17 @@ async fn answer(
 async fn ask(
     State(graphql): State<GraphQl>,
     Scoped(service): Scoped,
+    Extension(pass): Extension<Pass>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match request::of_address(&uri)? {
-        Some(request) => Box::pin(graphql.answer(request, service, &headers)).await,
+        Some(request) => {
+            plate_in_address::check(&pass, "POST /graphql")?;
+            let mut response = Box::pin(graphql.answer(request, service, &headers)).await?;
+            plate_in_address::deprecate(&mut response);
+            Ok(response)
+        }
         None if accepts(&headers, "text/html") => Ok(explorer::page()),
         None => {
             let hint = "send the request in the body of a POST, or as the query parameter query; a browser gets an editor page here";

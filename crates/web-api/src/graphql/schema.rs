@@ -175,8 +175,7 @@ impl Query {
             limit: faults.optional("limit", first, at_most(MAX_PAGE)),
             cursor: faults.optional("cursor", after.as_deref(), Cursor::parse),
             order: faults.optional("order", order.as_deref(), session_list::order),
-            min_sequence: None,
-            format: None,
+            ..SessionListParameters::default()
         };
         faults.none().map_err(refused)?;
         let page = session_list::page(context.data::<ScopedService>()?, &parameters).await;

@@ -1,10 +1,17 @@
-//! `GET /api/v1/events/{id}/explanation` and `GET /api/v1/explanations`: explanations of events and of sessions.
+//! `GET /api/v1/events/{id}/explanation`, `POST /api/v1/explanations/search` and `GET /api/v1/explanations`: explanations of
+//! events and of sessions.
 
 use api::parameters::path_id;
-use api::questions::explanations::{ExplanationParameters, of_plate};
+use api::questions::explanations::{ExplanationParameters, ExplanationSearch, of_plate};
 use api::{ExplanationsView, Kind, Problem, Query, Scoped};
-use axum::Json;
+use axum::body::Body;
 use axum::extract::RawPathParams;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+
+use crate::access::Pass;
+use crate::{body, plate_in_address};
 
 /// Explains why an event belongs to its session: the rule, the reads around it, the changes and similar plates.
 ///
@@ -30,6 +37,8 @@ pub(super) async fn event_explanation(
 }
 
 /// Explains the newest sessions of a plate: the exit of each, or the entry if there is no exit.
+///
+/// Deprecated, and only on loopback without tokens: use POST /api/v1/explanations/search.
 #[utoipa::path(
     get, path = "/api/v1/explanations", tag = "sessions",
     params(ExplanationParameters),
@@ -37,7 +46,26 @@ pub(super) async fn event_explanation(
 )]
 pub(super) async fn explanations(
     Scoped(service): Scoped,
+    Extension(pass): Extension<Pass>,
     Query(parameters): Query<ExplanationParameters>,
+) -> Result<Response, Problem> {
+    plate_in_address::check(&pass, "POST /api/v1/explanations/search")?;
+    let mut response = Json(of_plate(&service, parameters).await?).into_response();
+    plate_in_address::deprecate(&mut response);
+    Ok(response)
+}
+
+/// Explains the newest sessions of a plate, which is in the body: the exit of each, or the entry if there is no exit.
+#[utoipa::path(
+    post, path = "/api/v1/explanations/search", tag = "sessions",
+    request_body(content = ExplanationSearch, content_type = "application/json", description = "The plate"),
+    responses((status = 200, description = "The explanations, the newest session first", body = ExplanationsView)),
+)]
+pub(super) async fn search_explanations(
+    Scoped(service): Scoped,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Json<ExplanationsView>, Problem> {
-    Ok(Json(of_plate(&service, parameters).await?))
+    let parameters: ExplanationParameters = body::parameters(&headers, body).await?;
+    Ok(Json(of_plate(&service, parameters).await.map_err(Problem::in_body)?))
 }
