@@ -68,7 +68,7 @@ async function addresses(origin) {
   assert(unmatched, "the simulator made nothing that is unmatched");
   return [
     "/", "/timeline", `/timeline?${lot}&span=1h`, `/timeline?${lot}&from=${from}&to=${matched.exit_date_time}`,
-    "/stays", `/stays?${lot}&reach=7d`, "/unmatched", `/unmatched?${lot}`, "/search", `/search?plate=${matched.vehicle_plate}`,
+    "/stays", `/stays?${lot}&reach=7d`, "/unmatched", `/unmatched?${lot}`, "/list", `/list?${lot}&state=open`, "/list?state=matched&last_day=true", "/search", `/search?plate=${matched.vehicle_plate}`,
     `/sessions/${matched.session_id}`, `/sessions/${unmatched.session_id}`,
     "/graphql", API_DOCS,
   ];

@@ -1,7 +1,7 @@
 //! The operator's page: HTML made here, readable without JavaScript, kept up to date by a small script.
 //!
 //! All numbers come from [`sessions::ScopedService`], like those of `/api/v1`. Each page has its own file; `layout` is the
-//! frame of all pages, `listing` the table of stays, `chart` the drawing of the timeline. The address determines what a page
+//! frame of all pages, `listing` the table of stays, `list` the list behind a number, `chart` the drawing of the timeline. The address determines what a page
 //! shows. Nothing is loaded from other servers, and nothing is inline: the content security policy forbids both.
 
 mod assets;
@@ -19,6 +19,8 @@ mod histogram;
 mod lanes;
 mod layout;
 mod links;
+mod list;
+mod list_table;
 mod listing;
 mod local;
 mod lots;
@@ -46,23 +48,26 @@ pub use sign_in::{SignIn, sign_in};
 pub use timeline::BARS as TIMELINE_BARS;
 
 /// The paths of the pages, and of the header, which the script always fetches again.
-pub const ROUTES: [&str; 7] = ["/", "/timeline", "/stays", "/unmatched", "/search", "/sessions/{id}", "/header"];
+pub const ROUTES: [&str; 8] =
+    ["/", "/timeline", "/stays", "/unmatched", "/list", "/search", "/sessions/{id}", "/header"];
 
 /// Whether a path is the path of a page.
 pub fn is_page(path: &str) -> bool {
-    let [now, timeline, stays, unmatched, search, ..] = ROUTES;
+    let [now, timeline, stays, unmatched, list, search, ..] = ROUTES;
     let is_session = |id: &str| !id.is_empty() && !id.contains('/');
-    [now, timeline, stays, unmatched, search].contains(&path) || path.strip_prefix("/sessions/").is_some_and(is_session)
+    [now, timeline, stays, unmatched, list, search].contains(&path)
+        || path.strip_prefix("/sessions/").is_some_and(is_session)
 }
 
 /// The routes of pages.
 pub fn routes(service: &Service) -> Router {
-    let [now, timeline, stays, unmatched, search, session, header] = ROUTES;
+    let [now, timeline, stays, unmatched, list, search, session, header] = ROUTES;
     Router::new()
         .route(now, get(now::now))
         .route(timeline, get(timeline::timeline))
         .route(stays, get(stays::stays))
         .route(unmatched, get(unmatched::unmatched))
+        .route(list, get(list::list))
         .route(search, get(search::search))
         .route(session, get(session::session))
         .route(header, get(layout::header))

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use sessions::{LotStatus, ScopedService};
 
-use super::links::link;
+use super::links::{self, link};
 use super::local::Local;
 use super::text::{self, number};
 
@@ -14,7 +14,7 @@ struct Column {
     cell: fn(&ScopedService, &LotStatus) -> Markup,
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column { name: "Inside", is_number: true, cell: |_, lot| inside(lot) },
     Column { name: "Occupancy", is_number: false, cell: |_, lot| occupancy(lot) },
     Column { name: "Doubtful", is_number: true, cell: |_, lot| doubtful(lot) },
@@ -30,6 +30,7 @@ const COLUMNS: [Column; 8] = [
         cell: |_, lot| passed(lot, lot.exits_this_hour, lot.exits_hour_before),
     },
     Column { name: "Matched, 24 h", is_number: true, cell: |_, lot| matched(lot) },
+    Column { name: "Unmatched, 24 h", is_number: true, cell: |_, lot| unmatched(lot) },
     Column { name: "Lot time", is_number: false, cell: time },
 ];
 
@@ -66,7 +67,7 @@ fn kind(lot: &LotStatus) -> Option<String> {
 
 fn inside(lot: &LotStatus) -> Markup {
     let capacity = lot.known.as_ref().and_then(|known| known.capacity).map(u64::from);
-    html! { (number(lot.inside)) @if let Some(capacity) = capacity { span.note { " of " (number(capacity)) } } }
+    html! { (count(lot, lot.inside, &[("state", "open")])) @if let Some(capacity) = capacity { span.note { " of " (number(capacity)) } } }
 }
 
 /// Passages in this clock hour so far, and in the whole previous hour.
@@ -80,7 +81,7 @@ fn passed(lot: &LotStatus, this_hour: u64, hour_before: u64) -> Markup {
 /// Vehicles that are inside for longer than nearly all stays last: their exit was probably missed.
 fn doubtful(lot: &LotStatus) -> Markup {
     html! {
-        @if let Some(doubtful) = lot.doubtful { (number(doubtful)) }
+        @if let Some(doubtful) = lot.doubtful { (count(lot, doubtful, &[("doubtful", "true")])) }
         @else { span.none { "–" span.hidden { " unknown until 200 stays have ended" } } }
     }
 }
@@ -88,19 +89,34 @@ fn doubtful(lot: &LotStatus) -> Markup {
 /// Vehicles that are inside for longer than the lot permits.
 fn overstays(lot: &LotStatus) -> Markup {
     html! {
-        @if lot.known.as_ref().is_some_and(|known| known.permitted_stay.is_some()) { (number(lot.overstays)) }
+        @if lot.known.as_ref().is_some_and(|known| known.permitted_stay.is_some()) { (count(lot, lot.overstays, &[("overstay", "true")])) }
         @else { span.none { "–" span.hidden { " this lot has no permitted stay" } } }
     }
 }
 
 fn matched(lot: &LotStatus) -> Markup {
     let share = text::share(lot.matched_last_day, lot.matched_last_day + lot.unmatched_last_day);
-    let unmatched = link("/unmatched", &[("lot_id", lot.id.as_str())]);
     html! {
-        @if let Some(share) = share { a href=(unmatched) { (share) } }
-        @else { span.none { "–" span.hidden { " no data: no exit was decided in this time" } } }
-        @if lot.held_last_day > 0 { span.note { " (" (number(lot.held_last_day)) " held)" } }
+        @if let Some(share) = share {
+            (count(lot, lot.matched_last_day, &[("state", "matched"), ("last_day", "true")]))
+            span.note { " (" (share) ")" }
+        } @else { span.none { "–" span.hidden { " no data: no exit was decided in this time" } } }
     }
+}
+
+fn unmatched(lot: &LotStatus) -> Markup {
+    let held = [("state", "held_exit"), ("last_day", "true")];
+    html! {
+        @if lot.matched_last_day + lot.unmatched_last_day > 0 {
+            (count(lot, lot.unmatched_last_day, &[("state", "unmatched_exit"), ("last_day", "true")]))
+        } @else { span.none { "–" span.hidden { " no data: no exit was decided in this time" } } }
+        @if lot.held_last_day > 0 { " (" a.count href=(links::list(lot.id.as_str(), &held)) { (number(lot.held_last_day)) " held" } ")" }
+    }
+}
+
+/// A number of the lot, which leads to the list behind it.
+fn count(lot: &LotStatus, number: u64, filter: &[(&str, &str)]) -> Markup {
+    text::count(number, &links::list(lot.id.as_str(), filter))
 }
 
 /// The occupancy as a bar and as a share of the capacity; a text marks 100 % and more.

@@ -13,11 +13,13 @@ use sessions::{Error, LotStatus, ReportedCorrelator, ScopedService, SeenSession,
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
 use super::text::{self, Mark, number};
-use super::{dependencies, gates, lots};
+use super::{dependencies, gates, links, lots};
 
 const PATH: &str = "/";
 /// How long this page waits for the ledger. Short, because an operator has to see that it is down.
 const LEDGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Since when exits are counted.
+const LAST_DAY: &str = "in the last 24 hours of each lot";
 /// How many of the newest matched stays are shown.
 const LATEST_STAYS_MAX: usize = 8;
 
@@ -61,8 +63,8 @@ async fn ask(service: &ScopedService) -> Result<Standing, Error> {
 }
 
 fn figures(service: &ScopedService, standing: &Standing) -> Markup {
-    let (matched, unmatched, period) = exits(service, &standing.lots);
-    let inside: u64 = standing.lots.iter().map(|lot| lot.inside).sum();
+    let sum = |count: fn(&LotStatus) -> u64| standing.lots.iter().map(count).sum::<u64>();
+    let (matched, unmatched) = (sum(|lot| lot.matched_last_day), sum(|lot| lot.unmatched_last_day));
     let pending = standing.status.pending;
     let of_exits = match (matched + unmatched, text::held(pending.held_exits, &service.rules())) {
         (0, None) => "no exit is decided yet".to_owned(),
@@ -71,27 +73,22 @@ fn figures(service: &ScopedService, standing: &Standing) -> Markup {
         (_, Some(held)) => format!("of those exits; {held}"),
     };
     let (queued, of_queued) = in_queues(&standing.status.correlators);
+    let in_lots = format!("vehicles in {} lots", standing.lots.len());
+    let list = |filter: &[(&str, &str)]| links::list("", filter);
+    let last_day = |state: &str| list(&[("state", state), ("last_day", "true")]);
     html! {
         dl.figures {
-            (text::figure("inside", "Inside", &number(inside), &format!("vehicles in {} lots", standing.lots.len())))
-            (text::figure("matched", "Exits matched", &number(matched), period))
-            (text::figure("unmatched", "Exits unmatched", &number(unmatched), period))
+            (text::linked_figure("inside", "Inside", sum(|lot| lot.inside), &in_lots, &list(&[("state", "open")])))
+            (text::linked_figure("overstays", "Overstays", sum(|lot| lot.overstays), "longer than permitted", &list(&[("overstay", "true")])))
+            (text::linked_figure("doubtful", "Doubtful", sum(|lot| lot.doubtful.unwrap_or_default()), "their exit was probably missed", &list(&[("doubtful", "true")])))
+            (text::linked_figure("matched", "Exits matched", matched, LAST_DAY, &last_day("matched")))
+            (text::linked_figure("unmatched", "Exits unmatched", unmatched, LAST_DAY, &last_day("unmatched_exit")))
             (text::figure("share", "Match rate", text::share(matched, matched + unmatched).as_deref().unwrap_or("no data"), &of_exits))
-            (text::figure("held", "Held exits", &number(pending.held_exits), "waiting for a late entry"))
+            (text::linked_figure("held", "Held exits", pending.held_exits, "waiting for a late entry", &list(&[("state", "held_exit")])))
             (text::figure("overdue", "Overdue stays", &number(pending.overdue_stays), "longer than the longest stay"))
             (text::figure("queued", "Queue depth", &queued, &of_queued))
         }
     }
-}
-
-/// Exits matched, exits unmatched, and since when they are counted. The process counts all lots together, so a principal
-/// of some lots gets the last day of these.
-fn exits(service: &ScopedService, lots: &[LotStatus]) -> (u64, u64, &'static str) {
-    if let Some((matched, unmatched)) = service.exits() {
-        return (matched, unmatched, "since the process started");
-    }
-    let sum = |count: fn(&LotStatus) -> u64| lots.iter().map(count).sum();
-    (sum(|lot| lot.matched_last_day), sum(|lot| lot.unmatched_last_day), "in the last 24 hours of each lot")
 }
 
 /// Ready messages, the largest number that a correlator reports, and messages in flight at all correlators; or that the

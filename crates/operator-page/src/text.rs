@@ -145,6 +145,22 @@ pub(super) fn figure(id: &str, name: &str, value: &str, note: &str) -> Markup {
     }
 }
 
+/// A figure whose value leads to the list behind it.
+pub(super) fn linked_figure(id: &str, name: &str, value: u64, note: &str, list: &str) -> Markup {
+    html! {
+        div.figure #{ "figure-" (id) } {
+            dt { (name) }
+            dd.value { (count(value, list)) }
+            dd.note { (note) }
+        }
+    }
+}
+
+/// A number that leads to the list behind it.
+pub(super) fn count(value: u64, list: &str) -> Markup {
+    html! { a.count href=(list) { (number(value)) } }
+}
+
 /// A delay, with milliseconds below a minute.
 pub(super) fn delay(millis: i64) -> String {
     let (sign, millis) = (if millis < 0 { "−" } else { "" }, millis.saturating_abs());

@@ -52,6 +52,8 @@ pub struct LotStatus {
     pub time: Option<Timestamp>,
     /// Those inside for longer than 99.5 of 100 stays of the last 30 days lasted; `None` until 200 stays are known.
     pub doubtful: Option<u64>,
+    /// 99.5 of 100 stays of the last 30 days were at most this long, milliseconds; `None` until 200 stays are known.
+    pub usual_stay_ms: Option<i64>,
     /// Those inside for longer than the lot permits; 0 where it has no such rule.
     pub overstays: u64,
     /// Those inside for longer than the age at which matching gives up, until their sessions are closed.
@@ -81,6 +83,7 @@ impl LotStatus {
             inside: 0,
             time: None,
             doubtful: None,
+            usual_stay_ms: None,
             overstays: 0,
             overdue_stays: 0,
             entries_this_hour: 0,
@@ -93,7 +96,7 @@ impl LotStatus {
         }
     }
 
-    fn of(row: LotRow, known: Option<Lot>, is_usual_known: bool, recent: &Recent) -> Self {
+    fn of(row: LotRow, known: Option<Lot>, usual_stay_ms: Option<i64>, recent: &Recent) -> Self {
         let hours = ClockHours::of(row.time, known.as_ref());
         let sum = |wanted: Range<i64>| {
             let mut sum = Counts::default();
@@ -109,7 +112,8 @@ impl LotStatus {
             known,
             inside: row.inside,
             time: row.time,
-            doubtful: is_usual_known.then_some(doubtful),
+            doubtful: usual_stay_ms.map(|_| doubtful),
+            usual_stay_ms,
             overstays: recent.open_within,
             overdue_stays,
             entries_this_hour: count(this_hour.entries),
@@ -127,6 +131,22 @@ impl LotStatus {
         let decided = self.matched_last_day + self.unmatched_last_day;
         #[expect(clippy::cast_precision_loss, reason = "exits of a day are far fewer than 2^52")]
         (decided > 0).then(|| self.unmatched_last_day as f64 / decided as f64)
+    }
+
+    /// How long a vehicle is inside that entered then, milliseconds.
+    pub fn age_ms(&self, entry: Timestamp) -> i64 {
+        self.time.unwrap_or_default().millis_since(entry)
+    }
+
+    /// Whether a vehicle that is inside since then is an overstay.
+    pub fn is_overstay(&self, entry: Timestamp) -> bool {
+        let permitted_ms = self.known.as_ref().and_then(|known| known.permitted_stay_ms(entry));
+        permitted_ms.is_some_and(|permitted_ms| self.age_ms(entry) > permitted_ms)
+    }
+
+    /// Whether the exit of a vehicle that is inside since then was probably missed.
+    pub fn is_doubtful(&self, entry: Timestamp) -> bool {
+        self.usual_stay_ms.is_some_and(|usual_ms| self.age_ms(entry) > usual_ms)
     }
 
     pub(super) fn vehicles(&self) -> Inside {
@@ -194,7 +214,7 @@ impl Service {
         let recent = within(async { Ok(inner.ledger.recent(&asked).await?) }).await?;
         let with_events = rows.into_iter().zip(usual).zip(&recent).map(|((row, usual), recent)| {
             let known = inner.lots.get(&row.id).cloned();
-            LotStatus::of(row, known, usual.is_some(), recent)
+            LotStatus::of(row, known, usual, recent)
         });
         let mut lots: Vec<LotStatus> = with_events.collect();
         for known in inner.lots.iter() {

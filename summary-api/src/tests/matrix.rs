@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 56] = [
+pub(super) const ROUTES: [(&str, May); 57] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -104,6 +104,7 @@ pub(super) const ROUTES: [(&str, May); 56] = [
     ("GET /timeline?lot_id={lot}", READ),
     ("GET /stays?lot_id={lot}", READ),
     ("GET /unmatched", READ),
+    ("GET /list?lot_id={lot}", READ),
     ("GET /search", READ),
     ("GET /search?plate={plate}", May::Plates),
     ("GET /sessions/{id}", READ),

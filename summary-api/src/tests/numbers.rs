@@ -136,3 +136,40 @@ async fn a_list_as_csv_has_the_rows_of_its_pages() {
         assert_eq!(ids, listed.iter().map(|session| session.session_id.to_string()).collect::<Vec<_>>(), "{query}");
     }
 }
+
+#[tokio::test]
+async fn each_number_on_the_page_leads_to_a_list_of_that_length() {
+    let api = busy().await;
+    let now = api.get("/").await.text();
+    let mut followed = 0;
+    for link in now.split("<a class=\"count\" href=\"").skip(1) {
+        let (address, rest) = link.split_once("\">").unwrap();
+        let number: usize = rest.split(['<', ' ']).next().unwrap().parse().unwrap();
+        let (mut next, mut rows) = (Some(address.replace("&amp;", "&")), 0);
+        while let Some(address) = next {
+            let list = api.get(&address).await;
+            assert_eq!(list.status, 200, "{address}: {}", list.text());
+            rows += list.text().matches("<tr data-key=").count();
+            let link = list.text().split("rel=\"next\" href=\"").nth(1).map(str::to_owned);
+            next = link.map(|link| link.split('"').next().unwrap().replace("&amp;", "&"));
+        }
+        assert_eq!(rows, number, "{address}");
+        followed += 1;
+    }
+    assert!(followed > 14, "only {followed} numbers lead to a list");
+}
+
+#[tokio::test]
+async fn a_list_shows_how_long_each_vehicle_may_stay_and_how_long_it_is_inside() {
+    let api = busy().await;
+    let list = api.get("/list?lot_id=P3&overstay=true&order=oldest").await.text();
+    let row = list.split("<tr data-key=").nth(3).unwrap().split("</tr>").next().unwrap();
+    for part in [">P3STAY2<", ">9 h 59 min<", ">1 h 30 min<", "overstay", "doubtful"] {
+        assert!(row.contains(part), "{part} is not in {row}");
+    }
+    assert!(list.contains("<h1>Overstays, P3</h1>"));
+    let csv = "/api/v1/sessions?lot_id=P3&amp;overstay=true&amp;order=oldest&amp;format=csv";
+    assert!(list.contains(&format!("href=\"{csv}\" download")), "{list}");
+    assert!(api.get("/list?lot_id=P4&overstay=true").await.text().contains("No stay fits this filter."));
+    assert_eq!(api.get("/list?plate=P3STAY2").await.status, 400);
+}

@@ -19,7 +19,7 @@ async fn unmatched_and_now_show_that_held_exits_wait() {
     assert!(unmatched.contains("No unmatched entries or exits.") && !unmatched.contains("every end"), "{unmatched}");
     assert_eq!((figure(&now, "share").as_str(), figure(&now, "held").as_str()), ("no data", "217"));
     assert!(now.contains("no exit is decided yet; 217 exits wait for their entry (held up to 30 s)"), "{now}");
-    assert!(now.contains("(217 held)"), "{now}");
+    assert!(now.contains(">217 held</a>)"), "{now}");
 
     for unit in [vehicles.entry("P3", "IN1", minute(0)), vehicles.exit("P3", "IN1", minute(9))] {
         api.fixture.record(vec![unit]).await;

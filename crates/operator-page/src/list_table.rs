@@ -1,0 +1,92 @@
+//! The table of the list behind a number: each stay with its age, its permitted stay and its marks.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+use parking::{GateId, State, Timestamp};
+use sessions::{LotStatus, ScopedService, SeenSession};
+
+use super::links::address;
+use super::local::Local;
+use super::text::{self, Mark};
+
+/// The stays, each with a link to its page.
+pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession], lots: &[LotStatus]) -> Markup {
+    let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.lot).zone()).collect();
+    let has_one_zone = zones.len() == 1;
+    html! {
+        div.scroll role="group" aria-label=(caption) tabindex="0" {
+            table.stacked {
+                caption {
+                    (caption)
+                    span.zone { ", times in " @if has_one_zone { @for zone in zones { (zone) } } @else { "each lot's own zone" } }
+                }
+                thead {
+                    tr {
+                        th scope="col" { "Plate" }
+                        th scope="col" { "Lot" }
+                        th scope="col" { "Mark" }
+                        th scope="col" { "Entered" }
+                        th scope="col" { "Left" }
+                        th.number scope="col" { "For" }
+                        th.number scope="col" { "Permitted" }
+                        th scope="col" { "Gate" }
+                    }
+                }
+                tbody {
+                    @for row in rows { (line(service, row, lots.iter().find(|lot| lot.id == row.lot), has_one_zone)) }
+                }
+            }
+        }
+    }
+}
+
+fn line(service: &ScopedService, row: &SeenSession, lot: Option<&LotStatus>, has_one_zone: bool) -> Markup {
+    let local = Local::of(service, &row.lot).for_both(row.entry_time, row.exit_time);
+    let local = if has_one_zone { local } else { local.with_offset() };
+    let inside = row.entry_time.filter(|_| row.state == State::Open).zip(lot);
+    let stay_ms = row.dwell_ms().or_else(|| inside.map(|(entry, lot)| lot.age_ms(entry)));
+    let permitted_ms = row
+        .entry_time
+        .and_then(|entry| lot?.known.as_ref()?.permitted_stay_ms(entry))
+        .filter(|_| row.state != State::Void);
+    let moment = |time: Option<Timestamp>| time.map(|time| local.moment(time));
+    let gates: Vec<&GateId> = [&row.entry_gate, &row.exit_gate].into_iter().flatten().collect();
+    html! {
+        tr data-key=(row.id) {
+            th scope="row" { a.plate href=(address(row)) { (text::plate(&row.plate)) } }
+            td { (row.lot) }
+            td {
+                (text::pill(row.state))
+                @if inside.is_some_and(|(entry, lot)| lot.is_overstay(entry)) { " " span.off { (Mark::Warn) "overstay" } }
+                @if inside.is_some_and(|(entry, lot)| lot.is_doubtful(entry)) { " " span.off { (Mark::Warn) "doubtful" } }
+            }
+            (cell("Entered", moment(row.entry_time)))
+            (cell("Left", moment(row.exit_time)))
+            (length("For", stay_ms))
+            (length("Permitted", permitted_ms))
+            (cell("Gate", (!gates.is_empty()).then(|| html! {
+                @for (index, gate) in gates.iter().enumerate() { @if index > 0 { ", " } span.gate { (gate) } }
+            })))
+        }
+    }
+}
+
+fn length(name: &str, millis: Option<i64>) -> Markup {
+    html! {
+        @match millis {
+            Some(millis) => td.number data-name=(name) { (text::length(millis)) },
+            None => td.number.missing { span.none { "–" } },
+        }
+    }
+}
+
+/// `data-name` labels a cell in the narrow layout, which has no column heads.
+fn cell(name: &str, content: Option<Markup>) -> Markup {
+    html! {
+        @match content {
+            Some(content) => td data-name=(name) { (content) },
+            None => td.missing { span.none { "–" } },
+        }
+    }
+}
