@@ -186,3 +186,43 @@ async fn events_reach_the_queues_by_rabbitmqs_own_mqtt_plugin_and_survive_its_ki
     }
     panic!("these are lost: {:?}", expected.difference(&there).collect::<Vec<_>>());
 }
+
+/// Sets what `docs/cameras.md` describes: what `amq.topic` can't route goes to the dead letters.
+async fn catch_unrouted(rabbitmq: &RabbitMq) {
+    let api = rabbitmq.management();
+    api.put("exchanges/%2F/parking.unrouted", &json!({"type": "fanout", "durable": true})).await.unwrap();
+    api.post("bindings/%2F/e/parking.unrouted/q/parking.dead", &json!({})).await.unwrap();
+    let policy = "{\"alternate-exchange\":\"parking.unrouted\"}";
+    let set = ["set_policy", "--apply-to", "exchanges", "unrouted", "^amq\\.topic$", policy];
+    rabbitmq.ctl(&set).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ with its MQTT plugin, and mosquitto_pub: ci/test"]
+async fn what_rabbitmqs_own_mqtt_plugin_cannot_route_is_a_dead_letter_with_the_documented_policy() {
+    let rabbitmq = RabbitMq::start_with_mqtt().await.unwrap();
+    let context = ServiceContext::new(Arc::new(SystemClock));
+    let url = Redacted::url(rabbitmq.amqp_url());
+    let bus = rabbitmq::RabbitMq::open(&url, &BusConfig::default(), &context).unwrap();
+    let mut dead = bus::Bus::consume(&bus, Queue::Dead, 100).await.unwrap();
+    let broker = rabbitmq.mqtt_url().unwrap();
+    wait_until(PATIENCE, "the queue", async || {
+        let binding = "bindings/%2F/e/amq.topic/q/parking.entry";
+        rabbitmq.management().post(binding, &json!({"routing_key": "site.#"})).await.unwrap().is_some()
+    })
+    .await;
+    // Without the policy it is acknowledged to the device, and nowhere.
+    mqtt_publish(&broker, "sight/entries", &lines(0..1), &[]).await.unwrap();
+    catch_unrouted(&rabbitmq).await;
+
+    mqtt_publish(&broker, "sight/entries", &lines(1..3), &[]).await.unwrap();
+    mqtt_publish(&broker, "site/entries", &lines(3..5), &[]).await.unwrap();
+
+    let mut caught = String::new();
+    while caught.lines().count() < 2 {
+        let letters = tokio::time::timeout(PATIENCE, dead.receive(100)).await.unwrap().unwrap();
+        caught.extend(letters.iter().map(|letter| format!("{}\n", String::from_utf8_lossy(&letter.body))));
+    }
+    assert_eq!(caught, lines(1..3));
+    assert_eq!(plates(&rabbitmq.amqp_url()).await, [3, 4].map(plate).into());
+}
