@@ -46,6 +46,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     let further = FurtherRoutes {
         routes: gateway::start(parts.gates, Doors { broker: parts.broker, grpc }, Arc::clone(&bus), &context)?,
         limits: Limits { body: gateway::BODY_MAX, ..Limits::default() },
+        description: gateway::description(),
     };
     let Some(service) = summary_api::start(&parts.api, listener, further, &context).await? else { return Ok(()) };
     // The simulated past is recorded at once, and would push the banner out of sight.

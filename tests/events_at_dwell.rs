@@ -127,3 +127,26 @@ async fn where_access_is_required_events_need_a_token_for_all_lots() {
     let (status, ..) = post(format!("http://127.0.0.1:{port}/cameras/axis/in-1"), &[], "{}").await;
     assert_eq!(status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_has_the_routes_that_take_events_too() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut dwell = dwell(folder.path(), port);
+    ready(port).await;
+    let url = format!("http://127.0.0.1:{port}/openapi.json");
+    let description: Value = testbed::http().get(url).send().await.unwrap().json().await.unwrap();
+    dwell.kill().unwrap();
+
+    for (path, method) in
+        [("/api/v1/events", "post"), ("/cameras/{format}/{gate_id}", "post"), ("/api/v1/sessions", "get")]
+    {
+        let operation = &description["paths"][path][method];
+        assert_eq!(operation["security"], json!([{"token": []}, {}]), "{path}");
+        assert!(operation["summary"].is_string(), "{path}");
+    }
+    let schemas = description["components"]["schemas"].as_object().unwrap();
+    assert!(["GateEvent", "GatewayProblem", "Problem", "Session"].iter().all(|name| schemas.contains_key(*name)));
+    let tags: Vec<&str> =
+        description["tags"].as_array().unwrap().iter().filter_map(|tag| tag["name"].as_str()).collect();
+    assert!(tags.contains(&"events") && tags.contains(&"sessions"), "{tags:?}");
+}

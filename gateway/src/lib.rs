@@ -11,6 +11,7 @@
 //! | `arrival` | bodies within limits of size, time and memory |
 //! | `streams` | the limit of concurrent streams of lines, and which one ends for another |
 //! | `gates`, `filters` | the gates of the lots file, and its rules for their events |
+//! | `openapi` | the description of the routes |
 //! | `listen`, `findings` | for `dwell gate`: what is sent and how it is read, without publishing |
 //!
 //! An event is accepted when the bus confirmed it, and nothing lives only here: a gateway that dies costs its senders a
@@ -33,6 +34,7 @@ pub mod listen;
 mod metrics;
 pub mod mqtt;
 mod ndjson;
+mod openapi;
 mod problem;
 mod publish;
 mod streams;
@@ -52,6 +54,8 @@ use camera_formats::RecentCars;
 use service_kit::ServiceContext;
 use service_kit::metrics::show_limits;
 use tokio::net::TcpListener;
+
+pub use openapi::{description, description_route};
 
 use arrival::Arrivals;
 use gates::Gates;

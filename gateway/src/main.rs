@@ -48,7 +48,8 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let grpc = Some(bind_by("DWELL_GRPC_LISTEN (--grpc-listen)", &grpc_listen).await?);
     let bus = bus::open(&bus, &context)?;
     let routes = gateway::start(gates, Doors { broker, grpc }, bus, &context)?;
-    let routes = routes.merge(health_routes(context.health.clone())).fallback(gateway::not_found);
+    let routes = routes.merge(health_routes(context.health.clone())).merge(gateway::description_route());
+    let routes = routes.fallback(gateway::not_found);
     let guard = Guard::new(hosts);
     let tls = || context.tls.clone();
     let server = Server::new(guard.clone()).within(Limits { body: BODY_MAX, ..Limits::default() }).over(tls());

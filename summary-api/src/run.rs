@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use ledger::Ledger;
 use parking::Rules;
+use serde_json::Value;
 use service_kit::data_folder::{self, DataFolder};
 use service_kit::http::{self, BindError, Limits, Server};
 use service_kit::{Backoff, Dependency, ServiceContext, Unavailable, announce};
@@ -82,6 +83,8 @@ pub struct FurtherRoutes {
     pub routes: Router,
     /// The limits of the port.
     pub limits: Limits,
+    /// Their OpenAPI description; null without routes.
+    pub description: Value,
 }
 
 /// Serves on `listener` until the shutdown, and opens the ledger; `None` if the shutdown came before the ledger was open.
@@ -121,7 +124,7 @@ pub async fn start(
         return Err(refused.into());
     }
     let answers = QueryCache::open(&config.answer_cache, &service, context)?;
-    ready.get_or_init(|| app::open(&service, &authenticator, answers, context));
+    ready.get_or_init(|| app::open(&service, &authenticator, answers, &further.description, context));
     warn_of_access(config, &authenticator);
     dependency.up();
     sessions::spawn_background(&service, dependency, context);

@@ -18,6 +18,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::{FutureExt as _, stream};
+use serde_json::Value;
 use service_kit::http::observability_routes;
 use service_kit::metrics::show_limits;
 use service_kit::{Health, ServiceContext};
@@ -50,12 +51,19 @@ pub type Opening = Arc<OnceLock<Open>>;
 
 /// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`, and a query cache in this process.
 pub fn router(service: &Service, authenticator: &Authenticator, context: &ServiceContext) -> Router {
-    let open = open(service, authenticator, QueryCache::in_memory(service, context), context);
+    let open = open(service, authenticator, QueryCache::in_memory(service, context), &Value::Null, context);
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
-/// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations.
-pub fn open(service: &Service, authenticator: &Authenticator, answers: QueryCache, context: &ServiceContext) -> Open {
+/// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations. `further` is
+/// the OpenAPI description of other routes on the port; null without any.
+pub fn open(
+    service: &Service,
+    authenticator: &Authenticator,
+    answers: QueryCache,
+    further: &Value,
+    context: &ServiceContext,
+) -> Open {
     show_limits(&context.registry, &limits::all()).expect("this name has one form everywhere");
     let metrics = RequestMetrics::register(&context.registry);
     for (path, item) in &openapi().paths.paths {
@@ -73,7 +81,7 @@ pub fn open(service: &Service, authenticator: &Authenticator, answers: QueryCach
         metrics.expect_route(path, method);
     }
     authenticator.attach(service);
-    let routes = routes(service, answers, context)
+    let routes = routes(service, answers, further, context)
         .merge(operator_page::routes(service))
         .merge(access::login_routes(service, authenticator))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) });
@@ -82,13 +90,13 @@ pub fn open(service: &Service, authenticator: &Authenticator, answers: QueryCach
 }
 
 /// All API routes except those of `service_kit`.
-fn routes(service: &Service, answers: QueryCache, context: &ServiceContext) -> Router {
+fn routes(service: &Service, answers: QueryCache, further: &Value, context: &ServiceContext) -> Router {
     let correlators = correlators::routes().with_state(Internal::new(service.clone()));
     let live = live::routes().with_state(Live::start(service, context));
     let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
     let rest = rest::routes().with_state(service.clone());
     let (router, _) = rest.merge(correlators).merge(live).merge(graphql).split_for_parts();
-    openapi::serve(router.merge(reference::routes()))
+    openapi::serve(router.merge(reference::routes()), further)
 }
 
 /// Whether a link on another site may open this path.

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::routing::get;
+use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, OpenApi as Description, Ref, RefOr, Response, ResponseBuilder};
@@ -161,9 +162,31 @@ fn add_problem(operation: &mut Operation, kind: Kind) {
     operation.responses.responses.insert(status, response.into());
 }
 
-/// Adds the route that serves the description.
-pub(super) fn serve(router: Router) -> Router {
-    let json = Bytes::from(serde_json::to_vec(&openapi()).expect("a description is always valid JSON"));
+/// Adds the routes, schemas and tags of another description. Its routes need a token, unless access is open.
+fn add_further(description: &mut Value, further: &Value) {
+    for pointer in ["/paths", "/components/schemas"] {
+        if let (Some(Value::Object(members)), Some(Value::Object(more))) =
+            (description.pointer_mut(pointer), further.pointer(pointer))
+        {
+            members.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+    }
+    if let (Value::Array(tags), Some(Value::Array(more))) = (&mut description["tags"], further.get("tags")) {
+        tags.extend(more.iter().cloned());
+    }
+    let paths = further.get("paths").and_then(Value::as_object);
+    for (path, item) in paths.into_iter().flatten() {
+        for method in item.as_object().into_iter().flat_map(serde_json::Map::keys) {
+            description["paths"][path][method]["security"] = json!([{"token": []}, {}]);
+        }
+    }
+}
+
+/// Adds the route that serves the description, with that of further routes on the port.
+pub(super) fn serve(router: Router, further: &Value) -> Router {
+    let mut description = serde_json::to_value(openapi()).expect("a description is always valid JSON");
+    add_further(&mut description, further);
+    let json = Bytes::from(description.to_string());
     let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], json.clone()));
     router.route("/openapi.json", get(answer))
 }

@@ -178,3 +178,40 @@ async fn a_content_encoding_of_identity_is_taken_in_any_case_and_others_are_not(
         assert_eq!(answer.status().as_u16(), expected, "{encoding}");
     }
 }
+
+#[tokio::test]
+async fn every_described_route_is_there_and_every_route_is_described() {
+    let site = Site::new();
+    let description = description();
+    let mut described = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let place =
+                path.replace("{format}", "axis").replace("{gate_id}", "no-gate").replace("{kind}", "TollgateInfo");
+            let asked =
+                Request::builder().method(method.to_uppercase().as_str()).uri(place).body(Body::empty()).unwrap();
+            let response = site.routes.clone().oneshot(asked).await.unwrap();
+            let status = response.status();
+            let expected = item[method]["responses"].as_object().unwrap();
+            assert!(expected.contains_key(status.as_str()), "{method} {path}: {status}");
+            let (_, problem) = json_of(response).await;
+            assert!(!problem["detail"].as_str().unwrap_or_default().contains("no such route"), "{method} {path}");
+            described.push(format!("{method} {path}"));
+        }
+    }
+    described.sort();
+    assert_eq!(
+        described,
+        [
+            "post /DeviceInfo",
+            "post /NotificationInfo/{kind}",
+            "post /api/v1/events",
+            "post /cameras/{format}/{gate_id}",
+            "put /cameras/{format}/{gate_id}"
+        ]
+    );
+    let route = description_route();
+    let asked = Request::get("/openapi.json").body(Body::empty()).unwrap();
+    let (status, served) = json_of(route.oneshot(asked).await.unwrap()).await;
+    assert_eq!((status, served), (StatusCode::OK, description));
+}
