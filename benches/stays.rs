@@ -94,6 +94,7 @@ impl Filler {
             confidence: None,
             received_at: keys[*place].time,
             flags: *flags,
+            receipt: None,
         };
         let unit = Unit {
             base: Some(before.base),

@@ -46,4 +46,5 @@ mod tls_at_the_ports;
 mod tls_to_servers;
 mod tokens;
 mod traces;
+mod trails;
 mod verifies;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bus::{Delivery, Properties, Queue, Tag};
 use bytes::Bytes;
 use parking::wire::{Dropped, Element, ParsedEvent, parse_message};
-use parking::{AHEAD_MAX_MS, EventKey, GateEvent, Refusal, Timestamp, Vehicle};
+use parking::{AHEAD_MAX_MS, DroppedHeaders, EventKey, GateEvent, Receipt, Refusal, Timestamp, Vehicle};
 use service_kit::traces::TraceContext;
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub(crate) struct Received {
     pub(crate) trace: Option<TraceContext>,
     /// The publisher's properties.
     pub(crate) properties: Option<Arc<Properties>>,
+    /// How its events came in.
+    pub(crate) receipt: Receipt,
     undecided: AtomicUsize,
     unfinished: AtomicUsize,
     /// Counts the message as out of order while it is in flight.
@@ -96,7 +98,8 @@ pub(crate) fn bytes(body: &Bytes, properties: Option<&Arc<Properties>>) -> usize
 }
 
 /// Parses a message and appends its elements. An array without any event is one refused element: the whole body.
-/// `count_dropped` receives the number of optional members that were dropped.
+/// `count_dropped` receives the optional members of each event that were dropped. Returns the headers that were
+/// dropped.
 pub(crate) fn read(
     queue: Queue,
     delivery: &Delivery,
@@ -104,8 +107,10 @@ pub(crate) fn read(
     out_of_order: Option<OutOfOrder>,
     arrivals: &mut impl Extend<Arrival>,
     mut count_dropped: impl FnMut(Dropped),
-) {
+) -> DroppedHeaders {
     let body = &delivery.body;
+    let header = |name: &str| delivery.properties.as_ref().and_then(|properties| properties.header_text(name));
+    let (receipt, dropped_headers) = Receipt::read(header, now);
     let (elements, refusal) = match elements(delivery, now) {
         Ok(elements) => (elements, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
@@ -118,6 +123,7 @@ pub(crate) fn read(
         body: body.clone(),
         trace: delivery.trace,
         properties: delivery.properties.clone(),
+        receipt,
         undecided: AtomicUsize::new(parts),
         unfinished: AtomicUsize::new(parts),
         _out_of_order: out_of_order,
@@ -131,6 +137,7 @@ pub(crate) fn read(
         });
         arrival(event.map_err(|refusal| Refused { body: body.slice_ref(element.json), refusal }))
     }));
+    dropped_headers
 }
 
 /// The elements of a message with at least one event.
@@ -197,6 +204,9 @@ pub(crate) fn delivered(body: String) -> Delivery {
 
 #[cfg(test)]
 mod tests {
+    use bus::HeaderValue;
+    use parking::{Door, FormatName};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_727_168_400_000);
@@ -291,6 +301,31 @@ mod tests {
         assert!(reason(Some("utf-8"), b"{").starts_with("body is not JSON"));
         // A readable body is accepted with any `content_encoding`.
         assert_eq!(reason(Some("gzip"), event("2024-09-24T09:00:00Z").as_bytes()), "an event");
+    }
+
+    #[test]
+    fn the_events_of_a_message_share_its_receipt_and_headers_never_cost_an_event() {
+        let body = format!("[{0}, {0}]", event("2024-09-24T09:00:00Z"));
+        let receipt_of = |headers: &[(&str, HeaderValue)]| {
+            let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            let properties = Some(Arc::new(Properties { headers, ..Properties::default() }));
+            let mut arrivals = Vec::new();
+            let delivery = Delivery { properties, ..delivered(body.clone()) };
+            let dropped = read(Queue::Exit, &delivery, NOW, None, &mut arrivals, |_| {});
+            let receipts: Vec<_> = arrivals.iter().map(|arrival| arrival.message.receipt.clone()).collect();
+            assert!(arrivals.iter().all(|arrival| arrival.content.is_ok()) && receipts[0] == receipts[1]);
+            (receipts[0].clone(), dropped)
+        };
+        let [door, format, received] = Receipt::HEADERS;
+        let time = HeaderValue::text("2024-09-24T08:59:59.500Z");
+        let whole = Receipt::new(Door::Camera, FormatName::parse("axis").ok(), NOW.plus_millis(-500));
+        let headers = [(door, HeaderValue::text("camera")), (format, HeaderValue::text("axis")), (received, time)];
+        assert_eq!(receipt_of(&headers), (whole, [false; 3]));
+        assert_eq!(receipt_of(&[]), (Receipt::default(), [false; 3]));
+        for wrong in [HeaderValue::Int64(1), HeaderValue::Void, HeaderValue::text("2999-01-01T00:00:00Z")] {
+            let headers = Receipt::HEADERS.map(|name| (name, wrong.clone()));
+            assert_eq!(receipt_of(&headers), (Receipt::default(), [true; 3]));
+        }
     }
 
     #[test]

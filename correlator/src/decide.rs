@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use matching::{Decision, Limits, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
+use matching::{Decision, Limits, LoadRequest, Outcome, Snapshot, Unit, unread_unit};
 use parking::{EventKey, GateEvent, Refusal, Rules, Timestamp, Vehicle};
 use service_kit::Lifecycle;
 use service_kit::traces::{Kind, Traces};
@@ -16,14 +16,15 @@ use crate::calls::{Ask, Calls, Rejected, ShutDown};
 use crate::decisions::DecisionLogger;
 use crate::ledger_health::Call;
 use crate::metrics::Metrics;
+use crate::new_event::NewEvent;
 use crate::timelines::Timelines;
 
 /// The new evidence about one vehicle.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) vehicle: Vehicle,
-    /// New events, each with its time of receipt.
-    pub(crate) events: Vec<(GateEvent, Timestamp)>,
+    /// New events.
+    pub(crate) events: Vec<NewEvent>,
     /// Events whose hold or longest stay has ended.
     pub(crate) ended: Vec<EventKey>,
     /// The snapshot to decide on, if it came with the evidence.
@@ -116,7 +117,7 @@ impl Decider {
         let rules = self.rules();
         if rules.is_unread(&vehicle.plate) {
             let flags = matching::Flags::default();
-            let events = evidence.events.iter().map(|(event, at)| RecordedEvent::new(event, *at, flags)).collect();
+            let events = evidence.events.iter().map(|new| new.record(flags)).collect();
             return Verdict::Record(unread_unit(vehicle, events));
         }
         let Some(snapshot) = &case.snapshot else { return Verdict::LoadAgain { reaching: case.reaching } };
@@ -228,7 +229,7 @@ impl Decider {
 
 impl Case {
     fn new(mut evidence: Evidence) -> Self {
-        let keys = evidence.events.iter().map(|(event, _)| event.key).collect();
+        let keys = evidence.events.iter().map(|new| new.event.key).collect();
         let snapshot = evidence.snapshot.take();
         Self { evidence, keys, snapshot, is_cached: false, reaching: None, is_rejected: false }
     }
@@ -237,7 +238,7 @@ impl Case {
     fn refuse(&mut self, indices: &[usize]) -> Vec<Unrecorded> {
         let taken = indices.iter().rev().map(|index| {
             self.keys.remove(*index);
-            Unrecorded { event: self.evidence.events.remove(*index).0, refusal: no_room() }
+            Unrecorded { event: self.evidence.events.remove(*index).event, refusal: no_room() }
         });
         taken.collect()
     }
@@ -248,7 +249,7 @@ impl Case {
         if !self.evidence.ended.is_empty() {
             tracing::error!(%reason, "the ledger rejects the end of a hold or of a stay: please report this as a defect");
         }
-        let events = std::mem::take(&mut self.evidence.events).into_iter().map(|(event, _)| event).filter(is_new);
+        let events = std::mem::take(&mut self.evidence.events).into_iter().map(|new| new.event).filter(is_new);
         let refusal = || Refusal::new("ledger", format!("rejects the update of the vehicle: {reason}"));
         events.map(|event| Unrecorded { event, refusal: refusal() }).collect()
     }
@@ -262,10 +263,7 @@ fn no_room() -> Refusal {
 }
 
 fn unit(snapshot: &Snapshot, evidence: &Evidence, decision: Decision) -> Unit {
-    let recorded = |(index, flags): &(usize, matching::Flags)| {
-        let (event, received_at) = &evidence.events[*index];
-        RecordedEvent::new(event, *received_at, *flags)
-    };
+    let recorded = |(index, flags): &(usize, matching::Flags)| evidence.events[*index].record(*flags);
     Unit {
         vehicle: evidence.vehicle.clone(),
         base: Some(snapshot.base),

@@ -41,6 +41,7 @@ mod heartbeat;
 mod intake;
 mod ledger_health;
 mod metrics;
+mod new_event;
 mod progress;
 mod schedule;
 pub mod timelines;

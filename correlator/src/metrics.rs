@@ -2,6 +2,7 @@
 
 use bus::Queue;
 use parking::wire::Dropped;
+use parking::{DroppedHeaders, Receipt};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use service_kit::metrics::{Error, LATENCY_BUCKETS, Registry};
 
@@ -19,7 +20,7 @@ service_kit::metrics! {
         received: IntCounterVec = "dwell_events_received_total" ["queue"];
         /// Dead letters
         dead_letters: DeadLetters;
-        /// Optional members of gate events that were dropped because they were invalid
+        /// Optional members of gate events, and headers of their receipt, that were dropped because they were invalid
         dropped: IntCounterVec = "dwell_optional_members_dropped_total" ["member"];
         /// Events received that the ledger already had
         known: IntCounter = "dwell_events_known_total";
@@ -76,7 +77,7 @@ impl Metrics {
         for call in Call::ALL {
             self.retries.with_label_values(&[call.as_str()]);
         }
-        for member in Dropped::MEMBERS {
+        for member in Dropped::MEMBERS.into_iter().chain(Receipt::HEADERS) {
             self.dropped.with_label_values(&[member]);
         }
         for reason in ["body", "content_encoding", "future", "timeline", "ledger"] {
@@ -103,6 +104,13 @@ impl Metrics {
     pub(crate) fn dropped(&self, dropped: Dropped) {
         for member in dropped.members() {
             self.dropped.with_label_values(&[member]).inc();
+        }
+    }
+
+    /// Counts the headers of a message that were dropped.
+    pub(crate) fn dropped_headers(&self, dropped: DroppedHeaders) {
+        for (header, _) in Receipt::HEADERS.into_iter().zip(dropped).filter(|(_, is_dropped)| *is_dropped) {
+            self.dropped.with_label_values(&[header]).inc();
         }
     }
 
@@ -159,9 +167,13 @@ mod tests {
         metrics.dropped(Dropped { gate_id: true, confidence: true, ..Dropped::default() });
         metrics.dropped(Dropped { confidence: true, candidates: true, ..Dropped::default() });
         metrics.dropped(Dropped::default());
+        metrics.dropped_headers([true, false, true]);
+        metrics.dropped_headers([false; 3]);
 
         let counted = Dropped::MEMBERS.map(|member| metrics.dropped.with_label_values(&[member]).get());
         assert_eq!(Dropped::MEMBERS, ["gate_id", "confidence", "character_confidences", "candidates"]);
         assert_eq!(counted, [1, 2, 0, 1]);
+        let counted = Receipt::HEADERS.map(|header| metrics.dropped.with_label_values(&[header]).get());
+        assert_eq!(counted, [1, 0, 1]);
     }
 }

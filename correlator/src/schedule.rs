@@ -3,16 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use parking::{EventKey, GateEvent, Timestamp, Vehicle};
+use parking::{EventKey, Vehicle};
 
 use crate::arrival::{Arrival, Received};
 use crate::dead_letters::Letter;
+use crate::new_event::NewEvent;
 
 /// The arrivals of one vehicle, in order of arrival.
 #[derive(Debug)]
 pub(crate) struct VehicleArrivals {
     pub(crate) vehicle: Vehicle,
-    pub(crate) events: Vec<(GateEvent, Timestamp)>,
+    pub(crate) events: Vec<NewEvent>,
 }
 
 /// An event of a batch, and the message that contained it.
@@ -94,8 +95,9 @@ impl Schedule {
                     index
                 }
             };
-            batch.elements.push(Element { message: arrival.message, key: event.key, index });
-            batch.vehicles[index].events.push((event, arrival.received_at));
+            let (key, receipt) = (event.key, arrival.message.receipt.clone());
+            batch.elements.push(Element { message: arrival.message, key, index });
+            batch.vehicles[index].events.push(NewEvent { event, received_at: arrival.received_at, receipt });
         }
         (!batch.elements.is_empty()).then_some(batch)
     }
@@ -114,6 +116,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use bus::Queue;
+    use parking::Timestamp;
 
     use super::*;
     use crate::arrival::{delivered, read_all};

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use bus::{Message, Properties};
-use parking::Direction;
+use bus::Message;
+use parking::{Clock, Direction, Timestamp};
 
-use crate::publish::Outgoing;
+use crate::publish::{Door, Outgoing};
 
 /// The most events of a batch, and about its most bytes.
 const BATCH_EVENTS: u64 = 1_000;
@@ -19,21 +19,33 @@ const MESSAGE_BYTES: usize = 64 * 1024;
 /// Events that are confirmed together, packed into messages.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    properties: Arc<Properties>,
+    door: Door,
+    clock: Arc<dyn Clock>,
     outgoing: Outgoing,
-    /// The messages under way: events, separated by commas.
-    packing: [(Vec<u8>, u64); 2],
+    /// The messages under way.
+    packing: [Packing; 2],
     bytes: usize,
     events: u64,
     pub(crate) last_line: u64,
 }
 
+/// A message under way.
+#[derive(Debug, Default)]
+struct Packing {
+    /// Events, separated by commas.
+    body: Vec<u8>,
+    events: u64,
+    /// When its first event arrived, which is the receipt of all of them.
+    received: Timestamp,
+}
+
 const DIRECTIONS: [Direction; 2] = [Direction::Entry, Direction::Exit];
 
 impl Batch {
-    pub(crate) fn new(properties: Arc<Properties>) -> Self {
+    pub(crate) fn new(door: Door, clock: Arc<dyn Clock>) -> Self {
         Self {
-            properties,
+            door,
+            clock,
             outgoing: Outgoing::default(),
             packing: Default::default(),
             bytes: 0,
@@ -52,7 +64,10 @@ impl Batch {
 
     pub(crate) fn add(&mut self, direction: Direction, json: &[u8], line: u64) {
         let place = usize::from(direction == Direction::Exit);
-        let (body, events) = &mut self.packing[place];
+        let Packing { body, events, received } = &mut self.packing[place];
+        if *events == 0 {
+            *received = self.clock.now();
+        }
         body.push(if *events == 0 { b'[' } else { b',' });
         body.extend_from_slice(json);
         *events += 1;
@@ -66,7 +81,7 @@ impl Batch {
     }
 
     fn end_message(&mut self, place: usize) {
-        let (mut body, events) = std::mem::take(&mut self.packing[place]);
+        let Packing { mut body, events, received } = std::mem::take(&mut self.packing[place]);
         if events == 0 {
             return;
         }
@@ -75,7 +90,7 @@ impl Batch {
         } else {
             body.push(b']');
         }
-        let message = Message { properties: Some(Arc::clone(&self.properties)), ..Message::new(body) };
+        let message = Message { properties: Some(self.door.properties(received)), ..Message::new(body) };
         self.outgoing.add_several(DIRECTIONS[place], message, events);
     }
 

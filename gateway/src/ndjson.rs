@@ -5,6 +5,7 @@
 //! confirmed or refused, and the first refusals. After a 503 the sender goes on behind that line.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -113,9 +114,9 @@ struct Stream<'g> {
 
 impl<'g> Stream<'g> {
     fn new(gateway: &'g Gateway, body: Body, permit: &'g StreamPermit) -> Self {
-        let properties = Door::NDJSON.properties(gateway.context.clock.now());
         let lines = Lines::new(body, permit.pace());
-        Self { gateway, permit, lines, under_way: FuturesOrdered::new(), batch: Batch::new(properties) }
+        let batch = Batch::new(Door::NDJSON, Arc::clone(&gateway.context.clock));
+        Self { gateway, permit, lines, under_way: FuturesOrdered::new(), batch }
     }
 
     async fn run(&mut self, account: &mut Account) -> Result<(), Problem> {

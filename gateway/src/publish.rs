@@ -3,12 +3,11 @@
 //! Nothing is sent to a bus that is known to be down. One that does not confirm in time may still take the events
 //! later: the 503 makes the sender repeat them, and the copy changes nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, HeaderValue, Message, Properties, Queue};
-use parking::{Direction, Timestamp};
+use bus::{Bus, Message, Properties, Queue};
+use parking::{Direction, FormatName, Receipt, Timestamp};
 use service_kit::ServiceContext;
 use service_kit::health::{DependencyStatus, Status};
 use service_kit::traces::Traces;
@@ -34,41 +33,48 @@ pub(crate) struct Publisher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unconfirmed;
 
-/// Which door events came through, for the headers of their messages.
+/// Which door events came through, and in which format, for metrics and for the headers of their messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door {
-    /// The door's name, as in metrics.
+    /// The door's name in metrics, where each form of `POST /api/v1/events` is a door.
     pub(crate) name: &'static str,
-    /// The camera's format.
-    pub(crate) format: Option<&'static str>,
+    way: parking::Door,
+    /// The format of the events, or that of a camera.
+    format: &'static str,
 }
 
 impl Door {
-    pub(crate) const HTTP: Self = Self { name: "http", format: None };
-    pub(crate) const CLOUD_EVENTS: Self = Self { name: "cloud_events", format: None };
-    pub(crate) const NDJSON: Self = Self { name: "ndjson", format: None };
-    /// With the format of a camera, if the message is one's.
-    pub(crate) const MQTT: Self = Self { name: "mqtt", format: None };
-    pub(crate) const GRPC: Self = Self { name: "grpc", format: None };
-    const CAMERA: &str = "camera";
+    pub(crate) const HTTP: Self = Self { name: "http", way: parking::Door::Http, format: "json" };
+    pub(crate) const CLOUD_EVENTS: Self =
+        Self { name: "cloud_events", way: parking::Door::Http, format: "cloud_events" };
+    pub(crate) const NDJSON: Self = Self { name: "ndjson", way: parking::Door::Http, format: "ndjson" };
+    pub(crate) const MQTT: Self = Self { name: "mqtt", way: parking::Door::Mqtt, format: "json" };
+    pub(crate) const GRPC: Self = Self { name: "grpc", way: parking::Door::Grpc, format: "protobuf" };
+    const CAMERA: Self = Self { name: "camera", way: parking::Door::Camera, format: "" };
     /// The names of all doors.
-    pub(crate) const NAMES: [&str; 6] =
-        [Self::HTTP.name, Self::CLOUD_EVENTS.name, Self::NDJSON.name, Self::GRPC.name, Self::MQTT.name, Self::CAMERA];
+    pub(crate) const NAMES: [&str; 6] = [
+        Self::HTTP.name,
+        Self::CLOUD_EVENTS.name,
+        Self::NDJSON.name,
+        Self::GRPC.name,
+        Self::MQTT.name,
+        Self::CAMERA.name,
+    ];
 
+    /// The door of a camera's messages over HTTP.
     pub(crate) fn camera(format: camera_formats::Format) -> Self {
-        Self { name: Self::CAMERA, format: Some(format.as_str()) }
+        Self::CAMERA.of_format(format)
     }
 
-    /// What stands beside the events of this door on their way.
+    /// This door, for a message of a camera.
+    pub(crate) fn of_format(self, format: camera_formats::Format) -> Self {
+        Self { format: format.as_str(), ..self }
+    }
+
+    /// The properties of messages with events that came through this door.
     pub(crate) fn properties(self, received: Timestamp) -> Arc<Properties> {
-        let mut headers = BTreeMap::from([
-            ("x-dwell-door".to_owned(), HeaderValue::text(self.name)),
-            ("x-dwell-received".to_owned(), HeaderValue::text(&received.to_string())),
-        ]);
-        if let Some(format) = self.format {
-            headers.insert("x-dwell-format".to_owned(), HeaderValue::text(format));
-        }
-        Arc::new(Properties { content_type: Some("application/json".to_owned()), headers, ..Properties::default() })
+        let format = FormatName::parse(self.format).ok();
+        Arc::new(Properties::of_json(Receipt::new(self.way, format, received).headers()))
     }
 }
 

@@ -139,7 +139,8 @@ async fn publish(queues: &Queues, job: Job, progress: &Progress, context: &Servi
     let (exits, exit_batches) = mpsc::channel(BATCHES_WAITING_MAX);
     let mut reading = tokio::task::spawn_blocking({
         let confirms = confirms.clone();
-        let packers = [entries, exits].map(|batches| Packer::new(batches, job.events_per_message));
+        let packers =
+            [entries, exits].map(|batches| Packer::new(batches, job.events_per_message, Arc::clone(&context.clock)));
         move || read_events(&job.files, &confirms, refused, packers)
     });
     let traces = &context.traces;

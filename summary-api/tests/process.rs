@@ -81,6 +81,7 @@ impl Running {
             confidence: None,
             received_at: time,
             flags: *flags,
+            receipt: None,
         };
         let unit = Unit {
             events: decision.new_events.iter().map(event).collect(),

@@ -195,7 +195,9 @@ impl Intake {
             let before = self.merge.len(side);
             let metrics = &self.metrics;
             let count_dropped = |dropped| metrics.dropped(dropped);
-            arrival::read(queue, &delivery, now, out_of_order, self.merge.of_mut(side), count_dropped);
+            let dropped_headers =
+                arrival::read(queue, &delivery, now, out_of_order, self.merge.of_mut(side), count_dropped);
+            self.metrics.dropped_headers(dropped_headers);
             let arrived = self.merge.len(side) - before;
             self.metrics.received(queue, arrived);
             self.progress.begun(arrived);

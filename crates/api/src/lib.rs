@@ -27,6 +27,7 @@ pub use scoped::Scoped;
 pub use views::{
     BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EventView,
     ExplanationView, ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView,
-    PasswordBody, PendingView, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage, SessionView,
-    StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView, UserBody, UserList, UserView,
+    PasswordBody, PendingView, ReceiptView, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage,
+    SessionView, StageView, StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView, TrailView,
+    TrailsView, UserBody, UserList, UserView,
 };

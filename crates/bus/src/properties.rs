@@ -67,6 +67,18 @@ pub enum HeaderValue {
 }
 
 impl Properties {
+    /// The properties of a JSON body, with these headers as text.
+    pub fn of_json(headers: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let header = |(name, value): (&str, String)| (name.to_owned(), HeaderValue::Text(value.into_bytes()));
+        let headers = headers.into_iter().map(header).collect();
+        Self { content_type: Some("application/json".to_owned()), headers, ..Self::default() }
+    }
+
+    /// The text of a header, which is empty if it has another type; `None` without that header.
+    pub fn header_text(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(|value| if let HeaderValue::Text(text) = value { text.as_slice() } else { b"" })
+    }
+
     /// The properties that are set, with AMQP's names, without headers.
     pub fn named(&self) -> Vec<(&'static str, String)> {
         let (priority, timestamp) = (self.priority.map(|it| it.to_string()), self.timestamp.map(|it| it.to_string()));
@@ -87,10 +99,24 @@ impl Properties {
         all.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
     }
 
-    /// Their approximate size in bytes.
+    /// Their approximate size on the wire in bytes.
     pub fn bytes(&self) -> usize {
-        let named: usize = self.named().iter().map(|(name, value)| name.len() + value.len()).sum();
-        named + self.headers.iter().map(|(name, value)| name.len() + value.bytes()).sum::<usize>()
+        // Every message is measured some times on its way, so this allocates nothing.
+        let texts = [
+            &self.content_type,
+            &self.content_encoding,
+            &self.correlation_id,
+            &self.reply_to,
+            &self.expiration,
+            &self.message_id,
+            &self.kind,
+            &self.user_id,
+            &self.app_id,
+            &self.cluster_id,
+        ];
+        let named: usize = texts.into_iter().flatten().map(|text| 1 + text.len()).sum();
+        let numbers = self.priority.map_or(0, |_| size_of::<u8>()) + self.timestamp.map_or(0, |_| size_of::<u64>());
+        named + numbers + self.headers.iter().map(|(name, value)| name.len() + value.bytes()).sum::<usize>()
     }
 }
 

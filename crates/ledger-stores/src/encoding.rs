@@ -10,7 +10,7 @@ use parking::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Error, EventRow, SessionRow};
+use super::{Error, EventRow, SessionRow, receipt};
 
 /// An enum that is stored as a number.
 pub(super) trait Code: Copy + PartialEq + 'static {
@@ -168,6 +168,7 @@ pub(super) struct StoredEvent {
     pub(super) received_ms: i64,
     pub(super) recorded_ms: i64,
     pub(super) flags: u8,
+    pub(super) receipt: Option<Vec<u8>>,
 }
 
 impl StoredEvent {
@@ -185,6 +186,7 @@ impl StoredEvent {
             received_at: Timestamp::from_millis(self.received_ms),
             recorded_at: Timestamp::from_millis(self.recorded_ms),
             flags: decided.unwrap_or_else(|| Flags::from_bits(self.flags)),
+            receipt: self.receipt.map(|bytes| receipt::read(&bytes, self.received_ms)).transpose()?,
         })
     }
 }

@@ -25,6 +25,7 @@ mod open;
 mod plan;
 pub mod postgres;
 mod progress;
+mod receipt;
 mod recount;
 mod rollup;
 mod rows;

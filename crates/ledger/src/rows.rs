@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use matching::{Flags, Rule};
-use parking::{EventKey, GateId, LotId, Session, SessionId, Source, State, Timestamp, Vehicle};
+use parking::{EventKey, GateId, LotId, Receipt, Session, SessionId, Source, State, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 
 use crate::{Counts, Tally};
@@ -77,6 +77,8 @@ pub struct EventRow {
     pub recorded_at: Timestamp,
     /// The decisions made about the event so far.
     pub flags: Flags,
+    /// How it came in; `None` if it was recorded by a program that did not keep that.
+    pub receipt: Option<Receipt>,
 }
 
 /// A lot in the ledger.

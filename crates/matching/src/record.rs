@@ -5,7 +5,7 @@
 //! snapshot.
 
 use compact_str::CompactString;
-use parking::{EventKey, GateEvent, GateId, Timestamp, Vehicle};
+use parking::{EventKey, GateEvent, GateId, Receipt, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
@@ -72,13 +72,15 @@ pub struct RecordedEvent {
     pub received_at: Timestamp,
     /// Its flags.
     pub flags: Flags,
+    /// How it came in; `None` if the record is of a program that did not keep that.
+    pub receipt: Option<Receipt>,
 }
 
 impl RecordedEvent {
-    /// The gate event of the record.
+    /// The gate event of the record, without a receipt.
     pub fn new(event: &GateEvent, received_at: Timestamp, flags: Flags) -> Self {
         let (plate_as_read, gate) = (event.plate_as_read.clone(), event.gate.clone());
-        Self { key: event.key, plate_as_read, gate, confidence: event.confidence, received_at, flags }
+        Self { key: event.key, plate_as_read, gate, confidence: event.confidence, received_at, flags, receipt: None }
     }
 }
 

@@ -57,6 +57,7 @@ impl Vehicles {
             confidence: None,
             received_at: time,
             flags: *flags,
+            receipt: None,
         };
         let unit = Unit {
             events: decision.new_events.iter().map(event).collect(),

@@ -25,6 +25,8 @@ pub(super) fn reads(service: &ScopedService, story: &Story) -> Markup {
                         th scope="col" { "Gate" }
                         th scope="col" { "Plate as read" }
                         th.number scope="col" { "Confidence" }
+                        th scope="col" { "Came in by" }
+                        th.number scope="col" { "At the door after" }
                         th.number scope="col" { "Received after" }
                         th.number scope="col" { "Recorded after" }
                         th scope="col" { "Event" }
@@ -49,10 +51,28 @@ fn read_row(local: Local, read: &SeenEvent) -> Markup {
             td.number {
                 @if let Some(confidence) = read.confidence { (format!("{confidence:.2}")) } @else { span.none { "–" } }
             }
+            td { (came_in(read)) }
+            td.number {
+                @if let Some(time) = read.receipt.as_ref().and_then(|receipt| receipt.received_at) { (since_seen(time)) }
+                @else { span.none { "unknown" } }
+            }
             td.number { (since_seen(read.received_at)) }
             td.number { (since_seen(read.recorded_at)) }
-            td { a href={ "/api/v1/events/" (read.key.id) "/explanation" } { code { (read.key.id) } } }
+            td {
+                a href={ "/api/v1/events/" (read.key.id) "/explanation" } { code { (read.key.id) } }
+                " " a href={ "/api/v1/events/" (read.key.id) "/trail" } { "trail" }
+            }
         }
+    }
+}
+
+/// The door and the format.
+fn came_in(read: &SeenEvent) -> Markup {
+    html! {
+        @if let Some(receipt) = &read.receipt {
+            (receipt.door.as_str())
+            @if let Some(format) = &receipt.format { ", " (format) }
+        } @else { span.none { "unknown" } }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use ledger::Summary;
 use matching::{LoadRequest, RecordedEvent, Unit, timeline};
-use parking::{GateId, LotId, Plate, Timestamp, Vehicle};
+use parking::{FormatName, GateId, LotId, Plate, Timestamp, Vehicle};
 use recorder::wire;
 
 use super::Error;
@@ -72,6 +72,11 @@ fn event(event: &RecordedEvent) -> Result<(), Error> {
     at_most("bytes in a plate as read", event.plate_as_read.len(), Plate::AS_READ_BYTES_MAX)?;
     if let Some(gate) = &event.gate {
         GateId::parse(gate.as_str()).map_err(|problem| refused(format!("a gate's name {problem}")))?;
+    }
+    if let Some(receipt) = &event.receipt {
+        let format = receipt.format.as_ref().map_or(Ok(()), |name| FormatName::parse(name.as_str()).map(drop));
+        format.map_err(|problem| refused(format!("a format's name {problem}")))?;
+        receipt.received_at.map_or(Ok(()), time)?;
     }
     match event.confidence {
         Some(confidence) if !(0.0..=1.0).contains(&confidence) => Err(refused("a confidence is not from 0 to 1")),

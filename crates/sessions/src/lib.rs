@@ -6,7 +6,7 @@
 //!
 //! - `scoped`: scopes and lots, checked at each call; [`seen`]: plates and ids as a principal may see them.
 //! - `recording`: what is written, and what is decided on; `in_process`: both for a correlator in this process.
-//! - `lots`, `statistics`, [`story`], `session_explanations`, `changes`, `streams`: queries.
+//! - `lots`, `statistics`, [`story`], [`trail`], `session_explanations`, `changes`, `streams`: queries.
 //! - `correlators`: the processes that consume the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
 //! - `accounts`, `sign_in`: tokens and people of the ledger, and who signs in.
@@ -40,6 +40,7 @@ pub mod story;
 mod streams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trail;
 mod verification;
 
 use std::future::Future;

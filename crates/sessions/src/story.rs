@@ -146,9 +146,7 @@ impl Inner {
 
     async fn explained(&self, reads: &Reads, event: EventRow, sight: &Sight) -> Result<Explained, Error> {
         let explanation = self.explanation(&event.vehicle, &event.key).await?;
-        let own = SessionId::of_event(&event.vehicle, &event.key);
-        let gave_another = event.flags.has(Flags::ANCHOR) && own != explanation.session;
-        let sessions: Vec<SessionId> = [explanation.session].into_iter().chain(gave_another.then_some(own)).collect();
+        let changes = self.changes_of_event(&event, explanation.session, sight).await?;
         let near = if sight.is_whole() && explanation.misses_an_end() {
             self.near(&event.vehicle, &explanation).await?
         } else {
@@ -162,10 +160,23 @@ impl Inner {
             explanation,
             session,
             reads: reads.beside(&event).into_iter().map(|read| sight.event(read)).collect(),
-            changes: self.changes_of(&sessions, sight).await?,
+            changes,
             event: sight.event(event),
             near,
         })
+    }
+
+    /// The changes of an event's session, and of another one that the event has given an id.
+    pub(super) async fn changes_of_event(
+        &self,
+        event: &EventRow,
+        session: SessionId,
+        sight: &Sight,
+    ) -> Result<Vec<SeenChange>, Error> {
+        let own = SessionId::of_event(&event.vehicle, &event.key);
+        let gave_another = event.flags.has(Flags::ANCHOR) && own != session;
+        let sessions: Vec<SessionId> = [session].into_iter().chain(gave_another.then_some(own)).collect();
+        self.changes_of(&sessions, sight).await
     }
 
     /// A session by the event that explains it.

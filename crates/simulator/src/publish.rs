@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Message, Queue};
-use parking::{Direction, GateEvent, Timestamp, wire};
+use bus::{Bus, Message, Properties, Queue};
+use parking::{Direction, Door, GateEvent, Receipt, Timestamp, wire};
 use service_kit::{ServiceContext, metrics};
 use tokio::time::Instant;
 
@@ -142,7 +142,9 @@ impl Publisher<'_> {
     }
 
     async fn publish(&self, events: impl Iterator<Item = &GateEvent>) -> Result<u64, bus::Error> {
-        let mut messages: Vec<Message> = events.map(message).collect();
+        let receipt = Receipt::new(Door::Simulated, None, self.now());
+        let properties = Arc::new(Properties::of_json(receipt.headers()));
+        let mut messages: Vec<Message> = events.map(|event| message(event, &properties)).collect();
         let count = messages.len();
         let _span = bus::begin_publishing(&mut messages, &self.context.traces);
         let begun = Instant::now();
@@ -167,10 +169,10 @@ impl Publisher<'_> {
     }
 }
 
-fn message(event: &GateEvent) -> Message {
+fn message(event: &GateEvent, properties: &Arc<Properties>) -> Message {
     let mut body = Vec::with_capacity(256);
     wire::write_event(event, &mut body);
-    Message::new(body)
+    Message { properties: Some(Arc::clone(properties)), ..Message::new(body) }
 }
 
 /// The counts for one log line a minute.

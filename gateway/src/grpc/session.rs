@@ -48,7 +48,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(gateway: Arc<Gateway>, messages: Messages) -> Self {
-        let batch = Batch::new(Door::GRPC.properties(gateway.context.clock.now()));
+        let batch = Batch::new(Door::GRPC, Arc::clone(&gateway.context.clock));
         Self {
             gateway,
             messages,

@@ -36,7 +36,7 @@ pub(super) async fn read(gateway: &Arc<Gateway>, topics: &Topics, message: &Arri
         all.append(own_events(gateway, &message.payload));
     }
     for (format, gates) in gates {
-        let door = Door { format: Some(format.as_str()), ..Door::MQTT };
+        let door = Door::MQTT.of_format(format);
         let gate = if let [gate] = &gates[..] { gate.id.to_string() } else { "unknown".to_owned() };
         let received = Received::of_topic(&message.topic, message.payload.clone(), gateway.context.clock.now());
         let (read, _) = received.read(gateway, gates).await;

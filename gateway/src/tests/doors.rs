@@ -12,6 +12,7 @@ async fn an_accepted_event_is_in_its_queue_as_it_came_and_says_how_it_came() {
     assert_eq!(messages[0].body, event(2).to_string().as_bytes());
     let said = messages[0].properties.as_ref().unwrap();
     assert_eq!(said.headers["x-dwell-door"].to_string(), "http");
+    assert_eq!(said.headers["x-dwell-format"].to_string(), "json");
     assert_eq!(said.headers["x-dwell-received"].to_string(), "2024-09-24T09:00:00.000Z");
 }
 

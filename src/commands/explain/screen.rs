@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use api::{EventView, ExplanationView, ExplanationsView, SessionChangeView, SessionView};
+use api::{EventView, ExplanationView, ExplanationsView, ReceiptView, SessionChangeView, SessionView};
 use parking::readable::human_duration;
 use parking::{Timestamp, printable};
 
@@ -31,7 +31,7 @@ fn saved(session: &SessionView) -> String {
 fn one(explanation: &ExplanationView) -> String {
     let ExplanationView { event, session, text, .. } = explanation;
     let mut screen = String::new();
-    part(&mut screen, "event", [&headline(event), &arrival(event)]);
+    part(&mut screen, "event", [&headline(event), &arrival(event), &way(event)]);
     let of_session = session.as_ref().map_or_else(|| explanation.session_id.to_string(), session_line);
     part(&mut screen, "session", [&of_session]);
     part(&mut screen, "why", wrapped(text).iter());
@@ -65,6 +65,19 @@ fn arrival(event: &EventView) -> String {
         None => String::new(),
     };
     format!("id {}, received {}{late}", event.event_id, event.received_at)
+}
+
+/// How the event came in, and when it was recorded.
+fn way(event: &EventView) -> String {
+    let came = match &event.receipt {
+        None => "how it came in is unknown".to_owned(),
+        Some(ReceiptView { door, format, received_at }) => {
+            let format = format.as_ref().map_or_else(String::new, |format| format!(" as {format}"));
+            let at = received_at.as_deref().unwrap_or("at an unknown time");
+            format!("came in by {door}{format} {at}")
+        }
+    };
+    format!("{came}, recorded {}", event.recorded_at)
 }
 
 /// Milliseconds from one time to another.

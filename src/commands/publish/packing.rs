@@ -3,9 +3,11 @@
 //! Sending the batches is left to the caller.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use bus::Message;
+use bus::{Message, Properties};
 use parking::wire::MAX_BODY_BYTES;
+use parking::{Clock, Door, Receipt};
 use tokio::sync::mpsc;
 
 /// A batch has at most this many messages, and is sent when it has this many bytes.
@@ -29,11 +31,23 @@ pub(super) struct Packer {
     events: usize,
     batch: Batch,
     batch_bytes: usize,
+    clock: Arc<dyn Clock>,
+    /// Those of the messages of the batch, whose receipt is that of its first event.
+    properties: Option<Arc<Properties>>,
 }
 
 impl Packer {
-    pub(super) fn new(batches: mpsc::Sender<Batch>, events_per_message: usize) -> Self {
-        Self { batches, events_per_message, body: Vec::new(), events: 0, batch: Batch::default(), batch_bytes: 0 }
+    pub(super) fn new(batches: mpsc::Sender<Batch>, events_per_message: usize, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            batches,
+            events_per_message,
+            body: Vec::new(),
+            events: 0,
+            batch: Batch::default(),
+            batch_bytes: 0,
+            clock,
+            properties: None,
+        }
     }
 
     /// Breaks if the batches have no receiver.
@@ -48,6 +62,10 @@ impl Packer {
         }
         self.body.extend_from_slice(json);
         self.events += 1;
+        if self.properties.is_none() {
+            let receipt = Receipt::new(Door::File, None, self.clock.now());
+            self.properties = Some(Arc::new(Properties::of_json(receipt.headers())));
+        }
         if self.events == self.events_per_message { self.end_message() } else { ControlFlow::Continue(()) }
     }
 
@@ -68,7 +86,7 @@ impl Packer {
         self.batch.events += self.events as u64;
         self.events = 0;
         self.batch_bytes += body.len();
-        self.batch.messages.push(Message::new(body));
+        self.batch.messages.push(Message { properties: self.properties.clone(), ..Message::new(body) });
         if self.batch.messages.len() >= BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES {
             return self.end_batch();
         }
@@ -76,7 +94,7 @@ impl Packer {
     }
 
     fn end_batch(&mut self) -> ControlFlow<()> {
-        self.batch_bytes = 0;
+        (self.batch_bytes, self.properties) = (0, None);
         let batch = std::mem::take(&mut self.batch);
         if batch.messages.is_empty() || self.batches.blocking_send(batch).is_ok() {
             ControlFlow::Continue(())

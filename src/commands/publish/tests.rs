@@ -7,7 +7,7 @@ use super::*;
 
 fn packed(events_per_message: usize, events: &[&str]) -> Vec<Vec<String>> {
     let (sender, mut receiver) = mpsc::channel(100);
-    let mut packer = Packer::new(sender, events_per_message);
+    let mut packer = Packer::new(sender, events_per_message, ServiceContext::for_testing().clock);
     for event in events {
         assert!(packer.add(event.as_bytes()).is_continue());
     }

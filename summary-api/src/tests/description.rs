@@ -7,9 +7,10 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 37] = [
+const ROUTES: [(&str, &str); 38] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
+    ("GET", "/api/v1/events/{id}/trail"),
     ("GET", "/api/v1/explanations"),
     ("GET", "/api/v1/gates"),
     ("GET", "/api/v1/live"),

@@ -216,6 +216,8 @@ async fn a_list_goes_on_by_its_cursors_and_each_of_its_ids_leads_to_a_story() {
         let explained = canary.value(&format!("/api/v1/events/{event}/explanation")).await;
         assert_eq!(explained["explanations"][0]["event"]["event_id"], event);
         assert_eq!(explained["explanations"][0]["near_plates"], serde_json::json!([]));
+        let trail = canary.value(&format!("/api/v1/events/{event}/trail")).await;
+        assert_eq!(trail["trails"][0]["event"]["event_id"], event);
     }
 }
 
@@ -263,7 +265,7 @@ async fn no_field_of_graphql_tells_a_plate_or_an_id_that_gives_it_away() {
         } else {
             assert_eq!(answer["errors"], Value::Null, "{name}: {answer}");
         }
-        if ["session", "sessions", "changes", "eventExplanations"].contains(&name) {
+        if ["session", "sessions", "changes", "eventExplanations", "eventTrails"].contains(&name) {
             assert!(answer.to_string().contains("CA••••8"), "{name}: {answer}");
         }
     }

@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 57] = [
+pub(super) const ROUTES: [(&str, May); 58] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -88,6 +88,7 @@ pub(super) const ROUTES: [(&str, May); 57] = [
     ("GET /api/v1/sessions/{id}", READ),
     ("GET /api/v1/sessions/{id}/story", READ),
     ("GET /api/v1/events/{id}/explanation", READ),
+    ("GET /api/v1/events/{id}/trail", READ),
     ("GET /api/v1/explanations?vehicle_plate={plate}", READ),
     ("POST /api/v1/explanations/search?vehicle_plate={plate}", May::Plates),
     ("GET /api/v1/changes", READ),
@@ -112,7 +113,7 @@ pub(super) const ROUTES: [(&str, May); 57] = [
 ];
 
 /// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells of.
-const FIELDS: [(&str, &str); 10] = [
+const FIELDS: [(&str, &str); 11] = [
     ("sessions", "sessions { nodes { vehiclePlate lotId } }"),
     ("session", "session(id: \"{id}\") { vehiclePlate lotId }"),
     ("lots", "lots { id inside }"),
@@ -121,6 +122,7 @@ const FIELDS: [(&str, &str); 10] = [
     ("statistics", "statistics(lotId: \"{lot}\") { lotId }"),
     ("gates", "gates { lotId gateId }"),
     ("eventExplanations", "eventExplanations(id: \"{event}\") { text event { vehiclePlate } }"),
+    ("eventTrails", "eventTrails(id: \"{event}\") { event { vehiclePlate } stages { text } }"),
     ("explanations", "explanations(vehiclePlate: \"{plate}\") { text event { vehiclePlate } }"),
     ("status", "status { settled correlators { id } }"),
 ];

@@ -99,6 +99,7 @@ async fn an_explanation_names_the_rule_the_reads_and_the_changes_that_the_event_
             "gate_id": null,
             "plate_as_read": "ABC123",
             "confidence": null,
+            "receipt": null,
             "received_at": "2024-09-24T10:00:00.000Z",
             "recorded_at": "2024-09-24T09:00:00.000Z",
         })
@@ -244,6 +245,8 @@ async fn an_unknown_id_or_a_missing_plate_is_a_problem() {
     for (path, status, part) in [
         (format!("/api/v1/events/{}/explanation", event(99)), 404, "no recorded event has the id"),
         ("/api/v1/events/SECRET1/explanation".to_owned(), 422, "is not a UUID"),
+        (format!("/api/v1/events/{}/trail", event(99)), 404, "no recorded event has the id"),
+        ("/api/v1/events/SECRET1/trail".to_owned(), 422, "is not a UUID"),
         (format!("/api/v1/sessions/{}/story", event(99)), 404, "no session has the id"),
         ("/api/v1/explanations".to_owned(), 422, "vehicle_plate is missing"),
         ("/api/v1/explanations?vehicle_plate=SECRETPLATE1234567".to_owned(), 422, "more than 16"),

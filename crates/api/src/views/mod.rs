@@ -7,6 +7,7 @@ mod account;
 mod change;
 mod gate;
 mod lot;
+mod receipt;
 mod rules;
 pub mod schemas;
 mod seconds;
@@ -15,6 +16,7 @@ mod statistics;
 mod status;
 mod story;
 mod summary;
+mod trail;
 
 pub use account::{
     CreatedToken, PasswordBody, SecretText, TokenBody, TokenList, TokenView, UserBody, UserList, UserView,
@@ -22,6 +24,7 @@ pub use account::{
 pub use change::{ChangePage, ChangeView};
 pub use gate::{GateList, GateView};
 pub use lot::{LotPage, LotView};
+pub use receipt::ReceiptView;
 pub use rules::{LotRulesView, RulesView};
 pub use seconds::Seconds;
 pub use session::{SessionPage, SessionView};
@@ -31,3 +34,4 @@ pub use story::{
     EventView, ExplanationView, ExplanationsView, NearPlateView, PassageView, SessionChangeView, StoryView,
 };
 pub use summary::{Saved, SummaryBody};
+pub use trail::{StageView, TrailView, TrailsView};

@@ -1,7 +1,8 @@
 //! OpenAPI schemas that no derive can make: strings with all their values.
 
 use matching::{Cause, Rule};
-use parking::{Reason, Source, State};
+use parking::{Door, Reason, Source, State};
+use sessions::trail::StageKind;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 /// The state of a session.
@@ -65,6 +66,16 @@ pub fn rule_of_change() -> Schema {
 /// The reason why a rule applies.
 pub fn cause() -> Schema {
     word("The reason why the rule applies.", Type::String.into(), Cause::WORDS.iter().map(|word| (*word).into()))
+}
+
+/// The door through which an event came in.
+pub fn door() -> Schema {
+    word("The door.", Type::String.into(), Door::ALL.iter().map(|door| door.as_str().into()))
+}
+
+/// A stage of an event's way.
+pub fn stage() -> Schema {
+    word("The stage.", Type::String.into(), StageKind::ALL.iter().map(|stage| stage.as_str().into()))
 }
 
 fn word(description: &str, kind: SchemaType, words: impl Iterator<Item = serde_json::Value>) -> Schema {

@@ -8,7 +8,7 @@ use sessions::{SeenChange, SeenEvent, SeenSession};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{SessionView, schemas};
+use super::{ReceiptView, SessionView, schemas};
 
 /// The number of elements of a list in a story or explanation, for the complexity of a GraphQL request. Such a list has
 /// no pages and is shorter for nearly all stays.
@@ -49,6 +49,9 @@ pub struct EventView {
     #[schema(required)]
     #[cfg_attr(feature = "graphql", graphql(skip))]
     pub confidence: Option<f32>,
+    /// How the event came in; null if it was recorded by a release that did not keep that.
+    #[schema(required)]
+    pub receipt: Option<ReceiptView>,
     /// When a correlator received the event, UTC.
     #[schema(format = DateTime)]
     pub received_at: String,
@@ -68,6 +71,7 @@ impl From<&SeenEvent> for EventView {
             gate_id: row.gate.as_ref().map(ToString::to_string),
             plate_as_read: row.plate_as_read.clone(),
             confidence: row.confidence,
+            receipt: row.receipt.as_ref().map(ReceiptView::from),
             received_at: row.received_at.to_string(),
             recorded_at: row.recorded_at.to_string(),
         }

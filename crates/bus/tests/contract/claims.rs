@@ -40,6 +40,7 @@ macro_rules! contract {
             many_tasks_may_publish_at_once
             a_death_note_survives_the_way
             what_a_publisher_said_survives_the_way
+            the_text_of_a_header_is_read_and_any_other_value_is_empty
             a_dead_letter_keeps_what_its_publisher_said_and_does_not_expire
             what_is_done_behind_one_that_is_set_aside_is_acknowledged_at_once
             large_messages_are_handed_out_some_megabytes_at_a_time

@@ -22,6 +22,28 @@ pub(crate) async fn what_a_publisher_said_survives_the_way(house: &impl House) {
     assert_eq!(found.into_iter().map(again).collect::<Vec<_>>(), messages);
 }
 
+pub(crate) async fn the_text_of_a_header_is_read_and_any_other_value_is_empty(house: &impl House) {
+    let headers = [("x-dwell-door", "http".to_owned()), ("x-dwell-received", "x".repeat(50_000))];
+    let mut properties = Properties::of_json(headers);
+    let others = [HeaderValue::Int64(7), HeaderValue::Void, HeaderValue::Timestamp(1), HeaderValue::Bytes(vec![1])];
+    for (number, value) in others.into_iter().enumerate() {
+        properties.headers.insert(format!("other-{number}"), value);
+    }
+    let bus = fresh(house).await;
+    let message = Message { properties: Some(Arc::new(properties)), ..Message::new("an event") };
+    bus.publish(Queue::Entry, vec![message]).await.unwrap();
+    let mut consumer = bus.consume(Queue::Entry, 10).await.unwrap();
+    let found = received(&mut *consumer, 1).await.remove(0).properties.unwrap();
+
+    let text = |name: &str| found.header_text(name).map(<[u8]>::to_vec);
+    assert_eq!(text("x-dwell-door"), Some(b"http".to_vec()));
+    assert_eq!(text("x-dwell-received"), Some(vec![b'x'; 50_000]));
+    assert_eq!(text("x-dwell-format"), None);
+    for number in 0..4 {
+        assert_eq!(text(&format!("other-{number}")), Some(Vec::new()));
+    }
+}
+
 pub(crate) async fn a_dead_letter_keeps_what_its_publisher_said_and_does_not_expire(house: &impl House) {
     let dead_letter =
         Some(DeadLetterReason { reason: "body is not JSON".to_owned(), queue: "parking.entry".to_owned() });

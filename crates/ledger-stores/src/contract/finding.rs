@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::slice;
 
 use matching::{RecordedEvent, unread_unit};
-use parking::{GateEvent, SessionId, State, Vehicle};
+use parking::{Door, FormatName, GateEvent, Receipt, SessionId, State, Vehicle};
 use uuid::Uuid;
 
 use super::player::{NOW, Player, entry, exit, id_of, minute, vehicle};
@@ -14,6 +14,7 @@ use crate::{ChangeRow, EVENTS_OF_ID_MAX, EventRow, Order, SessionFilter, Summary
 
 contract![
     an_event_is_found_whole_by_its_id,
+    an_event_keeps_its_receipt_and_a_copy_of_it_changes_nothing,
     every_event_of_many_is_found_by_its_id_also_after_a_restart,
     a_reused_id_finds_the_first_events_that_have_it,
     what_is_decided_about_an_event_is_told_as_of_now,
@@ -35,6 +36,7 @@ fn row(event: &GateEvent, flags: matching::Flags) -> EventRow {
         received_at: event.key.time.plus_millis(500),
         recorded_at: NOW,
         flags,
+        receipt: None,
     }
 }
 
@@ -58,6 +60,34 @@ async fn an_event_is_found_whole_by_its_id(store: Store) {
     }
     assert_eq!(player.ledger.events_with_id(Uuid::from_u128(1)).await, Ok(Vec::new()));
     assert_eq!(player.ledger.events_with_id(Uuid::nil()).await, Ok(Vec::new()));
+}
+
+async fn an_event_keeps_its_receipt_and_a_copy_of_it_changes_nothing(store: Store) {
+    let player = Player::on(&store).await;
+    let car = vehicle("P3", "ABC-123");
+    let receipts = [
+        None,
+        Some(Receipt::default()),
+        Some(Receipt::new(Door::Http, FormatName::parse("json").ok(), minute(1))),
+        Some(Receipt::new(Door::Camera, FormatName::parse("dahua-itsapi").ok(), minute(-60 * 24 * 365))),
+        Some(Receipt::new(Door::File, None, minute(90))),
+    ];
+    let events: Vec<GateEvent> = (0..5).map(|number| entry(&car, number * 10)).collect();
+    for (event, receipt) in events.iter().zip(&receipts) {
+        let snapshot = player.load(&car, None).await;
+        let mut unit = player.decide_from(&car, &snapshot, slice::from_ref(event), &[]).unwrap();
+        unit.events[0].receipt.clone_from(receipt);
+        player.ledger.record(vec![unit], &player.rules, NOW).await.unwrap();
+    }
+
+    // The copy has another receipt.
+    player.sees(&events, NOW.plus_millis(1_000)).await;
+
+    let found = player.ledger.vehicle_events(&car, None, 100).await.unwrap();
+    assert_eq!(found.into_iter().map(|row| row.receipt).collect::<Vec<_>>(), receipts);
+    for (event, receipt) in events.iter().zip(receipts) {
+        assert_eq!(player.ledger.events_with_id(event.key.id).await.unwrap()[0].receipt, receipt);
+    }
 }
 
 async fn every_event_of_many_is_found_by_its_id_also_after_a_restart(store: Store) {

@@ -8,6 +8,7 @@ use super::copy::CopyRows;
 use super::failure::Failure;
 use crate::encoding::{self, Code as _, code_of, column};
 use crate::plan::Plan;
+use crate::receipt;
 use crate::rows::{ChangeWrite, EventWrite, SessionWrite};
 
 pub(super) const VEHICLES: &str = "
@@ -17,7 +18,7 @@ pub(super) const VEHICLES: &str = "
 pub(super) const EVENTS: &str = "
     COPY event (
         event_no, previous_no, vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms,
-        recorded_ms, flags
+        recorded_ms, flags, receipt
     ) FROM STDIN (FORMAT binary)";
 
 pub(super) const SESSIONS: &str = "
@@ -78,6 +79,7 @@ pub(super) async fn events(transaction: &Transaction<'_>, events: &[EventWrite])
             &row.event.received_at.as_millis(),
             &row.recorded_at.as_millis(),
             &i16::from(row.event.flags.bits()),
+            &receipt::write(&row.event, &mut receipt::Buffer::default()),
         ]);
     }
     rows.send(transaction, EVENTS).await

@@ -20,7 +20,8 @@ pub(super) const WITH_ID: &str = "SELECT event_no FROM event WHERE event_id = $1
 const WHOLE: &str = concat!(
     "SELECT ",
     vehicles::columns!(),
-    ", e.time_ms, e.direction, e.event_id, e.gate, e.plate_as_read, e.confidence, e.received_ms, e.recorded_ms, e.flags
+    ", e.time_ms, e.direction, e.event_id, e.gate, e.plate_as_read, e.confidence, e.received_ms, e.recorded_ms, e.flags,
+        e.receipt
     FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (event_no, place)
         JOIN event e ON e.event_no = wanted.event_no
         JOIN vehicle v ON v.vehicle_no = e.vehicle_no JOIN lot l ON l.lot_no = v.lot_no
@@ -87,6 +88,7 @@ fn event(row: &Row) -> Result<EventRow, Failure> {
         received_ms: row.try_get(15)?,
         recorded_ms: row.try_get(16)?,
         flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?,
+        receipt: row.try_get(18)?,
     };
     Ok(event.row(vehicle, &stored.timeline)?)
 }

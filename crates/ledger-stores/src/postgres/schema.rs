@@ -76,6 +76,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     LOT_QUARTER,
     ALIAS_KEY,
     ACCOUNTS,
+    RECEIPT,
 ];
 
 /// Rejects writes by programs of another schema version, which would silently omit what they do not know. Every
@@ -138,6 +139,9 @@ const ACCOUNTS: &str = r#"
         used_ms bigint NOT NULL
     );
 "#;
+
+/// How each event came in, see `receipt`; null in rows of older programs.
+const RECEIPT: &str = "ALTER TABLE event ADD COLUMN receipt bytea";
 
 /// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely
 /// to use this number.

@@ -8,6 +8,7 @@ use super::overlay::{Layer, LayerVehicle};
 use super::quarters;
 use crate::Error;
 use crate::encoding::{self, Code as _, code_of, column};
+use crate::receipt;
 use crate::rows::{ChangeWrite, EventWrite, LotWrite, SessionWrite};
 
 /// Writes the rows of a layer, each once and in the order of its key, and the number of the last journal
@@ -42,8 +43,8 @@ fn insert_lots(connection: &Connection, layer: &Layer) -> Result<(), Error> {
 }
 
 fn write_events(connection: &Connection, events: &[EventWrite]) -> Result<(), Error> {
-    let mut insert =
-        connection.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?;
     for EventWrite { number, previous, vehicle_number, event, recorded_at } in events {
         insert.execute(params![
             number,
@@ -58,6 +59,7 @@ fn write_events(connection: &Connection, events: &[EventWrite]) -> Result<(), Er
             event.received_at.as_millis(),
             recorded_at.as_millis(),
             event.flags.bits(),
+            receipt::write(event, &mut receipt::Buffer::default()),
         ])?;
     }
     Ok(())

@@ -14,7 +14,8 @@ use crate::encoding::StoredEvent;
 use crate::{EVENTS_OF_ID_MAX, Error, EventRow};
 
 pub(super) const WHOLE: &str = "
-    SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags
+    SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags,
+        receipt
     FROM event WHERE event_no = ?1";
 
 /// The events with an id, the first recorded first.
@@ -60,6 +61,7 @@ fn whole(connection: &Connection, number: i64) -> Result<(i64, StoredEvent), Err
         received_ms: row.get(7)?,
         recorded_ms: row.get(8)?,
         flags: row.get(9)?,
+        receipt: row.get(10)?,
     };
     Ok((row.get(0)?, event))
 }

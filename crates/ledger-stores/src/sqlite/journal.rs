@@ -18,9 +18,11 @@ use super::schema::{self, BUSY_PATIENCE, Tables};
 use crate::group::Accepted;
 use crate::{Error, Summary};
 
+mod format_1;
+
 /// The first byte of an entry is its format: a checksum follows, and the bytes that it covers. An entry without any byte
 /// has no work.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = size_of::<u64>();
 /// SQLite checkpoints the journal's own write-ahead log at this many pages: 16 MiB.
 const LOG_PAGES: i64 = 4_096;
@@ -64,12 +66,12 @@ pub(super) fn encode(accepted: &Accepted<'_>) -> Vec<u8> {
 
 fn decode(number: i64, bytes: &[u8]) -> Result<Entry, Error> {
     let damaged = |problem: &str| Error::Corrupt(format!("the entry {number} of its journal is damaged: {problem}"));
-    let rest = match bytes.split_first() {
+    let (format, rest) = match bytes.split_first() {
         None => return Ok(Entry { number, ..Entry::default() }),
-        Some((&FORMAT, rest)) => rest,
+        Some((format @ (&FORMAT | &format_1::FORMAT), rest)) => (*format, rest),
         Some((format, _)) => {
             return Err(Error::Corrupt(format!(
-                "the entry {number} of its journal has the format {format}, and only {FORMAT} is known"
+                "the entry {number} of its journal has the format {format}, and known are 1 to {FORMAT}"
             )));
         }
     };
@@ -77,7 +79,8 @@ fn decode(number: i64, bytes: &[u8]) -> Result<Entry, Error> {
     if u64::from_le_bytes(*checksum) != xxh3_64(work) {
         return Err(damaged("its checksum does not match"));
     }
-    let (records, summaries) = postcard::from_bytes(work).map_err(|error| damaged(&error.to_string()))?;
+    let decoded = if format == format_1::FORMAT { format_1::decode(work) } else { postcard::from_bytes(work) };
+    let (records, summaries) = decoded.map_err(|error| damaged(&error.to_string()))?;
     Ok(Entry { number, records, summaries })
 }
 

@@ -60,6 +60,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     JOURNAL,
     ALIAS_KEY,
     ACCOUNTS,
+    RECEIPT,
 ];
 
 /// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
@@ -102,6 +103,9 @@ const ACCOUNTS: &str = "
         used_ms INTEGER NOT NULL
     ) STRICT;
 ";
+
+/// How each event came in, see `receipt`; null in rows of older programs.
+const RECEIPT: &str = "ALTER TABLE event ADD COLUMN receipt BLOB";
 
 /// Migrates tables of schema version `version` to the newest.
 pub(super) fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {

@@ -158,6 +158,7 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
         DROP TABLE event_index; DROP TABLE lot_quarter; DROP TABLE connected_quarter;
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
+        ALTER TABLE event DROP COLUMN receipt;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 2";
     older.execute_batch(of_version_2).unwrap();

@@ -12,6 +12,7 @@ use super::{Page, ScopedService};
 use crate::correlators::{ReportedCorrelator, Wait};
 use crate::gates::GateStatus;
 use crate::story::{Explained, MAX_EXPLAINED, Story};
+use crate::trail::Trail;
 use crate::{
     ChangedPage, Error, FollowedChange, LotStatus, MAX_PAGE, SeenSession, SessionExplanation, Statistics, StatisticsOf,
     Status, statistics,
@@ -40,6 +41,15 @@ impl ScopedService {
         let lots = self.readable(None)?;
         // An explanation reads the ledger many times, and its future is as large.
         Box::pin(self.service.explain(self.sight.own_event(event), &lots, &self.sight)).await
+    }
+
+    /// The trails of the events with this id: none when it is not known, several when the id was used again.
+    ///
+    /// # Errors
+    /// The principal may not read, or the ledger can't be read.
+    pub async fn trails(&self, event: Uuid) -> Result<Vec<Trail>, Error> {
+        let lots = self.readable(None)?;
+        Box::pin(self.service.trails(self.sight.own_event(event), &lots, &self.sight)).await
     }
 
     /// Explains the newest sessions of a plate, at most [`MAX_EXPLAINED`]: of each its exit, or else its entry.

@@ -110,7 +110,8 @@ impl Sight {
     }
 
     pub(crate) fn event(&self, row: EventRow) -> SeenEvent {
-        let EventRow { vehicle, key, gate, plate_as_read, confidence, received_at, recorded_at, flags: _ } = row;
+        let EventRow { vehicle, key, gate, plate_as_read, confidence, received_at, recorded_at, flags: _, receipt } =
+            row;
         let plate_as_read = if self.is_whole() { plate_as_read } else { mask_read(&plate_as_read) };
         SeenEvent {
             lot: vehicle.lot,
@@ -121,6 +122,7 @@ impl Sight {
             confidence,
             received_at,
             recorded_at,
+            receipt,
         }
     }
 

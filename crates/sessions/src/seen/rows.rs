@@ -4,7 +4,7 @@ use std::fmt;
 
 use ledger::SessionRow;
 use matching::Rule;
-use parking::{EventKey, GateId, LotId, Plate, Reason, Session, SessionId, Source, State, Timestamp, Vehicle};
+use parking::{EventKey, GateId, LotId, Plate, Reason, Receipt, Session, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
 /// A plate as a principal sees it.
@@ -138,6 +138,8 @@ pub struct SeenEvent {
     pub received_at: Timestamp,
     /// When the event was recorded.
     pub recorded_at: Timestamp,
+    /// How it came in; `None` if it was recorded by a program that did not keep that.
+    pub receipt: Option<Receipt>,
 }
 
 /// A change to a session as a principal sees it.

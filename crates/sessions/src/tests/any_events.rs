@@ -130,6 +130,7 @@ fn unit(vehicle: &parking::Vehicle, snapshot: &Snapshot, arrivals: &[EventKey], 
         confidence: None,
         received_at: arrivals[*place].time,
         flags: *flags,
+        receipt: None,
     };
     Unit {
         vehicle: vehicle.clone(),

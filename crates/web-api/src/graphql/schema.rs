@@ -12,7 +12,7 @@ use api::questions::changes::{self, ChangeListParameters};
 use api::questions::explanations::{self, ExplanationParameters};
 use api::questions::session_list::{self, ListPage, SessionListParameters};
 use api::questions::{lots, statistics};
-use api::{ChangePage, ExplanationView, Faults, GateView, LotView, SessionView, StatisticsView, StatusView};
+use api::{ChangePage, ExplanationView, Faults, GateView, LotView, SessionView, StatisticsView, StatusView, TrailView};
 use async_graphql::connection::{Connection, Edge};
 use async_graphql::parser::types::{ExecutableDocument, VariableDefinition};
 use async_graphql::{
@@ -280,6 +280,17 @@ impl Query {
     ) -> Result<Vec<ExplanationView>> {
         let explained = context.data::<ScopedService>()?.explain(id).await.map_err(refused)?;
         Ok(explained.iter().map(ExplanationView::from).collect())
+    }
+
+    /// The stages of an event's way. One trail, or several if events share the id; empty if no such event is recorded.
+    #[graphql(complexity = "EXPLANATION_COMPLEXITY.saturating_add(child_complexity)")]
+    async fn event_trails(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The id of the event")] id: Uuid,
+    ) -> Result<Vec<TrailView>> {
+        let trails = context.data::<ScopedService>()?.trails(id).await.map_err(refused)?;
+        Ok(trails.iter().map(TrailView::from).collect())
     }
 
     /// Explains the newest sessions of a plate, the newest first: the exit of each, or the entry if there is no exit.

@@ -3,7 +3,7 @@
 
 use api::parameters::path_id;
 use api::questions::explanations::{ExplanationParameters, ExplanationSearch, of_plate};
-use api::{ExplanationsView, Kind, Problem, Query, Scoped};
+use api::{ExplanationsView, Problem, Query, Scoped};
 use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::http::HeaderMap;
@@ -12,6 +12,8 @@ use axum::{Extension, Json};
 
 use crate::access::Pass;
 use crate::{body, plate_in_address};
+
+use super::problems::unknown_event;
 
 /// Explains why an event belongs to its session: the rule, the reads around it, the changes and similar plates.
 ///
@@ -28,10 +30,7 @@ pub(super) async fn event_explanation(
     let id = path_id(&path)?;
     let explained = service.explain(id).await?;
     if explained.is_empty() {
-        return Err(Problem::new(
-            Kind::NotFound,
-            format!("no recorded event has the id {id}; it may not have arrived yet, or be a dead letter"),
-        ));
+        return Err(unknown_event(id));
     }
     Ok(Json(ExplanationsView::from(explained.as_slice())))
 }

@@ -15,6 +15,7 @@ mod statistics;
 mod status;
 mod story;
 mod tokens;
+mod trail;
 mod users;
 
 use ::sessions::Service;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(sessions::session))
         .routes(routes!(story::story))
         .routes(routes!(explanation::event_explanation))
+        .routes(routes!(trail::event_trail))
         .routes(routes!(explanation::explanations))
         .routes(routes!(explanation::search_explanations))
         .routes(routes!(changes::changes))

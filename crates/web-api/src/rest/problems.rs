@@ -1,7 +1,14 @@
-//! `GET /problems/{kind}`: the meaning of a kind of problem.
+//! `GET /problems/{kind}`: the meaning of a kind of problem; and problems that several routes have.
 
 use api::{Kind, Problem};
 use axum::extract::RawPathParams;
+use uuid::Uuid;
+
+/// No event has this id, as far as the principal may see.
+pub(super) fn unknown_event(id: Uuid) -> Problem {
+    let detail = format!("no recorded event has the id {id}; it may not have arrived yet, or be a dead letter");
+    Problem::new(Kind::NotFound, detail)
+}
 
 /// Returns the meaning of a kind of problem, and what to do.
 #[utoipa::path(get, path = "/problems/{kind}", tag = "operation",

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::super::Api;
 use super::{SESSION, data, in_camel_case, post, refused, selection};
 
-const EVENT: &str = "eventId lotId vehiclePlate direction dateTime gateId plateAsRead confidence receivedAt recordedAt";
+const EVENT: &str = "eventId lotId vehiclePlate direction dateTime gateId plateAsRead confidence \
+                     receipt { door format receivedAt } receivedAt recordedAt";
 const CHANGE: &str = "sequence sessionId vehicleVersion fromState toState rule recordedAt";
 const PASSAGE: &str = "direction eventId dateTime reReads";
 
@@ -95,6 +96,21 @@ async fn explanations_are_those_of_their_routes() {
     }
     let unknown = data(&api, &of_event, json!({"id": Uuid::from_u128(99)})).await;
     assert_eq!(unknown, json!({"eventExplanations": []}));
+}
+
+#[tokio::test]
+async fn trails_are_those_of_their_route() {
+    let api = stays().await;
+    let trails = format!(
+        "query ($id: UUID!) {{ eventTrails(id: $id) {{ event {{ {EVENT} }} stages {{ stage at text change {{ {CHANGE} }} }} }} }}"
+    );
+    for number in 1..=5 {
+        let id = Uuid::from_u128(number);
+        let expected = in_camel_case(&api.value(&format!("/api/v1/events/{id}/trail")).await["trails"]);
+        assert_eq!(data(&api, &trails, json!({"id": id})).await["eventTrails"], expected);
+    }
+    let unknown = data(&api, &trails, json!({"id": Uuid::from_u128(99)})).await;
+    assert_eq!(unknown, json!({"eventTrails": []}));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The fields of queries with their arguments.
-pub(super) const QUERIES: [(&str, &str); 11] = [
+pub(super) const QUERIES: [(&str, &str); 12] = [
     (
         "sessions",
         r#"sessions(first: 3, states: ["open", "matched", "held_exit", "unmatched_exit", "unmatched_entry", "void"])"#,
@@ -16,6 +16,7 @@ pub(super) const QUERIES: [(&str, &str); 11] = [
     ("statistics", r#"statistics(lotId: "{lot}")"#),
     ("gates", "gates"),
     ("eventExplanations", r#"eventExplanations(id: "{event}")"#),
+    ("eventTrails", r#"eventTrails(id: "{event}")"#),
     ("explanations", r#"explanations(vehiclePlate: "{plate}", first: 1)"#),
     ("status", "status"),
 ];

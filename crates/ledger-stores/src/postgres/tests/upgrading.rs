@@ -11,7 +11,7 @@ const ALWAYS: Range<i64> = 0..i64::MAX;
 const WITHOUT_COUNTS: &str = "
     DROP FUNCTION only_of_this_schema CASCADE; ALTER TABLE ledger DROP COLUMN quarters_missing_after;
     DROP TABLE lot_quarter; DROP TABLE connected_quarter; ALTER TABLE ledger DROP COLUMN alias_key;
-    DROP TABLE token; DROP TABLE person; DROP TABLE login;
+    DROP TABLE token; DROP TABLE person; DROP TABLE login; ALTER TABLE event DROP COLUMN receipt;
     UPDATE ledger SET schema_version = 3";
 
 /// Turns the database into a ledger of schema version 5, as written by the release before quarter hours. Its hour has a
@@ -20,6 +20,7 @@ const OF_VERSION_5: &str = "
     DROP TABLE lot_quarter; DROP TABLE connected_quarter;
     ALTER TABLE ledger RENAME COLUMN quarters_missing_after TO hours_missing_after;
     ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
+    ALTER TABLE event DROP COLUMN receipt;
     UPDATE ledger SET schema_version = 5;
     INSERT INTO lot_hour (lot_no, hour_no, entries) VALUES (1, 479768, 40)";
 

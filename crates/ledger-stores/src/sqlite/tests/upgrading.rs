@@ -17,6 +17,7 @@ fn make_version_4(path: &Path) {
     let without_journal = "
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
+        ALTER TABLE event DROP COLUMN receipt;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4";
     connection.execute_batch(without_journal).unwrap();
@@ -64,6 +65,7 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     let (lot, before) = fill(&path).await;
     let older = "
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
+        ALTER TABLE event DROP COLUMN receipt;
         UPDATE ledger SET schema_version = 6";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert!(schema::look_at_tables(&path).unwrap().is_some());
@@ -73,6 +75,55 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     let key = upgraded.alias_key().expose();
     assert!(key.iter().any(|byte| *byte != key[0]));
+}
+
+/// An entry of the journal as the release before receipts has written it: the members of its units and events in their order.
+fn without_receipts(updates: &[u8]) -> Vec<u8> {
+    type Work = (Vec<(Vec<Unit>, Timestamp)>, Vec<(Summary, Timestamp)>);
+    let (records, summaries): Work = postcard::from_bytes(&updates[9..]).unwrap();
+    let event = |event: matching::RecordedEvent| {
+        (event.key, event.plate_as_read, event.gate, event.confidence, event.received_at, event.flags)
+    };
+    let unit = |unit: Unit| {
+        let events: Vec<_> = unit.events.into_iter().map(event).collect();
+        let counts = (unit.first_matched, unit.first_unmatched);
+        (unit.vehicle, unit.base, unit.timeline, events, unit.flags, unit.changes, counts)
+    };
+    let records: Vec<_> =
+        records.into_iter().map(|(units, at)| (units.into_iter().map(unit).collect::<Vec<_>>(), at)).collect();
+    let work = postcard::to_stdvec(&(records, summaries)).unwrap();
+    [&[1][..], &xxhash_rust::xxh3::xxh3_64(&work).to_le_bytes(), &work].concat()
+}
+
+#[tokio::test]
+async fn what_a_killed_program_of_the_schema_before_has_left_in_its_journal_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = journaling::open_on_demand(&path).await;
+    let mut vehicles = Vehicles::default();
+    for unit in [vehicles.entry("P3", "CAR1", minute(0)), vehicles.exit("P3", "CAR1", minute(60))] {
+        ledger.record(vec![unit], &Rules::default(), NOW).await.unwrap();
+    }
+    let (_folder, copy) = journaling::killed(&path, &journaling::ALL_FILES);
+    let journal = Connection::open(pairing::file(&copy)).unwrap();
+    let entries: Vec<(i64, Vec<u8>)> = {
+        let mut select = journal.prepare("SELECT number, updates FROM entry WHERE length(updates) > 0").unwrap();
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(entries.len(), 2);
+    for (number, updates) in entries {
+        let older = without_receipts(&updates);
+        journal.execute("UPDATE entry SET updates = ?2 WHERE number = ?1", params![number, older]).unwrap();
+    }
+    drop(journal);
+    let older = "ALTER TABLE event DROP COLUMN receipt; UPDATE ledger SET schema_version = 7";
+    Connection::open(&copy).unwrap().execute_batch(older).unwrap();
+
+    let upgraded = SqliteLedger::open(&copy, NOW).await.unwrap();
+
+    let events = upgraded.vehicle_events(&vehicle("P3", "CAR1"), None, 10).await.unwrap();
+    assert_eq!(events.iter().map(|event| &event.receipt).collect::<Vec<_>>(), [&None, &None]);
+    assert_eq!(ledger.vehicle_events(&vehicle("P3", "CAR1"), None, 10).await, Ok(events));
 }
 
 /// As an entry of `vehicle_log` has it: number, lot, version, digest, last event, the one before sessions were listed, and
