@@ -28,6 +28,6 @@ pub use views::{
     BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EventView,
     ExplanationView, ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView,
     PasswordBody, PendingView, ReceiptView, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage,
-    SessionView, StageView, StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView, TrailView,
-    TrailsView, UserBody, UserList, UserView,
+    SessionView, StageView, StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView,
+    TrailView, TrailsView, UserBody, UserList, UserView,
 };

@@ -133,11 +133,11 @@ mod tests {
         let listener = Listener::from_settings(&settings).unwrap().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Redacted::url(format!("rediss://:secret@{}", port.local_addr().unwrap()));
-        let opener = Opener::new(&url, &Connector::from_settings(&settings).unwrap()).unwrap();
-        let limits = Limits { connect: Duration::from_secs(3), response: Duration::from_secs(60) };
+        let redis = Opener::new(&url, &Connector::from_settings(&settings).unwrap()).unwrap();
+        let limits = Limits { connect: Duration::from_secs(3), response: Duration::from_mins(1) };
         let accepted = async { listener.accept(port.accept().await.unwrap().0, Protocol::Http).await };
 
-        let (opened, _silent) = tokio::join!(opener.open(limits), accepted);
+        let (opened, _silent) = tokio::join!(redis.open(limits), accepted);
 
         let said = opened.unwrap_err().to_string();
         assert!(said.contains("no answer to the login within 3s") && !said.contains("handshake"), "{said}");

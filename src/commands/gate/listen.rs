@@ -146,7 +146,7 @@ mod tests {
         let address = format!("127.0.0.1:{}", testbed::free_port());
         let matches = command().get_matches_from(["listen", "--address", &address]);
         let asked = async {
-            let patience = std::time::Duration::from_secs(60);
+            let patience = std::time::Duration::from_mins(1);
             testbed::wait_until(patience, "the port", async || TcpStream::connect(&address).await.is_ok()).await;
             let mut stream = tls::connect_unverified(TcpStream::connect(&address).await.unwrap()).await.unwrap();
             stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();

@@ -49,6 +49,7 @@ pub(super) async fn busy() -> Api {
             confidence: None,
             received_at: minute(580),
             flags: Flags::default(),
+            receipt: None,
         };
         fixture.record(vec![unread_unit(&vehicle(lot, "NOPLATE"), vec![event])]).await;
     }

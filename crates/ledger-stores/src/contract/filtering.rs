@@ -1,7 +1,5 @@
 //! Lists with conditions that no index has go on until everything was looked at.
 
-use std::ops::Range;
-
 use ledger::LotWindow;
 use parking::{GateId, LotId, Plate, Reason, State, Timestamp};
 
@@ -15,8 +13,8 @@ contract![
     a_page_that_finds_nothing_in_what_it_looks_at_goes_on,
 ];
 
-fn window(lot: &str, began: &[Range<i64>], exits_since: Option<i64>) -> LotWindow {
-    let began = began.iter().map(|range| minute(range.start)..minute(range.end)).collect();
+fn window(lot: &str, began: &[(i64, i64)], exits_since: Option<i64>) -> LotWindow {
+    let began = began.iter().map(|(from, to)| minute(*from)..minute(*to)).collect();
     LotWindow { lot: LotId::parse(lot).unwrap(), began, exits_since: exits_since.map(minute) }
 }
 
@@ -24,8 +22,8 @@ fn conditions() -> Vec<SessionFilter> {
     let plain = SessionFilter::default;
     let gate = |name: &str| GateId::parse(name).ok();
     let plate = |text: &str| Plate::named(text).ok();
-    let of_some = Some(vec![window("B", &[0..120, 300..301, 400..650], None), window("C", &[-9..200], None)]);
-    let left = Some(vec![window("A", &[0..900], Some(450)), window("B", &[0..900], Some(650))]);
+    let of_some = Some(vec![window("B", &[(0, 120), (300, 301), (400, 650)], None), window("C", &[(-9, 200)], None)]);
+    let left = Some(vec![window("A", &[(0, 900)], Some(450)), window("B", &[(0, 900)], Some(650))]);
     vec![
         SessionFilter { reason: Some(Reason::ReEntered), ..plain() },
         SessionFilter { reason: Some(Reason::Unread), ..plain() },
@@ -41,7 +39,7 @@ fn conditions() -> Vec<SessionFilter> {
         SessionFilter { windows: of_some.clone(), ..plain() },
         SessionFilter { windows: of_some, gate: gate("C-entry"), plate_prefix: plate("C"), ..plain() },
         SessionFilter { windows: left, ..plain() },
-        SessionFilter { windows: Some(vec![window("NONE", &[0..900], None)]), ..plain() },
+        SessionFilter { windows: Some(vec![window("NONE", &[(0, 900)], None)]), ..plain() },
         SessionFilter { windows: Some(Vec::new()), ..plain() },
     ]
 }

@@ -213,16 +213,16 @@ async fn open_stays_are_counted_by_when_they_began_and_quarter_hours_without_the
     player.sees(&entries, NOW).await;
     player.sees(&[exit(&cars[1], 90), entry(&vehicle("P4", "CAR0"), 0)], NOW).await;
 
-    let asked = |lot: &str, open_before, open_within: &[Range<i64>]| RecentOf {
+    let asked = |lot: &str, open_before, open_within: &[(i64, i64)]| RecentOf {
         lot: LotId::parse(lot).unwrap(),
         quarters: quarter_of(minute(60))..=quarter_of(minute(120)),
         open_before,
-        open_within: open_within.iter().map(|range| minute(range.start)..minute(range.end)).collect(),
+        open_within: open_within.iter().map(|(from, to)| minute(*from)..minute(*to)).collect(),
     };
     let asked = [
-        asked("P9", [minute(1_000); 2], &[0..1_000]),
+        asked("P9", [minute(1_000); 2], &[(0, 1_000)]),
         // Of the minutes 60, 120 and 240; the first has left.
-        asked("P3", [minute(181), minute(1)], &[-1_000..0, 60..121, 240..1_000]),
+        asked("P3", [minute(181), minute(1)], &[(-1_000, 0), (60, 121), (240, 1_000)]),
         asked("P4", [minute(0), minute(1_000)], &[]),
     ];
 
