@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use parking::{Direction, EventKey, Plate, Reason, State, Timestamp};
 
+use super::marginals::{Pair, components, marginals};
 use crate::misread::decide::{DOUBT_ABOVE, in_ten_thousandths};
 use crate::misread::edits::{NEAR_MAX, cost};
 use crate::misread::letters::{ALPHABET, Letters, symbol};
@@ -42,15 +43,6 @@ pub(super) struct NaiveLot<'a> {
     pub lot: &'a Lot,
     pub max_stay_ms: i64,
     pub weigher: Weigher<'a>,
-}
-
-/// A pair that is weighed.
-#[derive(Debug, Clone)]
-struct Pair {
-    entry: usize,
-    exit: usize,
-    weight: f64,
-    probability: f64,
 }
 
 impl NaiveLot<'_> {
@@ -262,52 +254,4 @@ fn rests(plate: &Letters) -> BTreeSet<Vec<u8>> {
         rests.extend(rests.iter().flat_map(shorter).collect::<Vec<_>>());
     }
     rests
-}
-
-/// Parts the pairs: two are in one component when a chain of common ends leads from one to the other.
-fn components(mut pairs: Vec<Pair>) -> Vec<Vec<Pair>> {
-    let mut components = Vec::new();
-    while let Some(first) = pairs.pop() {
-        let mut component = vec![first];
-        loop {
-            let touches = |pair: &Pair| component.iter().any(|own| own.entry == pair.entry || own.exit == pair.exit);
-            let (near, far): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(touches);
-            pairs = far;
-            if near.is_empty() {
-                break;
-            }
-            component.extend(near);
-        }
-        components.push(component);
-    }
-    components
-}
-
-/// The marginal of each pair: all assignments, exit by exit.
-fn marginals(pairs: &mut [Pair]) {
-    let exits: Vec<usize> = pairs.iter().map(|pair| pair.exit).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut sums = vec![0.0; pairs.len()];
-    let mut chosen = Vec::new();
-    let total = assign(pairs, &exits, &mut chosen, 1.0, &mut sums);
-    for (pair, sum) in pairs.iter_mut().zip(sums) {
-        pair.probability = sum / total;
-    }
-}
-
-fn assign(pairs: &[Pair], exits: &[usize], chosen: &mut Vec<usize>, weight: f64, sums: &mut [f64]) -> f64 {
-    let Some((exit, rest)) = exits.split_first() else {
-        for place in chosen.iter() {
-            sums[*place] += weight;
-        }
-        return weight;
-    };
-    let mut total = assign(pairs, rest, chosen, weight, sums);
-    for place in (0..pairs.len()).filter(|place| pairs[*place].exit == *exit) {
-        if chosen.iter().all(|other| pairs[*other].entry != pairs[place].entry) {
-            chosen.push(place);
-            total += assign(pairs, rest, chosen, weight * pairs[place].weight, sums);
-            chosen.pop();
-        }
-    }
-    total
 }
