@@ -3,13 +3,12 @@
 //! Every function that answers a question or records something takes a [`Principal`] and asks it. How a request shows
 //! who sent it is left to [`Tokens`](crate::Tokens), [`LoginSession`](crate::LoginSession) and [`Access`](crate::Access).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use parking::{GateId, LotId, Plate};
+use parking::{GateId, LotId};
 
-use crate::{Gates, Grant, Lots, Scope, Scopes, TokenId, UserName, mask_plate, mask_read};
+use crate::{Gates, Grant, Lots, Scope, Scopes, TokenId, UserName};
 
 /// Who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,16 +172,6 @@ impl Principal {
         }
         Ok(())
     }
-
-    /// The plate as this principal may see it: whole, or masked.
-    pub fn plate<'a>(&self, plate: &'a Plate) -> Cow<'a, str> {
-        if self.may(Scope::ReadPlate) { Cow::Borrowed(plate.as_str()) } else { Cow::Owned(mask_plate(plate)) }
-    }
-
-    /// A plate as read, as this principal may see it: whole, or the mask of its normal form.
-    pub fn plate_as_read<'a>(&self, as_read: &'a str) -> Cow<'a, str> {
-        if self.may(Scope::ReadPlate) { Cow::Borrowed(as_read) } else { Cow::Owned(mask_read(as_read)) }
-    }
 }
 
 #[cfg(test)]
@@ -236,14 +225,6 @@ mod tests {
         assert_eq!(principal.check_ingest(&lot("P1"), Some(&gate("in-2"))), refused);
         assert_eq!(principal.check_ingest(&lot("P1"), None), refused);
         assert_eq!(with("read", "*", "*").check_ingest(&lot("P1"), None), Err(Denied::Scope(Scope::Ingest)));
-    }
-
-    #[test]
-    fn a_plate_is_whole_only_for_those_who_may_read_it() {
-        let plate = Plate::named("ABC-1234").unwrap();
-        let (whole, masked) = (with("read,read_plate", "*", "*"), with("read,correct,admin", "*", "*"));
-        assert_eq!((&*whole.plate(&plate), &*whole.plate_as_read("abc-1234")), ("ABC1234", "abc-1234"));
-        assert_eq!((&*masked.plate(&plate), &*masked.plate_as_read("abc-1234")), ("AB•••34", "AB•••34"));
     }
 
     #[test]
