@@ -1,9 +1,9 @@
 //! Gate events at the gateway, compared with services in Python and with lapin alone.
 //!
-//! Over HTTP, one event a request, the yardstick is the same route in `FastAPI`, which publishes with aio-pika and confirms.
-//! A stream of lines is compared with lapin that publishes the same lines with confirms, and a stream of gRPC with a service
-//! in Python that pushes each event to Redis. The last line is the gateway's memory when clients send without end and
-//! RabbitMQ stands still. The clients are in `senders`.
+//! Over HTTP, one event a request, the yardstick is the same route in `FastAPI`, which publishes with aio-pika and
+//! confirms. A stream of lines is compared with lapin that publishes the same lines with confirms, and a stream of gRPC
+//! with a service in Python that pushes each event to Redis. The last line is the gateway's memory when clients send
+//! without end and RabbitMQ stands still. The clients are in `senders`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Makes the messages and the service of `proto/dwell/v1/events.proto`, and their description for reflection. Needs no `protoc`.
+//! Makes the messages and the service of `proto/dwell/v1/events.proto`, and their description for reflection. Needs no
+//! `protoc`.
 
 use std::error::Error;
 use std::path::PathBuf;

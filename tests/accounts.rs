@@ -1,5 +1,5 @@
-//! `dwell token` and `dwell user` manage the accounts of a ledger: before its first start, beside the running summary API, and
-//! of several summary APIs at once. What they make lets programs and people in until it is revoked.
+//! `dwell token` and `dwell user` manage the accounts of a ledger: before its first start, beside the running summary
+//! API, and of several summary APIs at once. What they make lets programs and people in until it is revoked.
 
 use std::io::Write as _;
 use std::path::Path;

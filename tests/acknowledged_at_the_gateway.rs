@@ -47,7 +47,8 @@ struct Senders {
     failures: AtomicU64,
 }
 
-/// A plate is the number of its event, so that events of cameras, which get their ids from the gateway, are found again.
+/// A plate is the number of its event, so that events of cameras, which get their ids from the gateway, are found
+/// again.
 fn plate(number: u64) -> String {
     format!("N{number:08}")
 }

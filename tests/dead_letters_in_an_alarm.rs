@@ -1,5 +1,5 @@
-//! Dead letters that a real broker does not accept, because of its memory alarm: valid messages are still processed, and
-//! killing the correlator meanwhile loses neither kind.
+//! Dead letters that a real broker does not accept, because of its memory alarm: valid messages are still processed,
+//! and killing the correlator meanwhile loses neither kind.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -174,6 +174,7 @@ async fn a_correlator_that_is_killed_while_dead_letters_wait_loses_no_letter_and
     let (_correlator, _) = site.correlator();
     site.end_of_the_alarm().await;
 
-    // The killed correlator may have sent a letter that the broker reads after the alarm: then the letter is there twice.
+    // The killed correlator may have sent a letter that the broker reads after the alarm: then the letter is there
+    // twice.
     assert!(site.nothing_is_lost() >= BAD as usize);
 }

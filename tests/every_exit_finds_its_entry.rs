@@ -1,4 +1,5 @@
-//! The same gate events give the same sessions, `session_id` and all, whatever carries them and whatever dies on the way.
+//! The same gate events give the same sessions, `session_id` and all, whatever carries them and whatever dies on the
+//! way.
 //!
 //! Two lots each, so that the tests stay short; `PARKING_LOTS` names others, and is all of them when it is empty.
 

@@ -1,5 +1,5 @@
-//! Events over gRPC, from clients of ours and of others: what was acknowledged is in the queues, although the gateway is killed,
-//! and a bus that stalls costs neither a connection nor memory.
+//! Events over gRPC, from clients of ours and of others: what was acknowledged is in the queues, although the gateway
+//! is killed, and a bus that stalls costs neither a connection nor memory.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -225,7 +225,8 @@ async fn a_bus_that_is_away_is_unavailable_and_a_message_that_is_too_large_is_re
     .await;
 }
 
-/// A client that is made from the description alone, as any generated one is; and it asks for the health and for the services.
+/// A client that is made from the description alone, as any generated one is; and it asks for the health and for the
+/// services.
 const PYTHON: &str = r#"
 import sys, time, grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

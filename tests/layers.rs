@@ -119,7 +119,8 @@ fn maud_stands_only_in_the_operators_page() {
     assert_eq!(outside(&files, |file| file.starts_with("crates/operator-page/")), Vec::<&String>::new());
 }
 
-/// The views are GraphQL's objects: a second struct for each would repeat all their fields. Only the web API asks for that.
+/// The views are GraphQL's objects: a second struct for each would repeat all their fields. Only the web API asks for
+/// that.
 #[test]
 fn graphql_stands_only_with_the_views_and_the_schema() {
     let files = files_with(&["async_graphql"]);
@@ -248,7 +249,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What is slow to compile - HTML, GraphQL, descriptions of routes - does not wait for a change in a database's adapter.
+/// What is slow to compile - HTML, GraphQL, descriptions of routes - does not wait for a change in a database's
+/// adapter.
 #[test]
 fn only_the_programs_name_the_databases_of_the_ledger() {
     let naming = MAY_USE.iter().filter(|(_, uses)| uses.contains(&"ledger-stores")).map(|(package, _)| *package);

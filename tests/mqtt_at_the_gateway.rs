@@ -1,5 +1,5 @@
-//! MQTT messages reach the queues, by the gateway or by RabbitMQ's own plugin: what a broker acknowledged is not lost, and
-//! what is no event stops nothing.
+//! MQTT messages reach the queues, by the gateway or by RabbitMQ's own plugin: what a broker acknowledged is not lost,
+//! and what is no event stops nothing.
 
 use std::collections::BTreeSet;
 use std::path::Path;

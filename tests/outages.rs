@@ -35,8 +35,8 @@ async fn every_server_may_go_away_in_the_middle() {
     postgres.kill().unwrap();
     postgres.restart().await.unwrap();
     matched(&page, 6_000.0).await;
-    // In good order: the quorum queues of RabbitMQ 3.10 sometimes crash in their own recovery after a kill under load, and
-    // are then gone for good. What a killed broker costs is tried by the contract of the bus.
+    // In good order: the quorum queues of RabbitMQ 3.10 sometimes crash in their own recovery after a kill under load,
+    // and are then gone for good. What a killed broker costs is tried by the contract of the bus.
     broker.stop_app().await.unwrap();
     broker.start_app().await.unwrap();
     redis.restart().await.unwrap();

@@ -1,8 +1,8 @@
-//! The documentation, the source and the deployment are plain English: they contain none of the retired phrases and names,
-//! and what operators read uses the terms of the trade.
+//! The documentation, the source and the deployment are plain English: they contain none of the retired phrases and
+//! names, and what operators read uses the terms of the trade.
 //!
-//! `CONTRIBUTING.md` lists the phrases and terms, with what to write instead. Whether a sentence is good is for its readers
-//! to judge.
+//! `CONTRIBUTING.md` lists the phrases and terms, with what to write instead. Whether a sentence is good is for its
+//! readers to judge.
 
 use std::path::{Path, PathBuf};
 

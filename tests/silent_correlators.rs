@@ -72,8 +72,8 @@ impl Site {
             Message::new(format!(r#"{{"id":"{id}","vehicle_plate":"CAR{vehicle}","{member}":"{time}"}}"#).into_bytes())
         };
         let entries = (1..=VEHICLES).map(|vehicle| event(vehicle, "entry_date_time", 0, 0)).collect();
-        // In another order than the entries: the broker delivers to the consumers in turn, and the two ends of a stay are
-        // to come to different correlators.
+        // In another order than the entries: the broker delivers to the consumers in turn, and the two ends of a stay
+        // are to come to different correlators.
         let order = (0..VEHICLES).map(|place| place * 7 % VEHICLES + 1);
         let exits = order.map(|vehicle| event(vehicle, "exit_date_time", 1, 60)).collect();
         self.bus.publish(Queue::Entry, entries).await.unwrap();
@@ -118,8 +118,8 @@ async fn half_done(site: &Site) {
     .await;
 }
 
-/// Publishes while one of two correlators is silent, and waits until the other one has finished its half. Nothing is settled
-/// then, and no hold has ended.
+/// Publishes while one of two correlators is silent, and waits until the other one has finished its half. Nothing is
+/// settled then, and no hold has ended.
 async fn the_silent_one_is_waited_for(site: &Site) {
     site.publish().await;
     half_done(site).await;

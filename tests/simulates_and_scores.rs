@@ -1,4 +1,5 @@
-//! `dwell simulate` and `dwell score` show what the rules do: the commands of the documentation print what stands there.
+//! `dwell simulate` and `dwell score` show what the rules do: the commands of the documentation print what stands
+//! there.
 
 use std::fs;
 use std::path::Path;

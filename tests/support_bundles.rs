@@ -1,4 +1,5 @@
-//! `dwell support-bundle` writes one file with a list of what is in it, and no secret and no plate, whatever it is given.
+//! `dwell support-bundle` writes one file with a list of what is in it, and no secret and no plate, whatever it is
+//! given.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};

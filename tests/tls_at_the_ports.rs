@@ -1,5 +1,5 @@
-//! TLS at the ports of our programs, as seen by clients of others: which certificates they accept, which clients are let in, and
-//! that a new certificate needs no restart.
+//! TLS at the ports of our programs, as seen by clients of others: which certificates they accept, which clients are
+//! let in, and that a new certificate needs no restart.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
-//! TLS of the connections that our programs open, to real servers: good certificates carry the whole pipeline, and of each wrong one
-//! `dwell doctor` says what is wrong and what to do.
+//! TLS of the connections that our programs open, to real servers: good certificates carry the whole pipeline, and of
+//! each wrong one `dwell doctor` says what is wrong and what to do.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! Every event has a trail: how it came in is kept with it, whichever door it came through, and hostile headers cost none.
+//! Every event has a trail: how it came in is kept with it, whichever door it came through, and hostile headers cost
+//! none.
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! `dwell verify` compares a whole ledger with its events: beside the pipeline, when nothing runs, and where a flag says.
+//! `dwell verify` compares a whole ledger with its events: beside the pipeline, when nothing runs, and where a flag
+//! says.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,7 +1,7 @@
 //! The trace of a batch, and of each of its decisions.
 //!
-//! A message may carry a trace context. The batch's span continues the first one and links to the others. A decision belongs
-//! to the trace of the event that caused it, or to the batch's trace if the message has none.
+//! A message may carry a trace context. The batch's span continues the first one and links to the others. A decision
+//! belongs to the trace of the event that caused it, or to the batch's trace if the message has none.
 
 use matching::{EventRef, SessionChange};
 use service_kit::traces::{Kind, LINKS_MAX, Span, TraceContext, Traces};

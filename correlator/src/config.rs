@@ -1,4 +1,5 @@
-//! The correlator's settings: `DWELL_PREFETCH`, `DWELL_BATCH_EVENTS`, `DWELL_BATCHES_IN_FLIGHT`, `DWELL_REDIS_URL`, `DWELL_LOTS`.
+//! The correlator's settings: `DWELL_PREFETCH`, `DWELL_BATCH_EVENTS`, `DWELL_BATCHES_IN_FLIGHT`, `DWELL_REDIS_URL`,
+//! `DWELL_LOTS`.
 //!
 //! The matching rules are not here: the summary API has them, so that all correlators match by the same rules.
 

@@ -1,7 +1,7 @@
 //! How fresh recorded events are: the time from the gate until their sessions are recorded, by kind of lot.
 //!
-//! Unlike the processing latency, which begins with the delivery of a message, this includes the gate's own network, the
-//! gateway and the queue. It compares the gate's clock with this machine's, so a wrong clock shows here too.
+//! Unlike the processing latency, which begins with the delivery of a message, this includes the gate's own network,
+//! the gateway and the queue. It compares the gate's clock with this machine's, so a wrong clock shows here too.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Bodies of requests, within limits of size, of time, and of the memory of all of them together.
 //!
-//! A body gets memory as its bytes arrive, whatever length it announces: a client that sends nothing holds none. Without
-//! enough memory the answer is 503. So a gateway stays within its memory whatever its clients send.
+//! A body gets memory as its bytes arrive, whatever length it announces: a client that sends nothing holds none.
+//! Without enough memory the answer is 503. So a gateway stays within its memory whatever its clients send.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -48,7 +48,8 @@ pub(crate) async fn of_gate(
     }
 }
 
-/// Takes a message of a Dahua camera that posts to the fixed paths of ITSAPI: the gate is the one whose `camera` it names.
+/// Takes a message of a Dahua camera that posts to the fixed paths of ITSAPI: the gate is the one whose `camera` it
+/// names.
 pub(crate) async fn of_device(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let gates: Vec<Gate> = gateway.gates.speaking(Format::DahuaItsapi).cloned().collect();
     if gates.is_empty() {

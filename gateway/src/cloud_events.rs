@@ -1,8 +1,8 @@
 //! `CloudEvents` 1.0 in JSON: the event format (`application/cloudevents+json`) and the batch
 //! (`application/cloudevents-batch+json`). The gate event is the `data`.
 //!
-//! A gate event without an id of its own gets one from the envelope: its `id` when that is a UUID, else a hash of `source` and
-//! `id`, which together are the identity of a `CloudEvent`.
+//! A gate event without an id of its own gets one from the envelope: its `id` when that is a UUID, else a hash of
+//! `source` and `id`, which together are the identity of a `CloudEvent`.
 
 use base64::Engine as _;
 use bytes::Bytes;

@@ -7,8 +7,8 @@
 //! | `application/cloudevents+json` | one event as the `data` of a `CloudEvent` |
 //! | `application/cloudevents-batch+json` | an array of those |
 //!
-//! The answer has a result for each element: 202 when all were accepted, 207 when some were, 422 when none was, 503 when the bus
-//! did not confirm. Sending again is harmless, so there is no `Idempotency-Key`.
+//! The answer has a result for each element: 202 when all were accepted, 207 when some were, 422 when none was, 503
+//! when the bus did not confirm. Sending again is harmless, so there is no `Idempotency-Key`.
 
 use std::sync::Arc;
 

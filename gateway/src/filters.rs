@@ -1,7 +1,7 @@
 //! Rules that drop events, or send them to another lot, before they are published: `[[filters]]` of the lots file.
 //!
-//! The first rule that fits decides. A dropped event is answered as `filtered` with the rule's name, and counted; it is not
-//! published and not stored.
+//! The first rule that fits decides. A dropped event is answered as `filtered` with the rule's name, and counted; it is
+//! not published and not stored.
 
 use bytes::Bytes;
 use parking::{GateEvent, GateId, LotId};

@@ -84,7 +84,8 @@ struct Gateway {
     context: ServiceContext,
 }
 
-/// Longer than any stream of lines. A server whose bodies may take this long is safe: each route has a deadline of its own.
+/// Longer than any stream of lines. A server whose bodies may take this long is safe: each route has a deadline of its
+/// own.
 pub const BODY_MAX: Duration = Duration::from_hours(24);
 
 /// The doors of a gateway besides HTTP.

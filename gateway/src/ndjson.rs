@@ -1,8 +1,8 @@
 //! A stream of lines, one gate event each: any number of lines, in bounded memory.
 //!
 //! Lines go to the bus in batches, several under way at once, several events in a message. A bus that is slow makes the
-//! stream wait; an unavailable one ends it with 503. The answer comes at the end: counts, up to which line everything before is
-//! confirmed or refused, and the first refusals. After a 503 the sender goes on behind that line.
+//! stream wait; an unavailable one ends it with 503. The answer comes at the end: counts, up to which line everything
+//! before is confirmed or refused, and the first refusals. After a 503 the sender goes on behind that line.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Limits the concurrent streams of lines, and decides which stream ends when another one waits for its permit.
 //!
-//! Every stream has a minimum rate, which is enforced only while another stream waits: then the stream that is furthest behind
-//! ends. If none is behind, the remote address with the most streams gives one up for an address with fewer. Only the time in
-//! which the gateway waits for the client counts: a slow bus ends no stream.
+//! Every stream has a minimum rate, which is enforced only while another stream waits: then the stream that is furthest
+//! behind ends. If none is behind, the remote address with the most streams gives one up for an address with fewer.
+//! Only the time in which the gateway waits for the client counts: a slow bus ends no stream.
 //!
 //! The answer of an ended stream is left to `ndjson`.
 

@@ -87,7 +87,8 @@ pub struct FurtherRoutes {
     pub description: Value,
 }
 
-/// Serves on `listener` until the shutdown, and opens the ledger; `None` if the shutdown came before the ledger was open.
+/// Serves on `listener` until the shutdown, and opens the ledger; `None` if the shutdown came before the ledger was
+/// open.
 ///
 /// # Errors
 /// The ledger can't be used, and a retry would not help.

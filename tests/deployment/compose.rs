@@ -24,8 +24,8 @@ const DOCKER: &str = "/var/run/docker.sock";
 /// What the compose file fixes, because its ports and volumes follow from it.
 const FIXED: [&str; 4] =
     [settings::LISTEN.name, settings::METRICS_LISTEN.name, settings::GRPC_LISTEN.name, settings::DATA_DIR.name];
-/// What the compose file does not pass: it sets nearly every variable, and a variable wins over the file of settings. And each
-/// service has a certificate of its own, if any.
+/// What the compose file does not pass: it sets nearly every variable, and a variable wins over the file of settings.
+/// And each service has a certificate of its own, if any.
 const NOT_PASSED: [&str; 5] = [
     settings::CONFIG.name,
     settings::MISREADS.name,

@@ -1,7 +1,7 @@
 //! The dashboards: linked with each other, explained, and asking only for what there is.
 //!
-//! Whether each panel has a number is seen by `rehearsal`, on a real Prometheus. Panels of logs are only looked at here:
-//! no Loki runs where this is tested.
+//! Whether each panel has a number is seen by `rehearsal`, on a real Prometheus. Panels of logs are only looked at
+//! here: no Loki runs where this is tested.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

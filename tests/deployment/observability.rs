@@ -1,5 +1,5 @@
-//! Prometheus, Loki and Grafana: they look at services that exist, and find each other. What Grafana shows is checked by
-//! `dashboards`.
+//! Prometheus, Loki and Grafana: they look at services that exist, and find each other. What Grafana shows is checked
+//! by `dashboards`.
 
 use std::collections::BTreeSet;
 

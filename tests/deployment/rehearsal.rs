@@ -183,7 +183,8 @@ async fn publish_a_file(places: &Places, dwell: &Service, folder: &Path) -> anyh
     Ok(())
 }
 
-/// Prometheus with this repository's configuration finds every service, and answers every panel, variable and annotation.
+/// Prometheus with this repository's configuration finds every service, and answers every panel, variable and
+/// annotation.
 async fn look_through_prometheus(places: &Places) -> anyhow::Result<()> {
     let prometheus = Prometheus::start(&places.here(&read("prometheus.yml"))).await?;
     for service in ORDER {

@@ -1,7 +1,8 @@
-//! The workflow of GitHub: it runs the checks of this repository, builds and starts the containers, and keeps what a tag builds.
+//! The workflow of GitHub: it runs the checks of this repository, builds and starts the containers, and keeps what a
+//! tag builds.
 //!
-//! No runner of GitHub and no container engine run where this is tested: the file is only compared with the scripts and the
-//! Dockerfile that it uses.
+//! No runner of GitHub and no container engine run where this is tested: the file is only compared with the scripts and
+//! the Dockerfile that it uses.
 
 use serde_yaml_ng::Value;
 

@@ -1,5 +1,5 @@
-//! What breaks under load costs time, never a session: each fault ends in the comparison with the canonical sessions and in
-//! `dwell verify`. The figures of docs/guarantees.md are those that these tests print, on SQLite and, with
+//! What breaks under load costs time, never a session: each fault ends in the comparison with the canonical sessions
+//! and in `dwell verify`. The figures of docs/guarantees.md are those that these tests print, on SQLite and, with
 //! `FAULTS_LEDGER=postgres` in the environment, on PostgreSQL.
 
 mod killing;

@@ -1,7 +1,7 @@
 //! No modules that stand side by side in a crate import each other in a circle. A parent and its child may.
 //!
-//! Such a circle can only be read, tested and moved as a whole. What closes it is mostly one type or constant: give that a
-//! module of its own, below the others.
+//! Such a circle can only be read, tested and moved as a whole. What closes it is mostly one type or constant: give
+//! that a module of its own, below the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

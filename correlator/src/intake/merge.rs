@@ -1,7 +1,7 @@
 //! A watermark merge of the two queues by event time. Pure: the caller supplies the watermarks.
 //!
-//! The order within a queue stays. Exits ahead of their entries would be held and then revised, so while one queue has no
-//! arrivals but may receive more, the other one waits, unless its events are fresh.
+//! The order within a queue stays. Exits ahead of their entries would be held and then revised, so while one queue has
+//! no arrivals but may receive more, the other one waits, unless its events are fresh.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! The intake: two consumers, whose messages are parsed while there is room, and merged by event time.
 //!
-//! [`Progress`] counts what is received and not acknowledged; deadlines and status read it. Events in flight are limited in
-//! number and in bytes (back-pressure).
+//! [`Progress`] counts what is received and not acknowledged; deadlines and status read it. Events in flight are
+//! limited in number and in bytes (back-pressure).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -152,7 +152,8 @@ impl Intake {
     }
 
     fn watermarks(&self) -> Watermarks {
-        // A consumer with an exhausted prefetch, or one that lost its connection, does not show that its queue is empty.
+        // A consumer with an exhausted prefetch, or one that lost its connection, does not show that its queue is
+        // empty.
         let drained = |inlet: &Inlet, queue| {
             let idle = inlet.last_received.elapsed();
             let has_prefetch = self.progress.unacknowledged(queue) < self.prefetch;

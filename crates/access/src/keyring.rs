@@ -1,7 +1,7 @@
 //! Keys with versions, for hashes that only a holder of the key can make or compare.
 //!
-//! A ring as text has one key per line, `VERSION KEY`, and the highest version is the one in use. Storing the file is left
-//! to the caller: apart from the ledger, because a hash stored beside its key protects nothing.
+//! A ring as text has one key per line, `VERSION KEY`, and the highest version is the one in use. Storing the file is
+//! left to the caller: apart from the ledger, because a hash stored beside its key protects nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Passwords of people, kept as Argon2id hashes in the PHC string form.
 //!
-//! Hashing takes about a tenth of a second of CPU time and 19 MiB. It runs on the caller's thread, and the caller has to
-//! limit how many run at once: otherwise a flood of sign-ins would take all memory.
+//! Hashing takes about a tenth of a second of CPU time and 19 MiB. It runs on the caller's thread, and the caller has
+//! to limit how many run at once: otherwise a flood of sign-ins would take all memory.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! Principals: who sends a request, and what they may do.
 //!
 //! Every function that answers a question or records something takes a [`Principal`] and asks it. How a request shows
-//! who sent it is left to [`Tokens`](crate::Tokens), [`LoginSession`](crate::LoginSession) and [`Access`](crate::Access).
+//! who sent it is left to [`Tokens`](crate::Tokens), [`LoginSession`](crate::LoginSession) and
+//! [`Access`](crate::Access).
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,8 +11,8 @@
 //! expires = "2027-01-01T00:00:00Z"         # optional
 //! ```
 //!
-//! Errors name line, token and member, and never repeat a value: it might be a token in the wrong place. For that reason
-//! the document is read by hand here: a deserializer's errors quote what they find.
+//! Errors name line, token and member, and never repeat a value: it might be a token in the wrong place. For that
+//! reason the document is read by hand here: a deserializer's errors quote what they find.
 
 use std::fmt::Display;
 use std::ops::Range;

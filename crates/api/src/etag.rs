@@ -1,5 +1,5 @@
-//! Entity tags: each JSON response to a GET below `/api/v1` carries a hash of its bytes; a client that sends that hash in
-//! `If-None-Match` gets 304.
+//! Entity tags: each JSON response to a GET below `/api/v1` carries a hash of its bytes; a client that sends that hash
+//! in `If-None-Match` gets 304.
 //!
 //! This saves the transfer, not the read of the ledger: a list does not know in advance which sessions its response
 //! depends on. Streams have no tag.

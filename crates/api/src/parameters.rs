@@ -1,4 +1,5 @@
-//! Parameters of a query string or of a JSON body: [`parameters!`](crate::parameters!) declares those of a route once, as a struct of typed values.
+//! Parameters of a query string or of a JSON body: [`parameters!`](crate::parameters!) declares those of a route once,
+//! as a struct of typed values.
 //!
 //! The fields define the names, the parsers and, with [`IntoParams`](utoipa::IntoParams), the OpenAPI description.
 //! Parsing reports all faults at once: each unknown name, or else each wrong value. Only this module parses text; the
@@ -22,8 +23,8 @@ const QUOTED_CHARS_MAX: usize = 48;
 
 /// Declares the parameters of a route: a struct whose fields have a type and a parser.
 ///
-/// The parameter has the name of the field, or the name after `as`. The macro keeps derives and attributes, such as those
-/// of [`IntoParams`](utoipa::IntoParams); the doc comments are the OpenAPI descriptions of the parameters.
+/// The parameter has the name of the field, or the name after `as`. The macro keeps derives and attributes, such as
+/// those of [`IntoParams`](utoipa::IntoParams); the doc comments are the OpenAPI descriptions of the parameters.
 ///
 /// ```
 /// use api::parameters::{Parameters as _, optional, required};

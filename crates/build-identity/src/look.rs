@@ -1,6 +1,7 @@
 //! Finds the commit of a source tree. Used by the build script, and tested with the crate.
 //!
-//! Nothing here fails: without git, or outside its repository (an image build, a source archive), the commit is unknown.
+//! Nothing here fails: without git, or outside its repository (an image build, a source archive), the commit is
+//! unknown.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +21,8 @@ pub(crate) struct Repository {
     pub(crate) watched: Vec<PathBuf>,
 }
 
-/// The repository whose top is `root`; `None` without git, without a commit, or inside the repository of another project.
+/// The repository whose top is `root`; `None` without git, without a commit, or inside the repository of another
+/// project.
 pub(crate) fn repository(root: &Path) -> Option<Repository> {
     let top = git(root, &["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != root.canonicalize().ok()? {
@@ -37,8 +39,8 @@ pub(crate) fn repository(root: &Path) -> Option<Repository> {
     Some(Repository { commit, watched: watched.filter(|path| path.exists()).collect() })
 }
 
-/// The commit and the build time, seconds since 1970. Given values win; the clock is used only in a repository, so that a
-/// build outside is reproducible.
+/// The commit and the build time, seconds since 1970. Given values win; the clock is used only in a repository, so that
+/// a build outside is reproducible.
 pub(crate) fn identity(
     commit: Option<&str>,
     epoch: Option<&str>,

@@ -172,7 +172,8 @@ impl fmt::Display for HeaderValue {
     }
 }
 
-/// A value within another one: quoted, unless it has values itself. Quoting these too would double the text at each level.
+/// A value within another one: quoted, unless it has values itself. Quoting these too would double the text at each
+/// level.
 struct Nested<'a>(&'a HeaderValue);
 
 impl fmt::Debug for Nested<'_> {

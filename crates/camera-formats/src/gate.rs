@@ -70,8 +70,8 @@ pub enum DateOrder {
     MonthFirst,
 }
 
-/// Where the members of a format of one's own stand. A place is a JSON pointer (`/data/plate`) or a path of element names
-/// (`data/plate`), for XML and JSON alike; in XML an attribute is `@name`.
+/// Where the members of a format of one's own stand. A place is a JSON pointer (`/data/plate`) or a path of element
+/// names (`data/plate`), for XML and JSON alike; in XML an attribute is `@name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {

@@ -1,8 +1,8 @@
-//! Walks the folder `golden`: for each vendor messages as its firmware writes them (`*.in.*`), and beside each what is made of
-//! it (`*.expected.json`), with the gate and the delivery that it came by.
+//! Walks the folder `golden`: for each vendor messages as its firmware writes them (`*.in.*`), and beside each what is
+//! made of it (`*.expected.json`), with the gate and the delivery that it came by.
 //!
-//! `UPDATE_GOLDEN=1` writes what is made now; look at the difference before it is kept. Messages of a folder are read in the order
-//! of their names, by one gateway.
+//! `UPDATE_GOLDEN=1` writes what is made now; look at the difference before it is kept. Messages of a folder are read
+//! in the order of their names, by one gateway.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

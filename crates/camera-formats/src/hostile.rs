@@ -1,4 +1,5 @@
-//! Messages of nobody's firmware: no body may make an adapter panic, take long, or give a read that the pipeline refuses.
+//! Messages of nobody's firmware: no body may make an adapter panic, take long, or give a read that the pipeline
+//! refuses.
 
 use parking::Timestamp;
 use proptest::prelude::*;

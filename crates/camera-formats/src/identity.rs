@@ -1,5 +1,5 @@
-//! The ids of reads: hashes of the gate and of what the vendor keeps stable. The plate never goes in, because a masked plate
-//! could be found by trying plates until the id is right.
+//! The ids of reads: hashes of the gate and of what the vendor keeps stable. The plate never goes in, because a masked
+//! plate could be found by trying plates until the id is right.
 
 use parking::Timestamp;
 use uuid::{Builder, Uuid};

@@ -1,9 +1,9 @@
 //! What plate-reading cameras send, read into gate events.
 //!
-//! [`read`] takes one [`Delivery`] (the bytes of a request or an MQTT message, and when it arrived) and the [`Gate`] that it
-//! came for. It returns the [`Read`]s to publish, what was left out and why, or a refusal that names the member, the reason
-//! and what is allowed. Everything here is pure: no clock, no I/O, no logging; the same delivery gives the same reads with
-//! the same ids, so a retransmission is harmless.
+//! [`read`] takes one [`Delivery`] (the bytes of a request or an MQTT message, and when it arrived) and the [`Gate`]
+//! that it came for. It returns the [`Read`]s to publish, what was left out and why, or a refusal that names the
+//! member, the reason and what is allowed. Everything here is pure: no clock, no I/O, no logging; the same delivery
+//! gives the same reads with the same ids, so a retransmission is harmless.
 //!
 //! One file of `vendors` per vendor turns a body into *sightings*: what the camera said, in the camera's own terms.
 //! `resolve` then applies the gate's configuration, in one place for all vendors: zone, direction, ignored plates, id.

@@ -1,9 +1,9 @@
 //! Which reads of one car came before: for senders that refine a plate without saying which read they replace.
 //!
 //! Ids are derived from what the vendor keeps stable, so most revisions find what they replace without any memory. Two
-//! senders give a car one number and each read another plate, with nothing that orders them. For those the gateway remembers,
-//! for the newest cars, only hashes: which read of a car is the first, the second, … A restarted gateway knows
-//! nothing of the cars before; then a refined plate is one more read instead of a revision.
+//! senders give a car one number and each read another plate, with nothing that orders them. For those the gateway
+//! remembers, for the newest cars, only hashes: which read of a car is the first, the second, … A restarted gateway
+//! knows nothing of the cars before; then a refined plate is one more read instead of a revision.
 
 use std::collections::{HashMap, VecDeque};
 

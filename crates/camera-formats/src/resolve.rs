@@ -13,8 +13,8 @@ use crate::{TimeSource, vendors};
 /// Reads one delivery of the camera of `gate`.
 ///
 /// # Errors
-/// When the body as a whole can't be taken: the member, the reason, what is allowed. Of a message with several reads, those
-/// that can't be taken are in [`Outcome::refused`].
+/// When the body as a whole can't be taken: the member, the reason, what is allowed. Of a message with several reads,
+/// those that can't be taken are in [`Outcome::refused`].
 pub fn read(delivery: &Delivery<'_>, gate: &Gate, recall: &mut dyn Recall) -> Result<Outcome, Refusal> {
     let body = Body::parse(delivery)?;
     let images = body.images;
@@ -172,8 +172,8 @@ fn of_zones(zones: &[String], may_grow: bool, gate: &Gate) -> Result<Direction, 
 
 /// The moment at which a clock in `zone` shows `wall_clock`.
 ///
-/// Of an hour that there is twice, the later one that is not still to come when the message arrives. An hour that there is
-/// not (clocks were put forward) belongs to a camera that did not put its clock forward.
+/// Of an hour that there is twice, the later one that is not still to come when the message arrives. An hour that there
+/// is not (clocks were put forward) belongs to a camera that did not put its clock forward.
 fn from_wall_clock(wall_clock: NaiveDateTime, zone: Tz, received: Timestamp) -> Timestamp {
     /// Clocks differ a little.
     const AHEAD_MS: i64 = 5 * 60 * 1_000;

@@ -71,8 +71,8 @@ fn epoch(text: &str) -> Option<Result<Timestamp, &'static str>> {
     Some(i64::try_from(millis).map(Timestamp::from_millis).map_err(|_| RANGE))
 }
 
-/// `2026-11-18T18:06:40.125+07:00` and what firmware makes of it: a space for the T, slashes, no separators at all, a comma,
-/// an offset of one to four digits, or none.
+/// `2026-11-18T18:06:40.125+07:00` and what firmware makes of it: a space for the T, slashes, no separators at all, a
+/// comma, an offset of one to four digits, or none.
 fn date_and_time(text: &str) -> Result<Moment, &'static str> {
     let mut rest = Digits(text.trim());
     let date = rest.date().ok_or(FORM)?;

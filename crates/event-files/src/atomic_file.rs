@@ -17,9 +17,9 @@ pub const STDOUT: &str = "-";
 const MODE: u32 = 0o666;
 /// A multiple of the page size on every machine.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// `RWF_DONTCACHE` of Linux, a page-cache bypass for buffered writes: written pages go to the disk at once and leave the
-/// cache. Otherwise a large file would need fresh memory for each of its pages, and evict other files from the cache: a
-/// replay of 2.8 million lines takes 1.2 times the CPU time without it (`docs/performance-notes.md`).
+/// `RWF_DONTCACHE` of Linux, a page-cache bypass for buffered writes: written pages go to the disk at once and leave
+/// the cache. Otherwise a large file would need fresh memory for each of its pages, and evict other files from the
+/// cache: a replay of 2.8 million lines takes 1.2 times the CPU time without it (`docs/performance-notes.md`).
 const DONT_CACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
 /// Makes `pwritev2` append at the file's position.
 const APPEND_OFFSET: u64 = u64::MAX;

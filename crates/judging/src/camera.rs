@@ -1,5 +1,5 @@
-//! How cameras misread plates: look-alikes, other letters, letters lost or put in, ends cut off, and what a camera says of
-//! its own certainty. Every camera has its own rate and its own weaknesses.
+//! How cameras misread plates: look-alikes, other letters, letters lost or put in, ends cut off, and what a camera says
+//! of its own certainty. Every camera has its own rate and its own weaknesses.
 
 use crate::rng::DeterministicRng;
 

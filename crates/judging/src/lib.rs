@@ -8,8 +8,8 @@
 //!   [`dips`](mod@dips): two stays matched as one; [`passages`](mod@passages): passages that were read twice;
 //!   [`mistakes`](mod@mistakes): which exits are wrong.
 //!
-//! Nothing here depends on how sessions are decided, so it can judge any matcher. Opening files, the formats of events and
-//! the words for people are left to the commands `simulate` and `score`.
+//! Nothing here depends on how sessions are decided, so it can judge any matcher. Opening files, the formats of events
+//! and the words for people are left to the commands `simulate` and `score`.
 
 pub mod camera;
 pub mod dips;

@@ -1,5 +1,5 @@
-//! Passages that were read twice with different texts, and passages that got lost: how many vehicles too many or too few
-//! the sessions show.
+//! Passages that were read twice with different texts, and passages that got lost: how many vehicles too many or too
+//! few the sessions show.
 
 use uuid::Uuid;
 

@@ -1,4 +1,5 @@
-//! Number plates of twelve countries, with local districts far more frequent than distant ones: some 22 to 27 bits each.
+//! Number plates of twelve countries, with local districts far more frequent than distant ones: some 22 to 27 bits
+//! each.
 
 use crate::rng::DeterministicRng;
 

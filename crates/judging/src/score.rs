@@ -1,9 +1,10 @@
 //! Scores of pairs of entries and exits against the truth.
 //!
-//! Recall: the share of exits whose true entry was seen that are paired with it, by equal reads or not. False: the share of
-//! exits without a seen entry that were given one by a pair of unequal reads. Wrong: the share of exits with a seen entry
-//! that were given another vehicle's. Precision: the share of all pairs that are right. What equal reads pair wrongly
-//! counts in the precision only, since no likelihood is to blame. A second read of a passage counts as its first.
+//! Recall: the share of exits whose true entry was seen that are paired with it, by equal reads or not. False: the
+//! share of exits without a seen entry that were given one by a pair of unequal reads. Wrong: the share of exits with a
+//! seen entry that were given another vehicle's. Precision: the share of all pairs that are right. What equal reads
+//! pair wrongly counts in the precision only, since no likelihood is to blame. A second read of a passage counts as its
+//! first.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! When vehicles come and how long they stay: pairs of a minute of the day and a length, drawn from real stays or made up.
+//! When vehicles come and how long they stay: pairs of a minute of the day and a length, drawn from real stays or made
+//! up.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! The truth: each stay with the reads of its passages. Reads it from a CSV table, which an operator may write by hand, and
-//! writes such a table.
+//! The truth: each stay with the reads of its passages. Reads it from a CSV table, which an operator may write by hand,
+//! and writes such a table.
 
 use std::collections::BTreeSet;
 use std::io;

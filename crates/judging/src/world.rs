@@ -1,5 +1,5 @@
-//! Traffic of one lot with its truth: regulars, fleets and vehicles that come once; reads that get lost, are wrong or come
-//! twice. The same world always gives the same traffic.
+//! Traffic of one lot with its truth: regulars, fleets and vehicles that come once; reads that get lost, are wrong or
+//! come twice. The same world always gives the same traffic.
 
 use std::collections::BTreeMap;
 

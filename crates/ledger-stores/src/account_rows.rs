@@ -1,7 +1,8 @@
-//! The columns of tokens, users and login sessions, and how they are decoded. Both adapters store equal texts and numbers.
+//! The columns of tokens, users and login sessions, and how they are decoded. Both adapters store equal texts and
+//! numbers.
 //!
-//! Scopes, lots and gates are stored as the texts of settings, `read,read_plate` and `*`, so that an operator can read them.
-//! No error contains a stored text.
+//! Scopes, lots and gates are stored as the texts of settings, `read,read_plate` and `*`, so that an operator can read
+//! them. No error contains a stored text.
 
 use std::fmt::Display;
 

@@ -1,7 +1,8 @@
-//! Copies of a ledger in SQLite: made while a summary API uses it, and put in the place of a ledger that no process uses.
+//! Copies of a ledger in SQLite: made while a summary API uses it, and put in the place of a ledger that no process
+//! uses.
 //!
-//! PostgreSQL has tools of its own for that, so there is nothing here for it. Whether a copy is sound is left to the caller,
-//! who can open it like any ledger.
+//! PostgreSQL has tools of its own for that, so there is nothing here for it. Whether a copy is sound is left to the
+//! caller, who can open it like any ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,8 @@ pub fn file_of(database_url: &str) -> Option<PathBuf> {
 /// that was acknowledged before is in the copy. A summary API may use the ledger meanwhile.
 ///
 /// # Errors
-/// [`Error::Config`] if `from` is no ledger of this program's version, or `to` can't be written; else the failure of a file.
+/// [`Error::Config`] if `from` is no ledger of this program's version, or `to` can't be written; else the failure of a
+/// file.
 pub async fn copy(from: &Path, to: &Path, mut report: impl FnMut(Copied) + Send + 'static) -> Result<(), Error> {
     let (from, to) = (from.to_owned(), to.to_owned());
     blocking("copying it", move || backup::copy(&from, &to, &mut report)).await
@@ -34,8 +36,8 @@ pub fn remove_beside(copy: &Path) -> std::io::Result<()> {
     backup::remove_beside(copy)
 }
 
-/// Puts the file `copy` in the place of the ledger at `path`, which may be missing. Moves the files of that ledger into the
-/// new folder `old`. All three have to be on one file system.
+/// Puts the file `copy` in the place of the ledger at `path`, which may be missing. Moves the files of that ledger into
+/// the new folder `old`. All three have to be on one file system.
 ///
 /// # Errors
 /// [`Error::InUse`] while another process uses the ledger, [`Error::Config`] if a file can't be moved.

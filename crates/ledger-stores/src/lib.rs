@@ -1,7 +1,7 @@
 //! The databases of the ledger: SQLite (a file, the default) and PostgreSQL.
 //!
-//! Both implement the port in `ledger` and pass one contract suite. [`open`] chooses between them by the address. What a
-//! unit changes is decided in `plan`, without a database; SQL stands in `sqlite` and `postgres`.
+//! Both implement the port in `ledger` and pass one contract suite. [`open`] chooses between them by the address. What
+//! a unit changes is decided in `plan`, without a database; SQL stands in `sqlite` and `postgres`.
 
 // The whole port is implemented here, so its names stand at the root of this crate.
 use ledger::{

@@ -18,7 +18,8 @@ use super::{Order, Page, SessionFilter};
 const LOOKED_AT_MAX: u32 = if cfg!(test) { 20 } else { SESSIONS_LOOKED_AT_MAX };
 /// The fewest sessions of each source that a page looks at.
 const LOOKED_AT_MIN: u32 = if cfg!(test) { 2 } else { 20 };
-/// The most vehicles with one beginning of a plate that are searched one by one. With more, sessions are looked through.
+/// The most vehicles with one beginning of a plate that are searched one by one. With more, sessions are looked
+/// through.
 pub(super) const VEHICLES_OF_PREFIX_MAX: u32 = if cfg!(test) { 3 } else { 100 };
 
 /// The end of the plates that begin with `prefix`: greater than all of them, by their bytes.

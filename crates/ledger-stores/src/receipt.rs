@@ -1,8 +1,8 @@
 //! The column of an event's receipt: some bytes, because nearly every event has one.
 //!
 //! Postcard of the door's code, the format, and how long the event was on its way to a correlator: 3 bytes if a client
-//! published the event itself, 5 to 8 for an event of the gateway. A frequent format has a code; any other is stored by name.
-//! Codes never change their meaning.
+//! published the event itself, 5 to 8 for an event of the gateway. A frequent format has a code; any other is stored by
+//! name. Codes never change their meaning.
 
 use matching::RecordedEvent;
 use parking::{Door, FormatName, Receipt, Timestamp};

@@ -1,8 +1,8 @@
 //! Recounts the sessions of each quarter hour and compares the result with the stored counts. Pure: the adapters read
 //! the rows.
 //!
-//! Memory is bounded: a part holds the first [`PART_QUARTERS`] quarter hours after its start, ordered by lot and quarter.
-//! When it finds more, it drops the last one and ends before it. Each part reads all sessions once.
+//! Memory is bounded: a part holds the first [`PART_QUARTERS`] quarter hours after its start, ordered by lot and
+//! quarter. When it finds more, it drops the last one and ends before it. Each part reads all sessions once.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use parking::LotId;
 use super::rollup::{Rollup, Standing};
 use super::{Error, QuarterDifference, QuarterPlace, Recounted, Tally, encoding};
 
-/// The quarter hours that a part holds in memory, a few hundred bytes each. Tests use a small number, to have several parts.
+/// The quarter hours that a part holds in memory, a few hundred bytes each. Tests use a small number, to have several
+/// parts.
 const PART_QUARTERS: usize = if cfg!(test) { 3 } else { 50_000 };
 /// The most differences that a part lists; the others are counted.
 const LISTED_DIFFERENCES_MAX: usize = 100;

@@ -2,7 +2,8 @@
 //!
 //! Recording a unit uses optimistic concurrency: one transaction compares the vehicle's version and digest with those
 //! the unit was decided from, writes the new ones, and appends the changes, numbered in order of commit. The databases
-//! are left to `ledger-stores`, whose adapters pass one contract suite; HTTP, metrics and configuration to other crates.
+//! are left to `ledger-stores`, whose adapters pass one contract suite; HTTP, metrics and configuration to other
+//! crates.
 
 use std::fmt;
 use std::ops::Range;
@@ -42,8 +43,8 @@ pub const EVENTS_OF_ID_MAX: usize = 16;
 pub const EVENTS_OF_VEHICLE_MAX: u32 = 1_000;
 /// Limits the changes to a session that are read from one part of the list.
 pub const CHANGES_OF_SESSION_MAX: u32 = 1_000;
-/// Limits the sessions that one page of a list looks at, when it has conditions that no index has: about 5 ms of a database
-/// that has its pages in memory.
+/// Limits the sessions that one page of a list looks at, when it has conditions that no index has: about 5 ms of a
+/// database that has its pages in memory.
 pub const SESSIONS_LOOKED_AT_MAX: u32 = 1_000;
 /// Limits the recorded events that lists and statistics do not show yet. At the limit, recording waits.
 pub const BACKLOG_EVENTS_MAX: usize = 131_072;

@@ -1,5 +1,5 @@
-//! What the errors of SQLite mean to callers of the ledger. Only the crate of [`Error`] can convert into it; all else about
-//! SQLite is in `ledger-stores`.
+//! What the errors of SQLite mean to callers of the ledger. Only the crate of [`Error`] can convert into it; all else
+//! about SQLite is in `ledger-stores`.
 
 use rusqlite::ErrorCode;
 

@@ -3,10 +3,11 @@
 //! One pass over the sorted events:
 //! 1. Events at one instant are grouped by direction: exits first if the event before the instant is an entry, else
 //!    entries first. (Gates often report whole minutes.)
-//! 2. Adjacent events of one direction, each at most the re-read window after the one before, are one passage. Its first
-//!    event represents it.
+//! 2. Adjacent events of one direction, each at most the re-read window after the one before, are one passage. Its
+//!    first event represents it.
 //! 3. An exit passage that directly follows an entry passage, at most `max_stay` later, matches it. Any other exit is
-//!    unmatched. An entry followed by an entry was left by a missed exit. A stay is never invented across a missed pair.
+//!    unmatched. An entry followed by an entry was left by a missed exit. A stay is never invented across a missed
+//!    pair.
 
 use parking::{Direction, Reason, State};
 
@@ -52,8 +53,8 @@ impl Stay {
 
 /// Visits the sessions of `events` (one vehicle's, sorted by key), in the order of their anchor events.
 ///
-/// `has_ended` returns true for an unmatched exit whose hold has ended, and for an unmatched entry older than the longest
-/// stay on its lot's clock.
+/// `has_ended` returns true for an unmatched exit whose hold has ended, and for an unmatched entry older than the
+/// longest stay on its lot's clock.
 pub fn for_each_stay(
     events: &[TimelineEvent],
     limits: Limits,

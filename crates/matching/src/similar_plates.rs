@@ -28,7 +28,8 @@ pub fn half_edits(one: &Plate, other: &Plate) -> usize {
     strsim::osa_distance(one.as_str(), other.as_str()) + strsim::osa_distance(&folded(one), &folded(other))
 }
 
-/// The maximum distance of similar plates in half edits: about a quarter of the letters of the shorter plate may differ.
+/// The maximum distance of similar plates in half edits: about a quarter of the letters of the shorter plate may
+/// differ.
 pub fn half_edits_max(one: &Plate, other: &Plate) -> usize {
     length(one).min(length(other)).div_ceil(2).min(HALF_EDITS_MAX)
 }
@@ -37,8 +38,8 @@ fn length(plate: &Plate) -> usize {
     plate.as_str().chars().count()
 }
 
-/// The `candidates` most similar to a plate seen at `time`: at most [`SIMILAR_PLATES_MAX`], the smallest distance first, then
-/// the smallest difference of times. An equal plate is left out.
+/// The `candidates` most similar to a plate seen at `time`: at most [`SIMILAR_PLATES_MAX`], the smallest distance
+/// first, then the smallest difference of times. An equal plate is left out.
 pub fn most_similar(plate: &Plate, time: Timestamp, candidates: &[(&Plate, Timestamp)]) -> Vec<SimilarPlate> {
     let may_be = |other: &Plate| length(other).abs_diff(length(plate)) * 2 <= half_edits_max(plate, other);
     let mut near: Vec<SimilarPlate> = candidates

@@ -1,7 +1,7 @@
 //! The chart of the timeline: a bar for each stay, as SVG.
 //!
-//! Positions on the time axis are percentages (`12.34%`), so the chart fills the available width while its text keeps its
-//! size. Colours are in the style sheet; each state also has its own shape.
+//! Positions on the time axis are percentages (`12.34%`), so the chart fills the available width while its text keeps
+//! its size. Colours are in the style sheet; each state also has its own shape.
 
 use maud::{Markup, html};
 use parking::{State, Timestamp};

@@ -46,8 +46,8 @@ fn dependency(key: &str, name: &str, is_optional: bool, away: Option<&str>) -> M
     }
 }
 
-/// The problems of the correlators in a few words each: one is silent, one lacks a dependency, or a queue has a consumer
-/// that belongs to no reporting correlator.
+/// The problems of the correlators in a few words each: one is silent, one lacks a dependency, or a queue has a
+/// consumer that belongs to no reporting correlator.
 pub(super) fn matters(correlators: &[ReportedCorrelator], waits_for: &[Wait], now: Timestamp) -> Vec<String> {
     if !correlators.iter().any(|one| one.is_fresh(now)) {
         return vec!["no correlator reports".to_owned()];

@@ -1,8 +1,9 @@
 //! The operator's page: HTML made here, readable without JavaScript, kept up to date by a small script.
 //!
-//! All numbers come from [`sessions::ScopedService`], like those of `/api/v1`. Each page has its own file; `layout` is the
-//! frame of all pages, `listing` the table of stays, `list` the list behind a number, `chart` the drawing of the timeline. The address determines what a page
-//! shows. Nothing is loaded from other servers, and nothing is inline: the content security policy forbids both.
+//! All numbers come from [`sessions::ScopedService`], like those of `/api/v1`. Each page has its own file; `layout` is
+//! the frame of all pages, `listing` the table of stays, `list` the list behind a number, `chart` the drawing of the
+//! timeline. The address determines what a page shows. Nothing is loaded from other servers, and nothing is inline: the
+//! content security policy forbids both.
 
 mod assets;
 mod axis;

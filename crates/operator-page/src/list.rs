@@ -1,7 +1,7 @@
 //! The list behind every number: stays by lot, state, mark, reason, gate and age, in pages, and as CSV.
 //!
-//! The parameters are those of `GET /api/v1/sessions`, so the address shows the filter. A plate is not among them: it does
-//! not belong in an address.
+//! The parameters are those of `GET /api/v1/sessions`, so the address shows the filter. A plate is not among them: it
+//! does not belong in an address.
 
 use api::cursor::Cursor;
 use api::parameters::{flag, gate, lot, optional};

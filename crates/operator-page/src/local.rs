@@ -1,9 +1,9 @@
 //! How a page writes a moment: in the local time of its lot, by one rule for all pages.
 //!
 //! - The date has its year when that is not the current one.
-//! - The offset from UTC is added where the time can be misread: in an hour that the clocks repeat, to both ends of a stay
-//!   during which clocks changed, and where times of several zones stand together ([`Local::with_offset`]). An offset,
-//!   because abbreviations are shared: `IST` is India's, Ireland's and Israel's.
+//! - The offset from UTC is added where the time can be misread: in an hour that the clocks repeat, to both ends of a
+//!   stay during which clocks changed, and where times of several zones stand together ([`Local::with_offset`]). An
+//!   offset, because abbreviations are shared: `IST` is India's, Ireland's and Israel's.
 //! - The same moment stands in the markup for machines, as RFC 3339 in UTC.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, TimeZone as _};

@@ -47,7 +47,8 @@ pub(super) async fn session(Scoped(service): Scoped, path: RawPathParams) -> Res
     Ok(Page::new(&title, "", content).answer(StatusCode::OK, &service))
 }
 
-/// The newest other stays of the vehicle in this lot; none for an unread plate, and for a masked one, which can't be searched.
+/// The newest other stays of the vehicle in this lot; none for an unread plate, and for a masked one, which can't be
+/// searched.
 async fn others(service: &ScopedService, row: &SeenSession) -> Result<Vec<SeenSession>, Problem> {
     let Some(plate) = row.plate.whole().filter(|plate| !service.rules().is_unread(plate)) else {
         return Ok(Vec::new());

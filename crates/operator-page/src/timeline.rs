@@ -1,7 +1,7 @@
 //! The stays of a lot as bars from entry to exit along the hours of a day.
 //!
-//! [`period`](super::period) chooses the period, [`chart`](super::chart) draws. Without parameters, this page shows the first
-//! lot that has events, and its newest stays.
+//! [`period`](super::period) chooses the period, [`chart`](super::chart) draws. Without parameters, this page shows the
+//! first lot that has events, and its newest stays.
 
 use std::collections::BTreeMap;
 
@@ -84,8 +84,8 @@ async fn oldest(service: &ScopedService, lot: &LotStatus, time: Timestamp) -> Re
     Ok(times.min().unwrap_or(time))
 }
 
-/// The stays within a period or reaching into it: those whose anchor is in it, open ones from before it, and of the other
-/// earlier ones those among the last [`EARLIER_STAYS_MAX`].
+/// The stays within a period or reaching into it: those whose anchor is in it, open ones from before it, and of the
+/// other earlier ones those among the last [`EARLIER_STAYS_MAX`].
 async fn stays(service: &ScopedService, lot: &LotId, window: Window) -> Result<Stays, Error> {
     let of_lot = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
     let newest = |limit| sessions::Page { limit, after: None, order: Order::NewestFirst };

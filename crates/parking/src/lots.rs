@@ -1,5 +1,5 @@
-//! The lots that are known beforehand: capacity, kind, time zone, permitted and longest stay, re-read window, traffic. A
-//! TOML file.
+//! The lots that are known beforehand: capacity, kind, time zone, permitted and longest stay, re-read window, traffic.
+//! A TOML file.
 //!
 //! Events of any other lot are taken too; they only have no capacity and no rules of their own.
 

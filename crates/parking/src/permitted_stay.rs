@@ -1,8 +1,8 @@
 //! How long a vehicle may stay in a lot: one duration, or one for each hour of the week in which it may enter.
 //!
-//! The hour of the entry decides, on the lot's own clock: a vehicle that enters in an hour of two hours may stay for two
-//! hours, even into an hour of twelve. A stay is a duration, so it does not change where clocks change. Pure: the time
-//! zone and the time are arguments.
+//! The hour of the entry decides, on the lot's own clock: a vehicle that enters in an hour of two hours may stay for
+//! two hours, even into an hour of twelve. A stay is a duration, so it does not change where clocks change. Pure: the
+//! time zone and the time are arguments.
 
 use std::ops::Range;
 use std::time::Duration;

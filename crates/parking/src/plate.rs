@@ -14,7 +14,8 @@ use unicode_normalization::UnicodeNormalization;
 #[serde(transparent)]
 pub struct Plate(CompactString);
 
-/// The version of the normal form that this program computes. A ledger keeps the version that its plates were written in.
+/// The version of the normal form that this program computes. A ledger keeps the version that its plates were written
+/// in.
 pub const PLATE_NORMAL_FORM: u16 = 1;
 
 /// The most letters and digits of a plate.

@@ -1,8 +1,8 @@
 //! Makes text from outside safe to show: on a terminal, in a page, in an error.
 //!
 //! A control character can move a terminal's cursor, rename its window or hide what was written before; a bidirectional
-//! control can make a text read as another one. Each is replaced by a visible character. What is stored and exported stays
-//! as it was read.
+//! control can make a text read as another one. Each is replaced by a visible character. What is stored and exported
+//! stays as it was read.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! The receipt of a gate event: through which door it came in, in which format, and when.
 //!
-//! A door writes it into the headers of a message, and the ledger keeps it beside the event. It is for people who ask how
-//! an event came in: no decision uses it, and an invalid header never costs an event.
+//! A door writes it into the headers of a message, and the ledger keeps it beside the event. It is for people who ask
+//! how an event came in: no decision uses it, and an invalid header never costs an event.
 
 use std::fmt;
 

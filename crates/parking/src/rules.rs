@@ -1,7 +1,7 @@
 //! The matching rules: how long is a re-read, a hold, the longest stay, and which plates say that nothing was read.
 //!
-//! [`Rules`] are those that decide. [`GivenRules`] are what an operator set: a ledger keeps the rules that it was written
-//! with, so a rule that is not given is the ledger's. Comparing the two is left to the ledger.
+//! [`Rules`] are those that decide. [`GivenRules`] are what an operator set: a ledger keeps the rules that it was
+//! written with, so a rule that is not given is the ledger's. Comparing the two is left to the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,10 +1,10 @@
 //! The wire format of gate events: one JSON object, or an array of them, in one message.
 //!
-//! The parser is strict about ids, times, lengths and repeated members, and ignores extra members. It parses each element of
-//! an array on its own, so an invalid event costs no valid one. An invalid optional member is [`Dropped`]; the event is
-//! accepted. A byte order mark before a body or an event is ignored.
-//! Events of the usual shape take the fast path ([`parse_plain`]); the general parser reads all others.
-//! CSV files have the same members as columns: their reader fills [`Members`] and calls [`Members::check`].
+//! The parser is strict about ids, times, lengths and repeated members, and ignores extra members. It parses each
+//! element of an array on its own, so an invalid event costs no valid one. An invalid optional member is [`Dropped`];
+//! the event is accepted. A byte order mark before a body or an event is ignored. Events of the usual shape take the
+//! fast path ([`parse_plain`]); the general parser reads all others. CSV files have the same members as columns: their
+//! reader fills [`Members`] and calls [`Members::check`].
 
 use std::borrow::Cow;
 

@@ -14,7 +14,8 @@ use super::spill_store::{PartitionWriter, Partitions};
 pub(super) type EventRecord = [u64; EVENT_WORDS];
 pub(super) const EVENT_WORDS: usize = 4;
 
-/// Few enough for one open block per thread and partition, many enough that one partition fits into a processor's cache.
+/// Few enough for one open block per thread and partition, many enough that one partition fits into a processor's
+/// cache.
 pub(super) const PARTITIONS: usize = 1 << PARTITION_BITS;
 const PARTITION_BITS: u32 = 8;
 /// The time of every 512th event is sampled, to estimate the distribution over time.

@@ -1,7 +1,7 @@
 //! Interns vehicles: an event carries a number instead of a lot and a plate.
 //!
-//! A plate of up to ten ASCII letters and digits and its lot are packed into the number itself. For the few others (longer
-//! plates, other scripts) the number is an index into a list of texts.
+//! A plate of up to ten ASCII letters and digits and its lot are packed into the number itself. For the few others
+//! (longer plates, other scripts) the number is an index into a list of texts.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -72,7 +72,8 @@ pub(super) fn plain_plate_of(key: VehicleKey) -> Option<u64> {
     (key / PLAIN_PLATES != LISTED).then_some(key % PLAIN_PLATES)
 }
 
-/// A buffer for the text of a plain plate. It only ever contains ASCII, and has a size that is quickly checked to be UTF-8.
+/// A buffer for the text of a plain plate. It only ever contains ASCII, and has a size that is quickly checked to be
+/// UTF-8.
 #[derive(Debug, Default)]
 #[repr(align(16))]
 pub(super) struct PlateBuffer([u8; size_of::<u128>()]);

@@ -1,15 +1,16 @@
 //! The canonical sessions of files of gate events, without any server.
 //!
-//! An external sort: the output bytes depend only on the set of events, not on their order or number of copies in the files.
-//! `matching` defines the sessions; [`event_files`] reads the events and writes the sessions.
+//! An external sort: the output bytes depend only on the set of events, not on their order or number of copies in the
+//! files. `matching` defines the sessions; [`event_files`] reads the events and writes the sessions.
 //!
-//! Events are partitioned by vehicle (`events`). Each partition is matched (`settling`), and its sessions are partitioned by
-//! time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles, `work` runs the passes
-//! on all processors, and `spill_store` keeps the partitions in bounded memory.
+//! Events are partitioned by vehicle (`events`). Each partition is matched (`settling`), and its sessions are
+//! partitioned by time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles,
+//! `work` runs the passes on all processors, and `spill_store` keeps the partitions in bounded memory.
 //!
 //! `misreads` matches exits and entries whose plates differ as well; it keeps all events in memory.
 //!
-//! Start reading at [`Replay`]. Deliberately not here: the command line, the settings, and any runtime: the work blocks.
+//! Start reading at [`Replay`]. Deliberately not here: the command line, the settings, and any runtime: the work
+//! blocks.
 
 mod events;
 mod interner;

@@ -1,8 +1,8 @@
 //! The sessions of files with misread matches: exits and entries whose plates differ are matched by likelihood.
 //!
-//! Two passes over the events of each lot: first the model is learned from all of them, then they are decided by it. So the
-//! sessions depend only on the set of events. Unlike the exact replay this keeps all events in memory. `reasons` explains
-//! the decisions in a file of its own.
+//! Two passes over the events of each lot: first the model is learned from all of them, then they are decided by it. So
+//! the sessions depend only on the set of events. Unlike the exact replay this keeps all events in memory. `reasons`
+//! explains the decisions in a file of its own.
 
 mod reasons;
 

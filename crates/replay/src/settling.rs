@@ -11,7 +11,8 @@ use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
 use super::interner::{InternedNames, PLAIN_LETTERS, PlateBuffer, VehicleKey, plain_plate, plain_plate_of};
 use super::spill_store::{PartitionWriter, Partitions};
 
-/// Vehicle, time and outcome of the anchor event, its id in two halves, and of a matched session the exit's time and id.
+/// Vehicle, time and outcome of the anchor event, its id in two halves, and of a matched session the exit's time and
+/// id.
 pub(super) type SessionRecord = [u64; SESSION_WORDS];
 pub(super) const SESSION_WORDS: usize = 7;
 

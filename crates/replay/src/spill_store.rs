@@ -1,7 +1,7 @@
 //! Partitions of records in bounded memory. Blocks stay in memory up to a limit, then spill to a temporary file.
 //!
-//! The file has no name, so the system removes it when the program ends. A record is a fixed number of words; the callers
-//! define the words, and which record belongs to which partition.
+//! The file has no name, so the system removes it when the program ends. A record is a fixed number of words; the
+//! callers define the words, and which record belongs to which partition.
 
 use std::fs::File;
 use std::io;

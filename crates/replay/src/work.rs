@@ -1,7 +1,7 @@
 //! The three passes of a replay (read, settle, write), each on all processors.
 //!
-//! `events`, `settling` and `sessions` define what happens to one event, vehicle and session. Here are the threads and the
-//! order of the work.
+//! `events`, `settling` and `sessions` define what happens to one event, vehicle and session. Here are the threads and
+//! the order of the work.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! The context of every part of a service: clock, metrics, lifecycle, health, decision log, traces and the TLS of its ports.
+//! The context of every part of a service: clock, metrics, lifecycle, health, decision log, traces and the TLS of its
+//! ports.
 //!
 //! The service builds its parts from it.
 

@@ -1,9 +1,9 @@
 //! The common frame of all services: `main`, logs, metrics, health, HTTP, lifecycle, traces, backoff, and the data
 //! folder.
 //!
-//! Start reading at [`run_service`], which a `main` calls, and [`ServiceContext`], which every part of a service
-//! gets. Only the log, the signals and the build are process-wide, so that several services, or two whole pipelines in one test,
-//! can run side by side. Deliberately not here: the settings (crate `settings`), and anything about gate events,
+//! Start reading at [`run_service`], which a `main` calls, and [`ServiceContext`], which every part of a service gets.
+//! Only the log, the signals and the build are process-wide, so that several services, or two whole pipelines in one
+//! test, can run side by side. Deliberately not here: the settings (crate `settings`), and anything about gate events,
 //! sessions, buses or ledgers.
 
 pub mod announce;

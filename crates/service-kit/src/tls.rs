@@ -1,4 +1,5 @@
-//! The TLS of this process's ports: its certificate is read again when its files change, its metrics, and its log lines.
+//! The TLS of this process's ports: its certificate is read again when its files change, its metrics, and its log
+//! lines.
 //!
 //! The crate `tls` reads the files and does the handshakes; each server limits their time and number.
 

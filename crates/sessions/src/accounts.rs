@@ -1,8 +1,8 @@
-//! The accounts of the ledger in memory. They are read once a second, and after each change that this process makes, so a
-//! revocation by any process of the ledger holds within about a second.
+//! The accounts of the ledger in memory. They are read once a second, and after each change that this process makes, so
+//! a revocation by any process of the ledger holds within about a second.
 //!
-//! While the ledger is down, the accounts that were read last stay valid. Signing in is in `sign_in`, managing accounts in
-//! `scoped`, and finding out who sent a request is left to the faces.
+//! While the ledger is down, the accounts that were read last stay valid. Signing in is in `sign_in`, managing accounts
+//! in `scoped`, and finding out who sent a request is left to the faces.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

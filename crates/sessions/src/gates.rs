@@ -16,8 +16,8 @@ use parking::{GateId, LotId, Timestamp};
 pub const MAX_GATES: usize = 1_000;
 /// A read that is received more than this after the vehicle was seen is late, milliseconds.
 pub(crate) const LATE_MS: i64 = 60_000;
-/// The name under which metrics and the API show everything beyond a bound. No lot or gate can have it, since names have no
-/// parentheses.
+/// The name under which metrics and the API show everything beyond a bound. No lot or gate can have it, since names
+/// have no parentheses.
 pub(crate) const OTHER: &str = "(other)";
 /// A time further ahead than this comes from a wrong clock, milliseconds.
 const AHEAD_MAX_MS: i64 = 5 * 60_000;

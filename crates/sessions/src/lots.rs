@@ -1,8 +1,8 @@
 //! How the lots stand: who is inside, which of them in doubt, and what passed lately.
 //!
 //! All of it is on each lot's own time, so that a lot whose events are of last year is as it was then. A stay is
-//! doubtful when it is longer than 99.5 of 100 stays there were in the last 30 days: probably its exit was missed. It is
-//! an overstay when it is longer than its lot permits.
+//! doubtful when it is longer than 99.5 of 100 stays there were in the last 30 days: probably its exit was missed. It
+//! is an overstay when it is longer than its lot permits.
 //!
 //! Which stays are overstays changes with time alone, so nothing is stored. The ids of sessions begin with the time of
 //! their entry, and the ledger has an index of the open ones by lot and id: the permitted stay and the lot's time give

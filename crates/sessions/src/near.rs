@@ -1,5 +1,6 @@
-//! Where the other end of a session may be: sessions of the same lot that lack what it has, and could have it, of plates
-//! that are nearly the same. Only for principals that see whole plates: a mask and a distance would tell too much.
+//! Where the other end of a session may be: sessions of the same lot that lack what it has, and could have it, of
+//! plates that are nearly the same. Only for principals that see whole plates: a mask and a distance would tell too
+//! much.
 
 use ledger::{Order, Page, SessionFilter, SessionRow};
 use matching::Explanation;
@@ -59,8 +60,8 @@ pub(super) fn others(lot: &LotId, end: &EventKey, max_stay_ms: i64) -> SessionFi
     }
 }
 
-/// Those of `rows` whose plates are nearly the same as one that was seen at `time`, the nearest first. A plate that says
-/// that nothing was read is near to none.
+/// Those of `rows` whose plates are nearly the same as one that was seen at `time`, the nearest first. A plate that
+/// says that nothing was read is near to none.
 pub(super) fn near_of<'a>(
     rules: &Rules,
     plate: &Plate,

@@ -1,5 +1,5 @@
-//! Compares the times of lots with this machine's clock. A lot's own time never goes back, so what was recorded while the
-//! clock was ahead stays with the lot, and its stays look longer than they are.
+//! Compares the times of lots with this machine's clock. A lot's own time never goes back, so what was recorded while
+//! the clock was ahead stays with the lot, and its stays look longer than they are.
 
 use std::sync::{Mutex, PoisonError};
 

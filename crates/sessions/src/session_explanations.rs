@@ -1,7 +1,7 @@
 //! Explanations of the sessions of a list, each with the most similar plate.
 //!
-//! [`story`](super::story) explains a single session. For a page, one call loads all timelines, and the sessions that may
-//! have the missing ends are read once for each lot and direction.
+//! [`story`](super::story) explains a single session. For a page, one call loads all timelines, and the sessions that
+//! may have the missing ends are read once for each lot and direction.
 
 use std::collections::BTreeMap;
 

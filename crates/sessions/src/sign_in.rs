@@ -1,7 +1,7 @@
 //! Signing in and out: passwords are checked with back-off for each user and each address, and a few at a time.
 //!
-//! An unknown user, a user without a password and a wrong password take equally long and give one answer, so that nobody
-//! finds out which users there are. The form and the cookie are left to the faces.
+//! An unknown user, a user without a password and a wrong password take equally long and give one answer, so that
+//! nobody finds out which users there are. The form and the cookie are left to the faces.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -163,9 +163,9 @@ impl Statistics {
 
 /// Tells quarter hours in which nothing happened from those of which nothing is known.
 ///
-/// Nothing is known from before the lot's first event. After it, a quarter hour is known if a correlator was connected or
-/// anything was counted in it. Before correlators were noted at all (an older version recorded it, or it is history that
-/// was published later) every quarter hour of a day with an event is known.
+/// Nothing is known from before the lot's first event. After it, a quarter hour is known if a correlator was connected
+/// or anything was counted in it. Before correlators were noted at all (an older version recorded it, or it is history
+/// that was published later) every quarter hour of a day with an event is known.
 struct Known<'a> {
     calendar: Calendar,
     first: Option<i64>,

@@ -1,7 +1,8 @@
 //! The trail of an event: the stages of its way from the door to its session, each with its time.
 //!
-//! The door writes its receipt into the message, the correlator adds when it received that, and the ledger when it recorded
-//! the event and each change to its session. A stage whose time no part of Dwell writes down is shown as unknown.
+//! The door writes its receipt into the message, the correlator adds when it received that, and the ledger when it
+//! recorded the event and each change to its session. A stage whose time no part of Dwell writes down is shown as
+//! unknown.
 
 use access::Lots;
 use ledger::EventRow;

@@ -1,7 +1,8 @@
 //! Compares the whole ledger with the definition of the sessions: is every event accounted for, exactly once?
 //!
-//! Vehicles and then the counts of quarter hours are read part by part, each part as of one moment, so the ledger may be in
-//! use meanwhile. Totals of the whole ledger (changes, occupancy) are compared only when nothing was recorded in between.
+//! Vehicles and then the counts of quarter hours are read part by part, each part as of one moment, so the ledger may
+//! be in use meanwhile. Totals of the whole ledger (changes, occupancy) are compared only when nothing was recorded in
+//! between.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

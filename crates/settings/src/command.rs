@@ -56,8 +56,8 @@ pub fn with_default(command: Command, setting: &Setting, default: &'static str) 
 }
 
 fn flag(setting: &'static Setting) -> Arg {
-    // A key that is given instead of its path begins with hyphens. As a value it is hidden; as an unknown flag it would be
-    // shown.
+    // A key that is given instead of its path begins with hyphens. As a value it is hidden; as an unknown flag it would
+    // be shown.
     let may_be_key = [TLS_KEY_FILE.name, CLIENT_KEY_FILE.name].contains(&setting.name);
     let arg = Arg::new(setting.name)
         .long(setting.flag())

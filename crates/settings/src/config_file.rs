@@ -1,7 +1,7 @@
 //! The file that `DWELL_CONFIG` names: settings in TOML, by the names of their variables.
 //!
-//! `Settings` decides which value wins. Values are not checked here, so that those of the file are refused with the same
-//! text as those of the environment.
+//! `Settings` decides which value wins. Values are not checked here, so that those of the file are refused with the
+//! same text as those of the environment.
 
 use std::path::Path;
 

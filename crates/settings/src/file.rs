@@ -11,8 +11,8 @@ use std::time::SystemTime;
 /// The maximum size of a file; a large installation needs some hundred kilobytes.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What differs when a file was written, replaced or given other rights: the times of the content and of the rights, the length
-/// in bytes, and the number of the file. Of a link, those of the file that it leads to.
+/// What differs when a file was written, replaced or given other rights: the times of the content and of the rights,
+/// the length in bytes, and the number of the file. Of a link, those of the file that it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStamp(SystemTime, (i64, i64), u64, u64);
 

@@ -1,9 +1,9 @@
 //! Configuration: one table of settings, read from flags, the environment and a file, with errors that say what to do.
 //!
-//! A flag wins over its variable, a variable over the file that `DWELL_CONFIG` names, the file over the default; an empty
-//! value counts as absent. A value that may contain a secret can also come from a file of its own, which wins over its
-//! variable. An unknown name is refused; a known one that a service does not use is accepted. A value that may contain a password is
-//! displayed without it.
+//! A flag wins over its variable, a variable over the file that `DWELL_CONFIG` names, the file over the default; an
+//! empty value counts as absent. A value that may contain a secret can also come from a file of its own, which wins
+//! over its variable. An unknown name is refused; a known one that a service does not use is accepted. A value that may
+//! contain a password is displayed without it.
 //!
 //! Start reading at [`Settings`] and the table, [`ALL`]. Deliberately not here: what a service does with a value or
 //! without one, and the exit code of a refused configuration.

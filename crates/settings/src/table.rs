@@ -66,8 +66,8 @@ const SHARE: &str = "a share from 0 to 1, for instance 0.2";
 const QUEUE_NAME: &str = "a queue name of 1 to 255 bytes";
 
 /// Makes a constant of each setting, and [`ALL`] of them. The doc comment is the help text; the default follows the
-/// name, the allowed values follow the colon. A word behind them says that the value is a `secret` or a list of `plates`,
-/// which are not shown, or that it may contain a secret and so may come from a file (`in_file`).
+/// name, the allowed values follow the colon. A word behind them says that the value is a `secret` or a list of
+/// `plates`, which are not shown, or that it may contain a secret and so may come from a file (`in_file`).
 macro_rules! settings {
     (@default) => { None };
     (@default $default:literal) => { Some($default) };

@@ -1,4 +1,5 @@
-//! Real servers on private loopback ports for tests: `RabbitMQ`, Redis, `PostgreSQL`, Mosquitto and Prometheus; proxy and faults.
+//! Real servers on private loopback ports for tests: `RabbitMQ`, Redis, `PostgreSQL`, Mosquitto and Prometheus; proxy
+//! and faults.
 //!
 //! Every server runs in its own temporary folder, on ports that no other test uses, and ends when its value is
 //! dropped, or with the test process. A server takes from 50 ms (Redis) to 14 s (`RabbitMQ`) to start, so the slow

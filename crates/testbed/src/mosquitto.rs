@@ -23,8 +23,8 @@ const USER: (&str, &str) = ("gates", "for-tests-only");
 /// A user who may read and write nothing.
 const STRANGER: &str = "stranger";
 
-/// A separate broker. What it acknowledged survives [`kill`](Self::kill) and [`restart`](Self::restart), because it saves its
-/// data at every change, which it does not by default.
+/// A separate broker. What it acknowledged survives [`kill`](Self::kill) and [`restart`](Self::restart), because it
+/// saves its data at every change, which it does not by default.
 #[derive(Debug)]
 pub struct Mosquitto {
     server: Option<ServerProcess>,
@@ -145,8 +145,8 @@ async fn answers(address: String) -> bool {
     TcpStream::connect(address).await.is_ok()
 }
 
-/// Publishes each line as a message with `mosquitto_pub` to the broker of a URL `mqtt://user:password@host:port`; returns once
-/// the broker has acknowledged all of them (`QoS` 1). `more` are further flags.
+/// Publishes each line as a message with `mosquitto_pub` to the broker of a URL `mqtt://user:password@host:port`;
+/// returns once the broker has acknowledged all of them (`QoS` 1). `more` are further flags.
 pub async fn mqtt_publish(url: &str, topic: &str, lines: &str, more: &[&str]) -> anyhow::Result<()> {
     let mut command = tokio::process::Command::new(installed::program("mosquitto_pub", "mosquitto-clients")?);
     command.args(["-L", &format!("{url}/{topic}"), "-q", "1", "-l"]).args(more);

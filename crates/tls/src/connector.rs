@@ -14,9 +14,9 @@ use tokio_rustls::TlsConnector;
 use crate::failure::{Failure, explained_in_handshake};
 use crate::{Session, Stamps, Stream, pem, provider};
 
-/// Which servers this process trusts, and what it shows them: the authorities of the system and those of `DWELL_CA_FILE`, and the
-/// certificate of `DWELL_CLIENT_CERT_FILE`. Cheap to clone. The files are read for each connection, so that a change needs no
-/// restart.
+/// Which servers this process trusts, and what it shows them: the authorities of the system and those of
+/// `DWELL_CA_FILE`, and the certificate of `DWELL_CLIENT_CERT_FILE`. Cheap to clone. The files are read for each
+/// connection, so that a change needs no restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connector(Arc<Files>);
 

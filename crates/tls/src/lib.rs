@@ -1,7 +1,8 @@
-//! TLS by rustls with ring: the certificates of listeners, which are read again when they change, and what clients trust.
+//! TLS by rustls with ring: the certificates of listeners, which are read again when they change, and what clients
+//! trust.
 //!
-//! Start reading at [`Listener`] and [`Connector`]; [`Failure`] explains why TLS with a server failed. Every connection of
-//! Dwell, with TLS or without, is a [`Stream`].
+//! Start reading at [`Listener`] and [`Connector`]; [`Failure`] explains why TLS with a server failed. Every connection
+//! of Dwell, with TLS or without, is a [`Stream`].
 //!
 //! Deliberately not here: HTTP, timeouts and limits of connections, logs and metrics. `service-kit` has those.
 

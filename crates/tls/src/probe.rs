@@ -12,8 +12,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::{Session, Stream, provider};
 
-/// Begins TLS with a server that may have any certificate, for instance one of a name that does not lead to this machine. Only
-/// for questions that contain no secret, such as whether a service is ready.
+/// Begins TLS with a server that may have any certificate, for instance one of a name that does not lead to this
+/// machine. Only for questions that contain no secret, such as whether a service is ready.
 ///
 /// # Errors
 /// The connection ended, or the server speaks no TLS.

@@ -1,7 +1,7 @@
 //! The time in which a certificate is valid.
 //!
-//! rustls shows it only in the errors of a verification, so a certificate is verified here as if it were long before and long
-//! after. This saves a parser of certificates.
+//! rustls shows it only in the errors of a verification, so a certificate is verified here as if it were long before
+//! and long after. This saves a parser of certificates.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The summary API as one router: the routes of the API, the operator's page, and the layers around both.
 //!
-//! The layers: access; a problem for every error, or a page for a browser; a deadline; no panic that reaches the client;
-//! durations in the metrics; headers that keep responses out of caches.
+//! The layers: access; a problem for every error, or a page for a browser; a deadline; no panic that reaches the
+//! client; durations in the metrics; headers that keep responses out of caches.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -55,8 +55,8 @@ pub fn router(service: &Service, authenticator: &Authenticator, context: &Servic
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
-/// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations. `further` is
-/// the OpenAPI description of other routes on the port; null without any.
+/// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations. `further`
+/// is the OpenAPI description of other routes on the port; null without any.
 pub fn open(
     service: &Service,
     authenticator: &Authenticator,

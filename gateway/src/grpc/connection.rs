@@ -1,7 +1,8 @@
-//! Connections of clients, with TLS or without, limited in number. A client that does not speak HTTP/2 does not keep its place.
+//! Connections of clients, with TLS or without, limited in number. A client that does not speak HTTP/2 does not keep
+//! its place.
 //!
-//! A connection is accepted before its TLS handshake, which goes on when the server reads from it: so a slow handshake delays no
-//! other connection.
+//! A connection is accepted before its TLS handshake, which goes on when the server reads from it: so a slow handshake
+//! delays no other connection.
 
 use std::future::Future as _;
 use std::io;

@@ -6,8 +6,8 @@
 //! | `event` | an event of a message as the JSON text that is published |
 //! | `connection` | connections of clients, limited in number |
 //!
-//! Reads no faster than the bus confirms, so HTTP/2's flow control holds a client back. The windows are large, because a
-//! server that stalls counts many small frames of a client as an attack, and cuts all streams of the connection.
+//! Reads no faster than the bus confirms, so HTTP/2's flow control holds a client back. The windows are large, because
+//! a server that stalls counts many small frames of a client as an attack, and cuts all streams of the connection.
 
 mod connection;
 mod event;
@@ -55,12 +55,13 @@ pub(crate) const MESSAGE_EVENTS_MAX: usize = 10_000;
 pub(crate) const CONNECTIONS_MAX: usize = 16;
 /// Calls of a connection under way at once.
 pub(crate) const CALLS_MAX: u32 = 4;
-/// Bytes of a call that wait to be read. All calls of a connection have less than its window, so none blocks another one.
+/// Bytes of a call that wait to be read. All calls of a connection have less than its window, so none blocks another
+/// one.
 pub(crate) const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The window of a connection. The library allows half of it in small frames, more than [`CALLS_MAX`] calls can fill.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// A connection that is this old takes no new calls, and ends with its last one: so a client without a call does not keep its
-/// place. Clients open another one by themselves.
+/// A connection that is this old takes no new calls, and ends with its last one: so a client without a call does not
+/// keep its place. Clients open another one by themselves.
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(15);
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);

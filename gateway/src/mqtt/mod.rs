@@ -1,8 +1,8 @@
 //! Takes the messages of an MQTT broker: of cameras and other systems that publish to a broker of the site.
 //!
-//! Subscribes with `QoS` 1 and a session that the broker keeps. A message is acknowledged to the broker only after the bus
-//! confirmed what became of it, so a gateway that dies, or a bus that is down, costs a repetition. Messages under way are
-//! limited in number and size; the broker holds the rest back.
+//! Subscribes with `QoS` 1 and a session that the broker keeps. A message is acknowledged to the broker only after the
+//! bus confirmed what became of it, so a gateway that dies, or a bus that is down, costs a repetition. Messages under
+//! way are limited in number and size; the broker holds the rest back.
 
 mod connection;
 mod intake;

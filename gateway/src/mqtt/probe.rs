@@ -1,6 +1,7 @@
 //! Finds out what a broker is and what its user may do: for `dwell doctor`.
 //!
-//! Has a name of its own at the broker, so it never takes over the session of a running gateway, and acknowledges nothing.
+//! Has a name of its own at the broker, so it never takes over the session of a running gateway, and acknowledges
+//! nothing.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The stored session that the library gets before a connection: an empty one, because the gateway publishes nothing.
 //!
-//! The gateway publishes nothing and leaves every acknowledgement to the broker's session. Without this the library either
-//! refuses the session of an earlier process, or never subscribes on it.
+//! The gateway publishes nothing and leaves every acknowledgement to the broker's session. Without this the library
+//! either refuses the session of an earlier process, or never subscribes on it.
 
 use std::pin::Pin;
 

@@ -40,7 +40,8 @@ pub(crate) fn parent(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Creates a temporary folder beside a file, so that what is made there can be renamed to it. Only this user can read it.
+/// Creates a temporary folder beside a file, so that what is made there can be renamed to it. Only this user can read
+/// it.
 pub(crate) fn folder_beside(file: &Path) -> std::io::Result<TempDir> {
     let private = Permissions::from_mode(0o700);
     tempfile::Builder::new().prefix(".dwell-backup-").permissions(private).tempdir_in(parent(file))

@@ -1,7 +1,7 @@
 //! `dwell backup`: a copy of the ledger in one file, made while the service runs, and verified.
 //!
-//! `copy` makes and verifies copies in SQLite, for `dwell restore` too. PostgreSQL has `pg_dump`: `dump` names the command and
-//! checks its result.
+//! `copy` makes and verifies copies in SQLite, for `dwell restore` too. PostgreSQL has `pg_dump`: `dump` names the
+//! command and checks its result.
 
 pub(crate) mod copy;
 mod dump;

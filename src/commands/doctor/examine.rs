@@ -205,7 +205,8 @@ fn within<'a>(
     .boxed()
 }
 
-/// Checks whether the collector of spans is reachable, with TLS if its address asks for it. Without it only spans are lost.
+/// Checks whether the collector of spans is reachable, with TLS if its address asks for it. Without it only spans are
+/// lost.
 async fn collector(url: &str, timeout: Duration, connector: Connector) -> Vec<Finding> {
     let seen = Finding::ok("traces", redact(url));
     let place = address::host_and_port(url);

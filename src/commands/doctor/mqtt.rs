@@ -1,7 +1,7 @@
 //! Checks an MQTT broker: does it accept the login, and subscriptions to every topic of the gates?
 //!
-//! What a broker keeps over a `kill -9` can't be asked of it, so for Mosquitto, which keeps little by default, the settings
-//! that matter are named.
+//! What a broker keeps over a `kill -9` can't be asked of it, so for Mosquitto, which keeps little by default, the
+//! settings that matter are named.
 
 use gateway::mqtt::{Config, ProbeError, Seen, probe};
 use settings::MQTT_URL;

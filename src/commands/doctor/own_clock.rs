@@ -1,5 +1,5 @@
-//! Whether a running service suspects the clock of its machine. A service reports that in `/readyz?verbose`; a correlator in
-//! another process also reports it to the summary API.
+//! Whether a running service suspects the clock of its machine. A service reports that in `/readyz?verbose`; a
+//! correlator in another process also reports it to the summary API.
 
 use api::{CorrelatorView, StatusView};
 use reqwest::{Client, Response};
@@ -12,8 +12,8 @@ const CLOCK: &str = "clock";
 /// The longest report that is read.
 const REPORT_BYTES_MAX: usize = 64 * 1024;
 
-/// The suspected clocks of the service at `url` and of the correlators that report to it; nothing if the service does not
-/// answer.
+/// The suspected clocks of the service at `url` and of the correlators that report to it; nothing if the service does
+/// not answer.
 pub(super) async fn check(service: &str, url: &str, reader: Option<&Redacted>, client: &Client) -> Vec<Finding> {
     let (own, reported) = futures::join!(own(client, url), reported(client, url, reader));
     let own = own.and_then(|report| Some(suspected(service, reason_in(&report)?)));

@@ -3,8 +3,8 @@
 //! One check is not enough: a correlator reports once a second, and a message may move during a check. So two checks
 //! in a row must find nothing, each with reports that were made after the start and are newer than the last ones.
 //!
-//! During an outage of the summary API the wait goes on until its timeout. Only an address that has not answered yet, and may be
-//! wrong, is reported at once.
+//! During an outage of the summary API the wait goes on until its timeout. Only an address that has not answered yet,
+//! and may be wrong, is reported at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

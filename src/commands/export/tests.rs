@@ -20,7 +20,8 @@ const MASKED: &str = r#"{"sessions": [{"session_id": "01922381-3500-8abc-8def-01
     "updated_at": "2024-09-24T09:00:00.000Z"}], "next_cursor": null}"#;
 const AWAY: &str = r#"{"detail": "the ledger is down"}"#;
 
-/// A summary API that gives these answers one after the other, the last one for ever; an empty one breaks the connection.
+/// A summary API that gives these answers one after the other, the last one for ever; an empty one breaks the
+/// connection.
 async fn scripted(answers: &'static [(u16, &'static str)]) -> String {
     let listener = service_kit::http::bind(&Listen::loopback(0)).await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,7 +1,7 @@
 //! `dwell gate`: how messages of cameras are read, shown without publishing them.
 //!
-//! `test` reads one message from a file, `listen` what arrives on a port. The crates `gateway` and `camera-formats` do the
-//! reading.
+//! `test` reads one message from a file, `listen` what arrives on a port. The crates `gateway` and `camera-formats` do
+//! the reading.
 
 mod listen;
 mod test;

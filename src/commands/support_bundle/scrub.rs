@@ -1,8 +1,8 @@
 //! Hides secrets and plates in text that other programs wrote, such as logs. Pure.
 //!
-//! Our own logs have neither. A file may also have lines of a proxy, of a camera or of another program, so this hides what
-//! follows a telling name, and every word that looks like a plate. In doubt it hides too much. The secrets of our own
-//! settings are found by their values: `Settings::hide_secrets`.
+//! Our own logs have neither. A file may also have lines of a proxy, of a camera or of another program, so this hides
+//! what follows a telling name, and every word that looks like a plate. In doubt it hides too much. The secrets of our
+//! own settings are found by their values: `Settings::hide_secrets`.
 
 use settings::redact;
 
@@ -87,8 +87,8 @@ fn value_after(text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// The length of a value in bytes: up to the closing quote, or else up to a separator. A scheme and its credentials are one
-/// value.
+/// The length of a value in bytes: up to the closing quote, or else up to a separator. A scheme and its credentials are
+/// one value.
 fn value_length(text: &str) -> usize {
     let is_scheme = |scheme: &&str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     if let Some(scheme) = SCHEMES.into_iter().find(is_scheme) {

@@ -22,7 +22,8 @@ pub(super) fn read(path: &str) -> Result<String, Error> {
     settings::read_file(path.as_ref()).map_err(|problem| Error::File { file: path.to_owned(), problem })
 }
 
-/// Replaces the file by what `change` makes of its text. A reader sees the file before or after the change, never a part.
+/// Replaces the file by what `change` makes of its text. A reader sees the file before or after the change, never a
+/// part.
 pub(super) fn change(
     path: &str,
     absent: Absent,

@@ -1,7 +1,7 @@
 //! `dwell token`: makes, lists and revokes tokens, of the ledger or of a tokens file.
 //!
-//! A running summary API reads both again within a second. The crate `access` defines tokens and the file's text; `file`
-//! replaces the file, and `accounts` reaches the ledger.
+//! A running summary API reads both again within a second. The crate `access` defines tokens and the file's text;
+//! `file` replaces the file, and `accounts` reaches the ledger.
 
 mod file;
 

@@ -1,5 +1,5 @@
-//! Reads a new password: from a file, from standard input, or from the terminal without showing it. Never from an argument,
-//! which every user of the machine can see.
+//! Reads a new password: from a file, from standard input, or from the terminal without showing it. Never from an
+//! argument, which every user of the machine can see.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 

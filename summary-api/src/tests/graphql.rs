@@ -238,8 +238,8 @@ async fn values_that_many_sessions_need_are_read_from_the_ledger_together() {
 
     let value: Value = answer.json();
     assert_eq!(value["data"]["sessions"]["nodes"].as_array().unwrap().len(), 12, "{value}");
-    // Reads: the page, the lots of its sessions, and the superseding sessions, whose lots are already loaded. A loader waits
-    // for a moment, so on a busy machine it may read in two parts.
+    // Reads: the page, the lots of its sessions, and the superseding sessions, whose lots are already loaded. A loader
+    // waits for a moment, so on a busy machine it may read in two parts.
     let calls = ledger.calls();
     let count = |name: &str| calls.iter().filter(|call| **call == name).count();
     let [pages, lots, superseding, single] = ["sessions", "lots", "sessions_by_id", "session"].map(count);

@@ -1,5 +1,5 @@
-//! Access as a matrix: every route, page and GraphQL field × every scope × own lot, other lot, no token, expired and unknown
-//! token. Routes and fields come from the program; one without a row in the tables here fails.
+//! Access as a matrix: every route, page and GraphQL field × every scope × own lot, other lot, no token, expired and
+//! unknown token. Routes and fields come from the program; one without a row in the tables here fails.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +112,8 @@ pub(super) const ROUTES: [(&str, May); 61] = [
     ("GET /header", READ),
 ];
 
-/// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells of.
+/// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells
+/// of.
 const FIELDS: [(&str, &str); 11] = [
     ("sessions", "sessions { nodes { vehiclePlate lotId } }"),
     ("session", "session(id: \"{id}\") { vehiclePlate lotId }"),

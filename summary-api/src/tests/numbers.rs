@@ -22,8 +22,8 @@ const LOTS: &str = r#"
     kind = "hotel"
 "#;
 
-/// Two lots with everything that their numbers count: enough stays that doubtful ones are known, overstays, an unread exit,
-/// a held one, exits of the day before, and a saved summary, which no number counts.
+/// Two lots with everything that their numbers count: enough stays that doubtful ones are known, overstays, an unread
+/// exit, a held one, exits of the day before, and a saved summary, which no number counts.
 pub(super) async fn busy() -> Api {
     let fixture = Fixture::with_lots(temporary().await, LOTS);
     let mut vehicles = Vehicles::default();

@@ -6,8 +6,8 @@ use sessions::testing::{Vehicles, minute};
 
 use super::Api;
 
-/// A morning, 24 September 2024: entries at 9:00 and 9:30, exits at 10:30; an entry at 9:45 without an exit; an exit at 11:15
-/// without an entry.
+/// A morning, 24 September 2024: entries at 9:00 and 9:30, exits at 10:30; an entry at 9:45 without an exit; an exit at
+/// 11:15 without an entry.
 async fn a_morning() -> Api {
     let api = Api::new().await;
     let mut vehicles = Vehicles::default();

@@ -1,8 +1,8 @@
 //! The audit chain: who looked up which plate, exported, corrected, erased, signed in or was refused.
 //!
-//! Each record carries a keyed hash over itself and the hash before it, so a record that was changed,
-//! deleted or moved fails verification, and nobody who has only the ledger, without the key, can build a valid chain.
-//! A chain alone cannot show that its newest records are missing: for that a [`Head`] is kept elsewhere and passed to the
+//! Each record carries a keyed hash over itself and the hash before it, so a record that was changed, deleted or moved
+//! fails verification, and nobody who has only the ledger, without the key, can build a valid chain. A chain alone
+//! cannot show that its newest records are missing: for that a [`Head`] is kept elsewhere and passed to the
 //! [`Verifier`].
 //!
 //! - [`entry`](Entry): what is recorded. Plates stand in it as keyed hashes only.

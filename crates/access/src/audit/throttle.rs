@@ -1,5 +1,5 @@
-//! Lists and live feeds are recorded once a minute and user: a page that refreshes itself would fill the log with the same
-//! line.
+//! Lists and live feeds are recorded once a minute and user: a page that refreshes itself would fill the log with the
+//! same line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

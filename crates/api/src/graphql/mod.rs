@@ -15,8 +15,8 @@ use errors::refused;
 /// The complexity of an explanation, besides its fields: it reads the ledger about five times, and searches up to two
 /// thousand sessions for similar plates.
 pub const EXPLANATION_COMPLEXITY: usize = 500;
-/// The complexity of a story, besides its fields: it contains an explanation and reads the ledger as often again. At most
-/// 29 stories fit into a request.
+/// The complexity of a story, besides its fields: it contains an explanation and reads the ledger as often again. At
+/// most 29 stories fit into a request.
 const STORY_COMPLEXITY: usize = 1_000;
 
 #[ComplexObject]

@@ -47,7 +47,8 @@ fn no_number(text: &str) -> String {
     format!("{} is not the sequence number of a change: a whole number from 0", quoted(text))
 }
 
-/// Refuses a sequence number that this ledger has not reached: its client followed another ledger and would wait forever.
+/// Refuses a sequence number that this ledger has not reached: its client followed another ledger and would wait
+/// forever.
 pub async fn not_beyond(service: &ScopedService, after: u64) -> Result<(), Problem> {
     if after == 0 {
         return Ok(());

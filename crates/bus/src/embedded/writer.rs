@@ -1,7 +1,7 @@
 //! The writer thread, and its queue of pending writes (group commit).
 //!
-//! While a transaction is written to disk, publishes and acknowledgements collect in the queue; the next transaction takes all
-//! of them. The quotas of the message queues limit their number.
+//! While a transaction is written to disk, publishes and acknowledgements collect in the queue; the next transaction
+//! takes all of them. The quotas of the message queues limit their number.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

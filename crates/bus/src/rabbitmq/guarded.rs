@@ -1,7 +1,8 @@
 //! A connection's byte stream that replaces what the library can't parse in a delivery, before the library parses it.
 //!
-//! Other frames pass unchanged. A content header, or a short method such as a delivery, is held until it is complete, checked by
-//! [`nesting`] and [`texts`], and passed on with the same length. [`Guard`] makes the library use this stream.
+//! Other frames pass unchanged. A content header, or a short method such as a delivery, is held until it is complete,
+//! checked by [`nesting`] and [`texts`], and passed on with the same length. [`Guard`] makes the library use this
+//! stream.
 
 use std::future::Future;
 use std::io::{self, Error, ErrorKind, Read, Write};

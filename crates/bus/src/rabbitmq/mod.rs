@@ -7,7 +7,8 @@
 //! Modules: `connection` one connection and its errors, `topology` the queues, `connection_handle` the publishing
 //! connection, `queue_publisher` the publisher of one queue, `consumer`, `stream`, `window`, `buffer` and
 //! `acknowledgements` consuming, `headers` dead-letter reasons and traces, `properties` the publisher's properties,
-//! `guarded`, `nesting` and `texts` protection of the library from hostile headers, `probe` a read-only check of a broker.
+//! `guarded`, `nesting` and `texts` protection of the library from hostile headers, `probe` a read-only check of a
+//! broker.
 
 mod acknowledgements;
 mod buffer;

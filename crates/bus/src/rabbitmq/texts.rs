@@ -1,8 +1,8 @@
 //! Replaces invalid UTF-8 in the short strings of a delivery: a content type, the name of a header, a routing key.
 //!
-//! A broker passes any bytes there. The library can't parse them and closes the connection, at each redelivery again, so that
-//! one message would stop all consumers. Each invalid byte becomes a question mark, so all lengths stay unchanged. Header
-//! values may be any bytes and are left alone.
+//! A broker passes any bytes there. The library can't parse them and closes the connection, at each redelivery again,
+//! so that one message would stop all consumers. Each invalid byte becomes a question mark, so all lengths stay
+//! unchanged. Header values may be any bytes and are left alone.
 
 use std::ops::Range;
 

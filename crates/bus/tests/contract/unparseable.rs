@@ -1,5 +1,5 @@
-//! Messages with texts that are not UTF-8, published by another program through a real broker. The library can't parse them:
-//! unchanged, one of them would stop every consumer of its queue.
+//! Messages with texts that are not UTF-8, published by another program through a real broker. The library can't parse
+//! them: unchanged, one of them would stop every consumer of its queue.
 
 use bus::{Queue, QueueType};
 use service_kit::ServiceContext;

@@ -1,8 +1,8 @@
 //! XML into a tree, within limits. Names lose their namespace prefix: firmware versions differ in it.
 //!
 //! An element with neither attributes nor elements is a text; others are maps, with `@name` for attributes and `#text`
-//! for text between elements. Repeated elements become a list. A document type is refused, and with it all entities but the
-//! five that XML has itself.
+//! for text between elements. Repeated elements become a list. A document type is refused, and with it all entities but
+//! the five that XML has itself.
 
 use parking::Refusal;
 use quick_xml::Reader;

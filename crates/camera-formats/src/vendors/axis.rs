@@ -1,8 +1,8 @@
 //! Axis License Plate Verifier: pushed events (JSON, alone or with pictures) and the camera's ONVIF metadata events.
 //!
-//! `capture_timestamp` is UTC; `datetime` is the camera's wall clock. A car is reported at once (`new`), again when its plate or
-//! direction changes (`update`), and some seconds after it left (`lost`). Each replaces the one before. `carID` restarts
-//! with the camera, so it counts within a day. No plate never replaces one.
+//! `capture_timestamp` is UTC; `datetime` is the camera's wall clock. A car is reported at once (`new`), again when its
+//! plate or direction changes (`update`), and some seconds after it left (`lost`). Each replaces the one before.
+//! `carID` restarts with the camera, so it counts within a day. No plate never replaces one.
 
 use parking::Refusal;
 

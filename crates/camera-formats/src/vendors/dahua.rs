@@ -1,9 +1,9 @@
-//! Dahua, and the same cameras as Intelbras and CP Plus: events of the RPC stream (JSON), of the event manager and of the snap
-//! manager (text; see `dahua_text`).
+//! Dahua, and the same cameras as Intelbras and CP Plus: events of the RPC stream (JSON), of the event manager and of
+//! the snap manager (text; see `dahua_text`).
 //!
 //! Only `RealUTC` is a moment. `UTC` is the local wall clock written as if it were UTC, as are `LocaleTime` and
-//! `TrafficCar.UTC`. The confidence is that of the plate's object; the vehicle's is on another scale. Several pictures of one
-//! car share a `GroupID`.
+//! `TrafficCar.UTC`. The confidence is that of the plate's object; the vehicle's is on another scale. Several pictures
+//! of one car share a `GroupID`.
 
 use chrono::TimeDelta;
 use parking::Refusal;

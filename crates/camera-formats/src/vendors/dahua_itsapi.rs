@@ -1,7 +1,8 @@
-//! Dahua ITSAPI: the camera pushes `TollgateInfo`, `KeepAlive` and `DeviceInfo`, as JSON or XML with pictures in base64.
+//! Dahua ITSAPI: the camera pushes `TollgateInfo`, `KeepAlive` and `DeviceInfo`, as JSON or XML with pictures in
+//! base64.
 //!
-//! Times are the camera's wall clock. The name of a picture may hold the plate, so a read is known by its time and lane. The
-//! camera sends again until the answer has `"result": "true"` (see `answer`).
+//! Times are the camera's wall clock. The name of a picture may hold the plate, so a read is known by its time and
+//! lane. The camera sends again until the answer has `"result": "true"` (see `answer`).
 
 use parking::Refusal;
 

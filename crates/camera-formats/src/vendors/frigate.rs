@@ -1,8 +1,8 @@
 //! Frigate over MQTT: `tracked_object_update`, `events` and `available`.
 //!
-//! An object's time is when Frigate first saw it, which its id begins with; `timestamp` is when recognition ran. The plate of
-//! an object may change from message to message. Only the event `end` is final: it replaces the reads before it. Which way a
-//! vehicle went is in the order of the zones that it entered.
+//! An object's time is when Frigate first saw it, which its id begins with; `timestamp` is when recognition ran. The
+//! plate of an object may change from message to message. Only the event `end` is final: it replaces the reads before
+//! it. Which way a vehicle went is in the order of the zones that it entered.
 
 use parking::Refusal;
 

@@ -1,8 +1,8 @@
 //! Hikvision ISAPI: `EventNotificationAlert` as XML or JSON, alone or in a multipart body with its pictures, and the
 //! query-string variant.
 //!
-//! `dateTime` has an offset; `absTime` of a picture is the camera's wall clock. `direction` is relative to the camera. A
-//! confidence of 0 says that nothing was read. `plateCharBelieve` has one number per character. A late transmission
+//! `dateTime` has an offset; `absTime` of a picture is the camera's wall clock. `direction` is relative to the camera.
+//! A confidence of 0 says that nothing was read. `plateCharBelieve` has one number per character. A late transmission
 //! (`isDataRetransmission`) keeps its time of capture and its `UUID`.
 
 use parking::Refusal;

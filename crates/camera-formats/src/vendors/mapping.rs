@@ -49,8 +49,8 @@ fn of_read(tree: &Tree, mapping: &Mapping, gate: &Gate) -> Result<Found, Refusal
     Ok(sighting.into())
 }
 
-/// The value at a place: a JSON pointer or a path of names. `//name` is the first of that name; the root element of XML may
-/// be left out.
+/// The value at a place: a JSON pointer or a path of names. `//name` is the first of that name; the root element of XML
+/// may be left out.
 fn at<'t>(tree: &'t Tree, place: &str) -> Option<&'t Tree> {
     if let Some(name) = place.strip_prefix("//") {
         return tree.find(name);

@@ -1,8 +1,8 @@
 //! Plate Recognizer Stream (webhook, multipart or form) and Snapshot (JSON).
 //!
-//! Times are UTC: Stream writes a `Z`, Snapshot writes none. A direction is degrees of the picture, so a gate that is both
-//! ways needs its `entry_heading`. Nothing tells a retransmission but camera, time and file name. In vehicle mode a plate is
-//! an object with a list of guesses.
+//! Times are UTC: Stream writes a `Z`, Snapshot writes none. A direction is degrees of the picture, so a gate that is
+//! both ways needs its `entry_heading`. Nothing tells a retransmission but camera, time and file name. In vehicle mode
+//! a plate is an object with a list of guesses.
 
 use parking::{Plate, Refusal};
 

@@ -1,7 +1,8 @@
 //! Rekor Scout and `OpenALPR`: groups of reads.
 //!
-//! A group's time is `epoch_start`, for entries and exits alike. Previews of a group come first and are replaced by it; all
-//! have the same uuids. Single results and alerts repeat a group: results are left out, an alert gives the same read again.
+//! A group's time is `epoch_start`, for entries and exits alike. Previews of a group come first and are replaced by it;
+//! all have the same uuids. Single results and alerts repeat a group: results are left out, an alert gives the same
+//! read again.
 
 use parking::Refusal;
 

@@ -1,7 +1,7 @@
 //! Survision: XML, or the same mapped to JSON with `@` before attributes and all values as strings.
 //!
-//! The camera's serial number is in the header `Survision-Serial-Number`. The direction is the side of the vehicle that was
-//! seen.
+//! The camera's serial number is in the header `Survision-Serial-Number`. The direction is the side of the vehicle that
+//! was seen.
 
 use parking::Refusal;
 

@@ -1,7 +1,7 @@
 //! Tattile: XML with a root that differs by model; date and time are the camera's wall clock.
 //!
-//! The scale of the score differs by model too. Where the gate's `score_scale` does not say it, a score is taken only when it can
-//! be on one scale alone: with decimals it is out of 100, above 100 it is out of 999.
+//! The scale of the score differs by model too. Where the gate's `score_scale` does not say it, a score is taken only
+//! when it can be on one scale alone: with decimals it is out of 100, above 100 it is out of 999.
 
 use parking::Refusal;
 

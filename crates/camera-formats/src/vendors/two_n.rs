@@ -1,7 +1,7 @@
 //! The request that 2N devices take from plate readers.
 //!
-//! It has no time, so a read has that of its arrival. One arrival of a car (`lprID`) can be read several times, each time with an
-//! own `lprUuid` and a better plate; nothing says which read came first, so the gateway's memory does.
+//! It has no time, so a read has that of its arrival. One arrival of a car (`lprID`) can be read several times, each
+//! time with an own `lprUuid` and a better plate; nothing says which read came first, so the gateway's memory does.
 
 use parking::{Direction, Refusal};
 

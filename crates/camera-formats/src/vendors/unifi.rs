@@ -1,9 +1,9 @@
 //! `UniFi` Protect: webhooks of its Alarm Manager.
 //!
-//! A trigger's `timestamp` is the detection; the one beside `alarm` is when the message was sent. Several triggers with one
-//! `eventId` are looks at one vehicle. The value of a *known* plate can be the name that somebody gave the vehicle: it is
-//! taken as a plate only when it has two digits or the gate's `known_plates` maps it. There is no confidence and no
-//! direction; `conditions` and `sources` describe the rule, not the vehicle.
+//! A trigger's `timestamp` is the detection; the one beside `alarm` is when the message was sent. Several triggers with
+//! one `eventId` are looks at one vehicle. The value of a *known* plate can be the name that somebody gave the vehicle:
+//! it is taken as a plate only when it has two digits or the gate's `known_plates` maps it. There is no confidence and
+//! no direction; `conditions` and `sources` describe the rule, not the vehicle.
 
 use parking::Refusal;
 

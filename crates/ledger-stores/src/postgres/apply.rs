@@ -26,8 +26,8 @@ const VEHICLES: &str = "
         AS new (vehicle_no, version, digest, last_event_no, listed_after_no, timeline, read_version)
     WHERE v.vehicle_no = new.vehicle_no AND v.version = new.read_version";
 
-/// The entry of a session gives it its id, so that it never gets another one. A hold counts from the moment its exit was
-/// recorded, which the event's row has.
+/// The entry of a session gives it its id, so that it never gets another one. A hold counts from the moment its exit
+/// was recorded, which the event's row has.
 const SESSIONS: &str = "
     UPDATE session s SET
         state = new.state, reason = new.reason, exit_no = new.exit_no, exit_ms = new.exit_ms,
@@ -85,7 +85,8 @@ pub(super) async fn apply(transaction: &Transaction<'_>, mut plan: Plan) -> Resu
     for sql in STATEMENTS {
         transaction.prepare_cached(sql).await?;
     }
-    // Alone: a `COPY` that is sent while another statement fails leaves the connection unusable, and a conflict is usual.
+    // Alone: a `COPY` that is sent while another statement fails leaves the connection unusable, and a conflict is
+    // usual.
     futures::try_join!(write_vehicles(transaction, &plan), append::vehicles(transaction, &plan))?;
     let (.., quarters, (), before) = futures::try_join!(
         append::events(transaction, &plan.events),

@@ -1,5 +1,5 @@
-//! Encodes rows in the binary format of `COPY`, by which the server adds many rows of a page at once: less work for it, and
-//! less write-ahead log, than `INSERT`.
+//! Encodes rows in the binary format of `COPY`, by which the server adds many rows of a page at once: less work for it,
+//! and less write-ahead log, than `INSERT`.
 //!
 //! `append` says which rows. All of a statement are sent in one message.
 

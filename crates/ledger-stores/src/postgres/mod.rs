@@ -3,8 +3,8 @@
 //! `writer` are some tasks that gather all waiting requests into one transaction each; `find` looks up what such a
 //! transaction needs, `apply` writes its rows, each kind with one statement for the whole plan, and `append` and `copy`
 //! the new ones. `due` leases what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions,
-//! `accounts` has tokens and users, `store` lends connections, `schema` has the tables, `upgrade` brings them to this program's version, `probe` only
-//! looks, and `secured` is TLS.
+//! `accounts` has tokens and users, `store` lends connections, `schema` has the tables, `upgrade` brings them to this
+//! program's version, `probe` only looks, and `secured` is TLS.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -18,8 +18,8 @@ use super::store::{Store, attempt, attempt_within};
 use crate::progress::Progress;
 use crate::{AliasKey, Error};
 
-/// Migrates the tables to this program's version and returns the ledger's id and the key of its aliases. A current ledger is only read, so a role
-/// without the right to create tables is sufficient.
+/// Migrates the tables to this program's version and returns the ledger's id and the key of its aliases. A current
+/// ledger is only read, so a role without the right to create tables is sufficient.
 pub(super) async fn prepare(store: &Store, now: Timestamp) -> Result<(Uuid, AliasKey), Error> {
     if attempt(|| version(store)).await? != Some(known_version()) {
         attempt_within(Duration::MAX, || upgrade(store, now)).await?;

@@ -122,7 +122,8 @@ async fn commit(store: &Store, known: &Known, work: &PendingWrites<'_>, locking:
     let answers = match write(&transaction, work, found).await {
         Ok(answers) => answers,
         Err(conflict @ Failure::Conflict(_)) => {
-            // Behind a statement that failed among others, answers may be out of step: that connection is not used again.
+            // Behind a statement that failed among others, answers may be out of step: that connection is not used
+            // again.
             if transaction.rollback().await.is_ok() {
                 connection.end_well();
             }

@@ -1,7 +1,8 @@
 //! Tokens, users and login sessions: in tables of their own, which bypass the journal.
 //!
-//! They change seldom, are read as a whole, and nothing else depends on them, so replaying them would gain nothing. A change
-//! is one synced transaction on a connection of its own: it waits for a bulk of the applier, and commits don't wait for it.
+//! They change seldom, are read as a whole, and nothing else depends on them, so replaying them would gain nothing. A
+//! change is one synced transaction on a connection of its own: it waits for a bulk of the applier, and commits don't
+//! wait for it.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The applier: a thread that applies committed entries to the tables in bulk, and gives out leases.
 //!
-//! The tables are written with `synchronous=NORMAL`: a power cut may undo their last transactions, which the journal keeps
-//! until a checkpoint has synced the tables' file.
+//! The tables are written with `synchronous=NORMAL`: a power cut may undo their last transactions, which the journal
+//! keeps until a checkpoint has synced the tables' file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -34,7 +34,8 @@ struct Applier {
     pages: Arc<AtomicI32>,
 }
 
-/// Starts the thread. It ends once the backlog is closed, and returns whether the tables then stand without the journal.
+/// Starts the thread. It ends once the backlog is closed, and returns whether the tables then stand without the
+/// journal.
 pub(super) fn start(
     mut connection: Connection,
     place: Arc<Place>,

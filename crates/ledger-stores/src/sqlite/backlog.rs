@@ -1,7 +1,8 @@
 //! How far the tables lag behind the journal, and how the writer, readers and the applier wait for each other.
 //!
-//! The applier applies all that is committed, without a pause. A read sees what was acknowledged before it, so it waits for
-//! the tables; in a large backlog only reads that need the latest state wait. At the limit, recording waits (back-pressure).
+//! The applier applies all that is committed, without a pause. A read sees what was acknowledged before it, so it waits
+//! for the tables; in a large backlog only reads that need the latest state wait. At the limit, recording waits
+//! (back-pressure).
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,8 @@
-//! Copies the files of a ledger as of one moment, also while a summary API writes them, and puts a copy in the place of a
-//! ledger that no process uses.
+//! Copies the files of a ledger as of one moment, also while a summary API writes them, and puts a copy in the place of
+//! a ledger that no process uses.
 //!
-//! A copy is a main file and the journal beside it. Opening it as a ledger applies the journal, and closing it leaves one
-//! file. Both are left to the caller.
+//! A copy is a main file and the journal beside it. Opening it as a ledger applies the journal, and closing it leaves
+//! one file. Both are left to the caller.
 
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -104,8 +104,8 @@ pub(crate) fn remove_beside(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Puts the file `copy` in the place of the ledger at `path`, and moves all files of that one into the new folder `old`.
-/// `copy`, `old` and `path` have to be on one file system.
+/// Puts the file `copy` in the place of the ledger at `path`, and moves all files of that one into the new folder
+/// `old`. `copy`, `old` and `path` have to be on one file system.
 pub(crate) fn replace(path: &Path, copy: &Path, old: &Path) -> Result<(), Error> {
     let _lock = lock::take(path)?;
     let failed = |what: &Path, error: &std::io::Error| {
@@ -117,8 +117,8 @@ pub(crate) fn replace(path: &Path, copy: &Path, old: &Path) -> Result<(), Error>
     };
     fs::DirBuilder::new().mode(0o700).create(old).map_err(|error| failed(old, &error))?;
     let journal = pairing::file(path);
-    // The main file is never missing, because a start would create an empty one. Without its journal, which goes first, a
-    // start refuses what was not closed.
+    // The main file is never missing, because a start would create an empty one. Without its journal, which goes first,
+    // a start refuses what was not closed.
     let beside = [journal.clone(), with_ending(&journal, LOG), with_ending(&journal, LOG_INDEX)];
     let beside = beside.into_iter().chain([with_ending(path, LOG), with_ending(path, LOG_INDEX)]);
     for file in beside.filter(|file| file.exists()) {

@@ -1,5 +1,5 @@
-//! The writer's thread: group commit. It looks up what a group needs, decides it, appends it to the journal, and only then
-//! answers; the changes stay in memory until the applier has applied them.
+//! The writer's thread: group commit. It looks up what a group needs, decides it, appends it to the journal, and only
+//! then answers; the changes stay in memory until the applier has applied them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

@@ -80,7 +80,8 @@ impl Numbers {
     }
 }
 
-/// What the work needs to know, and the lots that it makes known. Nothing may have been read from `tables` in this moment.
+/// What the work needs to know, and the lots that it makes known. Nothing may have been read from `tables` in this
+/// moment.
 pub(super) fn find(
     tables: &Connection,
     overlay: &Overlay,

@@ -1,8 +1,8 @@
 //! The journal: a file beside the ledger's own, to which a commit appends what it changes before it is acknowledged.
 //!
-//! It is a SQLite file with one row for each commit: the accepted units and summaries. The tables store the number of the
-//! last applied entry (`applied_entry`). Entries are deleted once a checkpoint has synced the tables' file, except the
-//! newest one, whose number shows whether a journal is older than its tables. Both files carry the ledger's id.
+//! It is a SQLite file with one row for each commit: the accepted units and summaries. The tables store the number of
+//! the last applied entry (`applied_entry`). Entries are deleted once a checkpoint has synced the tables' file, except
+//! the newest one, whose number shows whether a journal is older than its tables. Both files carry the ledger's id.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::{Error, Summary};
 
 mod format_1;
 
-/// The first byte of an entry is its format: a checksum follows, and the bytes that it covers. An entry without any byte
-/// has no work.
+/// The first byte of an entry is its format: a checksum follows, and the bytes that it covers. An entry without any
+/// byte has no work.
 const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = size_of::<u64>();
 /// SQLite checkpoints the journal's own write-ahead log at this many pages: 16 MiB.

@@ -9,9 +9,9 @@ use crate::Error;
 /// a released one: add another.
 ///
 /// Keys grow with time, so rows are appended rather than scattered. An event points to the vehicle's event recorded
-/// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its
-/// events: so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to.
-/// `event_index` finds events by id, see there. `ledger.applied_entry` is the last entry of the journal that the tables have.
+/// before it (`previous_no`), a vehicle has its timeline and the end of that chain, and a session points to its events:
+/// so none of them needs a secondary index. `listed` sessions are those that the chain does not lead to. `event_index`
+/// finds events by id, see there. `ledger.applied_entry` is the last entry of the journal that the tables have.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE lot (

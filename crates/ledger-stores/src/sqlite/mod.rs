@@ -1,13 +1,13 @@
 //! The ledger in a SQLite file and its journal: two writing threads, some readers, one process.
 //!
-//! `writer` hands requests to its thread (`committing`), which takes all that wait as one group: `find` looks up what has
-//! to be known, the plan is made, and what it accepts is appended to the `journal` and synced before it is answered. What
-//! the journal has and the tables lack is in memory (`overlay`). The thread of `applier` applies it to the tables in
-//! bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers. `readers` lends
-//! read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables. `event_index` finds
-//! events by id. `accounts` has tokens and users. `place` notices replaced files, `pairing` tables and a journal that don't
-//! belong together. `schema` opens files, `migrations` has their tables, `lock` keeps other processes away, `probe` only
-//! looks, `backup` copies.
+//! `writer` hands requests to its thread (`committing`), which takes all that wait as one group: `find` looks up what
+//! has to be known, the plan is made, and what it accepts is appended to the `journal` and synced before it is
+//! answered. What the journal has and the tables lack is in memory (`overlay`). The thread of `applier` applies it to
+//! the tables in bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers.
+//! `readers` lends read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables.
+//! `event_index` finds events by id. `accounts` has tokens and users. `place` notices replaced files, `pairing` tables
+//! and a journal that don't belong together. `schema` opens files, `migrations` has their tables, `lock` keeps other
+//! processes away, `probe` only looks, `backup` copies.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! An in-memory overlay of the tables: what is committed and not applied, in layers, the newest one last.
 //!
-//! The writer adds each commit to the last layer. The applier closes that layer, writes it to the tables, and removes it.
-//! Comparisons and loads look here first and then in the tables: rows in memory win. A cache keeps the vehicles applied
-//! last, because vehicles come back.
+//! The writer adds each commit to the last layer. The applier closes that layer, writes it to the tables, and removes
+//! it. Comparisons and loads look here first and then in the tables: rows in memory win. A cache keeps the vehicles
+//! applied last, because vehicles come back.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,10 +1,10 @@
 //! Notices that the ledger's files are no longer the ones this process opened.
 //!
-//! SQLite writes to its open files, wherever their names lead by now: after a restore, all that is saved would go into a
-//! file that nobody can open again. So the device and inode behind each path are compared after each commit and before
-//! anything is answered. A copy written over the file in place keeps the inode; it shows as a write to the file that was
-//! no checkpoint of this process. Then what the file holds is compared, and nothing is answered until that is settled: a
-//! checkpoint by another program is harmless, an older copy is not.
+//! SQLite writes to its open files, wherever their names lead by now: after a restore, all that is saved would go into
+//! a file that nobody can open again. So the device and inode behind each path are compared after each commit and
+//! before anything is answered. A copy written over the file in place keeps the inode; it shows as a write to the file
+//! that was no checkpoint of this process. Then what the file holds is compared, and nothing is answered until that is
+//! settled: a checkpoint by another program is harmless, an older copy is not.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +21,8 @@ use crate::Error;
 
 mod watched;
 
-/// What is found in the file counts when nobody wrote the file for this long: a checkpoint by another program is a mixture
-/// of old and new while it goes on.
+/// What is found in the file counts when nobody wrote the file for this long: a checkpoint by another program is a
+/// mixture of old and new while it goes on.
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// The files of an open ledger and of its journal, as this process opened them.

@@ -33,8 +33,8 @@ pub(super) fn load(
     requests.iter().zip(ahead).map(load).collect()
 }
 
-/// The snapshots of vehicles that are ahead of their rows, before anything else is read: a vehicle that is not in memory by
-/// then is whole in the tables of a later moment.
+/// The snapshots of vehicles that are ahead of their rows, before anything else is read: a vehicle that is not in
+/// memory by then is whole in the tables of a later moment.
 fn ahead(
     connection: &Connection,
     overlay: &Overlay,

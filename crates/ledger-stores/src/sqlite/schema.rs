@@ -94,8 +94,8 @@ pub(super) fn look(path: &Path, given: &GivenRules) -> Result<Option<Result<Rule
     }
 }
 
-/// What the tables of a ledger say about their journal; `None` when there is no ledger, or an older one without a journal.
-/// Only reads.
+/// What the tables of a ledger say about their journal; `None` when there is no ledger, or an older one without a
+/// journal. Only reads.
 pub(super) fn look_at_tables(path: &Path) -> Result<Option<Tables>, Error> {
     let connection = open_to_look(path)?;
     if !stored_version(&connection)?.is_some_and(has_journal) {
@@ -193,8 +193,8 @@ pub(super) fn journal_tables(connection: &Connection) -> Result<Tables, Error> {
     Ok(Tables { ledger: ledger_of(connection)?, applied_entry, needs_journal })
 }
 
-/// Records in the tables, synced, that they need their journal. Later transactions are synced only by checkpoints; until
-/// then the journal has their content.
+/// Records in the tables, synced, that they need their journal. Later transactions are synced only by checkpoints;
+/// until then the journal has their content.
 pub(super) fn rely_on_journal(connection: &Connection) -> Result<(), Error> {
     connection.execute("UPDATE ledger SET needs_journal = 1 WHERE needs_journal = 0", [])?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;

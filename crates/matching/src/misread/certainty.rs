@@ -1,9 +1,9 @@
 //! What a camera says of its own certainty, and what that is worth.
 //!
-//! Each error at a place of a read is multiplied by P(confidence | wrong) / P(confidence | right), in six bins; when the
-//! camera lists other texts, by `hit/q` if the true letter is among them at this place, else by `(1-hit)/(1-q)`; a listed
-//! text of another length that is the plate counts forty times. A camera that only rates the whole plate has that
-//! number taken once.
+//! Each error at a place of a read is multiplied by P(confidence | wrong) / P(confidence | right), in six bins; when
+//! the camera lists other texts, by `hit/q` if the true letter is among them at this place, else by `(1-hit)/(1-q)`; a
+//! listed text of another length that is the plate counts forty times. A camera that only rates the whole plate has
+//! that number taken once.
 
 use serde::{Deserialize, Serialize};
 

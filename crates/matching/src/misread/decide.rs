@@ -2,9 +2,9 @@
 //!
 //! A pure function of the lot's evidence. Each exit is decided at two times of its own: 30 seconds after it (or at the
 //! lot's own time, when that is earlier), and again 24 hours after it; the later one that the lot's time has reached is
-//! in force. Exits that are settled come first, and take their entries out of the others' problem. A pair stands when its
-//! marginal posterior is at least tau, which is above one half: so one to one follows. An entry that an exact match takes
-//! later is taken back: its component is decided again without it.
+//! in force. Exits that are settled come first, and take their entries out of the others' problem. A pair stands when
+//! its marginal posterior is at least tau, which is above one half: so one to one follows. An entry that an exact match
+//! takes later is taken back: its component is decided again without it.
 
 use parking::Timestamp;
 

@@ -1,9 +1,9 @@
 //! Reads with two or three errors: what they add to the marginal of a read, `m(r)`.
 //!
-//! The plates that are two edits away are far too many to ask for one by one. But where each place of a shape has its own
-//! letters, independent of the others, the sum over all plates of a shape is the forward sum of the channel with each
-//! letter averaged; so it is taken shape by shape. Without it, a garbled read would seem to come from nowhere, and any
-//! plate near it would seem to be its own.
+//! The plates that are two edits away are far too many to ask for one by one. But where each place of a shape has its
+//! own letters, independent of the others, the sum over all plates of a shape is the forward sum of the channel with
+//! each letter averaged; so it is taken shape by shape. Without it, a garbled read would seem to come from nowhere, and
+//! any plate near it would seem to be its own.
 
 use super::certainty::Factors;
 use super::letters::{LONGEST, Letters, SYMBOLS, symbol};

@@ -2,8 +2,8 @@
 //!
 //! Exact matches give the known plates, the stays and the hours. What only the pairs themselves can tell, the shares of
 //! lost exits and of exits without an entry and the cameras' errors, is found by expectation and maximisation: decide,
-//! count by the posteriors, decide again. Cameras learn from pairs above 0.8 only. In the end tau is chosen: the smallest
-//! for which the expected share of false matches, `sum (1 - p) / (nu exits)`, stays below the target.
+//! count by the posteriors, decide again. Cameras learn from pairs above 0.8 only. In the end tau is chosen: the
+//! smallest for which the expected share of false matches, `sum (1 - p) / (nu exits)`, stays below the target.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! What each camera does to plates, counted from the reads of pairs.
 //!
-//! Each hypothesis of a pair counts with its share of `J`. A lot has how often each kind of error happens, as a multiple
-//! of the start; a camera has its own matrix, shrunk to the lot's with the weight of 400 letters a symbol.
+//! Each hypothesis of a pair counts with its share of `J`. A lot has how often each kind of error happens, as a
+//! multiple of the start; a camera has its own matrix, shrunk to the lot's with the weight of 400 letters a symbol.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! A plate as small numbers, and which letters and digits cameras take for each other.
 //!
-//! The look-alikes are the groups that makers of cameras publish. The skeleton classes are coarser and part the symbols:
-//! two plates with the same skeleton may differ only where a camera easily errs.
+//! The look-alikes are the groups that makers of cameras publish. The skeleton classes are coarser and part the
+//! symbols: two plates with the same skeleton may differ only where a camera easily errs.
 
 use std::fmt;
 

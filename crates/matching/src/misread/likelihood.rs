@@ -1,9 +1,9 @@
 //! The likelihood of two reads: of one vehicle, `J`, against two, `m(r_e) m(r_x)`.
 //!
 //! `J` adds up `pi(p) P(r_e | p) P(r_x | p)` over the plates p that may stand behind both: each read itself, all mixed
-//! plates (some of the edits between the reads made, some not), and for one replaced letter every third letter. `m(r)` is
-//! `pi(r) P(r | r)` plus `pi(p) P(r | p)` over all plates p one replaced, missing or additional letter away; plates further
-//! away are summed shape by shape.
+//! plates (some of the edits between the reads made, some not), and for one replaced letter every third letter. `m(r)`
+//! is `pi(r) P(r | r)` plus `pi(p) P(r | p)` over all plates p one replaced, missing or additional letter away; plates
+//! further away are summed shape by shape.
 
 use super::channel::Channel;
 use super::edits::{Edit, apply, script};

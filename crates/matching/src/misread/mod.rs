@@ -1,14 +1,14 @@
 //! Misread plates: exits and entries of one lot that belong together although their plates differ.
 //!
 //! Cameras read nine plates in ten right, so a fifth of all stays has a wrong plate at one end. The exact step leaves
-//! them unmatched; what is here decides them by likelihood, as record linkage and target tracking do: each pair is weighed
-//! against "this exit has no entry", the marginal posterior over all one-to-one assignments is taken, and a pair stands
-//! when it is at least tau. An exact match is never touched.
+//! them unmatched; what is here decides them by likelihood, as record linkage and target tracking do: each pair is
+//! weighed against "this exit has no entry", the marginal posterior over all one-to-one assignments is taken, and a
+//! pair stands when it is at least tau. An exact match is never touched.
 //!
 //! - [`reads`]: what the exact step leaves of a lot's evidence;
 //! - [`letters`], [`edits`], [`index`]: which plates are near, and finding them;
-//! - `rates`, `channel` and [`certainty`] (what cameras do to plates), [`plates`], [`shapes`], `variants` and `sip` (which plates
-//!   there are), `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
+//! - `rates`, `channel` and [`certainty`] (what cameras do to plates), [`plates`], [`shapes`], `variants` and `sip`
+//!   (which plates there are), `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
 //! - [`times`], [`posterior`], [`decide`](mod@decide): the decision; [`gaps`], [`re_reads`]: passages read twice with
 //!   different texts;
 //! - [`sessions`]: the sessions that come of it; [`reasons`]: why, for people;

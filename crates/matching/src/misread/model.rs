@@ -1,8 +1,8 @@
 //! The model record: all that a decision rests on besides the reads, as evidence of its own.
 //!
 //! `{id, lot, valid_from, digest, tables, tau}`: of the records of a lot the newest with `valid_from` at or before the
-//! exit applies, of two the greater id. The tables are integers, so the digest is the same on every machine; known plates
-//! stand beside them and outside the digest, so that erasing one leaves it alone.
+//! exit applies, of two the greater id. The tables are integers, so the digest is the same on every machine; known
+//! plates stand beside them and outside the digest, so that erasing one leaves it alone.
 
 use std::collections::BTreeMap;
 

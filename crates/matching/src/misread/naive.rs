@@ -1,8 +1,8 @@
 //! A second implementation of the definition, slow and plain: no index, no order of work, every assignment one by one.
 //! Both have to write the same bytes.
 //!
-//! The formulas of one weight are shared; which pairs are weighed, when, against which others, and what becomes of it, is
-//! not. `lot` has the decisions, `marginals` the posteriors, `exact` the sessions of one plate.
+//! The formulas of one weight are shared; which pairs are weighed, when, against which others, and what becomes of it,
+//! is not. `lot` has the decisions, `marginals` the posteriors, `exact` the sessions of one plate.
 
 mod lot;
 mod marginals;

@@ -1,8 +1,9 @@
 //! The plate prior `pi(p)`: how likely the next vehicle has this plate.
 //!
-//! `(n - D)/N` for a plate seen n times in matched stays, plus `D V/N G(p)` for any (absolute discounting, with
-//! `D = n1 / (n1 + 2 n2)`), plus the fleet term `phi k / (4 V)`: k of the neighbours p-2, p-1, p+1, p+2 are known, and phi
-//! is the share of known plates with such a neighbour above chance; once by number and once by the last letter. Known plates are 64-bit hashes under the ledger's key.
+//! `(n - D)/N` for a plate seen n times in matched stays, plus `D V/N G(p)` for any (absolute discounting, with `D = n1
+//! / (n1 + 2 n2)`), plus the fleet term `phi k / (4 V)`: k of the neighbours p-2, p-1, p+1, p+2 are known, and phi is
+//! the share of known plates with such a neighbour above chance; once by number and once by the last letter. Known
+//! plates are 64-bit hashes under the ledger's key.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The posterior of each pair: the sum over all one-to-one assignments of its connected component.
 //!
 //! An assignment's weight is the product of the weights of its pairs; a pair's marginal is the share of the assignments
-//! that have it. With at most eight exits or eight entries the sum is exact, by the set of those taken. Larger components
-//! are solved by thirty rounds of belief propagation on matchings, in order, which is exact on trees.
+//! that have it. With at most eight exits or eight entries the sum is exact, by the set of those taken. Larger
+//! components are solved by thirty rounds of belief propagation on matchings, in order, which is exact on trees.
 
 use std::collections::BTreeMap;
 
@@ -142,8 +142,8 @@ impl Component {
                 *said = pair.2 / (1.0 + others);
             }
         }
-        // Both ends give the same marginal once the messages have settled. In a dense component that has not settled the
-        // smaller one is taken: so no end is ever given away more than once.
+        // Both ends give the same marginal once the messages have settled. In a dense component that has not settled
+        // the smaller one is taken: so no end is ever given away more than once.
         let by_entry = self.others(&of_exit, self.entries, |pair| pair.1);
         let by_exit = self.others(&of_entry, self.exits, |pair| pair.0);
         let marginal = |own: f64, others: f64| own / (1.0 + own + others);

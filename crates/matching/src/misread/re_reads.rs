@@ -1,9 +1,10 @@
 //! Re-reads that differ: one passage read twice with two texts, of which one never finds its other end.
 //!
 //! Two reads of one direction at one gate, at most a minute apart and nearly equal, are weighed like a pair: the chance
-//! `rho g(gap)` that a passage is read twice, times the likelihood ratio, against another vehicle in just this second that
-//! has no other end: `lambda u`, with `u` the share of exits without an entry, or the chance that the entry's exit was not
-//! seen by the time of the decision. The weaker read is the re-read; two vehicles bumper to bumper have two other ends.
+//! `rho g(gap)` that a passage is read twice, times the likelihood ratio, against another vehicle in just this second
+//! that has no other end: `lambda u`, with `u` the share of exits without an entry, or the chance that the entry's exit
+//! was not seen by the time of the decision. The weaker read is the re-read; two vehicles bumper to bumper have two
+//! other ends.
 
 use parking::Direction;
 

@@ -1,7 +1,8 @@
 //! The evidence of one lot: its reads, and what the exact step leaves of them for the likelihood to match.
 //!
-//! `E` are the entries without an exit and `X` the exits without an entry, both by the canonical sessions. An entry that
-//! has an exact exit is a candidate too for exits long before that one: when they were decided, it was still inside.
+//! `E` are the entries without an exit and `X` the exits without an entry, both by the canonical sessions. An entry
+//! that has an exact exit is a candidate too for exits long before that one: when they were decided, it was still
+//! inside.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Why a read was, or was not, matched with one of another plate: its candidates, with the numbers behind each.
 //!
-//! [`Reasoner`] looks up what [`decide`](super::decide::decide) has decided; nothing is decided here. `text` has the words.
-//! The caller formats times, and shows plates only to people who may read them.
+//! [`Reasoner`] looks up what [`decide`](super::decide::decide) has decided; nothing is decided here. `text` has the
+//! words. The caller formats times, and shows plates only to people who may read them.
 
 mod misreading;
 mod text;

@@ -1,8 +1,9 @@
-//! The sessions of one lot with its misread matches: the canonical sessions of each plate, with what the likelihood adds.
+//! The sessions of one lot with its misread matches: the canonical sessions of each plate, with what the likelihood
+//! adds.
 //!
-//! A misread match makes one matched session out of an entry without an exit and an exit without an entry; its id, plate
-//! and lot are those of the entry. A read that repeats another passage has no session. Exact matches stay as they are, some
-//! with a doubt. Where the reads come from, and where the sessions go, is left to the caller.
+//! A misread match makes one matched session out of an entry without an exit and an exit without an entry; its id,
+//! plate and lot are those of the entry. A read that repeats another passage has no session. Exact matches stay as they
+//! are, some with a doubt. Where the reads come from, and where the sessions go, is left to the caller.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! SipHash-2-4 of plates: one plate, or all plates that differ in the letter at one place.
 //!
-//! A marginal needs the hashes of some hundred such plates. The function is written out here, so that the hashes of one loop
-//! overlap in the processor: with the crate `siphasher` the decision of an unmatched exit takes a third longer. Where the key
-//! comes from is left to the caller.
+//! A marginal needs the hashes of some hundred such plates. The function is written out here, so that the hashes of one
+//! loop overlap in the processor: with the crate `siphasher` the decision of an unmatched exit takes a third longer.
+//! Where the key comes from is left to the caller.
 
 use super::letters::{Letters, WORD};
 

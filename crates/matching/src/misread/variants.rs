@@ -1,5 +1,5 @@
-//! What the prior says of all plates that differ in the letter at one place: the same as one by one, at a fraction of the
-//! cost, and to the last bit.
+//! What the prior says of all plates that differ in the letter at one place: the same as one by one, at a fraction of
+//! the cost, and to the last bit.
 
 use std::ops::Range;
 

@@ -4,10 +4,10 @@
 //! W = f(d | hour of entry) (1 - l) LR / (U_e lambda(t_x) (1 + dip))
 //! ```
 //!
-//! LR is `J / (m(r_e) (m(r_x) + what a fleet that the entry is of adds))`.
-//! `U_e = S + (1 - S) l` at the time of the decision: still inside, or gone unseen; for an entry whose vehicle entered
-//! again it is `l`, and f is divided by the share of stays that were over by then. `lambda` is nu times the exits a second
-//! at this hour. `dip = l nu (b + n/T) LR / (U_e lambda)`: the same vehicle in two stays, of which each lost an end.
+//! LR is `J / (m(r_e) (m(r_x) + what a fleet that the entry is of adds))`. `U_e = S + (1 - S) l` at the time of the
+//! decision: still inside, or gone unseen; for an entry whose vehicle entered again it is `l`, and f is divided by the
+//! share of stays that were over by then. `lambda` is nu times the exits a second at this hour. `dip = l nu (b + n/T)
+//! LR / (U_e lambda)`: the same vehicle in two stays, of which each lost an end.
 
 use parking::Timestamp;
 
@@ -145,8 +145,8 @@ fn is_near(entry: &Letters, exit: &Letters) -> bool {
     edits::cost(entry, exit).is_some_and(|cost| cost > 0)
 }
 
-/// Whether nothing that is known at `now` excludes the pair: the times, the next event of the entry's plate, and the exit
-/// at which the exit's plate was gone.
+/// Whether nothing that is known at `now` excludes the pair: the times, the next event of the entry's plate, and the
+/// exit at which the exit's plate was gone.
 fn may_be(entry: &Entry, exit: &Exit, now: Timestamp, max_stay_ms: i64) -> bool {
     let (entered, left) = (entry.read.time(), exit.read.time());
     entered < left

@@ -38,7 +38,8 @@ impl Members<'_> {
     }
 }
 
-/// One number for each letter and digit. Numbers for all characters of the plate as read, separators too, count as well.
+/// One number for each letter and digit. Numbers for all characters of the plate as read, separators too, count as
+/// well.
 fn character_confidences(json: &str, plate: &Plate, plate_as_read: &str) -> Option<Vec<f32>> {
     let mut confidences: Vec<f32> = serde_json::from_str(json).ok()?;
     if !confidences.iter().all(|confidence| (0.0..=1.0).contains(confidence)) {
@@ -52,7 +53,8 @@ fn character_confidences(json: &str, plate: &Plate, plate_as_read: &str) -> Opti
     (confidences.is_empty() || confidences.len() == letters).then_some(confidences)
 }
 
-/// Adds the candidates that are plates, without the plate itself and repetitions. Returns `false` if anything was invalid.
+/// Adds the candidates that are plates, without the plate itself and repetitions. Returns `false` if anything was
+/// invalid.
 fn add_candidates(json: &str, plate: &Plate, candidates: &mut Vec<Candidate>) -> bool {
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(json) else { return false };
     let mut is_valid = true;

@@ -1,7 +1,7 @@
 //! The fast path of the parser: a gate event as programs usually write it, without escapes and nested values.
 //!
-//! It is several times as fast as the general parser and only accepts: the general parser reads all other texts, including
-//! invalid events. A property test holds that both return equal events.
+//! It is several times as fast as the general parser and only accepts: the general parser reads all other texts,
+//! including invalid events. A property test holds that both return equal events.
 
 mod cursor;
 
@@ -62,8 +62,8 @@ pub fn parse_plain(json: &[u8]) -> Option<PlainEvent<'_>> {
     parse_plain_line(json, json.len())
 }
 
-/// Like [`parse_plain`], for the first `length` bytes of `text`. The bytes after them don't belong to the event, but let the
-/// parser read its end as fast as the rest.
+/// Like [`parse_plain`], for the first `length` bytes of `text`. The bytes after them don't belong to the event, but
+/// let the parser read its end as fast as the rest.
 pub fn parse_plain_line(text: &[u8], length: usize) -> Option<PlainEvent<'_>> {
     if length > BYTES_MAX {
         return None;

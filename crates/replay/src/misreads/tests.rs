@@ -1,4 +1,5 @@
-//! A replay with misread matches changes no exact match, uses every event once, and does not depend on the order of files.
+//! A replay with misread matches changes no exact match, uses every event once, and does not depend on the order of
+//! files.
 
 use std::collections::BTreeMap;
 use std::fs;

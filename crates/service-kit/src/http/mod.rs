@@ -57,7 +57,8 @@ pub async fn bind(address: &Listen) -> Result<TcpListener, BindError> {
     bind_by("DWELL_LISTEN (--listen)", address).await
 }
 
-/// Opens a port that is given in another way than by `DWELL_LISTEN`. The error says to choose another one with `given_by`.
+/// Opens a port that is given in another way than by `DWELL_LISTEN`. The error says to choose another one with
+/// `given_by`.
 pub async fn bind_by(given_by: &str, address: &Listen) -> Result<TcpListener, BindError> {
     let opened = TcpListener::bind((address.host.as_str(), address.port)).await;
     opened.map_err(|source| BindError { address: address.clone(), remedy: remedy(&source, address, given_by), source })

@@ -42,8 +42,8 @@ pub enum ProbeError {
     },
 }
 
-/// Asks `/readyz` of the service that listens on `address`, with TLS or without. Any certificate will do: the question contains
-/// no secret, and a certificate is seldom for the address of this machine.
+/// Asks `/readyz` of the service that listens on `address`, with TLS or without. Any certificate will do: the question
+/// contains no secret, and a certificate is seldom for the address of this machine.
 pub async fn probe_ready(address: &Listen, with_tls: bool) -> Result<(), ProbeError> {
     let address = address.as_seen_from_here();
     let answer = match tokio::time::timeout(PROBE_DEADLINE, ask(&address, with_tls)).await {

@@ -41,8 +41,8 @@ pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) 
     Server::default().serve(listener, router, lifecycle).await;
 }
 
-/// The remote address of a request, for shares of limits; of IPv6 the /64 network, since a client has all of its addresses.
-/// An extension of every request.
+/// The remote address of a request, for shares of limits; of IPv6 the /64 network, since a client has all of its
+/// addresses. An extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteNetwork(pub IpAddr);
 

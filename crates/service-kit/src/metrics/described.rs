@@ -70,9 +70,9 @@ impl Metric for HistogramVec {
     }
 }
 
-/// Makes a struct of metrics, and its function `register`. The doc comment of a field is the help text of its metric; the
-/// name follows `=`, then labels in brackets, then the upper bounds of a histogram behind `in`. A field without a name is
-/// another such struct; one with `= default` is no metric and begins with the default of its type.
+/// Makes a struct of metrics, and its function `register`. The doc comment of a field is the help text of its metric;
+/// the name follows `=`, then labels in brackets, then the upper bounds of a histogram behind `in`. A field without a
+/// name is another such struct; one with `= default` is no metric and begins with the default of its type.
 ///
 /// ```
 /// use prometheus::{HistogramVec, IntCounter};

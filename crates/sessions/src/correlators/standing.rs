@@ -2,8 +2,8 @@
 //!
 //! The broker counts the consumers of each queue. A consumer that belongs to no correlator that reports may have taken
 //! messages that are neither ready nor in flight anywhere: it is that of a correlator that hangs or can't reach this
-//! summary API, or of another program. When a correlator dies, the broker drops its consumers and delivers their messages
-//! again, so nothing has to be remembered of it.
+//! summary API, or of another program. When a correlator dies, the broker drops its consumers and delivers their
+//! messages again, so nothing has to be remembered of it.
 
 use std::fmt;
 

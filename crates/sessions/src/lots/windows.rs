@@ -69,7 +69,8 @@ impl Service {
         let mut exits_since = None;
         if by.is_of_last_day {
             let since = start_of(ClockHours::of(row.time, known).this - REST_OF_DAY);
-            // The anchor of an exit without an entry is the exit itself, that of a stay is an entry of any length before.
+            // The anchor of an exit without an entry is the exit itself, that of a stay is an entry of any length
+            // before.
             let is_exit = |state: &State| matches!(state, State::HeldExit | State::UnmatchedExit);
             let has_entries = states.is_empty() || !states.iter().all(is_exit);
             let longest_ms = if has_entries { self.inner.rules.max_stay_of(&row.id) } else { 0 };

@@ -100,8 +100,8 @@ impl ChangeFacts {
     }
 }
 
-/// Whether the unit adds that exit or changes its flags. For an exit of a matched session that means that it is matched for
-/// the first time, because `matched` is the only flag that such an exit can get.
+/// Whether the unit adds that exit or changes its flags. For an exit of a matched session that means that it is matched
+/// for the first time, because `matched` is the only flag that such an exit can get.
 fn is_marked(unit: &Unit, time: Timestamp, id: Uuid) -> bool {
     let key = EventKey { time, direction: Direction::Exit, id };
     unit.events.iter().any(|event| event.key == key) || unit.flags.iter().any(|(changed, _)| *changed == key)

@@ -2,10 +2,11 @@
 //! check.
 //!
 //! - Scopes: a call that the principal may not make is [`Error::Denied`].
-//! - Lots: a lot that the principal may not see looks like one that does not exist, in lists, counts and single answers.
+//! - Lots: a lot that the principal may not see looks like one that does not exist, in lists, counts and single
+//!   answers.
 //!
-//! - Plates: a principal without `read_plate` sees masked plates and aliases of ids ([`seen`](crate::seen)), and can't search
-//!   by plate.
+//! - Plates: a principal without `read_plate` sees masked plates and aliases of ids ([`seen`](crate::seen)), and can't
+//!   search by plate.
 //!
 //! Here are the checks and what correlators and senders of summaries do; `listing` and `by_alias` have the lists of
 //! sessions, `reading` has the other queries, `accounts` manages tokens and users. What a principal is,

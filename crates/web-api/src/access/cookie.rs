@@ -1,8 +1,8 @@
 //! The cookie of a login session: its name, its attributes, and reading it.
 //!
-//! Over TLS, also that of a reverse proxy, its name has the prefix `__Host-`: a browser accepts and sends such a cookie only
-//! over TLS and only for exactly this host. The other name is accepted only without TLS, so that nobody on a network can plant
-//! it for a page with TLS.
+//! Over TLS, also that of a reverse proxy, its name has the prefix `__Host-`: a browser accepts and sends such a cookie
+//! only over TLS and only for exactly this host. The other name is accepted only without TLS, so that nobody on a
+//! network can plant it for a page with TLS.
 
 use access::{CookieSecret, Lifetimes, LoginHash};
 use axum::http::request::Parts;
@@ -46,8 +46,8 @@ const fn name(is_secure: bool) -> &'static str {
     if is_secure { SECURE_NAME } else { NAME }
 }
 
-/// Whether the browser reached this service over TLS: its own, or that of a reverse proxy. A client that forges the header of
-/// a proxy gets a cookie that its own browser refuses.
+/// Whether the browser reached this service over TLS: its own, or that of a reverse proxy. A client that forges the
+/// header of a proxy gets a cookie that its own browser refuses.
 fn is_secure(head: &Parts) -> bool {
     head.extensions.get::<OverTls>().is_some()
         || head.headers.get(FORWARDED_SCHEME).is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))

@@ -1,5 +1,5 @@
-//! The layer of all routes that refuses requests: 401 without a valid token or login, 403 without the scope. A person whose
-//! browser asks for a page is sent to the form instead of getting 401.
+//! The layer of all routes that refuses requests: 401 without a valid token or login, 403 without the scope. A person
+//! whose browser asks for a page is sent to the form instead of getting 401.
 //!
 //! It puts the [`Principal`](access::Principal) into the extensions of the requests that it lets through and of their
 //! responses, and a [`Pass`] into those of the requests.
@@ -31,8 +31,8 @@ pub(crate) fn layer(router: Router, authenticator: &Authenticator, clock: &Arc<d
     router.layer(from_fn_with_state(Checked { authenticator: authenticator.clone(), clock: Arc::clone(clock) }, admit))
 }
 
-/// Routes of another service on the same port that take gate events. They do not look at the lots of a token, so they need
-/// the scope `ingest` for all lots and gates.
+/// Routes of another service on the same port that take gate events. They do not look at the lots of a token, so they
+/// need the scope `ingest` for all lots and gates.
 pub fn takes_events(router: Router, authenticator: &Authenticator, clock: &Arc<dyn Clock>) -> Router {
     router.layer(from_fn_with_state(
         Checked { authenticator: authenticator.clone(), clock: Arc::clone(clock) },

@@ -1,4 +1,5 @@
-//! `/login` and `/logout`: the form by which a person signs in, and the end of a login session. Both work without scripts.
+//! `/login` and `/logout`: the form by which a person signs in, and the end of a login session. Both work without
+//! scripts.
 //!
 //! The service checks the password, `cookie` has the cookie, and `operator-page` the HTML.
 
@@ -46,7 +47,8 @@ pub(crate) fn routes(service: &Service, authenticator: &Authenticator) -> Router
         .with_state(Login { service: service.clone(), authenticator: authenticator.clone() })
 }
 
-/// The address of the form for a request that has to be repeated after signing in; `None` if no person opens a page with it.
+/// The address of the form for a request that has to be repeated after signing in; `None` if no person opens a page
+/// with it.
 pub(super) fn address_for(head: &Parts) -> Option<String> {
     let path = head.uri.path();
     let is_page = operator_page::is_page(path) || [reference::PATH, "/graphql"].contains(&path);

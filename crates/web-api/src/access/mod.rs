@@ -1,9 +1,9 @@
 //! Access to the summary API: the principal of each request, and whether it may use the route.
 //!
-//! [`Authenticator`] finds the principal: by a bearer token, by the cookie of a login session, or by the access mode. `routes`
-//! lists what each route needs, `layer` refuses the other requests, `cookie` reads and writes the cookie, `login` has the
-//! form. The crate `access` decides what a token is and what a principal may do; the service reads the tokens, users and login
-//! sessions of the ledger, and the process that serves reads the tokens file.
+//! [`Authenticator`] finds the principal: by a bearer token, by the cookie of a login session, or by the access mode.
+//! `routes` lists what each route needs, `layer` refuses the other requests, `cookie` reads and writes the cookie,
+//! `login` has the form. The crate `access` decides what a token is and what a principal may do; the service reads the
+//! tokens, users and login sessions of the ledger, and the process that serves reads the tokens file.
 
 mod cookie;
 mod layer;
@@ -34,8 +34,8 @@ pub(crate) use routes::is_for_everyone;
 
 /// The paths of correlators.
 const INTERNAL: &str = "/internal/";
-/// The accounts are read again for an unknown cookie, at most once in this time: another summary API of the ledger may have
-/// begun its login session just now.
+/// The accounts are read again for an unknown cookie, at most once in this time: another summary API of the ledger may
+/// have begun its login session just now.
 const LOOK_AGAIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Finds the principal of a request. Cheap to clone; all clones share the tokens.

@@ -1,8 +1,8 @@
 //! Whether a page of this service sent a request, which protects requests with a cookie against other sites (CSRF).
 //!
-//! A browser sends `Origin` or `Sec-Fetch-Site` with every request that changes something, and no page can choose them. The
-//! guard of the listener refuses requests whose values are those of another site; here one of them has to be present, so a
-//! request without both gets no rights from a cookie. The cookie is `SameSite=Lax` besides.
+//! A browser sends `Origin` or `Sec-Fetch-Site` with every request that changes something, and no page can choose them.
+//! The guard of the listener refuses requests whose values are those of another site; here one of them has to be
+//! present, so a request without both gets no rights from a cookie. The cookie is `SameSite=Lax` besides.
 
 use axum::http::{HeaderMap, Method, header};
 

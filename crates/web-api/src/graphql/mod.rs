@@ -122,7 +122,8 @@ async fn answer(
 
 /// Executes the GraphQL request in the query string, or returns the editor page.
 ///
-/// A request in the query string is deprecated, and only possible on loopback without tokens, because it may have plates: use POST.
+/// A request in the query string is deprecated, and only possible on loopback without tokens, because it may have
+/// plates: use POST.
 #[utoipa::path(
     get, path = "/graphql", tag = "graphql",
     params(request::AddressParameters),

@@ -58,7 +58,8 @@ fn end_of_string(bytes: &[u8], from: usize) -> Result<usize, String> {
         match byte {
             b'\\' => at += 2,
             b'"' => return Ok(at + 1),
-            // A string must end on its line. The parser refuses this one; the scan still counts the brackets that follow.
+            // A string must end on its line. The parser refuses this one; the scan still counts the brackets that
+            // follow.
             b'\n' | b'\r' => return Ok(at),
             _ => at += 1,
         }
@@ -66,8 +67,8 @@ fn end_of_string(bytes: &[u8], from: usize) -> Result<usize, String> {
     Ok(bytes.len())
 }
 
-/// The position after a block string. Refuses one without an end: the parser would read its quotes as an empty string and
-/// continue after them.
+/// The position after a block string. Refuses one without an end: the parser would read its quotes as an empty string
+/// and continue after them.
 fn end_of_block(bytes: &[u8], from: usize) -> Result<usize, String> {
     let mut at = from + 3;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {

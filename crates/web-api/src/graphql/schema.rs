@@ -1,5 +1,5 @@
-//! The GraphQL schema and its execution. It shares the parameter checks and the views of `/api/v1`, so both return equal
-//! values and errors.
+//! The GraphQL schema and its execution. It shares the parameter checks and the views of `/api/v1`, so both return
+//! equal values and errors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

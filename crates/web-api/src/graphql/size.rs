@@ -1,8 +1,8 @@
 //! Bounds the size of a request with its fragments expanded, before they are expanded.
 //!
 //! Validation and execution visit a fragment at each spread, so eight fragments with thirty spreads each mean 30^8
-//! visits, and they copy a variable at each use. This module measures each fragment and variable once, and adds its size
-//! at each use. The library computes the complexity, which needs the schema.
+//! visits, and they copy a variable at each use. This module measures each fragment and variable once, and adds its
+//! size at each use. The library computes the complexity, which needs the schema.
 
 use std::collections::HashMap;
 

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 pub(super) const THREADS: usize = 4;
 /// The most requests in the queue.
 pub(super) const QUEUED_REQUESTS_MAX: usize = 256;
-/// The stack of a thread, bytes. A request of [`NESTING_BRACKETS_MAX`](super::scan::NESTING_BRACKETS_MAX) brackets needs
-/// a small part of it.
+/// The stack of a thread, bytes. A request of [`NESTING_BRACKETS_MAX`](super::scan::NESTING_BRACKETS_MAX) brackets
+/// needs a small part of it.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 type Job = (Handle, BoxFuture<'static, ()>);

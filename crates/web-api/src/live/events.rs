@@ -20,10 +20,10 @@ const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 /// Sends each change to the ledger when it is committed, as a server-sent event.
 ///
 /// The data of an event is an element of `/api/v1/changes`; its id is the sequence number of the change, so an
-/// `EventSource` that reconnects with `Last-Event-ID` misses nothing, however old that id is. Without a number, the feed
-/// begins with the next change. The last event before the server disconnects is `lagged` for a client that is too slow,
-/// `stopping` at a shutdown, `failed` if the ledger can't be read, and then reconnect with the last id; or `refused` when
-/// the token is no longer valid. After 15 seconds without a change, the server sends a comment.
+/// `EventSource` that reconnects with `Last-Event-ID` misses nothing, however old that id is. Without a number, the
+/// feed begins with the next change. The last event before the server disconnects is `lagged` for a client that is too
+/// slow, `stopping` at a shutdown, `failed` if the ledger can't be read, and then reconnect with the last id; or
+/// `refused` when the token is no longer valid. After 15 seconds without a change, the server sends a comment.
 #[utoipa::path(
     get, path = "/api/v1/live/events", tag = "changes",
     params(

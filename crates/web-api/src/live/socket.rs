@@ -25,10 +25,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends each change to the ledger when it is committed, as a text message of a WebSocket.
 ///
-/// A message is an element of `/api/v1/changes`. Without `after`, the feed begins with the next change. The server closes
-/// with 1013 if the client is too slow, with 1001 at a shutdown, with 1011 if the ledger can't be read; reconnect with
-/// the last `sequence` as `after`. It closes with 1008 when the token is no longer valid. It disconnects a client that
-/// does not receive a message within five seconds. It sends a ping every 15 seconds, and ignores messages of the client.
+/// A message is an element of `/api/v1/changes`. Without `after`, the feed begins with the next change. The server
+/// closes with 1013 if the client is too slow, with 1001 at a shutdown, with 1011 if the ledger can't be read;
+/// reconnect with the last `sequence` as `after`. It closes with 1008 when the token is no longer valid. It disconnects
+/// a client that does not receive a message within five seconds. It sends a ping every 15 seconds, and ignores messages
+/// of the client.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "changes",
     params(LiveFeedParameters),

@@ -6,9 +6,9 @@ use axum::Json;
 
 /// Lists the changes after a sequence number, including those of void sessions, in order of commit and without gaps.
 ///
-/// To follow the ledger: begin with `after=0`, apply the changes, store `next_after` together with your own data, and use
-/// it in the next request. A page shorter than `limit` is the newest: wait a little. A repeated request returns equal
-/// changes, with the current state of their sessions.
+/// To follow the ledger: begin with `after=0`, apply the changes, store `next_after` together with your own data, and
+/// use it in the next request. A page shorter than `limit` is the newest: wait a little. A repeated request returns
+/// equal changes, with the current state of their sessions.
 #[utoipa::path(
     get, path = "/api/v1/changes", tag = "changes",
     params(ChangeListParameters),

@@ -1,5 +1,5 @@
-//! `GET /api/v1/events/{id}/explanation`, `POST /api/v1/explanations/search` and `GET /api/v1/explanations`: explanations of
-//! events and of sessions.
+//! `GET /api/v1/events/{id}/explanation`, `POST /api/v1/explanations/search` and `GET /api/v1/explanations`:
+//! explanations of events and of sessions.
 
 use api::parameters::path_id;
 use api::questions::explanations::{ExplanationParameters, ExplanationSearch, of_plate};

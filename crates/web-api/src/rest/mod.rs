@@ -1,6 +1,7 @@
 //! The routes of `/api/v1` and `POST /save_summary`, one area a file.
 //!
-//! `app` adds the layers of all routes. The crate `api` defines responses and parameters; [`Service`] records and reads.
+//! `app` adds the layers of all routes. The crate `api` defines responses and parameters; [`Service`] records and
+//! reads.
 
 mod changes;
 mod explanation;

@@ -1,7 +1,7 @@
 //! `GET /api/v1/sessions` as a stream: all sessions that fit the filter, as CSV or as JSON lines, in bounded memory.
 //!
-//! CSV has the columns of `dwell export`; the NDJSON lines are the elements of the JSON list. The parameters are those of
-//! the list.
+//! CSV has the columns of `dwell export`; the NDJSON lines are the elements of the JSON list. The parameters are those
+//! of the list.
 
 use api::questions::session_list::Format;
 use api::{Problem, SessionView};

@@ -22,8 +22,8 @@ const SEQUENCE: HeaderName = HeaderName::from_static("dwell-sequence");
 
 /// Lists sessions, the newest first by default. Excludes void sessions unless `state` includes them.
 ///
-/// JSON has pages. CSV and NDJSON stream all sessions that fit the filter in one response; a response that is cut off (a
-/// chunked body without its end) is incomplete.
+/// JSON has pages. CSV and NDJSON stream all sessions that fit the filter in one response; a response that is cut off
+/// (a chunked body without its end) is incomplete.
 ///
 /// With a condition that no index has (`reason`, `gate_id`, `last_day` and others), a page looks at a limited number of
 /// sessions: it may have fewer of them than its limit, even none. The list goes on as long as there is a `next_cursor`.

@@ -17,7 +17,8 @@ pub(super) async fn tokens(Scoped(service): Scoped, Query(()): Query<()>) -> Res
     Ok(Json(TokenList { tokens: service.tokens().await?.iter().map(TokenView::from).collect() }))
 }
 
-/// Creates a token. The response is the only one that contains it. Nobody can give scopes, lots or gates that they lack.
+/// Creates a token. The response is the only one that contains it. Nobody can give scopes, lots or gates that they
+/// lack.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "access", request_body = TokenBody,
     responses((status = 201, description = "The token", body = CreatedToken)),

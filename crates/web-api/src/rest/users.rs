@@ -33,8 +33,8 @@ pub(super) async fn add_user(Scoped(service): Scoped, request: Request) -> Resul
     Err(invalid("name", "is the name of another user"))
 }
 
-/// Sets the password of a user, and ends the user's login sessions. Nobody can do that for a user who has scopes or lots that
-/// they lack.
+/// Sets the password of a user, and ends the user's login sessions. Nobody can do that for a user who has scopes or
+/// lots that they lack.
 #[utoipa::path(
     put, path = "/api/v1/users/{name}/password", tag = "access", request_body = PasswordBody,
     params(("name" = String, Path, description = "The name of the user")),

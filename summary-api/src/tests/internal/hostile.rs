@@ -1,4 +1,5 @@
-//! Bodies that no correlator sends: nothing of them reaches the ledger that can't be read again, and none disturbs the others.
+//! Bodies that no correlator sends: nothing of them reaches the ledger that can't be read again, and none disturbs the
+//! others.
 //!
 //! A correlator's decisions are trusted, so one that contradicts the ledger may be an internal error.
 

@@ -1,5 +1,5 @@
-//! Journal and tables: an answered write is in every later read, a bulk that fails changes nothing, and a kill between any
-//! two steps loses nothing.
+//! Journal and tables: an answered write is in every later read, a bulk that fails changes nothing, and a kill between
+//! any two steps loses nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;

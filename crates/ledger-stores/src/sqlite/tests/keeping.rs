@@ -1,5 +1,5 @@
-//! The ledger keeps what it wrote: it reports a full disk until there is room, and it moves the write-ahead logs back into
-//! the files.
+//! The ledger keeps what it wrote: it reports a full disk until there is room, and it moves the write-ahead logs back
+//! into the files.
 
 use std::sync::mpsc;
 use std::time::Duration;

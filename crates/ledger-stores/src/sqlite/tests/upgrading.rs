@@ -77,7 +77,8 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     assert!(key.iter().any(|byte| *byte != key[0]));
 }
 
-/// An entry of the journal as the release before receipts has written it: the members of its units and events in their order.
+/// An entry of the journal as the release before receipts has written it: the members of its units and events in their
+/// order.
 fn without_receipts(updates: &[u8]) -> Vec<u8> {
     type Work = (Vec<(Vec<Unit>, Timestamp)>, Vec<(Summary, Timestamp)>);
     let (records, summaries): Work = postcard::from_bytes(&updates[9..]).unwrap();
@@ -126,8 +127,8 @@ async fn what_a_killed_program_of_the_schema_before_has_left_in_its_journal_is_t
     assert_eq!(ledger.vehicle_events(&vehicle("P3", "CAR1"), None, 10).await, Ok(events));
 }
 
-/// As an entry of `vehicle_log` has it: number, lot, version, digest, last event, the one before sessions were listed, and
-/// the timeline.
+/// As an entry of `vehicle_log` has it: number, lot, version, digest, last event, the one before sessions were listed,
+/// and the timeline.
 type Logged = (i64, i64, u64, u64, Option<i64>, Option<i64>, Vec<u8>);
 
 #[tokio::test]

@@ -151,8 +151,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The highest bit of each byte that is a quote. Only the lowest of the bits is to be relied on: a borrow may set others
-/// above it.
+/// The highest bit of each byte that is a quote. Only the lowest of the bits is to be relied on: a borrow may set
+/// others above it.
 #[inline]
 const fn quotes_of(window: [u8; size_of::<u64>()]) -> u64 {
     const EACH: u64 = u64::MAX / 0xff;

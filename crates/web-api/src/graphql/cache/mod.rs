@@ -1,8 +1,8 @@
 //! The query cache of GraphQL, with single flight: equal requests at once are executed once.
 //!
 //! All cached answers belong to one generation. It ends with the next commit of this process, or after [`LIFETIME`]. A
-//! commit is counted before the writer gets its response, so a client reads its own writes, and no answer is more than a
-//! second older than the ledger.
+//! commit is counted before the writer gets its response, so a client reads its own writes, and no answer is more than
+//! a second older than the ledger.
 //!
 //! - [`generation`]: one generation and its answers.
 //! - [`redis`]: answers that the processes of one ledger share.

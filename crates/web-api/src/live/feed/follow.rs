@@ -2,8 +2,8 @@
 //! other processes within half a second. It stops while there are no clients.
 //!
 //! It reads at most [`PAGE_CHANGES`] changes every [`READ_INTERVAL`], about 1,280 a second, so that recording has
-//! priority. Above that rate, when it is more than [`BEHIND_CHANGES_MAX`] changes behind, it disconnects the clients and
-//! continues at the newest change.
+//! priority. Above that rate, when it is more than [`BEHIND_CHANGES_MAX`] changes behind, it disconnects the clients
+//! and continues at the newest change.
 
 use std::sync::Arc;
 use std::time::Duration;
