@@ -54,7 +54,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     assert_eq!(before.quarters.len(), 25);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
-    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "8");
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "9");
     assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
 }
 
@@ -117,7 +117,7 @@ async fn what_a_killed_program_of_the_schema_before_has_left_in_its_journal_is_t
         journal.execute("UPDATE entry SET updates = ?2 WHERE number = ?1", params![number, older]).unwrap();
     }
     drop(journal);
-    let older = "ALTER TABLE event DROP COLUMN receipt; UPDATE ledger SET schema_version = 7";
+    let older = "ALTER TABLE event DROP COLUMN receipt; UPDATE ledger SET schema_version = 8";
     Connection::open(&copy).unwrap().execute_batch(older).unwrap();
 
     let upgraded = SqliteLedger::open(&copy, NOW).await.unwrap();
