@@ -113,7 +113,9 @@ impl Config {
     }
 
     fn decide(&self, credentials: Credentials) -> Result<Access, StartupRefused> {
-        Access::decide(Startup { mode: self.mode, is_loopback: self.listen.is_loopback(), credentials })
+        // A reverse proxy in front of a public host sends the requests of other machines from loopback.
+        let is_loopback = self.listen.is_loopback() && self.public_hosts == PublicHosts::default();
+        Access::decide(Startup { mode: self.mode, is_loopback, credentials })
     }
 
     /// The authenticator of this summary API.
@@ -199,7 +201,8 @@ mod tests {
 
         let check = |variables: &[(&str, &str)], of_ledger| read(variables).unwrap().check_credentials(of_ledger);
         let (nobody, a_user) = (Credentials::default(), Credentials { has_user: true, ..Credentials::default() });
-        for without in [vec![beyond], vec![beyond, secret], vec![("DWELL_ACCESS", "required")]] {
+        let public = ("DWELL_PUBLIC_HOSTS", "parking.example");
+        for without in [vec![beyond], vec![beyond, secret], vec![public], vec![("DWELL_ACCESS", "required")]] {
             assert_eq!(read(&without).unwrap().access(), Access::Required);
             let refusal = check(&without, nobody).unwrap_err().to_string();
             for remedy in ["`dwell token create`", "`dwell user add`", "DWELL_ACCESS=open"] {
@@ -213,6 +216,7 @@ mod tests {
         assert_eq!((read(&[file]).unwrap().access(), check(&[], nobody)), (Access::Local, Ok(())));
         let closed = read(&[beyond, open]).unwrap();
         assert_eq!((closed.access(), closed.is_closed()), (Access::Open, true));
+        assert_eq!(read(&[public, open]).unwrap().access(), Access::Open);
         assert!(!read(&[beyond, open, secret]).unwrap().is_closed());
     }
 
