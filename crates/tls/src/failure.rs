@@ -81,11 +81,13 @@ pub(crate) fn explained(error: io::Error) -> io::Error {
 
 /// Like [`explained`], in the handshake and until the client has read something, when an end is a refusal too.
 pub(crate) fn explained_in_handshake(error: io::Error) -> io::Error {
-    let is_end = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset].contains(&error.kind());
+    let ends = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+    let is_end = ends.contains(&error.kind());
     if is_end {
         return Failure::new(
-            format!("the server ended the connection in the handshake ({error})"),
-            "see its log; perhaps this port is one without TLS, or the server needs another version than TLS 1.2 or 1.3",
+            format!("the server ended the connection in the handshake, perhaps for lack of a certificate of this client ({error})"),
+            "see its log; perhaps it needs a certificate in DWELL_CLIENT_CERT_FILE, or this port is one without TLS, or the server \
+             needs another version than TLS 1.2 or 1.3",
         )
         .into();
     }

@@ -20,7 +20,7 @@ pub enum Stream {
 }
 
 /// A TLS session over a stream. Errors of a client's session are explained, because a server may refuse the
-/// certificate of its client only when the client reads.
+/// certificate of its client only when the client reads or writes.
 #[derive(Debug)]
 pub struct Session<S> {
     stream: Box<TlsStream<S>>,
@@ -53,7 +53,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Session<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        Poll::Ready(written.map_err(|error| self.explained(error)))
     }
 
     fn poll_write_vectored(
@@ -61,7 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
+        Poll::Ready(written.map_err(|error| self.explained(error)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -69,7 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        Poll::Ready(flushed.map_err(|error| self.explained(error)))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
