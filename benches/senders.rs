@@ -1,6 +1,6 @@
 //! The clients of the row `ingest`: lapin that publishes lines, a stream over gRPC, and connections that never end.
 //!
-//! The first two run as processes of their own, like the clients that they stand for.
+//! The first two are separate processes, as real clients are.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

@@ -1,26 +1,20 @@
 //! The table of the list behind a number: each stay with its age, its permitted stay and its marks.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
 use parking::{GateId, State, Timestamp};
 use sessions::{LotStatus, ScopedService, SeenSession};
 
 use super::links::address;
-use super::local::Local;
+use super::listing::Zones;
 use super::text::{self, Mark};
 
 /// The stays, each with a link to its page.
 pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession], lots: &[LotStatus]) -> Markup {
-    let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.lot).zone()).collect();
-    let has_one_zone = zones.len() == 1;
+    let zones = Zones::of(service, rows);
     html! {
         div.scroll role="group" aria-label=(caption) tabindex="0" {
             table.stacked {
-                caption {
-                    (caption)
-                    span.zone { ", times in " @if has_one_zone { @for zone in zones { (zone) } } @else { "each lot's own zone" } }
-                }
+                caption { (caption) (zones.note()) }
                 thead {
                     tr {
                         th scope="col" { "Plate" }
@@ -34,16 +28,15 @@ pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession]
                     }
                 }
                 tbody {
-                    @for row in rows { (line(service, row, lots.iter().find(|lot| lot.id == row.lot), has_one_zone)) }
+                    @for row in rows { (line(service, row, lots.iter().find(|lot| lot.id == row.lot), &zones)) }
                 }
             }
         }
     }
 }
 
-fn line(service: &ScopedService, row: &SeenSession, lot: Option<&LotStatus>, has_one_zone: bool) -> Markup {
-    let local = Local::of(service, &row.lot).for_both(row.entry_time, row.exit_time);
-    let local = if has_one_zone { local } else { local.with_offset() };
+fn line(service: &ScopedService, row: &SeenSession, lot: Option<&LotStatus>, zones: &Zones) -> Markup {
+    let local = zones.local(service, row);
     let inside = row.entry_time.filter(|_| row.state == State::Open).zip(lot);
     let stay_ms = row.dwell_ms().or_else(|| inside.map(|(entry, lot)| lot.age_ms(entry)));
     let permitted_ms = row

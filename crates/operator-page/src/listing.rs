@@ -20,21 +20,38 @@ pub(super) enum Columns<'a> {
     Explanation(&'a Explanations),
 }
 
+/// The time zones of the stays in a table: times have an offset unless all are of one zone.
+#[derive(Debug)]
+pub(super) struct Zones(BTreeSet<&'static str>);
+
+impl Zones {
+    pub(super) fn of(service: &ScopedService, rows: &[SeenSession]) -> Self {
+        Self(rows.iter().map(|row| Local::of(service, &row.lot).zone()).collect())
+    }
+
+    fn one(&self) -> Option<&'static str> {
+        self.0.first().copied().filter(|_| self.0.len() == 1)
+    }
+
+    /// What the caption says of the times.
+    pub(super) fn note(&self) -> Markup {
+        html! { span.zone { ", times in " (self.one().unwrap_or("each lot's own zone")) } }
+    }
+
+    /// How to show the two times of a stay.
+    pub(super) fn local(&self, service: &ScopedService, row: &SeenSession) -> Local {
+        let local = Local::of(service, &row.lot).for_both(row.entry_time, row.exit_time);
+        if self.one().is_some() { local } else { local.with_offset() }
+    }
+}
+
 /// A table of stays, each with a link to its page.
 pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession], columns: Columns<'_>) -> Markup {
-    let zones: BTreeSet<&str> = rows.iter().map(|row| Local::of(service, &row.lot).zone()).collect();
-    let has_one_zone = zones.len() == 1;
-    let local_of = |row: &SeenSession| {
-        let local = Local::of(service, &row.lot).for_both(row.entry_time, row.exit_time);
-        if has_one_zone { local } else { local.with_offset() }
-    };
+    let zones = Zones::of(service, rows);
     html! {
         div.scroll role="group" aria-label=(caption) tabindex="0" {
             table.stacked[matches!(columns, Columns::Explanation(_))] {
-                caption {
-                    (caption)
-                    span.zone { ", times in " @if has_one_zone { @for zone in zones { (zone) } } @else { "each lot's own zone" } }
-                }
+                caption { (caption) (zones.note()) }
                 thead {
                     tr {
                         th scope="col" { "Plate" }
@@ -50,7 +67,7 @@ pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession]
                 }
                 tbody {
                     @for row in rows {
-                        @let local = local_of(row);
+                        @let local = zones.local(service, row);
                         tr data-key=(row.id) {
                             th scope="row" { a.plate href=(address(row)) { (text::plate(&row.plate)) } }
                             td { (row.lot) }

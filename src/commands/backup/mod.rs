@@ -33,8 +33,8 @@ const AFTER: &str = "\
 A ledger in SQLite is copied as of one moment, also while a summary API records: everything that was acknowledged before is in
 the copy. The copy is opened, verified like `dwell verify` does, and becomes one file that only you can read. TARGET must not exist.
 
-PostgreSQL has its own tool. Without TARGET the command to run is shown; a TARGET that exists is checked: is it a whole dump
-of a ledger?
+PostgreSQL has its own tool. While the file TARGET is missing, the error names the command that makes it. A TARGET that exists
+is checked: is it a whole dump of a ledger?
 
 docs/backup-and-restore.md says what else to keep, and how often.
 
