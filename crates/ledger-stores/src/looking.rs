@@ -207,9 +207,9 @@ fn position(last: SessionId, page: &Page) -> SessionId {
         Order::NewestFirst => number | LEFT_OUT_BITS,
         Order::OldestFirst => number & !LEFT_OUT_BITS,
     };
-    let rounded = SessionId::from_uuid(Uuid::from_u128(rounded));
-    // As good as impossible. Otherwise the next page would be this one.
-    if page.after == Some(rounded) { last } else { rounded }
+    // Clients choose the ids of summaries, so thousands may share their first half. The next page would be this one.
+    let is_stuck = page.after.is_some_and(|after| after.as_uuid().as_u128() | LEFT_OUT_BITS == number | LEFT_OUT_BITS);
+    if is_stuck { last } else { SessionId::from_uuid(Uuid::from_u128(rounded)) }
 }
 
 #[cfg(test)]
@@ -223,6 +223,23 @@ mod tests {
     fn candidate(number: u128, state: State) -> Candidate {
         let (origin, gates) = (Origin::Events, [None, None]);
         Candidate { id: id(number), lot: 1, state, reason: None, origin, exit: None, gates, plate: None }
+    }
+
+    #[test]
+    fn a_list_leaves_ids_behind_that_share_their_first_half() {
+        for order in [Order::NewestFirst, Order::OldestFirst] {
+            let number = |last: u128| match order {
+                Order::NewestFirst => 7 << 64 | (100 - last),
+                Order::OldestFirst => 7 << 64 | last,
+            };
+            let id = |last| SessionId::from_uuid(Uuid::from_u128(number(last)));
+            let mut page = Page { limit: 10, after: None, order };
+            let ends = [10, 20, 30].map(|last| {
+                page.after = Some(position(id(last), &page));
+                page.after
+            });
+            assert_eq!(ends[1..], [Some(id(20)), Some(id(30))]);
+        }
     }
 
     #[test]
