@@ -1,5 +1,6 @@
 // Drives the operator's page as a person would: every page in light, dark, narrow, with reduced motion and without
-// JavaScript, on a running `dwell`, with no network but that one address. Two people who sign in are in people.mjs.
+// JavaScript, on a running `dwell`, with no network but that one address. Two people who sign in are in people.mjs,
+// what an operator comes for is in tasks.mjs.
 //
 //   node tests/browser/run.mjs [--pictures FOLDER]
 //
@@ -15,6 +16,7 @@ import { chromium } from "playwright-core";
 import { Dwell, startRedis } from "./dwell.mjs";
 import { peopleTests, startWithPeople } from "./people.mjs";
 import { takePictures } from "./pictures.mjs";
+import { startWithVehicles, taskTests } from "./tasks.mjs";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -68,7 +70,7 @@ async function addresses(origin) {
   assert(unmatched, "the simulator made nothing that is unmatched");
   return [
     "/", "/timeline", `/timeline?${lot}&span=1h`, `/timeline?${lot}&from=${from}&to=${matched.exit_date_time}`,
-    "/stays", `/stays?${lot}&reach=7d`, "/unmatched", `/unmatched?${lot}`, "/list", `/list?${lot}&state=open`, "/list?state=matched&last_day=true", "/search", `/search?plate=${matched.vehicle_plate}`,
+    "/stays", `/stays?${lot}&period=7d`, `/timeline?${lot}&period=today`, `/list?${lot}&period=today&period_of=exits`, "/unmatched", `/unmatched?${lot}`, "/list", `/list?${lot}&state=open`, "/list?state=matched&last_day=true", "/search",
     `/sessions/${matched.session_id}`, `/sessions/${unmatched.session_id}`,
     "/graphql", API_DOCS,
   ];
@@ -130,9 +132,9 @@ const tests = {
     await page.goto(`${origin}/timeline`);
     await page.click("#as-table summary");
     await page.focus("select[name=lot_id]");
-    const before = await page.innerHTML("svg.timeline");
+    const before = await page.innerHTML("svg.timeline:not(.axis)");
     // At a quiet hour of the simulated lots nothing but the time may change.
-    await page.waitForFunction((old) => document.querySelector("svg.timeline").innerHTML !== old, before, { timeout: 90_000 });
+    await page.waitForFunction((old) => document.querySelector("svg.timeline:not(.axis)").innerHTML !== old, before, { timeout: 90_000 });
     assert.equal(await page.evaluate(() => document.activeElement.name), "lot_id");
     assert.equal(await page.getAttribute("#as-table", "open"), "");
 
@@ -168,7 +170,7 @@ const tests = {
         const box = await page.locator(what).boundingBox();
         return box.x + box.width;
       };
-      assert((await right("svg.timeline")) <= 320, "the newest end is in sight");
+      assert((await right("svg.timeline:not(.axis)")) <= 320, "the newest end is in sight");
       await page.goto(`${origin}/unmatched`);
       assert((await right("td.why >> nth=0")) <= 320, "the reason is in sight");
       await close();
@@ -179,7 +181,7 @@ const tests = {
     const { page, close } = await open(browser, origin, VARIANTS.light);
     await page.goto(`${origin}/timeline?span=1d`);
     const off = await page.evaluate(() => {
-      const whole = document.querySelector("svg.timeline").getBoundingClientRect();
+      const whole = document.querySelector("svg.timeline:not(.axis)").getBoundingClientRect();
       return [...document.querySelectorAll("svg.timeline a > g > svg")].map((mark) => {
         const path = mark.querySelector("path").getBoundingClientRect();
         return path.x + path.width / 2 - whole.x - (parseFloat(mark.getAttribute("x")) / 100) * whole.width;
@@ -242,6 +244,7 @@ setTimeout(() => {
   console.log("FAILED  not done after five minutes");
   dwell.process?.kill("SIGKILL");
   people?.dwell.process?.kill("SIGKILL");
+  tasks?.dwell.process?.kill("SIGKILL");
   redis?.stop();
   process.exit(1);
 }, 300_000).unref();
@@ -257,6 +260,7 @@ const dwell = await Dwell.on(process.env.DWELL ?? path.join(ROOT, "target/releas
 });
 let failed = 0;
 let people;
+let tasks;
 try {
   const only = process.argv.indexOf("--pictures");
   if (only > 0) {
@@ -264,9 +268,10 @@ try {
   } else {
     console.log(`ok  the first match is visible within five seconds (${(await firstMatch(browser, dwell)).toFixed(1)} s)`);
     people = await startWithPeople(dwell.binary);
-    for (const [name, test] of Object.entries({ ...peopleTests, ...tests })) {
+    tasks = await startWithVehicles(dwell.binary);
+    for (const [name, test] of Object.entries({ ...peopleTests, ...taskTests, ...tests })) {
       try {
-        const note = await test({ browser, origin: dwell.origin, dwell, redis, people, isAccessible });
+        const note = await test({ browser, origin: dwell.origin, dwell, redis, people, tasks, isAccessible });
         console.log(`ok  ${name}${note ? ` (${note})` : ""}`);
       } catch (error) {
         failed += 1;
@@ -278,6 +283,7 @@ try {
   await browser.close();
   await dwell.stop();
   await people?.stop();
+  await tasks?.stop();
   redis?.stop();
 }
 process.exitCode = failed ? 1 : 0;

@@ -104,9 +104,15 @@ pub trait Parameters: Sized {
     /// # Errors
     /// A problem that lists each unknown parameter, or else each wrong value.
     fn read_form(uri: &Uri) -> Result<Self, Problem> {
-        let mut pairs = Pairs::known(uri, Self::NAMES)?;
-        pairs.0.retain(|(_, value)| !value.trim().is_empty());
-        Self::from_pairs(&pairs)
+        Self::from_pairs(&Pairs::known(uri, Self::NAMES)?.with_values())
+    }
+
+    /// Parses the fields of a form in a body; an empty field counts as absent.
+    ///
+    /// # Errors
+    /// A problem that lists each unknown field, or else each wrong value.
+    fn read_posted(body: &[u8]) -> Result<Self, Problem> {
+        Self::from_pairs(&Pairs::of_form(body, "field", Self::NAMES)?.with_values())
     }
 }
 
@@ -149,8 +155,17 @@ pub struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
     fn known(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
-        let text = uri.query().unwrap_or_default();
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        Self::of_form(uri.query().unwrap_or_default().as_bytes(), "query parameter", known)
+    }
+
+    /// Only those with a value.
+    fn with_values(mut self) -> Self {
+        self.0.retain(|(_, value)| !value.trim().is_empty());
+        self
+    }
+
+    fn of_form(text: &[u8], what: &str, known: &[&str]) -> Result<Self, Problem> {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(text).into_owned().collect();
         let unknown = pairs.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         let faults: Vec<Fault> = unknown
             .map(|(name, _)| {
@@ -159,7 +174,7 @@ impl Pairs {
                 } else {
                     format!("expected one of: {}", known.join(", "))
                 };
-                let detail = format!("unknown query parameter {}; {expected}", quoted(name));
+                let detail = format!("unknown {what} {}; {expected}", quoted(name));
                 Fault { detail, pointer: None, parameter: Some(cut(name)) }
             })
             .collect();

@@ -6,6 +6,7 @@
 //! frontier, and the next page begins there.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use ledger::{LotWindow, SESSIONS_LOOKED_AT_MAX};
 use parking::{LotId, Reason, SessionId, Source as Origin, State, Timestamp};
@@ -58,7 +59,7 @@ pub(super) struct Candidate {
 #[derive(Debug)]
 struct LotLimits {
     ids: Vec<IdRange>,
-    exits_since: Option<Timestamp>,
+    exits: Option<Range<Timestamp>>,
 }
 
 /// The conditions of one page.
@@ -72,7 +73,13 @@ pub(super) struct Look<'a> {
 
 /// Whether a list has conditions beyond those that its scans meet.
 pub(super) fn is_looked_through(filter: &SessionFilter) -> bool {
-    filter.reason.is_some() || filter.gate.is_some() || filter.windows.is_some() || filter.plate_prefix.is_some()
+    let SessionFilter { reason, gate, source, windows, .. } = filter;
+    reason.is_some() || gate.is_some() || source.is_some() || windows.is_some() || is_by_plate(filter)
+}
+
+/// Whether the plates of the sessions are compared.
+fn is_by_plate(filter: &SessionFilter) -> bool {
+    filter.plate_prefix.is_some() || filter.plate_part.is_some()
 }
 
 impl<'a> Look<'a> {
@@ -80,11 +87,11 @@ impl<'a> Look<'a> {
     pub(super) fn new(filter: &'a SessionFilter, page: &'a Page, range: IdRange, lots: &[(i64, LotId)]) -> Self {
         let limits = |lot: &LotId| {
             let Some(windows) = &filter.windows else {
-                return Some(LotLimits { ids: vec![range], exits_since: None });
+                return Some(LotLimits { ids: vec![range], exits: None });
             };
-            let LotWindow { began, exits_since, .. } = windows.iter().find(|window| window.lot == *lot)?;
+            let LotWindow { began, exits, .. } = windows.iter().find(|window| window.lot == *lot)?;
             let ids = began.iter().filter_map(|times| IdRange::within(times)?.and(range)).collect();
-            Some(LotLimits { ids, exits_since: *exits_since })
+            Some(LotLimits { ids, exits: exits.clone() })
         };
         let wanted = lots.iter().filter(|(_, lot)| is_of_lot(filter, lot));
         let lots = wanted.filter_map(|(number, lot)| Some((*number, limits(lot)?))).collect();
@@ -119,9 +126,10 @@ impl<'a> Look<'a> {
     /// whole page, so that pages are full.
     pub(super) fn rows_max(&self, sources: &[Source]) -> u32 {
         let is_met = |source: &Source| source.lot.is_some();
-        let has_exits = self.lots.values().any(|limits| limits.exits_since.is_some());
-        let SessionFilter { reason, gate, plate_prefix, .. } = self.filter;
-        if reason.is_none() && gate.is_none() && plate_prefix.is_none() && !has_exits && sources.iter().all(is_met) {
+        let has_exits = self.lots.values().any(|limits| limits.exits.is_some());
+        let SessionFilter { reason, gate, source, .. } = self.filter;
+        let is_of_row = reason.is_some() || gate.is_some() || source.is_some() || is_by_plate(self.filter);
+        if !is_of_row && !has_exits && sources.iter().all(is_met) {
             return self.page.limit;
         }
         let count = u32::try_from(sources.len().max(1)).unwrap_or(u32::MAX);
@@ -130,17 +138,20 @@ impl<'a> Look<'a> {
 
     /// Whether a session belongs to the list.
     pub(super) fn is_listed(&self, session: &Candidate) -> bool {
-        let SessionFilter { plate_prefix, states, reason, gate, .. } = self.filter;
+        let SessionFilter { plate_prefix, plate_part, states, reason, gate, source, .. } = self.filter;
         let Some(limits) = self.lots.get(&session.lot) else { return false };
         let is_at = |gate: &str| session.gates.iter().flatten().any(|at| at == gate);
         let begins_with = |prefix: &str| session.plate.as_ref().is_some_and(|plate| plate.starts_with(prefix));
-        let has_left = |since| session.origin == Origin::Events && session.exit.is_some_and(|exit| exit >= since);
+        let contains = |part: &str| session.plate.as_ref().is_some_and(|plate| plate.contains(part));
+        let has_left = |times: &Range<Timestamp>| session.exit.is_some_and(|exit| times.contains(&exit));
         limits.ids.iter().any(|ids| ids.contains(session.id))
             && is_chosen(states, session.state)
             && reason.is_none_or(|reason| session.reason == Some(reason))
             && gate.as_ref().is_none_or(|gate| is_at(gate.as_str()))
             && plate_prefix.as_ref().is_none_or(|prefix| begins_with(prefix.as_str()))
-            && limits.exits_since.is_none_or(has_left)
+            && plate_part.as_ref().is_none_or(|part| contains(part.as_str()))
+            && source.is_none_or(|source| session.origin == source)
+            && limits.exits.as_ref().is_none_or(has_left)
     }
 
     /// The columns of a [`Candidate`] from the table `session`, in the SQL of both databases. The gates and the plate
@@ -154,7 +165,7 @@ impl<'a> Look<'a> {
             or_null(gate, "(SELECT gate FROM event WHERE event_no = session.entry_no)"),
             or_null(gate, "(SELECT gate FROM event WHERE event_no = session.exit_no)"),
             or_null(
-                self.filter.plate_prefix.is_some(),
+                is_by_plate(self.filter),
                 "(SELECT plate FROM vehicle WHERE vehicle.vehicle_no = session.vehicle_no)",
             ),
         ];

@@ -2,7 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use parking::{GateId, LotId, Plate, Reason, SessionId, State, Timestamp};
+use parking::{GateId, LotId, Plate, Reason, SessionId, Source, State, Timestamp};
 
 /// Selects the sessions of a list. `None` and empty members do not filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +13,8 @@ pub struct SessionFilter {
     pub plate: Option<Plate>,
     /// Only sessions whose plate begins with this, in its normal form.
     pub plate_prefix: Option<Plate>,
+    /// Only sessions whose plate contains this, in its normal form.
+    pub plate_part: Option<Plate>,
     /// Only sessions in these states; if empty, in all states except void.
     pub states: Vec<State>,
     /// Only sessions whose anchor event is at or after this time.
@@ -23,6 +25,8 @@ pub struct SessionFilter {
     pub reason: Option<Reason>,
     /// Only sessions with an event at this gate.
     pub gate: Option<GateId>,
+    /// Only sessions that gate events or that saved summaries made.
+    pub source: Option<Source>,
     /// Only sessions of these lots, each lot with its own limits; `None`: of all lots, without further limits.
     pub windows: Option<Vec<LotWindow>>,
 }
@@ -34,8 +38,8 @@ pub struct LotWindow {
     pub lot: LotId,
     /// Only sessions whose anchor event is in one of these ranges, which are disjoint.
     pub began: Vec<Range<Timestamp>>,
-    /// Only sessions of gate events with an exit at or after this time.
-    pub exits_since: Option<Timestamp>,
+    /// Only sessions with an exit in this range.
+    pub exits: Option<Range<Timestamp>>,
 }
 
 /// The order of a list. Session ids grow with time.

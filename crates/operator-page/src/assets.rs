@@ -25,6 +25,7 @@ pub(super) struct Asset {
 pub(super) struct Assets {
     pub(super) style: Asset,
     pub(super) script: Asset,
+    pub(super) notices: Asset,
     pub(super) icon: Asset,
 }
 
@@ -32,6 +33,7 @@ pub(super) struct Assets {
 pub(super) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     style: asset("style", "css", "text/css; charset=utf-8", include_bytes!("assets/style.css")),
     script: asset("live", "js", "text/javascript; charset=utf-8", include_bytes!("assets/live.js")),
+    notices: asset("notices", "js", "text/javascript; charset=utf-8", include_bytes!("assets/notices.js")),
     icon: asset("icon", "svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
 });
 
@@ -46,8 +48,9 @@ pub fn routes() -> Router {
 
 async fn serve(path: RawPathParams) -> Response {
     let name = path.iter().next().map_or("", |(_, value)| value);
-    let Assets { style, script, icon } = &*ASSETS;
-    let found = [style, script, icon].into_iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(name));
+    let Assets { style, script, notices, icon } = &*ASSETS;
+    let found =
+        [style, script, notices, icon].into_iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(name));
     let Some(asset) = found else { return StatusCode::NOT_FOUND.into_response() };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(asset.media_type)),

@@ -10,8 +10,12 @@ use super::text::number;
 /// The height of the plot, px; the labels are below it.
 const PLOT_PX: u64 = 168;
 const LABELS_PX: u64 = 24;
-/// Space above the highest line for its number.
+/// Space above the highest line.
 const TOP_PX: u64 = 18;
+/// The height of a row with the name of a line.
+const ROW_PX: u64 = 16;
+/// A level is shown if it is at most this many times as high as the highest column.
+const LEVEL_FACTOR_MAX: u64 = 4;
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,27 +42,49 @@ pub(super) struct Bars<'a> {
 }
 
 impl Bars<'_> {
+    /// The chart: its scale beside the plot, and the names of lines above it, so that no word stands on a column.
     pub(super) fn svg(&self) -> Markup {
-        let values = self.columns.iter().filter_map(|column| column.value);
-        let top = round_up(values.chain(self.level.map(|level| level.1)).max().unwrap_or(0));
+        let (top, level) = self.scale();
+        let head = self.head_px();
+        let height = head + PLOT_PX + LABELS_PX;
         html! {
-            svg.bars height=(PLOT_PX + LABELS_PX) aria-hidden="true" {
-                @for value in [top, top / 2] { line x1="0" x2="100%" y1=(y(value, top)) y2=(y(value, top)) {} }
-                @for (place, column) in (0..).zip(self.columns) { (self.column(place, column, top)) }
-                @for value in [top, top / 2] { text x="0" y=(y(value, top) - 4) { (label(value)) } }
-                line.base x1="0" x2="100%" y1=(PLOT_PX) y2=(PLOT_PX) {}
-                @if let Some((name, value)) = self.level {
-                    line.limit x1="0" x2="100%" y1=(y(value, top)) y2=(y(value, top)) {}
-                    text.limit x="100%" y=(y(value, top) - 4) { (name) " " (label(value)) }
+            div.bars {
+                svg.scale height=(height) aria-hidden="true" {
+                    @for value in [top, top / 2] { text x="100%" y=(head + y(value, top) + 4) { (label(value)) } }
                 }
-                @for (row, (says, at)) in (0..).zip(self.marks) {
-                    line.limit x1=(per_cent(*at)) x2=(per_cent(*at)) y1="0" y2=(PLOT_PX) {}
-                    // Near the right edge the text is on the left of its line.
-                    @let is_left = *at > 8_000;
-                    text.mark-name.left[is_left] x=(per_cent(*at)) dx=(if is_left { "-4" } else { "4" }) y=(12 + 16 * row) { (says) }
+                svg.plot height=(height) aria-hidden="true" {
+                    g transform={ "translate(0 " (head) ")" } {
+                        @for value in [top, top / 2] { line x1="0" x2="100%" y1=(y(value, top)) y2=(y(value, top)) {} }
+                        @for (place, column) in (0..).zip(self.columns) { (self.column(place, column, top)) }
+                        line.base x1="0" x2="100%" y1=(PLOT_PX) y2=(PLOT_PX) {}
+                        @if let Some(value) = level { line.limit x1="0" x2="100%" y1=(y(value, top)) y2=(y(value, top)) {} }
+                    }
+                    @if let Some((name, value)) = self.level {
+                        text.limit x="100%" y="12" { (name) " " (label(value)) @if level.is_none() { ", beyond this chart" } }
+                    }
+                    @for (row, (says, at)) in (0..).zip(self.marks) {
+                        line.limit x1=(per_cent(*at)) x2=(per_cent(*at)) y1=(ROW_PX * row) y2=(head + PLOT_PX) {}
+                        // Near the right edge the text is on the left of its line.
+                        @let is_left = *at > 7_000;
+                        text.mark-name.left[is_left] x=(per_cent(*at)) dx=(if is_left { "-4" } else { "4" }) y=(12 + ROW_PX * row) { (says) }
+                    }
                 }
             }
         }
+    }
+
+    /// The top of the scale, and the level if it is on it: a level that is far above all columns would flatten them.
+    fn scale(&self) -> (u64, Option<u64>) {
+        let most = self.columns.iter().filter_map(|column| column.value).max().unwrap_or(0);
+        let level = self.level.map(|(_, value)| value);
+        let level = level.filter(|level| most == 0 || *level <= most.saturating_mul(LEVEL_FACTOR_MAX));
+        (round_up(most.max(level.unwrap_or(0))), level)
+    }
+
+    /// The height of the rows for names above the plot.
+    fn head_px(&self) -> u64 {
+        let rows = self.marks.len().max(usize::from(self.level.is_some()));
+        ROW_PX * u64::try_from(rows).unwrap_or(0)
     }
 
     fn column(&self, place: u64, column: &Column, top: u64) -> Markup {
@@ -119,6 +145,11 @@ mod tests {
             .collect();
         assert_eq!(heights, ["39", "107", "91"], "of 150 px for two");
         assert_eq!(svg.matches("class=\"room unknown\"").count(), 1);
+        let of = |level| Bars { columns: &columns, level: Some(("capacity", level)), marks: &[] }.svg().into_string();
+        assert!(of(3 * ONE).contains("class=\"limit\" x1") && of(3 * ONE).contains("capacity 3</text>"));
+        assert!(
+            !of(30 * ONE).contains("class=\"limit\" x1") && of(30 * ONE).contains("capacity 30, beyond this chart")
+        );
         assert_eq!([500, 1_000, 1_500, 1_000_000].map(label), ["0.5", "1", "1.5", "1,000"]);
     }
 

@@ -13,7 +13,7 @@ const SHOWN_GATES_MAX: usize = 100;
 /// Gates with a larger clock difference or transmission delay are marked, milliseconds.
 const CLOCK_OFF_MS: i64 = 60_000;
 /// Gates without a read for longer than this are marked, milliseconds.
-const SILENT_MS: i64 = 3_600_000;
+pub(super) const SILENT_MS: i64 = 3_600_000;
 
 /// The gates, by lot and name.
 pub(super) fn table(service: &ScopedService) -> Markup {

@@ -15,7 +15,7 @@ pub(super) fn table(arrivals: &Arrivals, zone: &str) -> Markup {
     html! {
         div.scroll role="group" aria-label="Entries by weekday and hour" tabindex="0" {
             table.heat {
-                caption { "Entries by weekday and hour" span.zone { ", in " (zone) } }
+                caption { "Entries by weekday and hour" span.zone { ", of the last four weeks, in " (zone) } }
                 thead { tr {
                     th scope="col" { span.hidden { "Weekday" } }
                     @for hour in 0..24 { th scope="col" { (format!("{hour:02}")) } }

@@ -17,14 +17,17 @@ use super::text::Mark;
 /// The content type of every page.
 pub const MEDIA_TYPE: &str = "text/html; charset=utf-8";
 
-/// The headers of every page.
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
+/// The headers of every page, and of a part of one.
+pub(super) const FRAGMENT_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
+
+/// The path to which the search of every page is posted.
+pub(super) const SEARCH: &str = "/search";
 
 /// The live feed on which the script fetches the page again.
 const FEED: &str = "/api/v1/live";
@@ -57,7 +60,7 @@ impl Refresh {
 /// Only the health in the header: for pages that are not fetched again.
 pub(super) async fn header(Scoped(service): Scoped) -> Response {
     let health = health(&health_line(service.health(), Some(&service)));
-    std::future::ready((HEADERS, text(health)).into_response()).await
+    std::future::ready((FRAGMENT_HEADERS, text(health)).into_response()).await
 }
 
 /// The body of the response. Text from outside, such as plates as read, may contain control characters: they become
@@ -98,7 +101,7 @@ impl<'a> Page<'a> {
 
     /// Like `answer`, but also for a process that has not opened its ledger yet.
     pub(super) fn answer_of(&self, status: StatusCode, health: &Health, service: Option<&ScopedService>) -> Response {
-        (status, HEADERS, text(self.document(&health_line(health, service), service))).into_response()
+        (status, FRAGMENT_HEADERS, text(self.document(&health_line(health, service), service))).into_response()
     }
 
     fn document(&self, line: &Markup, service: Option<&ScopedService>) -> Markup {
@@ -108,6 +111,7 @@ impl<'a> Page<'a> {
                 head {
                     (head(self.title))
                     script src=(ASSETS.script.path) {}
+                    script src=(ASSETS.notices.path) {}
                 }
                 body data-feed=(FEED) {
                     a.skip href="#main" { "Skip to the content" }
@@ -117,6 +121,7 @@ impl<'a> Page<'a> {
                             (health(line))
                             (live_tools())
                         }
+                        @if service.is_some() { (notices()) }
                     }
                     main #main tabindex="-1" data-live data-refresh=(self.refresh.as_str()) { (self.content) }
                     (footer())
@@ -147,9 +152,9 @@ impl<'a> Page<'a> {
 
     fn search(&self) -> Markup {
         html! {
-            form.search role="search" action="/search" {
+            form.search role="search" method="post" action=(SEARCH) {
                 label for="plate" { "Plate" }
-                input #plate name="plate" type="search" value=(self.plate) maxlength="64" title="A plate, or the id of an event or of a session" autocomplete="off"
+                input #plate name="plate" type="search" value=(self.plate) maxlength="64" title="A plate, any part of one (two characters at least), or the id of an event or of a session" autocomplete="off"
                     autocapitalize="characters" spellcheck="false" placeholder="ABC-123";
                 button { "Find" }
             }
@@ -169,7 +174,7 @@ pub(super) fn bare(status: StatusCode, title: &str, content: &Markup) -> Respons
             }
         }
     };
-    (status, HEADERS, text(document)).into_response()
+    (status, FRAGMENT_HEADERS, text(document)).into_response()
 }
 
 fn head(title: &str) -> Markup {
@@ -241,6 +246,17 @@ fn live_tools() -> Markup {
             button #theme type="button" { "Theme: auto" }
         }
         noscript { span.when { "Reload the page for current numbers" } }
+    }
+}
+
+/// The list that the script of notices fills, hidden while it is empty.
+fn notices() -> Markup {
+    html! {
+        details.notices #notices hidden {
+            summary { "Notices: " b #notices-count {} }
+            ul #notices-list {}
+            button #notices-dismiss type="button" { "Dismiss all" }
+        }
     }
 }
 

@@ -5,16 +5,20 @@
 //! timeline. The address determines what a page shows. Nothing is loaded from other servers, and nothing is inline: the
 //! content security policy forbids both.
 
+mod aggregated;
 mod assets;
 mod axis;
 mod bars;
 mod chart;
 mod choice;
+mod compared;
 mod data_table;
+mod days;
 mod dependencies;
 mod error;
 mod explanations;
 mod gates;
+mod headline;
 mod heat;
 mod histogram;
 mod lanes;
@@ -25,6 +29,7 @@ mod list_table;
 mod listing;
 mod local;
 mod lots;
+mod notices;
 mod now;
 mod period;
 mod search;
@@ -48,9 +53,12 @@ pub use layout::MEDIA_TYPE;
 pub use sign_in::{SignIn, sign_in};
 pub use timeline::BARS as TIMELINE_BARS;
 
-/// The paths of the pages, and of the header, which the script always fetches again.
-pub const ROUTES: [&str; 8] =
-    ["/", "/timeline", "/stays", "/unmatched", "/list", "/search", "/sessions/{id}", "/header"];
+/// The paths of the pages, and of the header and the notices, which the scripts fetch again.
+pub const ROUTES: [&str; 9] =
+    ["/", "/timeline", "/stays", "/unmatched", "/list", "/search", "/sessions/{id}", "/header", "/notices"];
+
+/// The paths to which pages post forms.
+pub const POSTED: [&str; 1] = [layout::SEARCH];
 
 /// Whether a path is the path of a page.
 pub fn is_page(path: &str) -> bool {
@@ -62,16 +70,17 @@ pub fn is_page(path: &str) -> bool {
 
 /// The routes of pages.
 pub fn routes(service: &Service) -> Router {
-    let [now, timeline, stays, unmatched, list, search, session, header] = ROUTES;
+    let [now, timeline, stays, unmatched, list, search, session, header, notices] = ROUTES;
     Router::new()
         .route(now, get(now::now))
         .route(timeline, get(timeline::timeline))
         .route(stays, get(stays::stays))
         .route(unmatched, get(unmatched::unmatched))
         .route(list, get(list::list))
-        .route(search, get(search::search))
+        .route(search, get(search::search).post(search::found))
         .route(session, get(session::session))
         .route(header, get(layout::header))
+        .route(notices, get(notices::notices))
         .with_state(service.clone())
 }
 

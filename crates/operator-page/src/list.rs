@@ -5,22 +5,27 @@
 
 use api::cursor::Cursor;
 use api::parameters::{flag, gate, lot, optional};
+use api::questions::days as periods;
 use api::questions::session_list::{self, ListPage, SessionListParameters};
-use api::{Form, Problem, Scoped};
+use api::{Faults, Form, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::NaiveDate;
 use ledger::Order;
 use maud::{Markup, html};
 use parking::{GateId, LotId, Reason, State, exact_duration};
-use sessions::{LotStatus, ScopedService};
+use sessions::{Days, LotStatus, PeriodOf, ScopedService};
 
 use super::layout::Page;
 use super::links::link;
-use super::{choice, list_table, text};
+use super::local::Local;
+use super::{choice, days, list_table, text};
 
 const PATH: &str = "/list";
 /// The number of stays on a page.
 const LIMIT: u32 = 50;
+/// The parameters of the period of days.
+const PERIOD: [&str; 3] = ["period", "from_date", "to_date"];
 /// The ages that the form offers.
 const AGES: [&str; 6] = ["1h", "4h", "12h", "1d", "3d", "7d"];
 
@@ -34,12 +39,17 @@ api::parameters! {
         doubtful: bool = flag;
         overstay: bool = flag;
         last_day: bool = flag;
+        period: Option<Days> = optional(periods::period);
+        from_date: Option<NaiveDate> = optional(periods::date);
+        to_date: Option<NaiveDate> = optional(periods::date);
+        period_of: Option<PeriodOf> = optional(periods::period_of);
         order: Option<Order> = optional(session_list::order);
         cursor: Option<Cursor> = optional(Cursor::parse);
     }
 }
 
 pub(super) async fn list(Scoped(service): Scoped, Form(asked): Form<ListParameters>) -> Result<Response, Problem> {
+    let days = days::asked(asked.period, asked.from_date, asked.to_date)?;
     let asked = SessionListParameters {
         lot_id: asked.lot_id,
         state: asked.state,
@@ -49,10 +59,12 @@ pub(super) async fn list(Scoped(service): Scoped, Form(asked): Form<ListParamete
         doubtful: asked.doubtful,
         overstay: asked.overstay,
         last_day: asked.last_day,
+        // A form sends this also without a period.
+        period_of: asked.period_of.filter(|_| days.is_some()),
         order: asked.order,
         cursor: asked.cursor,
         limit: Some(LIMIT),
-        ..SessionListParameters::default()
+        ..of_days(days)
     };
     let (ListPage { rows, next_cursor, .. }, lots) =
         tokio::try_join!(session_list::page(&service, &asked), async { Ok::<_, Problem>(service.lots().await?) })?;
@@ -61,6 +73,7 @@ pub(super) async fn list(Scoped(service): Scoped, Form(asked): Form<ListParamete
     let content = html! {
         h1 { (heading) ", " (place) }
         (form(&service, &lots, &asked))
+        @if let Some(days) = days { p.lead #period { (days::named(days, today(&service, &lots, &asked))) (counted(asked.period_of)) } }
         @if rows.is_empty() {
             p.empty { @if next_cursor.is_some() { "None among the stays that this page looked at; the list goes on." } @else { "No stay fits this filter." } }
         } @else {
@@ -69,6 +82,41 @@ pub(super) async fn list(Scoped(service): Scoped, Form(asked): Form<ListParamete
         (pages(&asked, next_cursor.as_deref()))
     };
     Ok(Page::new(heading, PATH, content).answer(StatusCode::OK, &service))
+}
+
+/// The parameters of a period.
+fn of_days(days: Option<Days>) -> SessionListParameters {
+    match days {
+        Some(Days::Dates { first, last }) => {
+            SessionListParameters { from_date: Some(first), to_date: Some(last), ..SessionListParameters::default() }
+        }
+        Some(Days::Last(_) | Days::Yesterday) | None => {
+            SessionListParameters { period: days, ..SessionListParameters::default() }
+        }
+    }
+}
+
+/// The day of the lot's own time; of all lots, the newest one.
+fn today(service: &ScopedService, lots: &[LotStatus], asked: &SessionListParameters) -> NaiveDate {
+    let lots = lots.iter().filter(|lot| asked.lot_id.as_ref().is_none_or(|asked| *asked == lot.id));
+    lots.filter_map(|lot| lot.date).max().unwrap_or_else(|| Local::of_utc(service).date(service.now()))
+}
+
+/// What has to be in the period.
+fn counted(of: Option<PeriodOf>) -> &'static str {
+    match of {
+        Some(PeriodOf::Entries) => ": stays that began",
+        Some(PeriodOf::Exits) => ": stays and exits that ended",
+        None => "",
+    }
+}
+
+fn counted_word(asked: &SessionListParameters) -> &'static str {
+    match asked.period_of {
+        Some(PeriodOf::Entries) => "entries",
+        Some(PeriodOf::Exits) => "exits",
+        None => "",
+    }
 }
 
 /// What is listed, in the words of the numbers that lead here.
@@ -87,8 +135,16 @@ fn heading(asked: &SessionListParameters) -> &'static str {
 
 fn form(service: &ScopedService, lots: &[LotStatus], asked: &SessionListParameters) -> Markup {
     let lot = asked.lot_id.as_ref().map_or("", LotId::as_str);
+    let chosen = asked.days(&mut Faults::default());
+    let all = parameters(asked);
+    let kept: Vec<_> =
+        all.iter().filter(|(name, _)| !PERIOD.contains(name)).map(|(name, value)| (*name, value.as_str())).collect();
     let csv = parameters(asked);
-    let csv: Vec<_> = csv.iter().map(|(name, value)| (*name, value.as_str())).chain([("format", "csv")]).collect();
+    let csv: Vec<_> = csv
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .chain([("columns", "list"), ("format", "csv")])
+        .collect();
     html! {
         form.choices action=(PATH) {
             (choice::field(lots, lot, Some("All lots")))
@@ -99,9 +155,15 @@ fn form(service: &ScopedService, lots: &[LotStatus], asked: &SessionListParamete
             (select("At least", "min_age", "Any age", AGES.into_iter().map(|age| (age, age)), &age(asked)))
             (select("Exits", "last_day", "Of any time", [("true", "of the last 24 h")].into_iter(), if asked.last_day { "true" } else { "" }))
             label { "Gate " input name="gate_id" size="10" maxlength="64" value=(asked.gate_id.as_ref().map_or("", GateId::as_str)); }
+            (days::fields(chosen))
+            (select("Counted by", "period_of", "entry, or exit alone", [("entries", "entries"), ("exits", "exits")].into_iter(), counted_word(asked)))
             (select("First", "order", "the newest", [("oldest", "the oldest")].into_iter(), order(asked)))
             button { "Show" }
             a.button href=(link("/api/v1/sessions", &csv)) download { "Export as CSV" }
+        }
+        nav.choices aria-label="Period" {
+            (days::links(PATH, &kept, chosen, today(service, lots, asked)))
+            @if chosen.is_some() { a.button href=(link(PATH, &kept)) { "Any time" } }
         }
         @if !service.sees_plates() { p.note { "Plates are masked, in the export too." } }
     }
@@ -149,10 +211,10 @@ fn order(asked: &SessionListParameters) -> &'static str {
 }
 
 /// The parameters of the list, without its page; those that are not set are empty.
-fn parameters(asked: &SessionListParameters) -> [(&'static str, String); 9] {
+fn parameters(asked: &SessionListParameters) -> Vec<(&'static str, String)> {
     let yes = |is_set: bool| if is_set { "true".to_owned() } else { String::new() };
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    [
+    let filter = [
         ("lot_id", text(asked.lot_id.as_ref().map(LotId::as_str))),
         ("state", states(asked)),
         ("reason", text(asked.reason.map(Reason::as_str))),
@@ -161,8 +223,10 @@ fn parameters(asked: &SessionListParameters) -> [(&'static str, String); 9] {
         ("doubtful", yes(asked.doubtful)),
         ("overstay", yes(asked.overstay)),
         ("last_day", yes(asked.last_day)),
+        ("period_of", counted_word(asked).to_owned()),
         ("order", order(asked).to_owned()),
-    ]
+    ];
+    filter.into_iter().chain(days::parameters(asked.days(&mut Faults::default()))).collect()
 }
 
 fn pages(asked: &SessionListParameters, next_cursor: Option<&str>) -> Markup {

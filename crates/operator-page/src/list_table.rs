@@ -1,7 +1,7 @@
 //! The table of the list behind a number: each stay with its age, its permitted stay and its marks.
 
 use maud::{Markup, html};
-use parking::{GateId, State, Timestamp};
+use parking::{GateId, Timestamp};
 use sessions::{LotStatus, ScopedService, SeenSession};
 
 use super::links::address;
@@ -37,12 +37,7 @@ pub(super) fn table(service: &ScopedService, caption: &str, rows: &[SeenSession]
 
 fn line(service: &ScopedService, row: &SeenSession, lot: Option<&LotStatus>, zones: &Zones) -> Markup {
     let local = zones.local(service, row);
-    let inside = row.entry_time.filter(|_| row.state == State::Open).zip(lot);
-    let stay_ms = row.dwell_ms().or_else(|| inside.map(|(entry, lot)| lot.age_ms(entry)));
-    let permitted_ms = row
-        .entry_time
-        .and_then(|entry| lot?.known.as_ref()?.permitted_stay_ms(entry))
-        .filter(|_| row.state != State::Void);
+    let marks = lot.map(|lot| lot.marks(row)).unwrap_or_default();
     let moment = |time: Option<Timestamp>| time.map(|time| local.moment(time));
     let gates: Vec<&GateId> = [&row.entry_gate, &row.exit_gate].into_iter().flatten().collect();
     html! {
@@ -51,13 +46,13 @@ fn line(service: &ScopedService, row: &SeenSession, lot: Option<&LotStatus>, zon
             td { (row.lot) }
             td {
                 (text::pill(row.state))
-                @if inside.is_some_and(|(entry, lot)| lot.is_overstay(entry)) { " " span.off { (Mark::Warn) "overstay" } }
-                @if inside.is_some_and(|(entry, lot)| lot.is_doubtful(entry)) { " " span.off { (Mark::Warn) "doubtful" } }
+                @if marks.is_overstay { " " span.off { (Mark::Warn) "overstay" } }
+                @if marks.is_doubtful { " " span.off { (Mark::Warn) "doubtful" } }
             }
             (cell("Entered", moment(row.entry_time)))
             (cell("Left", moment(row.exit_time)))
-            (length("For", stay_ms))
-            (length("Permitted", permitted_ms))
+            (length("For", lot.and_then(|lot| lot.stay_ms(row))))
+            (length("Permitted", lot.and_then(|lot| lot.permitted_ms(row))))
             (cell("Gate", (!gates.is_empty()).then(|| html! {
                 @for (index, gate) in gates.iter().enumerate() { @if index > 0 { ", " } span.gate { (gate) } }
             })))

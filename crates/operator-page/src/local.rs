@@ -48,6 +48,11 @@ impl Local {
         Self::new(service.lot(lot).map_or(Tz::UTC, |known| known.time_zone), service.now())
     }
 
+    /// UTC, for a moment of several lots.
+    pub(super) fn of_utc(service: &ScopedService) -> Self {
+        Self::new(Tz::UTC, service.now())
+    }
+
     /// Adds the offset to every time: for a place where times of several zones stand together.
     pub(super) fn with_offset(self) -> Self {
         Self { has_offset: true, ..self }

@@ -1,56 +1,68 @@
-//! The table of lots: occupancy, doubtful stays and overstays, entries and exits of the last two hours.
+//! The table of lots: occupancy, doubtful stays and overstays, and what passed on the day of each lot.
 
 use maud::{Markup, html};
-use sessions::{LotStatus, ScopedService};
+use sessions::{DayCounts, LotStatus, ScopedService};
 
+use super::compared::unknown;
+use super::headline::of_today;
 use super::links::{self, link};
 use super::local::Local;
 use super::text::{self, number};
+
+/// A row of the table: a lot, and what passed a week before.
+#[derive(Debug, Clone, Copy)]
+struct Row<'a> {
+    service: &'a ScopedService,
+    lot: &'a LotStatus,
+    before: Option<DayCounts>,
+}
 
 /// A column of the table of lots.
 struct Column {
     name: &'static str,
     is_number: bool,
-    cell: fn(&ScopedService, &LotStatus) -> Markup,
+    cell: fn(&Row<'_>) -> Markup,
 }
 
-const COLUMNS: [Column; 9] = [
-    Column { name: "Inside", is_number: true, cell: |_, lot| inside(lot) },
-    Column { name: "Occupancy", is_number: false, cell: |_, lot| occupancy(lot) },
-    Column { name: "Doubtful", is_number: true, cell: |_, lot| doubtful(lot) },
-    Column { name: "Overstays", is_number: true, cell: |_, lot| overstays(lot) },
+const COLUMNS: [Column; 10] = [
+    Column { name: "Inside", is_number: true, cell: |row| inside(row.lot) },
+    Column { name: "Free", is_number: true, cell: |row| free(row.lot) },
+    Column { name: "Occupancy", is_number: false, cell: |row| occupancy(row.lot) },
+    Column { name: "Doubtful", is_number: true, cell: |row| doubtful(row.lot) },
+    Column { name: "Overstays", is_number: true, cell: |row| overstays(row.lot) },
     Column {
-        name: "Entries this hour (previous)",
+        name: "Entries today (week before)",
         is_number: true,
-        cell: |_, lot| passed(lot, lot.entries_this_hour, lot.entries_hour_before),
+        cell: |row| passed(row.lot, row.lot.today.entries, row.before.map(|day| day.entries), "entries"),
     },
     Column {
-        name: "Exits this hour (previous)",
+        name: "Exits today (week before)",
         is_number: true,
-        cell: |_, lot| passed(lot, lot.exits_this_hour, lot.exits_hour_before),
+        cell: |row| passed(row.lot, row.lot.today.exits, row.before.map(|day| day.exits), "exits"),
     },
-    Column { name: "Matched, 24 h", is_number: true, cell: |_, lot| matched(lot) },
-    Column { name: "Unmatched, 24 h", is_number: true, cell: |_, lot| unmatched(lot) },
+    Column { name: "Matched today", is_number: true, cell: |row| matched(row.lot) },
+    Column { name: "Unmatched today", is_number: true, cell: |row| unmatched(row.lot) },
     Column { name: "Lot time", is_number: false, cell: time },
 ];
 
-/// The lots, by name.
-pub(super) fn table(service: &ScopedService, lots: &[LotStatus]) -> Markup {
+/// The lots, by name; `before` has of each what passed a week before.
+pub(super) fn table(service: &ScopedService, lots: &[LotStatus], before: &[Option<DayCounts>]) -> Markup {
     html! {
         section aria-labelledby="lots" {
             h2 #lots { "Lots" }
             div.scroll role="group" aria-labelledby="lots" tabindex="0" {
                 table {
-                    caption.hidden { "Lots: occupancy, and the entries and exits of this clock hour and of the previous one, in the lot's own time" }
+                    caption.hidden { "Lots: occupancy, and what passed on the day of each lot's own time, and on the same weekday a week before until the same time" }
                     thead { tr {
                         th scope="col" { "Lot" }
                         @for column in &COLUMNS { th scope="col" .number[column.is_number] { (column.name) } }
                     } }
                     tbody {
-                        @for lot in lots {
+                        @for (lot, before) in lots.iter().zip(before) {
+                            @let row = Row { service, lot, before: *before };
                             tr data-key=(lot.id) {
                                 th scope="row" { a.plate href=(link("/timeline", &[("lot_id", lot.id.as_str())])) { (lot.id) } @if let Some(kind) = kind(lot) { " " span.kind { (kind) } } }
-                                @for column in &COLUMNS { td.number[column.is_number] { ((column.cell)(service, lot)) } }
+                                @for column in &COLUMNS { td.number[column.is_number] { ((column.cell)(&row)) } }
                             }
                         }
                     }
@@ -70,11 +82,23 @@ fn inside(lot: &LotStatus) -> Markup {
     html! { (count(lot, lot.inside, &[("state", "open")])) @if let Some(capacity) = capacity { span.note { " of " (number(capacity)) } } }
 }
 
-/// Passages in this clock hour so far, and in the whole previous hour.
-fn passed(lot: &LotStatus, this_hour: u64, hour_before: u64) -> Markup {
+/// Spaces without a vehicle.
+fn free(lot: &LotStatus) -> Markup {
     html! {
-        @if lot.time.is_some() { (number(this_hour)) span.note { " (" (number(hour_before)) ")" } }
-        @else { span.none { "–" span.hidden { " no data: no event yet" } } }
+        @match lot.free_spaces() {
+            Some(free) => (number(free)),
+            None => (unknown("the file of lots has no number of spaces")),
+        }
+    }
+}
+
+/// Passages of the lot's day so far, and of the same weekday a week before until the same time.
+fn passed(lot: &LotStatus, today: u64, before: Option<u64>, of: &str) -> Markup {
+    html! {
+        @if lot.time.is_some() {
+            (count(lot, today, &of_today("", of)))
+            span.note { " (" @match before { Some(before) => (number(before)), None => (unknown("no data of a week before")) } ")" }
+        } @else { (unknown("no data: no event yet")) }
     }
 }
 
@@ -82,7 +106,7 @@ fn passed(lot: &LotStatus, this_hour: u64, hour_before: u64) -> Markup {
 fn doubtful(lot: &LotStatus) -> Markup {
     html! {
         @if let Some(doubtful) = lot.doubtful { (count(lot, doubtful, &[("doubtful", "true")])) }
-        @else { span.none { "–" span.hidden { " unknown until 200 stays have ended" } } }
+        @else { (unknown("unknown until 200 stays have ended")) }
     }
 }
 
@@ -90,27 +114,27 @@ fn doubtful(lot: &LotStatus) -> Markup {
 fn overstays(lot: &LotStatus) -> Markup {
     html! {
         @if lot.known.as_ref().is_some_and(|known| known.permitted_stay.is_some()) { (count(lot, lot.overstays, &[("overstay", "true")])) }
-        @else { span.none { "–" span.hidden { " this lot has no permitted stay" } } }
+        @else { (unknown("this lot has no permitted stay")) }
     }
 }
 
 fn matched(lot: &LotStatus) -> Markup {
-    let share = text::share(lot.matched_last_day, lot.matched_last_day + lot.unmatched_last_day);
+    let DayCounts { matched, unmatched, .. } = lot.today;
     html! {
-        @if let Some(share) = share {
-            (count(lot, lot.matched_last_day, &[("state", "matched"), ("last_day", "true")]))
+        @if let Some(share) = text::share(matched, matched + unmatched) {
+            (count(lot, matched, &of_today("matched", "exits")))
             span.note { " (" (share) ")" }
-        } @else { span.none { "–" span.hidden { " no data: no exit was decided in this time" } } }
+        } @else { (unknown("no data: no exit is decided yet")) }
     }
 }
 
 fn unmatched(lot: &LotStatus) -> Markup {
-    let held = [("state", "held_exit"), ("last_day", "true")];
+    let DayCounts { matched, unmatched, held, .. } = lot.today;
     html! {
-        @if lot.matched_last_day + lot.unmatched_last_day > 0 {
-            (count(lot, lot.unmatched_last_day, &[("state", "unmatched_exit"), ("last_day", "true")]))
-        } @else { span.none { "–" span.hidden { " no data: no exit was decided in this time" } } }
-        @if lot.held_last_day > 0 { " (" a.count href=(links::list(lot.id.as_str(), &held)) { (number(lot.held_last_day)) " held" } ")" }
+        @if matched + unmatched > 0 {
+            (count(lot, unmatched, &of_today("unmatched_exit", "exits")))
+        } @else { (unknown("no data: no exit is decided yet")) }
+        @if held > 0 { " (" a.count href=(links::list(lot.id.as_str(), &of_today("held_exit", "exits"))) { (number(held)) " held" } ")" }
     }
 }
 
@@ -122,7 +146,7 @@ fn count(lot: &LotStatus, number: u64, filter: &[(&str, &str)]) -> Markup {
 /// The occupancy as a bar and as a share of the capacity; a text marks 100 % and more.
 fn occupancy(lot: &LotStatus) -> Markup {
     let Some(capacity) = lot.known.as_ref().and_then(|known| known.capacity).map(u64::from) else {
-        return html! { span.none { "–" } };
+        return unknown("the file of lots has no number of spaces");
     };
     let per_cent = lot.inside.saturating_mul(100).checked_div(capacity).unwrap_or(0);
     let level = match per_cent {
@@ -141,7 +165,7 @@ fn occupancy(lot: &LotStatus) -> Markup {
     }
 }
 
-fn time(service: &ScopedService, lot: &LotStatus) -> Markup {
-    let local = Local::of(service, &lot.id).with_offset();
-    lot.time.map_or_else(|| html! { span.none { "no event yet" } }, |time| local.moment(time))
+fn time(row: &Row<'_>) -> Markup {
+    let local = Local::of(row.service, &row.lot.id).with_offset();
+    row.lot.time.map_or_else(|| html! { span.none { "no event yet" } }, |time| local.moment(time))
 }

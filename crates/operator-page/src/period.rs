@@ -2,11 +2,15 @@
 //!
 //! A period either follows the lot's own time, or is fixed. Pure: the timeline reads the ledger.
 
-use api::parameters::{lot, optional, quoted, time};
+use api::parameters::{optional, quoted, time};
+use api::questions::days as periods;
 use api::{Fault, Faults, Problem};
 use chrono::NaiveDate;
 use parking::{LotId, Timestamp};
+use sessions::Days;
 
+use super::choice;
+use super::days;
 use super::links::link;
 use super::local::Local;
 
@@ -14,6 +18,8 @@ const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 /// The longest fixed period.
 const PERIOD_MAX_MS: i64 = 7 * DAY_MS;
+/// The longest period of days.
+const PERIOD_DAYS_MAX: u64 = 31;
 
 /// A length of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,25 +69,32 @@ pub(super) enum Period {
     Following(Span),
     /// Between these moments.
     Fixed(Window),
+    /// These days of the lot.
+    OfDays(Days, Window),
 }
 
 api::parameters! {
-    /// Which lot, and which period: `span`, `date`, or `from` and `to`.
+    /// Which lots, and which period: `span`, `date`, `from` and `to`, or days.
     pub(super) struct TimelineParameters {
-        pub(super) lot_id: Option<LotId> = optional(lot);
+        pub(super) lot_id: Vec<LotId> = choice::lots;
         span: Option<Span> = optional(span);
-        date: Option<NaiveDate> = optional(date);
+        date: Option<NaiveDate> = optional(periods::date);
         from: Option<Timestamp> = optional(time);
         to: Option<Timestamp> = optional(time);
+        period: Option<Days> = optional(periods::period);
+        from_date: Option<NaiveDate> = optional(periods::date);
+        to_date: Option<NaiveDate> = optional(periods::date);
     }
 }
 
 impl Period {
-    /// The period that is asked for; a day is one of the lot's own.
-    pub(super) fn asked(asked: &TimelineParameters, local: Local) -> Result<Self, Problem> {
-        let TimelineParameters { span, date, from, to, .. } = *asked;
+    /// The period that is asked for; days are those of the lot, whose own time is on the day `today`.
+    pub(super) fn asked(asked: &TimelineParameters, local: Local, today: NaiveDate) -> Result<Self, Problem> {
+        let TimelineParameters { span, date, from, to, period, from_date, to_date, .. } = asked;
+        let (span, from, to) = (*span, *from, *to);
         let mut faults = Faults::default();
-        let date = faults.optional("date", date, |date| day(date, local));
+        let chosen = days::asked(*period, from_date.or(*date), *to_date)?;
+        let of_days = faults.optional("to_date", chosen, |days| Ok((days, window_of_days(days, local, today)?)));
         let fixed = match (from, to) {
             (Some(from), Some(to)) => faults.check(window(from, to)),
             (None, None) => None,
@@ -91,30 +104,28 @@ impl Period {
         };
         faults.none()?;
         // A chosen day wins over the hidden moments of the form.
-        Ok(match (date.or(fixed), span) {
-            (Some(window), _) => Self::Fixed(window),
-            (None, Some(span)) => Self::Following(span),
-            (None, None) => Self::Newest,
+        Ok(match (of_days, fixed, span) {
+            (Some((days, window)), _, _) => Self::OfDays(days, window),
+            (None, Some(window), _) => Self::Fixed(window),
+            (None, None, Some(span)) => Self::Following(span),
+            (None, None, None) => Self::Newest,
         })
     }
 }
 
 impl Period {
-    /// The day that the form shows, and the hidden fields that keep the period when another lot is chosen.
-    pub(super) fn in_form(self, local: Local) -> (String, Vec<(&'static str, String)>) {
+    /// The hidden fields that keep the period when another lot is chosen. Days have fields of their own.
+    pub(super) fn in_form(self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Newest => (String::new(), Vec::new()),
-            Self::Following(span) => (String::new(), vec![("span", span.word.to_owned())]),
-            Self::Fixed(window) => {
-                let date = local.date(window.from);
-                let is_day = local.start_of(date) == Some(window.from)
-                    && date.succ_opt().and_then(|next| local.start_of(next)) == Some(window.to);
-                if is_day {
-                    return (date.to_string(), Vec::new());
-                }
-                (String::new(), vec![("from", window.from.to_string()), ("to", window.to.to_string())])
-            }
+            Self::Newest | Self::OfDays(..) => Vec::new(),
+            Self::Following(span) => vec![("span", span.word.to_owned())],
+            Self::Fixed(window) => vec![("from", window.from.to_string()), ("to", window.to.to_string())],
         }
+    }
+
+    /// The days, if it is a period of days.
+    pub(super) const fn days(self) -> Option<Days> {
+        if let Self::OfDays(days, _) = self { Some(days) } else { None }
     }
 }
 
@@ -123,15 +134,15 @@ fn span(text: &str) -> Result<Span, String> {
     known.copied().ok_or_else(|| format!("{} is none of {}", quoted(text), SPANS.map(|span| span.word).join(", ")))
 }
 
-fn date(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| format!("{} is not a date such as 2024-09-24", quoted(text)))
-}
-
-fn day(date: NaiveDate, local: Local) -> Result<Window, String> {
+fn window_of_days(days: Days, local: Local, today: NaiveDate) -> Result<Window, String> {
+    let (first, last) = days.dates(today);
+    if days.count() > PERIOD_DAYS_MAX {
+        return Err(format!("{last} is more than {PERIOD_DAYS_MAX} days after {first}"));
+    }
     let start = |date: Option<NaiveDate>| local.start_of(date?).filter(|time| time.as_millis() >= 0);
-    match (start(Some(date)), start(date.succ_opt())) {
+    match (start(Some(first)), start(last.succ_opt())) {
         (Some(from), Some(to)) => Ok(Window { from, to }),
-        _ => Err(format!("{:?} is not a day from 1970 on", date.to_string())),
+        _ => Err(format!("{:?} is not a day from 1970 on", last.to_string())),
     }
 }
 
@@ -154,7 +165,7 @@ pub(super) fn span_reaching(oldest: Timestamp, time: Timestamp) -> Span {
 /// The addresses of the timelines around one.
 #[derive(Debug)]
 pub(super) struct Neighbours<'a> {
-    pub(super) lot: &'a str,
+    pub(super) lots: &'a [&'a str],
     pub(super) window: Window,
     pub(super) follows: bool,
 }
@@ -172,13 +183,13 @@ impl Neighbours<'_> {
 
     /// Back to the newest stays.
     pub(super) fn newest(&self) -> String {
-        link("/timeline", &[("lot_id", self.lot)])
+        self.link(&[])
     }
 
     /// Another length: around the middle of a fixed window, else up to the newest.
     pub(super) fn of_span(&self, span: Span) -> String {
         if self.follows {
-            return link("/timeline", &[("lot_id", self.lot), ("span", span.word)]);
+            return self.link(&[("span", span.word)]);
         }
         let middle = self.window.from.plus_millis(self.window.millis() / 2);
         let from = middle.plus_millis(-span.millis / 2);
@@ -191,7 +202,12 @@ impl Neighbours<'_> {
 
     fn fixed(&self, from: Timestamp, to: Timestamp) -> String {
         let from = from.max(Timestamp::from_millis(0));
-        link("/timeline", &[("lot_id", self.lot), ("from", &from.to_string()), ("to", &to.to_string())])
+        self.link(&[("from", &from.to_string()), ("to", &to.to_string())])
+    }
+
+    fn link(&self, further: &[(&str, &str)]) -> String {
+        let lots = self.lots.iter().map(|lot| ("lot_id", *lot));
+        link("/timeline", &lots.chain(further.iter().copied()).collect::<Vec<_>>())
     }
 }
 
@@ -203,10 +219,12 @@ mod tests {
 
     use super::*;
 
+    const TODAY: &str = "2024-09-24";
+
     fn read(query: &str) -> Result<Period, String> {
         let asked = TimelineParameters::read_form(&format!("/timeline?{query}").parse().unwrap());
         let local = Local::new(Tz::Asia__Shanghai, Timestamp::default());
-        let period = asked.and_then(|asked| Period::asked(&asked, local));
+        let period = asked.and_then(|asked| Period::asked(&asked, local, TODAY.parse().unwrap()));
         period.map_err(|problem| problem.detail().to_owned())
     }
 
@@ -216,19 +234,23 @@ mod tests {
         let hour = Window { from: minute(0), to: minute(60) };
         assert_eq!(read("span=&date="), Ok(Period::Newest));
         assert_eq!(read("span=6h"), Ok(Period::Following(SPANS[4])));
-        assert_eq!(read("date=2024-09-24"), Ok(Period::Fixed(day)));
+        let date = TODAY.parse().unwrap();
+        assert_eq!(read("date=2024-09-24"), Ok(Period::OfDays(Days::Dates { first: date, last: date }, day)));
+        assert_eq!(read("period=today"), Ok(Period::OfDays(Days::Last(1), day)));
+        let week = Window { from: day.from.plus_millis(-6 * DAY_MS), to: day.to };
+        assert_eq!(read("period=7d"), Ok(Period::OfDays(Days::Last(7), week)));
         assert_eq!(read("from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z"), Ok(Period::Fixed(hour)));
     }
 
     #[test]
     fn a_form_keeps_the_period_and_a_day_chosen_there_wins() {
-        let local = Local::new(Tz::Asia__Shanghai, Timestamp::default());
-        for query in ["", "span=1h", "date=2024-09-24", "from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z"] {
+        for query in ["", "span=1h", "period=7d", "from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z"] {
             let period = read(query).unwrap();
-            let (date, kept) = period.in_form(local);
-            let form = kept.iter().fold(format!("date={date}"), |form, (name, value)| format!("{form}&{name}={value}"));
+            let days = days::parameters(period.days());
+            let fields = period.in_form().into_iter().chain(days.into_iter().filter(|(_, value)| !value.is_empty()));
+            let form = fields.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
             assert_eq!(read(&form), Ok(period), "{query}");
-            assert_eq!(read(&form.replace(&format!("date={date}"), "date=2024-09-25")), read("date=2024-09-25"));
+            assert_eq!(read(&format!("{form}&from_date=2024-09-25")), read("date=2024-09-25"));
         }
     }
 
@@ -237,7 +259,8 @@ mod tests {
         for (query, part) in [
             ("span=2h", "none of 1m, 5m"),
             ("date=yesterday", "such as 2024-09-24"),
-            ("date=1969-01-01", "from 1970 on"),
+            ("date=1969-01-01", "from 1970"),
+            ("from_date=2024-08-01&to_date=2024-09-24", "more than 31 days"),
             ("from=2024-09-24T09:00:00Z", "belong together"),
             ("from=2024-09-24T09:00:00Z&to=2024-09-24T09:00:00Z", "is not after from"),
             ("from=2024-09-24T09:00:00Z&to=2025-09-24T09:00:00Z", "more than 7 days"),
@@ -259,7 +282,7 @@ mod tests {
     #[test]
     fn a_fixed_window_is_moved_by_its_length_and_zoomed_around_its_middle() {
         let window = Window { from: minute(0), to: minute(60) };
-        let around = Neighbours { lot: "P3", window, follows: false };
+        let around = Neighbours { lots: &["P3"], window, follows: false };
         let link = |from: &str, to: &str| {
             format!("/timeline?lot_id=P3&from=2024-09-24T{from}%3A00.000Z&to=2024-09-24T{to}%3A00.000Z")
         };

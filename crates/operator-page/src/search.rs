@@ -1,20 +1,29 @@
-//! The stays of one plate in all lots; redirects the id of an event or a session to the page of the session.
+//! Search by a plate or by any part of one. The id of an event or of a session leads to the page of the session.
+//!
+//! The form posts what was typed, and results lead on by the ids of sessions, so that no address has a plate: addresses
+//! end up in logs and histories. An older address with a plate leads to the empty form.
 
 use api::cursor::Cursor;
-use api::parameters::{self, optional, text};
+use api::parameters::{Parameters as _, optional, text};
 use api::questions::session_list::{self, ListPage, SessionListParameters};
 use api::{Faults, Form, Kind, Problem, Scoped};
-use axum::http::StatusCode;
+use axum::body;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use maud::html;
-use sessions::ScopedService;
+use maud::{Markup, html};
+use sessions::{FoundVehicles, NEWEST_SEARCHED_MAX, ScopedService, SeenSession};
 use uuid::Uuid;
 
-use super::layout::Page;
-use super::links;
+use super::layout::{Page, Refresh, SEARCH as PATH};
 use super::listing::{self, Columns};
+use super::local::Local;
+use super::text::number;
 
-const PATH: &str = "/search";
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+/// The largest form, bytes.
+const FORM_BYTES_MAX: usize = 4_096;
 const LIMIT: u32 = 50;
 
 api::parameters! {
@@ -24,54 +33,140 @@ api::parameters! {
     }
 }
 
+/// The empty form. An id in the address leads to its session, and a plate there nowhere.
 pub(super) async fn search(
     Scoped(service): Scoped,
     Form(SearchParameters { plate: typed, cursor }): Form<SearchParameters>,
 ) -> Result<Response, Problem> {
-    let Some(typed) = typed else {
-        let content = html! {
-            h1 { "Find a plate" }
-            p.lead {
-                @if service.sees_plates() {
-                    "Type a plate into the field above: spaces, dashes and small letters make no difference."
-                } @else {
-                    "Plates are masked for you, so they can't be searched: the token or user lacks the scope read_plate."
-                }
+    if let Some(id) = typed.as_deref().and_then(id) {
+        return of_id(&service, id).await;
+    }
+    if typed.is_some() || cursor.is_some() {
+        return Ok(Redirect::to(PATH).into_response());
+    }
+    let content = html! {
+        h1 { "Find a plate" }
+        p.lead {
+            @if service.sees_plates() {
+                "Type a plate into the field above, or any part of it, two characters at least: spaces, dashes and small letters "
+                "make no difference. The id of an event or of a session leads to its stay."
+            } @else {
+                "Plates are masked for you, so they can't be searched: the token or user lacks the scope read_plate."
             }
-        };
-        return Ok(Page::new("Find a plate", PATH, content).answer(StatusCode::OK, &service));
+        }
     };
-    if let Ok(id) = Uuid::try_parse(typed.trim()) {
+    Ok(Page::new("Find a plate", PATH, content).answer(StatusCode::OK, &service))
+}
+
+/// What a posted form finds.
+pub(super) async fn found(Scoped(service): Scoped, request: Request) -> Result<Response, Problem> {
+    let SearchParameters { plate: typed, cursor } = posted(request).await?;
+    let Some(typed) = typed else { return Ok(Redirect::to(PATH).into_response()) };
+    if let Some(id) = id(&typed) {
         return of_id(&service, id).await;
     }
     let mut faults = Faults::default();
-    let vehicle_plate = faults.optional("plate", Some(&*typed), parameters::plate);
+    let plate = faults.optional("plate", Some(&*typed), session_list::plate_part);
     faults.none()?;
-    let asked = SessionListParameters { vehicle_plate, cursor, limit: Some(LIMIT), ..SessionListParameters::default() };
+    let Some(plate) = plate else { return Ok(Redirect::to(PATH).into_response()) };
+    let asked = SessionListParameters {
+        vehicle_plate: Some(plate.clone()),
+        cursor,
+        limit: Some(LIMIT),
+        ..SessionListParameters::default()
+    };
     let ListPage { rows, next_cursor, .. } = session_list::page(&service, &asked).await?;
-    let plate = asked.vehicle_plate.as_ref().map_or("", |plate| plate.as_str());
-    let near = match &asked.vehicle_plate {
-        Some(plate) if rows.is_empty() => service.near_plates(plate).await?,
-        _ => Vec::new(),
+    // The further pages of a plate's stays are about these stays alone.
+    let (like, near) = if asked.cursor.is_some() {
+        (None, Vec::new())
+    } else {
+        let near = if rows.is_empty() { service.near_plates(&plate).await? } else { Vec::new() };
+        (Some(service.vehicles_like(&plate).await?), near)
     };
-    let caption = format!("Stays of {plate}, the newest first");
     let content = html! {
-        h1 { "Stays of " span.plate { (plate) } }
-        @if rows.is_empty() {
-            p.empty { "No stay of this plate is known. It may have been read differently at the gate." }
-            @if !near.is_empty() {
-                p { "Similar plates, recently: " @for (place, plate) in near.iter().enumerate() {
-                    @if place > 0 { ", " }
-                    a.plate href=(links::link(PATH, &[("plate", plate.as_str())])) { (plate) }
-                } }
-            }
-        } @else {
-            (listing::table(&service, &caption, &rows, Columns::Dwell))
+        h1 { "Search for " span.plate { (plate.as_str()) } }
+        @if !rows.is_empty() {
+            (listing::table(&service, &format!("Stays of {}, the newest first", plate.as_str()), &rows, Columns::Dwell))
         }
-        (listing::pages(PATH, &[("plate", plate)], asked.cursor.is_none(), next_cursor.as_deref()))
+        (pages(&typed, asked.cursor.is_none(), next_cursor.as_deref()))
+        @if let Some(like) = &like {
+            @if rows.is_empty() && like.beginning.is_empty() && like.containing.is_empty() {
+                p.empty { "No stay of a plate with these characters was found. It may have been read differently at the gate." }
+            }
+            (vehicles(&service, "Plates that begin so, each with its newest stay", &like.beginning))
+            (vehicles(&service, "Plates that contain it, each with its newest stay", &like.containing))
+            (scope(&service, like))
+        }
+        @if !near.is_empty() {
+            (vehicles(&service, "Similar plates, not equal: the newest stay of each", &near))
+        }
     };
-    let page = Page { plate: &typed, ..Page::new("Find a plate", PATH, content) };
+    // Its address alone does not lead back to it.
+    let page = Page { plate: &typed, refresh: Refresh::Never, ..Page::new("Find a plate", PATH, content) };
     Ok(page.answer(StatusCode::OK, &service))
+}
+
+/// Reads the form in the body of a request.
+async fn posted(request: Request) -> Result<SearchParameters, Problem> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case(FORM) {
+        let problem = format!("a form has the Content-Type {FORM}; POST /api/v1/sessions/search takes JSON");
+        return Err(Problem::new(Kind::UnsupportedMediaType, problem));
+    }
+    let body = body::to_bytes(request.into_body(), FORM_BYTES_MAX).await.map_err(|_| {
+        Problem::new(Kind::TooLarge, format!("the form is larger than {FORM_BYTES_MAX} bytes, or was cut off"))
+    })?;
+    SearchParameters::read_posted(&body)
+}
+
+/// Vehicles by their newest stays.
+fn vehicles(service: &ScopedService, caption: &str, rows: &[SeenSession]) -> Markup {
+    html! { @if !rows.is_empty() { (listing::table(service, caption, rows, Columns::Dwell)) } }
+}
+
+/// What was searched.
+fn scope(service: &ScopedService, like: &FoundVehicles) -> Markup {
+    html! {
+        p.note #searched {
+            "Beginnings of plates were searched in all stays, other parts in the vehicles inside and in "
+            @match like.searched_since {
+                None => "all stays.",
+                // Stays of several lots stand together.
+                Some(since) => {
+                    "the stays since " (Local::of_utc(service).moment_in_sentence(since))
+                    ", at most the newest " (number(u64::from(NEWEST_SEARCHED_MAX))) "."
+                }
+            }
+            @if like.is_cut { " There may be more: type more of the plate." }
+        }
+    }
+}
+
+/// Forms for the first and for the next page of a plate's stays: the plate stays in a body.
+fn pages(typed: &str, is_first: bool, next_cursor: Option<&str>) -> Markup {
+    html! {
+        @if !is_first || next_cursor.is_some() {
+            nav.pages aria-label="Pages of this list" {
+                @if !is_first { (page(typed, "", "Newest")) }
+                @if let Some(next) = next_cursor { (page(typed, next, "Older")) }
+            }
+        }
+    }
+}
+
+fn page(typed: &str, cursor: &str, name: &str) -> Markup {
+    html! {
+        form method="post" action=(PATH) {
+            input type="hidden" name="plate" value=(typed);
+            input type="hidden" name="cursor" value=(cursor);
+            button { (name) }
+        }
+    }
+}
+
+fn id(typed: &str) -> Option<Uuid> {
+    Uuid::try_parse(typed.trim()).ok()
 }
 
 /// Redirects to the session with this id, or to the session of the event with this id.

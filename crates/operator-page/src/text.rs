@@ -135,7 +135,7 @@ pub(super) fn held(exits: u64, rules: &Rules) -> Option<String> {
 }
 
 /// A number with its name and a note, for a list of figures.
-pub(super) fn figure(id: &str, name: &str, value: &str, note: &str) -> Markup {
+pub(super) fn figure(id: &str, name: &str, value: &dyn Render, note: &dyn Render) -> Markup {
     html! {
         div.figure #{ "figure-" (id) } {
             dt { (name) }
@@ -146,7 +146,7 @@ pub(super) fn figure(id: &str, name: &str, value: &str, note: &str) -> Markup {
 }
 
 /// A figure whose value leads to the list behind it.
-pub(super) fn linked_figure(id: &str, name: &str, value: u64, note: &str, list: &str) -> Markup {
+pub(super) fn linked_figure(id: &str, name: &str, value: u64, note: &dyn Render, list: &str) -> Markup {
     html! {
         div.figure #{ "figure-" (id) } {
             dt { (name) }

@@ -1,20 +1,24 @@
-//! The stays of a lot as bars from entry to exit along the hours of a day.
+//! The stays of lots as bars from entry to exit along the hours of a day, a chart for each lot.
 //!
-//! [`period`](super::period) chooses the period, [`chart`](super::chart) draws. Without parameters, this page shows the
-//! first lot that has events, and its newest stays.
+//! [`period`](super::period) chooses the period, [`chart`](super::chart) draws a bar for each stay, and
+//! [`aggregated`](super::aggregated) draws a period with too many stays. Without parameters, this page shows the first
+//! lot that has events, and its newest stays.
 
 use std::collections::BTreeMap;
 
-use api::{Form, Problem, Scoped};
+use api::{Fault, Form, Kind, Problem, Scoped};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::NaiveDate;
 use ledger::{Order, SessionFilter};
 use maud::{Markup, html};
 use parking::{LotId, Source, State, Timestamp};
-use sessions::{Error, LotStatus, ScopedService, SeenSession};
+use sessions::{Bucket, Error, LotStatus, ScopedService, SeenSession, Statistics, StatisticsOf};
 
+use super::aggregated::Aggregated;
 use super::chart::Chart;
 use super::choice;
+use super::days;
 use super::layout::{Page, Refresh};
 use super::listing::{self, Columns};
 use super::local::{Clock, Local};
@@ -22,23 +26,39 @@ use super::period::{self, Neighbours, Period, SPANS, TimelineParameters, Window}
 use super::text::{self, Mark};
 
 const PATH: &str = "/timeline";
-/// How many stays a chart draws at most; if there are more, the newest.
+/// How many stays a chart draws as bars at most; with more, it draws what happened in each hour or day.
 pub const BARS: u32 = 500;
+/// How many charts a page has at most.
+const LOTS_MAX: usize = 8;
 /// How many stays from before a period are checked for whether they reach into it.
 const EARLIER_STAYS_MAX: u32 = 500;
 /// How many of the newest stays a chart without a chosen period shows.
 const NEWEST_STAYS_MAX: u32 = 120;
+/// Longer periods with too many stays have a column for each day, others one for each hour.
+const HOURS_MAX_MS: i64 = 3 * 24 * 3_600_000;
 
-/// The stays of a period, the oldest first.
-struct Stays {
-    rows: Vec<SeenSession>,
-    is_cut: bool,
+/// What is drawn of a lot.
+enum Drawn {
+    /// Each stay, the oldest first.
+    Stays(Vec<SeenSession>),
+    /// What happened in each hour or day.
+    Lanes(Box<Statistics>),
 }
 
-impl Stays {
-    /// Whether a stay may still change, so that the chart of a past period changes too.
-    fn are_awaited(&self) -> bool {
-        self.rows.iter().any(|row| matches!(row.state, State::Open | State::HeldExit))
+/// The part of the page that is about one lot.
+struct OfLot<'a> {
+    lot: &'a LotStatus,
+    local: Local,
+    window: Window,
+    drawn: Drawn,
+}
+
+impl OfLot<'_> {
+    /// Whether the chart changes no more: its period is over, and no stay may still change.
+    fn is_over(&self) -> bool {
+        let Drawn::Stays(rows) = &self.drawn else { return false };
+        let awaits = |row: &SeenSession| matches!(row.state, State::Open | State::HeldExit);
+        self.lot.time.is_some_and(|time| self.window.to <= time) && !rows.iter().any(awaits)
     }
 }
 
@@ -47,32 +67,56 @@ pub(super) async fn timeline(
     Form(asked): Form<TimelineParameters>,
 ) -> Result<Response, Problem> {
     let lots = service.lots().await?;
-    let lot = choice::lot(asked.lot_id.as_ref(), &lots)?;
-    let local = Local::of(&service, &lot.id);
-    let period = Period::asked(&asked, local)?;
-    let time = lot.time.unwrap_or_else(|| service.now());
-    let window = match period {
-        Period::Fixed(window) => window,
-        Period::Following(span) => Window::following(time, span),
-        Period::Newest => Window::following(time, period::span_reaching(oldest(&service, lot, time).await?, time)),
-    };
-    let stays = stays(&service, &lot.id, window).await?;
-    let chart = Chart { rows: &stays.rows, window, time: lot.time, local };
-    let around = Neighbours { lot: lot.id.as_str(), window, follows: !matches!(period, Period::Fixed(_)) };
-    let content = html! {
-        h1 { "Timeline of " (lot.id) }
-        (choices(&lots, &around, period, local))
-        (figure(&chart, &stays, lot, around.follows))
-        details #as-table {
-            summary { "Show as a table" }
-            @if !stays.rows.is_empty() {
-                (listing::table(&service, "Stays of this period, the oldest first", &stays.rows, Columns::Dwell))
-            }
+    let chosen = chosen(&asked.lot_id, &lots)?;
+    let mut parts = Vec::new();
+    let (mut period, mut today) = (Period::Newest, NaiveDate::MIN);
+    let newest = chosen.iter().filter_map(|lot| lot.time).max();
+    for (place, lot) in chosen.iter().enumerate() {
+        let local = Local::of(&service, &lot.id);
+        let own = Period::asked(&asked, local, local.date(lot.time.unwrap_or_else(|| service.now())))?;
+        // Charts that follow stand below each other, so all end at one moment.
+        let time = newest.unwrap_or_else(|| service.now());
+        let window = match own {
+            Period::Fixed(window) | Period::OfDays(_, window) => window,
+            Period::Following(span) => Window::following(time, span),
+            Period::Newest if place > 0 => parts.first().map_or_else(|| Window::following(time, SPANS[3]), window_of),
+            Period::Newest => Window::following(time, period::span_reaching(oldest(&service, lot, time).await?, time)),
+        };
+        if place == 0 {
+            (period, today) = (own, local.date(time));
         }
+        parts.push(OfLot { lot, local, window, drawn: drawn(&service, &lot.id, window).await? });
+    }
+    let follows = !matches!(period, Period::Fixed(_) | Period::OfDays(..));
+    let names: Vec<&str> = chosen.iter().map(|lot| lot.id.as_str()).collect();
+    let Some(window) = parts.first().map(window_of) else { return Err(choice::none_known()) };
+    let around = Neighbours { lots: &names, window, follows };
+    let content = html! {
+        h1 { "Timeline of " (names.join(", ")) }
+        (choices(&lots, &around, period, today))
+        @if let Some(days) = period.days() { p.lead #period { (days::named(days, today)) } }
+        p.tapped #tapped role="status" {}
+        @for part in &parts { (figure(&service, part, follows, parts.len() > 1)) }
     };
-    let is_over = !around.follows && lot.time.is_some_and(|time| window.to <= time);
-    let refresh = if is_over && !stays.are_awaited() { Refresh::Never } else { Refresh::OnChange };
+    let is_over = !follows && parts.iter().all(OfLot::is_over);
+    let refresh = if is_over { Refresh::Never } else { Refresh::OnChange };
     Ok(Page { refresh, ..Page::new("Timeline", PATH, content) }.answer(StatusCode::OK, &service))
+}
+
+fn window_of(part: &OfLot<'_>) -> Window {
+    part.window
+}
+
+/// The lots that are asked for, else the first that has events.
+fn chosen<'a>(asked: &[LotId], lots: &'a [LotStatus]) -> Result<Vec<&'a LotStatus>, Problem> {
+    if asked.is_empty() {
+        return Ok(vec![choice::lot(None, lots)?]);
+    }
+    if asked.len() > LOTS_MAX {
+        let many = format!("is given {} times; at most {LOTS_MAX} lots are shown at once", asked.len());
+        return Err(Problem::with_faults(Kind::InvalidContent, vec![Fault::parameter("lot_id", many)]));
+    }
+    asked.iter().map(|asked| choice::lot(Some(asked), lots)).collect()
 }
 
 /// The time of the oldest of the newest stays.
@@ -85,8 +129,8 @@ async fn oldest(service: &ScopedService, lot: &LotStatus, time: Timestamp) -> Re
 }
 
 /// The stays within a period or reaching into it: those whose anchor is in it, open ones from before it, and of the
-/// other earlier ones those among the last [`EARLIER_STAYS_MAX`].
-async fn stays(service: &ScopedService, lot: &LotId, window: Window) -> Result<Stays, Error> {
+/// other earlier ones those among the last [`EARLIER_STAYS_MAX`]. With more than [`BARS`], the statistics instead.
+async fn drawn(service: &ScopedService, lot: &LotId, window: Window) -> Result<Drawn, Error> {
     let of_lot = SessionFilter { lot: Some(lot.clone()), ..SessionFilter::default() };
     let newest = |limit| sessions::Page { limit, after: None, order: Order::NewestFirst };
     let within = SessionFilter { from: Some(window.from), to: Some(window.to), ..of_lot.clone() };
@@ -97,36 +141,42 @@ async fn stays(service: &ScopedService, lot: &LotId, window: Window) -> Result<S
         service.sessions(&before, newest(EARLIER_STAYS_MAX)),
         service.sessions(&open_before, newest(BARS + 1)),
     )?;
-    Ok(newest_of(within.rows, before.rows, open_before.rows, window))
+    if let Some(rows) = whole(within.rows, before.rows, open_before.rows, window) {
+        return Ok(Drawn::Stays(rows));
+    }
+    let bucket = if window.millis() > HOURS_MAX_MS { Bucket::Day } else { Bucket::Hour };
+    let of = StatisticsOf { lot: lot.clone(), from: Some(window.from), to: Some(window.to), bucket };
+    Ok(Drawn::Lanes(Box::new(service.statistics(&of).await?)))
 }
 
-/// The newest [`BARS`] stays. Saved summaries are not drawn, but count towards the limit of the lists that were read: a
-/// full list means that there are older stays, even if few of it are drawn.
-fn newest_of(
+/// All stays of a window, the oldest first; `None` if there are more than [`BARS`]. Saved summaries are not drawn, but
+/// count towards the limit of the lists that were read: a full list means that there are further stays.
+fn whole(
     within: Vec<SeenSession>,
     before: Vec<SeenSession>,
     open_before: Vec<SeenSession>,
     window: Window,
-) -> Stays {
+) -> Option<Vec<SeenSession>> {
     let most = usize::try_from(BARS).unwrap_or(usize::MAX);
-    let is_full = within.len() > most;
+    if within.len() > most || open_before.len() > most {
+        return None;
+    }
     let reaches_in = |row: &SeenSession| row.exit_time.is_some_and(|exit| exit >= window.from);
-    // Behind a full list are stays of the period that are newer than these.
-    let before = before.into_iter().filter(reaches_in).chain(open_before).filter(|_| !is_full);
+    let before = before.into_iter().filter(reaches_in).chain(open_before);
     let all = within.into_iter().chain(before).filter(|row| row.source == Source::Events);
     let all: BTreeMap<_, _> = all.map(|row| (row.id, row)).collect();
-    let cut = all.len().saturating_sub(most);
-    Stays { rows: all.into_values().skip(cut).collect(), is_cut: is_full || cut > 0 }
+    (all.len() <= most).then(|| all.into_values().collect())
 }
 
-fn choices(lots: &[LotStatus], around: &Neighbours<'_>, period: Period, local: Local) -> Markup {
-    let (date, kept) = period.in_form(local);
+fn choices(lots: &[LotStatus], around: &Neighbours<'_>, period: Period, today: NaiveDate) -> Markup {
+    let days = period.days();
+    let kept: Vec<(&str, &str)> = around.lots.iter().map(|lot| ("lot_id", *lot)).collect();
     html! {
         div.controls {
             form.choices action=(PATH) {
-                (choice::field(lots, around.lot, None))
-                label { "Day " input type="date" name="date" value=(date); }
-                @for (name, value) in kept { input type="hidden" name=(name) value=(value); }
+                (choice::fields(lots, around.lots, LOTS_MAX))
+                (days::fields(days))
+                @for (name, value) in period.in_form() { input type="hidden" name=(name) value=(value); }
                 button { "Show" }
             }
             nav.choices aria-label="Period" {
@@ -136,41 +186,67 @@ fn choices(lots: &[LotStatus], around: &Neighbours<'_>, period: Period, local: L
                         li { a.button href=(around.of_span(span)) aria-current=[is_current.then_some("true")] { (span.name) } }
                     }
                 }
+                (days::links(PATH, &kept, days, today))
                 ul.zoom {
-                    li { a.button href=(around.earlier()) { "← Earlier" } }
-                    @if !around.follows {
-                        li { a.button href=(around.later()) { "Later →" } }
-                        li { a.button href=(around.newest()) { "Newest" } }
-                    }
+                    @if days.is_none() { li { a.button href=(around.earlier()) { "← Earlier" } } }
+                    @if days.is_none() && !around.follows { li { a.button href=(around.later()) { "Later →" } } }
+                    @if !around.follows { li { a.button href=(around.newest()) { "Newest" } } }
                 }
             }
         }
     }
 }
 
-fn figure(chart: &Chart<'_>, stays: &Stays, lot: &LotStatus, follows: bool) -> Markup {
-    let local = chart.local;
-    let states = [State::Matched, State::Open, State::HeldExit, State::UnmatchedExit, State::UnmatchedEntry];
-    let count = |state| stays.rows.iter().filter(|row| row.state == state).count();
+fn figure(service: &ScopedService, part: &OfLot<'_>, follows: bool, is_one_of_several: bool) -> Markup {
+    let OfLot { lot, local, window, drawn } = part;
     html! {
-        figure {
+        figure data-key=(lot.id) {
             figcaption {
+                @if is_one_of_several { h2 { (lot.id) } }
                 p {
-                    (stretch(chart.window, local)) ", the lot's time zone, " (local.zone()) "."
+                    (stretch(*window, *local)) ", the lot's time zone, " (local.zone()) "."
                     @if lot.time.is_none() { " No event yet at this lot." }
                 }
-                ul.legend {
-                    @for state in states {
-                        li { (Mark::State(state)) span { (text::state(state)) " " b { (count(state)) } } }
-                    }
-                    @if stays.is_cut { li { span { "of " b { (stays.rows.len()) } " drawn" } } }
-                }
-                @if stays.is_cut {
-                    p.notice { (Mark::Warn) "Only the newest " (stays.rows.len()) " stays are drawn; choose a shorter period to see all of them." }
+                @match drawn {
+                    Drawn::Stays(rows) => (legend(lot, rows)),
+                    Drawn::Lanes(_) => p.note { "More than " (BARS) " stays: drawn by the hour or day. Choose a column, or a shorter period, to see each stay." }
                 }
             }
-            @if stays.rows.is_empty() && !stays.is_cut { p.empty { "No stay begins, ends or goes on in this time." } }
-            div.scroll.picture.newest[follows] role="group" aria-label="Chart of the stays" tabindex="0" { (chart.svg()) }
+            @if matches!(drawn, Drawn::Stays(rows) if rows.is_empty()) { p.empty { "No stay begins, ends or goes on in this time." } }
+            div.scroll.picture.newest[follows] role="group" aria-label={ "Chart of the stays at " (lot.id) } tabindex="0" {
+                @match drawn {
+                    Drawn::Stays(rows) => (Chart { rows, lot, window: *window, local: *local }.svg()),
+                    Drawn::Lanes(statistics) => (Aggregated { lot: lot.id.as_str(), statistics, window: *window, local: *local }.svg()),
+                }
+            }
+            @match drawn {
+                Drawn::Stays(rows) => {
+                    details id=(if is_one_of_several { format!("as-table-{}", lot.id) } else { "as-table".to_owned() }) {
+                        summary { "Show as a table" }
+                        @if !rows.is_empty() {
+                            (listing::table(service, "Stays of this period, the oldest first", rows, Columns::Dwell))
+                        }
+                    }
+                }
+                Drawn::Lanes(statistics) => (Aggregated { lot: lot.id.as_str(), statistics, window: *window, local: *local }.table()),
+            }
+        }
+    }
+}
+
+/// How many stays of each state there are, and how many have a mark.
+fn legend(lot: &LotStatus, rows: &[SeenSession]) -> Markup {
+    let states = [State::Matched, State::Open, State::HeldExit, State::UnmatchedExit, State::UnmatchedEntry];
+    let count = |state| rows.iter().filter(|row| row.state == state).count();
+    let overstays = rows.iter().filter(|row| lot.marks(row).is_overstay).count();
+    let doubtful = rows.iter().filter(|row| lot.marks(row).is_doubtful).count();
+    html! {
+        ul.legend {
+            @for state in states {
+                li { (Mark::State(state)) span { (text::state(state)) " " b { (count(state)) } } }
+            }
+            li { span.flag { "!" } span { "overstay " b { (overstays) } } }
+            li { span.flag { "?" } span { "doubtful " b { (doubtful) } } }
         }
     }
 }

@@ -16,6 +16,26 @@ pub const HEADER_WITH_MISREADS: &str = "session_id,lot_id,vehicle_plate,entry_ev
                                         exit_date_time,dwell_seconds,state,reason,exit_vehicle_plate,\
                                         match_method,match_probability,doubt\n";
 
+/// The first line of a list of sessions with what the operator's page shows of them.
+pub const HEADER_OF_LIST: &str = "session_id,lot_id,vehicle_plate,entry_event_id,entry_date_time,exit_event_id,\
+                                  exit_date_time,dwell_seconds,state,reason,entry_gate_id,exit_gate_id,\
+                                  stay_seconds,permitted_stay_seconds,mark\n";
+
+/// The last columns of such a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListColumns<'a> {
+    /// The gate of the entry.
+    pub entry_gate: Option<&'a str>,
+    /// The gate of the exit.
+    pub exit_gate: Option<&'a str>,
+    /// How long the stay took, or how long the vehicle is inside, milliseconds.
+    pub stay_ms: Option<i64>,
+    /// How long the vehicle may stay, milliseconds.
+    pub permitted_ms: Option<i64>,
+    /// The marks, separated by spaces.
+    pub marks: &'a str,
+}
+
 /// The last columns of a session file with misread matches; probabilities are in ten thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MisreadColumns<'a> {
@@ -107,6 +127,25 @@ pub fn append_row_with_misreads(row: &Row<'_>, columns: &MisreadColumns<'_>, tex
             text.extend_from_slice(format!("{whole}.{decimals:04}").as_bytes());
         }
     }
+    text.push(b'\n');
+}
+
+/// Adds the row's line with the columns of a list to `text`.
+pub fn append_row_of_list(row: &Row<'_>, columns: &ListColumns<'_>, text: &mut Vec<u8>) {
+    append_row(row, text);
+    text.pop();
+    for gate in [columns.entry_gate, columns.exit_gate] {
+        text.push(b',');
+        text.extend_from_slice(gate.unwrap_or_default().as_bytes());
+    }
+    for millis in [columns.stay_ms, columns.permitted_ms] {
+        text.push(b',');
+        if let Some(millis) = millis {
+            append_seconds(millis, text);
+        }
+    }
+    text.push(b',');
+    text.extend_from_slice(columns.marks.as_bytes());
     text.push(b'\n');
 }
 

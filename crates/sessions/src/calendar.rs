@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, Timelike as _};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Offset as _, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 use ledger::{QUARTER_MS, quarter_of, start_of};
 use parking::Timestamp;
@@ -28,6 +28,17 @@ impl Calendar {
     /// The day in which a quarter hour begins.
     pub(super) fn date(self, quarter: i64) -> NaiveDate {
         self.local(quarter).date_naive()
+    }
+
+    /// The first quarter hour of a day; of a day that the zone leaps over, of the next one.
+    pub(super) fn first_of_day(self, date: NaiveDate) -> i64 {
+        // Clocks change in the night, so that nearly every day has its noon.
+        let noon = |date: NaiveDate| {
+            (12..24).find_map(|hour| self.0.from_local_datetime(&date.and_hms_opt(hour, 0, 0)?).earliest())
+        };
+        let noon = noon(date).or_else(|| noon(date.succ_opt()?)).map(|noon| noon.timestamp_millis());
+        let noon = noon.unwrap_or_else(|| date.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
+        self.first_of(Bucket::Day, quarter_of(Timestamp::from_millis(noon)))
     }
 
     /// The weekday, Monday is 0, and the hour of the day.

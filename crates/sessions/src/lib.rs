@@ -6,7 +6,8 @@
 //!
 //! - `scoped`: scopes and lots, checked at each call; [`seen`]: plates and ids as a principal may see them.
 //! - `recording`: what is written, and what is decided on; `in_process`: both for a correlator in this process.
-//! - `lots`, `statistics`, [`story`], [`trail`], `session_explanations`, `changes`, `streams`: queries.
+//! - `days`: periods of a lot's own days; `lots`, `statistics`, [`story`], [`trail`], `session_explanations`,
+//!   `changes`, `streams`: queries.
 //! - `correlators`: the processes that consume the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
 //! - `accounts`, `sign_in`: tokens and people of the ledger, and who signs in.
@@ -22,6 +23,7 @@ mod changes;
 mod checks;
 mod connected;
 mod correlators;
+mod days;
 mod error;
 pub mod gates;
 mod in_process;
@@ -69,10 +71,11 @@ use sign_in::SignIns;
 pub use background::spawn_background;
 pub use changes::{Changed, ChangedPage, FollowedChange};
 pub use correlators::{ReportedCorrelator, Wait};
+pub use days::{Days, PeriodOf};
 pub use error::Error;
-pub use lots::{LotStatus, LotTimeFilter};
+pub use lots::{DayCounts, LotStatus, LotTimeFilter, Marks};
 pub use recording::{CallOptions, LEASE};
-pub use scoped::{Page, Saved, ScopedService, SessionList};
+pub use scoped::{FoundVehicles, NEWEST_SEARCHED_MAX, Page, Saved, ScopedService, SessionList};
 pub use seen::{SeenChange, SeenEvent, SeenPlate, SeenSession};
 pub use session_explanations::SessionExplanation;
 pub use sign_in::SignInError;

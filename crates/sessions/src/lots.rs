@@ -9,20 +9,26 @@
 //! ranges of entries, and counting reads the overstays alone, not all that are inside. A schedule by hour has one range
 //! for what is older than its longest stay, and at most one for each change of the schedule since.
 
+mod marks;
+mod week_before;
 mod windows;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
-use ledger::{Counts, Dwells, LotRow, Recent, RecentOf, quarter_of};
+use ledger::{Counts, Dwells, LotRow, Recent, RecentOf, quarter_of, start_of};
 use parking::{Lot, LotId, Timestamp};
 
 use super::calendar::Calendar;
+use super::days::Days;
 use super::{Bucket, Error, Service, within};
 use crate::metrics::Inside;
 
+pub use marks::Marks;
+pub use week_before::DayCounts;
 pub use windows::LotTimeFilter;
 
 /// Per-mille quantile of the stays above which an open stay is doubtful.
@@ -72,6 +78,13 @@ pub struct LotStatus {
     pub unmatched_last_day: u64,
     /// Exits of these hours that are held: they wait for their entry.
     pub held_last_day: u64,
+    /// The day of the lot's own time in its time zone; `None` before its first event.
+    pub date: Option<NaiveDate>,
+    /// What passed on this day so far.
+    pub today: DayCounts,
+    /// When the lot's first event was, to the quarter hour; `None` if that was not looked up yet. Nothing is known of the
+    /// time before it.
+    pub known_since: Option<Timestamp>,
 }
 
 impl LotStatus {
@@ -93,10 +106,15 @@ impl LotStatus {
             matched_last_day: 0,
             unmatched_last_day: 0,
             held_last_day: 0,
+            date: None,
+            today: DayCounts::default(),
+            known_since: None,
         }
     }
 
-    fn of(row: LotRow, known: Option<Lot>, usual_stay_ms: Option<i64>, recent: &Recent) -> Self {
+    fn of(row: LotRow, known: Option<Lot>, learned: Option<Learned>, recent: &Recent) -> Self {
+        let usual_stay_ms = learned.and_then(|learned| learned.dwell_ms);
+        let calendar = calendar_of(known.as_ref());
         let hours = ClockHours::of(row.time, known.as_ref());
         let sum = |wanted: Range<i64>| {
             let mut sum = Counts::default();
@@ -106,6 +124,7 @@ impl LotStatus {
         };
         let day = sum(hours.this - REST_OF_DAY..i64::MAX);
         let (this_hour, hour_before) = (sum(hours.this..i64::MAX), sum(hours.before..hours.this));
+        let today = row.time.map(|time| sum(Days::Last(1).quarters(calendar, time)));
         let [doubtful, overdue_stays] = recent.open_before;
         Self {
             id: row.id,
@@ -123,7 +142,16 @@ impl LotStatus {
             matched_last_day: count(day.matched),
             unmatched_last_day: count(day.unmatched_exits),
             held_last_day: count(day.exits - day.matched - day.unmatched_exits),
+            date: row.time.map(|time| calendar.date(quarter_of(time))),
+            today: today.as_ref().map(DayCounts::of).unwrap_or_default(),
+            known_since: learned.and_then(|learned| learned.first).map(start_of),
         }
+    }
+
+    /// Spaces without a vehicle; `None` if the number of spaces is unknown.
+    pub fn free_spaces(&self) -> Option<u64> {
+        let capacity = self.known.as_ref()?.capacity?;
+        Some(u64::from(capacity).saturating_sub(self.inside))
     }
 
     /// Of the exits of the last day that are decided, the share that has no entry; `None` without any.
@@ -163,10 +191,15 @@ struct ClockHours {
 
 impl ClockHours {
     fn of(time: Option<Timestamp>, known: Option<&Lot>) -> Self {
-        let calendar = Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone));
+        let calendar = calendar_of(known);
         let this = calendar.first_of(Bucket::Hour, quarter_of(time.unwrap_or_default()));
         Self { this, before: calendar.first_of(Bucket::Hour, this - 1) }
     }
+}
+
+/// The calendar of a lot; UTC for one that is not known beforehand.
+fn calendar_of(known: Option<&Lot>) -> Calendar {
+    Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone))
 }
 
 fn count(number: i64) -> u64 {
@@ -182,6 +215,8 @@ pub(super) struct Usual(Mutex<BTreeMap<LotId, Learned>>);
 struct Learned {
     at: Timestamp,
     dwell_ms: Option<i64>,
+    /// The quarter hour of the lot's first event.
+    first: Option<i64>,
 }
 
 impl Learned {
@@ -208,13 +243,14 @@ impl Service {
         let inner = &self.inner;
         let rows = within(async { Ok(inner.ledger.lots().await?) }).await?;
         self.learn_what_is_usual(&rows).await?;
-        let usual: Vec<Option<i64>> =
-            rows.iter().map(|row| inner.usual.get(&row.id).and_then(|learned| learned.dwell_ms)).collect();
-        let asked: Vec<RecentOf> = rows.iter().zip(&usual).map(|(row, usual)| self.recent_of(row, *usual)).collect();
+        let learned: Vec<Option<Learned>> = rows.iter().map(|row| inner.usual.get(&row.id)).collect();
+        let usual = |learned: &Option<Learned>| learned.and_then(|learned| learned.dwell_ms);
+        let asked = rows.iter().zip(&learned).map(|(row, learned)| self.recent_of(row, usual(learned)));
+        let asked: Vec<RecentOf> = asked.collect();
         let recent = within(async { Ok(inner.ledger.recent(&asked).await?) }).await?;
-        let with_events = rows.into_iter().zip(usual).zip(&recent).map(|((row, usual), recent)| {
+        let with_events = rows.into_iter().zip(learned).zip(&recent).map(|((row, learned), recent)| {
             let known = inner.lots.get(&row.id).cloned();
-            LotStatus::of(row, known, usual, recent)
+            LotStatus::of(row, known, learned, recent)
         });
         let mut lots: Vec<LotStatus> = with_events.collect();
         for known in inner.lots.iter() {
@@ -231,9 +267,10 @@ impl Service {
         let longest_ms = self.inner.rules.max_stay_of(&row.id);
         let known = self.inner.lots.get(&row.id);
         let hours = ClockHours::of(row.time, known);
+        let today = Days::Last(1).quarters(calendar_of(known), time).start;
         RecentOf {
             lot: row.id.clone(),
-            quarters: hours.this - REST_OF_DAY..=quarter_of(time),
+            quarters: today.min(hours.this - REST_OF_DAY)..=quarter_of(time),
             open_before: [usual_ms.unwrap_or(i64::MAX), longest_ms].map(|ms| time.plus_millis(ms.saturating_neg())),
             open_within: known.map_or_else(Vec::new, |lot| lot.overstayed(time)),
         }
@@ -250,7 +287,7 @@ impl Service {
             let mut dwells = Dwells::default();
             found.quarters.iter().for_each(|(_, tally)| dwells.merge(&tally.dwells));
             let dwell_ms = dwells.quantile_ms(DOUBT_PERMILLE).filter(|_| dwells.stays() >= TYPICAL_STAYS_MIN);
-            self.inner.usual.learn(row.id.clone(), Learned { at: now, dwell_ms });
+            self.inner.usual.learn(row.id.clone(), Learned { at: now, dwell_ms, first: found.first });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use matching::{Explanation, Limits, LoadRequest, Timeline, explain};
 use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
 
 use super::near::{given, near_of, others};
-use super::seen::Sight;
+use super::seen::{SeenSession, Sight};
 use super::story::{NearSession, explaining};
 use super::{Error, Inner, Service, within};
 
@@ -54,12 +54,12 @@ impl Service {
         .await
     }
 
-    /// The plates of these sessions, newest first, that are similar to a plate, the most similar first.
-    pub(crate) fn near_plates(&self, plate: &Plate, rows: &[SessionRow]) -> Vec<Plate> {
+    /// Of these sessions, newest first, the newest one of each plate that is similar to a plate, the most similar first.
+    pub(crate) fn near_plates(&self, plate: &Plate, rows: &[SessionRow]) -> Vec<SeenSession> {
         let newest: BTreeMap<&Plate, &SessionRow> =
             rows.iter().rev().map(|row| (&row.session.vehicle.plate, row)).collect();
         let near = near_of(&self.inner.rules, plate, self.now(), newest.into_values());
-        near.into_iter().filter_map(|near| near.session.plate.whole().cloned()).collect()
+        near.into_iter().map(|near| near.session).collect()
     }
 }
 

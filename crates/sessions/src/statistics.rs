@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use ledger::{Connected, QUARTER_MS, Quarters, Tally, start_of};
+use ledger::{Connected, QUARTER_MS, Quarters, Tally, quarter_of, start_of};
 use parking::{LotId, Timestamp};
 
 use super::calendar::Calendar;
+use super::days::Days;
 use super::{Error, Service, within};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -21,6 +22,8 @@ const LONGEST_DAY: i64 = 25 * 4;
 pub const MAX_HOURS: i64 = 750;
 /// The longest period with buckets of a day, days.
 pub const MAX_DAYS: i64 = 400;
+/// Periods of at most this many days have buckets of an hour by default.
+const HOURLY_DAYS_MAX: u64 = 7;
 /// The default period.
 const DEFAULT_HOURS: i64 = 24;
 const DEFAULT_DAYS: i64 = 30;
@@ -63,6 +66,8 @@ pub struct BucketStatistics {
     pub inside: i64,
     /// Vehicles inside on average.
     pub average_inside: f64,
+    /// How much of it has data, milliseconds.
+    pub known_ms: i64,
 }
 
 impl BucketStatistics {
@@ -71,9 +76,14 @@ impl BucketStatistics {
         self.to.millis_since(self.from)
     }
 
-    /// Matched stays per hour.
+    /// Matched stays.
+    pub fn stays(&self) -> f64 {
+        float(self.tally.counts.matched)
+    }
+
+    /// Matched stays per hour with data.
     pub fn turnover(&self) -> f64 {
-        float(self.tally.counts.matched) * float(HOUR_MS) / float(self.millis())
+        self.stays() * float(HOUR_MS) / float(self.known_ms.max(QUARTER_MS))
     }
 }
 
@@ -84,6 +94,8 @@ pub struct Statistics {
     pub lot: LotId,
     /// The zone of its days.
     pub time_zone: Tz,
+    /// Whether the buckets are hours or days.
+    pub bucket: Bucket,
     /// How many vehicles fit in, when it is known.
     pub capacity: Option<u32>,
     /// The buckets, in order and without gaps.
@@ -98,6 +110,13 @@ pub struct Statistics {
 pub type Arrivals = [[Option<i64>; 24]; 7];
 
 impl Statistics {
+    /// The hour of the day in which most vehicles entered, and how many; `None` without entries.
+    pub fn peak_hour(&self) -> Option<(u32, i64)> {
+        let of_hour = |hour: usize| self.arrivals.iter().filter_map(|day| day[hour]).sum::<i64>();
+        let hours = (0_u32..).zip((0..24).map(of_hour)).filter(|(_, entries)| *entries > 0);
+        hours.max_by_key(|(hour, entries)| (*entries, std::cmp::Reverse(*hour)))
+    }
+
     /// All buckets as one; `None` when there is none. Its average is over the buckets with data, since the lot's first
     /// event.
     pub fn total(&self) -> Option<BucketStatistics> {
@@ -117,23 +136,25 @@ impl Statistics {
             tally,
             inside: last.inside,
             average_inside: inside_ms / float(known_ms.max(QUARTER_MS)),
+            known_ms,
         })
     }
 
     /// Puts the quarter hours of a lot together into buckets. `asked` are those that were asked for, none left out;
-    /// `found` and `connected` may reach further.
+    /// `found` and `connected` may reach further. Nothing is known of what is after the quarter hour `now`.
     fn new(
         of: &StatisticsOf,
-        calendar: Calendar,
+        (calendar, now): (Calendar, i64),
         capacity: Option<u32>,
         asked: &Range<i64>,
         found: &Quarters,
         connected: &Connected,
     ) -> Self {
-        let known = Known::of(calendar, found, connected);
+        let known = Known::of(calendar, now, found, connected);
         let mut statistics = Self {
             lot: of.lot.clone(),
             time_zone: calendar.0,
+            bucket: of.bucket,
             capacity,
             buckets: Vec::new(),
             known_since: found.first.map(start_of),
@@ -169,21 +190,22 @@ impl Statistics {
 struct Known<'a> {
     calendar: Calendar,
     first: Option<i64>,
+    now: i64,
     connected: &'a Connected,
     days: BTreeSet<NaiveDate>,
 }
 
 impl<'a> Known<'a> {
-    fn of(calendar: Calendar, found: &Quarters, connected: &'a Connected) -> Self {
+    fn of(calendar: Calendar, now: i64, found: &Quarters, connected: &'a Connected) -> Self {
         let since = connected.since.unwrap_or(i64::MAX);
         let before = found.quarters.iter().filter(|(quarter, _)| *quarter < since);
         let days = before.map(|(quarter, _)| calendar.date(*quarter)).collect();
-        Self { calendar, first: found.first, connected, days }
+        Self { calendar, first: found.first, now, connected, days }
     }
 
     fn has(&self, quarter: i64, is_counted: bool) -> bool {
         let is_noted = self.connected.since.is_some_and(|since| quarter >= since);
-        self.first.is_some_and(|first| quarter >= first)
+        self.first.is_some_and(|first| (first..=self.now.max(first)).contains(&quarter))
             && (is_counted
                 || if is_noted {
                     self.connected.quarters.contains(&quarter)
@@ -220,6 +242,7 @@ impl Building {
             tally: self.tally,
             inside,
             average_inside: float(self.inside_ms) / float(self.quarters * QUARTER_MS),
+            known_ms: if self.has_data { self.quarters * QUARTER_MS } else { 0 },
         }
     }
 }
@@ -255,29 +278,82 @@ pub(super) fn unknown_lot(lot: &LotId) -> Error {
     Error::Refused(format!("there is no lot {lot}: {problem}"))
 }
 
+/// What the statistics of a lot are made with.
+#[derive(Debug, Clone, Copy)]
+struct LotCalendar {
+    calendar: Calendar,
+    capacity: Option<u32>,
+    /// The lot's own time; before its first event, that of this machine.
+    now: Timestamp,
+}
+
 impl Service {
     /// The statistics of a lot.
     pub(crate) async fn statistics(&self, asked: &StatisticsOf) -> Result<Statistics, Error> {
+        let of_lot = self.lot_calendar(&asked.lot).await?;
+        let quarters = asked_quarters(of_lot.calendar, asked, of_lot.now)?;
+        self.statistics_within(asked, of_lot, quarters).await
+    }
+
+    /// The statistics of a lot for a period of its days, in buckets of an hour or of a day.
+    pub(crate) async fn statistics_of_days(
+        &self,
+        lot: &LotId,
+        days: Days,
+        bucket: Option<Bucket>,
+    ) -> Result<Statistics, Error> {
+        let of_lot = self.lot_calendar(lot).await?;
+        let default = if days.count() > HOURLY_DAYS_MAX { Bucket::Day } else { Bucket::Hour };
+        let bucket = bucket.unwrap_or(default);
+        let times = days.times(of_lot.calendar, of_lot.now);
+        let asked = StatisticsOf { lot: lot.clone(), from: Some(times.start), to: Some(times.end), bucket };
+        let quarters = asked_quarters(of_lot.calendar, &asked, of_lot.now)?;
+        self.statistics_within(&asked, of_lot, quarters).await
+    }
+
+    /// All of the days that a period is compared with: the same weekdays before, up to the same time. `None` if not all of
+    /// them are known.
+    pub(crate) async fn total_before(&self, lot: &LotId, days: Days) -> Result<Option<BucketStatistics>, Error> {
+        let of_lot = self.lot_calendar(lot).await?;
+        let quarters = days.quarters_before(of_lot.calendar, of_lot.now);
+        if quarters.is_empty() {
+            return Ok(None);
+        }
+        let asked = StatisticsOf { lot: lot.clone(), from: None, to: None, bucket: Bucket::Day };
+        let statistics = self.statistics_within(&asked, of_lot, quarters.clone()).await?;
+        let is_known = statistics.known_since.is_some_and(|since| since <= start_of(quarters.start));
+        Ok(statistics.total().filter(|total| is_known && total.has_data))
+    }
+
+    async fn lot_calendar(&self, lot: &LotId) -> Result<LotCalendar, Error> {
         let inner = &self.inner;
         let rows = within(async { Ok(inner.ledger.lots().await?) }).await?;
-        let row = rows.into_iter().find(|row| row.id == asked.lot);
-        let known = inner.lots.get(&asked.lot);
+        let row = rows.into_iter().find(|row| row.id == *lot);
+        let known = inner.lots.get(lot);
         if row.is_none() && known.is_none() {
-            return Err(unknown_lot(&asked.lot));
+            return Err(unknown_lot(lot));
         }
-        let now = row.and_then(|row| row.time).unwrap_or_else(|| inner.clock.now());
-        let calendar = Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone));
-        let quarters = asked_quarters(calendar, asked, now)?;
+        Ok(LotCalendar {
+            calendar: Calendar(known.map_or(Tz::UTC, |lot| lot.time_zone)),
+            capacity: known.and_then(|lot| lot.capacity),
+            now: row.and_then(|row| row.time).unwrap_or_else(|| inner.clock.now()),
+        })
+    }
+
+    async fn statistics_within(
+        &self,
+        of: &StatisticsOf,
+        LotCalendar { calendar, capacity, now }: LotCalendar,
+        quarters: Range<i64>,
+    ) -> Result<Statistics, Error> {
         // Whole days: whether an hour of old times is known, its day tells.
         let days = calendar.whole(Bucket::Day, start_of(quarters.start), start_of(quarters.end));
-        let (found, connected) = within(async {
-            let (found, connected) =
-                (inner.ledger.quarters(&asked.lot, days), inner.ledger.connected(quarters.clone()));
-            Ok(tokio::try_join!(found, connected)?)
-        })
-        .await?;
-        let capacity = known.and_then(|lot| lot.capacity);
-        Ok(Statistics::new(asked, calendar, capacity, &quarters, &found, &connected))
+        let ledger = &self.inner.ledger;
+        let (found, connected) =
+            within(async { Ok(tokio::try_join!(ledger.quarters(&of.lot, days), ledger.connected(quarters.clone()))?) })
+                .await?;
+        let at = (calendar, quarter_of(now));
+        Ok(Statistics::new(of, at, capacity, &quarters, &found, &connected))
     }
 }
 

@@ -77,6 +77,9 @@ pub fn open(
     for path in operator_page::ROUTES {
         metrics.expect_route(path, "GET");
     }
+    for path in operator_page::POSTED {
+        metrics.expect_route(path, "POST");
+    }
     for (method, path) in access::LOGIN_ROUTES {
         metrics.expect_route(path, method);
     }

@@ -64,6 +64,7 @@ fn a_lot_is_warned_of_when_it_is_surely_unknown() {
         "id": "P3", "kind": null, "capacity": null, "inside": 0, "time": null, "doubtful": null, "overstays": 0,
         "entries_this_hour": 0, "exits_this_hour": 0, "entries_hour_before": 0, "exits_hour_before": 0,
         "matched_last_day": 0, "unmatched_last_day": 0, "unmatched_share_last_day": null,
+        "free_spaces": null, "date": null, "entries_today": 0, "exits_today": 0, "matched_today": 0, "unmatched_today": 0,
     });
     let page = |next_cursor: Option<&str>| -> LotPage {
         serde_json::from_value(serde_json::json!({"lots": [lot.clone()], "next_cursor": next_cursor})).unwrap()

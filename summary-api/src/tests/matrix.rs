@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 61] = [
+pub(super) const ROUTES: [(&str, May); 64] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -83,6 +83,7 @@ pub(super) const ROUTES: [(&str, May); 61] = [
     ("POST /api/v1/sessions/search", READ),
     ("POST /api/v1/sessions/search?vehicle_plate={plate}", May::Plates),
     ("POST /api/v1/sessions/search?plate_prefix={plate}", May::Plates),
+    ("POST /api/v1/sessions/search?plate_contains={plate}", May::Plates),
     ("GET /api/v1/sessions?format=csv", READ),
     ("GET /api/v1/sessions?format=ndjson", READ),
     ("GET /api/v1/sessions/{id}", READ),
@@ -107,9 +108,12 @@ pub(super) const ROUTES: [(&str, May); 61] = [
     ("GET /unmatched", READ),
     ("GET /list?lot_id={lot}", READ),
     ("GET /search", READ),
-    ("GET /search?plate={plate}", May::Plates),
+    // Leads to the empty form.
+    ("GET /search?plate={plate}", READ),
+    ("POST /search?plate={plate}", May::Plates),
     ("GET /sessions/{id}", READ),
     ("GET /header", READ),
+    ("GET /notices", READ),
 ];
 
 /// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells
@@ -218,6 +222,7 @@ impl Site {
             form_urlencoded::parse(parameters.as_bytes()).map(|(name, value)| (name.into(), json!(value))).collect();
         let body = match address {
             "/api/v1/sessions/search" | "/api/v1/explanations/search" => Value::Object(members).to_string(),
+            "/search" => parameters.to_owned(),
             "/graphql" => json!({"query": "{ status { settled } }"}).to_string(),
             "/save_summary" => json!({
                 "vehicle_plate": "FIN1", "lot_id": OWN,
@@ -230,7 +235,11 @@ impl Site {
             _ => String::new(),
         };
         let bearer = token.map(|token| format!("Bearer {token}"));
-        let media_type = if path.starts_with("/internal/") { wire::MEDIA_TYPE } else { "application/json" };
+        let media_type = match address {
+            "/search" => "application/x-www-form-urlencoded",
+            address if address.starts_with("/internal/") => wire::MEDIA_TYPE,
+            _ => "application/json",
+        };
         let mut headers = vec![("content-type", media_type)];
         if ["/login", "/logout"].contains(&path) {
             headers.push(("origin", "http://localhost"));
@@ -309,8 +318,9 @@ fn every_route_is_in_the_table() {
     let pages = operator_page::ROUTES.iter().map(|path| format!("GET {path}"));
     let others = ["/graphql/explorer.js", "/graphql/explorer.css", "/api/docs", "/api/docs/"];
     let forms = ["GET /login", "POST /login", "POST /logout"].map(str::to_owned);
+    let posted = operator_page::POSTED.iter().map(|path| format!("POST {path}"));
     let all: BTreeSet<String> =
-        described.chain(pages).chain(others.map(|path| format!("GET {path}"))).chain(forms).collect();
+        described.chain(pages).chain(others.map(|path| format!("GET {path}"))).chain(forms).chain(posted).collect();
 
     assert_eq!(ROUTES.iter().map(|(line, _)| bare(line)).collect::<BTreeSet<_>>(), all);
 }

@@ -77,13 +77,17 @@ async fn listed(api: &Api, query: &str) -> Vec<SessionView> {
 }
 
 /// Each number, and the list behind it.
-fn numbers(lot: &LotView) -> [(u64, &'static str); 5] {
+fn numbers(lot: &LotView) -> [(u64, &'static str); 9] {
     [
         (lot.inside, "state=open"),
         (lot.doubtful.unwrap_or_default(), "doubtful=true"),
         (lot.overstays, "overstay=true"),
         (lot.matched_last_day, "state=matched&last_day=true"),
         (lot.unmatched_last_day, "state=unmatched_exit&last_day=true"),
+        (lot.entries_today, "period=today&period_of=entries"),
+        (lot.exits_today, "period=today&period_of=exits"),
+        (lot.matched_today, "period=today&period_of=exits&state=matched"),
+        (lot.unmatched_today, "period=today&period_of=exits&state=unmatched_exit"),
     ]
 }
 
@@ -91,7 +95,7 @@ fn numbers(lot: &LotView) -> [(u64, &'static str); 5] {
 async fn each_number_of_a_lot_and_of_all_is_the_length_of_the_list_behind_it() {
     let api = busy().await;
     let lots: LotPage = api.get("/api/v1/lots").await.json();
-    let mut sums = [0; 5];
+    let mut sums = [0; 9];
     for lot in &lots.lots {
         for ((number, query), sum) in numbers(lot).into_iter().zip(&mut sums) {
             let list = listed(&api, &format!("{query}&lot_id={}", lot.id)).await;
@@ -104,13 +108,50 @@ async fn each_number_of_a_lot_and_of_all_is_the_length_of_the_list_behind_it() {
         assert_eq!(u64::try_from(listed(&api, query).await.len()).unwrap(), sum, "{query} in all");
     }
     let p3 = lots.lots.iter().find(|lot| lot.id == "P3").unwrap();
-    assert!(numbers(p3).iter().all(|(number, _)| *number > 0), "a number that is 0 shows nothing: {p3:?}");
+    // At P3 it is half past midnight, and nothing was matched since.
+    assert!(numbers(p3)[..7].iter().all(|(number, _)| *number > 0), "a number that is 0 shows nothing: {p3:?}");
+    assert!(sums.iter().all(|sum| *sum > 0), "a number that is 0 shows nothing: {sums:?}");
     let held = listed(&api, "state=held_exit&last_day=true&lot_id=P3").await;
     assert_eq!(held.len(), 1);
     // Those of the two hours in the afternoon, and those before that or after it that are older than six hours.
     let over: Vec<_> = listed(&api, "overstay=true&lot_id=P3&order=oldest").await;
     let over: Vec<_> = over.iter().map(|session| session.vehicle_plate.as_str()).collect();
     assert_eq!(over, ["P3STAY0", "P3STAY1", "P3STAY2", "P3STAY3", "P3STAY4"]);
+}
+
+#[tokio::test]
+async fn each_number_of_a_day_is_the_length_of_the_list_behind_it() {
+    let api = busy().await;
+    let mut compared = 0;
+    for (lot, period) in ["P3", "P4"].into_iter().flat_map(|lot| {
+        ["period=today", "period=yesterday", "period=7d", "from_date=2024-09-22&to_date=2024-09-24"].map(|of| (lot, of))
+    }) {
+        let total = api.value(&format!("/api/v1/statistics?lot_id={lot}&{period}")).await["total"].clone();
+        for (member, query) in [
+            ("entries", "period_of=entries"),
+            ("exits", "period_of=exits"),
+            ("matched", "period_of=exits&state=matched"),
+            ("unmatched_exits", "period_of=exits&state=unmatched_exit"),
+            ("unmatched_entries", "period_of=entries&state=unmatched_entry"),
+        ] {
+            let list = listed(&api, &format!("{query}&lot_id={lot}&{period}")).await;
+            // A day without data has null.
+            assert_eq!(total[member].as_u64().unwrap_or(0), list.len() as u64, "{member} of {lot}, {period}");
+            compared += list.len();
+        }
+    }
+    assert!(compared > 500, "{compared}");
+    // Also of saved summaries, and by the anchor event.
+    let all = listed(&api, "lot_id=P3&from_date=2024-09-24").await;
+    assert!(all.iter().any(|session| session.vehicle_plate == "SAVED1"));
+    for (query, part) in [
+        ("period_of=exits", "period_of needs a period"),
+        ("period=today&from_date=2024-09-24", "not possible together"),
+        ("period=1d", "none of today"),
+    ] {
+        let refused = api.get(&format!("/api/v1/sessions?{query}")).await;
+        assert!(refused.status == 422 && refused.text().contains(part), "{query}: {}", refused.text());
+    }
 }
 
 #[tokio::test]
@@ -169,8 +210,14 @@ async fn a_list_shows_how_long_each_vehicle_may_stay_and_how_long_it_is_inside()
         assert!(row.contains(part), "{part} is not in {row}");
     }
     assert!(list.contains("<h1>Overstays, P3</h1>"));
-    let csv = "/api/v1/sessions?lot_id=P3&amp;overstay=true&amp;order=oldest&amp;format=csv";
+    let csv = "/api/v1/sessions?lot_id=P3&amp;overstay=true&amp;order=oldest&amp;columns=list&amp;format=csv";
     assert!(list.contains(&format!("href=\"{csv}\" download")), "{list}");
+    let exported = api.get(&csv.replace("&amp;", "&")).await.text();
+    let lines: Vec<&str> = exported.lines().collect();
+    assert!(lines[0].ends_with(",entry_gate_id,exit_gate_id,stay_seconds,permitted_stay_seconds,mark"), "{}", lines[0]);
+    assert!(lines[3].ends_with(",open,,,,35940,5400,overstay doubtful"), "{}", lines[3]);
+    let plain = api.get("/api/v1/sessions?lot_id=P3&overstay=true&order=oldest&format=csv").await.text();
+    assert!(lines.iter().zip(plain.lines()).all(|(listed, plain)| listed.starts_with(plain)), "{exported}");
     assert!(api.get("/list?lot_id=P4&overstay=true").await.text().contains("No stay fits this filter."));
     assert_eq!(api.get("/list?plate=P3STAY2").await.status, 400);
 }

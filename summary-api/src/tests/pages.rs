@@ -1,6 +1,8 @@
 //! The operator's page over a real ledger: complete, escaped, equal to the API, and served while the ledger is down.
 
 mod hostile;
+mod notices;
+mod searching;
 mod timeline;
 mod times;
 mod truth;
@@ -21,6 +23,13 @@ const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,
 
 async fn open(api: &Api, path: &str) -> Answer {
     send(&api.router, request(Method::GET, path, &BROWSER, "")).await
+}
+
+/// What the form of the search finds.
+async fn search(api: &Api, typed: &str) -> Answer {
+    let headers = [BROWSER[0], ("content-type", "application/x-www-form-urlencoded")];
+    let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("plate", typed).finish();
+    send(&api.router, request(Method::POST, "/search", &headers, form)).await
 }
 
 /// At P3: a matched stay, an open one, a vehicle that entered twice, an exit without an entry.
@@ -64,13 +73,16 @@ async fn every_page_is_whole_and_loads_nothing_from_elsewhere() {
         "/timeline?lot_id=P3&from=2024-09-24T09:00:00Z&to=2024-09-24T10:00:00Z",
         "/timeline?lot_id=old-market",
         "/stays?lot_id=P3",
-        "/stays?lot_id=old-market&reach=30d",
+        "/stays?lot_id=old-market&period=28d",
+        "/stays?lot_id=P3&from_date=2024-09-01&to_date=2024-09-24",
+        "/timeline?lot_id=P3&period=7d",
+        "/list?lot_id=P3&period=yesterday&period_of=exits",
+        "/list?from_date=2024-09-24&period_of=",
         "/unmatched",
         "/unmatched?lot_id=P3&state=held_exit",
         "/list",
         "/list?lot_id=P3&state=open&overstay=true&doubtful=true&reason=unread&gate_id=a&min_age=90m&last_day=true&order=oldest",
         "/search",
-        "/search?plate=over-1",
         &format!("/sessions/{id}"),
     ] {
         let answer = open(&api, path).await;
@@ -84,7 +96,7 @@ async fn what_pages_refer_to_is_there_and_kept_for_ever() {
     let api = parked().await;
     let page = open(&api, "/").await.text();
     let assets: Vec<&str> = page.split('"').filter(|part| part.starts_with("/assets/")).collect();
-    assert_eq!(assets.len(), 3);
+    assert_eq!(assets.len(), 4);
     for path in assets {
         let asset = api.get(path).await;
         assert_eq!((asset.status, asset.header(header::CACHE_CONTROL)), (200, "public, max-age=31536000, immutable"));
@@ -113,7 +125,8 @@ fn without_markup_of_times(page: &str) -> String {
 async fn the_statistics_of_the_page_are_those_of_the_api() {
     let api = parked().await;
     let page = open(&api, "/stays?lot_id=P3").await.text();
-    let total = api.value("/api/v1/statistics?lot_id=P3&from=2024-09-23T10:47:00Z").await["total"].clone();
+    let statistics = api.value("/api/v1/statistics?lot_id=P3&period=today").await;
+    let total = statistics["total"].clone();
 
     assert_eq!(
         (figure(&page, "stays"), figure(&page, "entries")),
@@ -125,6 +138,11 @@ async fn the_statistics_of_the_page_are_those_of_the_api() {
         ("1 h 47 min", Some(107 * 60))
     );
     assert!(figure(&page, "p50").starts_with("1 h 4"), "{}", figure(&page, "p50"));
+    assert_eq!(figure(&page, "exits"), total["exits"].to_string());
+    assert_eq!(figure(&page, "unmatched"), total["unmatched_exits"].to_string());
+    assert_eq!(figure(&page, "turnover"), format!("{:.1}", total["turnover"].as_f64().unwrap()));
+    assert_eq!((figure(&page, "peak").as_str(), &statistics["peak_hour"]), ("09–10 h", &serde_json::json!(9)));
+    assert!(page.contains("Today, Tue 24 Sep 2024") && page.contains("Tue 17 Sep: "), "{page}");
 }
 
 #[tokio::test]
@@ -146,13 +164,39 @@ async fn numbers_on_the_page_are_those_of_the_api() {
     };
 
     assert_eq!(figure("inside"), inside.to_string());
-    assert_eq!(figure("matched"), sum("matched_last_day"));
-    assert_eq!(figure("unmatched"), sum("unmatched_last_day"));
+    assert_eq!(figure("entries"), sum("entries_today"));
+    assert_eq!(figure("exits"), sum("exits_today"));
+    assert_eq!(figure("unmatched"), sum("unmatched_today"));
+    assert_eq!(figure("free"), sum("free_spaces"));
     assert_eq!(figure("doubtful"), sum("doubtful"));
     assert_eq!(figure("overstays"), sum("overstays"));
     assert_eq!(figure("held"), pending["held_exits"].to_string());
     assert_eq!(figure("overdue"), pending["overdue_stays"].to_string());
     assert_eq!((inside, figure("share").as_str(), figure("held").as_str()), (2, "100.0 %", "1"));
+}
+
+#[tokio::test]
+async fn a_day_is_compared_with_the_same_weekday_before_until_the_same_time() {
+    let (api, mut vehicles) = (Api::new().await, Vehicles::default());
+    let week = 7 * 24 * 60;
+    // A week before: two until the same time, and two more later. Eight days before: one, so that day is known.
+    for (number, at) in [-week - 1_440, -week, -week + 60, -week + 200, -week + 300, 0, 20, 90].into_iter().enumerate()
+    {
+        api.fixture.record(vec![vehicles.entry("P3", &format!("CAR{number}"), minute(at))]).await;
+    }
+
+    let (now, stays) = (open(&api, "/").await.text(), open(&api, "/stays?lot_id=P3").await.text());
+
+    let before = api.value("/api/v1/statistics?lot_id=P3&period=today").await["before"].clone();
+    assert_eq!((before["entries"].as_u64(), before["to"].as_str()), (Some(2), Some("2024-09-17T10:45:00.000Z")));
+    assert_eq!((figure(&now, "entries"), figure(&stays, "entries")), ("3".to_owned(), "3".to_owned()));
+    assert!(now.contains("Tue 17 Sep by now: <span class=\"value-before\">2</span>"), "{now}");
+    assert!(stays.contains("Tue 17 Sep by 10:45: <span class=\"value-before\">2</span>"), "{stays}");
+    assert!(now.contains(">3</a><span class=\"note\"> (2)</span>"), "{now}");
+    // Of the day before that, nothing is known of a week before.
+    let earlier = open(&api, "/stays?lot_id=P3&from_date=2024-09-17").await.text();
+    assert_eq!(figure(&earlier, "entries"), "4");
+    assert!(earlier.contains("Tue 10 Sep: <span class=\"none\" title=\"no data of these days\">–"), "{earlier}");
 }
 
 #[tokio::test]
@@ -175,27 +219,6 @@ async fn what_is_unmatched_is_listed_with_why_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_stay_has_a_page_of_its_own_and_a_plate_finds_its_stays() {
-    let api = parked().await;
-    let found = open(&api, "/search?plate=%3Cover%3E-1").await.text();
-    let link = found.split("href=\"").find(|link| link.starts_with("/sessions/")).unwrap().split('"').next().unwrap();
-    let page = open(&api, link).await.text();
-
-    assert!(found.contains("value=\"&lt;over&gt;-1\""), "what was typed is shown as it was typed");
-    for part in [
-        "OVER1</span> at P3",
-        "matched</span>",
-        "the exit directly follows the entry",
-        "Plate as read",
-        "1 h 47 min",
-        "09:00:00.000 UTC",
-        "10:47:00.000 UTC",
-    ] {
-        assert!(page.contains(part), "{part} is missing in {page}");
-    }
-}
-
-#[tokio::test]
 async fn errors_are_pages_for_browsers_and_problems_for_programs() {
     let api = parked().await;
     for (path, status, part) in [
@@ -205,12 +228,12 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
         ("/timeline?lot_id=P9", 404, "No lot P9 is known"),
         ("/timeline?lot_id=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", 422, "&lt;script&gt;alert(1)"),
         ("/timeline?span=2h", 422, "none of 1m, 5m"),
-        ("/stays?reach=2d", 422, "none of 1d, 7d"),
+        ("/stays?period=2d", 422, "none of today, yesterday, 7d"),
+        ("/list?from_date=2024-09-24&to_date=2024-09-23", 422, "is before from_date"),
         ("/stays?lot_id=P9", 404, "No lot P9 is known"),
         ("/unmatched?state=%3Cb%3E", 422, "&lt;b&gt;"),
         ("/unmatched?state=matched", 422, "none of unmatched_exit, unmatched_entry, held_exit"),
         ("/unmatched?cursor=abc", 422, "not a next_cursor"),
-        ("/search?plate=---", 422, "no letter and no digit"),
         ("/search?nothing=1", 400, "nknown query parameter"),
         (
             "/search?plate=9b810e76-6ec9-4286-a3ca-828dd5f4b3b2",
@@ -358,19 +381,6 @@ async fn the_newest_matched_stays_are_those_matched_last() {
     let plates: Vec<&str> = ["LONG1", "SHORT1", "AFTER1"].into_iter().filter(|plate| table.contains(plate)).collect();
     assert_eq!(plates, ["LONG1", "SHORT1"]);
     assert!(table.find("LONG1") < table.find("SHORT1"), "{table}");
-}
-
-#[tokio::test]
-async fn an_id_leads_to_its_stay_and_an_unknown_plate_to_near_ones() {
-    let api = parked().await;
-    let session = api.value("/api/v1/sessions?vehicle_plate=OVER1").await["sessions"][0].clone();
-    for id in [&session["session_id"], &session["entry_event_id"], &session["exit_event_id"]] {
-        let answer = open(&api, &format!("/search?plate=%20{}", id.as_str().unwrap())).await;
-        let place = format!("/sessions/{}#why", session["session_id"].as_str().unwrap());
-        assert_eq!((answer.status, answer.header(header::LOCATION)), (303, place.as_str()));
-    }
-    let page = open(&api, "/search?plate=0VER1").await.text();
-    assert!(page.contains("No stay of this plate is known") && page.contains("href=\"/search?plate=OVER1\""), "{page}");
 }
 
 #[tokio::test]

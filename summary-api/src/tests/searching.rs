@@ -42,6 +42,8 @@ async fn a_search_finds_whole_plates_and_beginnings() {
         ["ABC1", "ABC2", "ABD3"]
     );
     assert_eq!(found(json!({"plate_prefix": "NO"})).await, [""; 0]);
+    assert_eq!(found(json!({"plate_contains": "bc", "state": "open"})).await, ["ABC2", "ABC1"]);
+    assert_eq!(found(json!({"plate_contains": "D3"})).await, ["ABD3", "ABD3"]);
     assert_eq!(found(json!({})).await.len(), 8, "without members it is the whole list");
     let rows = search(&api, json!({"plate_prefix": "ABC", "format": "csv"})).await;
     assert_eq!(rows.text().lines().count(), 5);
@@ -49,6 +51,7 @@ async fn a_search_finds_whole_plates_and_beginnings() {
     for (body, status, part) in [
         (json!({"plate_prefix": "A"}), 422, "plate_prefix has fewer than two letters and digits"),
         (json!({"plate_prefix": "AB", "vehicle_plate": "ABC1"}), 422, "not possible together"),
+        (json!({"plate_contains": "A"}), 422, "plate_contains has fewer than two letters and digits"),
         (json!({"plate": "AB"}), 422, "unknown member \"plate\""),
         (json!({"limit": 1001}), 422, "from 1 to 1000"),
         (json!([]), 400, "not a JSON object"),
@@ -100,8 +103,10 @@ async fn a_plate_in_an_address_is_deprecated_on_loopback_and_refused_with_tokens
         assert_eq!((answer.status, answer.headers["deprecation"].to_str().unwrap()), (200, "@1795996800"), "{path}");
     }
     assert_eq!(api.get("/api/v1/sessions").await.headers.get("deprecation"), None);
-    let prefix = api.get("/api/v1/sessions?plate_prefix=AB").await;
-    assert!(prefix.status == 400 && prefix.text().contains("POST /api/v1/sessions/search"), "{}", prefix.text());
+    for part in ["plate_prefix=AB", "plate_contains=AB"] {
+        let refused = api.get(&format!("/api/v1/sessions?{part}")).await;
+        assert!(refused.status == 400 && refused.text().contains("POST /api/v1/sessions/search"), "{}", refused.text());
+    }
 
     let token = Token::from_random(&[7; Token::RANDOM_BYTES]);
     let grant = Grant::new(Scopes::parse("read,read_plate").unwrap(), Lots::All, Gates::All).unwrap();

@@ -185,6 +185,32 @@ async fn gates_show_their_health_and_only_recorded_events_count() {
 }
 
 #[tokio::test]
+async fn a_day_of_a_lot_has_its_hours_and_its_total() {
+    let api = a_morning().await;
+
+    let day = api.value("/api/v1/statistics?lot_id=central-mall&period=today").await;
+
+    let hours = day["buckets"].as_array().unwrap();
+    assert_eq!((hours.len(), &hours[0]["from"]), (24, &json!("2024-09-24T00:00:00.000Z")));
+    let known: Vec<usize> = (0..24).filter(|hour| hours[*hour]["has_data"] == json!(true)).collect();
+    assert_eq!(known, [9, 10, 11], "what is to come has no data");
+    assert_eq!((&day["total"]["entries"], &day["total"]["turnover"]), (&json!(4), &json!(2.0 / 3.0)));
+    assert_eq!((&day["peak_hour"], &day["before"]), (&json!(9), &Value::Null));
+    let by_date = api.value("/api/v1/statistics?lot_id=central-mall&from_date=2024-09-24").await;
+    assert_eq!(by_date, day);
+    let weeks = api.value("/api/v1/statistics?lot_id=central-mall&period=28d").await;
+    assert_eq!((weeks["buckets"].as_array().unwrap().len(), &weeks["total"]["entries"]), (28, &json!(4)));
+    for (query, part) in [
+        ("period=today&from=2024-09-24T00:00:00Z", "from is not possible together with period"),
+        ("from_date=2024-09-24&to_date=2024-09-23", "is before from_date"),
+        ("from_date=2020-01-01&to_date=2024-09-23", "more than 400 days"),
+    ] {
+        let refused = api.get(&format!("/api/v1/statistics?lot_id=central-mall&{query}")).await;
+        assert!(refused.status == 422 && refused.text().contains(part), "{query}: {}", refused.text());
+    }
+}
+
+#[tokio::test]
 async fn a_lot_has_counts_of_its_hour_and_its_day() {
     let api = a_morning().await;
     let lots = api.value("/api/v1/lots").await;
@@ -206,6 +232,12 @@ async fn a_lot_has_counts_of_its_hour_and_its_day() {
             "matched_last_day": 2,
             "unmatched_last_day": 0,
             "unmatched_share_last_day": 0.0,
+            "free_spaces": 119,
+            "date": "2024-09-24",
+            "entries_today": 4,
+            "exits_today": 3,
+            "matched_today": 2,
+            "unmatched_today": 0,
         })
     );
     assert_eq!(api.fixture.metric("dwell_lot_matched_total{lot=\"central-mall\"}"), Some(2));

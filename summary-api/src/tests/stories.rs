@@ -218,8 +218,9 @@ async fn an_unread_plate_is_never_a_similar_plate_in_json_or_on_the_pages() {
         let near: Vec<&str> = near.map(|rest| rest.split("</a>").next().unwrap().rsplit('>').next().unwrap()).collect();
         assert_eq!(near, expected, "{unmatched}");
     }
-    let unknown = page("/search?plate=NOPLAT3").await;
-    let near = unknown.split("Similar plates, recently: ").nth(1).unwrap().split("</p>").next().unwrap();
+    let form = [("accept", "text/html"), ("content-type", "application/x-www-form-urlencoded")];
+    let unknown = send(&api.router, request(Method::POST, "/search", &form, "plate=NOPLAT3")).await.text();
+    let near = unknown.split("<caption>Similar plates, not equal").nth(1).unwrap().split("</table>").next().unwrap();
     assert!(near.contains(">NOPLATF<") && near.contains(">N0PLATE<") && !near.contains(">NOPLATE<"), "{near}");
 }
 

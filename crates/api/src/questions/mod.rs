@@ -2,6 +2,7 @@
 //! these functions, so they return equal values.
 
 pub mod changes;
+pub mod days;
 pub mod explanations;
 pub mod lots;
 pub mod session_list;

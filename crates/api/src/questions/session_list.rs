@@ -1,8 +1,9 @@
 //! The list of sessions: filter, order and pages.
 
+use chrono::NaiveDate;
 use ledger::{Order, SessionFilter};
 use parking::{GateId, LotId, Plate, Reason, State, Timestamp, duration_ms};
-use sessions::{LotTimeFilter, MAX_PAGE, Page, ScopedService, SeenSession, SessionList, StreamRequest};
+use sessions::{Days, LotTimeFilter, MAX_PAGE, Page, PeriodOf, ScopedService, SeenSession, SessionList, StreamRequest};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::cursor::{Cursor, List};
 use crate::parameters::{self, Faults, body_of, flag, gate, lot, optional, plate, quoted, time};
 use crate::problem::{Fault, Problem};
+use crate::questions::days;
 
 /// The default number of sessions of a page.
 const LIMIT_DEFAULT: u32 = 100;
@@ -29,7 +31,10 @@ crate::parameters! {
         pub vehicle_plate: Option<Plate> = optional(plate);
         /// Only sessions of plates that begin with these letters and digits, at least two; needs the scope read_plate
         #[param(ignore)]
-        pub plate_prefix: Option<Plate> = optional(plate_prefix);
+        pub plate_prefix: Option<Plate> = optional(plate_part);
+        /// Only sessions of plates that contain these letters and digits, at least two; needs the scope read_plate
+        #[param(ignore)]
+        pub plate_contains: Option<Plate> = optional(plate_part);
         /// Only sessions in these states, separated by commas or repeated: open, matched, held_exit, unmatched_exit, unmatched_entry, void; the default is all but void
         #[param(value_type = Option<Vec<String>>, explode = false)]
         pub state: Vec<State> = states;
@@ -57,6 +62,18 @@ crate::parameters! {
         /// true: only sessions with an exit in the lot's last 24 clock hours, which matched_last_day and unmatched_last_day of their lot count
         #[param(value_type = Option<bool>)]
         pub last_day: bool = flag;
+        /// Only sessions of these days of each lot's own time: today (the day of its newest event), yesterday, 7d or 28d
+        #[param(value_type = Option<String>)]
+        pub period: Option<Days> = optional(days::period);
+        /// Only sessions from this day on, in the time zone of each lot: a date such as 2024-09-24
+        #[param(value_type = Option<String>, format = Date)]
+        pub from_date: Option<NaiveDate> = optional(days::date);
+        /// Only sessions up to this day, which is included; of the two dates, one alone is a single day
+        #[param(value_type = Option<String>, format = Date)]
+        pub to_date: Option<NaiveDate> = optional(days::date);
+        /// What has to be in the period of days: entries or exits, as statistics count them; the default is the anchor event, of saved summaries too
+        #[param(value_type = Option<String>)]
+        pub period_of: Option<PeriodOf> = optional(days::period_of);
         /// The maximum number of sessions of a page, at most 1000; the default is 100. A stream has no maximum; its default is all
         #[param(minimum = 1, maximum = 1000)]
         pub limit: Option<u32> = optional(limit);
@@ -72,7 +89,20 @@ crate::parameters! {
         /// The format: json (a page), csv or ndjson (a stream); the default is that of the header Accept
         #[param(value_type = Option<String>)]
         pub format: Option<Format> = optional(format);
+        /// The columns of CSV: session (the default, those of a session file) or list (also gates, stay, permitted stay and marks, as the page shows them)
+        #[param(value_type = Option<String>)]
+        pub columns: Option<Columns> = optional(columns);
     }
+}
+
+/// The columns of CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Columns {
+    /// Those of a session file.
+    #[default]
+    Session,
+    /// Also what the list of the page shows.
+    List,
 }
 
 /// The format of a list of sessions.
@@ -126,8 +156,14 @@ impl SessionListParameters {
             is_doubtful: self.doubtful,
             is_overstay: self.overstay,
             is_of_last_day: self.last_day,
+            days: self.days(&mut Faults::default()).map(|days| (days, self.period_of)),
         };
         Ok(StreamRequest { filter: service.narrowed(request.filter, by).await?, ..request })
+    }
+
+    /// The period of days that is asked for.
+    pub fn days(&self, faults: &mut Faults) -> Option<Days> {
+        days::chosen(self.period, self.from_date, self.to_date, faults)
     }
 
     fn checked(&self) -> Result<StreamRequest, Problem> {
@@ -137,8 +173,14 @@ impl SessionListParameters {
         {
             faults.check::<()>(Err(Fault::parameter("to", format!("{to} is before from {from}"))));
         }
-        if self.vehicle_plate.is_some() && self.plate_prefix.is_some() {
-            faults.check::<()>(Err(Fault::parameter("plate_prefix", "is not possible together with vehicle_plate")));
+        for (name, part) in [("plate_prefix", &self.plate_prefix), ("plate_contains", &self.plate_contains)] {
+            if self.vehicle_plate.is_some() && part.is_some() {
+                faults.check::<()>(Err(Fault::parameter(name, "is not possible together with vehicle_plate")));
+            }
+        }
+        if self.days(&mut faults).is_none() && self.period_of.is_some() {
+            let missing = "needs a period, or from_date and to_date";
+            faults.check::<()>(Err(Fault::parameter("period_of", missing)));
         }
         let list = self.list();
         let after = faults.optional("cursor", self.cursor.as_ref(), |cursor| session_id(list, cursor));
@@ -150,8 +192,10 @@ impl SessionListParameters {
             from: self.from,
             to: self.to,
             plate_prefix: self.plate_prefix.clone(),
+            plate_part: self.plate_contains.clone(),
             reason: self.reason,
             gate: self.gate_id.clone(),
+            source: None,
             windows: None,
         };
         Ok(StreamRequest { filter, order: self.order.unwrap_or_default(), after, most: self.limit })
@@ -194,6 +238,12 @@ impl SessionListParameters {
             yes(self.doubtful),
             yes(self.overstay),
             yes(self.last_day),
+            &self.days(&mut Faults::default()).map(|days| format!("{days:?}")).unwrap_or_default(),
+            match self.period_of {
+                None => "",
+                Some(PeriodOf::Entries) => "entries",
+                Some(PeriodOf::Exits) => "exits",
+            },
             match self.order.unwrap_or_default() {
                 Order::NewestFirst => "newest",
                 Order::OldestFirst => "oldest",
@@ -208,10 +258,13 @@ pub struct SessionSearch;
 
 impl PartialSchema for SessionSearch {
     fn schema() -> RefOr<Schema> {
-        let prefix = ObjectBuilder::new().schema_type(Type::String).description(Some(
-            "Only sessions of plates that begin with these letters and digits, at least two; needs the scope read_plate",
-        ));
-        body_of(SessionListParameters::into_params(|| None)).property("plate_prefix", prefix).into()
+        let part = |which: &str| {
+            ObjectBuilder::new().schema_type(Type::String).description(Some(format!(
+                "Only sessions of plates that {which} these letters and digits, at least two; needs the scope read_plate"
+            )))
+        };
+        let search = body_of(SessionListParameters::into_params(|| None));
+        search.property("plate_prefix", part("begin with")).property("plate_contains", part("contain")).into()
     }
 }
 
@@ -227,14 +280,10 @@ pub fn age(text: &str) -> Result<i64, String> {
     duration_ms(text).ok_or_else(|| format!("{} is not a duration such as 90m or 12h", quoted(text)))
 }
 
-/// Parses the beginning of a plate. The error does not contain it.
-fn plate_prefix(text: &str) -> Result<Plate, String> {
-    let prefix = plate(text)?;
-    if prefix.as_str().chars().count() < 2 {
-        Err("has fewer than two letters and digits".to_owned())
-    } else {
-        Ok(prefix)
-    }
+/// Parses a part of a plate. The error does not contain it.
+pub fn plate_part(text: &str) -> Result<Plate, String> {
+    let part = plate(text)?;
+    if part.as_str().chars().count() < 2 { Err("has fewer than two letters and digits".to_owned()) } else { Ok(part) }
 }
 
 /// Parses an order.
@@ -278,6 +327,14 @@ fn format(text: &str) -> Result<Format, String> {
         "csv" => Ok(Format::Csv),
         "ndjson" => Ok(Format::Ndjson),
         _ => Err(format!("{} is not json, csv or ndjson", quoted(text))),
+    }
+}
+
+fn columns(text: &str) -> Result<Columns, String> {
+    match text {
+        "session" => Ok(Columns::Session),
+        "list" => Ok(Columns::List),
+        _ => Err(format!("{} is neither session nor list", quoted(text))),
     }
 }
 
@@ -369,6 +426,7 @@ mod tests {
             (r#"{"lot_id": ["A", "B"]}"#, 422, "lot_id is repeated", Some("/lot_id")),
             (r#"{"plate_prefix": "S"}"#, 422, "fewer than two", Some("/plate_prefix")),
             (r#"{"plate_prefix": "SE", "vehicle_plate": "SECRET"}"#, 422, "together", Some("/plate_prefix")),
+            (r#"{"plate_contains": "SE", "vehicle_plate": "SECRET"}"#, 422, "together", Some("/plate_contains")),
         ] {
             let problem = read(body).map_err(Problem::in_body).unwrap_err();
             assert_eq!(problem.status().as_u16(), status, "{body}");

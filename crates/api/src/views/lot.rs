@@ -46,6 +46,20 @@ pub struct LotView {
     /// Unmatched exits divided by all exits of the last 24 clock hours, 0 to 1; null without exits.
     #[schema(required)]
     pub unmatched_share_last_day: Option<f64>,
+    /// Spaces without a vehicle: the capacity without the vehicles inside, not below zero; null if the capacity is unknown.
+    #[schema(required)]
+    pub free_spaces: Option<u64>,
+    /// The day of the lot's own time, in its time zone; null before the first event.
+    #[schema(format = Date, required)]
+    pub date: Option<String>,
+    /// Entries on this day so far.
+    pub entries_today: u64,
+    /// Exits on this day so far.
+    pub exits_today: u64,
+    /// Matched exits on this day so far.
+    pub matched_today: u64,
+    /// Unmatched exits on this day so far, without held exits.
+    pub unmatched_today: u64,
 }
 
 impl From<&LotStatus> for LotView {
@@ -66,6 +80,12 @@ impl From<&LotStatus> for LotView {
             matched_last_day: lot.matched_last_day,
             unmatched_last_day: lot.unmatched_last_day,
             unmatched_share_last_day: lot.unmatched_share(),
+            free_spaces: lot.free_spaces(),
+            date: lot.date.map(|date| date.to_string()),
+            entries_today: lot.today.entries,
+            exits_today: lot.today.exits,
+            matched_today: lot.today.matched,
+            unmatched_today: lot.today.unmatched,
         }
     }
 }

@@ -52,7 +52,7 @@ pub struct BucketView {
     /// Completed stays; equals the matched exits.
     #[schema(required)]
     pub total_sessions: Option<i64>,
-    /// Completed stays per hour.
+    /// Completed stays per hour with data.
     #[schema(required)]
     pub turnover: Option<f64>,
     /// Average dwell time of the completed stays, seconds; null without any.
@@ -145,6 +145,13 @@ pub struct StatisticsView {
     /// The totals of all buckets.
     #[schema(required)]
     pub total: Option<BucketView>,
+    /// For a period of days: the totals of the days that it is compared with, which are whole weeks before and have the same
+    /// weekdays; of a period that is not over, up to the same time. Null if not all of them are known, and for other periods.
+    #[schema(required)]
+    pub before: Option<BucketView>,
+    /// The hour of the day (0 to 23, in the lot's time zone) in which most vehicles entered; null without entries.
+    #[schema(required)]
+    pub peak_hour: Option<u32>,
     /// Entries by weekday, Monday first, and by hour of day in the lot's time zone; null without data for such an hour.
     #[cfg_attr(feature = "graphql", graphql(complexity = "7 * 24 + 1"))]
     pub arrivals: Vec<Vec<Option<i64>>>,
@@ -164,9 +171,20 @@ impl From<&Statistics> for StatisticsView {
             capacity: statistics.capacity,
             buckets: statistics.buckets.iter().map(view).collect(),
             total: total.as_ref().map(view),
+            before: None,
+            peak_hour: statistics.peak_hour().map(|(hour, _)| hour),
             arrivals: statistics.arrivals.iter().map(|day| day.to_vec()).collect(),
             dwells,
         }
+    }
+}
+
+impl StatisticsView {
+    /// The statistics with the totals of the days that they are compared with.
+    #[must_use]
+    pub fn compared_with(self, before: Option<&BucketStatistics>) -> Self {
+        let capacity = self.capacity;
+        Self { before: before.map(|before| BucketView::of(before, capacity)), ..self }
     }
 }
 

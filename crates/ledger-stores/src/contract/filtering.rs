@@ -1,7 +1,7 @@
 //! Lists with conditions that no index has go on until everything was looked at.
 
 use ledger::LotWindow;
-use parking::{GateId, LotId, Plate, Reason, State, Timestamp};
+use parking::{GateId, LotId, Plate, Reason, Source, State, Timestamp};
 
 use super::listing::{a_ledger_of_everything, all_rows, is_asked_for};
 use super::player::{NOW, Player, entry, minute, vehicle};
@@ -13,9 +13,9 @@ contract![
     a_page_that_finds_nothing_in_what_it_looks_at_goes_on,
 ];
 
-fn window(lot: &str, began: &[(i64, i64)], exits_since: Option<i64>) -> LotWindow {
+fn window(lot: &str, began: &[(i64, i64)], exits: Option<(i64, i64)>) -> LotWindow {
     let began = began.iter().map(|(from, to)| minute(*from)..minute(*to)).collect();
-    LotWindow { lot: LotId::parse(lot).unwrap(), began, exits_since: exits_since.map(minute) }
+    LotWindow { lot: LotId::parse(lot).unwrap(), began, exits: exits.map(|(from, to)| minute(from)..minute(to)) }
 }
 
 fn conditions() -> Vec<SessionFilter> {
@@ -23,7 +23,7 @@ fn conditions() -> Vec<SessionFilter> {
     let gate = |name: &str| GateId::parse(name).ok();
     let plate = |text: &str| Plate::named(text).ok();
     let of_some = Some(vec![window("B", &[(0, 120), (300, 301), (400, 650)], None), window("C", &[(-9, 200)], None)]);
-    let left = Some(vec![window("A", &[(0, 900)], Some(450)), window("B", &[(0, 900)], Some(650))]);
+    let left = Some(vec![window("A", &[(0, 900)], Some((450, 900))), window("B", &[(0, 900)], Some((250, 650)))]);
     vec![
         SessionFilter { reason: Some(Reason::ReEntered), ..plain() },
         SessionFilter { reason: Some(Reason::Unread), ..plain() },
@@ -34,11 +34,17 @@ fn conditions() -> Vec<SessionFilter> {
         SessionFilter { plate_prefix: plate("CAR1"), ..plain() },
         SessionFilter { plate_prefix: plate("CAR1"), gate: gate("B-entry"), ..plain() },
         SessionFilter { plate_prefix: plate("CAR11"), ..plain() },
+        SessionFilter { plate_part: plate("AR"), ..plain() },
+        SessionFilter { plate_part: plate("R1"), windows: of_some.clone(), ..plain() },
+        SessionFilter { plate_part: plate("R11"), plate_prefix: plate("CA"), ..plain() },
         SessionFilter { plate: plate("CAR1"), gate: gate("B-exit"), ..plain() },
         SessionFilter { plate: plate("CAR2"), windows: of_some.clone(), ..plain() },
         SessionFilter { windows: of_some.clone(), ..plain() },
         SessionFilter { windows: of_some, gate: gate("C-entry"), plate_prefix: plate("C"), ..plain() },
-        SessionFilter { windows: left, ..plain() },
+        SessionFilter { windows: left.clone(), ..plain() },
+        SessionFilter { windows: left, source: Some(Source::Events), ..plain() },
+        SessionFilter { source: Some(Source::Summary), ..plain() },
+        SessionFilter { plate: plate("CAR1"), source: Some(Source::Events), ..plain() },
         SessionFilter { windows: Some(vec![window("NONE", &[(0, 900)], None)]), ..plain() },
         SessionFilter { windows: Some(Vec::new()), ..plain() },
     ]

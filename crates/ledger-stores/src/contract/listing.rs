@@ -1,7 +1,7 @@
 //! Lists return each session once, with every filter, in both orders, page by page.
 
 use ledger::LotWindow;
-use parking::{GateEvent, Source, State};
+use parking::{GateEvent, State};
 
 use super::player::{NOW, Player, entry, exit, minute, vehicle};
 use super::{Store, contract};
@@ -56,18 +56,19 @@ pub(super) fn is_asked_for(filter: &SessionFilter, row: &SessionRow) -> bool {
         && filter.from.is_none_or(|from| given >= from)
         && filter.to.is_none_or(|to| given < to)
         && filter.plate_prefix.as_ref().is_none_or(|prefix| session.vehicle.plate.as_str().starts_with(prefix.as_str()))
+        && filter.plate_part.as_ref().is_none_or(|part| session.vehicle.plate.as_str().contains(part.as_str()))
         && filter.reason.is_none_or(|reason| session.reason == Some(reason))
         && filter.gate.as_ref().is_none_or(|gate| [&row.entry_gate, &row.exit_gate].contains(&&Some(gate.clone())))
+        && filter.source.is_none_or(|source| row.source == source)
         && filter.windows.as_ref().is_none_or(|windows| windows.iter().any(|window| is_within(window, row)))
 }
 
 fn is_within(window: &LotWindow, row: &SessionRow) -> bool {
-    let SessionRow { session, source, .. } = row;
+    let session = &row.session;
     let given = session.given_at().unwrap();
-    let has_left = |since| *source == Source::Events && session.exit_time.is_some_and(|exit| exit >= since);
     window.lot == session.vehicle.lot
         && window.began.iter().any(|range| range.contains(&given))
-        && window.exits_since.is_none_or(has_left)
+        && window.exits.as_ref().is_none_or(|times| session.exit_time.is_some_and(|exit| times.contains(&exit)))
 }
 
 async fn every_page_of_every_filter_has_what_the_whole_list_has(store: Store) {

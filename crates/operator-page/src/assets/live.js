@@ -52,7 +52,7 @@
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
     // Keep what a person selects or types.
-    if (["SELECT", "INPUT"].includes(old.nodeName)) return;
+    if (["SELECT", "INPUT"].includes(old.nodeName) || old.id === "tapped") return;
     patchChildren(old, fresh);
   }
 
@@ -186,6 +186,21 @@
       setTimeout(() => follow(feed), FEED_RETRY_MS);
     };
   }
+
+  // --- Bars of a chart ------------------------------------------------------------------------------------------------
+
+  // A finger has no tooltip: its tap shows what the bar says, with the link to its stay.
+  function tap(event) {
+    const bar = event.target.closest?.("svg.timeline a");
+    const place = document.getElementById("tapped");
+    if (!bar || !place || event.pointerType !== "touch") return;
+    event.preventDefault();
+    const link = document.createElement("a");
+    link.href = bar.getAttribute("href");
+    link.textContent = "Open";
+    place.replaceChildren(bar.querySelector("title").textContent, link);
+  }
+  document.addEventListener("click", tap);
 
   document.addEventListener("DOMContentLoaded", () => {
     const pause = document.getElementById("live-pause");

@@ -86,7 +86,7 @@ impl ScopedService {
     /// The lots of a list with this filter. A filter by plate tells whether the plate is there, and so is a search.
     pub(crate) fn listed(&self, filter: &SessionFilter) -> Result<Lots, Error> {
         let lots = self.readable(filter.lot.as_ref())?;
-        if filter.plate.is_some() || filter.plate_prefix.is_some() {
+        if filter.plate.is_some() || filter.plate_prefix.is_some() || filter.plate_part.is_some() {
             self.principal.require(Scope::ReadPlate)?;
         }
         Ok(lots)

@@ -14,12 +14,9 @@ use crate::gates::GateStatus;
 use crate::story::{Explained, MAX_EXPLAINED, Story};
 use crate::trail::Trail;
 use crate::{
-    ChangedPage, Error, FollowedChange, LotStatus, MAX_PAGE, SeenSession, SessionExplanation, Statistics, StatisticsOf,
-    Status, statistics,
+    Bucket, BucketStatistics, ChangedPage, DayCounts, Days, Error, FollowedChange, LotStatus, MAX_PAGE, SeenSession,
+    SessionExplanation, Statistics, StatisticsOf, Status, statistics,
 };
-
-/// For an unknown plate, similar ones are searched among this many of the newest sessions.
-const NEAR_SESSIONS_MAX: u32 = 1_000;
 
 impl ScopedService {
     /// The whole story of a session, void or not; `None` when there is none.
@@ -108,18 +105,6 @@ impl ScopedService {
         Ok(sessions.iter().map(|session| explained.remove(&session.id).flatten()).collect())
     }
 
-    /// The plates of the newest sessions that are similar to a plate, the most similar first.
-    ///
-    /// # Errors
-    /// The principal may not read plates, or the ledger can't be read.
-    pub async fn near_plates(&self, plate: &Plate) -> Result<Vec<Plate>, Error> {
-        let lots = self.readable(None)?;
-        self.principal.require(Scope::ReadPlate)?;
-        let page = ledger::Page { limit: NEAR_SESSIONS_MAX, after: None, order: Order::NewestFirst };
-        let rows = self.rows(&lots, &SessionFilter::default(), page).await?.rows;
-        Ok(self.service.near_plates(plate, &rows))
-    }
-
     /// Up to `limit` changes (at most [`MAX_PAGE`]) after that sequence number, each with its session.
     ///
     /// # Errors
@@ -179,10 +164,47 @@ impl ScopedService {
     /// # Errors
     /// The principal may not read, there is no such lot, the period is too long, or the ledger can't be read.
     pub async fn statistics(&self, asked: &StatisticsOf) -> Result<Statistics, Error> {
-        if self.readable(Some(&asked.lot))?.is_empty() {
-            return Err(statistics::unknown_lot(&asked.lot));
-        }
+        self.require_lot(&asked.lot)?;
         self.service.statistics(asked).await
+    }
+
+    /// The statistics of a lot for a period of its own days, by the hour or by the day: by default by the hour for up to
+    /// seven days.
+    ///
+    /// # Errors
+    /// The principal may not read, there is no such lot, the period is too long, or the ledger can't be read.
+    pub async fn statistics_of_days(
+        &self,
+        lot: &LotId,
+        days: Days,
+        bucket: Option<Bucket>,
+    ) -> Result<Statistics, Error> {
+        self.require_lot(lot)?;
+        self.service.statistics_of_days(lot, days, bucket).await
+    }
+
+    /// All of the days that a period is compared with: the same weekdays, whole weeks before, and of a period that is not
+    /// over, up to the same time. `None` if not all of them are known.
+    ///
+    /// # Errors
+    /// The principal may not read, there is no such lot, or the ledger can't be read.
+    pub async fn total_before(&self, lot: &LotId, days: Days) -> Result<Option<BucketStatistics>, Error> {
+        self.require_lot(lot)?;
+        self.service.total_before(lot, days).await
+    }
+
+    /// For each of these lots, what passed on the same weekday a week before up to the same time; `None` where that is
+    /// unknown.
+    ///
+    /// # Errors
+    /// The principal may not read one of them, or the ledger can't be read.
+    pub async fn week_before(&self, lots: &[LotStatus]) -> Result<Vec<Option<DayCounts>>, Error> {
+        lots.iter().try_for_each(|lot| self.require_lot(&lot.id))?;
+        self.service.week_before(lots).await
+    }
+
+    fn require_lot(&self, lot: &LotId) -> Result<(), Error> {
+        if self.readable(Some(lot))?.is_empty() { Err(statistics::unknown_lot(lot)) } else { Ok(()) }
     }
 
     /// How the gates do whose events this process has recorded, by lot and gate. The one of all further gates is

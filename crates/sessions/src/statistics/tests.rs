@@ -1,6 +1,6 @@
 //! How quarter hours become the buckets of a lot's own time.
 
-use ledger::{Counts, quarter_of};
+use ledger::Counts;
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
 
 fn of(bucket: Bucket, calendar: Calendar, asked: &Range<i64>, quarters: &Quarters) -> Statistics {
     let of = StatisticsOf { lot: LotId::default(), from: None, to: None, bucket };
-    Statistics::new(&of, calendar, None, asked, quarters, &Connected::default())
+    Statistics::new(&of, (calendar, i64::MAX), None, asked, quarters, &Connected::default())
 }
 
 /// One quarter hour of a lot.
@@ -120,7 +120,7 @@ fn known_hours(connected: &Connected) -> Vec<bool> {
     let quarters = Quarters { quarters: rows.to_vec(), inside_after: 2, first: Some(nine + 4) };
     let of = StatisticsOf { lot: LotId::default(), from: None, to: None, bucket: Bucket::Hour };
     let utc = Calendar(Tz::UTC);
-    let statistics = Statistics::new(&of, utc, None, &(nine..nine + 24), &quarters, connected);
+    let statistics = Statistics::new(&of, (utc, i64::MAX), None, &(nine..nine + 24), &quarters, connected);
     statistics.buckets.iter().map(|hour| hour.has_data).collect()
 }
 
@@ -139,4 +139,22 @@ fn no_data_is_not_zero_before_the_first_event_and_while_nothing_was_connected() 
     assert_eq!(known_hours(&connected(&[])), [false, true, true, true, true, true]);
     // The ledger was upgraded at 12:30.
     assert_eq!(known_hours(&connected(&[14])), [false, true, true, true, false, false]);
+}
+
+#[test]
+fn nothing_is_known_of_what_is_to_come_and_the_peak_hour_is_that_of_most_entries() {
+    let nine = quarter_of(at("2024-09-24T09:00:00Z"));
+    let rows = [(nine, 3), (nine + 4, 5), (nine + 6, 1), (nine + 8, 6)].map(|(quarter, entries)| {
+        (quarter, Tally { counts: Counts { entries, ..Counts::default() }, ..Tally::default() })
+    });
+    let quarters = Quarters { quarters: rows.to_vec(), inside_after: 15, first: Some(nine) };
+    let of = StatisticsOf { lot: LotId::default(), from: None, to: None, bucket: Bucket::Hour };
+    let now = (Calendar(Tz::UTC), nine + 9);
+
+    let statistics = Statistics::new(&of, now, None, &(nine..nine + 20), &quarters, &Connected::default());
+
+    let known: Vec<bool> = statistics.buckets.iter().map(|hour| hour.has_data).collect();
+    assert_eq!(known, [true, true, true, false, false]);
+    assert_eq!(statistics.peak_hour(), Some((10, 6)), "of two equal ones the first");
+    assert_eq!((statistics.arrivals[1][11], statistics.arrivals[1][12]), (Some(6), None));
 }

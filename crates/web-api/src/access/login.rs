@@ -52,13 +52,16 @@ pub(crate) fn routes(service: &Service, authenticator: &Authenticator) -> Router
 pub(super) fn address_for(head: &Parts) -> Option<String> {
     let path = head.uri.path();
     let is_page = operator_page::is_page(path) || [reference::PATH, "/graphql"].contains(&path);
-    let is_read = head.method == Method::GET || head.method == Method::HEAD;
+    // A form that was posted leads to its empty page: what was typed is gone with the body.
+    let is_form = operator_page::POSTED.contains(&path);
+    let is_read = [Method::GET, Method::HEAD].contains(&head.method) || (is_form && head.method == Method::POST);
     // A script that fetches the page again must not get the form instead.
     let is_opened = head.headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
     if !is_page || !is_read || !is_opened || !operator_page::accepts_pages(&head.headers) {
         return None;
     }
-    let next = head.uri.path_and_query().map_or(path, |whole| whole.as_str());
+    // An older address of the search has a plate behind its path.
+    let next = head.uri.path_and_query().filter(|_| !is_form).map_or(path, |whole| whole.as_str());
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     Some(format!("{PATH}?{query}"))
 }
@@ -198,6 +201,9 @@ mod tests {
             Some("/login?next=%2Fstays%3Flot_id%3DP3")
         );
         assert_eq!(to_form("GET", "/graphql", &[html]).as_deref(), Some("/login?next=%2Fgraphql"));
+        let empty_search = Some("/login?next=%2Fsearch");
+        assert_eq!(to_form("GET", "/search?plate=ABC1", &[html, visit]).as_deref(), empty_search);
+        assert_eq!(to_form("POST", "/search", &[html, visit]).as_deref(), empty_search);
         for (method, uri, headers) in [
             ("GET", "/stays", &[("accept", "*/*")][..]),
             ("GET", "/stays", &[html, ("sec-fetch-mode", "cors")]),

@@ -11,7 +11,8 @@ use api::parameters::{self, at_most};
 use api::questions::changes::{self, ChangeListParameters};
 use api::questions::explanations::{self, ExplanationParameters};
 use api::questions::session_list::{self, ListPage, SessionListParameters};
-use api::questions::{lots, statistics};
+use api::questions::statistics::{self, StatisticsParameters};
+use api::questions::{days, lots};
 use api::{ChangePage, ExplanationView, Faults, GateView, LotView, SessionView, StatisticsView, StatusView, TrailView};
 use async_graphql::connection::{Connection, Edge};
 use async_graphql::parser::types::{ExecutableDocument, VariableDefinition};
@@ -22,7 +23,7 @@ use async_graphql::{
 use serde::Serialize;
 use sessions::gates::MAX_GATES;
 use sessions::story::MAX_EXPLAINED;
-use sessions::{MAX_PAGE, ScopedService, StatisticsOf};
+use sessions::{MAX_PAGE, ScopedService};
 use uuid::Uuid;
 
 use super::cache::Computed;
@@ -231,6 +232,7 @@ impl Query {
     }
 
     /// Statistics of a lot by hour or by day: entries, exits, occupancy and dwell times.
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn statistics(
         &self,
         context: &Context<'_>,
@@ -247,17 +249,24 @@ impl Query {
             desc = "The width of a bucket in the lot's time zone: hour (the default), at most 750 buckets, or day, at most 400"
         )]
         bucket: Option<String>,
+        #[graphql(desc = "Days of the lot's own time instead of from and to: today, yesterday, 7d or 28d")]
+        period: Option<String>,
+        #[graphql(desc = "The first day, in the lot's time zone: a date such as 2024-09-24")] from_date: Option<String>,
+        #[graphql(desc = "The last day, which is included; of the two dates, one alone is a single day")]
+        to_date: Option<String>,
     ) -> Result<StatisticsView> {
         let mut faults = Faults::default();
-        let parameters = StatisticsOf {
-            lot: faults.optional("lot_id", Some(&*lot_id), parameters::lot).unwrap_or_default(),
+        let parameters = StatisticsParameters {
+            lot_id: faults.optional("lot_id", Some(&*lot_id), parameters::lot).unwrap_or_default(),
             from: faults.optional("from", from.as_deref(), parameters::time),
             to: faults.optional("to", to.as_deref(), parameters::time),
-            bucket: faults.optional("bucket", bucket.as_deref(), statistics::bucket).unwrap_or_default(),
+            bucket: faults.optional("bucket", bucket.as_deref(), statistics::bucket),
+            period: faults.optional("period", period.as_deref(), days::period),
+            from_date: faults.optional("from_date", from_date.as_deref(), days::date),
+            to_date: faults.optional("to_date", to_date.as_deref(), days::date),
         };
         faults.none().map_err(refused)?;
-        let statistics = context.data::<ScopedService>()?.statistics(&parameters).await.map_err(refused)?;
-        Ok(StatisticsView::from(&statistics))
+        statistics::of_lot(context.data::<ScopedService>()?, parameters).await.map_err(refused)
     }
 
     /// The health of the gates whose events this process has recorded, ordered by lot and name: at most a thousand, and

@@ -1,17 +1,17 @@
 //! `GET /api/v1/sessions` as a stream: all sessions that fit the filter, as CSV or as JSON lines, in bounded memory.
 //!
-//! CSV has the columns of `dwell export`; the NDJSON lines are the elements of the JSON list. The parameters are those
+//! CSV has the columns of `dwell export`, or also what the list of the page shows; the NDJSON lines are the elements of the JSON list. The parameters are those
 //! of the list.
 
-use api::questions::session_list::Format;
+use api::questions::session_list::{Columns, Format};
 use api::{Problem, SessionView};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use parking::SessionId;
-use parking::session_row::{HEADER, Row, append_row};
-use sessions::{ScopedService, SeenSession, StreamRequest};
+use parking::session_row::{HEADER, HEADER_OF_LIST, ListColumns, Row, append_row, append_row_of_list};
+use parking::{GateId, SessionId};
+use sessions::{LotStatus, Marks, ScopedService, SeenSession, StreamRequest};
 
 /// The capacity for a CSV line, bytes; most lines are shorter.
 const CSV_LINE_BYTES: usize = 256;
@@ -49,10 +49,18 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// Streams the requested sessions.
-pub(super) async fn answer(service: &ScopedService, request: StreamRequest, lines: Lines) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    service: &ScopedService,
+    request: StreamRequest,
+    lines: Lines,
+    columns: Columns,
+) -> Result<Response, Problem> {
+    // Ages and marks are as of now for the whole answer.
+    let lots = if columns == Columns::List { Some(service.lots().await?) } else { None };
     let pages = service.every_session(request).await?;
-    let begin = stream::iter(lines.first_line().map(|line| Ok(Bytes::from_static(line.as_bytes()))));
-    let rest = pages.map_ok(move |page| lines.of(&page)).inspect_err(|error: &sessions::Error| {
+    let first_line = lines.first_line(columns);
+    let begin = stream::iter(first_line.map(|line| Ok(Bytes::from_static(line.as_bytes()))));
+    let rest = pages.map_ok(move |page| lines.of(&page, lots.as_deref())).inspect_err(|error: &sessions::Error| {
         tracing::warn!(%error, "a stream of sessions failed before its end");
     });
     let (media_type, disposition) = lines.headers();
@@ -65,10 +73,11 @@ pub(super) async fn answer(service: &ScopedService, request: StreamRequest, line
 }
 
 impl Lines {
-    fn first_line(self) -> Option<&'static str> {
-        match self {
-            Self::Csv => Some(HEADER),
-            Self::Ndjson => None,
+    fn first_line(self, columns: Columns) -> Option<&'static str> {
+        match (self, columns) {
+            (Self::Csv, Columns::Session) => Some(HEADER),
+            (Self::Csv, Columns::List) => Some(HEADER_OF_LIST),
+            (Self::Ndjson, _) => None,
         }
     }
 
@@ -79,7 +88,8 @@ impl Lines {
         }
     }
 
-    fn of(self, page: &[SeenSession]) -> Bytes {
+    /// The lines of a page; `lots` is for the columns of a list.
+    fn of(self, page: &[SeenSession], lots: Option<&[LotStatus]>) -> Bytes {
         let mut text = Vec::with_capacity(
             page.len()
                 * match self {
@@ -88,9 +98,10 @@ impl Lines {
                 },
         );
         for row in page {
-            match self {
-                Self::Csv => append_row(&csv_row(row), &mut text),
-                Self::Ndjson => append_json(row, &mut text),
+            match (self, lots) {
+                (Self::Csv, None) => append_row(&csv_row(row), &mut text),
+                (Self::Csv, Some(lots)) => append_listed(row, lots, &mut text),
+                (Self::Ndjson, _) => append_json(row, &mut text),
             }
         }
         text.into()
@@ -108,6 +119,27 @@ fn csv_row(session: &SeenSession) -> Row<'_> {
         exit_time: session.exit_time,
         state: session.state,
         reason: session.reason,
+    }
+}
+
+fn append_listed(session: &SeenSession, lots: &[LotStatus], text: &mut Vec<u8>) {
+    let lot = lots.iter().find(|lot| lot.id == session.lot);
+    let columns = ListColumns {
+        entry_gate: session.entry_gate.as_ref().map(GateId::as_str),
+        exit_gate: session.exit_gate.as_ref().map(GateId::as_str),
+        stay_ms: lot.and_then(|lot| lot.stay_ms(session)),
+        permitted_ms: lot.and_then(|lot| lot.permitted_ms(session)),
+        marks: marks(lot.map(|lot| lot.marks(session)).unwrap_or_default()),
+    };
+    append_row_of_list(&csv_row(session), &columns, text);
+}
+
+const fn marks(marks: Marks) -> &'static str {
+    match (marks.is_overstay, marks.is_doubtful) {
+        (true, true) => "overstay doubtful",
+        (true, false) => "overstay",
+        (false, true) => "doubtful",
+        (false, false) => "",
     }
 }
 

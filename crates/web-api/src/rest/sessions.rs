@@ -48,7 +48,7 @@ pub(super) async fn sessions(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let has_plate = parameters.vehicle_plate.is_some();
-    if parameters.plate_prefix.is_some() {
+    if parameters.plate_prefix.is_some() || parameters.plate_contains.is_some() {
         return Err(plate_in_address::refused(SEARCH));
     }
     if has_plate {
@@ -61,7 +61,10 @@ pub(super) async fn sessions(
     Ok(response)
 }
 
-/// Searches sessions: the list with its parameters in the body, and with plates or beginnings of plates.
+/// Searches sessions: the list with its parameters in the body, and with plates, beginnings or other parts of plates.
+///
+/// An index finds beginnings. For other parts (`plate_contains`), and for a beginning of more than a hundred vehicles, each
+/// page looks at a limited number of sessions, see the list.
 ///
 /// Plates belong into the body, because addresses end up in logs and histories.
 #[utoipa::path(
@@ -92,7 +95,8 @@ async fn list(
 ) -> Result<Response, Problem> {
     if let Some(lines) = session_stream::lines(parameters.format, headers) {
         parameters.wait(service).await?;
-        return session_stream::answer(service, parameters.stream_request(service).await?, lines).await;
+        let request = parameters.stream_request(service).await?;
+        return session_stream::answer(service, request, lines, parameters.columns.unwrap_or_default()).await;
     }
     let mut faults = Faults::default();
     faults.optional("limit", parameters.limit, at_most(MAX_PAGE));

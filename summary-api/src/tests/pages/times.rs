@@ -3,7 +3,7 @@
 use parking::Timestamp;
 use sessions::testing::{Vehicles, minute};
 
-use super::open;
+use super::{open, search};
 use crate::tests::Api;
 
 fn at(text: &str) -> Timestamp {
@@ -32,8 +32,7 @@ async fn a_time_in_a_repeated_hour_is_unmistakable_wherever_it_stands() {
     let cell = |time: &str, clock: &str| format!("{time}<span class=\"date\">27 Oct </span>{clock}</time>");
     let session = api.value("/api/v1/sessions?vehicle_plate=CAR1").await["sessions"][0]["session_id"].clone();
 
-    for path in ["/", "/search?plate=CAR1"] {
-        let page = open(&api, path).await.text();
+    for (path, page) in [("/", open(&api, "/").await.text()), ("/search", search(&api, "CAR1").await.text())] {
         assert!(
             page.contains(&cell(entry, "02:30:00 +02:00")) && page.contains(&cell(exit, "02:15:00 +01:00")),
             "{path}"
@@ -72,7 +71,7 @@ async fn a_list_of_lots_in_several_zones_shows_offsets_and_a_list_of_last_year_s
         api.fixture.record(vec![unit]).await;
     }
 
-    let page = open(&api, "/search?plate=CAR1").await.text();
+    let page = search(&api, "CAR1").await.text();
 
     for (date, clock) in [("24 Sep 2023 ", "14:45:00 +05:45"), ("24 Sep ", "09:00:00 UTC")] {
         assert!(page.contains(&format!("<span class=\"date\">{date}</span>{clock}</time>")), "{date} in {page}");
