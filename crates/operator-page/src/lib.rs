@@ -24,6 +24,7 @@ mod list;
 mod list_table;
 mod listing;
 mod local;
+mod lookup;
 mod lots;
 mod now;
 mod period;
@@ -49,20 +50,23 @@ pub use sign_in::{SignIn, sign_in};
 pub use timeline::BARS as TIMELINE_BARS;
 
 /// The paths of the pages, and of the header, which the script always fetches again.
-pub const ROUTES: [&str; 8] =
-    ["/", "/timeline", "/stays", "/unmatched", "/list", "/search", "/sessions/{id}", "/header"];
+pub const ROUTES: [&str; 9] =
+    ["/", "/timeline", "/stays", "/unmatched", "/list", "/search", "/sessions/{id}", "/header", lookup::PATH];
+
+/// The routes that take a form.
+pub const FORMS: [(&str, &str); 1] = [("POST", lookup::PATH)];
 
 /// Whether a path is the path of a page.
 pub fn is_page(path: &str) -> bool {
     let [now, timeline, stays, unmatched, list, search, ..] = ROUTES;
     let is_session = |id: &str| !id.is_empty() && !id.contains('/');
-    [now, timeline, stays, unmatched, list, search].contains(&path)
+    [now, timeline, stays, unmatched, list, search, lookup::PATH].contains(&path)
         || path.strip_prefix("/sessions/").is_some_and(is_session)
 }
 
 /// The routes of pages.
 pub fn routes(service: &Service) -> Router {
-    let [now, timeline, stays, unmatched, list, search, session, header] = ROUTES;
+    let [now, timeline, stays, unmatched, list, search, session, header, look_up] = ROUTES;
     Router::new()
         .route(now, get(now::now))
         .route(timeline, get(timeline::timeline))
@@ -72,6 +76,7 @@ pub fn routes(service: &Service) -> Router {
         .route(search, get(search::search))
         .route(session, get(session::session))
         .route(header, get(layout::header))
+        .route(look_up, get(lookup::form).post(lookup::look_up))
         .with_state(service.clone())
 }
 

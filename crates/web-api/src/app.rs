@@ -77,7 +77,7 @@ pub fn open(
     for path in operator_page::ROUTES {
         metrics.expect_route(path, "GET");
     }
-    for (method, path) in access::LOGIN_ROUTES {
+    for (method, path) in access::LOGIN_ROUTES.into_iter().chain(operator_page::FORMS) {
         metrics.expect_route(path, method);
     }
     authenticator.attach(service);

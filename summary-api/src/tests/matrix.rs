@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 61] = [
+pub(super) const ROUTES: [(&str, May); 64] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -91,6 +91,7 @@ pub(super) const ROUTES: [(&str, May); 61] = [
     ("GET /api/v1/events/{id}/trail", READ),
     ("GET /api/v1/explanations?vehicle_plate={plate}", READ),
     ("POST /api/v1/explanations/search?vehicle_plate={plate}", May::Plates),
+    ("POST /api/v1/lookup?lot_id={lot}&vehicle_plate={plate}", May::Plates),
     ("GET /api/v1/changes", READ),
     ("GET /api/v1/lots", READ),
     ("GET /api/v1/statistics?lot_id={lot}", READ),
@@ -110,6 +111,8 @@ pub(super) const ROUTES: [(&str, May); 61] = [
     ("GET /search?plate={plate}", May::Plates),
     ("GET /sessions/{id}", READ),
     ("GET /header", READ),
+    ("GET /lookup", READ),
+    ("POST /lookup", May::Plates),
 ];
 
 /// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells
@@ -217,7 +220,9 @@ impl Site {
         let members: serde_json::Map<String, Value> =
             form_urlencoded::parse(parameters.as_bytes()).map(|(name, value)| (name.into(), json!(value))).collect();
         let body = match address {
-            "/api/v1/sessions/search" | "/api/v1/explanations/search" => Value::Object(members).to_string(),
+            "/api/v1/sessions/search" | "/api/v1/explanations/search" | "/api/v1/lookup" => {
+                Value::Object(members).to_string()
+            }
             "/graphql" => json!({"query": "{ status { settled } }"}).to_string(),
             "/save_summary" => json!({
                 "vehicle_plate": "FIN1", "lot_id": OWN,
@@ -308,7 +313,7 @@ fn every_route_is_in_the_table() {
     });
     let pages = operator_page::ROUTES.iter().map(|path| format!("GET {path}"));
     let others = ["/graphql/explorer.js", "/graphql/explorer.css", "/api/docs", "/api/docs/"];
-    let forms = ["GET /login", "POST /login", "POST /logout"].map(str::to_owned);
+    let forms = ["GET /login", "POST /login", "POST /logout", "POST /lookup"].map(str::to_owned);
     let all: BTreeSet<String> =
         described.chain(pages).chain(others.map(|path| format!("GET {path}"))).chain(forms).collect();
 

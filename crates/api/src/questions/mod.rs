@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod explanations;
+pub mod lookup;
 pub mod lots;
 pub mod session_list;
 pub mod statistics;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Page, ScopedService};
 use crate::correlators::{ReportedCorrelator, Wait};
 use crate::gates::GateStatus;
+use crate::lookup::{LookUp, LookedUp};
 use crate::story::{Explained, MAX_EXPLAINED, Story};
 use crate::trail::Trail;
 use crate::{
@@ -183,6 +184,20 @@ impl ScopedService {
             return Err(statistics::unknown_lot(&asked.lot));
         }
         self.service.statistics(asked).await
+    }
+
+    /// Looks up which open session a vehicle at the exit belongs to, or most likely belongs to. Nothing is recorded.
+    ///
+    /// # Errors
+    /// The principal may not read plates, there is no such lot, the lot has too many vehicles inside, or the ledger can't
+    /// be read.
+    pub async fn look_up(&self, asked: &LookUp) -> Result<LookedUp, Error> {
+        let lots = self.readable(Some(&asked.lot))?;
+        self.principal.require(Scope::ReadPlate)?;
+        if lots.is_empty() {
+            return Err(statistics::unknown_lot(&asked.lot));
+        }
+        Box::pin(self.service.look_up(asked)).await
     }
 
     /// How the gates do whose events this process has recorded, by lot and gate. The one of all further gates is
