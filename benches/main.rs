@@ -13,6 +13,7 @@ mod generator;
 mod growth;
 mod ingest;
 mod latency;
+mod lookup;
 mod measure;
 mod pages;
 mod pipeline;
@@ -94,6 +95,8 @@ enum Row {
     Ingest,
     /// Pages of sessions and plate search
     Pages,
+    /// Look-ups at the exit with 10,000 vehicles inside
+    Lookup,
     /// Hot GraphQL queries with the query cache against none
     Answers,
     /// Start time, idle CPU and memory of each service
@@ -224,6 +227,7 @@ async fn run(row: Row, options: &Options) -> anyhow::Result<Finding> {
         Row::SaveSummary => save_summary::run(options).await,
         Row::Ingest => ingest::run(options).await,
         Row::Pages => pages::run(options).await,
+        Row::Lookup => lookup::run(options).await,
         Row::Answers => answers::run(options).await,
         Row::Startup => startup::run(options).await,
     }

@@ -219,9 +219,14 @@ impl Page {
 
     /// Posts JSON to a path. Fails unless the status is a success.
     pub(crate) async fn post(&self, path: &str, json: String) -> anyhow::Result<()> {
-        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        request.timeout(WAIT_MAX).body(json).send().await?.error_for_status()?;
+        self.ask(path, json).await?;
         Ok(())
+    }
+
+    /// Posts JSON to a path; returns the body of the answer. Fails unless the status is a success.
+    pub(crate) async fn ask(&self, path: &str, json: String) -> anyhow::Result<String> {
+        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        Ok(request.timeout(WAIT_MAX).body(json).send().await?.error_for_status()?.text().await?)
     }
 
     /// Waits until the service is ready.

@@ -70,7 +70,7 @@ async function addresses(origin) {
   assert(unmatched, "the simulator made nothing that is unmatched");
   return [
     "/", "/timeline", `/timeline?${lot}&span=1h`, `/timeline?${lot}&from=${from}&to=${matched.exit_date_time}`,
-    "/stays", `/stays?${lot}&period=7d`, `/timeline?${lot}&period=today`, `/list?${lot}&period=today&period_of=exits`, "/unmatched", `/unmatched?${lot}`, "/list", `/list?${lot}&state=open`, "/list?state=matched&last_day=true", "/search",
+    "/stays", `/stays?${lot}&period=7d`, `/timeline?${lot}&period=today`, `/list?${lot}&period=today&period_of=exits`, "/unmatched", `/unmatched?${lot}`, "/list", `/list?${lot}&state=open`, "/list?state=matched&last_day=true", "/lookup", "/search",
     `/sessions/${matched.session_id}`, `/sessions/${unmatched.session_id}`,
     "/graphql", API_DOCS,
   ];
@@ -104,11 +104,11 @@ const tests = {
     const { page, close } = await open(browser, origin, VARIANTS.light);
     await page.goto(`${origin}/`);
     const reached = [];
-    for (let presses = 0; presses < 9; presses++) {
+    for (let presses = 0; presses < 10; presses++) {
       await page.keyboard.press("Tab");
       reached.push(await page.evaluate(() => document.activeElement.textContent.trim() || document.activeElement.id));
     }
-    assert.deepEqual(reached.slice(0, 8), ["Skip to the content", "Dwell", "Now", "Timeline", "Stays", "Unmatched", "plate", "Find"]);
+    assert.deepEqual(reached.slice(0, 9), ["Skip to the content", "Dwell", "Now", "Timeline", "Stays", "Unmatched", "At the exit", "plate", "Find"]);
     await page.goto(`${origin}/`);
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
@@ -124,6 +124,20 @@ const tests = {
     await page.keyboard.press("Enter");
     await page.click(`table a.plate >> nth=0`);
     assert.match(await page.textContent("h1"), new RegExp(plate));
+    await close();
+  },
+
+  async "a misread plate is looked up at the exit with the keyboard alone"({ browser, origin }) {
+    const { page, close } = await open(browser, origin, VARIANTS.dark);
+    const [{ vehicle_plate: plate, lot_id: lot }] = (await (await fetch(`${origin}/api/v1/sessions?limit=1&state=open`)).json()).sessions;
+    await page.goto(`${origin}/lookup?lot_id=${lot}`);
+    await page.keyboard.type(plate.slice(0, -1).toLowerCase());
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#found table");
+    assert((await page.locator("#found tbody th").allTextContents()).some((text) => text.trim() === plate), "the entry is among the likely ones");
+    assert.equal(await page.locator("#found mark").first().isVisible(), true);
+    assert(!page.url().includes(plate.slice(0, 3)), "no plate is in the address");
+    await isAccessible(page, "a look-up");
     await close();
   },
 

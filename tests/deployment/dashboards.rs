@@ -26,11 +26,19 @@ const MAY_BE_EMPTY: [(&str, &str, &str); 5] = [
     ("In-memory cache size", "limit", "the compose file has Redis"),
 ];
 /// Metrics that no panel shows, and why.
-const WITHOUT_A_PANEL: [(&str, &str); 8] = [
+const WITHOUT_A_PANEL: [(&str, &str); 13] = [
     (
         "dwell_answer_cache_errors_total",
         "there only with Redis, and requests are shown by what the cache did, errors too",
     ),
+    ("dwell_lookup_build_duration_seconds", "there only where vehicles are looked up, once an hour at most"),
+    (
+        "dwell_lookup_duration_seconds",
+        "there only where vehicles are looked up, and the requests of its route are shown",
+    ),
+    ("dwell_lookup_entries", "there only where vehicles are looked up; those inside are shown"),
+    ("dwell_lookup_index_bytes", "there only where vehicles are looked up; the memory of the process is shown"),
+    ("dwell_lookup_lots", "there only where vehicles are looked up"),
     ("dwell_publish_batch_events_max", "nobody sets it, and the simulators' own lag is shown"),
     ("dwell_summaries_saved_total", "the requests of its route are shown"),
     ("dwell_tls_certificate_expiry_timestamp_seconds", "there only with TLS"),

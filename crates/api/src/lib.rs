@@ -25,9 +25,10 @@ pub use parameters::{Faults, Form, Query};
 pub use problem::{Fault, Kind, Problem, ProblemView};
 pub use scoped::Scoped;
 pub use views::{
-    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EventView,
-    ExplanationView, ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView,
-    PasswordBody, PendingView, ReceiptView, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage,
-    SessionView, StageView, StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView,
-    TrailView, TrailsView, UserBody, UserList, UserView,
+    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EntryAtGateView,
+    EventView, ExplanationView, ExplanationsView, GateList, GateView, LookUpBody, LookUpCandidate, LookedUpView,
+    LotPage, LotRulesView, LotView, NearPlateView, PassageView, PasswordBody, PendingView, ReceiptView, RulesView,
+    Saved, Seconds, SecretText, SessionChangeView, SessionPage, SessionView, SimilarEntryView, StageView,
+    StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView, TrailView, TrailsView,
+    UserBody, UserList, UserView, UsualStayView,
 };

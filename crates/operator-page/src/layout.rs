@@ -33,8 +33,13 @@ pub(super) const SEARCH: &str = "/search";
 const FEED: &str = "/api/v1/live";
 
 /// The pages of the navigation.
-const PAGES: [(&str, &str); 4] =
-    [("/", "Now"), ("/timeline", "Timeline"), ("/stays", "Stays"), ("/unmatched", "Unmatched")];
+const PAGES: [(&str, &str); 5] = [
+    ("/", "Now"),
+    ("/timeline", "Timeline"),
+    ("/stays", "Stays"),
+    ("/unmatched", "Unmatched"),
+    ("/lookup", "At the exit"),
+];
 
 /// When the script fetches a page again. It always fetches the health in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

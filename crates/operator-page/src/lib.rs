@@ -28,6 +28,7 @@ mod list;
 mod list_table;
 mod listing;
 mod local;
+mod lookup;
 mod lots;
 mod notices;
 mod now;
@@ -54,23 +55,33 @@ pub use sign_in::{SignIn, sign_in};
 pub use timeline::BARS as TIMELINE_BARS;
 
 /// The paths of the pages, and of the header and the notices, which the scripts fetch again.
-pub const ROUTES: [&str; 9] =
-    ["/", "/timeline", "/stays", "/unmatched", "/list", "/search", "/sessions/{id}", "/header", "/notices"];
+pub const ROUTES: [&str; 10] = [
+    "/",
+    "/timeline",
+    "/stays",
+    "/unmatched",
+    "/list",
+    "/search",
+    "/sessions/{id}",
+    "/header",
+    "/notices",
+    lookup::PATH,
+];
 
 /// The paths to which pages post forms.
-pub const POSTED: [&str; 1] = [layout::SEARCH];
+pub const POSTED: [&str; 2] = [layout::SEARCH, lookup::PATH];
 
 /// Whether a path is the path of a page.
 pub fn is_page(path: &str) -> bool {
     let [now, timeline, stays, unmatched, list, search, ..] = ROUTES;
     let is_session = |id: &str| !id.is_empty() && !id.contains('/');
-    [now, timeline, stays, unmatched, list, search].contains(&path)
+    [now, timeline, stays, unmatched, list, search, lookup::PATH].contains(&path)
         || path.strip_prefix("/sessions/").is_some_and(is_session)
 }
 
 /// The routes of pages.
 pub fn routes(service: &Service) -> Router {
-    let [now, timeline, stays, unmatched, list, search, session, header, notices] = ROUTES;
+    let [now, timeline, stays, unmatched, list, search, session, header, notices, look_up] = ROUTES;
     Router::new()
         .route(now, get(now::now))
         .route(timeline, get(timeline::timeline))
@@ -81,6 +92,7 @@ pub fn routes(service: &Service) -> Router {
         .route(session, get(session::session))
         .route(header, get(layout::header))
         .route(notices, get(notices::notices))
+        .route(look_up, get(lookup::form).post(lookup::look_up))
         .with_state(service.clone())
 }
 

@@ -1,5 +1,6 @@
-//! What runs beside the calls: once a second, how things stand is shown as metrics, as health and in the log. When
-//! another ledger has taken the place of this one, or its files are gone, the process ends.
+//! What runs beside the calls: once a second, how things stand is shown as metrics, as health and in the log, and the
+//! indexes of look-ups follow the ledger. When another ledger has taken the place of this one, or its files are gone,
+//! the process ends.
 
 use std::time::Duration;
 
@@ -8,12 +9,15 @@ use service_kit::{Dependency, Lifecycle, ServiceContext};
 use crate::{Error, Service};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// How often the indexes of look-ups are kept up: a look-up catches up with the rest by itself.
+const LOOK_UPS_INTERVAL: Duration = Duration::from_millis(200);
 /// So often in a second the ledger's place is looked at, which costs next to nothing.
 const LOOKS: u32 = 4;
 
 /// Starts it. `ledger` is the dependency that is up while the ledger answers.
 pub fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
     spawn_accounts(service, context);
+    spawn_look_ups(service, context);
     let service = service.clone();
     let lifecycle = context.lifecycle.clone();
     context.lifecycle.spawn("ledger watch", async move {
@@ -51,6 +55,20 @@ fn spawn_accounts(service: &Service, context: &ServiceContext) {
             if let Err(error) = service.refresh_accounts().await {
                 // That the ledger is down is reported as a dependency.
                 tracing::debug!(%error, "the accounts can't be read; those read before stay valid");
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Keeps up what look-ups at the exit need, as long as they are used.
+fn spawn_look_ups(service: &Service, context: &ServiceContext) {
+    let (service, lifecycle) = (service.clone(), context.lifecycle.clone());
+    context.lifecycle.spawn("look-ups", async move {
+        while !lifecycle.is_stopping() {
+            pause(LOOK_UPS_INTERVAL, &lifecycle).await;
+            if let Err(error) = service.keep_look_ups().await {
+                tracing::debug!(%error, "the indexes of look-ups can't follow the ledger; the next look-up tries again");
             }
         }
         Ok(())

@@ -8,6 +8,7 @@
 //! - `recording`: what is written, and what is decided on; `in_process`: both for a correlator in this process.
 //! - `days`: periods of a lot's own days; `lots`, `statistics`, [`story`], [`trail`], `session_explanations`,
 //!   `changes`, `streams`: queries.
+//! - [`lookup`]: a vehicle at the exit, and the entries that it may belong to.
 //! - `correlators`: the processes that consume the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
 //! - `accounts`, `sign_in`: tokens and people of the ledger, and who signs in.
@@ -28,6 +29,7 @@ mod error;
 pub mod gates;
 mod in_process;
 mod limits;
+pub mod lookup;
 mod lots;
 mod metrics;
 mod near;
@@ -63,6 +65,7 @@ use uuid::Uuid;
 use accounts::Accounts;
 use correlators::{Correlators, Reports};
 use gates::{GateStatus, Gates};
+use lookup::Indexes;
 use lots::Usual;
 use metrics::Metrics;
 use own_clock::OwnClock;
@@ -114,6 +117,7 @@ struct Inner {
     noted: AtomicI64,
     gates: Mutex<Gates>,
     usual: Usual,
+    indexes: Indexes,
     own_clock: OwnClock,
     accounts: Accounts,
     sign_ins: SignIns,
@@ -160,6 +164,7 @@ impl Service {
             noted: AtomicI64::new(i64::MIN),
             gates: Mutex::new(Gates::since(context.clock.now())),
             usual: Usual::default(),
+            indexes: Indexes::default(),
             own_clock: OwnClock::default(),
             accounts: Accounts::default(),
             sign_ins: SignIns::default(),

@@ -4,7 +4,8 @@ use ledger::{CHANGES_OF_SESSION_MAX, EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX};
 use recorder::wire;
 
 use super::{
-    LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lots, scoped, sign_in, story,
+    LEASE, LEDGER_DEADLINE, MAX_DAYS, MAX_HOURS, MAX_PAGE, SAVES, STREAMS, correlators, lookup, lots, scoped, sign_in,
+    story,
 };
 use crate::gates;
 use crate::metrics::MAX_LOTS;
@@ -30,6 +31,9 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("statistics_hours", MAX_HOURS.unsigned_abs()),
         ("statistics_days", MAX_DAYS.unsigned_abs()),
         ("doubt_learned_lots", count(lots::LEARNED_LOTS_MAX)),
+        ("lookup_lots", count(lookup::LOTS_MAX)),
+        ("lookup_entries", count(lookup::ENTRIES_MAX)),
+        ("lookup_unused_seconds", lookup::UNUSED_MS.unsigned_abs() / 1_000),
         ("correlators", count(correlators::MAX_CORRELATORS)),
         ("unknown_consumers_seconds", correlators::STRANGER_PATIENCE.as_secs()),
         ("summaries_being_saved", count(SAVES)),

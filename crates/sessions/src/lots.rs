@@ -34,9 +34,9 @@ pub use windows::LotTimeFilter;
 /// Per-mille quantile of the stays above which an open stay is doubtful.
 const DOUBT_PERMILLE: i64 = 995;
 /// The quantile is unknown with fewer stays than this.
-const TYPICAL_STAYS_MIN: i64 = 200;
+pub(crate) const TYPICAL_STAYS_MIN: i64 = 200;
 /// The quantile covers the stays of this many quarter hours: 30 days.
-const TYPICAL_QUARTERS: i64 = 30 * 24 * 4;
+pub(crate) const TYPICAL_QUARTERS: i64 = 30 * 24 * 4;
 /// Cache lifetime of a known and of an unknown quantile, milliseconds.
 const KNOWN_FOR_MS: i64 = 600_000;
 const UNKNOWN_FOR_MS: i64 = 60_000;

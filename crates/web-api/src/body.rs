@@ -79,7 +79,10 @@ pub(super) async fn parameters<T: Parameters>(headers: &HeaderMap, body: Body) -
 }
 
 /// Reads a body of at most `limit` bytes that has the media type of JSON.
-async fn json_of(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+///
+/// # Errors
+/// The body has another type, is encoded, is larger, or does not arrive.
+pub(super) async fn json_of(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
     let media_type = media_type(headers);
     if !is_json(&media_type) {
         let described = described(&media_type);

@@ -137,7 +137,7 @@ fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
     let is_one = path.contains('{');
     let is_live = path.starts_with("/api/v1/live");
     let needs_token = !is_for_everyone(path);
-    let is_streamed = matches!(path, "/api/v1/sessions" | "/api/v1/sessions/search");
+    let is_limited = matches!(path, "/api/v1/sessions" | "/api/v1/sessions/search" | "/api/v1/lookup");
     let answers = move |kind: &Kind| match kind {
         Kind::Malformed => has_body || is_list,
         Kind::Unauthorized | Kind::InvalidToken | Kind::Forbidden => needs_token,
@@ -145,7 +145,7 @@ fn kinds_of(path: &str, has_body: bool) -> impl Iterator<Item = Kind> {
         Kind::TooSlow | Kind::TooLarge | Kind::UnsupportedMediaType | Kind::UnsupportedEncoding => has_body,
         Kind::InvalidContent => has_body || is_list || is_one,
         Kind::Internal | Kind::Unavailable => true,
-        Kind::Full => is_live || is_streamed || (is_internal && has_body),
+        Kind::Full => is_live || is_limited || (is_internal && has_body),
         Kind::MethodNotAllowed => false,
     };
     Kind::ALL.iter().copied().filter(answers)

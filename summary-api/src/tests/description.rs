@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 38] = [
+const ROUTES: [(&str, &str); 39] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
     ("GET", "/api/v1/events/{id}/trail"),
@@ -38,6 +38,7 @@ const ROUTES: [(&str, &str); 38] = [
     ("GET", "/problems/{kind}"),
     ("GET", "/readyz"),
     ("POST", "/api/v1/explanations/search"),
+    ("POST", "/api/v1/lookup"),
     ("POST", "/api/v1/sessions/search"),
     ("POST", "/graphql"),
     ("POST", "/internal/v1/due"),

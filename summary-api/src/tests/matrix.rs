@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 64] = [
+pub(super) const ROUTES: [(&str, May); 67] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -92,6 +92,7 @@ pub(super) const ROUTES: [(&str, May); 64] = [
     ("GET /api/v1/events/{id}/trail", READ),
     ("GET /api/v1/explanations?vehicle_plate={plate}", READ),
     ("POST /api/v1/explanations/search?vehicle_plate={plate}", May::Plates),
+    ("POST /api/v1/lookup?lot_id={lot}&vehicle_plate={plate}", May::Plates),
     ("GET /api/v1/changes", READ),
     ("GET /api/v1/lots", READ),
     ("GET /api/v1/statistics?lot_id={lot}", READ),
@@ -114,6 +115,8 @@ pub(super) const ROUTES: [(&str, May); 64] = [
     ("GET /sessions/{id}", READ),
     ("GET /header", READ),
     ("GET /notices", READ),
+    ("GET /lookup", READ),
+    ("POST /lookup", May::Plates),
 ];
 
 /// Every field of GraphQL's queries, with arguments for one lot, plate or id, and a selection that shows what it tells
@@ -221,7 +224,9 @@ impl Site {
         let members: serde_json::Map<String, Value> =
             form_urlencoded::parse(parameters.as_bytes()).map(|(name, value)| (name.into(), json!(value))).collect();
         let body = match address {
-            "/api/v1/sessions/search" | "/api/v1/explanations/search" => Value::Object(members).to_string(),
+            "/api/v1/sessions/search" | "/api/v1/explanations/search" | "/api/v1/lookup" => {
+                Value::Object(members).to_string()
+            }
             "/search" => parameters.to_owned(),
             "/graphql" => json!({"query": "{ status { settled } }"}).to_string(),
             "/save_summary" => json!({

@@ -9,6 +9,7 @@ mod internal;
 mod lists;
 mod live;
 mod logins;
+mod looking_up;
 mod masks;
 mod matrix;
 mod numbers;

@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod days;
 pub mod explanations;
+pub mod lookup;
 pub mod lots;
 pub mod session_list;
 pub mod statistics;

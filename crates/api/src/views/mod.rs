@@ -6,6 +6,7 @@
 mod account;
 mod change;
 mod gate;
+mod lookup;
 mod lot;
 mod receipt;
 mod rules;
@@ -23,6 +24,7 @@ pub use account::{
 };
 pub use change::{ChangePage, ChangeView};
 pub use gate::{GateList, GateView};
+pub use lookup::{EntryAtGateView, LookUpBody, LookUpCandidate, LookedUpView, SimilarEntryView, UsualStayView};
 pub use lot::{LotPage, LotView};
 pub use receipt::ReceiptView;
 pub use rules::{LotRulesView, RulesView};

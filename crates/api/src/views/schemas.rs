@@ -68,6 +68,14 @@ pub fn cause() -> Schema {
     word("The reason why the rule applies.", Type::String.into(), Cause::WORDS.iter().map(|word| (*word).into()))
 }
 
+/// What a look-up found.
+pub fn look_up_outcome() -> Schema {
+    let words = ["exact", "similar", "none", "unread"];
+    let description = "exact: the open session of this plate is in open_session. similar: open sessions of similar plates \
+                       are in entries. none: there is neither. unread: the plate says that nothing was read.";
+    word(description, Type::String.into(), words.map(Into::into).into_iter())
+}
+
 /// The door through which an event came in.
 pub fn door() -> Schema {
     word("The door.", Type::String.into(), Door::ALL.iter().map(|door| door.as_str().into()))

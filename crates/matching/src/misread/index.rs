@@ -76,7 +76,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.search = self.search.wrapping_add(1);
         if self.search == 0 {
             self.last.fill(0);
@@ -84,7 +84,7 @@ impl Seen {
         }
     }
 
-    fn is_first(&mut self, slot: u32) -> bool {
+    pub(super) fn is_first(&mut self, slot: u32) -> bool {
         let slot = slot as usize;
         if slot >= self.last.len() {
             self.last.resize(slot + 1, 0);
@@ -94,7 +94,7 @@ impl Seen {
 }
 
 /// Visits the keys of a plate: of its skeleton, and of that with one or two places deleted. Some come twice.
-fn for_each_key(plate: &Letters, mut visit: impl FnMut(u32)) {
+pub(super) fn for_each_key(plate: &Letters, mut visit: impl FnMut(u32)) {
     let mut skeleton: u64 = 0;
     for code in plate.codes().iter().rev() {
         skeleton = skeleton << 4 | u64::from(ALPHABET.class[symbol(*code)]);

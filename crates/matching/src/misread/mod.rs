@@ -11,12 +11,14 @@
 //!   (which plates there are), `likelihood` (both together), [`stays`], [`weigh`]: the weight of a pair;
 //! - [`times`], [`posterior`], [`decide`](mod@decide): the decision; [`gaps`], [`re_reads`]: passages read twice with
 //!   different texts;
+//! - [`open_entries`] and `changing_index`: entries that come and go, and which of them one read is most likely of;
 //! - [`sessions`]: the sessions that come of it; [`reasons`]: why, for people;
 //! - [`model`], [`learn`](mod@learn), `learn_cameras`: the tables that all this rests on, and where they come from.
 //!
 //! Everything is pure, and no number depends on the machine.
 
 pub mod certainty;
+mod changing_index;
 mod channel;
 pub mod decide;
 pub mod edits;
@@ -32,6 +34,7 @@ pub mod model;
 #[cfg(test)]
 mod naive;
 pub mod number;
+pub mod open_entries;
 pub mod plates;
 pub mod posterior;
 mod rates;
@@ -50,6 +53,7 @@ pub use decide::{Decisions, Pair, decide};
 pub use gaps::GapTable;
 pub use learn::{Purpose, learn};
 pub use model::{Model, ModelRecord, Models, Tables};
+pub use open_entries::{Found, Likely, OpenEntries};
 pub use plates::{KnownPlate, PlateKey};
 pub use rates::Matrix;
 pub use reads::{GateRead, Lot};

@@ -46,6 +46,13 @@ pub struct Read {
 }
 
 impl Read {
+    /// The read of a gate at that place among the lot's, with the letters of its plate.
+    pub(crate) fn new(event: &GateRead, letters: Letters, gate: usize) -> Self {
+        let others: Vec<Letters> = event.candidates.iter().map(Letters::of).filter(|other| *other != letters).collect();
+        let certainty = Certainty::new(&letters, event.confidence, &event.letter_confidences, &others);
+        Self { key: event.key, letters, gate, certainty: certainty.map(Box::new) }
+    }
+
     /// When the vehicle was seen.
     pub fn time(&self) -> Timestamp {
         self.key.time
@@ -168,10 +175,7 @@ impl Lot {
     }
 
     fn read(&self, event: &GateRead, letters: Letters) -> Read {
-        let gate = self.gates.binary_search(&event.gate).unwrap_or_default();
-        let others: Vec<Letters> = event.candidates.iter().map(Letters::of).filter(|other| *other != letters).collect();
-        let certainty = Certainty::new(&letters, event.confidence, &event.letter_confidences, &others);
-        Read { key: event.key, letters, gate, certainty: certainty.map(Box::new) }
+        Read::new(event, letters, self.gates.binary_search(&event.gate).unwrap_or_default())
     }
 }
 

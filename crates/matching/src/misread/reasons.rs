@@ -15,6 +15,7 @@ pub use misreading::Misreading;
 
 use super::decide::{Decisions, Pair, ReRead};
 use super::letters::Letters;
+use super::likelihood::Seen;
 use super::model::{Model, RULE};
 use super::reads::{GateRead, Read};
 use super::times::SETTLE_MS;
@@ -172,16 +173,15 @@ impl<'a> Reasoner<'a> {
         let lot = self.weigher.lot();
         let reads = [&lot.entries[pair.entry].read, &lot.exits[pair.exit].read];
         let model = self.weigher.model_at(reads[1].time());
-        let likely = self.likeliest_plate(model, reads);
-        let texts = reads.map(|read| self.end(read).plate);
-        let misread = reads.map(|read| misreading::all(&likely, &read.letters, &texts));
+        let seen = reads.map(|read| self.weigher.seen_by(model, read));
+        let (plate, misread) = likely_plate(model, seen, &reads.map(|read| self.end(read).plate));
         Candidate {
             other: self.end(other),
             rule: RULE,
             model: model.id,
             decided_at: pair.decided_at,
             is_final: pair.decided_at.millis_since(reads[1].time()) >= SETTLE_MS,
-            plate: misreading::text_of(&likely, &texts),
+            plate,
             misread,
             factors: pair.factors,
             weight: pair.factors.weight(model.lost_exits),
@@ -192,22 +192,27 @@ impl<'a> Reasoner<'a> {
         }
     }
 
-    /// The plate with the greatest share of the pair's likelihood.
-    fn likeliest_plate(&self, model: &Model, reads: [&Read; 2]) -> Letters {
-        let [entry, exit] = reads.map(|read| self.weigher.seen_by(model, read));
-        let mut best = (reads[0].letters, 0.0);
-        model.for_each_hypothesis(entry, exit, |hypothesis| {
-            if hypothesis.weight > best.1 {
-                best = (hypothesis.plate, hypothesis.weight);
-            }
-        });
-        best.0
-    }
-
     fn end(&self, read: &Read) -> End {
         let source = self.ends[&(read.key, read.letters)];
         End { key: read.key, plate: source.plate.clone(), gate: source.gate.clone() }
     }
+}
+
+/// The plate with the greatest share of the likelihood of an entry's and an exit's read, and how each read differs from
+/// it. `texts` are the two reads as text.
+pub(super) fn likely_plate(
+    model: &Model,
+    [entry, exit]: [Seen<'_>; 2],
+    texts: &[Plate; 2],
+) -> (String, [Vec<Misreading>; 2]) {
+    let mut best = (entry.read.letters, 0.0);
+    model.for_each_hypothesis(entry, exit, |hypothesis| {
+        if hypothesis.weight > best.1 {
+            best = (hypothesis.plate, hypothesis.weight);
+        }
+    });
+    let misread = [entry, exit].map(|seen| misreading::all(&best.0, &seen.read.letters, texts));
+    (misreading::text_of(&best.0, texts), misread)
 }
 
 #[cfg(test)]

@@ -47,6 +47,27 @@ impl StayTable {
         Self { stays: vec![0; CLASSES * HOURS], passages: [[0; 24]; 2], seconds }
     }
 
+    /// A table of what was counted in `seconds` of a lot's time: matched stays, each with when it began, its length in
+    /// milliseconds and how many there were; and passages by direction (entry, exit), each with its time and number.
+    pub fn of_counts(
+        seconds: u32,
+        stays: impl IntoIterator<Item = (Timestamp, i64, u32)>,
+        passages: impl IntoIterator<Item = (Timestamp, [u32; 2])>,
+    ) -> Self {
+        let (mut table, bounds) = (Self::empty(seconds), Bounds::new());
+        for (entry, dwell_ms, count) in stays {
+            let class = bounds.class(super::number::seconds(dwell_ms));
+            let known = &mut table.stays[hour_class(entry) * CLASSES + class];
+            *known = known.saturating_add(count);
+        }
+        for (time, counts) in passages {
+            for (hours, count) in table.passages.iter_mut().zip(counts) {
+                hours[hour(time)] = hours[hour(time)].saturating_add(count);
+            }
+        }
+        table
+    }
+
     pub(crate) fn add_stay(&mut self, bounds: &Bounds, entry: Timestamp, exit: Timestamp) {
         let class = bounds.class(seconds(exit.millis_since(entry)));
         self.stays[hour_class(entry) * CLASSES + class] += 1;
@@ -160,6 +181,19 @@ mod tests {
         assert!((ended - (1.0 - stays.survival(minute(0), 36_000.0))).abs() < 0.01, "{ended}");
         assert!((stays.survival(minute(0), 0.0) - 1.0).abs() < 1e-9);
         assert!(stays.survival(minute(0), 40.0 * 86_400.0) < 1e-9);
+    }
+
+    #[test]
+    fn a_table_of_counts_equals_one_of_single_stays_and_passages() {
+        let (mut single, bounds) = (StayTable::empty(86_400), Bounds::new());
+        for (entry, exit) in [(60, 120), (60, 120), (600, 1200)] {
+            single.add_stay(&bounds, minute(entry), minute(exit));
+            single.add_passage(0, minute(entry));
+            single.add_passage(1, minute(exit));
+        }
+        let stays = [(minute(60), 3_600_000, 2), (minute(600), 36_000_000, 1)];
+        let passages = [(minute(60), [2, 0]), (minute(120), [0, 2]), (minute(600), [1, 0]), (minute(1200), [0, 1])];
+        assert_eq!(StayTable::of_counts(86_400, stays, passages), single);
     }
 
     #[test]

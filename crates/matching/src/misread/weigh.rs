@@ -88,30 +88,8 @@ impl<'a> Weigher<'a> {
         let place = self.models.at(exit.read.time());
         let model = &self.models.all()[place];
         let entry = &self.lot.entries[slot as usize];
-        let [of_entry, of_exit] = [&entry.read, &exit.read].map(|read| self.seen_by(model, read));
-        let joint = model.joint(of_entry, of_exit);
-        let (stay, unseen) = stay_factors(model, entry, exit.read.time(), now);
-        let lone_exits = model.lone_exits * model.stays.exits(exit.read.time());
-        let factors = |marginals: f64| {
-            let ratio = joint.same / marginals;
-            let dip = model.lost_exits * model.lone_exits * joint.returning / (marginals * unseen * lone_exits);
-            Factors { likelihood_ratio: ratio, stay, unseen, lone_exits, dip }
-        };
-        let is_enough = |marginals: f64| factors(marginals).weight(model.lost_exits) >= WEIGHT_MIN;
-        // The weight falls with the marginals, which are dear: bounds from below leave most pairs out.
-        let entry_marginal = &mut self.marginals[place][slot as usize];
-        let right = entry_marginal.right(model, of_entry) * exit_marginal.right(model, of_exit);
-        if !is_enough(right)
-            || !is_enough(entry_marginal.least(model, of_entry) * exit_marginal.least(model, of_exit))
-            || !is_enough(entry_marginal.least(model, of_entry) * exit_marginal.whole(model, of_exit))
-        {
-            return None;
-        }
-        // Two vehicles of one fleet have plates that are near without any misread.
-        let mate = model.prior.of_fleet_mate(&entry.read.letters, &exit.read.letters);
-        let of_mate = mate * of_exit.channel.all_right(&exit.read.letters);
-        let marginals = entry_marginal.whole(model, of_entry) * (exit_marginal.whole(model, of_exit) + of_mate);
-        is_enough(marginals).then(|| factors(marginals))
+        let seen = [&entry.read, &exit.read].map(|read| self.seen_by(model, read));
+        weigh(model, entry, seen, [&mut self.marginals[place][slot as usize], exit_marginal], now)
     }
 
     /// The chance that an exact match is two stays of its vehicle, whose inner ends were both lost.
@@ -141,13 +119,47 @@ impl<'a> Weigher<'a> {
     }
 }
 
-fn is_near(entry: &Letters, exit: &Letters) -> bool {
+/// What the weight of an entry and an exit, each with its camera, is made of by one model, decided at `now`; `None` when
+/// it is below [`WEIGHT_MIN`]. `marginals` are those of the two reads under this model.
+pub(super) fn weigh(
+    model: &Model,
+    entry: &Entry,
+    [of_entry, of_exit]: [Seen<'_>; 2],
+    [entry_marginal, exit_marginal]: [&mut Marginal; 2],
+    now: Timestamp,
+) -> Option<Factors> {
+    let left = of_exit.read.time();
+    let joint = model.joint(of_entry, of_exit);
+    let (stay, unseen) = stay_factors(model, entry, left, now);
+    let lone_exits = model.lone_exits * model.stays.exits(left);
+    let factors = |marginals: f64| {
+        let ratio = joint.same / marginals;
+        let dip = model.lost_exits * model.lone_exits * joint.returning / (marginals * unseen * lone_exits);
+        Factors { likelihood_ratio: ratio, stay, unseen, lone_exits, dip }
+    };
+    let is_enough = |marginals: f64| factors(marginals).weight(model.lost_exits) >= WEIGHT_MIN;
+    // The weight falls with the marginals, which are dear: bounds from below leave most pairs out.
+    let right = entry_marginal.right(model, of_entry) * exit_marginal.right(model, of_exit);
+    if !is_enough(right)
+        || !is_enough(entry_marginal.least(model, of_entry) * exit_marginal.least(model, of_exit))
+        || !is_enough(entry_marginal.least(model, of_entry) * exit_marginal.whole(model, of_exit))
+    {
+        return None;
+    }
+    // Two vehicles of one fleet have plates that are near without any misread.
+    let mate = model.prior.of_fleet_mate(&of_entry.read.letters, &of_exit.read.letters);
+    let of_mate = mate * of_exit.channel.all_right(&of_exit.read.letters);
+    let marginals = entry_marginal.whole(model, of_entry) * (exit_marginal.whole(model, of_exit) + of_mate);
+    is_enough(marginals).then(|| factors(marginals))
+}
+
+pub(super) fn is_near(entry: &Letters, exit: &Letters) -> bool {
     edits::cost(entry, exit).is_some_and(|cost| cost > 0)
 }
 
 /// Whether nothing that is known at `now` excludes the pair: the times, the next event of the entry's plate, and the
 /// exit at which the exit's plate was gone.
-fn may_be(entry: &Entry, exit: &Exit, now: Timestamp, max_stay_ms: i64) -> bool {
+pub(super) fn may_be(entry: &Entry, exit: &Exit, now: Timestamp, max_stay_ms: i64) -> bool {
     let (entered, left) = (entry.read.time(), exit.read.time());
     entered < left
         && left.millis_since(entered) <= max_stay_ms

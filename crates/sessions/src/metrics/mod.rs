@@ -6,6 +6,7 @@
 mod facts;
 mod gates;
 mod log_size;
+mod look_ups;
 mod lots;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use service_kit::traces::TraceContext;
 use crate::gates::GateStatus;
 use gates::GateMetrics;
 use log_size::LogSize;
+use look_ups::LookUpMetrics;
 
 pub(crate) use facts::Facts;
 pub(crate) use log_size::LARGE_BYTES as LOG_LARGE_BYTES;
@@ -70,6 +72,8 @@ service_kit::metrics! {
         ledger_waiting: IntGauge = "dwell_ledger_waiting_events";
         /// Each lot's own.
         pub(crate) lots: LotMetrics;
+        /// Those of look-ups.
+        pub(crate) look_ups: LookUpMetrics;
         /// What the log line of this second will say.
         pub(crate) second: Second = default;
     }

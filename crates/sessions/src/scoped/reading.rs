@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Page, ScopedService};
 use crate::correlators::{ReportedCorrelator, Wait};
 use crate::gates::GateStatus;
+use crate::lookup::{LookUp, LookedUp};
 use crate::story::{Explained, MAX_EXPLAINED, Story};
 use crate::trail::Trail;
 use crate::{
@@ -205,6 +206,20 @@ impl ScopedService {
 
     fn require_lot(&self, lot: &LotId) -> Result<(), Error> {
         if self.readable(Some(lot))?.is_empty() { Err(statistics::unknown_lot(lot)) } else { Ok(()) }
+    }
+
+    /// Looks up which open session a vehicle at the exit belongs to, or most likely belongs to. Nothing is recorded.
+    ///
+    /// # Errors
+    /// The principal may not read plates, there is no such lot, the lot has too many vehicles inside, or the ledger can't
+    /// be read.
+    pub async fn look_up(&self, asked: &LookUp) -> Result<LookedUp, Error> {
+        let lots = self.readable(Some(&asked.lot))?;
+        self.principal.require(Scope::ReadPlate)?;
+        if lots.is_empty() {
+            return Err(statistics::unknown_lot(&asked.lot));
+        }
+        Box::pin(self.service.look_up(asked)).await
     }
 
     /// How the gates do whose events this process has recorded, by lot and gate. The one of all further gates is

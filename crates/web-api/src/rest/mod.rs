@@ -6,6 +6,7 @@
 mod changes;
 mod explanation;
 mod gates;
+mod lookup;
 mod lots;
 mod problems;
 mod rules;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(trail::event_trail))
         .routes(routes!(explanation::explanations))
         .routes(routes!(explanation::search_explanations))
+        .routes(routes!(lookup::look_up))
         .routes(routes!(changes::changes))
         .routes(routes!(lots::lots))
         .routes(routes!(statistics::statistics))
