@@ -14,6 +14,7 @@ const LOOKS: u32 = 4;
 /// Starts it. `ledger` is the dependency that is up while the ledger answers.
 pub fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
     spawn_accounts(service, context);
+    spawn_superseding(service, context);
     let service = service.clone();
     let lifecycle = context.lifecycle.clone();
     context.lifecycle.spawn("ledger watch", async move {
@@ -51,6 +52,27 @@ fn spawn_accounts(service: &Service, context: &ServiceContext) {
             if let Err(error) = service.refresh_accounts().await {
                 // That the ledger is down is reported as a dependency.
                 tracing::debug!(%error, "the accounts can't be read; those read before stay valid");
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Takes out superseded reads: when an event that supersedes another one is recorded here, and once a second what else
+/// is due. That may be of a process that ended before it got to it, or of an event that was named before it arrived.
+fn spawn_superseding(service: &Service, context: &ServiceContext) {
+    let (service, lifecycle) = (service.clone(), context.lifecycle.clone());
+    context.lifecycle.spawn("superseded reads", async move {
+        while !lifecycle.is_stopping() {
+            match service.supersede_due().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // That the ledger is down is reported as a dependency.
+                Err(error) => tracing::debug!(%error, "superseded reads can't be taken out; it is tried again"),
+            }
+            tokio::select! {
+                () = service.inner.superseding.notified() => {}
+                () = pause(SECOND, &lifecycle) => {}
             }
         }
         Ok(())
