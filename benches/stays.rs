@@ -95,6 +95,7 @@ impl Filler {
             received_at: keys[*place].time,
             flags: *flags,
             receipt: None,
+            supersedes: None,
         };
         let unit = Unit {
             base: Some(before.base),

@@ -39,6 +39,7 @@ mod replay_is_exact;
 mod restores;
 mod silent_correlators;
 mod simulates_and_scores;
+mod superseded_reads;
 mod support;
 mod support_bundles;
 mod tail;

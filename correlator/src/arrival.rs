@@ -12,6 +12,7 @@ use parking::wire::{Dropped, Element, ParsedEvent, parse_message};
 use parking::{AHEAD_MAX_MS, DroppedHeaders, EventKey, GateEvent, Receipt, Refusal, Timestamp, Vehicle};
 use service_kit::traces::TraceContext;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::progress::OutOfOrder;
 
@@ -71,6 +72,8 @@ impl Received {
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) content: Result<GateEvent, Refused>,
+    /// The id of the event of the same lot and gate that this one replaces.
+    pub(crate) supersedes: Option<Uuid>,
     pub(crate) received_at: Timestamp,
     pub(crate) message: Arc<Received>,
 }
@@ -128,14 +131,17 @@ pub(crate) fn read(
         unfinished: AtomicUsize::new(parts),
         _out_of_order: out_of_order,
     });
-    let arrival = |content| Arrival { content, received_at: now, message: Arc::clone(&message) };
-    arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }))));
+    let arrival =
+        |content, supersedes| Arrival { content, supersedes, received_at: now, message: Arc::clone(&message) };
+    arrivals.extend(refusal.map(|refusal| arrival(Err(Refused { body: body.clone(), refusal }), None)));
     arrivals.extend(elements.into_iter().map(|element| {
-        let event = element.event.map(|ParsedEvent { event, dropped, .. }| {
-            count_dropped(dropped);
-            event
+        let mut supersedes = None;
+        let event = element.event.map(|parsed: ParsedEvent| {
+            count_dropped(parsed.dropped);
+            supersedes = parsed.supersedes;
+            parsed.event
         });
-        arrival(event.map_err(|refusal| Refused { body: body.slice_ref(element.json), refusal }))
+        arrival(event.map_err(|refusal| Refused { body: body.slice_ref(element.json), refusal }), supersedes)
     }));
     dropped_headers
 }

@@ -171,8 +171,8 @@ mod tests {
         metrics.dropped_headers([false; 3]);
 
         let counted = Dropped::MEMBERS.map(|member| metrics.dropped.with_label_values(&[member]).get());
-        assert_eq!(Dropped::MEMBERS, ["gate_id", "confidence", "character_confidences", "candidates"]);
-        assert_eq!(counted, [1, 2, 0, 1]);
+        assert_eq!(Dropped::MEMBERS, ["gate_id", "confidence", "character_confidences", "candidates", "supersedes"]);
+        assert_eq!(counted, [1, 2, 0, 1, 0]);
         let counted = Receipt::HEADERS.map(|header| metrics.dropped.with_label_values(&[header]).get());
         assert_eq!(counted, [1, 0, 1]);
     }

@@ -95,9 +95,10 @@ impl Schedule {
                     index
                 }
             };
-            let (key, receipt) = (event.key, arrival.message.receipt.clone());
+            let (key, receipt, supersedes) = (event.key, arrival.message.receipt.clone(), arrival.supersedes);
             batch.elements.push(Element { message: arrival.message, key, index });
-            batch.vehicles[index].events.push(NewEvent { event, received_at: arrival.received_at, receipt });
+            let received_at = arrival.received_at;
+            batch.vehicles[index].events.push(NewEvent { event, received_at, receipt, supersedes });
         }
         (!batch.elements.is_empty()).then_some(batch)
     }

@@ -219,7 +219,7 @@ fn read_events(
     let mut written = Vec::new();
     let observer: Arc<dyn Observer> = Arc::new(confirms.clone());
     event_files::read(files, &observer, &mut |item| match item {
-        Item::Event { event, certainty, json } => {
+        Item::Event { event, certainty, supersedes, json } => {
             events += 1;
             confirms.read();
             let packer = match event.key.direction {
@@ -228,7 +228,7 @@ fn read_events(
             };
             packer.add(json.unwrap_or_else(|| {
                 written.clear();
-                write_event_with(&event, certainty.as_deref(), &mut written);
+                write_event_with(&event, certainty.as_deref(), supersedes, &mut written);
                 &written
             }))
         }

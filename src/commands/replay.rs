@@ -33,8 +33,8 @@ Examples:
 const AFTER: &str = "\
 An event is a JSON object (on a line of its own, on several, or in an array), or a CSV record below a header with the
 same members: id, vehicle_plate, entry_date_time or exit_date_time, and if known lot_id, gate_id, confidence,
-character_confidences, candidates. Equal events count once, and the order of events and files does not matter. The rows
-are in the order of their session_id.
+character_confidences, candidates, supersedes. Equal events count once, one that another of its lot and gate names in
+supersedes not at all, and the order of events and files does not matter. The rows are in the order of their session_id.
 docs/files.md has the details.
 
 --misreads (or DWELL_MISREADS=on) matches what cameras misread: a pair of different plates counts when it is right with
@@ -137,7 +137,7 @@ fn replay(job: &Replay, stop: &AtomicBool) -> Result<Verdict, replay::Error> {
 }
 
 fn summary(tally: &Tally, lots: usize, refused: u64, took: Duration) -> String {
-    let Tally { vehicles, repeated, re_reads, .. } = tally;
+    let Tally { vehicles, repeated, superseded, re_reads, .. } = tally;
     let count = |state, reason| tally.sessions(state, reason);
     let unread = Some(Reason::Unread);
     let read = tally.events();
@@ -155,6 +155,7 @@ fn summary(tally: &Tally, lots: usize, refused: u64, took: Duration) -> String {
     let counts = [
         (*repeated, "repeated events"),
         (refused, "refused"),
+        (*superseded, "superseded by a later read"),
         (*re_reads, "re-reads"),
         (count(State::Matched, None), "matched sessions"),
         (tally.misread_matches, "of these by likelihood, with different plates"),
@@ -165,7 +166,8 @@ fn summary(tally: &Tally, lots: usize, refused: u64, took: Duration) -> String {
         (count(State::UnmatchedEntry, unread) + count(State::UnmatchedExit, unread), "unmatched: plate not read"),
         (count(State::Open, None), "open sessions"),
     ];
-    let is_shown = |(count, what): &(u64, &str)| *count > 0 || !what.starts_with("of these");
+    let is_rare = |what: &str| what.starts_with("of these") || what.starts_with("superseded");
+    let is_shown = |(count, what): &(u64, &str)| *count > 0 || !is_rare(what);
     let lines = counts.into_iter().filter(is_shown).map(|(count, what)| format!("\n{:>14}  {what}", grouped(count)));
     std::iter::once(heading).chain(lines).collect()
 }

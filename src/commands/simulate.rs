@@ -221,7 +221,7 @@ impl Job {
         let (events, truth) = (AtomicFile::create(&self.events)?, AtomicFile::create(&self.truth)?);
         let Traffic { reports, truth: stays } = self.world.traffic(&stays);
         write_lines(events, &[], &reports, |report, text| {
-            write_event_with(&event(&self.lot, report), Some(&certainty(report)), text);
+            write_event_with(&event(&self.lot, report), Some(&certainty(report)), None, text);
             text.push(b'\n');
         })?;
         write_lines(truth, truth::HEADER.as_bytes(), &stays.visits, |visit, text| {

@@ -82,6 +82,7 @@ impl Running {
             received_at: time,
             flags: *flags,
             receipt: None,
+            supersedes: None,
         };
         let unit = Unit {
             events: decision.new_events.iter().map(event).collect(),

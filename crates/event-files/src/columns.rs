@@ -20,16 +20,20 @@ enum Member {
     Confidence,
     CharacterConfidences,
     Candidates,
+    Supersedes,
 }
 
 impl Member {
     /// Whether an event is taken without it when it can't be used.
     fn is_optional(self) -> bool {
-        matches!(self, Self::GateId | Self::Confidence | Self::CharacterConfidences | Self::Candidates)
+        matches!(
+            self,
+            Self::GateId | Self::Confidence | Self::CharacterConfidences | Self::Candidates | Self::Supersedes
+        )
     }
 }
 
-const MEMBERS: [(&str, Member); 9] = [
+const MEMBERS: [(&str, Member); 10] = [
     ("id", Member::Id),
     ("vehicle_plate", Member::VehiclePlate),
     ("entry_date_time", Member::EntryDateTime),
@@ -39,6 +43,7 @@ const MEMBERS: [(&str, Member); 9] = [
     ("confidence", Member::Confidence),
     ("character_confidences", Member::CharacterConfidences),
     ("candidates", Member::Candidates),
+    ("supersedes", Member::Supersedes),
 ];
 
 /// Texts that programs write into an empty field. In a plate they are kept: an unread plate is an event too.
@@ -136,6 +141,7 @@ impl Columns {
                 Member::Confidence => members.confidence = text,
                 Member::CharacterConfidences => members.character_confidences = text,
                 Member::Candidates => members.candidates = text,
+                Member::Supersedes => members.supersedes = text,
             }
         }
         members.check()

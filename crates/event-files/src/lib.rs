@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking::{Certainty, GateEvent, Refusal};
+use uuid::Uuid;
 
 pub use observer::Observer;
 pub use parallel::{Seen, read_in_parallel};
@@ -156,6 +157,8 @@ pub enum Item<'a> {
         event: GateEvent,
         /// What its camera says of its certainty beyond the confidence.
         certainty: Option<Box<Certainty>>,
+        /// The id of the read of the same lot and gate that this one replaces.
+        supersedes: Option<Uuid>,
         /// Its original JSON text; `None` in a CSV file.
         json: Option<&'a [u8]>,
     },

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use parking::wire::parse_plain_line;
-use parking::{EventKey, GateEvent};
+use parking::{EventKey, GateEvent, GateId};
+use uuid::Uuid;
 
 use super::format::Format;
 use super::json::{Documents, LinesOf};
@@ -28,14 +29,20 @@ pub struct Seen<'a> {
     pub plate: &'a [u8],
     /// The time, the direction and the id.
     pub key: &'a EventKey,
+    /// The gate's name, in ASCII; empty when it is not known.
+    pub gate: &'a [u8],
+    /// The id of the read of the same lot and gate that this one replaces.
+    pub supersedes: Option<Uuid>,
 }
 
 impl<'a> Seen<'a> {
-    fn of(event: &'a GateEvent) -> Self {
+    fn of(event: &'a GateEvent, supersedes: Option<Uuid>) -> Self {
         Self {
             lot: event.vehicle.lot.as_str().as_bytes(),
             plate: event.vehicle.plate.as_str().as_bytes(),
             key: &event.key,
+            gate: event.gate.as_ref().map_or(b"", |gate| GateId::as_str(gate).as_bytes()),
+            supersedes,
         }
     }
 }
@@ -178,7 +185,8 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
                 number += 1;
                 rest = &rest[(end + 1).min(rest.len())..];
                 account.has_items = true;
-                take(Seen { lot: event.lot(), plate: event.plate(), key: event.key() })
+                let (lot, plate, gate) = (event.lot(), event.plate(), event.gate());
+                take(Seen { lot, plate, key: event.key(), gate, supersedes: None })
             } else {
                 let mut documents = Documents::new(LinesOf { file, rest }, number);
                 let mut sink = Sink::new(|item: Item<'_>| self.visit(ticket, item, take));
@@ -203,7 +211,7 @@ impl<'a, R: FnMut(&Refused<'_>) -> ControlFlow<()>> Reading<'a, R> {
         take: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match item {
-            Item::Event { event, .. } => take(Seen::of(&event)),
+            Item::Event { event, supersedes, .. } => take(Seen::of(&event, supersedes)),
             Item::Refused(refused) => {
                 ticket.wait();
                 (self.refuse.lock().unwrap_or_else(PoisonError::into_inner))(&refused)

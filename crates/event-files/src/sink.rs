@@ -25,9 +25,9 @@ impl<F: FnMut(Item<'_>) -> ControlFlow<()>> Sink<F> {
 
     pub(super) fn event(&mut self, parsed: ParsedEvent, json: Option<&[u8]>) -> ControlFlow<()> {
         self.account.has_items = true;
-        let ParsedEvent { event, certainty, dropped } = parsed;
+        let ParsedEvent { event, certainty, supersedes, dropped } = parsed;
         self.account.drop(dropped);
-        (self.visit)(Item::Event { event, certainty, json })
+        (self.visit)(Item::Event { event, certainty, supersedes, json })
     }
 
     pub(super) fn refuse(&mut self, refused: Refused<'_>) -> ControlFlow<()> {

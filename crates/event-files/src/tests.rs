@@ -35,9 +35,9 @@ fn seen_of(contents: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {
     let mut seen = Vec::new();
     let read = read(&files, &silent(), &mut |item| {
         seen.push(match item {
-            Item::Event { event, certainty, json } => {
+            Item::Event { event, certainty, supersedes, json } => {
                 let mut canonical = Vec::new();
-                write_event_with(&event, certainty.as_deref(), &mut canonical);
+                write_event_with(&event, certainty.as_deref(), supersedes, &mut canonical);
                 if let Some(json) = json {
                     assert_eq!(parking::wire::parse_event(json).unwrap().event, event);
                 }

@@ -35,6 +35,10 @@ pub(super) struct EventColumns {
     pub(super) direction: i16,
     pub(super) id: Uuid,
     pub(super) flags: u8,
+    /// Whether another event supersedes it.
+    pub(super) is_superseded: bool,
+    /// Whether it is due to be looked at for that.
+    pub(super) is_due: bool,
 }
 
 /// The row of a session. Events are stored as numbers.
@@ -65,6 +69,7 @@ impl Collector {
             vehicle: row.vehicle.clone(),
             account: Account { timeline: row.timeline.clone(), ..Account::default() },
             unchained: Vec::new(),
+            mismarked: Vec::new(),
             summaries: Vec::new(),
         };
         Self {
@@ -80,10 +85,12 @@ impl Collector {
     pub(super) fn event(&mut self, event: &EventColumns) -> Result<(), Error> {
         let key = event_key(event.time_ms, event.direction, event.id)?;
         let index = self.index_of(event.vehicle)?;
-        let account = &mut self.vehicles[index].account;
+        let AuditedVehicle { account, mismarked, .. } = &mut self.vehicles[index];
         let decided = account.timeline.position(&key).map(|index| account.timeline.events()[index].flags);
         let flags = decided.unwrap_or_else(|| Flags::from_bits(event.flags));
         account.events.push(TimelineEvent { key, flags });
+        let is_wrong = !event.is_due && flags.has(Flags::SUPERSEDED) != event.is_superseded;
+        mismarked.extend(is_wrong.then_some(event.id));
         self.events.insert(event.number, (event.previous, key));
         Ok(())
     }

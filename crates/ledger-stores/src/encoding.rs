@@ -69,6 +69,7 @@ impl Code for Rule {
         (Self::MaxStay, 6),
         (Self::Unread, 7),
         (Self::Superseded, 8),
+        (Self::ReadSuperseded, 9),
     ];
 }
 
@@ -169,6 +170,8 @@ pub(super) struct StoredEvent {
     pub(super) recorded_ms: i64,
     pub(super) flags: u8,
     pub(super) receipt: Option<Vec<u8>>,
+    pub(super) supersedes: Option<Uuid>,
+    pub(super) superseded_by: Option<Uuid>,
 }
 
 impl StoredEvent {
@@ -187,6 +190,8 @@ impl StoredEvent {
             recorded_at: Timestamp::from_millis(self.recorded_ms),
             flags: decided.unwrap_or_else(|| Flags::from_bits(self.flags)),
             receipt: self.receipt.map(|bytes| receipt::read(&bytes, self.received_ms)).transpose()?,
+            supersedes: self.supersedes,
+            superseded_by: self.superseded_by,
         })
     }
 }

@@ -21,7 +21,7 @@ use super::{Error, SessionRow, Summary};
 
 mod unit;
 
-pub(super) use self::unit::names_older_events;
+pub(super) use self::unit::{names_older_events, numbered};
 
 /// Units being recorded, and the rows that they write.
 #[derive(Debug)]

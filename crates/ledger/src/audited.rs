@@ -26,6 +26,9 @@ pub struct AuditedVehicle {
     /// Events that are missing from the chain of the vehicle's events, so that late events would be decided without
     /// them. If the chain is circular, all events are missing.
     pub unchained: Vec<Uuid>,
+    /// Events that are marked as superseded and are not, or the other way round. Those that are due to be looked at are
+    /// left out.
+    pub mismarked: Vec<Uuid>,
     /// Saved summaries.
     pub summaries: Vec<Session>,
 }

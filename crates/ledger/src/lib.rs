@@ -35,6 +35,7 @@ pub use questions::{LotWindow, Order, Page, RecentOf, SessionFilter};
 pub use recounted::{QuarterDifference, QuarterPlace, Recounted};
 pub use rows::{
     ChangeRow, Connected, EventRow, LotRow, Pending, Quarters, Recent, Saved, SessionList, SessionRow, Summary,
+    SupersededId,
 };
 
 /// Limits the events returned for one id. A reused id with different content is a different event.
@@ -106,6 +107,14 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// block a vehicle: holds that began in the future have ended, and leases that end later than any current lease
     /// don't count.
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error>;
+
+    /// Returns up to `most` ids of events to look at, because another event supersedes them: since the last look, one of
+    /// the two was recorded. An id stays until [`superseded_done`](Self::superseded_done), so that a crash in between
+    /// costs another look.
+    async fn superseded_due(&self, most: u32, now: Timestamp) -> Result<Vec<SupersededId>, Error>;
+
+    /// Notes that these ids were looked at. One that is due again by now stays so.
+    async fn superseded_done(&self, looked: &[SupersededId], now: Timestamp) -> Result<(), Error>;
 
     /// Counts the holds and stays that have not ended yet.
     async fn pending(&self, rules: &Rules) -> Result<Pending, Error>;

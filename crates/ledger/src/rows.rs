@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use matching::{Flags, Rule};
 use parking::{EventKey, GateId, LotId, Receipt, Session, SessionId, Source, State, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{Counts, Tally};
 
@@ -79,6 +80,19 @@ pub struct EventRow {
     pub flags: Flags,
     /// How it came in; `None` if it was recorded by a program that did not keep that.
     pub receipt: Option<Receipt>,
+    /// The id of the event of the same lot and gate that this one replaces.
+    pub supersedes: Option<Uuid>,
+    /// The id of the event that replaces this one; of several the one recorded first.
+    pub superseded_by: Option<Uuid>,
+}
+
+/// An id of events that may have to be marked as superseded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SupersededId {
+    /// The id.
+    pub id: Uuid,
+    /// How often it became due since it was last done.
+    pub marks: i64,
 }
 
 /// A lot in the ledger.

@@ -1,6 +1,6 @@
 //! The canonical sessions of one vehicle: a pure function of the set of its events.
 //!
-//! One pass over the sorted events:
+//! One pass over the sorted events, without those that another event supersedes:
 //! 1. Events at one instant are grouped by direction: exits first if the event before the instant is an entry, else
 //!    entries first. (Gates often report whole minutes.)
 //! 2. Adjacent events of one direction, each at most the re-read window after the one before, are one passage. Its
@@ -12,7 +12,7 @@
 use parking::{Direction, Reason, State};
 
 use crate::limits::Limits;
-use crate::timeline::TimelineEvent;
+use crate::timeline::{Flags, TimelineEvent};
 
 /// One session of a vehicle. Entry and exit are indices into the slice of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(crate) fn unread_stay(index: usize, direction: Direction) -> Stay {
     Stay { entry, exit, state, reason: Some(Reason::Unread) }
 }
 
-/// The index of the event that represents the passage of the event at `place`.
+/// The index of the event that represents the passage of the event at `index`: its own if it is superseded.
 pub(crate) fn representative_of(events: &[TimelineEvent], re_read_window_ms: i64, index: usize) -> usize {
     let mut representative = index;
     let mut current = index;
@@ -143,7 +143,7 @@ struct InOrder {
     index: usize,
 }
 
-/// Visits the events in the order of matching, each with the one before it.
+/// Visits the events in the order of matching, each with the one before it. Superseded ones are passed over.
 fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
     let mut before = None;
     let mut start = 0;
@@ -151,8 +151,11 @@ fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
         let time = events[start].key.time;
         let end = start + 1 + events[start + 1..].iter().take_while(|event| event.key.time == time).count();
         if end == start + 1 {
-            visit(InOrder { before, index: start });
-            (before, start) = (Some(start), end);
+            if !events[start].flags.has(Flags::SUPERSEDED) {
+                visit(InOrder { before, index: start });
+                before = Some(start);
+            }
+            start = end;
             continue;
         }
         // Events are stored with entries before exits, each by id.
@@ -160,7 +163,8 @@ fn for_each_in_order(events: &[TimelineEvent], mut visit: impl FnMut(InOrder)) {
             start + events[start..end].iter().take_while(|event| event.key.direction == Direction::Entry).count();
         let follows_entry = before.is_some_and(|before: usize| events[before].key.direction == Direction::Entry);
         let halves = if follows_entry { [exits..end, start..exits] } else { [start..exits, exits..end] };
-        for index in halves.into_iter().flatten() {
+        let counts = |index: &usize| !events[*index].flags.has(Flags::SUPERSEDED);
+        for index in halves.into_iter().flatten().filter(counts) {
             visit(InOrder { before, index });
             before = Some(index);
         }

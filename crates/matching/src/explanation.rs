@@ -54,6 +54,8 @@ pub enum Cause {
     EntryTooOld,
     /// The plate is unread.
     Unread,
+    /// Another event supersedes the event.
+    Superseded,
 }
 
 impl Cause {
@@ -69,6 +71,7 @@ impl Cause {
         "exit_before",
         "entry_too_old",
         "unread",
+        "superseded",
     ];
 
     /// The word for it.
@@ -84,6 +87,7 @@ impl Cause {
             Self::ExitBefore => 7,
             Self::EntryTooOld => 8,
             Self::Unread => 9,
+            Self::Superseded => 10,
         }]
     }
 }
@@ -123,7 +127,7 @@ impl Explanation {
 
     /// Whether the session has one end only, and a read of another plate may be the other one.
     pub fn misses_an_end(&self) -> bool {
-        !matches!(self.cause, Cause::Matched | Cause::Unread)
+        !matches!(self.cause, Cause::Matched | Cause::Unread | Cause::Superseded)
     }
 }
 
@@ -140,6 +144,9 @@ pub fn explain(
     let events = timeline.events();
     let passages = passages(events, limits.re_read_window_ms);
     let index = timeline.position(event);
+    if index.is_some_and(|index| events[index].flags.has(Flags::SUPERSEDED)) {
+        return Ok(Some(explain_superseded(vehicle, event)));
+    }
     let number = index.and_then(|index| passages.iter().position(|passage| passage.contains(&index)));
     match number {
         Some(0) if timeline.complete_after().is_some() => Err(TooOld(events[passages[0][0]].key.time)),
@@ -178,6 +185,24 @@ fn explain_passage(
     let cause = cause(&stay?, before_key, after.as_ref(), taken.map(key));
     let before = number.checked_sub(1).and_then(passage_at);
     Some(Explanation { before, after, ..of_stay(vehicle, events, stay?, *event, passage_at(number)?, cause) })
+}
+
+/// Explains an event that another one supersedes: its session, if it had one, is void.
+pub fn explain_superseded(vehicle: &Vehicle, event: &EventKey) -> Explanation {
+    let only = |direction| (event.direction == direction).then_some(*event);
+    Explanation {
+        event: *event,
+        passage: Passage { representative: *event, re_reads: Vec::new() },
+        before: None,
+        after: None,
+        session: SessionId::of_event(vehicle, event),
+        state: State::Void,
+        reason: None,
+        rule: Rule::ReadSuperseded,
+        entry: only(Direction::Entry),
+        exit: only(Direction::Exit),
+        cause: Cause::Superseded,
+    }
 }
 
 /// Explains an event with an unread plate: it is a session of its own.

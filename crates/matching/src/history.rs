@@ -60,19 +60,23 @@ pub struct Settling {
 }
 
 /// Visits the final sessions of one vehicle's `events` (sorted by key, each once), when every hold and stay has
-/// ended.
-pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, mut visit: impl FnMut(Stay)) {
+/// ended. Events with the flag [`Flags::SUPERSEDED`] have none.
+pub fn for_each_settled_stay(events: &[TimelineEvent], settling: Settling, visit: impl FnMut(Stay)) {
     let Settling { is_unread, limits, lot_time } = settling;
     if is_unread {
-        for (index, event) in events.iter().enumerate() {
-            visit(unread_stay(index, event.key.direction));
-        }
+        for_each_unread_stay(events, visit);
         return;
     }
     let has_ended = |event: &TimelineEvent| {
         event.key.direction == Direction::Exit || lot_time.millis_since(event.key.time) > limits.max_stay_ms
     };
     for_each_stay(events, limits, has_ended, visit);
+}
+
+fn for_each_unread_stay(events: &[TimelineEvent], mut visit: impl FnMut(Stay)) {
+    for (index, event) in events.iter().enumerate().filter(|(_, event)| !event.flags.has(Flags::SUPERSEDED)) {
+        visit(unread_stay(index, event.key.direction));
+    }
 }
 
 /// The final sessions of one vehicle, when every hold and stay has ended; repeated events count once.
@@ -165,8 +169,7 @@ impl Account {
         let mut expected = Vec::new();
         let visit = |stay| expected.push(session_of(vehicle, &self.events, stay));
         if rules.is_unread(&vehicle.plate) {
-            let stay = |(index, event): (usize, &TimelineEvent)| unread_stay(index, event.key.direction);
-            self.events.iter().enumerate().map(stay).for_each(visit);
+            for_each_unread_stay(&self.events, visit);
         } else {
             for_each_stay(&self.events, limits, |event| event.flags.has(Flags::ENDED), visit);
         }

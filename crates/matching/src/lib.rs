@@ -32,8 +32,11 @@ pub mod testing;
 pub mod timeline;
 
 pub use canonical::{Stay, for_each_stay};
-pub use explanation::{Cause, Explanation, Passage, explain, explain_unread};
+pub use explanation::{Cause, Explanation, Passage, explain, explain_superseded, explain_unread};
 pub use limits::Limits;
-pub use record::{Applied, Due, ExpectedVersion, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, unread_unit};
-pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step};
+pub use record::{
+    Applied, Due, ExpectedVersion, LoadRequest, Outcome, RecordedEvent, Snapshot, Unit, superseding_unit,
+    superseding_unread_unit, unread_unit,
+};
+pub use step::{Changes, Decision, EventRef, Rule, SessionChange, TooOld, step, supersede};
 pub use timeline::{Flags, Timeline, TimelineEvent};

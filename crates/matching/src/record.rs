@@ -7,9 +7,10 @@
 use compact_str::CompactString;
 use parking::{EventKey, GateEvent, GateId, Receipt, Timestamp, Vehicle};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::limits::Limits;
-use crate::step::{Changes, Decision, TooOld, step, unread_change};
+use crate::step::{Changes, Decision, TooOld, step, supersede, unread_change, void_unread};
 use crate::timeline::{Flags, Timeline};
 
 /// The expected version of a vehicle, which the ledger compares.
@@ -74,13 +75,16 @@ pub struct RecordedEvent {
     pub flags: Flags,
     /// How it came in; `None` if the record is of a program that did not keep that.
     pub receipt: Option<Receipt>,
+    /// The id of the event of the same lot and gate that this one replaces.
+    pub supersedes: Option<Uuid>,
 }
 
 impl RecordedEvent {
-    /// The gate event of the record, without a receipt.
+    /// The gate event of the record, without a receipt, and superseding nothing.
     pub fn new(event: &GateEvent, received_at: Timestamp, flags: Flags) -> Self {
         let (plate_as_read, gate) = (event.plate_as_read.clone(), event.gate.clone());
-        Self { key: event.key, plate_as_read, gate, confidence: event.confidence, received_at, flags, receipt: None }
+        let (key, confidence) = (event.key, event.confidence);
+        Self { key, plate_as_read, gate, confidence, received_at, flags, receipt: None, supersedes: None }
     }
 }
 
@@ -156,6 +160,45 @@ pub struct Due {
     pub snapshot: Snapshot,
     /// Exits whose hold has ended, and entries older than the longest stay on the lot's clock.
     pub ended: Vec<EventKey>,
+}
+
+/// The unit by which these events of `vehicle` count as not having happened; `None` if nothing changes.
+///
+/// # Errors
+/// [`TooOld`] if the decision needs a timeline that reaches further back.
+pub fn superseding_unit(
+    vehicle: &Vehicle,
+    snapshot: &Snapshot,
+    limits: Limits,
+    superseded: &[EventKey],
+) -> Result<Option<Unit>, TooOld> {
+    let decision = supersede(vehicle, &snapshot.timeline, limits, superseded)?;
+    Ok((!decision.is_empty()).then(|| Unit {
+        vehicle: vehicle.clone(),
+        base: Some(snapshot.base),
+        timeline: decision.timeline,
+        events: Vec::new(),
+        flags: decision.flags,
+        changes: decision.changes,
+        first_matched: decision.first_matched,
+        first_unmatched: decision.first_unmatched,
+    }))
+}
+
+/// Like [`superseding_unit`], for events with an unread plate, which are on no timeline. None of them may be superseded
+/// already.
+pub fn superseding_unread_unit(vehicle: &Vehicle, base: ExpectedVersion, superseded: &[EventKey]) -> Unit {
+    let superseded = superseded.iter().copied();
+    Unit {
+        vehicle: vehicle.clone(),
+        base: Some(base),
+        timeline: Timeline::default(),
+        events: Vec::new(),
+        flags: superseded.clone().map(|key| (key, Flags::SUPERSEDED)).collect(),
+        changes: superseded.map(|key| void_unread(vehicle, key)).collect(),
+        first_matched: 0,
+        first_unmatched: 0,
+    }
 }
 
 /// The unit of events with an unread plate: each event is a session of its own, and is never matched.

@@ -17,6 +17,10 @@ use crate::timeline::{Flags, Timeline, TimelineEvent};
 
 mod newest;
 mod room;
+mod superseding;
+
+pub use self::superseding::supersede;
+pub(crate) use self::superseding::void_unread;
 
 /// Why a session has its new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +42,8 @@ pub enum Rule {
     Unread,
     /// Its events belong to another session.
     Superseded,
+    /// Another event supersedes one of its events.
+    ReadSuperseded,
 }
 
 impl Rule {
@@ -51,6 +57,7 @@ impl Rule {
         Self::MaxStay,
         Self::Unread,
         Self::Superseded,
+        Self::ReadSuperseded,
     ];
 
     /// The word used in the ledger, metrics, logs and the API.
@@ -64,6 +71,7 @@ impl Rule {
             Self::MaxStay => "max_stay",
             Self::Unread => "unread",
             Self::Superseded => "superseded",
+            Self::ReadSuperseded => "read_superseded",
         }
     }
 
@@ -211,14 +219,29 @@ fn general_step(
     if end_awaited(&mut after, &stays, ended) {
         stays = stays_of(&after, limits);
     }
-    let mut decision = Decision { changes: changes(vehicle, timeline, &after, limits, &stays), ..Decision::default() };
-    mark(&mut after, &stays, &mut decision);
-    decision.new_events = new_indices.iter().map(|index| (*index, flags_of(&after, &arrivals[*index]))).collect();
-    decision.flags = changed_flags(timeline, &after);
-    after.trim(limits);
-    decision.no_room = room::missing(&after, limits, arrivals, new_indices);
-    decision.timeline = after;
+    let new_events =
+        |after: &Timeline| new_indices.iter().map(|index| (*index, flags_of(after, &arrivals[*index]))).collect();
+    let mut decision = decided(vehicle, timeline, after, limits, &stays, new_events);
+    decision.no_room = room::missing(&decision.timeline, limits, arrivals, new_indices);
     Ok(decision)
+}
+
+/// The decision that takes `before` to `after`, whose sessions are `stays`.
+fn decided(
+    vehicle: &Vehicle,
+    before: &Timeline,
+    mut after: Timeline,
+    limits: Limits,
+    stays: &[Stay],
+    new_events: impl FnOnce(&Timeline) -> SmallVec<[(usize, Flags); 1]>,
+) -> Decision {
+    let mut decision = Decision { changes: changes(vehicle, before, &after, limits, stays), ..Decision::default() };
+    mark(&mut after, stays, &mut decision);
+    decision.new_events = new_events(&after);
+    decision.flags = changed_flags(before, &after);
+    after.trim(limits);
+    decision.timeline = after;
+    decision
 }
 
 /// The session change of one event with an unread plate.

@@ -58,6 +58,7 @@ impl Vehicles {
             received_at: time,
             flags: *flags,
             receipt: None,
+            supersedes: None,
         };
         let unit = Unit {
             events: decision.new_events.iter().map(event).collect(),

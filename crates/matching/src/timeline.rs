@@ -26,6 +26,8 @@ impl Flags {
     pub const COUNTED_MATCHED: Self = Self(4);
     /// An exit counted as unmatched.
     pub const COUNTED_UNMATCHED: Self = Self(8);
+    /// Another event supersedes it: it counts as not having happened.
+    pub const SUPERSEDED: Self = Self(16);
 
     /// Whether all bits of `flag` are set.
     pub const fn has(self, flag: Self) -> bool {

@@ -47,6 +47,7 @@ fn read_row(local: Local, read: &SeenEvent) -> Markup {
             td { @if let Some(gate) = &read.gate { (gate) } @else { span.none { "unknown" } } }
             td {
                 @if read.plate_as_read.trim().is_empty() { span.none { "unread" } } @else { span.plate { (read.plate_as_read) } }
+                @if read.superseded_by.is_some() { " " span.none { "superseded" } }
             }
             td.number {
                 @if let Some(confidence) = read.confidence { (format!("{confidence:.2}")) } @else { span.none { "–" } }
@@ -128,6 +129,7 @@ fn because(change: &SeenChange) -> &'static str {
         (Some(Rule::Unread), _) => "no plate was read",
         (Some(Rule::Superseded), State::Void) => "its event belongs to another session",
         (Some(Rule::Superseded), _) => "another session returned its event",
+        (Some(Rule::ReadSuperseded), _) => "a later read of the gate replaces one of its reads",
     }
 }
 

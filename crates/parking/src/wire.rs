@@ -50,6 +50,8 @@ pub struct Members<'a> {
     pub character_confidences: Option<Cow<'a, str>>,
     /// A JSON array of objects with a `plate` and perhaps a `confidence`; those that are none are dropped.
     pub candidates: Option<Cow<'a, str>>,
+    /// The id of another read of the same lot and gate; dropped when it can't be one.
+    pub supersedes: Option<Cow<'a, str>>,
 }
 
 /// A gate event and the optional members that it had to be taken without.
@@ -59,8 +61,17 @@ pub struct ParsedEvent {
     pub event: GateEvent,
     /// What its camera says of its certainty beyond the confidence.
     pub certainty: Option<Box<Certainty>>,
+    /// The id of the read of the same lot and gate that this one replaces; never its own.
+    pub supersedes: Option<Uuid>,
     /// What could not be used.
     pub dropped: Dropped,
+}
+
+impl ParsedEvent {
+    /// An event without any member beyond those of the event itself.
+    fn of(event: GateEvent) -> Self {
+        Self { event, certainty: None, supersedes: None, dropped: Dropped::default() }
+    }
 }
 
 impl Members<'_> {
@@ -78,6 +89,7 @@ impl Members<'_> {
         let gate = usable(self.gate_id.as_ref(), GateId::parse, &mut dropped.gate_id);
         let confidence = usable(self.confidence.as_ref(), check_confidence, &mut dropped.confidence);
         let certainty = self.certainty(&plate, plate_as_read, &mut dropped);
+        let supersedes = usable(self.supersedes.as_ref(), |text| other_id(text, id), &mut dropped.supersedes);
         let event = GateEvent {
             vehicle: Vehicle { lot, plate },
             key: EventKey { time, direction, id },
@@ -85,7 +97,7 @@ impl Members<'_> {
             gate,
             confidence,
         };
-        Ok(ParsedEvent { event, certainty, dropped })
+        Ok(ParsedEvent { event, certainty, supersedes, dropped })
     }
 
     fn lot(&self) -> Result<LotId, Refusal> {
@@ -123,12 +135,20 @@ fn required<'a>(member: &'static str, text: Option<&'a Cow<'_, str>>) -> Result<
 /// The value of an optional member; one that can't be used is absent, and noted in `is_dropped`.
 fn usable<T>(
     text: Option<&Cow<'_, str>>,
-    check: fn(&str) -> Result<T, &'static str>,
+    check: impl Fn(&str) -> Result<T, &'static str>,
     is_dropped: &mut bool,
 ) -> Option<T> {
     let value = check(text?).ok();
     *is_dropped = value.is_none();
     value
+}
+
+/// The id of another event than the one with the id `own`.
+fn other_id(text: &str, own: Uuid) -> Result<Uuid, &'static str> {
+    match check_id(text) {
+        Ok(id) if id != own => Ok(id),
+        Ok(_) | Err(_) => Err("is not the id of another event"),
+    }
 }
 
 fn check_id(text: &str) -> Result<Uuid, Refusal> {
@@ -194,9 +214,7 @@ pub fn without_byte_order_mark(mut text: &[u8]) -> &[u8] {
 /// # Errors
 /// The member that is wrong, and why; `body` when it is no JSON object.
 pub fn parse_event(json: &[u8]) -> Result<ParsedEvent, Refusal> {
-    let whole =
-        |event: PlainEvent<'_>| ParsedEvent { event: event.into_event(), certainty: None, dropped: Dropped::default() };
-    parse_plain(json).map_or_else(|| parse_any(json), |event| Ok(whole(event)))
+    parse_plain(json).map_or_else(|| parse_any(json), |event| Ok(ParsedEvent::of(event.into_event())))
 }
 
 /// The general parser: the judge of what is an event, and the one that says what is wrong.
@@ -223,6 +241,7 @@ fn parse_any(json: &[u8]) -> Result<ParsedEvent, Refusal> {
         confidence: json(Member::Confidence),
         character_confidences: json(Member::CharacterConfidences),
         candidates: json(Member::Candidates),
+        supersedes: text(Member::Supersedes).unwrap_or(Some(Cow::Borrowed(""))),
     };
     members.check()
 }
@@ -252,11 +271,12 @@ enum Member {
     Confidence,
     CharacterConfidences,
     Candidates,
+    Supersedes,
 }
 
-/// The members that events of the plain shape have. They come first; the others have values with members of their own.
+/// The members that events of the plain shape have. They come first; few events have one of the others.
 const PLAIN_MEMBERS: usize = 7;
-const MEMBERS: [&str; PLAIN_MEMBERS + 2] = [
+const MEMBERS: [&str; PLAIN_MEMBERS + 3] = [
     "id",
     "vehicle_plate",
     "entry_date_time",
@@ -266,6 +286,7 @@ const MEMBERS: [&str; PLAIN_MEMBERS + 2] = [
     "confidence",
     "character_confidences",
     "candidates",
+    "supersedes",
 ];
 
 /// A member's place in [`MEMBERS`]; `None` for one that is ignored.
@@ -341,11 +362,12 @@ impl<'de> Deserialize<'de> for RawMembers<'de> {
 
 /// Writes a gate event as one JSON object, without a line end.
 pub fn write_event(event: &GateEvent, out: &mut Vec<u8>) {
-    write_event_with(event, None, out);
+    write_event_with(event, None, None, out);
 }
 
-/// Writes a gate event, with what its camera says of its certainty, as one JSON object, without a line end.
-pub fn write_event_with(event: &GateEvent, certainty: Option<&Certainty>, out: &mut Vec<u8>) {
+/// Writes a gate event, with what its camera says of its certainty and the id of the read that it replaces, as one JSON
+/// object, without a line end.
+pub fn write_event_with(event: &GateEvent, certainty: Option<&Certainty>, supersedes: Option<Uuid>, out: &mut Vec<u8>) {
     #[derive(Serialize)]
     struct Written<'a> {
         id: Uuid,
@@ -363,6 +385,8 @@ pub fn write_event_with(event: &GateEvent, certainty: Option<&Certainty>, out: &
         character_confidences: &'a [f32],
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         candidates: &'a [Candidate],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        supersedes: Option<Uuid>,
     }
     let time_of = |direction| (event.key.direction == direction).then(|| event.key.time.to_string());
     let written = Written {
@@ -375,6 +399,7 @@ pub fn write_event_with(event: &GateEvent, certainty: Option<&Certainty>, out: &
         confidence: event.confidence,
         character_confidences: certainty.map_or(&[], |certainty| &certainty.characters[..]),
         candidates: certainty.map_or(&[], |certainty| &certainty.candidates[..]),
+        supersedes,
     };
     serde_json::to_writer(out, &written)
         .expect("plain strings and numbers are always JSON, and memory always takes them");

@@ -6,7 +6,7 @@
 //! `CorrelatorStatus` and returns nothing (204). All but `terms` are POST. Both sides encode, send and retry.
 
 /// The content type of bodies and answers. Its version changes with the layout of the types.
-pub const MEDIA_TYPE: &str = "application/vnd.dwell.v4+postcard";
+pub const MEDIA_TYPE: &str = "application/vnd.dwell.v5+postcard";
 
 /// Returns the ledger's id and the matching rules.
 pub const TERMS: &str = "/internal/v1/terms";

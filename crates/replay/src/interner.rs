@@ -158,6 +158,12 @@ impl LocalInterner<'_> {
         Ok(LISTED * PLAIN_PLATES + u64::from(number_for_all(&self.names.listed, &self.text)?))
     }
 
+    /// The number of a lot.
+    pub(super) fn lot_number(&mut self, lot: &[u8]) -> Result<u32, Error> {
+        let own = self.own_number(lot)?;
+        Ok(self.numbers[own])
+    }
+
     fn own_number(&mut self, lot: &[u8]) -> Result<usize, Error> {
         // A short name as a number is unique: it has no zero byte, and is never empty.
         let name = lot.iter().fold(0, |name: u64, byte| name << u8::BITS | u64::from(*byte));

@@ -4,8 +4,8 @@
 //! files. `matching` defines the sessions; [`event_files`] reads the events and writes the sessions.
 //!
 //! Events are partitioned by vehicle (`events`). Each partition is matched (`settling`), and its sessions are
-//! partitioned by time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles,
-//! `work` runs the passes on all processors, and `spill_store` keeps the partitions in bounded memory.
+//! partitioned by time; each of these partitions is sorted and written (`sessions`). `interner` numbers the vehicles and
+//! `gates` the gates, `superseded` has the events that others replace, `work` runs the passes on all processors, and `spill_store` keeps the partitions in bounded memory.
 //!
 //! `misreads` matches exits and entries whose plates differ as well; it keeps all events in memory.
 //!
@@ -13,11 +13,13 @@
 //! blocks.
 
 mod events;
+mod gates;
 mod interner;
 mod misreads;
 mod sessions;
 mod settling;
 mod spill_store;
+mod superseded;
 mod work;
 
 use std::io;

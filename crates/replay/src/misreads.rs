@@ -6,7 +6,7 @@
 
 mod reasons;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,8 @@ use event_files::{Item, Observer, RefusedLines};
 use matching::Limits;
 use matching::misread::sessions::{LotSession, lot_sessions};
 use matching::misread::{GateRead, Lot, Models, PlateKey, Purpose, Reasoner, Weigher, decide, learn};
-use parking::{LotId, Timestamp};
+use parking::{GateId, LotId, Timestamp};
+use uuid::Uuid;
 
 use super::settling::{OUTCOMES, Tally};
 use super::{Error, Outcome, Replay};
@@ -28,20 +29,48 @@ const FALSE_MATCH_TARGET: f64 = 0.01;
 /// The stop is checked after this many events.
 const STOP_CHECK_EVENTS: u64 = 4_096;
 
+/// The reads of one lot.
+#[derive(Debug, Default)]
+struct LotReads {
+    reads: Vec<GateRead>,
+    /// The events that others supersede, by gate and id.
+    superseded: HashSet<(Option<GateId>, Uuid)>,
+    /// The time of the newest event, which another one may supersede.
+    newest: Timestamp,
+}
+
+impl LotReads {
+    /// Takes out the reads that others supersede.
+    fn settle(&mut self, tally: &mut Tally) {
+        if self.superseded.is_empty() {
+            return;
+        }
+        let is_superseded = |read: &GateRead| self.superseded.contains(&(read.gate.clone(), read.key.id));
+        let named: Vec<GateRead> = self.reads.iter().filter(|read| is_superseded(read)).cloned().collect();
+        let named: BTreeSet<_> = named.iter().map(|read| (&read.plate, read.key)).collect();
+        // Of copies that differ in their gate, one may be named.
+        let before = self.reads.len();
+        self.reads.retain(|read| !named.contains(&(&read.plate, read.key)));
+        tally.superseded += named.len() as u64;
+        tally.repeated += (before - self.reads.len() - named.len()) as u64;
+    }
+}
+
 impl Replay {
     /// Like `run`, with misread matches.
     pub(super) fn run_with_misreads(&self, observer: &Arc<dyn Observer>, stop: &AtomicBool) -> Result<Outcome, Error> {
         let mut out = SessionFile::create_with_misreads(&self.sessions)?;
         let mut reasons = self.reasons.as_deref().map(ReasonsFile::create).transpose()?;
         let mut refused = RefusedLines::new(self.refused.as_deref(), observer)?;
-        let lots = self.read(observer, stop, &mut refused)?;
+        let mut lots = self.read(observer, stop, &mut refused)?;
         observer.show("matching");
         let mut tally = Tally::default();
         let mut sessions = Vec::new();
-        for (lot, reads) in &lots {
+        for (lot, reads) in &mut lots {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
+            reads.settle(&mut tally);
             sessions.extend(self.sessions_of_lot(lot, reads, &mut tally, reasons.as_mut())?);
         }
         sessions.sort_by_key(|session| session.session.id);
@@ -62,15 +91,18 @@ impl Replay {
         observer: &Arc<dyn Observer>,
         stop: &AtomicBool,
         refused: &mut RefusedLines,
-    ) -> Result<BTreeMap<LotId, Vec<GateRead>>, Error> {
-        let mut lots: BTreeMap<LotId, Vec<GateRead>> = BTreeMap::new();
+    ) -> Result<BTreeMap<LotId, LotReads>, Error> {
+        let mut lots: BTreeMap<LotId, LotReads> = BTreeMap::new();
         let mut count: u64 = 0;
         let mut collected = Ok(());
         event_files::read(&self.files, observer, &mut |item| {
             match item {
-                Item::Event { event, certainty, .. } => {
+                Item::Event { event, certainty, supersedes, .. } => {
                     let read = GateRead::new(&event, certainty.as_deref());
-                    lots.entry(event.vehicle.lot).or_default().push(read);
+                    let lot = lots.entry(event.vehicle.lot).or_default();
+                    lot.reads.push(read);
+                    lot.newest = lot.newest.max(event.key.time);
+                    lot.superseded.extend(supersedes.map(|id| (event.gate, id)));
                 }
                 Item::Refused(line) => collected = refused.take(&line),
             }
@@ -85,11 +117,12 @@ impl Replay {
     fn sessions_of_lot(
         &self,
         id: &LotId,
-        reads: &[GateRead],
+        LotReads { reads, newest, .. }: &LotReads,
         tally: &mut Tally,
         reasons: Option<&mut ReasonsFile>,
     ) -> Result<Vec<LotSession>, Error> {
-        let lot = Lot::of_reads(reads, Limits::of(&self.rules, id), |plate| self.rules.is_unread(plate));
+        let mut lot = Lot::of_reads(reads, Limits::of(&self.rules, id), |plate| self.rules.is_unread(plate));
+        lot.time = lot.time.max(*newest);
         // No plate leaves this process, so the key of their hashes need not be secret.
         let key = PlateKey::default();
         let purpose =

@@ -4,12 +4,13 @@
 
 use matching::history::{Settling, for_each_settled_stay};
 use matching::{Flags, Limits, Stay, TimelineEvent};
-use parking::{Plate, Reason, Rules, State, Timestamp};
+use parking::{EventKey, Plate, Reason, Rules, State, Timestamp};
 
 use super::Error;
-use super::events::{EVENT_WORDS, Sorter, Survey, key_of};
+use super::events::{EVENT_WORDS, EventRecord, Sorter, Survey, gate_of, key_of};
 use super::interner::{InternedNames, PLAIN_LETTERS, PlateBuffer, VehicleKey, plain_plate, plain_plate_of};
 use super::spill_store::{PartitionWriter, Partitions};
+use super::superseded::Superseded;
 
 /// Vehicle, time and outcome of the anchor event, its id in two halves, and of a matched session the exit's time and
 /// id.
@@ -42,6 +43,8 @@ pub struct Tally {
     pub vehicles: u64,
     /// Repeated copies of events.
     pub repeated: u64,
+    /// Events that another one supersedes: they count as not having happened.
+    pub superseded: u64,
     /// Events that are a re-read of a session's entry or exit.
     pub re_reads: u64,
     /// Matched sessions whose two plates differ.
@@ -57,7 +60,10 @@ impl Tally {
     pub fn events(&self) -> u64 {
         let of_session =
             |((state, _), count): (&(State, _), &u64)| count * if *state == State::Matched { 2 } else { 1 };
-        self.repeated + self.re_reads + OUTCOMES.iter().zip(&self.sessions).map(of_session).sum::<u64>()
+        self.repeated
+            + self.superseded
+            + self.re_reads
+            + OUTCOMES.iter().zip(&self.sessions).map(of_session).sum::<u64>()
     }
 
     /// The number of sessions with this state and reason.
@@ -73,6 +79,7 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.vehicles += other.vehicles;
         self.repeated += other.repeated;
+        self.superseded += other.superseded;
         self.re_reads += other.re_reads;
         for (sum, more) in self.sessions.iter_mut().zip(other.sessions) {
             *sum += more;
@@ -121,10 +128,11 @@ pub(super) struct Terms<'a> {
     of_lots: Vec<(Limits, Timestamp)>,
     /// The packed plates that mean an unread plate, sorted.
     unread: Vec<u64>,
+    superseded: &'a Superseded,
 }
 
 impl<'a> Terms<'a> {
-    pub(super) fn new(rules: &'a Rules, names: &'a InternedNames, survey: &Survey, spans: &'a Spans) -> Self {
+    pub(super) fn new(rules: &'a Rules, names: &'a InternedNames, survey: &'a Survey, spans: &'a Spans) -> Self {
         let of_lot = |(lot, newest): (_, &Timestamp)| (Limits::of(rules, lot), *newest);
         let of_lots = names.lots().iter().zip(&survey.newest).map(of_lot).collect();
         // No letter at all, or zeros alone.
@@ -132,7 +140,16 @@ impl<'a> Terms<'a> {
         let listed = rules.unread_plates.iter().filter_map(|plate| plain_plate(plate.as_str().as_bytes()));
         let mut unread: Vec<u64> = zeros.chain(listed).collect();
         unread.sort_unstable();
-        Self { rules, names, spans, of_lots, unread }
+        Self { rules, names, spans, of_lots, unread, superseded: &survey.superseded }
+    }
+
+    fn flags_of(&self, record: &EventRecord, key: &EventKey) -> Flags {
+        let mut flags = Flags::default();
+        let lot = || u32::try_from(self.names.lot(record[0])).unwrap_or(u32::MAX);
+        if self.superseded.has(lot, gate_of(record), key.id) {
+            flags.set(Flags::SUPERSEDED);
+        }
+        flags
     }
 
     fn settling(&self, vehicle: VehicleKey) -> Settling {
@@ -170,16 +187,12 @@ impl<'a> Decider<'a> {
     pub(super) fn settle(&mut self, events: &Partitions<'_, EVENT_WORDS>, partition: usize) -> Result<(), Error> {
         let Self { terms, sorter, writer, timeline, tally } = self;
         for events in sorter.sorted(events, partition)?.chunk_by(|one, next| one[0] == next[0]) {
-            timeline.clear();
-            let mut last = None;
-            for event in events {
-                if last.replace(event) != Some(event) {
-                    timeline.push(TimelineEvent { key: key_of(event), flags: Flags::default() });
-                }
-            }
-            tally.vehicles += 1;
+            fill(timeline, terms, events);
+            let superseded = timeline.iter().filter(|event| event.flags.has(Flags::SUPERSEDED)).count();
+            tally.vehicles += u64::from(superseded < timeline.len());
             tally.repeated += (events.len() - timeline.len()) as u64;
-            tally.re_reads += timeline.len() as u64;
+            tally.superseded += superseded as u64;
+            tally.re_reads += (timeline.len() - superseded) as u64;
             settle_vehicle(terms, events[0][0], timeline, tally, writer)?;
         }
         Ok(())
@@ -189,6 +202,31 @@ impl<'a> Decider<'a> {
     pub(super) fn finish(self) -> Tally {
         self.writer.finish();
         self.tally
+    }
+}
+
+/// Makes the timeline of one vehicle's sorted records, each event once.
+fn fill(timeline: &mut Vec<TimelineEvent>, terms: &Terms<'_>, records: &[EventRecord]) {
+    timeline.clear();
+    let (mut last, mut is_sorted) = (None, true);
+    for record in records {
+        if last.replace(record) == Some(record) {
+            continue;
+        }
+        let key = key_of(record);
+        is_sorted &= timeline.last().is_none_or(|before| before.key < key);
+        timeline.push(TimelineEvent { key, flags: terms.flags_of(record, &key) });
+    }
+    // Events of one moment at several gates, or copies that differ in their gate: one of them is named, or none.
+    if !is_sorted {
+        timeline.sort_unstable_by_key(|event| event.key);
+        timeline.dedup_by(|later, kept| {
+            let is_same = later.key == kept.key;
+            if is_same {
+                kept.flags.set(later.flags);
+            }
+            is_same
+        });
     }
 }
 

@@ -16,6 +16,7 @@ use parking::Rules;
 
 use super::Error;
 use super::events::{EVENT_WORDS, Intake, PARTITIONS, Survey};
+use super::gates::GateInterner;
 use super::interner::{InternedNames, VehicleInterner};
 use super::sessions::Order;
 use super::settling::{Decider, SESSION_WORDS, Spans, Tally, Terms};
@@ -63,9 +64,10 @@ impl<'a> Work<'a> {
         refused: &mut RefusedLines,
     ) -> Result<ReadEvents<'a>, Error> {
         let partitions = Partitions::new(self.store, PARTITIONS);
-        let names = VehicleInterner::default();
+        let (names, gates) = (VehicleInterner::default(), GateInterner::default());
         let mut survey = Survey::default();
-        let mut takers: Vec<_> = (0..self.threads).map(|_| (Intake::new(&names, &partitions), Ok(()))).collect();
+        let mut takers: Vec<_> =
+            (0..self.threads).map(|_| (Intake::new(&names, &gates, &partitions), Ok(()))).collect();
         let mut collected = Ok(());
         event_files::read_in_parallel(
             files,
@@ -73,7 +75,7 @@ impl<'a> Work<'a> {
             &mut takers,
             |(intake, taken): &mut (_, Result<(), Error>), seen| {
                 // An error is large: it is moved only when there is one.
-                let failed = intake.take(seen.lot, seen.plate, seen.key).map_err(|error| *taken = Err(error)).is_err();
+                let failed = intake.take(seen).map_err(|error| *taken = Err(error)).is_err();
                 let is_due = intake.count().is_multiple_of(STOP_CHECK_EVENTS);
                 if failed || is_due && self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             },

@@ -18,6 +18,7 @@ const LOOKS: u32 = 4;
 pub fn spawn_background(service: &Service, ledger: Dependency, context: &ServiceContext) {
     spawn_accounts(service, context);
     spawn_look_ups(service, context);
+    spawn_superseding(service, context);
     let service = service.clone();
     let lifecycle = context.lifecycle.clone();
     context.lifecycle.spawn("ledger watch", async move {
@@ -69,6 +70,27 @@ fn spawn_look_ups(service: &Service, context: &ServiceContext) {
             pause(LOOK_UPS_INTERVAL, &lifecycle).await;
             if let Err(error) = service.keep_look_ups().await {
                 tracing::debug!(%error, "the indexes of look-ups can't follow the ledger; the next look-up tries again");
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Takes out superseded reads: when an event that supersedes another one is recorded here, and once a second what else
+/// is due. That may be of a process that ended before it got to it, or of an event that was named before it arrived.
+fn spawn_superseding(service: &Service, context: &ServiceContext) {
+    let (service, lifecycle) = (service.clone(), context.lifecycle.clone());
+    context.lifecycle.spawn("superseded reads", async move {
+        while !lifecycle.is_stopping() {
+            match service.supersede_due().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // That the ledger is down is reported as a dependency.
+                Err(error) => tracing::debug!(%error, "superseded reads can't be taken out; it is tried again"),
+            }
+            tokio::select! {
+                () = service.inner.superseding.notified() => {}
+                () = pause(SECOND, &lifecycle) => {}
             }
         }
         Ok(())

@@ -9,6 +9,7 @@
 //! - `days`: periods of a lot's own days; `lots`, `statistics`, [`story`], [`trail`], `session_explanations`,
 //!   `changes`, `streams`: queries.
 //! - [`lookup`]: a vehicle at the exit, and the entries that it may belong to.
+//! - `superseding`: reads that other reads replace.
 //! - `correlators`: the processes that consume the queues, and whether all work is done.
 //! - [`gates`]: how each gate does.
 //! - `accounts`, `sign_in`: tokens and people of the ledger, and who signs in.
@@ -42,6 +43,7 @@ mod sign_in;
 mod statistics;
 pub mod story;
 mod streams;
+mod superseding;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod trail;
@@ -59,7 +61,7 @@ use recorder::{CorrelatorStatus, LedgerInfo};
 use service_kit::metrics::show_limits;
 use service_kit::traces::Traces;
 use service_kit::{DecisionLog, Health, ServiceContext};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
 
 use accounts::Accounts;
@@ -126,6 +128,8 @@ struct Inner {
     /// One place: a verification reads the whole ledger.
     verifications: Arc<Semaphore>,
     commits: watch::Sender<u64>,
+    /// An event that supersedes another one was recorded.
+    superseding: Notify,
 }
 
 /// Whether all work is done, and what is not.
@@ -133,7 +137,8 @@ struct Inner {
 pub struct Status {
     /// When this was asked.
     pub now: Timestamp,
-    /// A correlator reports, no message is ready or in anybody's hands, and nothing is awaited.
+    /// A correlator reports, no message is ready or in anybody's hands, nothing is awaited, and every superseded read that
+    /// is known is taken out.
     pub settled: bool,
     /// What the ledger still waits for.
     pub pending: Pending,
@@ -172,6 +177,7 @@ impl Service {
             streams: Arc::new(Semaphore::new(STREAMS)),
             verifications: Arc::new(Semaphore::new(1)),
             commits: watch::Sender::new(0),
+            superseding: Notify::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -205,9 +211,10 @@ impl Service {
     /// Whether all work is done, and what is not.
     pub(crate) async fn status(&self) -> Result<Status, Error> {
         let pending = within(async { Ok(self.inner.ledger.pending(&self.inner.rules).await?) }).await?;
+        let superseded = within(self.inner.superseded_due(1)).await?;
         let now = self.inner.clock.now();
         let Reports { correlators, is_idle, waits_for } = self.inner.correlators.reports(now);
-        let settled = is_idle && pending == Pending::default();
+        let settled = is_idle && pending == Pending::default() && superseded.is_empty();
         Ok(Status { now, settled, pending, correlators, waits_for })
     }
 

@@ -46,6 +46,7 @@ impl Service {
         to_the_end(options.permit, async move {
             let inner = &service.inner;
             let facts = Facts::of(&units);
+            let supersedes = units.iter().flat_map(|unit| &unit.events).any(|event| event.supersedes.is_some());
             let mut span = inner.traces.begin(Kind::Answers, "record in the ledger", options.caller);
             span.note("dwell.units", units.len());
             let now = inner.clock.now();
@@ -56,6 +57,9 @@ impl Service {
             facts.recorded_reads(&outcomes).for_each(|(lot, read)| gates.take(lot, read, now));
             drop(gates);
             service.committed();
+            if supersedes {
+                inner.superseding.notify_one();
+            }
             Ok(outcomes)
         })
         .await

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ledger::{SessionFilter, SessionRow};
 use matching::{Explanation, Limits, LoadRequest, Timeline, explain};
-use parking::{Direction, EventKey, LotId, Plate, Timestamp, Vehicle};
+use parking::{Direction, EventKey, LotId, Plate, State, Timestamp, Vehicle};
 
 use super::near::{given, near_of, others};
 use super::seen::{SeenSession, Sight};
@@ -122,7 +122,7 @@ impl Inner {
         let explanation = match known {
             Some(explanation) => explanation,
             // Nothing was read, a passage reaches further back, or an event has come in between.
-            None => self.explanation(vehicle, key).await?,
+            None => self.explanation(vehicle, key, row.session.state == State::Void).await?,
         };
         let near = others.get(&(vehicle.lot.clone(), key.direction)).filter(|_| explanation.misses_an_end());
         let near = near.and_then(|rows| {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use access::Lots;
 use ledger::{ChangeRow, EVENTS_OF_VEHICLE_MAX, EventRow, SessionRow};
 use matching::explanation::Naming;
-use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain_unread};
+use matching::{Explanation, Flags, Limits, LoadRequest, TooOld, explain, explain_superseded, explain_unread};
 use parking::{Direction, EventKey, SessionId, Source, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
@@ -121,10 +121,17 @@ impl Inner {
         Ok(Reads { vehicle: vehicle.clone(), rows })
     }
 
-    /// What the definition says of an event, on a timeline that reaches what stands before its passage.
-    pub(super) async fn explanation(&self, vehicle: &Vehicle, key: &EventKey) -> Result<Explanation, Error> {
+    /// What the definition says of an event, on a timeline that reaches what stands before its passage. An event with an
+    /// unread plate is on no timeline: `is_superseded` says whether another event supersedes it.
+    pub(super) async fn explanation(
+        &self,
+        vehicle: &Vehicle,
+        key: &EventKey,
+        is_superseded: bool,
+    ) -> Result<Explanation, Error> {
         if self.rules.is_unread(&vehicle.plate) {
-            return Ok(explain_unread(vehicle, key));
+            let explained = if is_superseded { explain_superseded } else { explain_unread };
+            return Ok(explained(vehicle, key));
         }
         let limits = Limits::of(&self.rules, &vehicle.lot);
         let mut reaching = key.time;
@@ -145,7 +152,7 @@ impl Inner {
     }
 
     async fn explained(&self, reads: &Reads, event: EventRow, sight: &Sight) -> Result<Explained, Error> {
-        let explanation = self.explanation(&event.vehicle, &event.key).await?;
+        let explanation = self.explanation(&event.vehicle, &event.key, event.flags.has(Flags::SUPERSEDED)).await?;
         let changes = self.changes_of_event(&event, explanation.session, sight).await?;
         let near = if sight.is_whole() && explanation.misses_an_end() {
             self.near(&event.vehicle, &explanation).await?
@@ -156,7 +163,7 @@ impl Inner {
         let explanation = sight.explanation(explanation);
         let gate = |key: &EventKey| reads.row(&sight.own_key(key)).and_then(|read| read.gate.clone());
         Ok(Explained {
-            text: explanation.text(&event.vehicle.lot, &self.rules, Naming::in_full(&gate)),
+            text: explanation.text(&event.vehicle.lot, &self.rules, Naming::in_full(&gate)) + &revision(&event, sight),
             explanation,
             session,
             reads: reads.beside(&event).into_iter().map(|read| sight.event(read)).collect(),
@@ -217,7 +224,7 @@ impl Inner {
         let mut reads: BTreeMap<EventKey, EventRow> = BTreeMap::new();
         for end in ends(row) {
             let around = self.reads_around(&row.session.vehicle, end.time).await?;
-            let explanation = self.explanation(&row.session.vehicle, &end).await?;
+            let explanation = self.explanation(&row.session.vehicle, &end, row.session.state == State::Void).await?;
             for key in explanation.passage.reads() {
                 if let Some(read) = self.read(&around, key).await? {
                     reads.insert(*key, read);
@@ -244,6 +251,13 @@ impl Inner {
         changes.sort_unstable_by_key(|change| change.sequence);
         Ok(changes.iter().map(|change| sight.change(change)).collect())
     }
+}
+
+/// Which event an event supersedes, and which one supersedes it, as sentences behind an explanation.
+fn revision(event: &EventRow, sight: &Sight) -> String {
+    let by = event.superseded_by.map(|by| format!(" It is superseded by event {}.", sight.event_id(by)));
+    let other = event.supersedes.map(|other| format!(" It supersedes event {}.", sight.event_id(other)));
+    by.into_iter().chain(other).collect()
 }
 
 /// The events of a session: its entry, then its exit.

@@ -10,6 +10,7 @@ use recorder::QueueReport;
 use super::*;
 
 mod any_events;
+mod superseding;
 mod trails;
 
 use crate::testing::{BrokenLedger, Fixture, How, Vehicles, idle_correlator, minute, rules, vehicle};

@@ -6,6 +6,7 @@
 
 use access::Lots;
 use ledger::EventRow;
+use matching::Flags;
 use parking::{Door, Receipt, SessionId, Timestamp};
 use uuid::Uuid;
 
@@ -82,7 +83,7 @@ impl Service {
 
 impl Inner {
     async fn trail(&self, event: EventRow, sight: &Sight) -> Result<Trail, Error> {
-        let explanation = self.explanation(&event.vehicle, &event.key).await?;
+        let explanation = self.explanation(&event.vehicle, &event.key, event.flags.has(Flags::SUPERSEDED)).await?;
         let changes = self.changes_of_event(&event, explanation.session, sight).await?;
         let mut stages = vec![
             received(event.receipt.as_ref()),

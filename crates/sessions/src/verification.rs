@@ -134,6 +134,10 @@ impl Verifier {
             for event in &audited.unchained {
                 self.found.fault(|| format!("event {event} is not in the chain of its vehicle's events"));
             }
+            for event in &audited.mismarked {
+                self.found
+                    .fault(|| format!("event {event} is marked as superseded and is not, or the other way round"));
+            }
             self.count(audited);
         }
         self.next = part.next.map_or(Next::Quarters(QuarterPlace::FIRST), Next::Vehicles);

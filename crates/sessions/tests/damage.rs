@@ -70,6 +70,10 @@ async fn every_damage_is_a_fault_that_says_what_is_wrong() {
             "UPDATE event SET time_ms = time_ms + 1 WHERE event_no = 4",
             "is either in the stored timeline or among the events",
         ),
+        (
+            "UPDATE event SET supersedes = (SELECT event_id FROM event LIMIT 1) WHERE event_no = 6",
+            "marked as superseded",
+        ),
         ("DELETE FROM change WHERE sequence = 2", "the list of changes goes on with 3 where 2 is next"),
         ("UPDATE change SET to_state = 4 WHERE sequence = 1", "by the list of changes"),
         ("UPDATE lot SET inside = inside + 1", "are counted"),

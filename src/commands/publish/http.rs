@@ -268,14 +268,14 @@ fn read_events(
     let mut failed: Option<atomic_file::Error> = None;
     let observer: Arc<dyn Observer> = Arc::new(confirms.clone());
     event_files::read(files, &observer, &mut |item| match item {
-        Item::Event { event, certainty, json } => {
+        Item::Event { event, certainty, supersedes, json } => {
             confirms.read();
             match json {
                 // A line end within JSON is never part of a string.
                 Some(json) => {
                     part.lines.extend(json.iter().map(|byte| if b"\r\n".contains(byte) { b' ' } else { *byte }));
                 }
-                None => write_event_with(&event, certainty.as_deref(), &mut part.lines),
+                None => write_event_with(&event, certainty.as_deref(), supersedes, &mut part.lines),
             }
             part.lines.push(b'\n');
             part.events += 1;

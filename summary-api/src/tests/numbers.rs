@@ -50,6 +50,7 @@ pub(super) async fn busy() -> Api {
             received_at: minute(580),
             flags: Flags::default(),
             receipt: None,
+            supersedes: None,
         };
         fixture.record(vec![unread_unit(&vehicle(lot, "NOPLATE"), vec![event])]).await;
     }

@@ -100,6 +100,8 @@ async fn an_explanation_names_the_rule_the_reads_and_the_changes_that_the_event_
             "plate_as_read": "ABC123",
             "confidence": null,
             "receipt": null,
+            "supersedes": null,
+            "superseded_by": null,
             "received_at": "2024-09-24T10:00:00.000Z",
             "recorded_at": "2024-09-24T09:00:00.000Z",
         })

@@ -104,7 +104,8 @@ const HOURS_OF_BEFORE: &str = "
     ALTER TABLE ledger DROP COLUMN needs_journal;
     ALTER TABLE ledger DROP COLUMN alias_key;
     DROP TABLE token; DROP TABLE person; DROP TABLE login;
-    ALTER TABLE event DROP COLUMN receipt;
+    ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
+    DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
     CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
     UPDATE ledger SET schema_version = 4;";
 

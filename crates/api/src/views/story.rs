@@ -52,6 +52,12 @@ pub struct EventView {
     /// How the event came in; null if it was recorded by a release that did not keep that.
     #[schema(required)]
     pub receipt: Option<ReceiptView>,
+    /// The event of the same lot and gate that this one replaces, or its alias.
+    #[schema(required)]
+    pub supersedes: Option<Uuid>,
+    /// The event that replaces this one, or its alias: this one then counts as not having happened.
+    #[schema(required)]
+    pub superseded_by: Option<Uuid>,
     /// When a correlator received the event, UTC.
     #[schema(format = DateTime)]
     pub received_at: String,
@@ -72,6 +78,8 @@ impl From<&SeenEvent> for EventView {
             plate_as_read: row.plate_as_read.clone(),
             confidence: row.confidence,
             receipt: row.receipt.as_ref().map(ReceiptView::from),
+            supersedes: row.supersedes,
+            superseded_by: row.superseded_by,
             received_at: row.received_at.to_string(),
             recorded_at: row.recorded_at.to_string(),
         }

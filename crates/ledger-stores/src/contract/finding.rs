@@ -37,6 +37,8 @@ fn row(event: &GateEvent, flags: matching::Flags) -> EventRow {
         recorded_at: NOW,
         flags,
         receipt: None,
+        supersedes: None,
+        superseded_by: None,
     }
 }
 

@@ -27,6 +27,15 @@ fn ends_of(change: &SessionChange) -> impl Iterator<Item = EventKey> {
     entry_key(change).into_iter().chain(exit_key(change))
 }
 
+/// The ends of a changed session with the numbers of their events, as far as both are known.
+pub(crate) fn numbered(
+    change: &SessionChange,
+    entry: Option<i64>,
+    exit: Option<i64>,
+) -> impl Iterator<Item = (EventKey, i64)> {
+    entry_key(change).zip(entry).into_iter().chain(exit_key(change).zip(exit))
+}
+
 fn entry_key(change: &SessionChange) -> Option<EventKey> {
     change.entry.map(|event| EventKey { time: event.time, direction: Direction::Entry, id: event.id })
 }

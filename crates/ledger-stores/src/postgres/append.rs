@@ -18,7 +18,7 @@ pub(super) const VEHICLES: &str = "
 pub(super) const EVENTS: &str = "
     COPY event (
         event_no, previous_no, vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms,
-        recorded_ms, flags, receipt
+        recorded_ms, flags, receipt, supersedes
     ) FROM STDIN (FORMAT binary)";
 
 pub(super) const SESSIONS: &str = "
@@ -80,6 +80,7 @@ pub(super) async fn events(transaction: &Transaction<'_>, events: &[EventWrite])
             &row.recorded_at.as_millis(),
             &i16::from(row.event.flags.bits()),
             &receipt::write(&row.event, &mut receipt::Buffer::default()),
+            &row.event.supersedes,
         ]);
     }
     rows.send(transaction, EVENTS).await

@@ -7,7 +7,7 @@ use parking::{SessionId, State, Timestamp};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::{append, quarters};
+use super::{append, quarters, superseding};
 use crate::Error;
 use crate::encoding::{self, Code as _, code_of, column};
 use crate::plan::Plan;
@@ -82,7 +82,7 @@ pub(super) async fn apply(transaction: &Transaction<'_>, mut plan: Plan) -> Resu
         known.iter().partition(|session| session.state == State::Open);
     // All are prepared first, so that the statements go out in this order: sessions look events up, and what many
     // transactions want is locked last, and by all in one order.
-    for sql in STATEMENTS {
+    for sql in STATEMENTS.into_iter().chain(superseding::STATEMENTS) {
         transaction.prepare_cached(sql).await?;
     }
     // Alone: a `COPY` that is sent while another statement fails leaves the connection unusable, and a conflict is
@@ -92,6 +92,7 @@ pub(super) async fn apply(transaction: &Transaction<'_>, mut plan: Plan) -> Resu
         append::events(transaction, &plan.events),
         append::sessions(transaction, &new, &plan.events),
         append::open_stays(transaction, &new),
+        superseding::mark(transaction, &plan.events),
         write_flags(transaction, &flags),
         write_sessions(transaction, &known),
         write_open_stays(transaction, REOPENED, &reopened),

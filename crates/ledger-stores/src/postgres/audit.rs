@@ -7,6 +7,7 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use super::failure::Failure;
 use super::store::Store;
+use super::superseding::superseded_by;
 use crate::Audited;
 use crate::audit::{Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
 use crate::{Error, encoding};
@@ -27,9 +28,12 @@ const VEHICLES: &str = "
     FROM vehicle v JOIN lot l ON l.lot_no = v.lot_no
     WHERE v.vehicle_no >= $1 AND v.vehicle_no < $2 ORDER BY v.vehicle_no";
 
-const EVENTS: &str = "
-    SELECT event_no, previous_no, vehicle_no, time_ms, direction, event_id, flags FROM event
-    WHERE vehicle_no >= $1 AND vehicle_no < $2";
+const EVENTS: &str = concat!(
+    "SELECT e.event_no, e.previous_no, e.vehicle_no, e.time_ms, e.direction, e.event_id, e.flags, ",
+    superseded_by!(),
+    " IS NOT NULL, EXISTS (SELECT 1 FROM superseded_due d WHERE d.event_id = e.event_id)
+    FROM event e WHERE e.vehicle_no >= $1 AND e.vehicle_no < $2"
+);
 
 const SESSIONS: &str = "
     SELECT session_id, vehicle_no, state, reason, source, entry_no, entry_ms, exit_no, exit_ms FROM session
@@ -88,6 +92,8 @@ fn event_columns(row: &Row) -> Result<EventColumns, Failure> {
         direction: row.try_get(4)?,
         id: row.try_get(5)?,
         flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?,
+        is_superseded: row.try_get(7)?,
+        is_due: row.try_get(8)?,
     })
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::store::Store;
+use super::superseding::superseded_by;
 use super::vehicles;
 use crate::chain;
 use crate::encoding::{self, StoredEvent};
@@ -21,8 +22,9 @@ const WHOLE: &str = concat!(
     "SELECT ",
     vehicles::columns!(),
     ", e.time_ms, e.direction, e.event_id, e.gate, e.plate_as_read, e.confidence, e.received_ms, e.recorded_ms, e.flags,
-        e.receipt
-    FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (event_no, place)
+        e.receipt, e.supersedes, ",
+    superseded_by!(),
+    " FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (event_no, place)
         JOIN event e ON e.event_no = wanted.event_no
         JOIN vehicle v ON v.vehicle_no = e.vehicle_no JOIN lot l ON l.lot_no = v.lot_no
     ORDER BY wanted.place"
@@ -89,6 +91,8 @@ fn event(row: &Row) -> Result<EventRow, Failure> {
         recorded_ms: row.try_get(16)?,
         flags: u8::try_from(flags).map_err(|_| Error::Corrupt(format!("{flags} is not a set of flags")))?,
         receipt: row.try_get(18)?,
+        supersedes: row.try_get(19)?,
+        superseded_by: row.try_get(20)?,
     };
     Ok(event.row(vehicle, &stored.timeline)?)
 }

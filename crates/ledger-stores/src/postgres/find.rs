@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::{GenericClient, Transaction};
-use parking::{LotId, SessionId, Timestamp, Vehicle};
+use matching::{SessionChange, Unit};
+use parking::{EventKey, LotId, SessionId, Timestamp, Vehicle};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use super::failure::Failure;
 use super::known::Known;
 use super::{read, vehicles};
 use crate::group::{LoadedState, PendingWrites};
-use crate::plan::names_older_events;
+use crate::plan::{names_older_events, numbered};
 use crate::rows::{ExitsBefore, PlannedVehicle, StoredVehicle};
 use crate::{Error, SessionRow, encoding};
 
@@ -113,6 +114,9 @@ pub(super) async fn find(
         if vehicle.older.is_empty() && names_older_events(unit, &vehicle.row) {
             let chain = vehicles::chain(transaction, vehicle.row.last_event).await?;
             vehicle.older = chain.into_iter().map(|event| (event.key, event.number)).collect();
+            if vehicle.older.is_empty() {
+                vehicle.older = ends(transaction, unit).await?;
+            }
         }
     }
     Ok(LoadedState {
@@ -122,6 +126,21 @@ pub(super) async fn find(
         summaries: summaries(transaction, work).await?,
         next_event,
     })
+}
+
+/// The numbers of the events of a unit's sessions. Events whose plate was not read are in no chain.
+async fn ends(transaction: &Transaction<'_>, unit: &Unit) -> Result<HashMap<EventKey, i64>, Failure> {
+    let changes: HashMap<Uuid, &SessionChange> =
+        unit.changes.iter().map(|change| (change.session.as_uuid(), change)).collect();
+    let ids: Vec<Uuid> = unit.changes.iter().map(|change| change.session.as_uuid()).collect();
+    let select = "SELECT session_id, entry_no, exit_no FROM session WHERE session_id = ANY ($1)";
+    let mut numbers = HashMap::new();
+    for row in transaction.query(&transaction.prepare_cached(select).await?, &[&ids]).await? {
+        if let Some(change) = changes.get(&row.try_get(0)?) {
+            numbers.extend(numbered(change, row.try_get(1)?, row.try_get(2)?));
+        }
+    }
+    Ok(numbers)
 }
 
 /// Reads the vehicles that have a row.

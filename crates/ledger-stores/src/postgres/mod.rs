@@ -3,7 +3,7 @@
 //! `writer` are some tasks that gather all waiting requests into one transaction each; `find` looks up what such a
 //! transaction needs, `apply` writes its rows, each kind with one statement for the whole plan, and `append` and `copy`
 //! the new ones. `due` leases what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions,
-//! `accounts` has tokens and users, `store` lends connections, `schema` has the tables, `upgrade` brings them to this
+//! `superseding` has the ids of superseded events, `accounts` tokens and users, `store` lends connections, `schema` has the tables, `upgrade` brings them to this
 //! program's version, `probe` only looks, and `secured` is TLS.
 
 use std::ops::Range;
@@ -21,7 +21,7 @@ use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, group,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId, group,
 };
 
 mod accounts;
@@ -43,6 +43,7 @@ mod recount;
 mod schema;
 mod secured;
 mod store;
+mod superseding;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -107,6 +108,14 @@ impl Ledger for PostgresLedger {
         let call = due::Call { most, rules, now, lease_until };
         let leasing = tokio::spawn(async move { attempt(|| due::lease(&store, &call)).await });
         leasing.await.map_err(|error| Error::Unavailable(format!("leasing failed: {error}")))?
+    }
+
+    async fn superseded_due(&self, most: u32, now: Timestamp) -> Result<Vec<SupersededId>, Error> {
+        attempt(|| superseding::due(&self.store, most, now)).await
+    }
+
+    async fn superseded_done(&self, looked: &[SupersededId], now: Timestamp) -> Result<(), Error> {
+        attempt(|| superseding::done(&self.store, looked, now)).await
     }
 
     async fn pending(&self, rules: &Rules) -> Result<Pending, Error> {

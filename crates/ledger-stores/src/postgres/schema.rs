@@ -77,6 +77,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALIAS_KEY,
     ACCOUNTS,
     RECEIPT,
+    SUPERSEDES,
 ];
 
 /// Rejects writes by programs of another schema version, which would silently omit what they do not know. Every
@@ -142,6 +143,18 @@ const ACCOUNTS: &str = r#"
 
 /// How each event came in, see `receipt`; null in rows of older programs.
 const RECEIPT: &str = "ALTER TABLE event ADD COLUMN receipt bytea";
+
+/// The id of the event that each event replaces, and the ids to look at for that: of events that were named, or that
+/// arrived with an id that was named before. An id is looked at again at `until_ms`; `marks` counts how often it became
+/// due. `has_superseding` says whether any event ever named another one.
+const SUPERSEDES: &str = "
+    ALTER TABLE event ADD COLUMN supersedes uuid;
+    CREATE INDEX event_supersedes ON event (supersedes) WHERE supersedes IS NOT NULL;
+    CREATE TABLE superseded_due (
+        event_id uuid PRIMARY KEY, due_ms bigint NOT NULL, until_ms bigint NOT NULL, marks bigint NOT NULL
+    );
+    ALTER TABLE ledger ADD COLUMN has_superseding boolean NOT NULL DEFAULT false;
+";
 
 /// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely
 /// to use this number.

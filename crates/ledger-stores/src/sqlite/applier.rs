@@ -1,4 +1,5 @@
-//! The applier: a thread that applies committed entries to the tables in bulk, and gives out leases.
+//! The applier: a thread that applies committed entries to the tables in bulk, and gives out leases. Requests that
+//! write a few rows come between two bulks, so that no commit waits for the tables.
 //!
 //! The tables are written with `synchronous=NORMAL`: a power cut may undo their last transactions, which the journal
 //! keeps until a checkpoint has synced the tables' file.
@@ -12,11 +13,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::backlog::{Backlog, Lease, Step};
+use super::backlog::{Backlog, Errand, Step};
 use super::event_index::Unindexed;
 use super::overlay::Layer;
 use super::place::Place;
-use super::{apply, due, schema};
+use super::{apply, due, schema, superseding};
 use crate::Error;
 
 /// A checkpoint runs when the write-ahead log of the tables has this many pages: 128 MiB.
@@ -71,7 +72,14 @@ impl Applier {
                         }
                     }
                 }
-                Step::Lease(lease) => self.lease(lease),
+                Step::Serve(Errand::Lease(lease)) => {
+                    let leased = self.transact(|transaction| due::lease(transaction, &lease.work));
+                    lease.answer(leased);
+                }
+                Step::Serve(Errand::Looked(looked)) => {
+                    let done = self.transact(|transaction| superseding::done(transaction, &looked.work));
+                    looked.answer(done);
+                }
                 Step::Idle => self.idle(),
                 Step::End => break,
             }
@@ -97,15 +105,12 @@ impl Applier {
         }
     }
 
-    fn lease(&mut self, lease: Lease) {
-        let leased = self.place.check().and_then(|()| {
-            let transaction: Transaction<'_> =
-                self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let found = due::lease(&transaction, &lease.work)?;
-            transaction.commit()?;
-            Ok(found)
-        });
-        lease.answer(leased);
+    fn transact<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        self.place.check()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
     }
 
     /// Nothing was committed for a while: moves the write-ahead log into the file.

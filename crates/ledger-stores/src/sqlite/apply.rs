@@ -2,10 +2,11 @@
 
 use parking::{GateId, Timestamp, Vehicle};
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use super::event_index::{Added, Unindexed};
 use super::overlay::{Layer, LayerVehicle};
-use super::quarters;
+use super::{quarters, superseding};
 use crate::Error;
 use crate::encoding::{self, Code as _, code_of, column};
 use crate::receipt;
@@ -29,6 +30,7 @@ pub(super) fn apply(connection: &Connection, unindexed: &Unindexed, layer: &Laye
     let mut vehicles: Vec<(&Vehicle, &LayerVehicle)> = layer.vehicles.iter().collect();
     vehicles.sort_unstable_by_key(|(_, vehicle)| vehicle.row.number);
     write_vehicles(connection, &vehicles)?;
+    superseding::mark(connection, &layer.events)?;
     let indexed = unindexed.add(connection, layer.events.iter().map(|row| &row.event.key))?;
     connection.prepare_cached("UPDATE ledger SET applied_entry = ?1")?.execute(params![layer.last_entry])?;
     Ok(indexed)
@@ -44,7 +46,7 @@ fn insert_lots(connection: &Connection, layer: &Layer) -> Result<(), Error> {
 
 fn write_events(connection: &Connection, events: &[EventWrite]) -> Result<(), Error> {
     let mut insert = connection
-        .prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?;
+        .prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?;
     for EventWrite { number, previous, vehicle_number, event, recorded_at } in events {
         insert.execute(params![
             number,
@@ -60,6 +62,7 @@ fn write_events(connection: &Connection, events: &[EventWrite]) -> Result<(), Er
             recorded_at.as_millis(),
             event.flags.bits(),
             receipt::write(event, &mut receipt::Buffer::default()),
+            event.supersedes.as_ref().map(Uuid::as_bytes),
         ])?;
     }
     Ok(())

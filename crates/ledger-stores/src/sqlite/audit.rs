@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking::{Rules, Vehicle};
 use rusqlite::{Connection, params};
 
+use super::superseding::superseded_by;
 use super::vehicles::{self, uuid};
 use crate::Audited;
 use crate::audit::{Collector, EventColumns, PART_EVENTS, SessionColumns, VehicleRow};
@@ -19,9 +20,12 @@ const VEHICLES: &str =
     "SELECT vehicle_no, lot_no, plate, version, timeline, last_event_no FROM vehicle WHERE vehicle_no >= ?1
     ORDER BY vehicle_no";
 
-const EVENTS: &str = "
-    SELECT event_no, previous_no, vehicle_no, time_ms, direction, event_id, flags FROM event
-    WHERE vehicle_no BETWEEN ?1 AND ?2 ORDER BY event_no";
+const EVENTS: &str = concat!(
+    "SELECT event_no, previous_no, vehicle_no, time_ms, direction, event_id, flags, ",
+    superseded_by!(),
+    " IS NOT NULL, EXISTS (SELECT 1 FROM superseded_due d WHERE d.event_id = e.event_id)
+    FROM event e WHERE vehicle_no BETWEEN ?1 AND ?2 ORDER BY event_no"
+);
 
 const SESSIONS: &str = "
     SELECT session_id, vehicle_no, state, reason, source, entry_no, entry_ms, exit_no, exit_ms FROM session
@@ -66,6 +70,8 @@ fn read_events(connection: &Connection, first: i64, last: i64, collector: &mut C
             direction: row.get(4)?,
             id: uuid(row, 5)?,
             flags: row.get(6)?,
+            is_superseded: row.get(7)?,
+            is_due: row.get(8)?,
         })?;
     }
     Ok(())

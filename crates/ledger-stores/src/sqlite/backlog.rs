@@ -15,7 +15,7 @@ pub(super) use self::steps::Step;
 use super::due;
 use super::overlay::Overlay;
 use crate::group::Request;
-use crate::{BACKLOG_EVENTS_MAX, Error};
+use crate::{BACKLOG_EVENTS_MAX, Error, SupersededId};
 
 mod steps;
 
@@ -65,6 +65,24 @@ pub(super) struct Backlog {
 
 /// A request for what is due.
 pub(super) type Lease = Request<due::Call, Vec<Due>>;
+/// A request to note that ids were looked at.
+pub(super) type Looked = Request<Vec<SupersededId>, ()>;
+
+/// A request for the applier, which it serves between two bulks.
+#[derive(Debug)]
+pub(super) enum Errand {
+    Lease(Lease),
+    Looked(Looked),
+}
+
+impl Errand {
+    fn refuse(self) {
+        match self {
+            Self::Lease(lease) => lease.answer(Err(ended())),
+            Self::Looked(looked) => looked.answer(Err(ended())),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -76,7 +94,7 @@ struct State {
     checkpointed: i64,
     /// Events and summaries that are not applied.
     waiting: i64,
-    leases: VecDeque<Lease>,
+    errands: VecDeque<Errand>,
     is_closing: bool,
     has_ended: bool,
     failing: Option<Error>,
@@ -191,13 +209,13 @@ impl Backlog {
     }
 
     /// Hands a request to the applier.
-    pub(super) fn lease(&self, lease: Lease) {
+    pub(super) fn hand_over(&self, errand: Errand) {
         let mut state = self.state();
         if state.has_ended {
-            lease.answer(Err(ended()));
+            errand.refuse();
             return;
         }
-        state.leases.push_back(lease);
+        state.errands.push_back(errand);
         drop(state);
         self.changed.notify_all();
     }

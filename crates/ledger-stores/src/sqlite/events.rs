@@ -7,16 +7,20 @@ use parking::{Timestamp, Vehicle};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
+use super::read::optional_uuid;
+use super::superseding::superseded_by;
 use super::vehicles::{self, uuid};
 use super::{event_index, read};
 use crate::chain;
 use crate::encoding::StoredEvent;
 use crate::{EVENTS_OF_ID_MAX, Error, EventRow};
 
-pub(super) const WHOLE: &str = "
-    SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags,
-        receipt
-    FROM event WHERE event_no = ?1";
+pub(super) const WHOLE: &str = concat!(
+    "SELECT vehicle_no, time_ms, direction, event_id, gate, plate_as_read, confidence, received_ms, recorded_ms, flags,
+        receipt, supersedes, ",
+    superseded_by!(),
+    " FROM event e WHERE event_no = ?1"
+);
 
 /// The events with an id, the first recorded first.
 pub(super) fn with_id(connection: &Connection, id: Uuid) -> Result<Vec<EventRow>, Error> {
@@ -62,6 +66,8 @@ fn whole(connection: &Connection, number: i64) -> Result<(i64, StoredEvent), Err
         recorded_ms: row.get(8)?,
         flags: row.get(9)?,
         receipt: row.get(10)?,
+        supersedes: optional_uuid(row, 11)?,
+        superseded_by: optional_uuid(row, 12)?,
     };
     Ok((row.get(0)?, event))
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use parking::{LotId, SessionId, State, Timestamp, Vehicle};
+use matching::Unit;
+use parking::{EventKey, LotId, SessionId, State, Timestamp, Vehicle};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::backlog::Backlog;
@@ -10,9 +11,11 @@ use super::overlay::{Layers, Overlay};
 use super::{read, vehicles};
 use crate::encoding::column;
 use crate::group::{LoadedState, PendingWrites};
-use crate::plan::{Plan, names_older_events};
-use crate::rows::{ExitsBefore, PlannedVehicle, StoredVehicle};
+use crate::plan::{Plan, names_older_events, numbered};
+use crate::rows::{End, ExitsBefore, PlannedVehicle, StoredVehicle};
 use crate::{Error, SessionRow};
+
+pub(super) const ENDS: &str = "SELECT entry_no, exit_no FROM session WHERE session_id = ?1";
 
 /// The next numbers of events, vehicles, changes and lots, counting what is not applied.
 #[derive(Debug)]
@@ -110,6 +113,9 @@ pub(super) fn find(
         if vehicle.older.is_empty() && names_older_events(unit, &vehicle.row) {
             let chain = layers.chain(tables, vehicle.row.last_event)?;
             vehicle.older = chain.into_iter().map(|event| (event.key, event.number)).collect();
+            if vehicle.older.is_empty() {
+                vehicle.older = ends(tables, &layers, unit)?;
+            }
         }
     }
     let found = LoadedState {
@@ -120,6 +126,23 @@ pub(super) fn find(
         next_event: numbers.event,
     };
     Ok((found, new_lots))
+}
+
+/// The numbers of the events of a unit's sessions. Events whose plate was not read are in no chain.
+fn ends(tables: &Connection, layers: &Layers, unit: &Unit) -> Result<HashMap<EventKey, i64>, Error> {
+    let mut numbers = HashMap::new();
+    let mut find = tables.prepare_cached(ENDS)?;
+    for change in &unit.changes {
+        let number = |end: Option<End>| end.and_then(|end| end.event_number);
+        let found = if let Some(session) = layers.session(change.session) {
+            Some((number(session.entry), number(session.exit)))
+        } else {
+            let id = change.session.as_uuid();
+            find.query_row(params![id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?
+        };
+        numbers.extend(found.into_iter().flat_map(|(entry, exit)| numbered(change, entry, exit)));
+    }
+    Ok(numbers)
 }
 
 fn exits_before(tables: &Connection, layers: &Layers, work: &PendingWrites<'_>) -> Result<ExitsBefore, Error> {

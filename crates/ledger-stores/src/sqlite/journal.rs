@@ -18,11 +18,11 @@ use super::schema::{self, BUSY_PATIENCE, Tables};
 use crate::group::Accepted;
 use crate::{Error, Summary};
 
-mod format_1;
+mod older;
 
 /// The first byte of an entry is its format: a checksum follows, and the bytes that it covers. An entry without any
 /// byte has no work.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const CHECKSUM_BYTES: usize = size_of::<u64>();
 /// SQLite checkpoints the journal's own write-ahead log at this many pages: 16 MiB.
 const LOG_PAGES: i64 = 4_096;
@@ -68,7 +68,7 @@ fn decode(number: i64, bytes: &[u8]) -> Result<Entry, Error> {
     let damaged = |problem: &str| Error::Corrupt(format!("the entry {number} of its journal is damaged: {problem}"));
     let (format, rest) = match bytes.split_first() {
         None => return Ok(Entry { number, ..Entry::default() }),
-        Some((format @ (&FORMAT | &format_1::FORMAT), rest)) => (*format, rest),
+        Some((format @ 1..=FORMAT, rest)) => (*format, rest),
         Some((format, _)) => {
             return Err(Error::Corrupt(format!(
                 "the entry {number} of its journal has the format {format}, and known are 1 to {FORMAT}"
@@ -79,7 +79,11 @@ fn decode(number: i64, bytes: &[u8]) -> Result<Entry, Error> {
     if u64::from_le_bytes(*checksum) != xxh3_64(work) {
         return Err(damaged("its checksum does not match"));
     }
-    let decoded = if format == format_1::FORMAT { format_1::decode(work) } else { postcard::from_bytes(work) };
+    let decoded = match format {
+        1 => older::decode::<older::Event1>(work),
+        2 => older::decode::<older::Event2>(work),
+        _ => postcard::from_bytes(work),
+    };
     let (records, summaries) = decoded.map_err(|error| damaged(&error.to_string()))?;
     Ok(Entry { number, records, summaries })
 }

@@ -61,6 +61,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALIAS_KEY,
     ACCOUNTS,
     RECEIPT,
+    SUPERSEDES,
 ];
 
 /// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
@@ -106,6 +107,16 @@ const ACCOUNTS: &str = "
 
 /// How each event came in, see `receipt`; null in rows of older programs.
 const RECEIPT: &str = "ALTER TABLE event ADD COLUMN receipt BLOB";
+
+/// The id of the event that each event replaces, and the ids to look at for that: of events that were named, or that
+/// arrived with an id that was named before. `marks` counts how often an id became due. `has_superseding` says whether
+/// any event ever named another one.
+const SUPERSEDES: &str = "
+    ALTER TABLE event ADD COLUMN supersedes BLOB;
+    CREATE INDEX event_supersedes ON event (supersedes) WHERE supersedes IS NOT NULL;
+    CREATE TABLE superseded_due (event_id BLOB PRIMARY KEY, marks INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    ALTER TABLE ledger ADD COLUMN has_superseding INTEGER NOT NULL DEFAULT 0;
+";
 
 /// Migrates tables of schema version `version` to the newest.
 pub(super) fn apply_from(transaction: &Transaction<'_>, version: i64) -> Result<(), Error> {

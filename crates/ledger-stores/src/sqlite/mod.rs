@@ -5,7 +5,7 @@
 //! answered. What the journal has and the tables lack is in memory (`overlay`). The thread of `applier` applies it to
 //! the tables in bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers.
 //! `readers` lends read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables.
-//! `event_index` finds events by id. `accounts` has tokens and users. `place` notices replaced files, `pairing` tables
+//! `event_index` finds events by id. `superseding` has the ids of superseded events. `accounts` has tokens and users. `place` notices replaced files, `pairing` tables
 //! and a journal that don't belong together. `schema` opens files, `migrations` has their tables, `lock` keeps other
 //! processes away, `probe` only looks, `backup` copies.
 
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub(crate) use self::backlog::Pace;
-use self::backlog::{Backlog, Freshness};
+use self::backlog::{Backlog, Errand, Freshness};
 use self::committing::Committing;
 use self::journal::Journal;
 use self::place::Place;
@@ -31,7 +31,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId,
 };
 use crate::group::{self, Request};
 
@@ -60,6 +60,7 @@ mod read;
 mod readers;
 mod recount;
 mod schema;
+mod superseding;
 #[cfg(test)]
 mod tests;
 mod vehicle_log;
@@ -156,7 +157,17 @@ impl Ledger for SqliteLedger {
         self.backlog.catch_up(Freshness::Recent).await?;
         let (reply, answer) = oneshot::channel();
         let work = due::Call { most, rules: rules.clone(), now, lease_until };
-        self.backlog.lease(Request { work, reply });
+        self.backlog.hand_over(Errand::Lease(Request { work, reply }));
+        answer.await.map_err(|_| group::ended())?
+    }
+
+    async fn superseded_due(&self, most: u32, _now: Timestamp) -> Result<Vec<SupersededId>, Error> {
+        self.read(Freshness::Latest, move |connection| superseding::due(connection, most)).await
+    }
+
+    async fn superseded_done(&self, looked: &[SupersededId], _now: Timestamp) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.backlog.hand_over(Errand::Looked(Request { work: looked.to_vec(), reply }));
         answer.await.map_err(|_| group::ended())?
     }
 

@@ -194,8 +194,10 @@ impl Place {
             Err(error) => match left.suspected {
                 Some((before, since)) if before == stamp && since.elapsed() >= SETTLED => {
                     self.is_overwritten.store(true, Ordering::SeqCst);
+                    // First: another check would find a file gone that is set aside here, and report that.
+                    let replaced = self.latch(Err(error));
                     self.set_aside();
-                    Err(error)
+                    replaced
                 }
                 suspected => {
                     left.suspected =

@@ -108,7 +108,8 @@ fn end(connection: &Connection, event_number: Option<i64>, time_ms: Option<i64>)
     Ok(StoredEnd { event_id, gate, time_ms })
 }
 
-fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<uuid::Uuid>> {
+/// A UUID from its bytes, unless it is null.
+pub(super) fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<uuid::Uuid>> {
     let bytes: Option<[u8; 16]> = row.get(column)?;
     Ok(bytes.map(uuid::Uuid::from_bytes))
 }

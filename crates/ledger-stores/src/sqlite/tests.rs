@@ -38,7 +38,7 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     let path = folder.path().join("ledger.db");
     let id = SqliteLedger::open(&path, NOW).await.unwrap().id();
     let newer = Connection::open(&path).unwrap();
-    newer.execute("UPDATE ledger SET schema_version = 10", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 11", []).unwrap();
 
     let text = refusal(&path).await;
 
@@ -46,11 +46,11 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(
         text,
         format!(
-            "{file} has the schema version 10 of a newer program, and this one knows up to 9: start the newer program, \
+            "{file} has the schema version 11 of a newer program, and this one knows up to 10: start the newer program, \
              or name another file in DWELL_DATABASE_URL"
         )
     );
-    newer.execute("UPDATE ledger SET schema_version = 9", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 10", []).unwrap();
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().id(), id);
 }
 
@@ -135,7 +135,7 @@ async fn no_statement_is_prepared_again_for_another_value() {
     let _ledger = SqliteLedger::open(&path, NOW).await.unwrap();
     let connection = Connection::open(&path).unwrap();
     let of_vehicles = [vehicles::FIND, vehicles::BY_NUMBER, vehicles::BY_PLATE, vehicles::LOT, vehicles::EVENT];
-    let of_sessions = [read::SESSION, read::PLATE, read::END, events::WHOLE];
+    let of_sessions = [read::SESSION, read::PLATE, read::END, events::WHOLE, find::ENDS, superseding::IS_NAMED];
     for sql in of_vehicles.into_iter().chain(of_sessions) {
         let mut statement = connection.prepare(sql).unwrap();
         for value in 0..5 {
@@ -158,7 +158,8 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
         DROP TABLE event_index; DROP TABLE lot_quarter; DROP TABLE connected_quarter;
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
-        ALTER TABLE event DROP COLUMN receipt;
+        ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
+        DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 2";
     older.execute_batch(of_version_2).unwrap();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId,
 };
 
 /// How a [`BrokenLedger`] is broken.
@@ -63,6 +63,12 @@ impl Ledger for BrokenLedger {
         self.fail().await
     }
     async fn due(&self, _: u32, _: &Rules, _: Timestamp, _: Timestamp) -> Result<Vec<Due>, Error> {
+        self.fail().await
+    }
+    async fn superseded_due(&self, _: u32, _: Timestamp) -> Result<Vec<SupersededId>, Error> {
+        self.fail().await
+    }
+    async fn superseded_done(&self, _: &[SupersededId], _: Timestamp) -> Result<(), Error> {
         self.fail().await
     }
     async fn pending(&self, _: &Rules) -> Result<Pending, Error> {

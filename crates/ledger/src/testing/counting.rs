@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId,
 };
 
 /// A ledger that remembers its calls.
@@ -57,6 +57,12 @@ impl Ledger for CountingLedger {
     }
     async fn due(&self, most: u32, rules: &Rules, now: Timestamp, lease_until: Timestamp) -> Result<Vec<Due>, Error> {
         self.called("due").due(most, rules, now, lease_until).await
+    }
+    async fn superseded_due(&self, most: u32, now: Timestamp) -> Result<Vec<SupersededId>, Error> {
+        self.called("superseded_due").superseded_due(most, now).await
+    }
+    async fn superseded_done(&self, looked: &[SupersededId], now: Timestamp) -> Result<(), Error> {
+        self.called("superseded_done").superseded_done(looked, now).await
     }
     async fn pending(&self, rules: &Rules) -> Result<Pending, Error> {
         self.called("pending").pending(rules).await

@@ -113,6 +113,9 @@ impl Words<'_> {
             (Cause::Unread, _, _) => capitalized(&format!(
                 "{representative} has a plate that says that nothing was read: such events are never paired."
             )),
+            (Cause::Superseded, _, _) => capitalized(&format!(
+                "{representative} is superseded by another read of its gate, so it counts as not having happened."
+            )),
         }
     }
 

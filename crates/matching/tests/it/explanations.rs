@@ -45,7 +45,7 @@ fn holds(explanation: &Explanation) -> bool {
         Cause::ExitBefore => neighbour(before, Direction::Exit).is_some(),
         Cause::EntryTooOld => neighbour(before, Direction::Entry)
             .is_some_and(|entry| apart(&entry, &passage.representative) > LIMITS.max_stay_ms),
-        Cause::Unread => false,
+        Cause::Unread | Cause::Superseded => false,
     }
 }
 

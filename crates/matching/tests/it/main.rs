@@ -10,5 +10,6 @@ mod misreads;
 mod model;
 mod naive;
 mod similar_plates;
+mod superseding;
 mod timelines;
 mod unread;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use matching::{ExpectedVersion, Flags, Limits, Rule, SessionChange, Snapshot, Timeline, TimelineEvent};
+use matching::{
+    Decision, ExpectedVersion, Flags, Limits, Rule, SessionChange, Snapshot, Timeline, TimelineEvent, TooOld, supersede,
+};
 use parking::{Direction, EventKey, LotId, Plate, Reason, SessionId, State, Timestamp, Vehicle};
 use uuid::Uuid;
 
@@ -41,16 +43,30 @@ impl Ledger {
     /// Decides on a batch and records it; returns the changes.
     pub(crate) fn take(&mut self, arrivals: &[EventKey], ended: &[EventKey]) -> Vec<SessionChange> {
         let limits = LIMITS;
-        let decision = match self.snapshot.step(&vehicle(), limits, arrivals, ended) {
+        let decide = |snapshot: &Snapshot| snapshot.step(&vehicle(), limits, arrivals, ended);
+        let decision = self.decided(decide);
+        self.record(arrivals, decision)
+    }
+
+    /// Decides that recorded events count as not having happened, and records it; returns the changes.
+    pub(crate) fn supersede(&mut self, superseded: &[EventKey]) -> Vec<SessionChange> {
+        let decide = |snapshot: &Snapshot| supersede(&vehicle(), &snapshot.timeline, LIMITS, superseded);
+        let decision = self.decided(decide);
+        self.record(&[], decision)
+    }
+
+    fn decided(&mut self, decide: impl Fn(&Snapshot) -> Result<Decision, TooOld>) -> Decision {
+        match decide(&self.snapshot) {
             Ok(decision) => decision,
             Err(too_old) => {
                 self.reloads += 1;
                 let longer = self.loaded_reaching(too_old.0);
-                longer
-                    .step(&vehicle(), limits, arrivals, ended)
-                    .expect("a timeline loaded to reach that far reaches that far")
+                decide(&longer).expect("a timeline loaded to reach that far reaches that far")
             }
-        };
+        }
+    }
+
+    fn record(&mut self, arrivals: &[EventKey], decision: Decision) -> Vec<SessionChange> {
         assert_eq!(decision.no_room, [0; 0], "a decision with events that have no room must not be recorded");
         for (index, flags) in &decision.new_events {
             assert_eq!(self.events.insert(arrivals[*index], *flags), None, "an event was recorded twice");

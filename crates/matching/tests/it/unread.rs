@@ -58,6 +58,7 @@ proptest! {
             received_at: key.time,
             flags: Flags::default(),
             receipt: None,
+            supersedes: None,
         };
         let units = events.chunks(size).map(|batch| unread_unit(&vehicle, batch.iter().map(record).collect()));
         let changes = units.inspect(|unit| assert!(unit.base.is_none() && unit.timeline.events().is_empty()));

@@ -156,7 +156,7 @@ mod tests {
         let members = r#""character_confidences":[0.91,1,0.5,0.25],"candidates":[{"plate":"A812","confidence":0.7},{"plate":"AB1Z"}]"#;
         let first = parsed(members);
         let mut json = Vec::new();
-        write_event_with(&first.event, first.certainty.as_deref(), &mut json);
+        write_event_with(&first.event, first.certainty.as_deref(), None, &mut json);
         assert_eq!(parse_event(&json), Ok(first));
     }
 }

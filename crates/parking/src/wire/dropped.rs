@@ -14,15 +14,17 @@ pub struct Dropped {
     pub character_confidences: bool,
     /// The candidates are no list, or one of them is no plate with a confidence.
     pub candidates: bool,
+    /// What it supersedes is not the id of another event.
+    pub supersedes: bool,
 }
 
 impl Dropped {
     /// All members that can be dropped, by name.
-    pub const MEMBERS: [&str; 4] = ["gate_id", "confidence", "character_confidences", "candidates"];
+    pub const MEMBERS: [&str; 5] = ["gate_id", "confidence", "character_confidences", "candidates", "supersedes"];
 
     /// Whether each was dropped, in the order of [`MEMBERS`](Self::MEMBERS).
     pub fn flags(self) -> [bool; Self::MEMBERS.len()] {
-        [self.gate_id, self.confidence, self.character_confidences, self.candidates]
+        [self.gate_id, self.confidence, self.character_confidences, self.candidates, self.supersedes]
     }
 
     /// The names of those that were dropped.

@@ -41,6 +41,11 @@ impl PlainEvent<'_> {
         self.plate.as_bytes()
     }
 
+    /// The gate's name, in ASCII; empty when it is not known.
+    pub fn gate(&self) -> &[u8] {
+        self.gate
+    }
+
     /// The event with owned names.
     pub fn into_event(self) -> GateEvent {
         let text = |bytes| std::str::from_utf8(bytes).expect("the parser has checked the text");

@@ -23,7 +23,7 @@ fn entry() -> GateEvent {
 
 /// An event of which nothing was dropped.
 fn whole(event: GateEvent) -> ParsedEvent {
-    ParsedEvent { event, certainty: None, dropped: Dropped::default() }
+    ParsedEvent::of(event)
 }
 
 fn refusal(json: &str) -> String {
@@ -55,6 +55,32 @@ fn null_is_absent_and_extra_members_are_ignored() {
 }
 
 #[test]
+fn the_id_of_the_read_that_an_event_replaces_is_kept_and_written() {
+    let json = ENTRY.replace('}', r#", "supersedes": "EA90A8F0-d66b-429e-aa8a-c4ba05805975"}"#);
+    let supersedes = Uuid::try_parse("ea90a8f0-d66b-429e-aa8a-c4ba05805975").ok();
+
+    let parsed = parse_event(json.as_bytes());
+    let mut written = Vec::new();
+    write_event_with(&entry(), None, supersedes, &mut written);
+
+    assert_eq!(parsed, Ok(ParsedEvent { supersedes, ..whole(entry()) }));
+    assert_eq!(parse_event(&written), parsed);
+}
+
+#[test]
+fn an_event_that_names_itself_or_no_event_supersedes_nothing() {
+    let own = format!("\"{}\"", entry().key.id);
+    let nil = "\"00000000-0000-0000-0000-000000000000\"";
+    for value in [&own, nil, "\"\"", "\"ea90a8f0\"", "7", "true", "[]", "{\"id\": 1}"] {
+        let json = ENTRY.replace('}', &format!(r#", "supersedes": {value}}}"#));
+        let dropped = Dropped { supersedes: true, ..Dropped::default() };
+        assert_eq!(parse_event(json.as_bytes()), Ok(ParsedEvent { dropped, ..whole(entry()) }), "{json}");
+    }
+    let json = ENTRY.replace('}', r#", "supersedes": null}"#);
+    assert_eq!(parse_event(json.as_bytes()), Ok(whole(entry())));
+}
+
+#[test]
 fn an_optional_member_never_costs_an_event() {
     let gate = |value: &str| ENTRY.replace("\"P3-in-1\"", value);
     let confidence = |value: &str| ENTRY.replace('}', &format!(r#", "confidence": {value}}}"#));
@@ -63,21 +89,13 @@ fn an_optional_member_never_costs_an_event() {
     for json in gates.map(gate) {
         let expected = GateEvent { gate: None, ..entry() };
         let dropped = Dropped { gate_id: true, ..Dropped::default() };
-        assert_eq!(
-            parse_event(json.as_bytes()),
-            Ok(ParsedEvent { event: expected, certainty: None, dropped }),
-            "{json}"
-        );
+        assert_eq!(parse_event(json.as_bytes()), Ok(ParsedEvent { dropped, ..whole(expected) }), "{json}");
     }
     let confidences =
         ["1.0000001", "88.06", "-0.1", "1e999", "\"0.93\"", "\"\"", "\"high\"", "true", "[0.9]", "{\"plate\": 0.9}"];
     for json in confidences.map(confidence) {
         let dropped = Dropped { confidence: true, ..Dropped::default() };
-        assert_eq!(
-            parse_event(json.as_bytes()),
-            Ok(ParsedEvent { event: entry(), certainty: None, dropped }),
-            "{json}"
-        );
+        assert_eq!(parse_event(json.as_bytes()), Ok(ParsedEvent { dropped, ..whole(entry()) }), "{json}");
     }
     let both = gate("7").replace('}', r#", "confidence": 93}"#);
     let dropped = parse_event(both.as_bytes()).unwrap().dropped;

@@ -60,7 +60,7 @@ fn lines(traffic: &Traffic, with_certainty: bool) -> Vec<String> {
             candidates: report.certainty.candidates.iter().filter_map(candidate).collect(),
         };
         let mut line = Vec::new();
-        write_event_with(&event, with_certainty.then_some(&certainty), &mut line);
+        write_event_with(&event, with_certainty.then_some(&certainty), None, &mut line);
         String::from_utf8(line).unwrap()
     };
     traffic.reports.iter().map(line).collect()

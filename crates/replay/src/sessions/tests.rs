@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use matching::history::{lot_times, settled_sessions};
-use parking::{EventKey, GateEvent, LotId, Plate, Rules, Session, Vehicle};
+use parking::{EventKey, GateEvent, GateId, LotId, Plate, Rules, Session, Vehicle};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use event_files::Seen;
+
 use super::super::events::{Intake, PARTITIONS, Survey};
+use super::super::gates::GateInterner;
 use super::super::interner::VehicleInterner;
 use super::super::settling::{Decider, Spans, Tally, Terms};
 use super::super::spill_store::{Partitions, SpillStore};
@@ -26,20 +29,39 @@ fn event((number, seconds, is_exit, id): (u8, u32, bool, u8)) -> GateEvent {
     GateEvent { vehicle: vehicle(number), key, plate_as_read: "".into(), gate: None, confidence: None }
 }
 
+/// A gate event, and the id of the one that it supersedes.
+type Revising = (GateEvent, Option<Uuid>);
+
+/// Few gates, so that an event that is named is often of the same one.
+fn revising((event_of, gate, named): ((u8, u32, bool, u8), u8, Option<u8>)) -> Revising {
+    let gates = [None, Some("in-1"), Some("a-gate-with-a-long-name")];
+    let gate = gates[usize::from(gate)].map(|name| GateId::parse(name).unwrap());
+    let event = GateEvent { gate, ..event(event_of) };
+    let named = named.map(|id| Uuid::from_u128(u128::from(id) + 1)).filter(|id| *id != event.key.id);
+    (event, named)
+}
+
 fn replayed(events: &[GateEvent], rules: &Rules, span_count: u64) -> (Vec<Session>, Tally) {
+    let events: Vec<Revising> = events.iter().map(|event| (event.clone(), None)).collect();
+    replayed_with(&events, rules, span_count)
+}
+
+fn replayed_with(events: &[Revising], rules: &Rules, span_count: u64) -> (Vec<Session>, Tally) {
     let store = SpillStore::new(&std::env::temp_dir(), usize::MAX);
-    let (names, mut survey) = (VehicleInterner::default(), Survey::default());
+    let (names, gates, mut survey) = (VehicleInterner::default(), GateInterner::default(), Survey::default());
     let partitions = Partitions::new(&store, PARTITIONS);
-    let mut intakes = [Intake::new(&names, &partitions), Intake::new(&names, &partitions)];
-    for (index, event) in events.iter().enumerate() {
+    let mut intakes = [(); 2].map(|()| Intake::new(&names, &gates, &partitions));
+    for (index, (event, supersedes)) in events.iter().enumerate() {
         let Vehicle { lot, plate } = &event.vehicle;
-        intakes[index % 2].take(lot.as_str().as_bytes(), plate.as_str().as_bytes(), &event.key).unwrap();
+        let (lot, plate) = (lot.as_str().as_bytes(), plate.as_str().as_bytes());
+        let gate = event.gate.as_ref().map_or("", GateId::as_str).as_bytes();
+        intakes[index % 2].take(Seen { lot, plate, key: &event.key, gate, supersedes: *supersedes }).unwrap();
     }
     for intake in intakes {
         intake.finish(&mut survey);
     }
     let names = names.finish();
-    let mut times: Vec<Timestamp> = events.iter().map(|event| event.key.time).collect();
+    let mut times: Vec<Timestamp> = events.iter().map(|(event, _)| event.key.time).collect();
     let spans = Spans::with_count(span_count, &mut times);
     let terms = Terms::new(rules, &names, &survey, &spans);
     let by_time = Partitions::new(&store, spans.count());
@@ -67,10 +89,28 @@ fn session_of(row: &Row<'_>) -> Session {
     }
 }
 
+/// The definition, for events of which some supersede others: each pair is compared, in a loop.
+fn defined_with(events: &[Revising], rules: &Rules) -> Vec<Session> {
+    let is_named_by = |event: &GateEvent, (other, named): &Revising| {
+        *named == Some(event.key.id) && other.vehicle.lot == event.vehicle.lot && other.gate == event.gate
+    };
+    let is_superseded = |event: &GateEvent| events.iter().any(|other| is_named_by(event, other));
+    let equal = |one: &GateEvent, other: &GateEvent| (&one.vehicle, one.key) == (&other.vehicle, other.key);
+    let counts = |event: &GateEvent| !events.iter().any(|(copy, _)| equal(copy, event) && is_superseded(copy));
+    let all: Vec<GateEvent> = events.iter().map(|(event, _)| event.clone()).collect();
+    let counting: Vec<GateEvent> = all.iter().filter(|event| counts(event)).cloned().collect();
+    defined_at(&all, &counting, rules)
+}
+
 fn defined(events: &[GateEvent], rules: &Rules) -> Vec<Session> {
-    let times = lot_times(events.iter().map(|event| (&event.vehicle.lot, event.key.time)));
+    defined_at(events, events, rules)
+}
+
+/// The sessions of the events that count; the lots' times are those of all events.
+fn defined_at(all: &[GateEvent], counting: &[GateEvent], rules: &Rules) -> Vec<Session> {
+    let times = lot_times(all.iter().map(|event| (&event.vehicle.lot, event.key.time)));
     let mut of_vehicles: BTreeMap<Vehicle, Vec<EventKey>> = BTreeMap::new();
-    for event in events {
+    for event in counting {
         of_vehicles.entry(event.vehicle.clone()).or_default().push(event.key);
     }
     let mut sessions: Vec<Session> = of_vehicles
@@ -97,6 +137,48 @@ proptest! {
         // Every event is accounted for.
         prop_assert_eq!(tally.events(), events.len() as u64);
     }
+}
+
+proptest! {
+    #[test]
+    fn events_that_others_supersede_are_left_out_in_any_order(
+        events in prop::collection::vec(
+            ((0_u8..10, 0_u32..100, any::<bool>(), 0_u8..12), 0_u8..3, prop::option::weighted(0.4, 0_u8..12)),
+            0..60,
+        ),
+        repeats in 0_usize..10,
+    ) {
+        let mut events: Vec<Revising> = events.into_iter().map(revising).collect();
+        events.extend_from_within(..repeats.min(events.len()));
+        let (sessions, tally) = replayed_with(&events, &short_stays(), 3);
+        prop_assert_eq!(&sessions, &defined_with(&events, &short_stays()));
+        prop_assert_eq!(tally.events(), events.len() as u64);
+        events.reverse();
+        prop_assert_eq!(replayed_with(&events, &short_stays(), 3), (sessions, tally));
+    }
+}
+
+#[test]
+fn a_read_is_superseded_by_another_plate_of_its_gate_and_lot_alone() {
+    // The second of each pair names the first: at its gate, at another gate, in another lot, and a chain of three.
+    let read = |vehicle, second, gate, id, named| revising(((vehicle, second, false, id), gate, named));
+    let events = [
+        read(0, 0, 1, 1, None),
+        read(1, 1, 1, 2, Some(1)),
+        read(0, 10, 1, 3, None),
+        read(1, 11, 2, 4, Some(3)),
+        read(5, 20, 1, 5, None),
+        read(1, 90, 1, 6, Some(5)),
+        read(3, 30, 0, 7, None),
+        read(3, 31, 0, 8, Some(7)),
+        read(4, 32, 0, 9, Some(8)),
+    ];
+
+    let (sessions, tally) = replayed_with(&events, &Rules::default(), 1);
+
+    let entries: Vec<_> = sessions.iter().map(|session| session.entry_event_id.unwrap().as_u128() - 1).collect();
+    assert_eq!(entries, [2, 3, 5, 9, 6]);
+    assert_eq!((tally.superseded, tally.re_reads, tally.vehicles), (3, 1, 4));
 }
 
 #[test]

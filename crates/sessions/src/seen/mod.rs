@@ -66,7 +66,7 @@ impl Sight {
         EventKey { id: self.own_event(seen.id), ..*seen }
     }
 
-    fn event_id(&self, event: Uuid) -> Uuid {
+    pub(crate) fn event_id(&self, event: Uuid) -> Uuid {
         match self {
             Self::Whole => event,
             Self::Masked(aliases) => aliases.of_event(event),
@@ -110,8 +110,7 @@ impl Sight {
     }
 
     pub(crate) fn event(&self, row: EventRow) -> SeenEvent {
-        let EventRow { vehicle, key, gate, plate_as_read, confidence, received_at, recorded_at, flags: _, receipt } =
-            row;
+        let EventRow { vehicle, key, gate, plate_as_read, confidence, received_at, recorded_at, receipt, .. } = row;
         let plate_as_read = if self.is_whole() { plate_as_read } else { mask_read(&plate_as_read) };
         SeenEvent {
             lot: vehicle.lot,
@@ -123,6 +122,8 @@ impl Sight {
             received_at,
             recorded_at,
             receipt,
+            supersedes: row.supersedes.map(|event| self.event_id(event)),
+            superseded_by: row.superseded_by.map(|event| self.event_id(event)),
         }
     }
 

@@ -140,6 +140,10 @@ pub struct SeenEvent {
     pub recorded_at: Timestamp,
     /// How it came in; `None` if it was recorded by a program that did not keep that.
     pub receipt: Option<Receipt>,
+    /// The event of the same lot and gate that this one replaces: its id or its alias.
+    pub supersedes: Option<Uuid>,
+    /// The event that replaces this one, which then counts as not having happened: its id or its alias.
+    pub superseded_by: Option<Uuid>,
 }
 
 /// A change to a session as a principal sees it.

@@ -131,6 +131,7 @@ fn unit(vehicle: &parking::Vehicle, snapshot: &Snapshot, arrivals: &[EventKey], 
         received_at: arrivals[*place].time,
         flags: *flags,
         receipt: None,
+        supersedes: None,
     };
     Unit {
         vehicle: vehicle.clone(),

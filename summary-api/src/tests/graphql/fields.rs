@@ -9,7 +9,7 @@ use super::super::Api;
 use super::{SESSION, data, in_camel_case, post, refused, selection};
 
 const EVENT: &str = "eventId lotId vehiclePlate direction dateTime gateId plateAsRead confidence \
-                     receipt { door format receivedAt } receivedAt recordedAt";
+                     receipt { door format receivedAt } supersedes supersededBy receivedAt recordedAt";
 const CHANGE: &str = "sequence sessionId vehicleVersion fromState toState rule recordedAt";
 const PASSAGE: &str = "direction eventId dateTime reReads";
 

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::{Backlog, Lease, ended};
+use super::{Backlog, Errand};
 use crate::Error;
 
 /// How long the applier waits before it retries a bulk that failed.
@@ -15,7 +15,7 @@ const IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::sqlite) enum Step {
     Apply,
-    Lease(Lease),
+    Serve(Errand),
     Idle,
     End,
 }
@@ -25,8 +25,8 @@ impl Backlog {
     pub(in crate::sqlite) fn next_step(&self) -> Step {
         let mut state = self.state();
         loop {
-            if let Some(lease) = state.leases.pop_front() {
-                return Step::Lease(lease);
+            if let Some(errand) = state.errands.pop_front() {
+                return Step::Serve(errand);
             }
             let is_wanted = !self.pace.is_on_demand || state.is_closing || state.asked > state.applied_entry;
             if state.applied_entry < state.committed && is_wanted {
@@ -37,7 +37,7 @@ impl Backlog {
             }
             let (next, waited) = self.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = next;
-            if waited.timed_out() && state.applied_entry >= state.committed && state.leases.is_empty() {
+            if waited.timed_out() && state.applied_entry >= state.committed && state.errands.is_empty() {
                 return Step::Idle;
             }
         }
@@ -83,9 +83,7 @@ impl Backlog {
     pub(in crate::sqlite) fn has_ended(&self) {
         let mut state = self.state();
         state.has_ended = true;
-        for lease in std::mem::take(&mut state.leases) {
-            lease.answer(Err(ended()));
-        }
+        std::mem::take(&mut state.errands).into_iter().for_each(Errand::refuse);
         drop(state);
         self.changed.notify_all();
     }

@@ -17,7 +17,8 @@ fn make_version_4(path: &Path) {
     let without_journal = "
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
-        ALTER TABLE event DROP COLUMN receipt;
+        ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
+        DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4";
     connection.execute_batch(without_journal).unwrap();
@@ -54,7 +55,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     assert_eq!(before.quarters.len(), 25);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
-    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "9");
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "10");
     assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
 }
 
@@ -65,7 +66,8 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     let (lot, before) = fill(&path).await;
     let older = "
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
-        ALTER TABLE event DROP COLUMN receipt;
+        ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
+        DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
         UPDATE ledger SET schema_version = 6";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert!(schema::look_at_tables(&path).unwrap().is_some());
@@ -77,14 +79,10 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     assert!(key.iter().any(|byte| *byte != key[0]));
 }
 
-/// An entry of the journal as the release before receipts has written it: the members of its units and events in their
-/// order.
-fn without_receipts(updates: &[u8]) -> Vec<u8> {
+/// An entry of the journal as an older release has written it: the members of its units and events in their order.
+fn rewritten<E: serde::Serialize>(format: u8, updates: &[u8], event: fn(matching::RecordedEvent) -> E) -> Vec<u8> {
     type Work = (Vec<(Vec<Unit>, Timestamp)>, Vec<(Summary, Timestamp)>);
     let (records, summaries): Work = postcard::from_bytes(&updates[9..]).unwrap();
-    let event = |event: matching::RecordedEvent| {
-        (event.key, event.plate_as_read, event.gate, event.confidence, event.received_at, event.flags)
-    };
     let unit = |unit: Unit| {
         let events: Vec<_> = unit.events.into_iter().map(event).collect();
         let counts = (unit.first_matched, unit.first_unmatched);
@@ -93,11 +91,32 @@ fn without_receipts(updates: &[u8]) -> Vec<u8> {
     let records: Vec<_> =
         records.into_iter().map(|(units, at)| (units.into_iter().map(unit).collect::<Vec<_>>(), at)).collect();
     let work = postcard::to_stdvec(&(records, summaries)).unwrap();
-    [&[1][..], &xxhash_rust::xxh3::xxh3_64(&work).to_le_bytes(), &work].concat()
+    [&[format][..], &xxhash_rust::xxh3::xxh3_64(&work).to_le_bytes(), &work].concat()
+}
+
+/// Of the release before receipts.
+fn as_format_1(updates: &[u8]) -> Vec<u8> {
+    rewritten(1, updates, |event| {
+        (event.key, event.plate_as_read, event.gate, event.confidence, event.received_at, event.flags)
+    })
+}
+
+/// Of the release before events that supersede others.
+fn as_format_2(updates: &[u8]) -> Vec<u8> {
+    rewritten(2, updates, |event| {
+        let receipt = event.receipt;
+        (event.key, event.plate_as_read, event.gate, event.confidence, event.received_at, event.flags, receipt)
+    })
 }
 
 #[tokio::test]
 async fn what_a_killed_program_of_the_schema_before_has_left_in_its_journal_is_taken_up() {
+    left_by_a_killed_program(9, "", as_format_2).await;
+    left_by_a_killed_program(8, "ALTER TABLE event DROP COLUMN receipt;", as_format_1).await;
+}
+
+/// What the journal has of a program with that schema version; `columns` removes what its tables lack besides.
+async fn left_by_a_killed_program(version: i64, columns: &str, as_it_wrote: fn(&[u8]) -> Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let ledger = journaling::open_on_demand(&path).await;
@@ -113,12 +132,16 @@ async fn what_a_killed_program_of_the_schema_before_has_left_in_its_journal_is_t
     };
     assert_eq!(entries.len(), 2);
     for (number, updates) in entries {
-        let older = without_receipts(&updates);
+        let older = as_it_wrote(&updates);
         journal.execute("UPDATE entry SET updates = ?2 WHERE number = ?1", params![number, older]).unwrap();
     }
     drop(journal);
-    let older = "ALTER TABLE event DROP COLUMN receipt; UPDATE ledger SET schema_version = 8";
-    Connection::open(&copy).unwrap().execute_batch(older).unwrap();
+    let older = format!(
+        "{columns} ALTER TABLE ledger DROP COLUMN has_superseding;
+        DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
+        UPDATE ledger SET schema_version = {version}"
+    );
+    Connection::open(&copy).unwrap().execute_batch(&older).unwrap();
 
     let upgraded = SqliteLedger::open(&copy, NOW).await.unwrap();
 
