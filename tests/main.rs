@@ -48,3 +48,4 @@ mod tokens;
 mod traces;
 mod trails;
 mod verifies;
+mod webhooks;

@@ -25,9 +25,10 @@ pub use parameters::{Faults, Form, Query};
 pub use problem::{Fault, Kind, Problem, ProblemView};
 pub use scoped::Scoped;
 pub use views::{
-    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EventView,
-    ExplanationView, ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView, PassageView,
-    PasswordBody, PendingView, ReceiptView, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage,
-    SessionView, StageView, StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView,
-    TrailView, TrailsView, UserBody, UserList, UserView,
+    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, CreatedWebhook, DependencyView, DwellBucketView,
+    EventView, ExplanationView, ExplanationsView, GateList, GateView, LotPage, LotRulesView, LotView, NearPlateView,
+    PassageView, PasswordBody, PauseBody, PendingView, ReceiptView, ReplayBody, RulesView, Saved, Seconds, SecretText,
+    SessionChangeView, SessionPage, SessionView, StageView, StatisticsView, StatusView, StoryView, SummaryBody,
+    TokenBody, TokenList, TokenView, TrailView, TrailsView, TroubleView, UserBody, UserList, UserView, WebhookBody,
+    WebhookList, WebhookTestView, WebhookView,
 };

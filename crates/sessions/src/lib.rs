@@ -72,7 +72,7 @@ pub use correlators::{ReportedCorrelator, Wait};
 pub use error::Error;
 pub use lots::{LotStatus, LotTimeFilter};
 pub use recording::{CallOptions, LEASE};
-pub use scoped::{Page, Saved, ScopedService, SessionList};
+pub use scoped::{NewWebhook, OLD_SECRET_LIFETIME_MS, Page, Saved, ScopedService, SessionList, WebhookStatus};
 pub use seen::{SeenChange, SeenEvent, SeenPlate, SeenSession};
 pub use session_explanations::SessionExplanation;
 pub use sign_in::SignInError;

@@ -104,6 +104,7 @@ const HOURS_OF_BEFORE: &str = "
     ALTER TABLE ledger DROP COLUMN needs_journal;
     ALTER TABLE ledger DROP COLUMN alias_key;
     DROP TABLE token; DROP TABLE person; DROP TABLE login;
+    DROP TABLE webhook; DROP TABLE webhook_waiting;
     ALTER TABLE event DROP COLUMN receipt;
     CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
     UPDATE ledger SET schema_version = 4;";

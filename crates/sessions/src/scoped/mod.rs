@@ -9,13 +9,14 @@
 //!   search by plate.
 //!
 //! Here are the checks and what correlators and senders of summaries do; `listing` and `by_alias` have the lists of
-//! sessions, `reading` has the other queries, `accounts` manages tokens and users. What a principal is,
+//! sessions, `reading` has the other queries, `accounts` manages tokens and users, `webhooks` manages webhooks. What a principal is,
 //! and how it proves who it is, is left to the crate `access` and the faces.
 
 mod accounts;
 mod by_alias;
 mod listing;
 mod reading;
+mod webhooks;
 
 use access::{Principal, Scope};
 use futures::Stream;
@@ -32,6 +33,8 @@ use super::{CallOptions, Error, SeenPlate, SeenSession, Service, Verification};
 
 pub(crate) use accounts::ACCOUNTS_MAX;
 pub use listing::{Page, SessionList};
+pub(crate) use webhooks::WEBHOOKS_MAX;
+pub use webhooks::{NewWebhook, OLD_SECRET_LIFETIME_MS, WebhookStatus};
 
 /// The service as one principal may use it. Cheap to clone.
 #[derive(Debug, Clone)]

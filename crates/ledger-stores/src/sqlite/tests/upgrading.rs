@@ -17,7 +17,7 @@ fn make_version_4(path: &Path) {
     let without_journal = "
         ALTER TABLE ledger DROP COLUMN applied_entry; ALTER TABLE ledger DROP COLUMN needs_journal;
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
-        ALTER TABLE event DROP COLUMN receipt;
+        ALTER TABLE event DROP COLUMN receipt; DROP TABLE webhook; DROP TABLE webhook_waiting;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4";
     connection.execute_batch(without_journal).unwrap();
@@ -54,7 +54,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     assert_eq!(before.quarters.len(), 25);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
-    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "9");
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "11");
     assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
 }
 
@@ -65,7 +65,7 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
     let (lot, before) = fill(&path).await;
     let older = "
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
-        ALTER TABLE event DROP COLUMN receipt;
+        ALTER TABLE event DROP COLUMN receipt; DROP TABLE webhook; DROP TABLE webhook_waiting;
         UPDATE ledger SET schema_version = 6";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert!(schema::look_at_tables(&path).unwrap().is_some());
@@ -117,7 +117,9 @@ async fn what_a_killed_program_of_the_schema_before_has_left_in_its_journal_is_t
         journal.execute("UPDATE entry SET updates = ?2 WHERE number = ?1", params![number, older]).unwrap();
     }
     drop(journal);
-    let older = "ALTER TABLE event DROP COLUMN receipt; UPDATE ledger SET schema_version = 8";
+    let older = "
+        ALTER TABLE event DROP COLUMN receipt; DROP TABLE webhook; DROP TABLE webhook_waiting;
+        UPDATE ledger SET schema_version = 8";
     Connection::open(&copy).unwrap().execute_batch(older).unwrap();
 
     let upgraded = SqliteLedger::open(&copy, NOW).await.unwrap();
