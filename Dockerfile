@@ -38,6 +38,7 @@ COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/testbed/Cargo.toml crates/testbed/
 COPY crates/tls/Cargo.toml crates/tls/
 COPY crates/web-api/Cargo.toml crates/web-api/
+COPY crates/webhooks/Cargo.toml crates/webhooks/
 # Cargo wants a source for everything that a manifest names; these go away again, so that none is left beside the real
 # ones.
 RUN for manifest in Cargo.toml */Cargo.toml crates/*/Cargo.toml; do \

@@ -6,7 +6,7 @@ use build_identity::BUILD;
 use clap::{ArgMatches, Command};
 use dwell::commands::{
     backup, completions, dlq, doctor, explain, export, gate, publish, replay, restore, score, simulate, support_bundle,
-    tail, token, user, verify,
+    tail, token, user, verify, webhook,
 };
 use dwell::pipeline;
 use dwell::terminal::output;
@@ -28,6 +28,7 @@ Examples:
   dwell backup ledger-backup.sqlite              a verified copy of the ledger, while it runs
   dwell token create page --scopes read,read_plate    which programs may use the summary API?
   dwell user add maria --scopes read,read_plate  who may sign in on the page?
+  dwell webhook create billing https://billing.example/dwell    who gets each session?
   dwell doctor                                   what is wrong here, and what to do? (dwell validate: settings only)
 ";
 
@@ -59,6 +60,7 @@ fn cli() -> Command {
             score::command(),
             token::command(),
             user::command(),
+            webhook::command(),
             completions::command(),
             support_bundle::command(),
         ])
@@ -82,6 +84,7 @@ async fn start(matches: ArgMatches, settings: Settings, context: ServiceContext)
         Some(("restore", matches)) => restore::run(matches, &settings, &context).await,
         Some(("token", matches)) => token::run(matches, &settings, &context).await,
         Some(("user", matches)) => user::run(matches, &settings, &context).await,
+        Some(("webhook", matches)) => webhook::run(matches, &settings, &context).await,
         Some(("completions", matches)) => Ok(completions::run(matches, cli())?),
         Some(("gate", matches)) => gate::run(matches, &settings, &context).await,
         Some(("simulate", matches)) => simulate::run(matches, &settings, &context).await,

@@ -88,7 +88,8 @@ impl Parts {
 /// Waits until every part has ended; the drain's timeout cuts this off.
 async fn drained(context: &ServiceContext) {
     const POLL_INTERVAL: Duration = Duration::from_millis(20);
-    while context.lifecycle.running().iter().any(|task| STARTED_HERE.contains(&task.as_str())) {
+    let is_awaited = |task: &String| STARTED_HERE.contains(&task.as_str()) || task.starts_with(webhooks::TASK);
+    while context.lifecycle.running().iter().any(is_awaited) {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -8,7 +8,7 @@ use settings::ALL;
 /// What a person scrolls through at most; the whole pipeline reads every setting and has more.
 const LINES_MAX: usize = 60;
 /// Each command, a setting that it reads, if it shows any, and one that it does not.
-const COMMANDS: [(&str, &[&str], &str, &str); 35] = [
+const COMMANDS: [(&str, &[&str], &str, &str); 44] = [
     ("dwell", &["replay"], "--max-stay", "--amqp-url"),
     ("dwell", &["publish"], "--amqp-url", "--hold"),
     ("dwell", &["export"], "--summary-api-url", "--hold"),
@@ -34,6 +34,15 @@ const COMMANDS: [(&str, &[&str], &str, &str); 35] = [
     ("dwell", &["user", "list"], "--database-url", "--hold"),
     ("dwell", &["user", "password"], "--password-file", "--hold"),
     ("dwell", &["user", "remove"], "--data-dir", "--hold"),
+    ("dwell", &["webhook"], "", "--hold"),
+    ("dwell", &["webhook", "create"], "--webhook-private-addresses", "--hold"),
+    ("dwell", &["webhook", "list"], "--database-url", "--hold"),
+    ("dwell", &["webhook", "remove"], "--data-dir", "--hold"),
+    ("dwell", &["webhook", "pause"], "--reason", "--hold"),
+    ("dwell", &["webhook", "resume"], "--data-dir", "--hold"),
+    ("dwell", &["webhook", "replay"], "--after", "--hold"),
+    ("dwell", &["webhook", "rotate"], "--data-dir", "--hold"),
+    ("dwell", &["webhook", "test"], "--webhook-private-addresses", "--hold"),
     ("dwell", &["completions"], "", "--stranger-share"),
     ("dwell", &["validate"], "", "--stranger-share"),
     ("dwell", &["doctor"], "", "--stranger-share"),

@@ -26,6 +26,7 @@ fn sources() -> BTreeMap<&'static str, Vec<PathBuf>> {
         "crates/api",
         "crates/operator-page",
         "crates/web-api",
+        "crates/webhooks",
         "crates/recorder",
         "crates/bus",
         "crates/event-files",
@@ -208,6 +209,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/sessions", &["access", "ledger", "matching", "parking", "recorder", "service-kit"]),
     ("crates/api", &["access", "ledger", "matching", "parking", "recorder", "sessions"]),
     ("crates/operator-page", &["api", "ledger", "matching", "parking", "recorder", "service-kit", "sessions"]),
+    ("crates/webhooks", &["access", "api", "ledger", "parking", "service-kit", "sessions", "tls"]),
     ("crates/bus", &["service-kit", "settings", "tls"]),
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["build-identity", "parking", "simulator"]),
@@ -231,6 +233,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "service-kit",
             "sessions",
             "settings",
+            "webhooks",
         ],
     ),
     (
@@ -245,6 +248,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sessions",
             "settings",
             "web-api",
+            "webhooks",
         ],
     ),
 ];

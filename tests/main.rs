@@ -49,3 +49,4 @@ mod tokens;
 mod traces;
 mod trails;
 mod verifies;
+mod webhooks;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The folders whose Markdown files are read, without the folders inside them.
 const FOLDERS: [&str; 3] = ["", "docs", "docs/runbooks"];
 /// The folders whose Rust files are read, with the folders inside them.
-const SOURCES: [&str; 30] = [
+const SOURCES: [&str; 31] = [
     "benches",
     "correlator",
     "crates/access",
@@ -34,6 +34,7 @@ const SOURCES: [&str; 30] = [
     "crates/testbed",
     "crates/tls",
     "crates/web-api",
+    "crates/webhooks",
     "entry-service",
     "exit-service",
     "gateway",

@@ -382,6 +382,38 @@ QUERY_CACHE = section(
     ),
 )
 
+WEBHOOKS = section(
+    "Webhooks",
+    8,
+    lines(
+        "Delivery attempts, by result",
+        "Messages to the receivers of webhooks. `refused`: another status than 2xx; `unanswered`: no connection, no answer or no "
+        "public address; `gone`: 410, which pauses the webhook. Failed deliveries are repeated: docs/webhooks.md.",
+        "cps",
+        ask(rate("dwell_webhook_attempts_total", "result"), "{{result}}"),
+        width=8,
+        colours={"accepted": GREEN, "refused": RED, "unanswered": ORANGE},
+        stack=True,
+    ),
+    lines(
+        "Oldest undelivered change",
+        "Age of the oldest change that a webhook has still to deliver, unless it is paused. Above 15 minutes: "
+        "docs/runbooks/webhooks-behind.md.",
+        "s",
+        ask(f"max(dwell_webhook_oldest_seconds{OF})", "age"),
+        width=8,
+    ),
+    lines(
+        "Webhooks, by state, and waiting deliveries",
+        "Every summary API shows all webhooks of its ledger. `dwell webhook list` shows what is wrong with each.",
+        "none",
+        ask(f"max by (state) (dwell_webhooks{OF})", "{{state}}"),
+        ask(f"max(dwell_webhook_waiting{OF})", "deliveries that wait"),
+        width=8,
+        colours={"active": GREEN, "failing": RED},
+    ),
+)
+
 PROCESSES = section(
     "Processes",
     8,
@@ -468,7 +500,7 @@ LIMITS = section(
 DASHBOARD = dashboard(
     "dwell-internals",
     "Dwell: Internals",
-    "Gateway, queues, batches, timeline cache, ledger, live feed, processes and limits.",
+    "Gateway, queues, batches, timeline cache, ledger, live feed, webhooks, processes and limits.",
     [SERVICE, INSTANCE],
-    [GATEWAY, QUEUES, RETRIES, STATE, LEDGER, LIVE, QUERY_CACHE, PROCESSES, LIMITS],
+    [GATEWAY, QUEUES, RETRIES, STATE, LEDGER, LIVE, QUERY_CACHE, WEBHOOKS, PROCESSES, LIMITS],
 )

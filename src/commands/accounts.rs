@@ -1,5 +1,5 @@
-//! Where `dwell token` and `dwell user` manage accounts: at the running summary API, or in the ledger itself while no
-//! summary API has it open.
+//! Where `dwell token`, `dwell user` and `dwell webhook` manage accounts and webhooks: at the running summary API, or in
+//! the ledger itself while no summary API has it open.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting is wrong.
-    #[error("the accounts can't be reached")]
+    #[error("the ledger can't be reached")]
     Config(#[from] settings::Error),
     /// The summary API refused, or did not answer.
     #[error("the summary API did not do it")]
@@ -45,12 +45,12 @@ pub enum Error {
     /// The ledger refused, or can't be written.
     #[error("the ledger did not do it")]
     Service(#[from] sessions::Error),
-    /// There is no such token or user, or there is one already.
+    /// There is no such token, user or webhook, or there is one already.
     #[error("{0}")]
     Refused(String),
 }
 
-/// The accounts of a ledger.
+/// The accounts and webhooks of a ledger.
 pub(crate) enum Accounts {
     /// Those of a running summary API.
     Api(Client),
@@ -199,7 +199,7 @@ impl Accounts {
     }
 }
 
-async fn change<T: serde::Serialize>(
+pub(crate) async fn change<T: serde::Serialize>(
     client: &Client,
     method: Method,
     path: &str,
@@ -209,7 +209,7 @@ async fn change<T: serde::Serialize>(
 }
 
 /// Who can open the ledger may do everything with it.
-fn scoped(opened: &Offline) -> ScopedService {
+pub(crate) fn scoped(opened: &Offline) -> ScopedService {
     opened.service.scoped(Principal::system("command"))
 }
 
@@ -225,6 +225,6 @@ fn unknown(name: &UserName) -> Error {
     Error::Refused(format!("no user has the name {name}"))
 }
 
-fn words(list: &impl ToString) -> Vec<String> {
+pub(crate) fn words(list: &impl ToString) -> Vec<String> {
     list.to_string().split(',').map(str::to_owned).collect()
 }

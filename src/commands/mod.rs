@@ -23,3 +23,4 @@ pub mod tail;
 pub mod token;
 pub mod user;
 pub mod verify;
+pub mod webhook;

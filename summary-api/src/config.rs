@@ -8,6 +8,7 @@ use access::{Access, Credentials, Mode, Startup, StartupRefused};
 use parking::{GivenRules, Lots};
 use settings::{Error, Listen, PublicHosts, Redacted, Settings};
 use web_api::{AnswerCache, Authenticator};
+use webhooks::PrivateAddresses;
 
 use crate::tokens_file::TokensFile;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub rules: GivenRules,
     /// The configured lots.
     pub lots: Lots,
+    /// Whether webhooks may go to private addresses.
+    pub webhooks: PrivateAddresses,
     /// The shared secret of correlators and summary API.
     pub internal_token: Option<Redacted>,
     /// The access mode, if it is set.
@@ -62,10 +65,20 @@ impl Config {
             public_hosts: settings.hosts(&settings::PUBLIC_HOSTS)?,
             rules: settings.rules(&lots)?,
             lots,
+            webhooks: Self::webhooks_of(settings)?,
             internal_token: settings.secret(&settings::INTERNAL_TOKEN)?,
             mode: settings.choice(&settings::ACCESS, &[("required", Mode::Required), ("open", Mode::Open)])?,
             tokens: TokensFile::read(settings)?,
         })
+    }
+
+    /// Whether webhooks may go to private addresses.
+    ///
+    /// # Errors
+    /// The value is invalid.
+    pub fn webhooks_of(settings: &Settings) -> Result<PrivateAddresses, Error> {
+        let words = [("refused", PrivateAddresses::Refused), ("allowed", PrivateAddresses::Allowed)];
+        Ok(settings.choice(&settings::WEBHOOK_PRIVATE_ADDRESSES, &words)?.unwrap_or_default())
     }
 
     /// The URL of the ledger for [`ledger_stores::open`].
@@ -227,6 +240,7 @@ mod tests {
             ("DWELL_DATABASE_URL", "mysql://user:hidden@host/db"),
             ("DWELL_DATABASE_URL", "sqlite:"),
             ("DWELL_ANSWER_CACHE", "on"),
+            ("DWELL_WEBHOOK_PRIVATE_ADDRESSES", "on"),
             ("DWELL_ANSWER_CACHE", "redisss://:hidden@cache"),
             ("DWELL_LOTS", "/nowhere/lots.toml"),
             ("DWELL_HOLD", "soon"),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use build_identity::BUILD;
 use settings::{
     ACCESS, ANSWER_CACHE, DATA_DIR, DATABASE_URL, HOLD, INTERNAL_TOKEN, LISTEN, LOTS, MAX_STAY, OF_SERVICES,
-    RE_READ_WINDOW, Setting, TOKENS_FILE, UNREAD_PLATES,
+    RE_READ_WINDOW, Setting, TOKENS_FILE, UNREAD_PLATES, WEBHOOK_PRIVATE_ADDRESSES,
 };
 
 const EXAMPLES: &str = "\
@@ -22,6 +22,7 @@ const OWN: &[&Setting] = &[
     &INTERNAL_TOKEN,
     &DATABASE_URL,
     &ANSWER_CACHE,
+    &WEBHOOK_PRIVATE_ADDRESSES,
     &DATA_DIR,
     &LOTS,
     &HOLD,
@@ -32,7 +33,8 @@ const OWN: &[&Setting] = &[
 
 fn main() -> ExitCode {
     let about = "The ledger of parking sessions, and the HTTP API that records and reads them";
-    let command = settings::command("summary-api", about).before_help(EXAMPLES);
+    // Below this width, the longest flag would put the help of each setting on a line of its own.
+    let command = settings::command("summary-api", about).before_help(EXAMPLES).term_width(130);
     let command = settings::with_default(command, &LISTEN, "127.0.0.1:5000");
     let command = settings::reading(command, &[OF_SERVICES, OWN]);
     service_kit::run_service(command, BUILD, |_, settings, context| async move {

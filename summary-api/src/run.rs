@@ -17,6 +17,7 @@ use sessions::Service;
 use settings::Settings;
 use tokio::net::TcpListener;
 use web_api::{Authenticator, QueryCache, app};
+use webhooks::{Pace, Sender};
 
 use crate::config::{Config, LedgerPlace};
 
@@ -66,7 +67,7 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     }
     // Hold the lock on the folder until nothing can write any more.
     context.lifecycle.stopping().await;
-    while context.lifecycle.running().iter().any(|task| task == TASK) {
+    while context.lifecycle.running().iter().any(|task| task == TASK || task.starts_with(webhooks::TASK)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if let Some(service) = service {
@@ -125,7 +126,9 @@ pub async fn start(
         return Err(refused.into());
     }
     let answers = QueryCache::open(&config.answer_cache, &service, context)?;
-    ready.get_or_init(|| app::open(&service, &authenticator, answers, &further.description, context));
+    let sender = Sender::new(config.webhooks, &context.connector);
+    webhooks::spawn(&service, &sender, Pace::default(), context)?;
+    ready.get_or_init(|| app::open(&service, &authenticator, answers, sender, &further.description, context));
     warn_of_access(config, &authenticator);
     dependency.up();
     sessions::spawn_background(&service, dependency, context);

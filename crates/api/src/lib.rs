@@ -25,10 +25,11 @@ pub use parameters::{Faults, Form, Query};
 pub use problem::{Fault, Kind, Problem, ProblemView};
 pub use scoped::Scoped;
 pub use views::{
-    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, DependencyView, DwellBucketView, EntryAtGateView,
-    EventView, ExplanationView, ExplanationsView, GateList, GateView, LookUpBody, LookUpCandidate, LookedUpView,
-    LotPage, LotRulesView, LotView, NearPlateView, PassageView, PasswordBody, PendingView, ReceiptView, RulesView,
-    Saved, Seconds, SecretText, SessionChangeView, SessionPage, SessionView, SimilarEntryView, StageView,
-    StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView, TrailView, TrailsView,
-    UserBody, UserList, UserView, UsualStayView,
+    BucketView, ChangePage, ChangeView, CorrelatorView, CreatedToken, CreatedWebhook, DependencyView, DwellBucketView,
+    EntryAtGateView, EventView, ExplanationView, ExplanationsView, GateList, GateView, LookUpBody, LookUpCandidate,
+    LookedUpView, LotPage, LotRulesView, LotView, NearPlateView, PassageView, PasswordBody, PauseBody, PendingView,
+    ReceiptView, ReplayBody, RulesView, Saved, Seconds, SecretText, SessionChangeView, SessionPage, SessionView,
+    SimilarEntryView, StageView, StatisticsView, StatusView, StoryView, SummaryBody, TokenBody, TokenList, TokenView,
+    TrailView, TrailsView, TroubleView, UserBody, UserList, UserView, UsualStayView, WebhookBody, WebhookList,
+    WebhookTestView, WebhookView,
 };

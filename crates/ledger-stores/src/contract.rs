@@ -26,6 +26,7 @@ mod revising;
 mod sharing;
 mod summaries;
 mod superseding;
+mod webhooks;
 
 /// The tables follow commit by commit.
 const IN_BULKS_OF_1: Pace = Pace { most_events: 1, is_on_demand: false };

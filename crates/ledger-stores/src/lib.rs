@@ -8,7 +8,8 @@ use ledger::{
     AliasKey, Audited, AuditedVehicle, BACKLOG_EVENTS_MAX, CHANGES_OF_SESSION_MAX, ChangeRow, Connected, Counts,
     Dwells, EVENTS_OF_ID_MAX, EVENTS_OF_VEHICLE_MAX, Error, EventRow, Ledger, LotRow, Order, Page, Pending, QUARTER_MS,
     QuarterDifference, QuarterPlace, Quarters, Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList,
-    SessionRow, Summary, SupersededId, Tally, quarter_of,
+    SessionRow, Summary, SupersededId, Tally, Trouble, WaitingDelivery, Webhook, WebhookChange, WebhookKinds,
+    WebhookProgress, quarter_of,
 };
 
 mod account_rows;
@@ -33,6 +34,7 @@ mod rules_guard;
 pub mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod webhook_rows;
 
 pub use open::{Probe, open, probe};
 

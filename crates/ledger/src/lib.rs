@@ -26,6 +26,7 @@ mod rows;
 mod sqlite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod webhooks;
 
 pub use alias_key::AliasKey;
 pub use audited::{Audited, AuditedVehicle};
@@ -37,6 +38,7 @@ pub use rows::{
     ChangeRow, Connected, EventRow, LotRow, Pending, Quarters, Recent, Saved, SessionList, SessionRow, Summary,
     SupersededId,
 };
+pub use webhooks::{Trouble, WaitingDelivery, Webhook, WebhookChange, WebhookKind, WebhookKinds, WebhookProgress};
 
 /// Limits the events returned for one id. A reused id with different content is a different event.
 pub const EVENTS_OF_ID_MAX: usize = 16;
@@ -210,6 +212,15 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Changes the accounts atomically and durably; returns whether anything changed. A repeated call changes nothing,
     /// unless it sets a password.
     async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error>;
+
+    /// Returns the webhooks, by id, read in one snapshot.
+    async fn webhooks(&self) -> Result<Vec<Webhook>, Error>;
+
+    /// Returns the deliveries of a webhook that wait, by sequence number.
+    async fn waiting_deliveries(&self, webhook: Uuid) -> Result<Vec<WaitingDelivery>, Error>;
+
+    /// Changes a webhook atomically and durably; returns whether the change applied.
+    async fn change_webhook(&self, change: WebhookChange) -> Result<bool, Error>;
 
     /// Checks that the store answers, is the one that was opened, and can be written: after a failed write, the check
     /// writes again. Call it about once a second.

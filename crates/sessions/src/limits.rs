@@ -40,6 +40,8 @@ pub(super) fn all() -> Vec<(&'static str, u64)> {
         ("session_streams", count(STREAMS)),
         ("tokens", count(scoped::ACCOUNTS_MAX)),
         ("users", count(scoped::ACCOUNTS_MAX)),
+        ("webhooks", count(scoped::WEBHOOKS_MAX)),
+        ("webhook_old_secret_seconds", scoped::OLD_SECRET_LIFETIME_MS.unsigned_abs() / 1_000),
         ("login_sessions_of_user", u64::from(access::LOGINS_OF_USER_MAX)),
         ("password_hashes_at_once", count(sign_in::PASSWORD_HASHES_MAX)),
         ("sign_in_failures_keys", count(sign_in::LOCKOUT_KEYS_MAX)),

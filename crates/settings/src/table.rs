@@ -147,6 +147,8 @@ settings! {
     DATABASE_URL: "sqlite:PATH or postgres://user:password@host:5432/database, with ?sslmode=verify-full for TLS", in_file;
     /// Where the summary API keeps answers of GraphQL, for a second at most
     ANSWER_CACHE = "memory": "memory, off, or a Redis URL such as redis://:password@host:6379/0, or rediss:// for TLS", in_file;
+    /// Whether webhooks may go to private, loopback and link-local addresses, and by plain HTTP (summary API)
+    WEBHOOK_PRIVATE_ADDRESSES = "refused": "refused or allowed";
     /// Folder of the embedded bus and ledger
     DATA_DIR = "./dwell-data": "a folder that can be written, for one process at a time";
     /// File of lots: capacity, kind, time zone, max stay

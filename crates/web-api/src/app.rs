@@ -11,12 +11,12 @@ use std::time::Duration;
 use ::access::Principal;
 use api::etag::Tagged;
 use api::problem::{self, Kind, Problem};
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use futures::{FutureExt as _, stream};
 use serde_json::Value;
 use service_kit::http::observability_routes;
@@ -25,6 +25,7 @@ use service_kit::{Health, ServiceContext};
 use sessions::Service;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+use webhooks::{PrivateAddresses, Sender};
 
 use crate::access::{self, Authenticator};
 use crate::correlators::Internal;
@@ -51,16 +52,18 @@ pub type Opening = Arc<OnceLock<Open>>;
 
 /// All routes of a summary API, with `/metrics`, `/livez` and `/readyz`, and a query cache in this process.
 pub fn router(service: &Service, authenticator: &Authenticator, context: &ServiceContext) -> Router {
-    let open = open(service, authenticator, QueryCache::in_memory(service, context), &Value::Null, context);
+    let sender = Sender::new(PrivateAddresses::Refused, &context.connector);
+    let open = open(service, authenticator, QueryCache::in_memory(service, context), sender, &Value::Null, context);
     whole(open.routes.clone(), Arc::new(OnceLock::from(open)), context)
 }
 
 /// All routes except `/metrics`, `/livez` and `/readyz`. Registers the metrics of their limits and durations. `further`
-/// is the OpenAPI description of other routes on the port; null without any.
+/// is the OpenAPI description of other routes on the port; null without any. `sender` sends the test messages of webhooks.
 pub fn open(
     service: &Service,
     authenticator: &Authenticator,
     answers: QueryCache,
+    sender: Sender,
     further: &Value,
     context: &ServiceContext,
 ) -> Open {
@@ -85,6 +88,7 @@ pub fn open(
     }
     authenticator.attach(service);
     let routes = routes(service, answers, further, context)
+        .layer(Extension(sender))
         .merge(operator_page::routes(service))
         .merge(access::login_routes(service, authenticator))
         .fallback(|| async { problem::of_status(Kind::NotFound.status()) });

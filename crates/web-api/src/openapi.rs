@@ -34,6 +34,7 @@ use crate::{correlators, graphql, live, rest};
         (name = "lots", description = "Car parks: occupancy, statistics by hour and day, and the health of gates"),
         (name = "graphql", description = "The queries of the REST API as GraphQL"),
         (name = "access", description = "Tokens of programs and users of the page, for administrators"),
+        (name = "webhooks", description = "Receivers of changes to sessions, for administrators"),
         (name = "operation", description = "Status, health, metrics and rules, for operators"),
         (name = "internal", description = "Routes of correlators; they need a token with the scope record, or DWELL_INTERNAL_TOKEN"),
     ),

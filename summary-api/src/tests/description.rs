@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 39] = [
+const ROUTES: [(&str, &str); 47] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
     ("GET", "/api/v1/events/{id}/trail"),
@@ -29,6 +29,14 @@ const ROUTES: [(&str, &str); 39] = [
     ("POST", "/api/v1/users"),
     ("DELETE", "/api/v1/users/{name}"),
     ("PUT", "/api/v1/users/{name}/password"),
+    ("GET", "/api/v1/webhooks"),
+    ("POST", "/api/v1/webhooks"),
+    ("DELETE", "/api/v1/webhooks/{id}"),
+    ("POST", "/api/v1/webhooks/{id}/pause"),
+    ("POST", "/api/v1/webhooks/{id}/resume"),
+    ("POST", "/api/v1/webhooks/{id}/replay"),
+    ("POST", "/api/v1/webhooks/{id}/rotate"),
+    ("POST", "/api/v1/webhooks/{id}/test"),
     ("GET", "/graphql"),
     ("GET", "/graphql/schema.graphql"),
     ("GET", "/internal/v1/terms"),

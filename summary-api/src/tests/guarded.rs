@@ -35,7 +35,8 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let ready = Arc::new(OnceLock::new());
         let answers = QueryCache::in_memory(service, context);
-        ready.get_or_init(|| app::open(service, authenticator, answers, &serde_json::Value::Null, context));
+        let sender = webhooks::Sender::new(webhooks::PrivateAddresses::Refused, &context.connector);
+        ready.get_or_init(|| app::open(service, authenticator, answers, sender, &serde_json::Value::Null, context));
         let guard =
             authenticator.guard(PublicHosts::parse(["parking.example"]).unwrap(), is_page, Arc::clone(&context.clock));
         let server = Server::new(guard).serve(listener, waiting(ready, context), context.lifecycle.clone());

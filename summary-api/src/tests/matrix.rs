@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 67] = [
+pub(super) const ROUTES: [(&str, May); 75] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -68,6 +68,14 @@ pub(super) const ROUTES: [(&str, May); 67] = [
     ("POST /api/v1/users", ADMIN),
     ("PUT /api/v1/users/{name}/password", ADMIN),
     ("DELETE /api/v1/users/{name}", ADMIN),
+    ("GET /api/v1/webhooks", ADMIN),
+    ("POST /api/v1/webhooks", ADMIN),
+    ("DELETE /api/v1/webhooks/{id}", ADMIN),
+    ("POST /api/v1/webhooks/{id}/pause", ADMIN),
+    ("POST /api/v1/webhooks/{id}/resume", ADMIN),
+    ("POST /api/v1/webhooks/{id}/replay", ADMIN),
+    ("POST /api/v1/webhooks/{id}/rotate", ADMIN),
+    ("POST /api/v1/webhooks/{id}/test", ADMIN),
     ("POST /save_summary", INGEST),
     ("GET /internal/v1/terms", RECORD),
     ("POST /internal/v1/load", RECORD),
@@ -211,7 +219,9 @@ impl Site {
     pub(super) fn line(route: &str, ids: &Ids, lot: &str, plate: &str) -> (Method, String) {
         let (method, path) = route.split_once(' ').unwrap();
         let id = if path.contains("/events/") { ids.event } else { ids.session };
-        let path = path.replace("{id}", &id.to_string()).replace("{kind}", "internal").replace("{name}", USER);
+        // That of no webhook, so that none changes.
+        let id = if path.contains("/webhooks/") { "none".to_owned() } else { id.to_string() };
+        let path = path.replace("{id}", &id).replace("{kind}", "internal").replace("{name}", USER);
         (method.parse().unwrap(), path.replace("{lot}", lot).replace("{plate}", plate))
     }
 

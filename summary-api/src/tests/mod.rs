@@ -21,6 +21,7 @@ mod searching;
 mod statistics;
 mod stories;
 mod summaries;
+mod webhooks;
 
 use access::{Access, Tokens};
 use axum::Router;

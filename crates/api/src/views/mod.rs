@@ -18,6 +18,7 @@ mod status;
 mod story;
 mod summary;
 mod trail;
+mod webhook;
 
 pub use account::{
     CreatedToken, PasswordBody, SecretText, TokenBody, TokenList, TokenView, UserBody, UserList, UserView,
@@ -37,3 +38,6 @@ pub use story::{
 };
 pub use summary::{Saved, SummaryBody};
 pub use trail::{StageView, TrailView, TrailsView};
+pub use webhook::{
+    CreatedWebhook, PauseBody, ReplayBody, TroubleView, WebhookBody, WebhookList, WebhookTestView, WebhookView,
+};

@@ -1,9 +1,10 @@
 //! OpenAPI schemas that no derive can make: strings with all their values.
 
+use ledger::WebhookKind;
 use matching::{Cause, Rule};
 use parking::{Door, Reason, Source, State};
 use sessions::trail::StageKind;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 /// The state of a session.
 pub fn state() -> Schema {
@@ -84,6 +85,18 @@ pub fn door() -> Schema {
 /// A stage of an event's way.
 pub fn stage() -> Schema {
     word("The stage.", Type::String.into(), StageKind::ALL.iter().map(|stage| stage.as_str().into()))
+}
+
+/// The kinds of changes that a webhook gets.
+pub fn webhook_kinds() -> Schema {
+    let words = WebhookKind::ALL.map(WebhookKind::as_str);
+    let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+    ArrayBuilder::new().items(kind).min_items(Some(1)).description(Some("The kinds of changes.")).build().into()
+}
+
+/// The state of a webhook.
+pub fn webhook_state() -> Schema {
+    word("The state.", Type::String.into(), ["active", "failing", "paused"].into_iter().map(Into::into))
 }
 
 fn word(description: &str, kind: SchemaType, words: impl Iterator<Item = serde_json::Value>) -> Schema {

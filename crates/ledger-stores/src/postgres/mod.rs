@@ -3,7 +3,8 @@
 //! `writer` are some tasks that gather all waiting requests into one transaction each; `find` looks up what such a
 //! transaction needs, `apply` writes its rows, each kind with one statement for the whole plan, and `append` and `copy`
 //! the new ones. `due` leases what has ended, `read`, `list`, `quarters`, `events` and `changes` answer questions,
-//! `superseding` has the ids of superseded events, `accounts` tokens and users, `store` lends connections, `schema` has the tables, `upgrade` brings them to this
+//! `superseding` has the ids of superseded events, `accounts` has tokens and users, `webhooks` has webhooks, `store` lends
+//! connections, `schema` has the tables, `upgrade` brings them to this
 //! program's version, `probe` only looks, and `secured` is TLS.
 
 use std::ops::Range;
@@ -21,7 +22,8 @@ use self::store::{Store, attempt, attempt_within};
 use self::writer::Writer;
 use super::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId, group,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId, WaitingDelivery,
+    Webhook, WebhookChange, group,
 };
 
 mod accounts;
@@ -48,6 +50,7 @@ mod superseding;
 mod tests;
 mod upgrade;
 mod vehicles;
+mod webhooks;
 mod writer;
 
 /// A ledger in a database on a server.
@@ -210,6 +213,20 @@ impl Ledger for PostgresLedger {
         let store = self.store.clone();
         let changing = tokio::spawn(async move { attempt(|| accounts::change(&store, &change)).await });
         changing.await.map_err(|error| Error::Unavailable(format!("changing its accounts failed: {error}")))?
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>, Error> {
+        attempt(|| webhooks::read(&self.store)).await
+    }
+
+    async fn waiting_deliveries(&self, webhook: Uuid) -> Result<Vec<WaitingDelivery>, Error> {
+        attempt(|| webhooks::waiting(&self.store, webhook)).await
+    }
+
+    async fn change_webhook(&self, change: WebhookChange) -> Result<bool, Error> {
+        let store = self.store.clone();
+        let changing = tokio::spawn(async move { attempt(|| webhooks::change(&store, &change)).await });
+        changing.await.map_err(|error| Error::Unavailable(format!("changing a webhook failed: {error}")))?
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -78,6 +78,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ACCOUNTS,
     RECEIPT,
     SUPERSEDES,
+    WEBHOOKS,
 ];
 
 /// Rejects writes by programs of another schema version, which would silently omit what they do not know. Every
@@ -154,6 +155,21 @@ const SUPERSEDES: &str = "
         event_id uuid PRIMARY KEY, due_ms bigint NOT NULL, until_ms bigint NOT NULL, marks bigint NOT NULL
     );
     ALTER TABLE ledger ADD COLUMN has_superseding boolean NOT NULL DEFAULT false;
+";
+
+/// Webhooks, and the deliveries that wait.
+const WEBHOOKS: &str = "
+    CREATE TABLE webhook (
+        webhook_id uuid PRIMARY KEY, name text NOT NULL, url text NOT NULL, lots text NOT NULL, kinds text NOT NULL,
+        plates boolean NOT NULL, secret bytea NOT NULL, old_secret bytea, old_until_ms bigint,
+        created_ms bigint NOT NULL, paused_ms bigint, paused_reason text, generation bigint NOT NULL DEFAULT 0,
+        sequence bigint NOT NULL, failing_ms bigint, problem text, delivered_ms bigint, holder uuid,
+        leased_until_ms bigint NOT NULL DEFAULT 0
+    );
+    CREATE TABLE webhook_waiting (
+        webhook_id uuid NOT NULL, sequence bigint NOT NULL, session_id uuid NOT NULL, recorded_ms bigint NOT NULL,
+        attempts bigint NOT NULL, due_ms bigint NOT NULL, PRIMARY KEY (webhook_id, sequence)
+    );
 ";
 
 /// The key of the advisory lock that serializes summary APIs that start at the same time. Other programs are unlikely

@@ -24,14 +24,14 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     let server = testbed::Postgres::shared().await.unwrap();
     let url = server.database().await.unwrap();
     let id = PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap().id();
-    server.query(&url, "UPDATE ledger SET schema_version = 11").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 12").await.unwrap();
 
     assert_eq!(
         refusal(&url).await,
-        "the ledger has the schema version 11 of a newer program, and this one knows up to 10: start the newer program, \
+        "the ledger has the schema version 12 of a newer program, and this one knows up to 11: start the newer program, \
          or name another database in DWELL_DATABASE_URL"
     );
-    server.query(&url, "UPDATE ledger SET schema_version = 10").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 11").await.unwrap();
     assert_eq!(PostgresLedger::open(&url, &Connector::default(), NOW).await.unwrap().id(), id);
 }
 

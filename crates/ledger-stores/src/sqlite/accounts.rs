@@ -1,16 +1,10 @@
 //! Tokens, users and login sessions: in tables of their own, which bypass the journal.
 //!
-//! They change seldom, are read as a whole, and nothing else depends on them, so replaying them would gain nothing. A
-//! change is one synced transaction on a connection of its own: it waits for a bulk of the applier, and commits don't
-//! wait for it.
-
-use std::path::Path;
+//! They change seldom, and are read as a whole.
 
 use access::{AccountChange, Accounts, LOGINS_OF_USER_MAX};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
-use super::schema;
 use crate::Error;
 use crate::account_rows::{LoginColumns, PersonColumns, TokenColumns};
 
@@ -88,18 +82,8 @@ fn rows<T>(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Changes the accounts of the ledger at `path`, which this process has open; returns whether anything changed.
-pub(super) fn change(path: &Path, change: &AccountChange) -> Result<bool, Error> {
-    let mut connection = schema::open_beside(path)?;
-    // Checkpoints are the applier's.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let changed = apply(&transaction, change)?;
-    transaction.commit()?;
-    Ok(changed)
-}
-
-fn apply(transaction: &Transaction<'_>, change: &AccountChange) -> Result<bool, Error> {
+/// Changes the accounts; returns whether anything changed.
+pub(super) fn apply(transaction: &Transaction<'_>, change: &AccountChange) -> Result<bool, Error> {
     let changed = match change {
         AccountChange::AddToken(record) => {
             let TokenColumns { id, name, hash, scopes, lots, gates, created_ms, expires_ms, revoked_ms } =

@@ -62,6 +62,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ACCOUNTS,
     RECEIPT,
     SUPERSEDES,
+    WEBHOOKS,
 ];
 
 /// Replaces counts of hours, which were hours of UTC and do not fit every time zone, by counts of quarter hours; all
@@ -116,6 +117,21 @@ const SUPERSEDES: &str = "
     CREATE INDEX event_supersedes ON event (supersedes) WHERE supersedes IS NOT NULL;
     CREATE TABLE superseded_due (event_id BLOB PRIMARY KEY, marks INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     ALTER TABLE ledger ADD COLUMN has_superseding INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Webhooks, and the deliveries that wait.
+const WEBHOOKS: &str = "
+    CREATE TABLE webhook (
+        webhook_id BLOB PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL, lots TEXT NOT NULL, kinds TEXT NOT NULL,
+        plates INTEGER NOT NULL, secret BLOB NOT NULL, old_secret BLOB, old_until_ms INTEGER,
+        created_ms INTEGER NOT NULL, paused_ms INTEGER, paused_reason TEXT, generation INTEGER NOT NULL DEFAULT 0,
+        sequence INTEGER NOT NULL, failing_ms INTEGER, problem TEXT, delivered_ms INTEGER, holder BLOB,
+        leased_until_ms INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE webhook_waiting (
+        webhook_id BLOB NOT NULL, sequence INTEGER NOT NULL, session_id BLOB NOT NULL, recorded_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, due_ms INTEGER NOT NULL, PRIMARY KEY (webhook_id, sequence)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Migrates tables of schema version `version` to the newest.

@@ -5,7 +5,8 @@
 //! answered. What the journal has and the tables lack is in memory (`overlay`). The thread of `applier` applies it to
 //! the tables in bulk (`apply`) and gives out leases (`due`); `backlog` has the waiting of both threads and of readers.
 //! `readers` lends read-only connections to `read`, `list`, `quarters`, `events` and `changes`, which see the tables.
-//! `event_index` finds events by id. `superseding` has the ids of superseded events. `accounts` has tokens and users. `place` notices replaced files, `pairing` tables
+//! `event_index` finds events by id. `superseding` has the ids of superseded events, `accounts` tokens and users, `webhooks`
+//! webhooks; `beside` changes these two. `place` notices replaced files, `pairing` tables
 //! and a journal that don't belong together. `schema` opens files, `migrations` has their tables, `lock` keeps other
 //! processes away, `probe` only looks, `backup` copies.
 
@@ -31,7 +32,8 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId, WaitingDelivery,
+    Webhook, WebhookChange,
 };
 use crate::group::{self, Request};
 
@@ -41,6 +43,7 @@ mod apply;
 mod audit;
 mod backlog;
 pub(crate) mod backup;
+mod beside;
 mod changes;
 mod committing;
 mod due;
@@ -65,6 +68,7 @@ mod superseding;
 mod tests;
 mod vehicle_log;
 mod vehicles;
+mod webhooks;
 mod writer;
 
 /// A ledger in a file.
@@ -268,13 +272,19 @@ impl Ledger for SqliteLedger {
     }
 
     async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error> {
-        let place = Arc::clone(&self.place);
-        let changing = tokio::task::spawn_blocking(move || {
-            place.check()?;
-            let changed = accounts::change(place.path(), &change)?;
-            place.check().map(|()| changed)
-        });
-        changing.await.map_err(|error| Error::Unavailable(format!("changing its accounts failed: {error}")))?
+        beside::change(&self.place, move |transaction| accounts::apply(transaction, &change)).await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>, Error> {
+        self.readers.read(webhooks::read).await
+    }
+
+    async fn waiting_deliveries(&self, webhook: Uuid) -> Result<Vec<WaitingDelivery>, Error> {
+        self.readers.read(move |connection| webhooks::waiting(connection, webhook)).await
+    }
+
+    async fn change_webhook(&self, change: WebhookChange) -> Result<bool, Error> {
+        beside::change(&self.place, move |transaction| webhooks::apply(transaction, &change)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

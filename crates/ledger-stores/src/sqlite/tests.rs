@@ -38,7 +38,7 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     let path = folder.path().join("ledger.db");
     let id = SqliteLedger::open(&path, NOW).await.unwrap().id();
     let newer = Connection::open(&path).unwrap();
-    newer.execute("UPDATE ledger SET schema_version = 11", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 12", []).unwrap();
 
     let text = refusal(&path).await;
 
@@ -46,11 +46,11 @@ async fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(
         text,
         format!(
-            "{file} has the schema version 11 of a newer program, and this one knows up to 10: start the newer program, \
+            "{file} has the schema version 12 of a newer program, and this one knows up to 11: start the newer program, \
              or name another file in DWELL_DATABASE_URL"
         )
     );
-    newer.execute("UPDATE ledger SET schema_version = 10", []).unwrap();
+    newer.execute("UPDATE ledger SET schema_version = 11", []).unwrap();
     assert_eq!(SqliteLedger::open(&path, NOW).await.unwrap().id(), id);
 }
 

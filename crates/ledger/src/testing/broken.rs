@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId, WaitingDelivery,
+    Webhook, WebhookChange,
 };
 
 /// How a [`BrokenLedger`] is broken.
@@ -126,6 +127,15 @@ impl Ledger for BrokenLedger {
         self.fail().await
     }
     async fn change_accounts(&self, _: AccountChange) -> Result<bool, Error> {
+        self.fail().await
+    }
+    async fn webhooks(&self) -> Result<Vec<Webhook>, Error> {
+        self.fail().await
+    }
+    async fn waiting_deliveries(&self, _: Uuid) -> Result<Vec<WaitingDelivery>, Error> {
+        self.fail().await
+    }
+    async fn change_webhook(&self, _: WebhookChange) -> Result<bool, Error> {
         self.fail().await
     }
     async fn ping(&self) -> Result<(), Error> {

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     AliasKey, Audited, ChangeRow, Connected, Error, EventRow, Ledger, LotRow, Page, Pending, QuarterPlace, Quarters,
-    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId,
+    Recent, RecentOf, Recounted, Saved, SessionFilter, SessionList, SessionRow, Summary, SupersededId, WaitingDelivery,
+    Webhook, WebhookChange,
 };
 
 /// A ledger that remembers its calls.
@@ -130,6 +131,15 @@ impl Ledger for CountingLedger {
     }
     async fn change_accounts(&self, change: AccountChange) -> Result<bool, Error> {
         self.called("change_accounts").change_accounts(change).await
+    }
+    async fn webhooks(&self) -> Result<Vec<Webhook>, Error> {
+        self.called("webhooks").webhooks().await
+    }
+    async fn waiting_deliveries(&self, webhook: Uuid) -> Result<Vec<WaitingDelivery>, Error> {
+        self.called("waiting_deliveries").waiting_deliveries(webhook).await
+    }
+    async fn change_webhook(&self, change: WebhookChange) -> Result<bool, Error> {
+        self.called("change_webhook").change_webhook(change).await
     }
     async fn ping(&self) -> Result<(), Error> {
         self.called("ping").ping().await

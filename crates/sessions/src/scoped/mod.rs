@@ -9,7 +9,8 @@
 //!   search by plate.
 //!
 //! Here are the checks and what correlators and senders of summaries do; `listing` and `by_alias` have the lists of
-//! sessions, `searching` finds vehicles by parts of plates, `reading` has the other queries, `accounts` manages tokens and users. What a principal is,
+//! sessions, `searching` finds vehicles by parts of plates, `reading` has the other queries, `accounts` manages tokens and
+//! users, `webhooks` manages webhooks. What a principal is,
 //! and how it proves who it is, is left to the crate `access` and the faces.
 
 mod accounts;
@@ -17,6 +18,7 @@ mod by_alias;
 mod listing;
 mod reading;
 mod searching;
+mod webhooks;
 
 use access::{Principal, Scope};
 use futures::Stream;
@@ -34,6 +36,8 @@ use super::{CallOptions, Error, SeenPlate, SeenSession, Service, Verification};
 pub(crate) use accounts::ACCOUNTS_MAX;
 pub use listing::{Page, SessionList};
 pub use searching::{FoundVehicles, NEWEST_SEARCHED_MAX};
+pub(crate) use webhooks::WEBHOOKS_MAX;
+pub use webhooks::{NewWebhook, OLD_SECRET_LIFETIME_MS, WebhookStatus};
 
 /// The service as one principal may use it. Cheap to clone.
 #[derive(Debug, Clone)]

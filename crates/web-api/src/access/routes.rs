@@ -14,7 +14,7 @@ pub(crate) enum Needed {
 }
 
 /// Routes with other needs than `read`.
-const OTHERS: [(&str, Needed); 22] = [
+const OTHERS: [(&str, Needed); 29] = [
     ("/openapi.json", Needed::Nothing),
     ("/problems/{kind}", Needed::Nothing),
     ("/graphql/schema.graphql", Needed::Nothing),
@@ -30,6 +30,13 @@ const OTHERS: [(&str, Needed); 22] = [
     ("/api/v1/users", Needed::OneOf(&[Scope::Admin])),
     ("/api/v1/users/{name}", Needed::OneOf(&[Scope::Admin])),
     ("/api/v1/users/{name}/password", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks/{id}", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks/{id}/pause", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks/{id}/resume", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks/{id}/replay", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks/{id}/rotate", Needed::OneOf(&[Scope::Admin])),
+    ("/api/v1/webhooks/{id}/test", Needed::OneOf(&[Scope::Admin])),
     ("/save_summary", Needed::OneOf(&[Scope::Ingest])),
     ("/internal/v1/terms", Needed::OneOf(&[Scope::Record])),
     ("/internal/v1/load", Needed::OneOf(&[Scope::Record])),

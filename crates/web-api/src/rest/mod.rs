@@ -19,6 +19,7 @@ mod story;
 mod tokens;
 mod trail;
 mod users;
+mod webhooks;
 
 use ::sessions::Service;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,5 +51,12 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(users::users, users::add_user))
         .routes(routes!(users::remove_user))
         .routes(routes!(users::set_password))
+        .routes(routes!(webhooks::webhooks, webhooks::create_webhook))
+        .routes(routes!(webhooks::remove_webhook))
+        .routes(routes!(webhooks::pause_webhook))
+        .routes(routes!(webhooks::resume_webhook))
+        .routes(routes!(webhooks::replay_webhook))
+        .routes(routes!(webhooks::rotate_webhook))
+        .routes(routes!(webhooks::test_webhook))
         .routes(routes!(problems::problem_type))
 }

@@ -7,12 +7,13 @@ use ledger::testing::{fill_some_hours, minute, vehicle};
 
 const ALWAYS: Range<i64> = 0..i64::MAX;
 
-/// Removes what the last six migrations create, as in a ledger without counts.
+/// Removes what the last migrations create, as in a ledger without counts.
 const WITHOUT_COUNTS: &str = "
     DROP FUNCTION only_of_this_schema CASCADE; ALTER TABLE ledger DROP COLUMN quarters_missing_after;
     DROP TABLE lot_quarter; DROP TABLE connected_quarter; ALTER TABLE ledger DROP COLUMN alias_key;
     DROP TABLE token; DROP TABLE person; DROP TABLE login; ALTER TABLE event DROP COLUMN receipt;
     ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due; ALTER TABLE ledger DROP COLUMN has_superseding;
+    DROP TABLE webhook; DROP TABLE webhook_waiting;
     UPDATE ledger SET schema_version = 3";
 
 /// Turns the database into a ledger of schema version 5, as written by the release before quarter hours. Its hour has a
@@ -23,6 +24,7 @@ const OF_VERSION_5: &str = "
     ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
     ALTER TABLE event DROP COLUMN receipt;
     ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due; ALTER TABLE ledger DROP COLUMN has_superseding;
+    DROP TABLE webhook; DROP TABLE webhook_waiting;
     UPDATE ledger SET schema_version = 5;
     INSERT INTO lot_hour (lot_no, hour_no, entries) VALUES (1, 479768, 40)";
 
@@ -48,7 +50,7 @@ async fn the_quarter_hours_of_a_ledger_that_has_none_are_those_of_its_sessions()
 
     assert_eq!(before.quarters.len(), 24);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
-    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "10");
+    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "11");
 }
 
 #[tokio::test]
@@ -68,7 +70,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
 
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(server.query(&url, "SELECT rules FROM ledger").await.unwrap(), rules);
-    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "10");
+    assert_eq!(server.query(&url, "SELECT schema_version FROM ledger").await.unwrap(), "11");
 }
 
 #[tokio::test]
@@ -124,16 +126,16 @@ async fn a_program_of_an_older_schema_records_nothing_and_waits_to_be_replaced()
     fill(&older).await;
     let changes = older.last_change().await.unwrap();
     let summary = Summary { vehicle: vehicle("P3", "CAR1"), entry: minute(0), exit: minute(1) };
-    server.query(&url, "UPDATE ledger SET schema_version = 11").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 12").await.unwrap();
 
     let refused = older.save_summary(summary.clone(), NOW).await.unwrap_err();
     let due = older.due(9, &Rules::default(), minute(1_000_000), minute(2_000_000)).await.unwrap_err();
 
-    let text = "PostgreSQL reports: the ledger has the schema version 11 of a newer program, which has to take the place \
+    let text = "PostgreSQL reports: the ledger has the schema version 12 of a newer program, which has to take the place \
                 of this one (55000)";
     assert_eq!([refused, due], [(); 2].map(|()| Error::Unavailable(text.into())));
     assert_eq!(older.last_change().await, Ok(changes));
-    server.query(&url, "UPDATE ledger SET schema_version = 10").await.unwrap();
+    server.query(&url, "UPDATE ledger SET schema_version = 11").await.unwrap();
     assert!(older.save_summary(summary, NOW).await.unwrap().is_new);
 }
 
@@ -146,6 +148,6 @@ async fn a_program_that_says_no_schema_records_nothing() {
 
     for statement in ["UPDATE session SET state = 5", "UPDATE event SET flags = 0", "DELETE FROM event"] {
         let refused = format!("{:#}", server.query(&url, statement).await.unwrap_err());
-        assert!(refused.contains("has the schema version 10"), "{statement}: {refused}");
+        assert!(refused.contains("has the schema version 11"), "{statement}: {refused}");
     }
 }

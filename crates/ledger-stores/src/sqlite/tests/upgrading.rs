@@ -19,6 +19,7 @@ fn make_version_4(path: &Path) {
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
         ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
         DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
+        DROP TABLE webhook; DROP TABLE webhook_waiting;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4";
     connection.execute_batch(without_journal).unwrap();
@@ -55,7 +56,7 @@ async fn a_ledger_of_the_release_before_opens_with_its_rules_and_counts_quarter_
     assert_eq!(before.quarters.len(), 25);
     assert_eq!(upgraded.quarters(&lot, ALWAYS).await, Ok(before));
     assert_eq!(stored(&path, "SELECT rules FROM ledger"), rules);
-    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "10");
+    assert_eq!(stored(&path, "SELECT cast(schema_version AS TEXT) FROM ledger"), "11");
     assert_eq!(stored(&path, "SELECT cast(count(*) AS TEXT) FROM sqlite_schema WHERE name = 'lot_hour'"), "0");
 }
 
@@ -68,6 +69,7 @@ async fn a_ledger_of_the_schema_before_gets_a_key_of_aliases_and_its_journal_is_
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
         ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
         DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
+        DROP TABLE webhook; DROP TABLE webhook_waiting;
         UPDATE ledger SET schema_version = 6";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert!(schema::look_at_tables(&path).unwrap().is_some());
@@ -139,6 +141,7 @@ async fn left_by_a_killed_program(version: i64, columns: &str, as_it_wrote: fn(&
     let older = format!(
         "{columns} ALTER TABLE ledger DROP COLUMN has_superseding;
         DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
+        DROP TABLE webhook; DROP TABLE webhook_waiting;
         UPDATE ledger SET schema_version = {version}"
     );
     Connection::open(&copy).unwrap().execute_batch(&older).unwrap();
