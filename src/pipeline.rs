@@ -7,17 +7,19 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Principal;
+use access::{Principal, Refused};
 use bus::{Bus, BusConfig};
+use gateway::entrance::{Entrance, KnownTokens};
 use gateway::gates::Gates;
 use gateway::{Doors, grpc, mqtt};
-use parking::Direction;
+use parking::{Direction, Timestamp};
 use service_kit::data_folder::DataFolder;
 use service_kit::http::Limits;
 use service_kit::{ServiceContext, announce, http};
 use settings::{AMQP_URL, DATABASE_URL, GRPC_LISTEN, Listen, Settings};
 use simulator::gates;
 use summary_api::FurtherRoutes;
+use web_api::Authenticator;
 
 use crate::terminal::banner::{self, Banner};
 
@@ -43,8 +45,18 @@ pub async fn run(settings: Settings, context: ServiceContext) -> anyhow::Result<
     };
     let bus = bus::open(&parts.bus, &context)?;
     say(&Banner::new(&settings, listener.local_addr()?, &parts.api.lots).to_string());
+    let authenticator = parts.api.authenticator();
+    let tokens = Arc::new(TokensOfApi(authenticator.clone()));
+    let entrance = Entrance::new(parts.api.access(), Some(tokens), Arc::clone(&context.clock));
     let further = FurtherRoutes {
-        routes: gateway::start(parts.gates, Doors { broker: parts.broker, grpc }, Arc::clone(&bus), &context)?,
+        routes: gateway::start(
+            parts.gates,
+            entrance,
+            Doors { broker: parts.broker, grpc },
+            Arc::clone(&bus),
+            &context,
+        )?,
+        authenticator: Some(authenticator),
         limits: Limits { body: gateway::BODY_MAX, ..Limits::default() },
         description: gateway::description(),
     };
@@ -73,15 +85,33 @@ struct Parts {
 
 impl Parts {
     fn read(settings: &Settings) -> anyhow::Result<Self> {
-        let api = summary_api::Config::read(settings)?;
+        let grpc = settings.text(&GRPC_LISTEN).map(|_| grpc::address(settings)).transpose()?;
+        let api = summary_api::Config::read_beside(settings, grpc.as_ref())?;
         let bus = BusConfig::from_settings(NAME, settings)?;
         let correlator = correlator::Config::from_settings(settings)?;
         gates::check(Direction::Entry, settings)?;
         gates::check(Direction::Exit, settings)?;
         let gates = Gates::from_settings(settings)?;
         let broker = mqtt::Config::from_settings(settings, &gates)?;
-        let grpc = settings.text(&GRPC_LISTEN).map(|_| grpc::address(settings)).transpose()?;
         Ok(Self { api, bus, correlator, gates, broker, grpc })
+    }
+}
+
+/// The tokens of the summary API, for the gateway in its process.
+#[derive(Debug)]
+struct TokensOfApi(Authenticator);
+
+impl KnownTokens for TokensOfApi {
+    fn authenticate(&self, shown: &str, now: Timestamp) -> Option<Result<Principal, Refused>> {
+        self.0.authenticate(shown, now)
+    }
+
+    fn is_compared(&self) -> bool {
+        self.0.has_tokens()
+    }
+
+    fn is_read(&self) -> bool {
+        self.0.is_attached()
     }
 }
 

@@ -97,7 +97,7 @@ async fn the_routes_of_the_summary_api_are_as_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_access_is_required_events_need_a_token_for_all_lots() {
+async fn where_access_is_required_events_need_a_token_of_their_lot_and_gate() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let tokens = folder.path().join("tokens.toml");
     let made = |words: &[&str]| {
@@ -106,7 +106,8 @@ async fn where_access_is_required_events_need_a_token_for_all_lots() {
         String::from_utf8(create.output().unwrap().stdout).unwrap().trim_end().to_owned()
     };
     let reader = made(&["--scopes", "read,read_plate"]);
-    let of_one_lot = made(&["--scopes", "ingest", "--of-lots", "P3"]);
+    let of_other_lot = made(&["--scopes", "ingest", "--of-lots", "P4"]);
+    let of_gate = made(&["--scopes", "ingest", "--of-lots", "P3", "--of-gates", "in-1"]);
     let sender = made(&["--scopes", "ingest"]);
     let _dwell = Program::new(testbed::binary("dwell").unwrap())
         .env("DWELL_ACCESS", "required")
@@ -116,9 +117,11 @@ async fn where_access_is_required_events_need_a_token_for_all_lots() {
         .start()
         .unwrap();
     ready(port).await;
-    let event = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "entry_date_time": "2024-09-24T09:00:00Z"}"#;
+    let event = r#"{"id": "9b810e76-6ec9-4286-a3ca-828dd5f4b3b2", "vehicle_plate": "ABC-123", "lot_id": "P3", "gate_id": "in-1", "entry_date_time": "2024-09-24T09:00:00Z"}"#;
 
-    for (token, expected) in [(None, 401), (Some(&reader), 403), (Some(&of_one_lot), 403), (Some(&sender), 202)] {
+    for (token, expected) in
+        [(None, 401), (Some(&reader), 403), (Some(&of_other_lot), 403), (Some(&of_gate), 202), (Some(&sender), 202)]
+    {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let headers: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
         let (status, _, body) = post(format!("http://127.0.0.1:{port}/api/v1/events"), &headers, event).await;

@@ -214,7 +214,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/simulator", &["bus", "parking", "service-kit", "settings"]),
     ("entry-service", &["build-identity", "parking", "simulator"]),
     ("exit-service", &["build-identity", "parking", "simulator"]),
-    ("gateway", &["build-identity", "bus", "camera-formats", "parking", "service-kit", "settings", "tls"]),
+    ("gateway", &["access", "build-identity", "bus", "camera-formats", "parking", "service-kit", "settings", "tls"]),
     (
         "correlator",
         &["build-identity", "bus", "matching", "parking", "recorder", "redis-cache", "service-kit", "settings"],

@@ -46,6 +46,7 @@ mod tail;
 mod tls_at_the_ports;
 mod tls_to_servers;
 mod tokens;
+mod tokens_at_the_gateway;
 mod traces;
 mod trails;
 mod verifies;

@@ -5,6 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use access::{Gates, Lots, Principal};
+use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::http::{self, HeaderMap, StatusCode, header, request};
 use axum::response::{IntoResponse as _, Response};
@@ -16,10 +18,13 @@ use serde::Deserialize;
 
 use crate::Gateway;
 use crate::arrival::Arrived;
+use crate::entrance::Pass;
+use crate::entrance::credentials::without_token;
 use crate::examine::examine;
 use crate::listen::ReadOutcome;
 use crate::problem::Problem;
 use crate::publish::{DEADLINE, Door, Outgoing};
+use crate::verdict::Verdict;
 
 /// Bodies above this are read beside the runtime's own threads.
 const READ_HERE_BYTES_MAX: usize = 128 * 1024;
@@ -31,7 +36,7 @@ const CAMERA_HEADER: &str = "survision-serial-number";
 pub(crate) struct Place {
     format: String,
     gate_id: String,
-    /// What the camera puts behind the path that it was given.
+    /// A token, if it can show one in no other way; then what the camera puts behind the path that it was given.
     #[serde(default)]
     rest: String,
 }
@@ -39,30 +44,56 @@ pub(crate) struct Place {
 /// Takes a message of the camera of a gate.
 pub(crate) async fn of_gate(
     State(gateway): State<Arc<Gateway>>,
+    Extension(pass): Extension<Pass>,
     Path(place): Path<Place>,
     request: Request,
 ) -> Response {
-    match find(&gateway, &place) {
-        Ok(gate) => take(&gateway, vec![gate], &place.rest, request).await,
+    match find(&gateway, pass.principal(), &place) {
+        Ok(gate) => take(&gateway, &pass, vec![gate], without_token(&place.rest), request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
 /// Takes a message of a Dahua camera that posts to the fixed paths of ITSAPI: the gate is the one whose `camera` it
 /// names.
-pub(crate) async fn of_device(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    let gates: Vec<Gate> = gateway.gates.speaking(Format::DahuaItsapi).cloned().collect();
+pub(crate) async fn of_device(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(pass): Extension<Pass>,
+    request: Request,
+) -> Response {
+    let sender = pass.principal();
+    let own = gateway.gates.speaking(Format::DahuaItsapi).filter(|gate| may_report(sender, gate));
+    let gates: Vec<Gate> = own.cloned().collect();
     if gates.is_empty() {
-        return Problem::new(StatusCode::NOT_FOUND, "no gate has the format dahua-itsapi").into_response();
+        let problem = if is_of_all(sender) {
+            Problem::new(StatusCode::NOT_FOUND, "no gate has the format dahua-itsapi")
+        } else {
+            Problem::new(StatusCode::FORBIDDEN, "the token is for no gate of the format dahua-itsapi")
+        };
+        return problem.into_response();
     }
     let path = request.uri().path().to_owned();
-    take(&gateway, gates, &path, request).await
+    take(&gateway, &pass, gates, &path, request).await
 }
 
-fn find(gateway: &Gateway, place: &Place) -> Result<Gate, Problem> {
+fn may_report(sender: &Principal, gate: &Gate) -> bool {
+    sender.check_ingest(&gate.lot, Some(&gate.id)).is_ok()
+}
+
+/// Whether a sender may report every gate, so that it may know which ones there are.
+fn is_of_all(sender: &Principal) -> bool {
+    *sender.lots() == Lots::All && *sender.grant().gates() == Gates::All
+}
+
+fn find(gateway: &Gateway, sender: &Principal, place: &Place) -> Result<Gate, Problem> {
     let format: Format =
         place.format.parse().map_err(|error| Problem::new(StatusCode::NOT_FOUND, format!("the format {error}")))?;
-    let Some(gate) = gateway.gates.get(&place.gate_id) else {
+    let gate = gateway.gates.get(&place.gate_id);
+    // A gate that the sender may not report looks like one that does not exist.
+    if !gate.map_or_else(|| is_of_all(sender), |gate| may_report(sender, gate)) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "the token is not for this gate"));
+    }
+    let Some(gate) = gate else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such gate in the lots file"));
     };
     if gate.format != format {
@@ -72,7 +103,7 @@ fn find(gateway: &Gateway, place: &Place) -> Result<Gate, Problem> {
     Ok(gate.clone())
 }
 
-async fn take(gateway: &Arc<Gateway>, gates: Vec<Gate>, path: &str, request: Request) -> Response {
+async fn take(gateway: &Arc<Gateway>, pass: &Pass, gates: Vec<Gate>, path: &str, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let arrived = match gateway.arrivals.read(&head.headers, body, MAX_BODY_BYTES).await {
         Ok(arrived) => arrived,
@@ -88,7 +119,7 @@ async fn take(gateway: &Arc<Gateway>, gates: Vec<Gate>, path: &str, request: Req
             count_refusal(gateway, Door::camera(format), format, &gate, refusal);
             format.refused(refusal)
         }
-        Ok(outcome) => match publish(gateway, Door::camera(format), outcome).await {
+        Ok(outcome) => match publish(gateway, pass.principal(), Door::camera(format), outcome).await {
             Ok(()) => {
                 count(gateway, Door::camera(format), format, &gate, outcome);
                 format.accepted(outcome)
@@ -178,12 +209,12 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-async fn publish(gateway: &Gateway, door: Door, outcome: &Outcome) -> Result<(), Problem> {
-    gateway.publish(outgoing(gateway, door, outcome), door, DEADLINE).await
+async fn publish(gateway: &Gateway, sender: &Principal, door: Door, outcome: &Outcome) -> Result<(), Problem> {
+    gateway.publish(outgoing(gateway, sender, door, outcome), door, DEADLINE).await
 }
 
 /// The reads that no rule drops, as messages.
-pub(crate) fn outgoing(gateway: &Gateway, door: Door, outcome: &Outcome) -> Outgoing {
+pub(crate) fn outgoing(gateway: &Gateway, sender: &Principal, door: Door, outcome: &Outcome) -> Outgoing {
     let properties = door.properties(gateway.context.clock.now());
     let mut outgoing = Outgoing::default();
     for read in &outcome.reads {
@@ -193,7 +224,8 @@ pub(crate) fn outgoing(gateway: &Gateway, door: Door, outcome: &Outcome) -> Outg
         let body = Bytes::from(read.to_json());
         // What a read becomes is always an event; golden files and property tests of `camera-formats` hold that.
         let Ok(event) = examine(&body) else { continue };
-        let Ok(body) = gateway.filter(&event, body) else { continue };
+        // The gate of the message was checked before: the event has its lot and its name.
+        let Verdict::Publish(body) = gateway.judge(sender, &event, body) else { continue };
         outgoing.add(read.direction, Message { properties: Some(Arc::new(properties)), ..Message::new(body) });
     }
     outgoing

@@ -12,22 +12,24 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bus::Message;
 use bytes::Bytes;
+use parking::Refusal;
 use parking::wire::{MAX_BODY_BYTES, MAX_EVENTS_OF_MESSAGE, without_byte_order_mark};
-use parking::{GateEvent, Refusal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::entrance::Pass;
 use crate::examine::examine;
-use crate::filters::{self, Decision};
 use crate::problem::{Problem, status};
 use crate::publish::{DEADLINE, Door, Outgoing};
+use crate::verdict::Verdict;
 use crate::{Gateway, cloud_events, ndjson};
 
 /// What became of an element.
@@ -46,7 +48,7 @@ enum Outcome {
         /// The rule's name.
         rule: String,
     },
-    /// It is no gate event.
+    /// It is no gate event, or its sender may not report it.
     Refused {
         /// The member at fault.
         member: &'static str,
@@ -56,15 +58,19 @@ enum Outcome {
 }
 
 /// Takes gate events in any of the forms.
-pub(crate) async fn take(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+pub(crate) async fn take(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(pass): Extension<Pass>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let answered = match media_type(&head.headers).as_str() {
-        "" | "application/json" | "text/json" => plain(&gateway, &head.headers, body).await,
+        "" | "application/json" | "text/json" => plain(&gateway, &pass, &head.headers, body).await,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            return ndjson::take(&gateway, &head, body).await;
+            return ndjson::take(&gateway, pass, &head, body).await;
         }
-        "application/cloudevents+json" => in_envelopes(&gateway, &head.headers, body, false).await,
-        "application/cloudevents-batch+json" => in_envelopes(&gateway, &head.headers, body, true).await,
+        "application/cloudevents+json" => in_envelopes(&gateway, &pass, &head.headers, body, false).await,
+        "application/cloudevents-batch+json" => in_envelopes(&gateway, &pass, &head.headers, body, true).await,
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "the Content-Type is not taken; taken are application/json, application/x-ndjson, application/cloudevents+json and \
@@ -80,7 +86,7 @@ fn media_type(headers: &HeaderMap) -> String {
     written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-async fn plain(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn plain(gateway: &Gateway, pass: &Pass, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let arrived = gateway.arrivals.read(headers, body, MAX_BODY_BYTES).await?;
     let elements = elements(&arrived.bytes).map_err(|refusal| Problem::of_refusal(&refusal))?;
     let is_array = without_byte_order_mark(&arrived.bytes).trim_ascii_start().starts_with(b"[");
@@ -90,10 +96,16 @@ async fn plain(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Res
     {
         return Err(Problem::of_refusal(&refusal));
     }
-    answer(gateway, Door::HTTP, elements.into_iter().map(Ok).collect()).await
+    answer(gateway, pass, Door::HTTP, elements.into_iter().map(Ok).collect()).await
 }
 
-async fn in_envelopes(gateway: &Gateway, headers: &HeaderMap, body: Body, is_batch: bool) -> Result<Response, Problem> {
+async fn in_envelopes(
+    gateway: &Gateway,
+    pass: &Pass,
+    headers: &HeaderMap,
+    body: Body,
+    is_batch: bool,
+) -> Result<Response, Problem> {
     let arrived = gateway.arrivals.read(headers, body, MAX_BODY_BYTES).await?;
     let elements = elements(&arrived.bytes).map_err(|refusal| Problem::of_refusal(&refusal))?;
     let is_array = without_byte_order_mark(&arrived.bytes).trim_ascii_start().starts_with(b"[");
@@ -102,7 +114,7 @@ async fn in_envelopes(gateway: &Gateway, headers: &HeaderMap, body: Body, is_bat
         return Err(Problem::of_refusal(&Refusal::new("body", wanted)));
     }
     let events = elements.iter().map(|element| cloud_events::gate_event(element)).collect();
-    answer(gateway, Door::CLOUD_EVENTS, events).await
+    answer(gateway, pass, Door::CLOUD_EVENTS, events).await
 }
 
 /// The elements of an array, or the one object, as they stand in the body.
@@ -121,58 +133,55 @@ pub(crate) fn elements(body: &Bytes) -> Result<Vec<Bytes>, Refusal> {
     Ok(elements.into_iter().map(|element| body.slice_ref(element.get().as_bytes())).collect())
 }
 
-/// Publishes what is a gate event, and says what became of each element.
-async fn answer(gateway: &Gateway, door: Door, elements: Vec<Result<Bytes, Refusal>>) -> Result<Response, Problem> {
+/// Publishes what is a gate event of this sender, and reports what became of each element.
+async fn answer(
+    gateway: &Gateway,
+    pass: &Pass,
+    door: Door,
+    elements: Vec<Result<Bytes, Refusal>>,
+) -> Result<Response, Problem> {
     let properties = door.properties(gateway.context.clock.now());
     let mut outgoing = Outgoing::default();
     let mut results = Vec::with_capacity(elements.len());
-    let (mut refused, mut filtered) = (0, 0);
+    let (mut refused, mut denied, mut filtered) = (0, 0, 0);
+    let refuse = |refusal: &Refusal| {
+        gateway.metrics.refused.with_label_values(&[door.name, refusal.member()]).inc();
+        Outcome::Refused { member: refusal.member(), detail: refusal.to_string() }
+    };
     for element in elements {
-        let examined = element.and_then(|json| examine(&json).map(|event| (event, json)));
-        results.push(match examined {
-            Ok((event, json)) => match gateway.filter(&event, json) {
-                Ok(json) => {
-                    let message = Message { properties: Some(Arc::clone(&properties)), ..Message::new(json) };
-                    outgoing.add(event.key.direction, message);
-                    Outcome::Accepted { id: event.key.id }
-                }
-                Err(rule) => {
-                    filtered += 1;
-                    Outcome::Filtered { id: event.key.id, rule: rule.to_owned() }
-                }
-            },
+        let (event, json) = match element.and_then(|json| examine(&json).map(|event| (event, json))) {
+            Ok(examined) => examined,
             Err(refusal) => {
-                gateway.metrics.refused.with_label_values(&[door.name, refusal.member()]).inc();
                 refused += 1;
-                Outcome::Refused { member: refusal.member(), detail: refusal.to_string() }
+                results.push(refuse(&refusal));
+                continue;
+            }
+        };
+        results.push(match gateway.judge(pass.principal(), &event, json) {
+            Verdict::Publish(json) => {
+                let message = Message { properties: Some(Arc::clone(&properties)), ..Message::new(json) };
+                outgoing.add(event.key.direction, message);
+                Outcome::Accepted { id: event.key.id }
+            }
+            Verdict::Filtered(rule) => {
+                filtered += 1;
+                Outcome::Filtered { id: event.key.id, rule: rule.to_owned() }
+            }
+            Verdict::Denied(refusal) => {
+                (refused, denied) = (refused + 1, denied + 1);
+                refuse(&refusal)
             }
         });
     }
     gateway.publish(outgoing, door, DEADLINE).await?;
     let accepted = results.len() - refused - filtered;
-    let status = status(accepted + filtered, refused);
+    let status = status(accepted + filtered, refused, denied);
     let body =
         serde_json::json!({ "accepted": accepted, "filtered": filtered, "refused": refused, "results": results });
     Ok((status, axum::Json(body)).into_response())
 }
 
 impl Gateway {
-    /// The JSON text of an event as it is to be published, or the rule that drops it.
-    pub(crate) fn filter(&self, event: &GateEvent, json: Bytes) -> Result<Bytes, &str> {
-        let count = |rule: &str| self.metrics.filtered.with_label_values(&[rule]).inc();
-        match self.gates.filters().decide(event) {
-            Decision::Pass => Ok(json),
-            Decision::Drop(rule) => {
-                count(rule);
-                Err(rule)
-            }
-            Decision::Redirect(rule, lot) => {
-                count(rule);
-                Ok(filters::redirected(&json, lot))
-            }
-        }
-    }
-
     /// Publishes through a door, and counts.
     pub(crate) async fn publish(
         &self,

@@ -12,6 +12,8 @@
 //! | `streams` | the limit of concurrent streams of lines, and which one ends for another |
 //! | `gates`, `filters` | the gates of the lots file, and its rules for their events |
 //! | `openapi` | the description of the routes |
+//! | `entrance`, `admission` | which senders get in: tokens, and the access mode |
+//! | `verdict` | whether an event may be published: by its sender's lots and gates, then by the rules |
 //! | `listen`, `findings` | for `dwell gate`: what is sent and how it is read, without publishing |
 //!
 //! An event is accepted when the bus confirmed it, and nothing lives only here: a gateway that dies costs its senders a
@@ -19,10 +21,12 @@
 //!
 //! What an event means is left to the correlator, what a camera says to `camera-formats`.
 
+mod admission;
 mod arrival;
 mod batch;
 mod cameras;
 mod cloud_events;
+pub mod entrance;
 mod events;
 mod examine;
 mod filters;
@@ -41,12 +45,14 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod topic_filter;
+mod verdict;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use bus::Bus;
@@ -58,6 +64,7 @@ use tokio::net::TcpListener;
 pub use openapi::{description, description_route};
 
 use arrival::Arrivals;
+use entrance::{Entrance, TurnedAway};
 use gates::Gates;
 use metrics::Metrics;
 use publish::{Door, Publisher};
@@ -78,6 +85,7 @@ struct Gateway {
     publisher: Publisher,
     arrivals: Arrivals,
     gates: Gates,
+    entrance: Entrance,
     /// For the two senders that refine a plate without saying which read they replace.
     cars: Mutex<RecentCars>,
     metrics: Metrics,
@@ -103,11 +111,12 @@ pub struct Doors {
 /// A metric can't be registered: a defect of the program.
 pub fn start(
     gates: Gates,
+    entrance: Entrance,
     doors: Doors,
     bus: Arc<dyn Bus>,
     context: &ServiceContext,
 ) -> Result<Router, service_kit::metrics::Error> {
-    let gateway = Gateway::new(gates, bus, context)?;
+    let gateway = Gateway::new(gates, entrance, bus, context)?;
     if let Some(broker) = doors.broker {
         let dependency = context.health.dependency(MQTT_TASK);
         let bridge = mqtt::run(Arc::clone(&gateway), broker, dependency);
@@ -128,24 +137,27 @@ pub fn start(
 /// A metric can't be registered: a defect of the program.
 pub fn routes(
     gates: Gates,
+    entrance: Entrance,
     bus: Arc<dyn Bus>,
     context: &ServiceContext,
 ) -> Result<Router, service_kit::metrics::Error> {
-    Gateway::new(gates, bus, context).map(routes_of)
+    Gateway::new(gates, entrance, bus, context).map(routes_of)
 }
 
 impl Gateway {
     fn new(
         gates: Gates,
+        entrance: Entrance,
         bus: Arc<dyn Bus>,
         context: &ServiceContext,
     ) -> Result<Arc<Self>, service_kit::metrics::Error> {
-        let metrics = Metrics::new(&context.registry, &Door::NAMES)?;
+        let metrics = Metrics::new(&context.registry, &Door::NAMES, &TurnedAway::REASONS)?;
         show_limits(&context.registry, &limits())?;
         Ok(Arc::new(Self {
             publisher: Publisher::new(bus, context, metrics.clone()),
             arrivals: Arrivals::new(metrics.clone()),
             gates,
+            entrance,
             cars: Mutex::default(),
             metrics,
             context: context.clone(),
@@ -162,7 +174,8 @@ fn routes_of(gateway: Arc<Gateway>) -> Router {
         .route("/DeviceInfo", post(cameras::of_device));
     let routes = Router::new().route("/api/v1/events", post(events::take)).merge(cameras);
     // Each route reads its body within limits of its own.
-    routes.layer(DefaultBodyLimit::disable()).with_state(gateway)
+    let routes = routes.layer(DefaultBodyLimit::disable());
+    routes.layer(from_fn_with_state(Arc::clone(&gateway), admission::admit)).with_state(gateway)
 }
 
 /// The answer to a path that is no route.
@@ -184,6 +197,8 @@ fn limits() -> Vec<(&'static str, u64)> {
         ("gateway_events_body_bytes", number(parking::wire::MAX_BODY_BYTES)),
         ("gateway_line_bytes", number(lines::LINE_BYTES_MAX)),
         ("gateway_grpc_connections", number(grpc::CONNECTIONS_MAX)),
+        ("gateway_grpc_handshakes", number(grpc::HANDSHAKES_MAX)),
+        ("gateway_wrong_token_addresses", number(entrance::ADDRESSES_MAX)),
         ("gateway_grpc_connection_calls", grpc::CALLS_MAX.into()),
         ("gateway_grpc_call_bytes", grpc::CALL_WINDOW_BYTES.into()),
         ("gateway_grpc_message_bytes", number(grpc::MESSAGE_BYTES_MAX)),

@@ -18,6 +18,8 @@ use parking::{Refusal, Timestamp};
 use service_kit::ServiceContext;
 use tokio::sync::mpsc;
 
+use crate::entrance::Entrance;
+use crate::entrance::credentials::hidden;
 use crate::findings::{Finding, findings};
 use crate::gates::Gates;
 use crate::problem::Problem;
@@ -32,7 +34,7 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub struct ReceivedRequest {
     /// When its head had arrived.
     pub at: Timestamp,
-    /// Its method and its path with the query.
+    /// Its method and its path with the query, without tokens.
     pub request: String,
     /// The header `Content-Type`.
     pub content_type: Option<String>,
@@ -61,7 +63,8 @@ pub fn listening_routes(
     context: &ServiceContext,
     received: mpsc::Sender<ReceivedRequest>,
 ) -> Result<Router, service_kit::metrics::Error> {
-    let routes = crate::routes(gates.clone(), Arc::new(Nowhere), context)?.fallback(crate::not_found);
+    let routes = crate::routes(gates.clone(), Entrance::local(Arc::clone(&context.clock)), Arc::new(Nowhere), context)?
+        .fallback(crate::not_found);
     let recorder = Recorder { gates, context: context.clone(), received };
     Ok(routes.layer(middleware::from_fn_with_state(Arc::new(recorder), record)))
 }
@@ -102,7 +105,7 @@ struct Begin {
 async fn record(State(recorder): State<Arc<Recorder>>, request: Request, next: Next) -> Response {
     let at = recorder.context.clock.now();
     let (head, body) = request.into_parts();
-    let line = format!("{} {}", head.method, head.uri);
+    let line = format!("{} {}", head.method, hidden(&head.uri.to_string()));
     let content_type = head.headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into());
     let begin = Arc::new(Mutex::new(Begin::default()));
     let watching = Arc::clone(&begin);

@@ -3,19 +3,34 @@
 use std::process::ExitCode;
 
 use build_identity::BUILD;
+use gateway::entrance;
 use gateway::gates::Gates;
 use gateway::{BODY_MAX, DEFAULT_METRICS_PORT, DEFAULT_PORT, Doors, grpc, mqtt};
 use service_kit::http::{Guard, Limits, Server, bind, bind_by, health_routes, observability_routes};
 use service_kit::{ServiceContext, announce};
 use settings::{
-    AMQP_URL, GRPC_LISTEN, LISTEN, LOTS, METRICS_LISTEN, MQTT_CLIENT_ID, MQTT_TOPICS, MQTT_URL, OF_QUEUES, OF_SERVICES,
-    PUBLIC_HOSTS, Setting, Settings,
+    ACCESS, AMQP_URL, API_TOKEN, GRPC_LISTEN, INTERNAL_TOKEN, LISTEN, LOTS, METRICS_LISTEN, MQTT_CLIENT_ID,
+    MQTT_TOPICS, MQTT_URL, OF_QUEUES, OF_SERVICES, PUBLIC_HOSTS, SUMMARY_API_URL, Setting, Settings, TOKENS_FILE,
+    TRUSTED_PROXIES,
 };
 
 const NAME: &str = "gateway";
 
 /// Its own settings, besides those of all services.
-const OWN: &[&Setting] = &[&LOTS, &METRICS_LISTEN, &GRPC_LISTEN, &MQTT_URL, &MQTT_CLIENT_ID, &MQTT_TOPICS];
+const OWN: &[&Setting] = &[
+    &LOTS,
+    &METRICS_LISTEN,
+    &GRPC_LISTEN,
+    &MQTT_URL,
+    &MQTT_CLIENT_ID,
+    &MQTT_TOPICS,
+    &ACCESS,
+    &SUMMARY_API_URL,
+    &API_TOKEN,
+    &INTERNAL_TOKEN,
+    &TOKENS_FILE,
+    &TRUSTED_PROXIES,
+];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,18 +56,21 @@ async fn start(settings: Settings, context: ServiceContext) -> anyhow::Result<()
     let grpc_listen = grpc::address(&settings)?;
     let metrics_listen = settings.listen(&METRICS_LISTEN, DEFAULT_METRICS_PORT)?;
     let hosts = settings.hosts(&PUBLIC_HOSTS)?;
+    let proxies = settings.proxies(&TRUSTED_PROXIES)?;
+    let access = entrance::Config::from_settings(&settings, &[&listen, &grpc_listen], &hosts)?;
     let bus = bus::BusConfig::from_settings(NAME, &settings)?;
     announce::starting(NAME, &settings);
     let listener = bind(&listen).await?;
     let metrics_listener = bind_by("DWELL_METRICS_LISTEN (--metrics-listen)", &metrics_listen).await?;
     let grpc = Some(bind_by("DWELL_GRPC_LISTEN (--grpc-listen)", &grpc_listen).await?);
     let bus = bus::open(&bus, &context)?;
-    let routes = gateway::start(gates, Doors { broker, grpc }, bus, &context)?;
+    let routes = gateway::start(gates, access.open(&context)?, Doors { broker, grpc }, bus, &context)?;
     let routes = routes.merge(health_routes(context.health.clone())).merge(gateway::description_route());
     let routes = routes.fallback(gateway::not_found);
     let guard = Guard::new(hosts);
     let tls = || context.tls.clone();
     let server = Server::new(guard.clone()).within(Limits { body: BODY_MAX, ..Limits::default() }).over(tls());
+    let server = server.behind(proxies);
     let serving = server.shown_in(&context.registry)?.serve(listener, routes, context.lifecycle.clone());
     let observability = observability_routes(context.registry.clone(), context.health.clone());
     let showing = Server::new(guard).over(tls()).serve(metrics_listener, observability, context.lifecycle.clone());

@@ -23,11 +23,13 @@ use tokio::time::Instant;
 use crate::Gateway;
 use crate::arrival::refuse_encoding;
 use crate::batch::{BATCH_BYTES, Batch};
+use crate::entrance::{Checks, Pass};
 use crate::examine::examine;
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::problem::{Problem, status};
 use crate::publish::Door;
 use crate::streams::StreamPermit;
+use crate::verdict::Verdict;
 
 /// How long a batch waits for its confirms.
 pub(crate) const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
@@ -57,6 +59,8 @@ struct Account {
     accepted: u64,
     filtered: u64,
     refused: u64,
+    /// Those of the refused whose sender may not report them.
+    denied: u64,
     /// Everything up to this line is confirmed or refused.
     settled_lines: u64,
     /// A batch was not confirmed: nothing behind it is settled.
@@ -82,7 +86,7 @@ type Confirmed = Result<(u64, u64), Problem>;
 type UnderWay<'g> = FuturesOrdered<Pin<Box<dyn Future<Output = Confirmed> + Send + 'g>>>;
 
 /// Takes a stream of lines to its end.
-pub(crate) async fn take(gateway: &Gateway, head: &Parts, body: Body) -> Response {
+pub(crate) async fn take(gateway: &Gateway, pass: Pass, head: &Parts, body: Body) -> Response {
     if let Err(problem) = refuse_encoding(&head.headers) {
         return problem.into_response();
     }
@@ -92,12 +96,13 @@ pub(crate) async fn take(gateway: &Gateway, head: &Parts, body: Body) -> Respons
         Err(problem) => return problem.into_response(),
     };
     let mut account = Account::default();
-    let ended = Stream::new(gateway, body, &begun.permit).run(&mut account).await;
+    let ended = Stream::new(gateway, pass, body, &begun.permit).run(&mut account).await;
     drop(begun);
     match ended {
         Ok(()) => {
             let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-            let status = status(number(account.accepted + account.filtered), number(account.refused));
+            let taken = number(account.accepted + account.filtered);
+            let status = status(taken, number(account.refused), number(account.denied));
             (status, axum::Json(account.members())).into_response()
         }
         Err(problem) => problem.with(account.members()).into_response(),
@@ -106,6 +111,7 @@ pub(crate) async fn take(gateway: &Gateway, head: &Parts, body: Body) -> Respons
 
 struct Stream<'g> {
     gateway: &'g Gateway,
+    sender: Checks,
     permit: &'g StreamPermit,
     lines: Lines,
     under_way: UnderWay<'g>,
@@ -113,10 +119,10 @@ struct Stream<'g> {
 }
 
 impl<'g> Stream<'g> {
-    fn new(gateway: &'g Gateway, body: Body, permit: &'g StreamPermit) -> Self {
+    fn new(gateway: &'g Gateway, pass: Pass, body: Body, permit: &'g StreamPermit) -> Self {
         let lines = Lines::new(body, permit.pace());
         let batch = Batch::new(Door::NDJSON, Arc::clone(&gateway.context.clock));
-        Self { gateway, permit, lines, under_way: FuturesOrdered::new(), batch }
+        Self { gateway, sender: pass.checks(), permit, lines, under_way: FuturesOrdered::new(), batch }
     }
 
     async fn run(&mut self, account: &mut Account) -> Result<(), Problem> {
@@ -147,6 +153,10 @@ impl<'g> Stream<'g> {
                 () = self.permit.ended() => {
                     let detail = "too many streams, and this one ended for another; go on behind the confirmed lines";
                     return Err(Problem::unavailable(detail));
+                }
+                () = self.sender.ended() => {
+                    let detail = "the token of this stream is no longer valid; the lines behind the confirmed ones were not taken";
+                    return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
                 }
                 Some(confirmed) = self.under_way.next(), if !self.under_way.is_empty() => {
                     settle(confirmed, account)?;
@@ -181,25 +191,27 @@ impl<'g> Stream<'g> {
             Line::Text(json) => examine(&json).map(|event| (event, json)),
         };
         match examined {
-            Ok((event, json)) => {
-                if let Ok(json) = self.gateway.filter(&event, json) {
-                    self.batch.add(event.key.direction, &json, number);
-                } else {
-                    account.filtered += 1;
-                    self.batch.last_line = number;
+            Ok((event, json)) => match self.gateway.judge(self.sender.principal(), &event, json) {
+                Verdict::Publish(json) => self.batch.add(event.key.direction, &json, number),
+                Verdict::Filtered(_) => account.filtered += 1,
+                Verdict::Denied(refusal) => {
+                    account.denied += 1;
+                    self.refuse(&refusal, account);
                 }
-            }
-            Err(refusal) => {
-                account.refused += 1;
-                self.gateway.metrics.refused.with_label_values(&[Door::NDJSON.name, refusal.member()]).inc();
-                if account.refusals.len() < REFUSALS_TOLD {
-                    let (member, detail) = (refusal.member(), refusal.to_string());
-                    account.refusals.push(RefusedLine { line: number, member, detail });
-                }
-                self.batch.last_line = number;
-            }
+            },
+            Err(refusal) => self.refuse(&refusal, account),
         }
+        self.batch.last_line = number;
         if self.batch.is_full() { self.send(account) } else { Ok(()) }
+    }
+
+    fn refuse(&self, refusal: &Refusal, account: &mut Account) {
+        account.refused += 1;
+        self.gateway.metrics.refused.with_label_values(&[Door::NDJSON.name, refusal.member()]).inc();
+        if account.refusals.len() < REFUSALS_TOLD {
+            let (member, detail) = (refusal.member(), refusal.to_string());
+            account.refusals.push(RefusedLine { line: account.lines, member, detail });
+        }
     }
 
     /// Hands the batch to the bus.

@@ -5,13 +5,19 @@ use axum::response::{IntoResponse, Response};
 use parking::Refusal;
 use serde_json::{Value, json};
 
-/// `Retry-After` while the bus is unavailable or full, seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
+use crate::entrance::TurnedAway;
 
-/// 202 for all, 207 for some, 422 for none.
-pub(crate) fn status(accepted: usize, refused: usize) -> StatusCode {
+/// `Retry-After` while the bus is unavailable or full, seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
+/// What a sender without a valid token may send. Cameras send nothing before they are asked for it.
+const CHALLENGES: [&str; 2] = ["Bearer realm=\"dwell\"", "Basic realm=\"dwell\", charset=\"UTF-8\""];
+
+/// 202 for all, 207 for some, 422 for none, and 403 if its sender may report none. `refused` includes those `denied` for
+/// their sender.
+pub(crate) fn status(accepted: usize, refused: usize, denied: usize) -> StatusCode {
     match (accepted, refused) {
         (_, 0) => StatusCode::ACCEPTED,
+        (0, _) if denied == refused => StatusCode::FORBIDDEN,
         (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
         (_, _) => StatusCode::MULTI_STATUS,
     }
@@ -24,11 +30,14 @@ pub(crate) struct Problem {
     detail: String,
     /// Further members.
     more: Value,
+    /// `Retry-After`.
+    retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), more: Value::Null }
+        let retry_after_seconds = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS);
+        Self { status, detail: detail.into(), more: Value::Null, retry_after_seconds }
     }
 
     /// Adds the members of an object.
@@ -39,6 +48,21 @@ impl Problem {
     /// The bus did not confirm: try again.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// A sender does not get in: 401 without a valid token, 403 without the right, 429 after too many wrong tokens.
+    pub(crate) fn of_turned_away(turned_away: &TurnedAway) -> Self {
+        let status = match turned_away {
+            TurnedAway::Missing | TurnedAway::Several | TurnedAway::Refused(_) => StatusCode::UNAUTHORIZED,
+            TurnedAway::SetUp | TurnedAway::Scope => StatusCode::FORBIDDEN,
+            TurnedAway::Slowed(_) => StatusCode::TOO_MANY_REQUESTS,
+            TurnedAway::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let mut problem = Self::new(status, turned_away.to_string());
+        if let TurnedAway::Slowed(wait) = turned_away {
+            problem.retry_after_seconds = Some(wait.seconds);
+        }
+        problem
     }
 
     /// A whole body that can't be taken: 413 when it is too large, 400 when it is no JSON, 422 for its content.
@@ -69,8 +93,13 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            for challenge in CHALLENGES {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
         response
     }

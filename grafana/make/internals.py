@@ -52,6 +52,29 @@ GATEWAY = section(
         width=6,
     ),
     lines(
+        "Senders turned away",
+        "Requests and calls at the gateway whose sender did not get in, by reason: no token, a wrong or revoked one, one "
+        "without the scope ingest. The log of the gateway has their addresses. See docs/security.md.",
+        "cps",
+        ask(rate("dwell_gateway_turned_away_total", "reason"), "{{reason}}"),
+        width=6,
+    ),
+    lines(
+        "Age of the list of tokens",
+        "Since the gateway read its list of tokens, or found it unchanged. It grows while the summary API is down: new tokens "
+        "and revocations wait until then. See docs/runbooks/dependency-down.md.",
+        "s",
+        ask("max by (instance) (dwell_gateway_tokens_age_seconds)", "{{instance}}"),
+        width=6,
+    ),
+    lines(
+        "Tokens on the list",
+        "Tokens that the gateway compares those of its senders with, revoked and expired ones included.",
+        "short",
+        ask("max by (instance) (dwell_gateway_tokens)", "{{instance}}"),
+        width=6,
+    ),
+    lines(
         "Time until the broker confirms",
         "From handing events to the broker until it confirmed them: what a sender waits for. A request gives up after 1.5 s.",
         "s",

@@ -20,13 +20,13 @@ use parking::readable::counted;
 use parking::wire::{MAX_EVENTS_OF_MESSAGE, write_event_with};
 use service_kit::ServiceContext;
 use service_kit::traces::Traces;
-use settings::Settings;
+use settings::{API_TOKEN, Settings};
 use tokio::sync::mpsc;
 
 use self::confirms::Confirms;
 use self::packing::{Batch, Packer};
-use crate::commands::files;
 use crate::commands::queues::{self, Queues};
+use crate::commands::{api_client, files};
 use crate::terminal::progress::Progress;
 
 const EVENTS_PER_MESSAGE: &str = "events-per-message";
@@ -51,6 +51,7 @@ DWELL_AMQP_URL, reads them. A folder that is not named and has no embedded queue
 them. Publishing a file twice does no harm: known events change nothing.
 
 --http sends them to a gateway instead, in parts of a thousand; each part is repeated until the gateway has confirmed it.
+Where the gateway requires tokens, DWELL_API_TOKEN has to be one with the scope ingest for the events' lots and gates.
 
 Exit codes: 0 all is confirmed; 1 failed, or events were refused without --refused (the others are sent); 2 unknown
 flag; 69 RabbitMQ or the gateway does not answer, a running dwell has the embedded queues, or there are none; 78 wrong settings.";
@@ -101,7 +102,7 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(u32).range(1..=most))
                 .help("Events in one message, as an array, if they fit into 1 MiB"),
         );
-    queues::reading(command)
+    queues::reading_too(command, &[&API_TOKEN])
 }
 
 /// Runs the command.
@@ -112,7 +113,8 @@ pub async fn run(matches: &ArgMatches, settings: &Settings, context: &ServiceCon
     let (files, refused) = files::read(matches).map_err(Error::from)?;
     if let Some(address) = http::address(matches) {
         let progress = Progress::of_bytes("publishing", event_files::total_bytes(&files));
-        let verdict = http::publish(address, files, refused.as_deref(), &progress, context).await?;
+        let token = api_client::token(settings)?;
+        let verdict = http::publish(address, files, refused.as_deref(), token, &progress, context).await?;
         return Ok(verdict.check()?);
     }
     let events_per_message = matches.get_one::<u32>(EVENTS_PER_MESSAGE).map_or(1, |count| *count as usize);

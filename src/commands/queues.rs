@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus::{Bus, BusConfig, OpenError, Queue, embedded};
 use clap::Command;
 use service_kit::{ServiceContext, Unavailable};
-use settings::{AMQP_URL, DATA_DIR, OF_COMMANDS, OF_LINKS, OF_QUEUES, OTLP_ENDPOINT, Settings};
+use settings::{AMQP_URL, DATA_DIR, OF_COMMANDS, OF_LINKS, OF_QUEUES, OTLP_ENDPOINT, Setting, Settings};
 
 /// While a command uses the embedded bus, nothing consumes from it: its queues must hold a whole file.
 const EMBEDDED_LIMITS: embedded::Limits = embedded::Limits { messages_max: 10_000_000, bytes_max: 1024 * 1024 * 1024 };
@@ -32,7 +32,12 @@ pub enum Error {
 
 /// The command with a help of the settings of the queues.
 pub(crate) fn reading(command: Command) -> Command {
-    settings::reading(command, &[OF_QUEUES, OF_LINKS, &[&DATA_DIR, &OTLP_ENDPOINT], OF_COMMANDS])
+    reading_too(command, &[])
+}
+
+/// The command with a help of the settings of the queues, and of others.
+pub(crate) fn reading_too(command: Command, others: &[&Setting]) -> Command {
+    settings::reading(command, &[OF_QUEUES, OF_LINKS, &[&DATA_DIR, &OTLP_ENDPOINT], others, OF_COMMANDS])
 }
 
 /// The open bus.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use access::{Access, Credentials, Mode, Startup, StartupRefused};
 use parking::{GivenRules, Lots};
-use settings::{Error, Listen, PublicHosts, Redacted, Settings};
+use settings::{Error, Listen, PublicHosts, Redacted, Settings, TrustedProxies};
 use web_api::{AnswerCache, Authenticator};
 use webhooks::PrivateAddresses;
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub listen: Listen,
     /// The host names by which clients reach the API.
     pub public_hosts: PublicHosts,
+    /// The reverse proxies that name their clients.
+    pub(crate) proxies: TrustedProxies,
     /// The rules that are set; the ledger has the others.
     pub rules: GivenRules,
     /// The configured lots.
@@ -47,6 +49,8 @@ pub struct Config {
     pub internal_token: Option<Redacted>,
     /// The access mode, if it is set.
     mode: Option<Mode>,
+    /// Whether only this machine reaches the process.
+    is_loopback: bool,
     /// The tokens file, if one is set.
     pub(crate) tokens: Option<TokensFile>,
 }
@@ -57,18 +61,34 @@ impl Config {
     /// # Errors
     /// The first invalid setting, its value (without secrets) and what is allowed.
     pub fn read(settings: &Settings) -> Result<Self, Error> {
+        Self::read_beside(settings, None)
+    }
+
+    /// Like `read`, for a process that has another port, with the same access.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read_beside(settings: &Settings, other_port: Option<&Listen>) -> Result<Self, Error> {
         let lots = settings.lots(&settings::LOTS)?;
+        let (listen, public_hosts) =
+            (settings.listen(&settings::LISTEN, PORT)?, settings.hosts(&settings::PUBLIC_HOSTS)?);
+        // A reverse proxy in front of a public host sends the requests of other machines from loopback.
+        let is_loopback = listen.is_loopback()
+            && other_port.is_none_or(Listen::is_loopback)
+            && public_hosts == PublicHosts::default();
         Ok(Self {
             ledger: ledger_place(settings)?,
             answer_cache: answer_cache(settings)?,
-            listen: settings.listen(&settings::LISTEN, PORT)?,
-            public_hosts: settings.hosts(&settings::PUBLIC_HOSTS)?,
+            listen,
+            public_hosts,
+            proxies: settings.proxies(&settings::TRUSTED_PROXIES)?,
             rules: settings.rules(&lots)?,
             lots,
             webhooks: Self::webhooks_of(settings)?,
             internal_token: settings.secret(&settings::INTERNAL_TOKEN)?,
             mode: settings.choice(&settings::ACCESS, &[("required", Mode::Required), ("open", Mode::Open)])?,
             tokens: TokensFile::read(settings)?,
+            is_loopback,
         })
     }
 
@@ -126,13 +146,11 @@ impl Config {
     }
 
     fn decide(&self, credentials: Credentials) -> Result<Access, StartupRefused> {
-        // A reverse proxy in front of a public host sends the requests of other machines from loopback.
-        let is_loopback = self.listen.is_loopback() && self.public_hosts == PublicHosts::default();
-        Access::decide(Startup { mode: self.mode, is_loopback, credentials })
+        Access::decide(Startup { mode: self.mode, is_loopback: self.is_loopback, credentials })
     }
 
-    /// The authenticator of this summary API.
-    pub(crate) fn authenticator(&self) -> Authenticator {
+    /// An authenticator for this summary API, and for other services of its process.
+    pub fn authenticator(&self) -> Authenticator {
         let tokens = self.tokens.as_ref().map(|file| file.tokens.clone()).unwrap_or_default();
         Authenticator::new(self.access(), self.internal_token.as_ref(), tokens)
     }
@@ -250,6 +268,7 @@ mod tests {
             ("DWELL_ACCESS", "setup"),
             ("DWELL_TOKENS_FILE", "/nowhere/tokens.toml"),
             ("DWELL_LISTEN", "5000"),
+            ("DWELL_TRUSTED_PROXIES", "nginx"),
             ("DWELL_PUBLIC_HOSTS", "api,https://parking.example"),
         ] {
             let text = refusal(name, value);

@@ -76,10 +76,12 @@ pub async fn run(settings: Settings, context: ServiceContext) -> Result<(), Erro
     Ok(())
 }
 
-/// Routes on the same port that take gate events. They need no ledger, and the layers of the API do not change their
-/// answers. Where tokens are required, they need the scope `ingest` for all lots and gates.
+/// Routes of another service on the same port. They need no ledger, and the layers of the API do not change their answers
+/// and check no tokens.
 #[derive(Debug, Default)]
 pub struct FurtherRoutes {
+    /// The authenticator that they use: the summary API then uses it too, and lets it know the tokens of its ledger.
+    pub authenticator: Option<Authenticator>,
     /// Without a fallback.
     pub routes: Router,
     /// The limits of the port.
@@ -102,11 +104,11 @@ pub async fn start(
     // Registered before the port is served: the process is not ready until the ledger is open and its routes exist.
     let dependency = context.health.dependency("ledger");
     let ready = Arc::new(OnceLock::new());
-    let authenticator = config.authenticator();
+    let authenticator = further.authenticator.unwrap_or_else(|| config.authenticator());
     let guard = authenticator.guard(config.public_hosts.clone(), app::is_page, Arc::clone(&context.clock));
-    let server = Server::new(guard).within(further.limits).over(context.tls.clone()).shown_in(&context.registry)?;
-    let further_routes = web_api::takes_events(further.routes, &authenticator, &context.clock);
-    let routes = app::waiting(Arc::clone(&ready), context).merge(further_routes);
+    let server = Server::new(guard).within(further.limits).over(context.tls.clone()).behind(config.proxies.clone());
+    let server = server.shown_in(&context.registry)?;
+    let routes = app::waiting(Arc::clone(&ready), context).merge(further.routes);
     let serving = server.serve(listener, routes, context.lifecycle.clone());
     context.lifecycle.spawn(TASK, async move {
         serving.await;

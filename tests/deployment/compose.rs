@@ -298,14 +298,16 @@ fn the_compose_file_gives_no_rule_by_default() {
 }
 
 #[test]
-fn the_summary_api_and_its_correlators_share_a_token_that_says_that_it_is_none() {
+fn the_summary_api_its_correlators_and_the_gateway_share_a_token_that_says_that_it_is_none() {
     let compose = compose();
     let token = |name: &str| compose.services[name].environment.get(settings::INTERNAL_TOKEN.name);
     assert_eq!(token("summary-api"), token("correlator"));
     assert!(token("correlator").unwrap().contains("development"));
     // `dwell verify` shows it too.
     assert_eq!(token("dwell"), token("correlator"));
-    for name in ["entry-service", "exit-service", "gateway"] {
+    // The gateway reads the tokens of its senders with it.
+    assert_eq!(token("gateway"), token("correlator"));
+    for name in ["entry-service", "exit-service"] {
         assert_eq!(token(name), None, "{name} must not have the token");
     }
 }

@@ -133,9 +133,12 @@ impl Grant {
 
     /// Whether every right of `other` is one of these: only such a grant may be given to others.
     pub fn covers(&self, other: &Self) -> bool {
-        other.scopes.iter().all(|scope| self.scopes.contains(scope))
-            && self.lots.cover(&other.lots)
-            && self.gates.cover(&other.gates)
+        other.scopes.iter().all(|scope| self.scopes.contains(scope)) && self.covers_places(other)
+    }
+
+    /// Whether every lot and gate of `other` is one of these.
+    pub fn covers_places(&self, other: &Self) -> bool {
+        self.lots.cover(&other.lots) && self.gates.cover(&other.gates)
     }
 
     /// The scopes.

@@ -27,16 +27,16 @@ pub struct TokenRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is no token.
-    #[error("the bearer token {0}")]
+    #[error("the token {0}")]
     Malformed(TokenFault),
     /// No such token is known.
-    #[error("the bearer token is not known here")]
+    #[error("the token is not known here")]
     Unknown,
     /// It was revoked.
-    #[error("the bearer token has been revoked")]
+    #[error("the token has been revoked")]
     Revoked,
     /// Its time is over.
-    #[error("the bearer token has expired")]
+    #[error("the token has expired")]
     Expired,
 }
 

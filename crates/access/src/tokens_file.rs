@@ -9,7 +9,10 @@
 //! lots = ["P3"]                            # or "*"
 //! gates = ["P3-in-1"]                      # optional; for ingest only
 //! expires = "2027-01-01T00:00:00Z"         # optional
+//! revoked = "2026-12-01T00:00:00Z"         # optional: refused since then, with that reason
 //! ```
+//!
+//! A gateway gets the tokens of a summary API in this form too.
 //!
 //! Errors name line, token and member, and never repeat a value: it might be a token in the wrong place. For that
 //! reason the document is read by hand here: a deserializer's errors quote what they find.
@@ -27,7 +30,7 @@ pub use edit::RevokeFault;
 
 use crate::{Gates, Grant, Lots, Scope, TokenHash, TokenId, TokenRecord, Tokens};
 
-const MEMBERS: [&str; 7] = ["id", "name", "hash", "scopes", "lots", "gates", "expires"];
+const MEMBERS: [&str; 8] = ["id", "name", "hash", "scopes", "lots", "gates", "expires", "revoked"];
 
 /// Why a tokens file was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,13 +103,13 @@ impl<'text> Entry<'_, 'text> {
         } else {
             Gates::All
         };
-        let expires = if self.table.contains_key("expires") {
-            Some(self.parsed("expires", Timestamp::parse_rfc3339)?)
-        } else {
-            None
+        let time = |member: &str| {
+            let is_given = self.table.contains_key(member);
+            is_given.then(|| self.parsed(member, Timestamp::parse_rfc3339)).transpose()
         };
+        let (expires, revoked) = (time("expires")?, time("revoked")?);
         let grant = Grant::new(scopes, lots, gates).map_err(|fault| (self.span.clone(), self.said(fault)))?;
-        Ok(TokenRecord { id, name, hash, grant, created: Timestamp::from_millis(0), expires, revoked: None })
+        Ok(TokenRecord { id, name, hash, grant, created: Timestamp::from_millis(0), expires, revoked })
     }
 
     /// The text of a member, read.

@@ -1,5 +1,5 @@
-//! Entity tags: each JSON response to a GET below `/api/v1` carries a hash of its bytes; a client that sends that hash
-//! in `If-None-Match` gets 304.
+//! Entity tags: each JSON response to a GET below `/api/v1`, and the list of tokens for gateways, carries a hash of its
+//! bytes; a client that sends that hash in `If-None-Match` gets 304.
 //!
 //! This saves the transfer, not the read of the ledger: a list does not know in advance which sessions its response
 //! depends on. Streams have no tag.
@@ -13,6 +13,11 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The largest response that gets a tag; a page of the longest sessions is far smaller.
 const TAGGED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The path of the list of tokens.
+const TOKENS: &str = "/internal/v1/tokens";
+/// The type of the list of tokens: that of a tokens file.
+pub const TOKENS_MEDIA_TYPE: &str = "application/toml";
+
 /// A request whose response gets a tag.
 #[derive(Debug)]
 pub struct Tagged {
@@ -21,16 +26,17 @@ pub struct Tagged {
 }
 
 impl Tagged {
-    /// The request, if its response gets a tag: a GET below `/api/v1`.
+    /// The request, if its response gets a tag: a GET below `/api/v1`, or of the tokens.
     pub fn of(request: &Request) -> Option<Self> {
-        let is_tagged = request.method() == Method::GET && request.uri().path().starts_with("/api/v1/");
+        let path = request.uri().path();
+        let is_tagged = request.method() == Method::GET && (path.starts_with("/api/v1/") || path == TOKENS);
         let known = || request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
         is_tagged.then(|| Self { known: known() })
     }
 
     /// Adds the tag to the response, or answers 304 if the client has this response.
     pub async fn tag(self, response: Response) -> Response {
-        if response.status() != StatusCode::OK || !is_json(response.headers()) {
+        if response.status() != StatusCode::OK || !has_tag(response.headers()) {
             return response;
         }
         let (mut head, body) = response.into_parts();
@@ -55,8 +61,9 @@ impl Tagged {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json")
+fn has_tag(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE);
+    media_type.is_some_and(|value| value == "application/json" || value == TOKENS_MEDIA_TYPE)
 }
 
 /// Whether a value of `If-None-Match` contains the tag. A proxy that compresses the response makes the tag weak.

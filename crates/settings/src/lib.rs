@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod hosts;
 mod listen;
+mod proxies;
 mod redacted;
 mod rules;
 mod secrets;
@@ -27,6 +28,7 @@ pub use error::Error;
 pub use file::{FileStamp, read as read_file};
 pub use hosts::{Host, PublicHosts};
 pub use listen::{Listen, is_loopback};
+pub use proxies::{NetworkFault, TrustedProxies};
 pub use redacted::{Redacted, redact};
 pub use table::*;
 

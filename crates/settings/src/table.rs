@@ -98,6 +98,8 @@ settings! {
     GRPC_LISTEN: "host:port, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051";
     /// Host names that this service is reached by, besides localhost and IP addresses
     PUBLIC_HOSTS: "host names without scheme and port, separated by commas, for instance parking.example,api";
+    /// Reverse proxies that name their clients in X-Forwarded-For, so that failures slow down the client's address
+    TRUSTED_PROXIES = "127.0.0.0/8,::1": "IP addresses and networks, separated by commas, for instance 127.0.0.0/8,10.0.0.5";
     /// File of the certificate of this process's ports, which then speak TLS; without it, they do not
     TLS_CERT_FILE: "the path of a PEM file: the certificate, then those of its intermediate authorities";
     /// File of the private key of that certificate; certificate and key are read again when they change
@@ -132,16 +134,16 @@ settings! {
     PREFETCH = "8000": "a whole number of messages from 1 to 32000";
     /// Redis, the shared cache of timelines; without it the cache is in memory
     REDIS_URL: "a Redis URL such as redis://:password@host:6379/0, or rediss:// for TLS", in_file;
-    /// The summary API, which records the sessions
+    /// The summary API, which records the sessions and has the tokens
     SUMMARY_API_URL: "an HTTP URL such as http://127.0.0.1:5000, or https:// for TLS";
-    /// Shared secret of /internal/v1; beyond loopback, correlators need it or a token with the scope record
+    /// Shared secret of /internal/v1; beyond loopback, correlators and gateways need it or a token of their own
     INTERNAL_TOKEN:
-        "a secret of at least 16 visible ASCII characters, the same for the summary API and its correlators", secret;
-    /// Token that commands and correlators send to the summary API
+        "a secret of at least 16 visible ASCII characters, the same for the summary API, its correlators and its gateways", secret;
+    /// Token that commands, correlators and gateways send to the summary API, and dwell publish --http to a gateway
     API_TOKEN: "a token that dwell token create has printed", secret;
-    /// Whether clients of the summary API need a token; without it, they do when it listens beyond loopback
-    ACCESS: "required (every client needs a token) or open (every client that reaches the summary API may use it)";
-    /// File of the tokens that the summary API accepts; dwell token writes it
+    /// Whether clients of the summary API and senders of the gateway need a token; without it, they do beyond loopback
+    ACCESS: "required (every client needs a token) or open (every client that reaches the port may use it)";
+    /// File of the tokens that the summary API accepts, or a gateway instead of the summary API's; dwell token writes it
     TOKENS_FILE: "the path of a TOML file of tokens";
     /// The ledger; without it, SQLite in the data folder
     DATABASE_URL: "sqlite:PATH or postgres://user:password@host:5432/database, with ?sslmode=verify-full for TLS", in_file;

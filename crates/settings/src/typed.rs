@@ -9,7 +9,7 @@ use parking::Lots;
 
 use super::error::nearest;
 use super::file;
-use super::{Error, Listen, PublicHosts, Redacted, Setting, Settings};
+use super::{Error, Listen, PublicHosts, Redacted, Setting, Settings, TrustedProxies};
 
 impl Settings {
     /// The original text, if given.
@@ -119,6 +119,12 @@ impl Settings {
     pub fn hosts(&self, setting: &Setting) -> Result<PublicHosts, Error> {
         let names = self.list(setting);
         PublicHosts::parse(names.iter().map(String::as_str)).map_err(|fault| self.wrong(setting, fault))
+    }
+
+    /// Addresses and networks of reverse proxies, separated by commas; the default of the setting if it is not given.
+    pub fn proxies(&self, setting: &Setting) -> Result<TrustedProxies, Error> {
+        let text = self.text(setting).unwrap_or_default();
+        TrustedProxies::parse(text).map_err(|fault| self.wrong(setting, fault.to_string()))
     }
 
     /// Values separated by commas; blanks around them and empty values are ignored.

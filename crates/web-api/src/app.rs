@@ -87,7 +87,7 @@ pub fn open(
         metrics.expect_route(path, method);
     }
     authenticator.attach(service);
-    let routes = routes(service, answers, further, context)
+    let routes = routes(service, authenticator, answers, further, context)
         .layer(Extension(sender))
         .merge(operator_page::routes(service))
         .merge(access::login_routes(service, authenticator))
@@ -97,8 +97,14 @@ pub fn open(
 }
 
 /// All API routes except those of `service_kit`.
-fn routes(service: &Service, answers: QueryCache, further: &Value, context: &ServiceContext) -> Router {
-    let correlators = correlators::routes().with_state(Internal::new(service.clone()));
+fn routes(
+    service: &Service,
+    authenticator: &Authenticator,
+    answers: QueryCache,
+    further: &Value,
+    context: &ServiceContext,
+) -> Router {
+    let correlators = correlators::routes().with_state(Internal::new(service.clone(), authenticator.clone()));
     let live = live::routes().with_state(Live::start(service, context));
     let graphql = graphql::routes().with_state(GraphQl::new(service, answers, context));
     let rest = rest::routes().with_state(service.clone());

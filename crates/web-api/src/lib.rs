@@ -24,7 +24,7 @@ mod plate_in_address;
 mod reference;
 mod rest;
 
-pub use crate::access::{Authenticator, takes_events};
+pub use crate::access::Authenticator;
 pub use app::router;
 pub use correlators::INTERNAL_CALLS_MAX;
 pub use graphql::cache::{AnswerCache, QueryCache};

@@ -8,24 +8,34 @@
 //!
 //! Reads no faster than the bus confirms, so HTTP/2's flow control holds a client back. The windows are large, because
 //! a server that stalls counts many small frames of a client as an attack, and cuts all streams of the connection.
+//!
+//! A call of the service needs the metadata `authorization: Bearer` with a token, like a request over HTTP. Health and
+//! reflection need none: probes have no token, and the description is public.
 
 mod connection;
 mod event;
 mod session;
+#[cfg(test)]
+mod tests;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
+use service_kit::http::RemoteNetwork;
 use settings::{GRPC_LISTEN, Listen, Settings};
 use tokio::net::TcpListener;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::Gateway;
-use connection::connections;
+use crate::entrance::credentials::of_authorization;
+use crate::entrance::{Pass, TurnedAway};
+use connection::{Limits, connections};
 use proto::events_server::{Events, EventsServer};
 use proto::{ExchangeRequest, ExchangeResponse, ReportRequest, ReportResponse};
 use session::Session;
@@ -53,6 +63,8 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const MESSAGE_EVENTS_MAX: usize = 10_000;
 /// Open connections; further ones wait.
 pub(crate) const CONNECTIONS_MAX: usize = 16;
+/// Connections that have not begun HTTP/2; a further one ends the oldest.
+pub(crate) const HANDSHAKES_MAX: usize = 64;
 /// Calls of a connection under way at once.
 pub(crate) const CALLS_MAX: u32 = 4;
 /// Bytes of a call that wait to be read. All calls of a connection have less than its window, so none blocks another
@@ -85,8 +97,9 @@ struct EventsService(Arc<Gateway>);
 #[tonic::async_trait]
 impl Events for EventsService {
     async fn report(&self, request: Request<Streaming<ReportRequest>>) -> Result<Response<ReportResponse>, Status> {
+        let pass = pass(&request)?;
         let events = request.into_inner().map(|message| message.map(|message| message.events));
-        let mut session = Session::new(Arc::clone(&self.0), events.boxed());
+        let mut session = Session::new(Arc::clone(&self.0), pass, events.boxed());
         let mut sum = ReportResponse::default();
         while let Some(answer) = session.next().await? {
             sum.accepted += answer.accepted.len() as u64;
@@ -104,13 +117,41 @@ impl Events for EventsService {
         &self,
         request: Request<Streaming<ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let pass = pass(&request)?;
         let events = request.into_inner().map(|message| message.map(|message| message.events));
-        let session = Session::new(Arc::clone(&self.0), events.boxed());
+        let session = Session::new(Arc::clone(&self.0), pass, events.boxed());
         let answers = stream::try_unfold(session, |mut session| async move {
             let answer = session.next().await?;
             Ok::<_, Status>(answer.map(|answer| (answer, session)))
         });
         Ok(Response::new(answers.boxed()))
+    }
+}
+
+/// The pass that [`admit`] has put into a call.
+fn pass<T>(request: &Request<T>) -> Result<Pass, Status> {
+    request.extensions().get().cloned().ok_or_else(|| Status::internal("a call came past the check of its sender"))
+}
+
+/// Lets a call in.
+fn admit(gateway: &Gateway, mut request: Request<()>) -> Result<Request<()>, Status> {
+    let remote = request.extensions().get::<RemoteNetwork>();
+    let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |remote| remote.0);
+    let values = request.metadata().get_all("authorization").iter();
+    let shown = of_authorization(values.map(|value| value.to_str().ok()));
+    let pass = gateway.admit(shown, from).map_err(|turned_away| status(&turned_away))?;
+    request.metadata_mut().remove("authorization");
+    request.extensions_mut().insert(pass);
+    Ok(request)
+}
+
+fn status(turned_away: &TurnedAway) -> Status {
+    let text = turned_away.to_string();
+    match turned_away {
+        TurnedAway::Missing | TurnedAway::Several | TurnedAway::Refused(_) => Status::unauthenticated(text),
+        TurnedAway::SetUp | TurnedAway::Scope => Status::permission_denied(text),
+        TurnedAway::Slowed(_) => Status::resource_exhausted(text),
+        TurnedAway::NotReady => Status::unavailable(text),
     }
 }
 
@@ -127,6 +168,8 @@ pub(crate) fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
         };
         let events =
             EventsServer::new(EventsService(Arc::clone(&gateway))).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let admitting = Arc::clone(&gateway);
+        let events = InterceptedService::new(events, move |request: Request<()>| admit(&admitting, request));
         let router = Server::builder()
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .initial_stream_window_size(CALL_WINDOW_BYTES)
@@ -140,7 +183,8 @@ pub(crate) fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
             // Some clients ask by the older name.
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
-        let connections = connections(listener, CONNECTIONS_MAX, gateway.context.tls.clone(), stop.clone());
+        let limits = Limits { connections: CONNECTIONS_MAX, handshakes: HANDSHAKES_MAX };
+        let connections = connections(listener, limits, gateway.context.tls.clone(), stop.clone());
         let serving = router.serve_with_incoming_shutdown(connections, stop.stopping());
         tokio::select! {
             served = serving => served?,
@@ -150,10 +194,11 @@ pub(crate) fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
     });
 }
 
-/// Shows the health of the bus as that of the service, for ever.
+/// Shows the health of the bus, and whether the tokens are known, as that of the service, for ever.
 async fn report_health(gateway: &Gateway, reporter: &HealthReporter) {
     loop {
-        let status = if gateway.publisher.is_away() { ServingStatus::NotServing } else { ServingStatus::Serving };
+        let is_serving = gateway.entrance.is_ready() && !gateway.publisher.is_away();
+        let status = if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         reporter.set_service_status("", status).await;
         reporter.set_service_status("dwell.v1.Events", status).await;
         tokio::time::sleep(HEALTH_INTERVAL).await;

@@ -17,9 +17,11 @@ use super::event::to_json;
 use super::proto::{self, Event, ExchangeResponse};
 use crate::Gateway;
 use crate::batch::Batch;
+use crate::entrance::{Checks, Pass};
 use crate::examine::examine;
 use crate::ndjson::PUBLISH_DEADLINE;
 use crate::publish::Door;
+use crate::verdict::Verdict;
 
 /// A batch that is not full is sent after this long.
 const LINGER: Duration = Duration::from_millis(5);
@@ -35,6 +37,7 @@ type UnderWay = FuturesOrdered<Pin<Box<dyn Future<Output = Result<ExchangeRespon
 /// A stream of events until its end.
 pub(super) struct Session {
     gateway: Arc<Gateway>,
+    sender: Checks,
     messages: Messages,
     has_ended: bool,
     under_way: UnderWay,
@@ -47,10 +50,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(gateway: Arc<Gateway>, messages: Messages) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, pass: Pass, messages: Messages) -> Self {
         let batch = Batch::new(Door::GRPC, Arc::clone(&gateway.context.clock));
         Self {
             gateway,
+            sender: pass.checks(),
             messages,
             has_ended: false,
             under_way: UnderWay::new(),
@@ -64,7 +68,8 @@ impl Session {
     /// The next answer; `None` once every event has one.
     ///
     /// # Errors
-    /// The bus did not confirm, the client broke off, or the gateway stops: what has no answer is to be sent again.
+    /// The bus did not confirm, the client broke off, its token is no longer valid, or the gateway stops: what has no
+    /// answer is to be sent again.
     pub(super) async fn next(&mut self) -> Result<Option<ExchangeResponse>, Status> {
         let lifecycle = self.gateway.context.lifecycle.clone();
         loop {
@@ -73,6 +78,11 @@ impl Session {
             tokio::select! {
                 // Confirms before messages: of a fast client there is always one.
                 biased;
+                () = self.sender.ended(), if !self.has_ended => {
+                    return Err(Status::unauthenticated(
+                        "the token of this stream is no longer valid; what was not acknowledged may not have been published",
+                    ));
+                }
                 Some(answer) = self.under_way.next(), if !self.under_way.is_empty() => return answer.map(Some),
                 message = self.messages.next(), if has_room => {
                     if let Some(message) = message {
@@ -118,12 +128,13 @@ impl Session {
     }
 
     fn add(&mut self, id: String, event: &GateEvent, json: Vec<u8>) {
-        match self.gateway.filter(event, json.into()) {
-            Ok(json) => {
+        match self.gateway.judge(self.sender.principal(), event, json.into()) {
+            Verdict::Publish(json) => {
                 self.batch.add(event.key.direction, &json, self.number);
                 self.answer.accepted.push(id);
             }
-            Err(rule) => self.answer.filtered.push(proto::Filtered { id, rule: rule.to_owned() }),
+            Verdict::Filtered(rule) => self.answer.filtered.push(proto::Filtered { id, rule: rule.to_owned() }),
+            Verdict::Denied(refusal) => self.refuse(id, &refusal),
         }
     }
 

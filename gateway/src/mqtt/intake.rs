@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use access::Principal;
 use bus::Message;
 use bytes::Bytes;
 use camera_formats::TimeSource;
 use parking::Refusal;
 
 use super::topics::Topics;
-use crate::Gateway;
 use crate::cameras::{Received, count, count_refusal, outgoing};
 use crate::events::elements;
 use crate::examine::examine;
 use crate::publish::{Door, Outgoing};
+use crate::verdict::Verdict;
+use crate::{Gateway, MQTT_TASK};
 
 /// A message as it arrived.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct Arrived {
 /// The part of a message to publish. Everything else is counted here, and each refusal is logged.
 pub(super) async fn read(gateway: &Arc<Gateway>, topics: &Topics, message: &Arrived) -> Outgoing {
     let mut all = Outgoing::default();
+    // The broker has decided who may publish.
+    let sender = Principal::system(MQTT_TASK);
     let gates = topics.gates_of(&message.topic);
     let has_events = topics.has_events(&message.topic);
     if gates.is_empty() && !has_events {
@@ -33,7 +37,7 @@ pub(super) async fn read(gateway: &Arc<Gateway>, topics: &Topics, message: &Arri
         gateway.metrics.refused.with_label_values(&[Door::MQTT.name, "topic"]).inc();
     }
     if has_events {
-        all.append(own_events(gateway, &message.payload));
+        all.append(own_events(gateway, &sender, &message.payload));
     }
     for (format, gates) in gates {
         let door = Door::MQTT.of_format(format);
@@ -51,7 +55,7 @@ pub(super) async fn read(gateway: &Arc<Gateway>, topics: &Topics, message: &Arri
                     gateway.metrics.skipped.with_label_values(&[format.as_str(), "retained"]).inc_by(left_out);
                 }
                 count(gateway, door, format, &gate, &outcome);
-                all.append(outgoing(gateway, door, &outcome));
+                all.append(outgoing(gateway, &sender, door, &outcome));
             }
         }
     }
@@ -59,7 +63,7 @@ pub(super) async fn read(gateway: &Arc<Gateway>, topics: &Topics, message: &Arri
 }
 
 /// Gate events in their own form: one, or an array.
-fn own_events(gateway: &Gateway, payload: &Bytes) -> Outgoing {
+fn own_events(gateway: &Gateway, sender: &Principal, payload: &Bytes) -> Outgoing {
     let properties = Door::MQTT.properties(gateway.context.clock.now());
     let mut outgoing = Outgoing::default();
     let refuse = |refusal: &Refusal| {
@@ -77,7 +81,7 @@ fn own_events(gateway: &Gateway, payload: &Bytes) -> Outgoing {
     for json in elements {
         match examine(&json) {
             Ok(event) => {
-                if let Ok(json) = gateway.filter(&event, json) {
+                if let Verdict::Publish(json) = gateway.judge(sender, &event, json) {
                     let message = Message { properties: Some(Arc::clone(&properties)), ..Message::new(json) };
                     outgoing.add(event.key.direction, message);
                 }

@@ -1,11 +1,14 @@
 //! The routes on an embedded bus, and what the tests of all doors share.
 
+mod canary;
 mod doors;
+pub(crate) mod matrix;
 mod outages;
 mod refusals;
 
 use std::convert::Infallible;
 
+use access::Access;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
@@ -15,6 +18,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::entrance::KnownTokens;
 use super::*;
 
 const GATES: &str = r#"
@@ -52,18 +56,27 @@ to_lot = "P3"
 "#;
 
 /// A gateway on an embedded bus.
-struct Site {
+pub(crate) struct Site {
     routes: Router,
-    bus: Arc<dyn Bus>,
-    context: ServiceContext,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) context: ServiceContext,
     _folder: tempfile::TempDir,
 }
 
 impl Site {
     fn new() -> Self {
+        Self::behind(Access::Local, None)
+    }
+
+    pub(crate) fn behind(access: Access, tokens: Option<Arc<dyn KnownTokens>>) -> Self {
         let (folder, context) = (tempfile::tempdir().unwrap(), ServiceContext::for_testing());
         let bus: Arc<dyn Bus> = Arc::new(Embedded::open(folder.path(), Limits::default(), &context).unwrap());
-        Self { routes: routes_on(Arc::clone(&bus), &context), bus, context, _folder: folder }
+        let entrance = Entrance::new(access, tokens, Arc::clone(&context.clock));
+        let gates = Gates::parse(GATES).unwrap();
+        let gateway = Gateway::new(gates, entrance, Arc::clone(&bus), &context).unwrap();
+        let routes = routes_of(Arc::clone(&gateway)).fallback(not_found);
+        Self { routes, gateway, bus, context, _folder: folder }
     }
 
     /// All messages of a queue.
@@ -89,7 +102,9 @@ impl Site {
 }
 
 fn routes_on(bus: Arc<dyn Bus>, context: &ServiceContext) -> Router {
-    routes(Gates::parse(GATES).unwrap(), bus, context).unwrap().fallback(not_found)
+    routes(Gates::parse(GATES).unwrap(), Entrance::local(Arc::clone(&context.clock)), bus, context)
+        .unwrap()
+        .fallback(not_found)
 }
 
 async fn post(routes: &Router, path: &str, content_type: &str, body: impl Into<Body>) -> Response {
@@ -103,7 +118,7 @@ async fn json_of(response: Response) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
-fn id(number: usize) -> String {
+pub(crate) fn id(number: usize) -> String {
     format!("9b810e76-6ec9-4286-a3ca-{number:012}")
 }
 

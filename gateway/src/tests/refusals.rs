@@ -11,7 +11,13 @@ use super::*;
 
 /// The fields of each event of the log, in one line.
 #[derive(Debug, Default)]
-struct Lines(Mutex<Vec<String>>);
+pub(super) struct Lines(Mutex<Vec<String>>);
+
+impl Lines {
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 struct Text(String);
 
@@ -60,7 +66,7 @@ async fn a_message_of_a_camera_that_can_not_be_read_is_logged_with_its_gate_and_
         drop(logging);
 
         assert_eq!(answer.status(), status, "{path}");
-        let lines = lines.0.lock().unwrap();
+        let lines = lines.lines();
         let refused = lines.iter().find(|line| line.contains("camera message refused"));
         let line = refused.unwrap_or_else(|| panic!("{path} leaves no line: {lines:?}"));
         assert!(line.contains(gate) && line.contains("reason=body is not JSON: it ends too early"), "{line}");

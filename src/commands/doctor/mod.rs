@@ -22,6 +22,7 @@ mod print;
 mod rabbitmq;
 mod redis;
 mod summary_api;
+mod tokens;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

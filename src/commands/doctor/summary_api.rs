@@ -11,7 +11,7 @@ use settings::{API_TOKEN, INTERNAL_TOKEN, PUBLIC_HOSTS, Redacted, SUMMARY_API_UR
 use super::address::{of_tls, unreachable};
 use super::clock::{self, ServerTime};
 use super::finding::{Finding, Verdict};
-use super::{correlators, own_clock};
+use super::{correlators, own_clock, tokens};
 use crate::commands::api_client::deepest;
 
 pub(super) const SUBJECT: &str = "summary api";
@@ -34,14 +34,19 @@ pub(super) async fn check(
         }
     };
     let ours = (before, clock::now_ms());
-    let found = answered(url, status, &headers, token.is_some());
+    let list = tokens::check(url, token, client).await;
+    let found = if status == StatusCode::FORBIDDEN && list.is_some() {
+        Finding::ok(SUBJECT, format!("{url} answers, and takes our token as that of a gateway, not of a correlator"))
+    } else {
+        answered(url, status, &headers, token.is_some())
+    };
     let correlators = if found.verdict == Verdict::Ok { correlators::check(url, reader, client).await } else { None };
     let difference = date_ms(&headers).and_then(|date| {
         // The header has whole seconds.
         clock::finding("the summary API", ServerTime { theirs: (date, date + 999), ours })
     });
     let clocks = own_clock::check("the summary API", url.expose(), reader, client).await;
-    std::iter::once(found).chain(correlators).chain(difference).chain(clocks).collect()
+    std::iter::once(found).chain(list).chain(correlators).chain(difference).chain(clocks).collect()
 }
 
 /// The finding if the system's authorities can't be read.

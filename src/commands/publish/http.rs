@@ -17,7 +17,7 @@ use reqwest::redirect::Policy;
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use service_kit::{Backoff, ServiceContext, Unavailable};
-use settings::redact;
+use settings::{Redacted, redact};
 use tls::Connector;
 use tokio::sync::mpsc;
 use url::Url;
@@ -110,11 +110,12 @@ pub(super) async fn publish(
     address: &str,
     files: Vec<PathBuf>,
     refused: Option<&Path>,
+    token: Option<Redacted>,
     progress: &Progress,
     context: &ServiceContext,
 ) -> Result<Verdict, super::Error> {
     let begun = Instant::now();
-    let gateway = Gateway::new(address, &context.connector)?;
+    let gateway = Gateway::new(address, token, &context.connector)?;
     let confirms = Confirms::shown_by(progress);
     let observer: Arc<dyn Observer> = Arc::new(progress.clone());
     let refused: Shared = Arc::new(Mutex::new(RefusedLines::new(refused, &observer)?));
@@ -156,10 +157,11 @@ struct Sent {
 struct Gateway {
     http: reqwest::Client,
     url: Url,
+    token: Option<Redacted>,
 }
 
 impl Gateway {
-    fn new(address: &str, connector: &Connector) -> Result<Self, Error> {
+    fn new(address: &str, token: Option<Redacted>, connector: &Connector) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Address { address: redact(address), problem };
         let mut url = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
         if !["http", "https"].contains(&url.scheme()) {
@@ -171,7 +173,7 @@ impl Gateway {
         let tls = connector.config_of_http(address).map_err(|failure| unusable(failure.to_string()))?;
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
         let http = http.redirect(Policy::none()).tls_backend_preconfigured(tls);
-        Ok(Self { http: http.build().map_err(|error| unusable(error.to_string()))?, url })
+        Ok(Self { http: http.build().map_err(|error| unusable(error.to_string()))?, url, token })
     }
 
     fn shown(&self) -> String {
@@ -226,7 +228,10 @@ impl Gateway {
     }
 
     async fn attempt(&self, lines: &Bytes) -> Result<Attempt, Error> {
-        let request = self.http.post(self.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
+        let mut request = self.http.post(self.url.clone()).header(header::CONTENT_TYPE, "application/x-ndjson");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
         let answered = async {
             let answer = request.body(lines.clone()).send().await?;
             let redirected = redirected(answer.status(), answer.url(), answer.headers());
@@ -240,7 +245,9 @@ impl Gateway {
         if let Some(detail) = redirected {
             return Err(Error::Status { address: self.shown(), status, detail });
         }
-        let is_answer = [StatusCode::ACCEPTED, StatusCode::MULTI_STATUS, StatusCode::UNPROCESSABLE_ENTITY];
+        // 403 is an answer too where the token may report none of the events.
+        let is_answer =
+            [StatusCode::ACCEPTED, StatusCode::MULTI_STATUS, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::FORBIDDEN];
         match serde_json::from_slice(&body) {
             Ok(answer) if is_answer.contains(&status) => Ok(Attempt::Taken(answer)),
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {

@@ -110,3 +110,47 @@ async fn what_is_invalid_is_named_and_a_password_is_never_repeated() {
     assert_eq!(api.manage(Method::POST, "/api/v1/users", None, &taken).await.status, 204);
     assert_eq!(api.manage(Method::POST, "/api/v1/users", None, &taken).await.status, 422);
 }
+
+#[tokio::test]
+async fn a_gateway_gets_the_tokens_of_the_lots_and_gates_that_its_own_is_for() {
+    let file = "[[token]]\nid = \"k3v9x2ma\"\nname = \"of the file\"\nscopes = [\"ingest\"]\nlots = [\"P3\"]\n";
+    let file = format!("{file}hash = \"{}\"\n", access::TokenHash::of("dwell_").to_text());
+    let authenticator = Authenticator::new(Access::Local, None, Tokens::parse_file(&file).unwrap());
+    let api = Api::with(&authenticator).await;
+    let ingest =
+        |lots: &[&str], gates: &[&str]| json!({"name": "x", "scopes": ["ingest"], "lots": lots, "gates": gates});
+    let (all, all_id) = api.made(None, &ingest(&["*"], &["*"])).await;
+    let (of_lot, of_lot_id) = api.made(None, &ingest(&["P3"], &["*"])).await;
+    let (of_gate, of_gate_id) = api.made(None, &ingest(&["P3"], &["in-1"])).await;
+    let (reader, reader_id) = api.made(None, &json!({"name": "x", "scopes": ["read"], "lots": ["P9"]})).await;
+    api.manage(Method::DELETE, &format!("/api/v1/tokens/{of_gate_id}"), None, &json!(null)).await;
+    let (_, other_gate_id) = api.made(None, &ingest(&["P3"], &["in-2"])).await;
+    let listed = async |token: &str, known: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("if-none-match", known)];
+        send(&api.router, request(Method::GET, "/internal/v1/tokens", &headers, "")).await
+    };
+    let ids = |answer: &Answer| {
+        let tokens = Tokens::parse_file(&answer.text()).unwrap();
+        assert!(tokens.records().all(|record| record.name == record.id.to_string()));
+        tokens.records().map(|record| record.id.to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+
+    let whole = listed(&all, "").await;
+    assert_eq!(ids(&whole), set(&[&all_id, &of_lot_id, &of_gate_id, &reader_id, &other_gate_id, "k3v9x2ma"]));
+    assert_eq!(ids(&listed(&of_lot, "").await), set(&[&of_lot_id, &of_gate_id, &other_gate_id, "k3v9x2ma"]));
+    assert_eq!([listed(&of_gate, "").await.status, listed(&reader, "").await.status], [401, 403]);
+    // What is listed is enough to know each token, with the reason why it is refused.
+    let known = Tokens::parse_file(&whole.text()).unwrap();
+    let now = api.fixture.service.now();
+    assert!(known.authenticate(&of_lot, now).is_ok());
+    assert_eq!(known.authenticate(&of_gate, now), Err(access::Refused::Revoked));
+    assert!(![&all, &of_lot, &of_gate, &reader].iter().any(|token| whole.text().contains(token.as_str())));
+
+    let tag = whole.header(axum::http::header::ETAG).to_owned();
+    let unchanged = listed(&all, &tag).await;
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+    api.made(None, &ingest(&["P3"], &["in-3"])).await;
+    assert_eq!(listed(&all, &tag).await.status, 200);
+}

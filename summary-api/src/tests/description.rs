@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 
-const ROUTES: [(&str, &str); 47] = [
+const ROUTES: [(&str, &str); 48] = [
     ("GET", "/api/v1/changes"),
     ("GET", "/api/v1/events/{id}/explanation"),
     ("GET", "/api/v1/events/{id}/trail"),
@@ -54,6 +54,7 @@ const ROUTES: [(&str, &str); 47] = [
     ("POST", "/internal/v1/record"),
     ("POST", "/internal/v1/report"),
     ("GET", "/internal/v1/verify"),
+    ("GET", "/internal/v1/tokens"),
     ("POST", "/save_summary"),
 ];
 

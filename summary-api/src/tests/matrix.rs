@@ -47,7 +47,7 @@ const ADMIN: May = May::OneOf(&[Scope::Admin]);
 const READ: May = May::OneOf(&[Scope::Read]);
 
 /// Every route, and who may use it.
-pub(super) const ROUTES: [(&str, May); 75] = [
+pub(super) const ROUTES: [(&str, May); 76] = [
     ("GET /livez", May::Everybody),
     ("GET /readyz", May::Everybody),
     ("GET /metrics", May::Everybody),
@@ -83,6 +83,7 @@ pub(super) const ROUTES: [(&str, May); 75] = [
     ("POST /internal/v1/due", RECORD),
     ("POST /internal/v1/report", RECORD),
     ("GET /internal/v1/verify", May::OneOf(&[Scope::Record, Scope::Admin])),
+    ("GET /internal/v1/tokens", May::OneOf(&[Scope::Record, Scope::Ingest])),
     ("GET /api/v1/sessions", READ),
     ("GET /api/v1/sessions?lot_id={lot}", READ),
     ("GET /api/v1/sessions?last_day=true&min_age=1m", READ),

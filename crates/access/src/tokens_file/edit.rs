@@ -38,6 +38,12 @@ impl Tokens {
         Ok(longer)
     }
 
+    /// The text of a tokens file with exactly these tokens.
+    pub fn file_of<'a>(records: impl IntoIterator<Item = &'a TokenRecord>) -> String {
+        let tables: Vec<String> = records.into_iter().map(table).collect();
+        tables.join("\n")
+    }
+
     /// The text of a tokens file without one of its tokens.
     ///
     /// # Errors
@@ -73,7 +79,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 
 /// The table of one token.
 fn table(record: &TokenRecord) -> String {
-    let TokenRecord { id, name, hash, grant, expires, .. } = record;
+    let TokenRecord { id, name, hash, grant, created: _, expires, revoked } = record;
     let mut table = format!("[[token]]\nid = \"{id}\"\nname = {}\nhash = \"{}\"\n", quoted(name), hash.to_text());
     let scopes = list(grant.scopes().iter().map(Scope::word));
     let mut line = |line: String| writeln!(table, "{line}").expect("a string takes all that is written");
@@ -87,6 +93,9 @@ fn table(record: &TokenRecord) -> String {
     }
     if let Some(expires) = expires {
         line(format!("expires = \"{expires}\""));
+    }
+    if let Some(revoked) = revoked {
+        line(format!("revoked = \"{revoked}\""));
     }
     table
 }
@@ -123,9 +132,11 @@ mod tests {
         let gates = Gates::only([GateId::parse("P3-in-1").unwrap()]);
         let lots = Lots::only(["P3", "P4"].map(|lot| LotId::parse(lot).unwrap()));
         let gate = Grant::new(Scopes::parse("ingest").unwrap(), lots, gates).unwrap();
+        let revoked = TokenRecord { revoked: Some(NOW), ..record(3, "lost", reader(), None) };
         let records = [
             record(1, "a \"quoted\" name \\ and a slash", reader(), None),
             record(2, "gate", gate, Some(Timestamp::from_millis(1_800_000_000_000))),
+            revoked,
         ];
 
         let text = records.iter().fold(String::new(), |text, one| Tokens::file_with(&text, one).unwrap());
@@ -133,6 +144,9 @@ mod tests {
         let read = Tokens::parse_file(&text).unwrap();
         assert!(records.iter().all(|record| read.records().any(|read| read == record)), "{text}");
         assert!(Tokens::file_with(&text, &records[0]).unwrap_err().to_string().contains("known already"));
+        let whole = Tokens::parse_file(&Tokens::file_of(&records)).unwrap();
+        assert!(whole.records().eq(read.records()));
+        assert_eq!(Tokens::parse_file(&Tokens::file_of([])).unwrap().records().count(), 0);
     }
 
     #[test]

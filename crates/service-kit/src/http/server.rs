@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -18,6 +18,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use settings::TrustedProxies;
 use tls::{Accepted, Protocol};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
@@ -27,13 +28,15 @@ use super::guard::Guard;
 use super::limits::{Limits, Metrics};
 use super::refusal::Refusal;
 use super::requests::{self, ReplyBody, TimedBody};
-use super::slots::{Slot, Slots};
+use super::slots::{Slot, Slots, network};
 use super::stream::Stream;
 use crate::metrics::{self, Registry};
 use crate::{Backoff, Lifecycle, tls as own_tls};
 
 /// A connection without a request gets this time after the stop, in case a request is just arriving.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
+/// The header in which a reverse proxy names its client.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Serves `router` for `localhost` and IP addresses, within the default [`Limits`], until the soft stop; requests in
 /// flight may then finish until the hard stop. An endless reply has to watch the stop itself.
@@ -41,10 +44,17 @@ pub async fn serve(listener: TcpListener, router: Router, lifecycle: Lifecycle) 
     Server::default().serve(listener, router, lifecycle).await;
 }
 
-/// The remote address of a request, for shares of limits; of IPv6 the /64 network, since a client has all of its
-/// addresses. An extension of every request.
+/// The remote address of a request, for shares of limits: the one that trusted proxies name, or that of the connection.
+/// Of IPv6 it is the /64 network, since a client has all of its addresses. An extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteNetwork(pub IpAddr);
+
+impl RemoteNetwork {
+    /// The network of a remote address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(network(address))
+    }
+}
 
 /// The connection of a request has TLS of this port. An extension of such requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +84,13 @@ impl Admission {
     }
 }
 
+/// Where the requests of a connection come from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    remote: IpAddr,
+    admission: Admission,
+}
+
 /// A server with a guard and limits, optionally with TLS and with metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
@@ -81,6 +98,7 @@ pub struct Server {
     limits: Limits,
     metrics: Option<Metrics>,
     tls: Option<own_tls::Listener>,
+    proxies: TrustedProxies,
 }
 
 impl Server {
@@ -100,6 +118,12 @@ impl Server {
     #[must_use]
     pub fn over(self, tls: Option<own_tls::Listener>) -> Self {
         Self { guard: self.guard.over_tls(tls.is_some()), tls, ..self }
+    }
+
+    /// Believes these reverse proxies which client they send a request for.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Exports the limits and their use as metrics.
@@ -136,6 +160,7 @@ impl Server {
 
     async fn connection(self: Arc<Self>, socket: TcpStream, slot: Slot, router: Router, lifecycle: &Lifecycle) {
         let slot = Arc::new(slot);
+        let remote = socket.peer_addr().map_or_else(|_| slot.address(), |address| address.ip());
         // A client that disconnects, or sends invalid data, is not an error of the server.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "connection without nodelay");
@@ -144,8 +169,9 @@ impl Server {
         let stream = Stream::new(stream, Arc::clone(&slot), &self.limits);
         let idle = self.limits.idle;
         let asked = Arc::clone(&slot);
+        let origin = Origin { remote, admission };
         let service =
-            service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked), admission));
+            service_fn(move |request| Arc::clone(&self).answer(request, router.clone(), Arc::clone(&asked), origin));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // The head has a shorter timeout, in the stream.
@@ -202,10 +228,12 @@ impl Server {
         request: Request<Incoming>,
         router: Router,
         slot: Arc<Slot>,
-        admission: Admission,
+        origin: Origin,
     ) -> Result<Response<ReplyBody>, Infallible> {
         let (mut head, body) = request.into_parts();
-        head.extensions.insert(RemoteNetwork(slot.address()));
+        let Origin { remote, admission } = origin;
+        let client = self.proxies.client(remote, forwarded(&head.headers));
+        head.extensions.insert(RemoteNetwork::of(client));
         if self.tls.is_some() {
             head.extensions.insert(OverTls);
         }
@@ -235,6 +263,12 @@ impl Server {
         }
         refusal.into_response()
     }
+}
+
+/// The addresses of `X-Forwarded-For` in order. A value that is no text is one of unknown addresses.
+fn forwarded(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
+    let values = headers.get_all(FORWARDED_FOR).iter();
+    values.flat_map(|value| value.to_str().unwrap_or_default().split(','))
 }
 
 /// The next connection, once there is a slot for it; none after the stop.

@@ -327,7 +327,7 @@ impl Drop for Slot {
 }
 
 /// The unit that counts as one remote address: for IPv6 a network, since a client has all its addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> NETWORK_BITS << NETWORK_BITS).into(),
         ip @ IpAddr::V4(_) => ip,

@@ -67,6 +67,27 @@ async fn every_request_knows_the_address_of_its_client() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_names_the_client_and_an_ipv6_address_counts_as_its_network() {
+    let said = async |axum::Extension(RemoteNetwork(address)): axum::Extension<RemoteNetwork>| address.to_string();
+    let asked = async |proxies: &str, forwarded: &str| {
+        let listener = bind(&Listen::loopback(0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let lifecycle = Lifecycle::new();
+        let server = Server::default().behind(settings::TrustedProxies::parse(proxies).unwrap());
+        let serving = tokio::spawn(server.serve(listener, Router::new().route("/", get(said)), lifecycle.clone()));
+        let reply = testbed::http().get(url).header("x-forwarded-for", forwarded).send().await.unwrap();
+        let address = reply.text().await.unwrap();
+        lifecycle.stop();
+        serving.await.unwrap();
+        address
+    };
+
+    assert_eq!(asked("127.0.0.1", "198.51.100.1, 203.0.113.7").await, "203.0.113.7");
+    assert_eq!(asked("127.0.0.1", "2001:db8:1:2:3:4:5:6").await, "2001:db8:1:2::");
+    assert_eq!(asked("192.0.2.1", "203.0.113.7").await, "127.0.0.1");
+}
+
+#[tokio::test]
 async fn readyz_turns_503_when_what_is_needed_is_down() {
     let running = Running::with(Router::new(), Limits::default()).await;
     let ledger = running.context.health.dependency("ledger");

@@ -1,5 +1,7 @@
 //! Managing tokens and users: for administrators, who can't give rights that they lack.
 
+use std::collections::BTreeMap;
+
 use access::{AccountChange, Grant, Password, Scope, Token, TokenId, TokenRecord, User, UserName};
 use parking::Timestamp;
 
@@ -24,6 +26,27 @@ impl ScopedService {
         self.principal.require(Scope::Admin)?;
         self.service.read_accounts().await?;
         Ok(self.service.directory().tokens().records().cloned().collect())
+    }
+
+    /// The tokens of the ledger and these others whose lots and gates the principal has itself, revoked ones included, by
+    /// id: what a gateway compares the tokens of its senders with. Of one id, that of the others counts. Instead of its
+    /// name each has its id, since a gateway needs no name.
+    ///
+    /// # Errors
+    /// The principal may neither record nor report events.
+    pub fn tokens_of_gates<'a>(
+        &self,
+        others: impl IntoIterator<Item = &'a TokenRecord>,
+    ) -> Result<Vec<TokenRecord>, Error> {
+        if !self.principal.may(Scope::Record) {
+            self.principal.require(Scope::Ingest)?;
+        }
+        let directory = self.service.directory();
+        let of_ledger = directory.tokens().records().map(|record| (record.id, record));
+        let mut all: BTreeMap<TokenId, &TokenRecord> = of_ledger.collect();
+        all.extend(others.into_iter().map(|record| (record.id, record)));
+        let own = all.into_values().filter(|record| self.principal.grant().covers_places(&record.grant));
+        Ok(own.map(|record| TokenRecord { name: record.id.to_string(), ..record.clone() }).collect())
     }
 
     /// Makes a token; returns it with what is stored of it.

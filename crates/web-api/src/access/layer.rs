@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use access::{Gates, Grant, Lots, Scope};
 use api::{Kind, Problem};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -29,31 +28,6 @@ struct Checked {
 /// The router behind the authenticator.
 pub(crate) fn layer(router: Router, authenticator: &Authenticator, clock: &Arc<dyn Clock>) -> Router {
     router.layer(from_fn_with_state(Checked { authenticator: authenticator.clone(), clock: Arc::clone(clock) }, admit))
-}
-
-/// Routes of another service on the same port that take gate events. They do not look at the lots of a token, so they
-/// need the scope `ingest` for all lots and gates.
-pub fn takes_events(router: Router, authenticator: &Authenticator, clock: &Arc<dyn Clock>) -> Router {
-    router.layer(from_fn_with_state(
-        Checked { authenticator: authenticator.clone(), clock: Arc::clone(clock) },
-        admit_events,
-    ))
-}
-
-async fn admit_events(State(checked): State<Checked>, request: Request, next: Next) -> Response {
-    let (head, body) = request.into_parts();
-    match checked.pass(&head, Needed::OneOf(&[Scope::Ingest])) {
-        Ok(pass) if !is_for_all_gates(pass.principal().grant()) => {
-            let why = "this needs a token with the scope ingest for all lots and gates";
-            Problem::new(Kind::Forbidden, why).into_response()
-        }
-        Ok(_) => next.run(Request::from_parts(head, body)).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn is_for_all_gates(grant: &Grant) -> bool {
-    *grant.lots() == Lots::All && *grant.gates() == Gates::All
 }
 
 async fn admit(State(checked): State<Checked>, request: Request, next: Next) -> Response {

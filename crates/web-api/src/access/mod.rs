@@ -27,7 +27,6 @@ use settings::{PublicHosts, Redacted};
 use tokio::time::Instant;
 
 pub(crate) use layer::layer;
-pub use layer::takes_events;
 pub(crate) use login::{PATH as LOGIN, ROUTES as LOGIN_ROUTES, routes as login_routes};
 pub(crate) use pass::{Checks, Pass};
 pub(crate) use routes::is_for_everyone;
@@ -105,7 +104,8 @@ impl Authenticator {
         self.0.service.get_or_init(|| service.clone());
     }
 
-    fn tokens(&self) -> Arc<Tokens> {
+    /// The tokens of the tokens file, and the internal token.
+    pub(crate) fn tokens(&self) -> Arc<Tokens> {
         Arc::clone(&self.0.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -145,6 +145,18 @@ impl Authenticator {
             return Ok((principal, Proof::Login(hash)));
         }
         Ok((self.without_token(path)?, Proof::Nothing))
+    }
+
+    /// The principal of a token that a client sends to another service of this process; none while the ledger is not open
+    /// and the token may be one of its tokens.
+    pub fn authenticate(&self, shown: &str, now: Timestamp) -> Option<Result<Principal, Refused>> {
+        let found = self.of_token(shown, now);
+        (found != Err(Refused::Unknown) || self.is_attached()).then_some(found)
+    }
+
+    /// Whether the ledger is open, and its tokens are known.
+    pub fn is_attached(&self) -> bool {
+        self.0.service.get().is_some()
     }
 
     /// The principal of a token that a client sends.
@@ -210,13 +222,13 @@ impl Authenticator {
         }
     }
 
-    /// The guard of the listener. A correlator with a valid token may use any `Host`.
+    /// The guard of the listener. A correlator or gateway with a valid token may use any `Host`.
     pub fn guard(&self, hosts: PublicHosts, is_page: fn(&str) -> bool, clock: Arc<dyn Clock>) -> Guard {
         let authenticator = self.clone();
         let trusts = move |path: &str, headers: &HeaderMap| {
             let shown = bearer(headers).ok().flatten().filter(|_| path.starts_with(INTERNAL));
             let principal = shown.and_then(|shown| authenticator.of_token(shown, clock.now()).ok());
-            principal.is_some_and(|principal| principal.may(Scope::Record))
+            principal.is_some_and(|principal| principal.may(Scope::Record) || principal.may(Scope::Ingest))
         };
         Guard::new(hosts).with_pages(is_page).trusting(trusts)
     }

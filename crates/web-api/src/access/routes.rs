@@ -14,7 +14,7 @@ pub(crate) enum Needed {
 }
 
 /// Routes with other needs than `read`.
-const OTHERS: [(&str, Needed); 29] = [
+const OTHERS: [(&str, Needed); 23] = [
     ("/openapi.json", Needed::Nothing),
     ("/problems/{kind}", Needed::Nothing),
     ("/graphql/schema.graphql", Needed::Nothing),
@@ -44,6 +44,7 @@ const OTHERS: [(&str, Needed); 29] = [
     ("/internal/v1/due", Needed::OneOf(&[Scope::Record])),
     ("/internal/v1/report", Needed::OneOf(&[Scope::Record])),
     ("/internal/v1/verify", Needed::OneOf(&[Scope::Record, Scope::Admin])),
+    ("/internal/v1/tokens", Needed::OneOf(&[Scope::Record, Scope::Ingest])),
 ];
 
 /// What the route needs. `None` is a path without a route.

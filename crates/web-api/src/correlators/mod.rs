@@ -1,4 +1,5 @@
-//! `/internal/v1`: the routes of correlators. Request and response bodies are postcard, see [`recorder::wire`].
+//! `/internal/v1`: the routes of correlators, and the tokens for gateways. Request and response bodies of correlators are
+//! postcard, see [`recorder::wire`].
 //!
 //! Bodies may be large, so the memory of all bodies is bounded, and a semaphore bounds the calls that are processed
 //! concurrently. A call reads its body before it takes a permit, so a slow client delays no other. It holds the permit
@@ -10,6 +11,8 @@ mod schema;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Tokens;
+use api::etag::TOKENS_MEDIA_TYPE;
 use api::{Kind, Problem, Scoped};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, Request, State};
@@ -25,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::Authenticator;
 use crate::body::{self, caller};
 use bodies::Bodies;
 use schema::Postcard;
@@ -49,12 +53,14 @@ pub(crate) fn routes() -> OpenApiRouter<Internal> {
         .routes(routes!(due))
         .routes(routes!(report))
         .routes(routes!(verify))
+        .routes(routes!(tokens_of_gates))
 }
 
 /// The state of the routes.
 #[derive(Debug, Clone)]
 pub(super) struct Internal {
     service: Service,
+    authenticator: Authenticator,
     permits: Arc<Semaphore>,
     bodies: Bodies,
 }
@@ -66,9 +72,9 @@ impl FromRef<Internal> for Service {
 }
 
 impl Internal {
-    pub(super) fn new(service: Service) -> Self {
+    pub(super) fn new(service: Service, authenticator: Authenticator) -> Self {
         let permits = Arc::new(Semaphore::new(INTERNAL_CALLS_MAX));
-        Self { service, permits, bodies: Bodies::within(INTERNAL_BODIES_BYTES_MAX) }
+        Self { service, authenticator, permits, bodies: Bodies::within(INTERNAL_BODIES_BYTES_MAX) }
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -242,4 +248,20 @@ async fn report(
     let status: CorrelatorStatus = internal.decoded(request, REPORT_BODY_BYTES_MAX).await?;
     service.report(status)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Returns the tokens by which a gateway knows its senders: a tokens file with the hashes of those for lots and gates that
+/// the token of the request holds for.
+#[utoipa::path(
+    get, path = "/internal/v1/tokens", tag = "internal", security(("token" = [])),
+    responses(
+        (status = 200, description = "The tokens, as a tokens file", body = String, content_type = "application/toml"),
+        (status = 304, description = "The tokens are those of the If-None-Match header"),
+    ),
+)]
+async fn tokens_of_gates(State(internal): State<Internal>, Scoped(service): Scoped) -> Result<Response, Problem> {
+    let of_file = internal.authenticator.tokens();
+    let records = service.tokens_of_gates(of_file.records())?;
+    let media_type = HeaderValue::from_static(TOKENS_MEDIA_TYPE);
+    Ok(([(header::CONTENT_TYPE, media_type)], Tokens::file_of(&records)).into_response())
 }

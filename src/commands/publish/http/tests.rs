@@ -19,9 +19,12 @@ struct Stub {
     taken: Mutex<Vec<String>>,
 }
 
-async fn answer(State(stub): State<Arc<Stub>>, body: String) -> (StatusCode, &'static str) {
+async fn answer(State(stub): State<Arc<Stub>>, headers: header::HeaderMap, body: String) -> (StatusCode, &'static str) {
     let number = stub.next.fetch_add(1, Ordering::SeqCst).min(stub.answers.len() - 1);
     let (status, answer) = stub.answers[number];
+    if headers.get(header::AUTHORIZATION).is_none_or(|value| value != "Bearer a-token-of-the-tests") {
+        return (StatusCode::UNAUTHORIZED, "");
+    }
     if status < 300 {
         stub.taken.lock().unwrap().push(body);
     }
@@ -38,7 +41,8 @@ async fn published(file: &str, answers: &[(u16, &'static str)]) -> (Result<Verdi
     let routes = Router::new().route("/api/v1/events", post(answer)).with_state(Arc::clone(&stub));
     let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
     let context = ServiceContext::for_testing();
-    let done = publish(&address, vec![path], None, &Progress::hidden(), &context).await;
+    let secret = Some(Redacted::secret("a-token-of-the-tests"));
+    let done = publish(&address, vec![path], None, secret, &Progress::hidden(), &context).await;
     serving.abort();
     let taken = std::mem::take(&mut *stub.taken.lock().unwrap());
     (done, taken)
@@ -71,6 +75,15 @@ async fn refusals_of_the_gateway_count_like_those_of_the_file() {
 }
 
 #[tokio::test]
+async fn events_that_the_token_may_not_report_count_as_refused() {
+    let none = r#"{"accepted": 0, "filtered": 0, "refused": 1, "refusals": [{"line": 1, "member": "lot_id", "detail": "not its lot"}]}"#;
+    let (done, _) = published(EVENT, &[(403, none)]).await;
+    assert!(done.unwrap().check().is_err());
+    let (done, _) = published(EVENT, &[(403, r#"{"detail": "this needs a token with the scope ingest"}"#)]).await;
+    assert!(matches!(done, Err(super::super::Error::Http(Error::Status { .. }))), "{done:?}");
+}
+
+#[tokio::test]
 async fn a_redirect_is_reported_with_the_host_of_its_target_and_not_followed() {
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("http://{}", other.local_addr().unwrap());
@@ -85,7 +98,7 @@ async fn a_redirect_is_reported_with_the_host_of_its_target_and_not_followed() {
     std::fs::write(&path, EVENT).unwrap();
 
     let done = tokio::select! {
-        done = publish(&address, vec![path], None, &progress, &context) => done,
+        done = publish(&address, vec![path], None, None, &progress, &context) => done,
         _ = other.accept() => panic!("the redirect was followed"),
     };
     serving.abort();
@@ -104,6 +117,6 @@ async fn what_is_no_gateway_ends_it_at_once() {
         "{done:?}"
     );
     for wrong in ["gateway:8080", "ftp://gateway", "nothing"] {
-        assert!(matches!(Gateway::new(wrong, &Connector::default()), Err(Error::Address { .. })), "{wrong}");
+        assert!(matches!(Gateway::new(wrong, None, &Connector::default()), Err(Error::Address { .. })), "{wrong}");
     }
 }

@@ -1,6 +1,6 @@
-//! Reverse proxies whose header is believed: the networks that they send from.
+//! Reverse proxies whose header is believed: the networks that they send from, and the client that they name.
 //!
-//! Which header names the user, and that it is dropped when it comes from anywhere else, is left to the HTTP face.
+//! Reading the header is left to the HTTP server.
 
 use std::net::IpAddr;
 
@@ -34,15 +34,25 @@ impl TrustedProxies {
         parts.map(read).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The address of the client: that of the connection, or the last one that a chain of trusted proxies names.
+    /// `forwarded` has the addresses of `X-Forwarded-For` in order; each proxy appends the one that it has seen.
+    pub fn client<'a>(&self, connection: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
+        let mut client = connection;
+        for named in forwarded.rev() {
+            if !self.contain(client) {
+                break;
+            }
+            // A proxy that does not know the address, or does not tell it, ends the chain.
+            let Ok(address) = named.trim().parse() else { break };
+            client = address;
+        }
+        client
+    }
+
     /// Whether a request from this address comes from a trusted proxy.
     pub fn contain(&self, address: IpAddr) -> bool {
         let bits = bits(address);
         self.0.iter().any(|network| bits & network.mask == network.address)
-    }
-
-    /// Whether no proxy is trusted.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -85,8 +95,23 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_of_trusted_proxies_names_the_client_and_no_other_does() {
+        let client = |connection: &str, forwarded: &str| {
+            let proxies = TrustedProxies::parse("127.0.0.0/8,10.1.0.0/16,fd00::/8").unwrap();
+            proxies.client(connection.parse().unwrap(), forwarded.split(',')).to_string()
+        };
+        assert_eq!(client("127.0.0.1", "198.51.100.1, 203.0.113.7"), "203.0.113.7");
+        assert_eq!(client("127.0.0.1", "198.51.100.1, 203.0.113.7, 10.1.0.9"), "203.0.113.7");
+        assert_eq!(client("fd00::2", "2001:db8::9"), "2001:db8::9");
+        assert_eq!(client("127.0.0.1", "unknown"), "127.0.0.1");
+        assert_eq!(client("127.0.0.1", "203.0.113.7, unknown, 10.1.0.9"), "10.1.0.9");
+        assert_eq!(client("192.0.2.1", "203.0.113.7"), "192.0.2.1");
+        assert_eq!(client("10.1.0.9", "10.1.0.8"), "10.1.0.8");
+    }
+
+    #[test]
     fn only_named_addresses_are_trusted() {
-        assert!(TrustedProxies::parse("").unwrap().is_empty() && !contains("", "127.0.0.1"));
+        assert!(!contains("", "127.0.0.1"));
         let networks = "127.0.0.1, 10.1.0.0/16,fd00::/8";
         for inside in ["127.0.0.1", "::ffff:127.0.0.1", "10.1.255.255", "fd00::1", "fdff::1"] {
             assert!(contains(networks, inside), "{inside}");
