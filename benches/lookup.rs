@@ -160,6 +160,7 @@ fn unit(
         received_at: keys[*place].time,
         flags: *flags,
         receipt: None,
+        supersedes: None,
     });
     Ok(Unit {
         events: events.collect(),

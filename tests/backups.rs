@@ -240,6 +240,7 @@ fn make_version_4(ledger: &Path) {
         DROP TABLE token; DROP TABLE person; DROP TABLE login;
         ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
         DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
+        DROP TABLE webhook; DROP TABLE webhook_waiting;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 4;";
     rusqlite::Connection::open(ledger).unwrap().execute_batch(older).unwrap();

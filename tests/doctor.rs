@@ -135,7 +135,7 @@ async fn a_summary_api_that_refuses_is_another_or_is_away_says_so() {
 
     let wrong_clock = status(
         "200 OK\r\nDate: Tue, 24 Sep 2024 09:00:00 GMT\r\n\
-        Content-Type: application/vnd.dwell.v4+postcard",
+        Content-Type: application/vnd.dwell.v5+postcard",
     )
     .await;
     says(&[(name, &wrong_clock)], "clock of the summary API", "warning", "more than 2s", "timedatectl set-ntp");

@@ -80,7 +80,10 @@ pub use days::{Days, PeriodOf};
 pub use error::Error;
 pub use lots::{DayCounts, LotStatus, LotTimeFilter, Marks};
 pub use recording::{CallOptions, LEASE};
-pub use scoped::{FoundVehicles, NEWEST_SEARCHED_MAX, NewWebhook, OLD_SECRET_LIFETIME_MS, Page, Saved, ScopedService, SessionList, WebhookStatus};
+pub use scoped::{
+    FoundVehicles, NEWEST_SEARCHED_MAX, NewWebhook, OLD_SECRET_LIFETIME_MS, Page, Saved, ScopedService, SessionList,
+    WebhookStatus,
+};
 pub use seen::{SeenChange, SeenEvent, SeenPlate, SeenSession};
 pub use session_explanations::SessionExplanation;
 pub use sign_in::SignInError;

@@ -160,6 +160,7 @@ async fn a_ledger_of_an_older_program_gets_its_index_of_events() {
         ALTER TABLE ledger DROP COLUMN alias_key; DROP TABLE token; DROP TABLE person; DROP TABLE login;
         ALTER TABLE event DROP COLUMN receipt; ALTER TABLE ledger DROP COLUMN has_superseding;
         DROP INDEX event_supersedes; ALTER TABLE event DROP COLUMN supersedes; DROP TABLE superseded_due;
+        DROP TABLE webhook; DROP TABLE webhook_waiting;
         CREATE TABLE vehicle_log (number INTEGER PRIMARY KEY, heads BLOB NOT NULL) STRICT;
         UPDATE ledger SET schema_version = 2";
     older.execute_batch(of_version_2).unwrap();

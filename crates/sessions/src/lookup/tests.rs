@@ -75,6 +75,7 @@ async fn arrive(service: &Service, text: &str, key: EventKey) {
             received_at: key.time,
             flags: *flags,
             receipt: None,
+            supersedes: None,
         };
         let unit = Unit {
             events: decision.new_events.iter().map(event).collect(),

@@ -14,7 +14,7 @@ pub(crate) enum Needed {
 }
 
 /// Routes with other needs than `read`.
-const OTHERS: [(&str, Needed); 23] = [
+const OTHERS: [(&str, Needed); 30] = [
     ("/openapi.json", Needed::Nothing),
     ("/problems/{kind}", Needed::Nothing),
     ("/graphql/schema.graphql", Needed::Nothing),

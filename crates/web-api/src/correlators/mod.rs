@@ -170,7 +170,7 @@ fn answer<T: Serialize>(value: &T) -> Result<Response, Problem> {
 /// Returns the id of the ledger and its matching rules.
 #[utoipa::path(
     get, path = "/internal/v1/terms", tag = "internal", security(("token" = [])),
-    responses((status = 200, description = "LedgerInfo", body = inline(Postcard), content_type = "application/vnd.dwell.v4+postcard")),
+    responses((status = 200, description = "LedgerInfo", body = inline(Postcard), content_type = "application/vnd.dwell.v5+postcard")),
 )]
 async fn terms(Scoped(service): Scoped) -> Result<Response, Problem> {
     answer(&service.info()?)
@@ -179,8 +179,8 @@ async fn terms(Scoped(service): Scoped) -> Result<Response, Problem> {
 /// Loads the snapshots of vehicles, in the requested order.
 #[utoipa::path(
     post, path = "/internal/v1/load", tag = "internal", security(("token" = [])),
-    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v4+postcard"),
-    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v4+postcard")),
+    request_body(content = inline(Postcard), description = "Vec<LoadRequest>", content_type = "application/vnd.dwell.v5+postcard"),
+    responses((status = 200, description = "Vec<Snapshot>", body = inline(Postcard), content_type = "application/vnd.dwell.v5+postcard")),
 )]
 async fn load(
     State(internal): State<Internal>,
@@ -194,8 +194,8 @@ async fn load(
 /// Records the updates of vehicles, each atomically.
 #[utoipa::path(
     post, path = "/internal/v1/record", tag = "internal", security(("token" = [])),
-    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v4+postcard"),
-    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v4+postcard")),
+    request_body(content = inline(Postcard), description = "Vec<Unit>", content_type = "application/vnd.dwell.v5+postcard"),
+    responses((status = 200, description = "Vec<Outcome>", body = inline(Postcard), content_type = "application/vnd.dwell.v5+postcard")),
 )]
 async fn record(
     State(internal): State<Internal>,
@@ -210,8 +210,8 @@ async fn record(
 /// Leases vehicles with a deadline that has passed: a hold or a longest stay.
 #[utoipa::path(
     post, path = "/internal/v1/due", tag = "internal", security(("token" = [])),
-    request_body(content = inline(Postcard), description = "The maximum number of vehicles, u32", content_type = "application/vnd.dwell.v4+postcard"),
-    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v4+postcard")),
+    request_body(content = inline(Postcard), description = "The maximum number of vehicles, u32", content_type = "application/vnd.dwell.v5+postcard"),
+    responses((status = 200, description = "Vec<Due>", body = inline(Postcard), content_type = "application/vnd.dwell.v5+postcard")),
 )]
 async fn due(State(internal): State<Internal>, Scoped(service): Scoped, request: Request) -> Result<Response, Problem> {
     let (most, permit) = internal.decoded_with_permit::<u32>(request, DUE_BODY_BYTES_MAX, |_| Ok(())).await?;
@@ -237,7 +237,7 @@ async fn verify(Scoped(service): Scoped) -> Result<Response, Problem> {
 /// Receives the status report of a correlator.
 #[utoipa::path(
     post, path = "/internal/v1/report", tag = "internal", security(("token" = [])),
-    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v4+postcard"),
+    request_body(content = inline(Postcard), description = "CorrelatorStatus", content_type = "application/vnd.dwell.v5+postcard"),
     responses((status = 204, description = "The report was received")),
 )]
 async fn report(
