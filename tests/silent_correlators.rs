@@ -12,10 +12,13 @@ use settings::Redacted;
 use testbed::{Program, Proxy, RabbitMq, Redis, Signal, free_port, wait_for, wait_until};
 use uuid::Uuid;
 
-use crate::support::{PATIENCE, correlator, dwell, json, metric, ready, summary_api};
+use crate::support::{PATIENCE, correlator, dwell, json, metric, ready, summary_api_holding};
 
 /// Vehicles that each come and go once: half of them are no more messages than a correlator takes at first.
 const VEHICLES: u128 = 60;
+/// Longer than a report counts. In a shorter hold, a correlator that stopped right after a report that it is idle still counts
+/// as idle.
+const HOLD: &str = "2s";
 /// 24 September 2024, 09:00 UTC.
 const BEGIN_MS: i64 = 1_727_168_400_000;
 
@@ -35,7 +38,7 @@ impl Site {
         let amqp = RabbitMq::shared().await.unwrap().vhost(name).await.unwrap();
         let redis = Redis::start().await.unwrap();
         let (port, database) = (free_port(), format!("sqlite:{}", folder.path().join("ledger.sqlite").display()));
-        let api = summary_api(&database, port, folder.path());
+        let api = summary_api_holding(&database, port, folder.path(), HOLD);
         ready(port).await;
         let context = ServiceContext::new(Arc::new(SystemClock));
         let bus = rabbitmq::RabbitMq::open(&Redacted::url(amqp.as_str()), &BusConfig::default(), &context).unwrap();

@@ -110,10 +110,15 @@ pub(crate) fn dwell_alone(folder: &Path, port: u16) -> Program {
 
 /// A summary API of its own process.
 pub(crate) fn summary_api(database_url: &str, port: u16, folder: &Path) -> Program {
+    summary_api_holding(database_url, port, folder, "1s")
+}
+
+/// A summary API of its own process, with this hold.
+pub(crate) fn summary_api_holding(database_url: &str, port: u16, folder: &Path, hold: &str) -> Program {
     let program = Program::new(testbed::binary("summary-api").unwrap())
         .env("DWELL_DATABASE_URL", database_url)
         .env("DWELL_INTERNAL_TOKEN", TOKEN)
-        .env("DWELL_HOLD", "1s")
+        .env("DWELL_HOLD", hold)
         .env("DWELL_LISTEN", format!("127.0.0.1:{port}"))
         .current_dir(folder);
     program.start().unwrap()
